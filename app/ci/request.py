@@ -5,7 +5,7 @@ object); what CI allows is in `rules`, so that a broken rule is named by its sen
 `request_xml` turns a request into the XML that CI takes, and `asked` into what a submission remembers of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -13,6 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from app.ci.broken import BadRequest, Broken
 
 VOICE_SEPARATE = "VoiceSeparate"
+
+DEPTH_MAX = 32
+"""How deep a raw operation may nest; CI's own go to six or so."""
 
 
 def _as_text(value: object) -> object:
@@ -22,6 +25,22 @@ def _as_text(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value
+
+
+def _shallow(value: object) -> object:
+    """Refuses what is nested too deep, by layers and not by recursion, which a hostile depth would exhaust."""
+    layer = [value]
+    for _ in range(DEPTH_MAX):
+        layer = [inner for one in layer for inner in _children(one)]
+        if not layer:
+            return value
+    raise ValueError(f"is nested more than {DEPTH_MAX} deep")
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 Scalar = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"]})]
@@ -86,7 +105,7 @@ class Operation(Part):
     output: Output | None = None
     user_data: Scalar | None = Field(None, description="Comes back in the news: printable ASCII, up to 1024.")
     job_level: Scalar | None = Field(None, description="0 (CI's default), 1 or 2; higher goes first.")
-    operation: dict[str, Any] | None = Field(
+    operation: Annotated[dict[str, Any] | None, BeforeValidator(_shallow)] = Field(
         None, description="CI's Operation node as JSON, with CI's own names; a list repeats its node."
     )
 
@@ -165,6 +184,7 @@ def request_errors(error: ValidationError) -> list[Broken]:
 
 
 def _type_error(field: str, kind: str, message: str) -> Broken:
+    message = message.removeprefix("Value error, ")
     word, rule = _WORDS.get(kind, ("type", message[:1].lower() + message[1:]))
     if not field:
         rule = "the request must be a JSON object"

@@ -1,4 +1,4 @@
-"""A ready XML request, as `flask submit raw` takes it: read for our record, sent as it is but for its CallBack."""
+"""A ready XML request, as `flask submit raw` takes it: read for our record, sent as it is but for CallBack."""
 
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -8,7 +8,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from app.ci.broken import BadRequest, Broken
-from app.ci.request import MqConfig, SubmitRequest, load
+from app.ci.request import DEPTH_MAX, MqConfig, SubmitRequest, load
 
 _REQUEST_NODES = {
     "QueueId": "queue_id",
@@ -21,8 +21,8 @@ _REQUEST_NODES = {
 def read_xml(xml: bytes) -> SubmitRequest:
     """The request that `xml` makes, so that it can be checked and remembered; each Operation stays raw.
 
-    Raises BadRequest when it is not a well-formed `<Request>` in UTF-8. Nodes that we do not know at the level of
-    the Request are not in the answer; they are sent all the same, since the bytes are.
+    Raises BadRequest when it is not a well-formed `<Request>` in UTF-8. Children of Request that we do not know
+    are not in the answer; they are sent all the same, since the bytes are.
     """
     root = _root(xml)
     operations = [_entry(root, node) for node in root.findall("Operation")]
@@ -129,13 +129,15 @@ def _entry(root: Element, node: Element) -> dict[str, Any]:
     return {"tag": tag.strip(), "operation": {k: v for k, v in raw.items() if k != "Tag"} if raw else {}}
 
 
-def _json(node: Element) -> Any:
+def _json(node: Element, depth: int = 0) -> Any:
     """The same node as JSON: children by name, a list where a name repeats, text as it stands."""
+    if depth > DEPTH_MAX:
+        raise _bad(f"is nested more than {DEPTH_MAX} deep")
     if not len(node):
         return node.text or ""
     children: dict[str, Any] = {}
     for child in node:
-        value = _json(child)
+        value = _json(child, depth + 1)
         if child.tag in children:
             before = children[child.tag]
             children[child.tag] = [*before, value] if isinstance(before, list) else [before, value]

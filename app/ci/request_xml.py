@@ -33,7 +33,8 @@ def render(request: SubmitRequest, callback: str | None, defaults: Defaults) -> 
 def _bytes(root: Element) -> bytes:
     indent(root, "")
     # A parser turns a bare carriage return into a line feed; only as a reference does it arrive as it is.
-    return tostring(root, encoding="utf-8", xml_declaration=False).replace(b"\r", b"&#13;")
+    text: str = tostring(root, encoding="unicode")
+    return text.replace("\r", "&#13;").encode()
 
 
 def _operation(node: Element, tag: str | None, operation: Operation, where: Defaults) -> None:

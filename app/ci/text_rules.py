@@ -12,7 +12,6 @@ LENGTHS = {"tag": 128, "template_id": 128, "queue_id": 128, "callback": 2048}
 # Outside XML 1.0's Char production; halves of surrogate pairs are among them.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
-_DEPTH_MAX = 32
 
 Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
@@ -42,18 +41,16 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _leaves(f"{path}.{index}", child)
 
 
-def raw_rules(path: str, value: Any, depth: int = 0) -> Found:
+def raw_rules(path: str, value: Any) -> Found:
     """A raw node must be something that XML can say: named children, repeated ones as a list, text."""
-    if depth > _DEPTH_MAX:
-        yield path, "raw", f"is nested more than {_DEPTH_MAX} deep"
-    elif isinstance(value, Mapping):
+    if isinstance(value, Mapping):
         for name, child in value.items():
             if not _NODE_NAME.match(name):
                 yield path, "raw", "has a name that cannot be an XML node: letters, digits, _ . - only"
-            yield from raw_rules(f"{path}.{name[:100]}", child, depth + 1)
+            yield from raw_rules(f"{path}.{name[:100]}", child)
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
             if isinstance(child, list | tuple):
                 yield f"{path}.{index}", "raw", "a list inside a list has no form in XML"
             else:
-                yield from raw_rules(f"{path}.{index}", child, depth + 1)
+                yield from raw_rules(f"{path}.{index}", child)
