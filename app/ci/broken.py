@@ -1,0 +1,27 @@
+"""How a broken rule is told: the same shape for a wrong type, for CI's own rules and for ours."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Severity = Literal["error", "warning"]
+
+
+class Broken(BaseModel):
+    """One rule that a request breaks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str  # path in the request, as "output.object" or "operations.1.user_data"
+    rule: str  # a sentence that states the rule
+    word: str  # the same, as one machine word; what `allow` names
+    severity: Severity = "error"
+
+
+class BadRequest(ValueError):  # noqa: N818 - named for what it says, not for being an error
+    """The request cannot be sent; `broken` holds every reason."""
+
+    def __init__(self, broken: Iterable[Broken]) -> None:
+        self.broken = tuple(broken)
+        super().__init__("; ".join(f"{b.field}: {b.rule}" if b.field else b.rule for b in self.broken))
