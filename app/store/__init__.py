@@ -10,6 +10,7 @@ from app.store.connection import UNAVAILABLE, Database, connect
 from app.store.due import Due
 from app.store.jobs import Job, Jobs
 from app.store.outbox import Outbox
+from app.store.presence import Presence
 from app.store.refusals import Refusals
 from app.store.runs import Event, Runs
 from app.store.submissions import Submissions
@@ -43,6 +44,7 @@ class Store:
     due: Due
     refusals: Refusals
     api_keys: ApiKeys
+    presence: Presence
 
     @classmethod
     def open(cls, url: str, prefix: str, *, timeout: float | None, limits: Limits | None = None) -> Store:
@@ -58,4 +60,5 @@ class Store:
             due=Due(db),
             refusals=Refusals(db),
             api_keys=ApiKeys(db),
+            presence=Presence(db),
         )

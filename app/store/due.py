@@ -26,22 +26,28 @@ class Due:
         """Ask about the job no later than ``in_s`` seconds from now."""
         self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, lt=True)
 
-    def put_off(self, job_id: str, in_s: float) -> int:
-        """Ask again in ``in_s`` seconds. Returns how often in a row the question has been put off."""
-        pipe = self._redis.pipeline()
-        pipe.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, xx=True)
-        pipe.hincrby(self._db.key("job", job_id), "asked", 1)
-        return int(pipe.execute()[1])
+    def put_off(self, job_id: str, in_s: float) -> None:
+        """Ask again in ``in_s`` seconds."""
+        self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, xx=True)
 
     def asked(self, job_id: str) -> int:
+        """How often in a row the job was asked about without having ended."""
         return int(text(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
+
+    def asked_again(self, job_id: str, deadline: str | None = None) -> None:
+        """Count one more question; a job that CI says to be at work gets a new deadline."""
+        pipe = self._redis.pipeline()
+        pipe.hincrby(self._db.key("job", job_id), "asked", 1)
+        if deadline:
+            pipe.hset(self._db.key("job", job_id), "deadline", deadline)
+        pipe.execute()
+
+    def settled(self, job_id: str) -> None:
+        """The job has ended: nothing more to ask."""
+        self._redis.hdel(self._db.key("job", job_id), "asked")
 
     def drop(self, job_id: str) -> None:
         self._redis.zrem(self._key, job_id)
-
-    def extend(self, job_id: str, deadline: str) -> None:
-        """CI says that the job is still at it: its silence is not overdue before the new deadline."""
-        self._redis.hset(self._db.key("job", job_id), "deadline", deadline)
 
     def size(self) -> int:
         return int(self._redis.zcard(self._key))

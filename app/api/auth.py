@@ -1,0 +1,46 @@
+"""``Authorization: Bearer <key>``, and what each key may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+
+from flask import g, request
+
+from app.problems import Problem
+from app.services import services
+from app.store.apikeys import ApiKey, Scope
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The view is for keys that have ``scope``; ``admin`` includes every other one."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.api_key = _key()
+            if not may(scope):
+                raise Problem("forbidden", f"The key {g.api_key.name!r} lacks the scope {scope!r}.", needed=scope)
+            return view(*args, **kwargs)
+
+        guarded.scope = scope  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def may(scope: Scope) -> bool:
+    scopes = cast(ApiKey, g.api_key).scopes
+    return scope in scopes or "admin" in scopes
+
+
+def _key() -> ApiKey:
+    kind, _, key = request.headers.get("Authorization", "").partition(" ")
+    found = services().store.api_keys.find(key.strip()) if kind.lower() == "bearer" and key.strip() else None
+    if found is None:
+        raise Problem("unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one.")
+    return found

@@ -1,0 +1,136 @@
+"""/openapi.json, generated from the types that the views really use, and /docs to read it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from flask import Flask, current_app
+from flask_swagger_ui import get_swaggerui_blueprint
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from werkzeug.routing import Rule
+
+from app.api.describe import Operation
+from app.problems import PROBLEMS
+
+_REF = "#/components/schemas/{model}"
+_ALWAYS = ("unauthorized", "forbidden")
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. ``reason`` is one machine word; ``errors`` names every fault of a request."""
+
+    type: str
+    title: str
+    status: int
+    reason: str
+    detail: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "../openapi.json"), url_prefix="/docs")
+
+    @app.get("/openapi.json")
+    def openapi() -> dict[str, Any]:
+        return _document()
+
+
+@cache
+def _models() -> tuple[dict[tuple[type[BaseModel], str], dict[str, Any]], dict[str, Any]]:
+    operations = [operation for _, operation, _ in _operations()]
+    wanted: list[tuple[type[BaseModel], Any]] = [(ProblemDocument, "serialization")]
+    for operation in operations:
+        wanted += [(m, "validation") for m in (operation.query, operation.body) if m]
+        wanted += [(m, "serialization") for m in operation.answers.values() if isinstance(m, type)]
+    refs, definitions = models_json_schema(list(dict.fromkeys(wanted)), ref_template=_REF)
+    return refs, definitions["$defs"]  # type: ignore[return-value]
+
+
+def _operations() -> list[tuple[Rule, Operation, str]]:
+    found = []
+    for rule in current_app.url_map.iter_rules():
+        view = current_app.view_functions[rule.endpoint]
+        operation = getattr(view, "operation", None) or getattr(getattr(view, "__wrapped__", None), "operation", None)
+        if operation:
+            found.append((rule, operation, getattr(view, "scope", "")))
+    return sorted(found, key=lambda each: each[0].rule)
+
+
+@cache
+def _document() -> dict[str, Any]:
+    refs, schemas = _models()
+    paths: dict[str, dict[str, Any]] = {}
+    for rule, operation, scope in _operations():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, operation, scope, refs, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "CI callback receiver", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _operation(
+    rule: Rule, operation: Operation, scope: str, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "summary": operation.summary,
+        "operationId": rule.endpoint.replace(".", "_"),
+        "description": f"Needs the scope `{scope}`." if scope else "",
+        "parameters": [*_path(rule), *_query(operation, refs, schemas), *_headers(operation)],
+        "responses": {str(status): _answer(answer, refs) for status, answer in operation.answers.items()}
+        | _problems(rule, operation, refs),
+    }
+    if operation.body:
+        schema = refs[operation.body, "validation"]
+        document["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return document
+
+
+def _path(rule: Rule) -> list[dict[str, Any]]:
+    kinds = {name: "integer" if "Integer" in type(rule._converters[name]).__name__ else "string" for name in rule.arguments}
+    return [{"name": n, "in": "path", "required": True, "schema": {"type": kind}} for n, kind in kinds.items()]
+
+
+def _query(operation: Operation, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    if operation.query is None:
+        return []
+    name = refs[operation.query, "validation"]["$ref"].rpartition("/")[2]
+    properties = schemas[name]["properties"]
+    return [{"name": n, "in": "query", "required": False, "schema": schema} for n, schema in properties.items()]
+
+
+def _headers(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in operation.headers.items()
+    ]
+
+
+def _answer(answer: type[BaseModel] | str, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    if isinstance(answer, type):
+        schema = refs[answer, "serialization"]
+        return {"description": answer.__name__, "content": {"application/json": {"schema": schema}}}
+    if answer:
+        return {"description": answer, "content": {answer: {"schema": {"type": "string", "format": "binary"}}}}
+    return {"description": "Nothing has changed"}
+
+
+def _problems(rule: Rule, operation: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    reasons = [*_ALWAYS, *operation.problems, *(("not_found",) if rule.arguments else ())]
+    reasons += ["invalid_request"] if operation.query else []
+    by_status: dict[str, list[str]] = {}
+    for reason in dict.fromkeys(reasons):
+        by_status.setdefault(str(PROBLEMS[reason][0]), []).append(reason)
+    schema = refs[ProblemDocument, "serialization"]
+    content = {"application/problem+json": {"schema": schema}}
+    return {status: {"description": ", ".join(words), "content": content} for status, words in by_status.items()}

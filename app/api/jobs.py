@@ -1,0 +1,182 @@
+"""Looking jobs up: one, a page, a history; and asking CI about one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app, json, request
+from pydantic import BaseModel
+
+from app.api.auth import may, needs
+from app.api.ci_errors import from_ci
+from app.api.describe import Operation, described
+from app.api.requests import ListQuery, WaitQuery, read_query
+from app.api.tail import Tail
+from app.ci.job import Output
+from app.problems import Problem
+from app.provider import ProviderError
+from app import reconcile
+from app.services import services
+from app.store import Job
+from app.store.index import FIELDS
+from app.store.jobs import BadCursor, Filter
+from app.store.runs import Run
+
+LINK_SECONDS = 3600
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+
+class JobPage(BaseModel):
+    """Newest first. A page may be short; only ``next_cursor: null`` is the end."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+class Entry(BaseModel):
+    """One line of a job's history, with the runs that it set off."""
+
+    entry: int
+    kind: str
+    outcome: str
+    at: str
+    state: str | None = None
+    event_id: str | None = None
+    verification: str | None = None
+    verified: str | None = None
+    format: str | None = None
+    token: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    runs: list[dict[str, Any]] = []
+
+
+class History(BaseModel):
+    """``count`` is how many entries there were in all; only so many are kept."""
+
+    job_id: str
+    count: int
+    events: list[Entry]
+
+
+@blueprint.get("/<job_id>")
+@needs("read")
+@described(Operation("One job; `wait` holds the answer until it has ended", query=WaitQuery, answers={200: Job, 304: ""}))
+def show(job_id: str) -> Response:
+    query = read_query(WaitQuery)
+    job = found(job_id)
+    if query.wait and not job.terminal:
+        tail: Tail = current_app.extensions["tail"]
+        tail.wait(job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal)
+        job = found(job_id)
+    answer = current_app.response_class(served(job).model_dump_json(), mimetype="application/json")
+    answer.add_etag()
+    return answer.make_conditional(request)
+
+
+@blueprint.get("")
+@needs("read")
+@described(Operation("A page of jobs, newest first", query=ListQuery, answers={200: JobPage}))
+def page() -> Response:
+    query = read_query(ListQuery)
+    wanted = Filter(
+        equal=tuple((field, value) for field in FIELDS if (value := getattr(query, field)) is not None),
+        overdue=query.overdue,
+        created_after=_ms(query.created_after),
+        created_before=_ms(query.created_before),
+    )
+    try:
+        found_page = services().store.jobs.page(wanted, query.limit, query.cursor)
+    except BadCursor:
+        raise Problem("invalid_request", "That cursor is not one of ours; leave it out to begin anew.") from None
+    answer = JobPage(jobs=list(found_page.jobs), next_cursor=found_page.next_cursor)
+    return current_app.response_class(answer.model_dump_json(), mimetype="application/json")
+
+
+@blueprint.get("/<job_id>/events")
+@needs("read")
+@described(Operation("The history: every entry, how it was verified, its runs and their tries", answers={200: History}))
+def history(job_id: str) -> Response:
+    found(job_id)
+    entries, count = services().store.jobs.history(job_id)
+    runs = services().store.runs.of_job(job_id)
+    lines = [
+        entry | {"runs": [_run(run) for run in runs if run.event_id == entry.get("event_id")]} for entry in entries
+    ]
+    document = {"job_id": job_id, "count": count, "events": lines}
+    return current_app.response_class(json.dumps(document), mimetype="application/json")
+
+
+@blueprint.get("/<job_id>/events/<int:entry>/raw")
+@needs("admin")
+@described(Operation("The exact bytes of an entry, while they are kept", answers={200: "application/octet-stream"}))
+def raw(job_id: str, entry: int) -> Response:
+    body = services().store.jobs.raw_bytes(job_id, entry)
+    if body is None:
+        raise Problem("not_found", "There is no such entry, or its bytes are past RETENTION_RAW.")
+    answer = current_app.response_class(body, mimetype="application/octet-stream")
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Content-Disposition"] = "attachment"
+    return answer
+
+
+@blueprint.post("/<job_id>/refresh")
+@needs("submit")
+@described(Operation("Ask CI about this job now", answers={200: Job}, problems=("ci_refused", "ci_unavailable")))
+def refresh(job_id: str) -> Response:
+    _ci(lambda: reconcile.ask(services(), [found(job_id)]))
+    return _answer(job_id)
+
+
+@blueprint.post("/<job_id>/cancel")
+@needs("submit")
+@described(Operation("Cancel this job at CI", answers={200: Job}, problems=("ci_refused", "ci_unavailable")))
+def cancel(job_id: str) -> Response:
+    _ci(lambda: reconcile.cancel(services(), found(job_id)))
+    return _answer(job_id)
+
+
+def found(job_id: str) -> Job:
+    """The job, or ``Problem``."""
+    job = services().store.jobs.get(job_id)
+    if job is None:
+        raise Problem("not_found", "No job of that id was reported to this service, or it is past RETENTION_JOBS.")
+    return job
+
+
+def served(job: Job) -> Job:
+    """The job as this key may see it: with presigned links if it has the scope."""
+    if not may("links"):
+        return job
+    return job.model_copy(update={"outputs": tuple(_linked(output) for output in job.outputs)})
+
+
+def _linked(output: Output) -> Output:
+    if not (output.bucket and output.region):
+        return output
+    url = services().provider.presigned_url(output.bucket, output.region, output.object, LINK_SECONDS)
+    return output.model_copy(update={"url": url})
+
+
+def _answer(job_id: str) -> Response:
+    return current_app.response_class(served(found(job_id)).model_dump_json(), mimetype="application/json")
+
+
+def _ci(ask: Callable[[], object]) -> None:
+    try:
+        ask()
+    except ProviderError as error:
+        raise from_ci(error) from None
+
+
+def _run(run: Run) -> dict[str, Any]:
+    tries = run.tries if may("admin") else tuple({k: v for k, v in t.items() if k != "traceback"} for t in run.tries)
+    return {"handler": run.handler, "endpoint": run.endpoint, "state": run.state, "tries": list(tries)}
+
+
+def _ms(moment: Any) -> int | None:
+    return int(moment.timestamp() * 1000) if moment else None
+
+

@@ -1,0 +1,124 @@
+"""POST /v1/jobs: hand jobs to CI; and what became of a submission before there was a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from flask import Blueprint, Response, current_app, request, url_for
+from pydantic import BaseModel
+
+from app.api.auth import needs
+from app.api.ci_errors import from_ci
+from app.api.describe import Operation, described
+from app.api.idempotency import once
+from app.api.jobs import found, served
+from app.api.requests import read_json
+from app.ci.broken import BadRequest, Broken
+from app.ci.request import SubmitRequest
+from app.ci.rules import examine
+from app.problems import Problem
+from app.provider import ProviderError
+from app.services import services
+from app.store import Job
+from app.store import Unavailable as StoreUnavailable
+from app.store.submissions import Submission
+from app.submitter import Receipt, Submitter
+
+blueprint = Blueprint("submissions", __name__, url_prefix="/v1")
+
+
+class SubmittedJobs(BaseModel):
+    """Several operations in one request are several jobs."""
+
+    jobs: list[Job]
+
+
+class SubmissionView(BaseModel):
+    """What we asked CI for; ``lost`` means that CI's answer never came and is being looked for."""
+
+    id: str
+    status: Literal["sending", "submitted", "lost", "failed"]
+    submitted_at: str
+    deadline: str
+    callback: Literal["own", "foreign", "no", "queue"]
+    bucket: str
+    region: str
+    job_ids: list[str]
+    labels: dict[str, str]
+    error: str | None
+
+
+@blueprint.post("/jobs")
+@needs("submit")
+@described(
+    Operation(
+        "Submit a job (or several) to CI",
+        body=SubmitRequest,
+        headers={"Idempotency-Key": "Within 24 h the same key and body get the first answer again."},
+        answers={201: Job, 202: SubmissionView},
+        problems=("invalid_request", "idempotency_mismatch", "idempotency_in_flight", "ci_refused", "ci_unavailable"),
+    )
+)
+def submit() -> Response:
+    return once(request.headers.get("Idempotency-Key"), request.get_data(), _submit)
+
+
+@blueprint.get("/submissions/<submission_id>")
+@needs("read")
+@described(Operation("A submission, before there is a JobId", answers={200: SubmissionView}))
+def show(submission_id: str) -> Response:
+    submission = services().store.submissions.get(submission_id)
+    if submission is None:
+        raise Problem("not_found", "There is no submission of that id.")
+    return _json(_view(submission), 200)
+
+
+def _submit() -> Response:
+    submitter = Submitter(services())
+    wanted, broken = examine(read_json(), submitter.defaults)
+    if wanted is None or any(each.severity == "error" for each in broken):
+        raise _broken(broken)
+    try:
+        receipt = submitter.submit(wanted)
+    except BadRequest as error:
+        raise _broken(error.broken) from None
+    except StoreUnavailable:
+        raise Problem("store_unavailable", "Nothing was sent to CI. Try again.", retry_after=10) from None
+    except ProviderError as error:
+        raise from_ci(error) from None
+    return _receipt(receipt)
+
+
+def _receipt(receipt: Receipt) -> Response:
+    if not receipt.job_ids:
+        submission = services().store.submissions.get(receipt.submission)
+        answer = _json(_view(submission), 202) if submission else Response(status=202)
+        answer.headers["Location"] = url_for("submissions.show", submission_id=receipt.submission)
+        return answer
+    jobs = [served(found(job_id)) for job_id in receipt.job_ids]
+    if len(jobs) > 1:
+        return _json(SubmittedJobs(jobs=jobs), 201)
+    answer = _json(jobs[0], 201)
+    answer.headers["Location"] = url_for("jobs.show", job_id=jobs[0].job_id)
+    return answer
+
+
+def _broken(broken: Iterable[Broken]) -> Problem:
+    errors = [{"field": each.field, "rule": each.rule, "word": each.word} for each in _errors(broken)]
+    return Problem("invalid_request", "The request breaks rules of CI; see errors.", errors=errors)
+
+
+def _errors(broken: Iterable[Broken]) -> list[Broken]:
+    return [each for each in broken if each.severity == "error"]
+
+
+def _view(submission: Submission) -> SubmissionView:
+    return SubmissionView(
+        **{name: getattr(submission, name) for name in SubmissionView.model_fields if name != "job_ids"},
+        job_ids=list(submission.job_ids),
+    )
+
+
+def _json(value: BaseModel, status: int) -> Response:
+    return current_app.response_class(value.model_dump_json(), status, mimetype="application/json")

@@ -1,0 +1,30 @@
+"""The callback URL that is made for one submission, or by hand for the console."""
+
+from __future__ import annotations
+
+from app.ci.asked import Asked
+from app.settings import Settings
+from app.tokens import Binding, digest, mint, object_digest
+
+
+def callback_url(settings: Settings, binding: Binding) -> str:
+    """Our own address for CI, with a token that carries ``binding``. Needs ``PUBLIC_URL``."""
+    return f"{settings.public_url}/callbacks/{mint(binding, settings.callback_keys)}"
+
+
+def binding_of(submission: str, asked: Asked) -> Binding:
+    """What the jobs of this submission may say of themselves."""
+    told = [operation.user_data for operation in asked.operations]
+    return Binding(
+        submission=submission,
+        bucket=asked.bucket,
+        region=asked.region,
+        tags=_each(operation.tag for operation in asked.operations),
+        objects=(object_digest(asked.input_object),) if asked.input_object else (),
+        # Where one of several operations carries no user data, its job may say anything CI makes of that.
+        user_data=_each(digest(text) for text in told if text) if all(told) else (),
+    )
+
+
+def _each(values: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))  # type: ignore[call-overload,no-any-return]
