@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from app.provider import Provider, ProviderConfig
 from app.settings import Settings
 from app.store import Limits, Store
+from app.store.tail import Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Services:
     settings: Settings
     store: Store
     provider: Provider
+    tail: Tail
 
     @classmethod
     def open(cls, settings: Settings, *, timeout: float | None) -> Services:
@@ -28,6 +30,7 @@ class Services:
             settings=settings,
             store=Store.open(settings.redis_url, settings.key_prefix, timeout=timeout, limits=limits),
             provider=Provider(provider_config(settings)),
+            tail=Tail(settings.redis_url, settings.key_prefix, settings.redis_timeout),
         )
 
 

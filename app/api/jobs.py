@@ -12,7 +12,6 @@ from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
 from app.api.requests import ListQuery, WaitQuery, read_query
-from app.api.tail import Tail
 from app.ci.job import Output
 from app.problems import Problem
 from app.provider import ProviderError
@@ -20,19 +19,12 @@ from app import reconcile
 from app.services import services
 from app.store import Job
 from app.store.index import FIELDS
-from app.store.jobs import BadCursor, Filter
+from app.store.jobs import BadCursor, Filter, Page
 from app.store.runs import Run
 
 LINK_SECONDS = 3600
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
-
-
-class JobPage(BaseModel):
-    """Newest first. A page may be short; only ``next_cursor: null`` is the end."""
-
-    jobs: list[Job]
-    next_cursor: str | None
 
 
 class Entry(BaseModel):
@@ -68,8 +60,7 @@ def show(job_id: str) -> Response:
     query = read_query(WaitQuery)
     job = found(job_id)
     if query.wait and not job.terminal:
-        tail: Tail = current_app.extensions["tail"]
-        tail.wait(job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal)
+        services().tail.wait(job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal)
         job = found(job_id)
     answer = current_app.response_class(served(job).model_dump_json(), mimetype="application/json")
     answer.add_etag()
@@ -78,7 +69,7 @@ def show(job_id: str) -> Response:
 
 @blueprint.get("")
 @needs("read")
-@described(Operation("A page of jobs, newest first", query=ListQuery, answers={200: JobPage}))
+@described(Operation("A page of jobs, newest first", query=ListQuery, answers={200: Page}))
 def page() -> Response:
     query = read_query(ListQuery)
     wanted = Filter(
@@ -91,8 +82,7 @@ def page() -> Response:
         found_page = services().store.jobs.page(wanted, query.limit, query.cursor)
     except BadCursor:
         raise Problem("invalid_request", "That cursor is not one of ours; leave it out to begin anew.") from None
-    answer = JobPage(jobs=list(found_page.jobs), next_cursor=found_page.next_cursor)
-    return current_app.response_class(answer.model_dump_json(), mimetype="application/json")
+    return current_app.response_class(found_page.model_dump_json(), mimetype="application/json")
 
 
 @blueprint.get("/<job_id>/events")

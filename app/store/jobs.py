@@ -59,9 +59,10 @@ class Filter:
     created_before: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of jobs, newest first; ``next_cursor`` of ``None`` is the end."""
+class Page(BaseModel):
+    """One page of jobs, newest first. It may be short; only a ``next_cursor`` of ``None`` is the end."""
+
+    model_config = ConfigDict(frozen=True)
 
     jobs: tuple[Job, ...]
     next_cursor: str | None
@@ -89,6 +90,11 @@ class Jobs:
             return None
         return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
 
+    def newest(self) -> str | None:
+        """The id of the newest job."""
+        rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
+        return rows[0].decode() if rows else None
+
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
         found: list[Job] = []
@@ -101,8 +107,8 @@ class Jobs:
                 if job is not None and _matches(job, wanted):
                     found.append(job)
                 if len(found) == limit or scanned >= _SCAN_MAX:
-                    return Page(tuple(found), _encode(position))
-        return Page(tuple(found), None)
+                    return Page(jobs=tuple(found), next_cursor=_encode(position))
+        return Page(jobs=tuple(found), next_cursor=None)
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
         """The exact bytes that a history entry came from, while they are retained."""

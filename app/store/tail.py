@@ -8,8 +8,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from app.settings import Settings
-from app.store import UNAVAILABLE, Store
+from app.store.connection import UNAVAILABLE, Database, connect
+from app.store.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ _BLOCK_MS = 5000
 class Tail:
     """Starts with the first who waits. Nobody polls: a change is seen as soon as it stands in the stream."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, url: str, prefix: str, patience_s: float) -> None:
+        self._url, self._prefix, self._patience_s = url, prefix, patience_s
         self._lock = threading.Lock()
         self._waiting: dict[str, set[threading.Event]] = defaultdict(set)
         self._reader: threading.Thread | None = None
@@ -54,7 +54,7 @@ class Tail:
                 self._reader.start()
             else:
                 return
-        ready.wait(self._settings.redis_timeout)
+        ready.wait(self._patience_s)
 
     def _leave(self, job_id: str, woken: threading.Event) -> None:
         with self._lock:
@@ -63,7 +63,7 @@ class Tail:
                 del self._waiting[job_id]
 
     def _read(self, ready: threading.Event) -> None:
-        outbox = Store.open(self._settings.redis_url, self._settings.key_prefix, timeout=None).outbox
+        outbox = Outbox(Database(connect(self._url, timeout=None), self._prefix))
         position: str | None = None
         while not self.closing.is_set():
             try:

@@ -1,0 +1,89 @@
+"""``flask jobs``: what became of them."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app import reconcile
+from app.cli.output import NOT_FOUND, NOT_YET, as_json, fail, guarded, show_job, show_json, show_table
+from app.services import services
+from app.store import Job
+from app.store.jobs import Filter
+
+group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
+
+
+def _found(job_id: str) -> Job:
+    return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
+
+
+@group.command("list")
+@click.option("--state", help="Submitted, Running, Success, Failed, Pause or Cancel.")
+@click.option("--tag", help="VoiceSeparate, Transcode, …")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200))
+@click.option("--cursor", help="next_cursor of the page before.")
+@as_json
+@with_appcontext
+@guarded
+def list_jobs(state: str | None, tag: str | None, limit: int, cursor: str | None, json_wanted: bool) -> None:
+    """The newest jobs first."""
+    equal = tuple((field, value) for field, value in (("state", state), ("tag", tag)) if value)
+    page = services().store.jobs.page(Filter(equal=equal), limit, cursor)
+    if json_wanted:
+        show_json(page)
+        return
+    show_table(page.jobs)
+    if page.next_cursor:
+        click.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+@group.command("show")
+@click.argument("job_id")
+@as_json
+@with_appcontext
+@guarded
+def show(job_id: str, json_wanted: bool) -> None:
+    """One job."""
+    show_job(_found(job_id), json_wanted)
+
+
+@group.command("wait")
+@click.argument("job_id")
+@click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait at most.")
+@as_json
+@with_appcontext
+@guarded
+def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
+    """Wait until the job has ended. Exit code 0: Success; 1: Failed or Cancel; 4: the time is up."""
+    _found(job_id)
+    services().tail.wait(job_id, timeout, lambda: _found(job_id).terminal)
+    job = _found(job_id)
+    show_job(job, json_wanted)
+    if not job.terminal:
+        fail(f"Still {job.state or 'unknown'} after {timeout:g} s.", NOT_YET)
+    if job.state != "Success":
+        raise SystemExit(1)
+
+
+@group.command("refresh")
+@click.argument("job_id")
+@as_json
+@with_appcontext
+@guarded
+def refresh(job_id: str, json_wanted: bool) -> None:
+    """Ask CI about the job now."""
+    if job_id not in reconcile.ask(services(), [_found(job_id)]):
+        click.echo("CI does not know this job.", err=True)
+    show_job(_found(job_id), json_wanted)
+
+
+@group.command("cancel")
+@click.argument("job_id")
+@as_json
+@with_appcontext
+@guarded
+def cancel(job_id: str, json_wanted: bool) -> None:
+    """Cancel the job at CI."""
+    reconcile.cancel(services(), _found(job_id))
+    show_job(_found(job_id), json_wanted)

@@ -1,0 +1,50 @@
+"""``flask keys``: who may use the API."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
+from app.services import services
+from app.store.apikeys import SCOPES
+
+group = AppGroup("keys", help="API keys: make, list, revoke.")
+
+
+@group.command("create")
+@click.argument("name")
+@click.option("--scope", default="read", show_default=True, help=f"Comma list of {', '.join(SCOPES)}.")
+@with_appcontext
+@guarded
+def create(name: str, scope: str) -> None:
+    """Make a key and print it, and only it. It cannot be shown again."""
+    wanted = frozenset(part.strip() for part in scope.split(",") if part.strip())
+    unknown = wanted - set(SCOPES)
+    if unknown or not wanted:
+        fail(f"--scope is a comma list of {', '.join(SCOPES)}; not {', '.join(sorted(unknown)) or 'empty'}.", REFUSED)
+    click.echo(services().store.api_keys.create(name, wanted))
+
+
+@group.command("list")
+@as_json
+@with_appcontext
+@guarded
+def list_keys(json_wanted: bool) -> None:
+    """Names, scopes and ages; never the keys."""
+    keys = services().store.api_keys.list()
+    if json_wanted:
+        show_json([{"name": k.name, "scopes": sorted(k.scopes), "created_at": k.created_at} for k in keys])
+        return
+    for key in keys:
+        click.echo(f"{key.name:<20} {','.join(sorted(key.scopes)):<30} {key.created_at}")
+
+
+@group.command("revoke")
+@click.argument("name")
+@with_appcontext
+@guarded
+def revoke(name: str) -> None:
+    """The key stops working at once."""
+    if not services().store.api_keys.revoke(name):
+        fail(f"There is no key called {name!r}.", NOT_FOUND)

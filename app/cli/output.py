@@ -1,0 +1,79 @@
+"""How commands speak: values on standard output, everything else on standard error, exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+from pydantic import BaseModel
+
+from app.ci.broken import BadRequest, Broken
+from app.provider import ProviderError
+from app.store import UNAVAILABLE, Job, Unavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REFUSED, NOT_FOUND, NOT_YET, NO_STORE, CI_FAULT = 2, 3, 4, 5, 6
+"""Exit codes: the request breaks rules; no such thing; the time is up; Redis is away; CI refused or is away."""
+
+as_json = click.option("--json", "json_wanted", is_flag=True, help="Print what the API would return.")
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Every fault that a person can meet ends in one message and its own exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except BadRequest as error:
+            show_rules(error.broken)
+            sys.exit(REFUSED)
+        except ProviderError as error:
+            fail(f"CI: {error} {error.advice or ''}".strip(), CI_FAULT)
+        except (Unavailable, *UNAVAILABLE) as error:
+            fail(f"Redis cannot be reached ({type(error).__name__}). Is REDIS_URL right, and is it running?", NO_STORE)
+
+    return run
+
+
+def fail(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def show_rules(broken: Iterable[Broken]) -> None:
+    for each in broken:
+        click.echo(f"{each.severity}: {each.field or 'request'}: {each.rule} [{each.word}]", err=True)
+
+
+def show_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
+    if isinstance(value, BaseModel):
+        click.echo(value.model_dump_json(indent=2))
+    else:
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_job(job: Job, json_wanted: bool) -> None:
+    if json_wanted:
+        show_json(job)
+        return
+    click.echo(f"{job.job_id}  {job.state or 'unknown'}  {job.tag or ''}")
+    if job.message or (job.code and job.code != "Success"):
+        click.echo(f"  {job.code or ''} {job.message or ''}".rstrip())
+    if job.input and job.input.object:
+        click.echo(f"  input   {job.input.bucket}/{job.input.object}")
+    for output in job.outputs:
+        click.echo(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
+    click.echo(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+
+
+def show_table(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        what = job.input.object if job.input else None
+        click.echo(f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} {job.created_at or '-':<21} {what or ''}")

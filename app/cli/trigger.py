@@ -1,0 +1,45 @@
+"""``flask trigger``: one callback as CI would send it, without CI."""
+
+from __future__ import annotations
+
+import click
+import requests
+from flask.cli import with_appcontext
+
+from app.cli.output import CI_FAULT, REFUSED, fail, guarded, show_json
+from app.services import services
+from app.submitter.address import callback_url
+from app.tokens import Binding, new_nonce
+
+
+@click.command("trigger")
+@click.argument("tag")
+@click.option("--format", "form", default="JSON", show_default=True, type=click.Choice(["JSON", "XML"], case_sensitive=False))
+@click.option("--state", default="Success", show_default=True)
+@click.option("--times", default=1, show_default=True, type=click.IntRange(1, 1000), help="Send it so often.")
+@click.option("--out-of-order", is_flag=True, help="Send an older state after it.")
+@click.option("--url", help="Where to. Default: a fresh callback URL of this service.")
+@with_appcontext
+@guarded
+def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url: str | None) -> None:
+    """Have the emulator send a callback for an invented job."""
+    settings = services().settings
+    if settings.ci_endpoint is None or (url is None and settings.public_url is None):
+        fail("This needs the emulator (CI_ENDPOINT) and PUBLIC_URL; `make run` sets both.", REFUSED)
+    target = url or callback_url(settings, Binding(name="trigger", nonce=new_nonce()))
+    wanted = {
+        "url": target,
+        "tag": tag,
+        "format": form.upper(),
+        "state": state,
+        "times": times,
+        "out_of_order": out_of_order,
+        "bucket": settings.cos_bucket,
+        "region": settings.cos_region,
+    }
+    try:
+        answer = requests.post(f"{settings.ci_endpoint}/_emulator/callbacks", json=wanted, timeout=60)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        fail(f"The emulator at {settings.ci_endpoint} did not do it: {type(error).__name__}.", CI_FAULT)
+    show_json(answer.json())

@@ -1,0 +1,88 @@
+"use strict";
+
+// The key comes in the fragment of the address or from the form; it is kept for this tab only.
+const store = window.sessionStorage;
+const byId = (id) => document.getElementById(id);
+const rows = document.querySelector("#jobs tbody");
+let older = null;
+
+function takeKeyFromAddress() {
+  const found = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!found) return;
+  store.setItem("key", found);
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
+async function page(cursor) {
+  const query = new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) });
+  const answer = await fetch(`v1/jobs?${query}`, { headers: { Authorization: `Bearer ${store.getItem("key")}` } });
+  const body = await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(body.detail || body.title), { status: answer.status });
+  return body;
+}
+
+function cell(row, text, className) {
+  const td = row.insertCell();
+  td.textContent = text ?? "";
+  if (className) td.className = className;
+}
+
+function line(job) {
+  const row = document.createElement("tr");
+  const late = job.submission && job.submission.overdue ? " overdue" : "";
+  cell(row, job.job_id);
+  cell(row, job.state ?? "unknown", `${/^\w+$/.test(job.state ?? "") ? job.state : ""}${late}`);
+  cell(row, job.tag);
+  cell(row, job.input ? job.input.object ?? job.input.url : "");
+  cell(row, job.outputs.map((output) => `${output.role ?? "file"}: ${output.object}`).join("\n"));
+  cell(row, job.created_at);
+  cell(row, job.verification === "unconfirmed" ? "unconfirmed" : job.source);
+  return row;
+}
+
+function show(part) {
+  byId("login").hidden = part !== "login";
+  byId("jobs").hidden = part !== "jobs";
+  byId("forget").hidden = part !== "jobs";
+}
+
+async function refresh() {
+  if (!store.getItem("key")) return show("login");
+  try {
+    const { jobs, next_cursor: next } = await page();
+    rows.replaceChildren(...jobs.map(line));
+    older = next;
+    byId("more").hidden = !next;
+    byId("empty").hidden = jobs.length > 0;
+    byId("status").textContent = `as of ${new Date().toLocaleTimeString()}`;
+    show("jobs");
+  } catch (error) {
+    byId("status").textContent = error.message;
+    if (error.status === 401 || error.status === 403) {
+      store.removeItem("key");
+      show("login");
+    }
+  }
+}
+
+byId("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  store.setItem("key", byId("key").value.trim());
+  refresh();
+});
+byId("forget").addEventListener("click", () => {
+  store.removeItem("key");
+  byId("status").textContent = "";
+  show("login");
+});
+byId("more").addEventListener("click", async () => {
+  const { jobs, next_cursor: next } = await page(older);
+  rows.append(...jobs.map(line));
+  older = next;
+  byId("more").hidden = !next;
+});
+
+takeKeyFromAddress();
+refresh();
+// The newest page is looked at again every few seconds, unless the reader has gone on to older ones.
+setInterval(() => { if (!document.hidden && rows.childElementCount <= 50) refresh(); }, 3000);

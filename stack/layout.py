@@ -1,0 +1,98 @@
+"""Where the stack keeps its things, and the settings that it gives to its processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from app.settings import ROOT, STACK_ENV
+
+# A path of a Unix socket may have 107 characters (104 on BSD).
+_SOCKET_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Folders, ports and addresses of one checkout's stack."""
+
+    root: Path
+    port: int
+    emulator_port: int
+
+    @property
+    def var(self) -> Path:
+        return self.root / "var"
+
+    @property
+    def logs(self) -> Path:
+        return self.var / "log"
+
+    @property
+    def socket(self) -> Path:
+        """In the checkout, or, where that path is too long for a socket, in the temporary folder."""
+        inside = self.var / "valkey.sock"
+        if len(str(inside)) <= _SOCKET_MAX:
+            return inside
+        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"ci-{os.getuid()}-{mark}.sock"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def emulator_url(self) -> str:
+        return f"http://127.0.0.1:{self.emulator_port}"
+
+    def settings(self) -> dict[str, str]:
+        """The environment of every process: the emulator's account, and secrets made on the first run."""
+        return {
+            "REDIS_URL": f"unix://{self.socket}",
+            "PUBLIC_URL": self.url,
+            "CI_ENDPOINT": self.emulator_url,
+            "COS_SECRET_ID": "emulator",
+            "COS_SECRET_KEY": "emulator",
+            "COS_REGION": "ap-chongqing",
+            "COS_BUCKET": "demo-1250000000",
+            **self.secrets(),
+        }
+
+    def secrets(self) -> dict[str, str]:
+        """Made once, and kept for the next run: callback URLs that CI holds must stay valid."""
+        path = self.var / "secrets.env"
+        if not path.exists():
+            made = {
+                "CALLBACK_KEYS": f"k1:{secrets.token_urlsafe(32)}",
+                "API_KEY": f"ck_{secrets.token_urlsafe(24)}",
+            }
+            write_private(path, made)
+        return {name: value or "" for name, value in dotenv_values(path).items()}
+
+
+def here() -> Layout:
+    """The stack of this checkout, with the ports of the environment."""
+    ports = (int(os.environ.get(name, default)) for name, default in (("PORT", "8000"), ("EMULATOR_PORT", "8001")))
+    return Layout(ROOT, *ports)
+
+
+def announce(layout: Layout, pid: int) -> None:
+    """From now on ``flask`` commands in this checkout talk to this stack."""
+    write_private(STACK_ENV, layout.settings() | {"STACK_PID": str(pid)})
+
+
+def withdraw() -> None:
+    STACK_ENV.unlink(missing_ok=True)
+
+
+def write_private(path: Path, values: dict[str, str]) -> None:
+    """Readable by the owner only: it holds keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: PTH123 - opener
+        file.writelines(f"{name}='{value}'\n" for name, value in values.items())

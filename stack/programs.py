@@ -1,0 +1,79 @@
+"""What the process runner (supervisor) is to keep alive: the Procfile's processes, the server and the emulator."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from stack import valkey
+from stack.layout import Layout
+
+_HEAD = """\
+[supervisord]
+nodaemon=true
+logfile=/dev/stdout
+logfile_maxbytes=0
+pidfile={var}/supervisord.pid
+{user}
+"""
+
+_PROGRAM = """\
+[program:{name}]
+command={command}
+directory={root}
+priority={priority}
+autorestart=true
+startretries=1000
+startsecs=2
+stopwaitsecs=10
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={logs}/{name}.log
+stdout_logfile_maxbytes=5MB
+stdout_logfile_backups=2
+"""
+
+
+def procfile(root: Path) -> dict[str, str]:
+    """The commands of the Procfile, by process."""
+    lines = (root / "Procfile").read_text().splitlines()
+    return dict((part.strip() for part in line.split(":", 1)) for line in lines if line.strip())  # type: ignore[misc]
+
+
+def configure(layout: Layout) -> Path:
+    """Write supervisor's configuration and return its path."""
+    config = layout.var / "valkey.conf"
+    valkey.configure(config, layout.socket, layout.var / "valkey")
+    emulator = f"python -m app.emulator --host 127.0.0.1 --port {layout.emulator_port} --data {layout.var / 'emulator'}"
+    commands = {
+        "valkey": shlex.join([valkey.binary(), str(config)]),
+        **procfile(layout.root),
+        "emulator": emulator,
+    }
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    # Without a user of its own supervisor warns those who run it as root; the programs stay whoever started them.
+    text = _HEAD.format(var=layout.var, user="user=root" if _is_root() else "")
+    for priority, (name, command) in enumerate(commands.items()):
+        text += "\n" + _PROGRAM.format(
+            name=name,
+            command=_from_this_environment(command).replace("%", "%%"),
+            root=layout.root,
+            priority=priority,
+            logs=layout.logs,
+        )
+    path = layout.var / "supervisord.conf"
+    path.write_text(text)
+    return path
+
+
+def _from_this_environment(command: str) -> str:
+    """Programs of the Procfile are those of this virtual environment, whatever PATH says."""
+    first, *rest = shlex.split(command)
+    beside = Path(sys.executable).parent / first
+    return shlex.join([str(beside) if beside.exists() else first, *rest])
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0

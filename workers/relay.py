@@ -1,0 +1,81 @@
+"""The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
+
+Three loops, each a thread: events become runs, runs that are due go to RQ, and CI is asked about what is silent.
+A loop that fails says so and begins anew; one that cannot go on ends the process, and its runner starts it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from app import logs, settings
+from app.services import Services
+from app.store import UNAVAILABLE, connect
+from workers import dispatch, feed, registry, silence
+from workers.queue import queue
+
+log = logging.getLogger(__name__)
+
+stopping = threading.Event()
+
+
+def main() -> int:
+    logs.configure("relay")
+    try:
+        chosen = settings.load()
+        registry.load(chosen.handlers)
+    except settings.SettingsError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return error.exit_code
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    services = Services.open(chosen, timeout=10)
+    news = threading.Event()
+    sender = dispatch.Dispatcher(services.store.runs, queue(chosen, connect(chosen.redis_url, timeout=10)))
+    feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}")
+    loops = {
+        "feed": lambda: news.set() if feeder.step() else None,
+        "dispatch": lambda: sender.step(news),
+        "silence": lambda: silence.step(services, stopping),
+        "presence": lambda: _present(services),
+    }
+    threads = [threading.Thread(target=_loop, args=(name, step), name=name) for name, step in loops.items()]
+    for thread in threads:
+        thread.start()
+    log.info("ready")
+    while not stopping.wait(1.0):
+        if not all(thread.is_alive() for thread in threads):
+            log.error("a loop has ended; so does the relay")
+            stopping.set()
+            return 1
+    for thread in threads:
+        thread.join(timeout=10)
+    return 0
+
+
+def _loop(name: str, step: Callable[[], object]) -> None:
+    while not stopping.is_set():
+        try:
+            step()
+        except UNAVAILABLE as error:
+            log.warning("%s: Redis is away (%s)", name, type(error).__name__)
+            stopping.wait(1.0)
+        except Exception:
+            # One bad event or answer must not stop the others; it comes again, and is seen in the log.
+            log.exception("%s failed", name)
+            stopping.wait(1.0)
+
+
+def _present(services: Services) -> None:
+    services.store.presence.here("relay")
+    stopping.wait(4.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
