@@ -1,0 +1,72 @@
+"""`/jobs`: submit, list, describe, cancel."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, g, request
+
+from . import listing
+from .errors import EmulatorError
+from .render import detail
+from .submit import submit
+from .tree import Node, Tree
+from .web import xml
+
+if TYPE_CHECKING:
+    from .account import Target
+    from .state import Emulator
+
+MAX_IDS = 10
+
+
+def jobs_blueprint(emulator: Emulator) -> Blueprint:
+    """Submit, list, describe, cancel."""
+    blueprint = Blueprint("jobs", __name__)
+
+    @blueprint.post("/jobs")
+    def create() -> Response:
+        jobs = submit(emulator, g.target, request.get_data())
+        return xml({"JobsDetail": [detail(job, job.created) for job in jobs]})
+
+    @blueprint.get("/jobs")
+    def listed() -> Response:
+        target: Target = g.target
+        jobs, token = listing.page(emulator.database, target.bucket, listing.read(request.args))
+        return xml(_details(emulator, [job.id for job in jobs]) | ({"NextToken": token} if token else {}))
+
+    @blueprint.get("/jobs/<job_ids>")
+    def describe(job_ids: str) -> Response:
+        target: Target = g.target
+        wanted = [one for one in job_ids.split(",") if one]
+        known = [one for one in wanted if emulator.jobs.get(one, target.bucket) is not None]
+        absent: list[Node] = [one for one in wanted if one not in known]
+        return xml(_details(emulator, known) | ({"NonExistJobIds": absent} if absent else {}))
+
+    @blueprint.put("/jobs/<job_ids>")
+    def change(job_ids: str) -> Response:
+        if "cancel" not in request.args:
+            raise EmulatorError("InvalidArgument", "What to do with the job is missing; there is ?cancel.")
+        _cancel(emulator, g.target, [one for one in job_ids.split(",") if one])
+        return Response(b"", content_type="application/xml")
+
+    return blueprint
+
+
+def _details(emulator: Emulator, job_ids: list[str]) -> Tree:
+    now = time.time()
+    jobs = [emulator.jobs.get(one) for one in job_ids]
+    return {"JobsDetail": [detail(job, now) for job in jobs if job is not None]}
+
+
+def _cancel(emulator: Emulator, target: Target, job_ids: list[str]) -> None:
+    """Cancel jobs that have not begun: all, or where one cannot be, none after it."""
+    if not 1 <= len(job_ids) <= MAX_IDS:
+        raise EmulatorError("InvalidArgument", f"1 to {MAX_IDS} job ids can be cancelled at once.")
+    for one in job_ids:
+        job = emulator.jobs.get(one, target.bucket)
+        if job is None:
+            raise EmulatorError("ResourceNotFound", f"There is no job {one[:100]!r}.")
+        if not emulator.engine.cancel(job):
+            raise EmulatorError("InvalidArgument", "Only a job that has not been executed can be cancelled.")

@@ -1,0 +1,169 @@
+"""The web application: every request through the same gate, then to CI, COS or the control API.
+
+A path that begins with /jobs, /queue or /template is CI's, whatever the host: the Python SDK, given a fixed
+address, sends a COS host for CI calls too. /_emulator is ours. The rest are objects.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from . import access, account, ids
+from .ci_jobs import jobs_blueprint
+from .ci_queues import queues_blueprint
+from .ci_templates import templates_blueprint
+from .control import control_blueprint
+from .cos import MAX_OBJECT, cos_blueprint
+from .errors import EmulatorError, error_xml
+from .faults import Fault, endpoint_of
+
+if TYPE_CHECKING:
+    from .state import Emulator
+
+log = logging.getLogger(__name__)
+
+CONTROL = "/_emulator"
+_CI_PATHS = ("jobs", "queue", "template")
+
+
+class KeyConverter(BaseConverter):
+    """An object's key: anything, with any slashes."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+def create_app(emulator: Emulator) -> Flask:
+    app = Flask("emulator", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_OBJECT
+    app.url_map.merge_slashes = False  # a//b is a key of its own
+    app.url_map.converters["key"] = KeyConverter
+    for make in (jobs_blueprint, queues_blueprint, templates_blueprint, cos_blueprint):
+        app.register_blueprint(make(emulator))
+    app.register_blueprint(control_blueprint(emulator), url_prefix=CONTROL)
+    _gate(app, emulator)
+    _errors(app, emulator)
+    app.wsgi_app = _Wire(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def _is_control() -> bool:
+    return request.path == CONTROL or request.path.startswith(CONTROL + "/")
+
+
+def _is_ci() -> bool:
+    return request.path.lstrip("/").partition("/")[0] in _CI_PATHS
+
+
+def _gate(app: Flask, emulator: Emulator) -> None:
+    @app.before_request
+    def enter() -> Response | None:
+        g.request_id, g.trace_id, g.began, g.target = ids.request_id(), ids.request_id(), time.time(), None
+        g.endpoint = endpoint_of(request.method, request.path, cancel="cancel" in request.args)
+        if _is_control():
+            return None
+        fault = emulator.faults.for_request(g.endpoint)
+        if fault is not None:
+            _suffer(fault)
+            if "emulator.drop" in request.environ and fault.kind != "lost_answer":
+                return Response()
+        g.target = account.target(request.host)
+        access.check(request, emulator.options.token, ci=_is_ci())
+        return None
+
+    @app.after_request
+    def leave(response: Response) -> Response:
+        if _is_control():
+            return response
+        if _is_ci():
+            response.headers["Server"] = "tencent-ci"
+            response.headers["x-ci-request-id"] = g.request_id
+        else:
+            response.headers["Server"] = "tencent-cos"
+            response.headers["x-cos-request-id"] = g.request_id
+        _note(emulator, response)
+        return response
+
+
+def _suffer(fault: Fault) -> None:
+    """Let a request fault happen: an error is raised, a lost connection is marked for the wire to close."""
+    if fault.kind == "error":
+        code = fault.code or "InternalError"
+        raise EmulatorError(code, fault.message or f"{code}, because it was told to.", fault.status)
+    if fault.kind in {"slow", "hang"}:
+        time.sleep(fault.wait)
+    if fault.kind in {"hang", "drop", "lost_answer"}:
+        request.environ["emulator.drop"] = True
+
+
+def _note(emulator: Emulator, response: Response) -> None:
+    """One line, and one entry for `GET /_emulator/requests`: no query, no header values, no body."""
+    dropped = "emulator.drop" in request.environ
+    status = 0 if dropped else response.status_code
+    entry = {
+        "at": g.began,
+        "endpoint": g.endpoint,
+        "method": request.method,
+        "path": request.path,
+        "bucket": g.target.bucket if g.target else None,
+        "status": status,
+        "seconds": round(time.time() - g.began, 4),
+    }
+    emulator.requests.append(entry)
+    shown = request.path.encode("unicode_escape").decode()[:200]
+    log.info("%s %s %s %s", request.method, shown, g.endpoint, status or "dropped")
+
+
+def _errors(app: Flask, emulator: Emulator) -> None:
+    def answered(error: EmulatorError) -> Response:
+        edition = emulator.settings.error_edition
+        resource = None if edition == "media" and _is_ci() else f"{request.host}{request.path}"
+        body = error_xml(error, resource, g.request_id, g.trace_id)
+        prefix = "x-ci" if _is_ci() else "x-cos"
+        headers = {f"{prefix}-trace-id": g.trace_id}
+        return Response(body, status=error.status, headers=headers, content_type="application/xml")
+
+    app.register_error_handler(EmulatorError, answered)
+
+    @app.errorhandler(HTTPException)
+    def routed(error: HTTPException) -> Response:
+        if _is_control():
+            return Response(
+                f'{{"error": "{error.name}"}}\n', status=error.code, content_type="application/json"
+            )
+        code = {404: "InvalidUrl", 405: "MethodNotAllowed", 413: "EntityTooLarge"}.get(
+            error.code or 0, "InvalidUrl"
+        )
+        return answered(EmulatorError(code, error.name))
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        log.error("a request broke", exc_info=error)
+        return answered(EmulatorError("InternalError", "The emulator has a fault of its own; see its log."))
+
+
+class _Wire:
+    """Between the server and Flask: the path as it was sent, and connections that are to be lost."""
+
+    def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
+        self._inner = inner
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        # The server takes //a/b for a host and a path; a key may begin with a slash.
+        raw = str(environ.get("REQUEST_URI", environ["PATH_INFO"])).partition("?")[0]
+        environ["PATH_INFO"] = unquote_to_bytes(raw).decode("latin-1")
+        body = self._inner(environ, start_response)
+        if "emulator.drop" in environ:
+            connection: socket.socket = environ["werkzeug.socket"]
+            connection.shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError("closed on purpose")
+        return body
