@@ -1,0 +1,61 @@
+"""The only place that knows Redis keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.store.accept import Acceptor, Limits, News, NotBelieved, Outcome, Unavailable
+from app.store.apikeys import ApiKeys
+from app.store.connection import UNAVAILABLE, Database, connect
+from app.store.due import Due
+from app.store.jobs import Job, Jobs
+from app.store.outbox import Outbox
+from app.store.refusals import Refusals
+from app.store.runs import Event, Runs
+from app.store.submissions import Submissions
+
+__all__ = [
+    "UNAVAILABLE",
+    "Acceptor",
+    "Database",
+    "Event",
+    "Job",
+    "Limits",
+    "News",
+    "NotBelieved",
+    "Outcome",
+    "Store",
+    "Unavailable",
+    "connect",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything that is kept, by concept."""
+
+    db: Database
+    acceptor: Acceptor
+    jobs: Jobs
+    submissions: Submissions
+    outbox: Outbox
+    runs: Runs
+    due: Due
+    refusals: Refusals
+    api_keys: ApiKeys
+
+    @classmethod
+    def open(cls, url: str, prefix: str, *, timeout: float | None, limits: Limits | None = None) -> Store:
+        """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
+        db = Database(connect(url, timeout=timeout), prefix)
+        return cls(
+            db=db,
+            acceptor=Acceptor(db, limits or Limits()),
+            jobs=Jobs(db),
+            submissions=Submissions(db),
+            outbox=Outbox(db),
+            runs=Runs(db),
+            due=Due(db),
+            refusals=Refusals(db),
+            api_keys=ApiKeys(db),
+        )

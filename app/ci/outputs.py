@@ -1,0 +1,63 @@
+"""The files that CI reports: ``Operation.MediaResult.OutputFile`` in its one-or-many shapes."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from app.ci import voice_separate
+from app.ci.fields import node, nodes, text, texts, word
+from app.ci.job import Output
+
+
+class _Place(NamedTuple):
+    bucket: str | None
+    region: str | None
+
+    def of(self, found: dict[str, Any]) -> "_Place":
+        return _Place(word(found.get("Bucket")) or self.bucket, word(found.get("Region")) or self.region)
+
+
+def outputs(
+    operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None
+) -> tuple[Output, ...]:
+    """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
+
+    ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
+    the report has none, and the names by which VoiceSeparate's parts are told apart.
+    """
+    result = node(operation.get("MediaResult"))
+    files = nodes(result.get("OutputFile"))
+    if not files and not result.get("SpriteOutputFile"):
+        return ()
+    asked = node(operation.get("Output"))
+    here = _Place(None, None).of(asked)
+    roles = voice_separate.roles(asked, job_id, run_id) if tag == "VoiceSeparate" else None
+    found = [(place, file) for file in files for place in [here.of(file)]]
+    sprites = [
+        (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
+    ]
+    sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
+    return tuple(output for place, file in found + sprites for output in _of_file(file, place, roles))
+
+
+def _of_file(file: dict[str, Any], place: _Place, roles: voice_separate.Roles | None) -> Iterator[Output]:
+    prefix = text(file.get("ObjectPrefix")) or ""
+    sums = _sums(file)
+    for name in texts(file.get("ObjectName")):
+        key = (prefix + name).removeprefix("/")
+        yield Output(
+            role=roles.of(key) if roles else None,
+            bucket=place.bucket,
+            region=place.region,
+            object=key,
+            md5=sums.get(name.removeprefix("/")) or sums.get(key),
+        )
+
+
+def _sums(file: dict[str, Any]) -> dict[str, str]:
+    """MD5 by name, which CI gives with or without the prefix. Never by position: the orders differ."""
+    sums: dict[str, str] = {}
+    for info in nodes(file.get("Md5Info")):
+        name, md5 = text(info.get("ObjectName")), word(info.get("Md5"))
+        if name and md5:
+            sums.setdefault(name.removeprefix("/"), md5)
+    return sums

@@ -1,0 +1,24 @@
+"""The one exception of this package: a body that we do not take, and why."""
+
+QUOTE_LIMIT = 100
+
+
+class Refused(ValueError):  # noqa: N818 (it is what the receiver does, not a fault of ours)
+    """A body that is not a callback of CI's, or not one that we dare to keep.
+
+    ``reason`` is one machine word (it ends up in the problem document and in the metrics), ``status`` the
+    HTTP status that fits it, and the text a sentence saying what was found and what was expected.
+    """
+
+    def __init__(self, reason: str, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.status = status
+
+
+def quoted(found: object) -> str:
+    """At most 100 characters of what a stranger sent, as printable ASCII, safe to log and to answer with."""
+    if isinstance(found, bytes):
+        found = found[:QUOTE_LIMIT].decode("utf-8", "replace")
+    shown = ascii(found if not isinstance(found, str) else found[:QUOTE_LIMIT])
+    return shown if len(shown) <= QUOTE_LIMIT else shown[: QUOTE_LIMIT - 3] + "..."

@@ -1,0 +1,69 @@
+"""Logs that may be shown to anyone: one line each, and no secret in them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+from app.tokens import fingerprint
+
+_TOKEN = re.compile(r"(/callbacks/)([^\s/?\"']+)")
+_BEARER = re.compile(r"(?i)(bearer\s+|q-signature=)[^\s&\"']+")
+
+access = logging.getLogger("access")
+
+
+def redact(text: str) -> str:
+    """Callback tokens become fingerprints, keys and signatures disappear."""
+    text = _TOKEN.sub(lambda found: f"{found[1]}[{fingerprint(found[2])}]", text)
+    return _BEARER.sub(r"\1[redacted]", text)
+
+
+class Redact(logging.Filter):
+    """Keeps secrets out of whatever a library chooses to say."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        clean = redact(message)
+        if clean != message:
+            record.msg, record.args = clean, ()
+        return True
+
+
+class _Lines(logging.Formatter):
+    """A traceback is redacted like any other text."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return redact(super().formatException(ei))
+
+
+def configure(process: str) -> None:
+    """Log to standard error: time, process, level, logger, message."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = _Lines(f"%(asctime)s.%(msecs)03dZ {process} %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(Redact())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def init_app(app: Flask) -> None:
+    """An access log line for each request, with the route instead of the path."""
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def line(response: Response) -> Response:
+        if access.isEnabledFor(logging.INFO):
+            route = request.url_rule.rule if request.url_rule else "(no route)"
+            taken = (time.perf_counter() - g.get("started", time.perf_counter())) * 1000
+            extra = g.get("log_fields", "")
+            access.info("%s %s %d %.1fms%s", request.method, route, response.status_code, taken, extra)
+        return response

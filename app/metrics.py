@@ -1,0 +1,27 @@
+"""What Prometheus sees. No label ever holds a job id, a path, a token or the name of a process."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY
+
+CALLBACKS = Counter("ci_callbacks_total", "Jobs reported by callbacks, by what became of the report", ["outcome"])
+REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
+PROBES = Counter("ci_probes_total", "Test messages of the console")
+ACCEPT_SECONDS = Histogram(
+    "ci_callback_seconds",
+    "Time to answer a callback",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+
+
+def exposition() -> bytes:
+    """All processes of this server together, in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

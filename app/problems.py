@@ -1,0 +1,101 @@
+"""Everything that can go wrong for a caller, in one table, said as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, current_app, json, request
+from werkzeug.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+# reason: status, title. ``docs/problems.md`` and the OpenAPI document are made of this table.
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "bad_token": (403, "The token in the callback URL is not ours"),
+    "expired_token": (403, "The token in the callback URL has expired"),
+    "revoked_token": (403, "The token in the callback URL was revoked"),
+    "ip_not_allowed": (403, "Callbacks are not taken from this address"),
+    "binding_mismatch": (403, "The payload contradicts what its token was made for"),
+    "body_too_large": (413, "The body is too large"),
+    "slow_body": (408, "The body took too long to arrive"),
+    "unsupported_media_type": (415, "The body is neither XML nor JSON"),
+    "content_encoding": (415, "The body is encoded; send it as it is"),
+    "empty_body": (400, "The body is empty"),
+    "incomplete_body": (400, "The body ended early"),
+    "malformed_xml": (400, "The body is not well-formed XML"),
+    "malformed_json": (400, "The body is not valid JSON"),
+    "forbidden_xml": (400, "The XML holds a DTD or an entity"),
+    "too_complex": (400, "The body is nested too deeply or holds too much"),
+    "not_a_callback": (400, "The body is not a callback of CI"),
+    "bad_job_id": (400, "The callback names no usable job"),
+    "store_unavailable": (503, "Nothing can be stored just now"),
+    "unauthorized": (401, "An API key is needed"),
+    "forbidden": (403, "The API key does not reach that far"),
+    "not_found": (404, "There is no such thing"),
+    "method_not_allowed": (405, "That method is not for this address"),
+    "invalid_request": (422, "The request breaks rules"),
+    "bad_request": (400, "The request cannot be understood"),
+    "idempotency_mismatch": (422, "This Idempotency-Key was used with another body"),
+    "idempotency_in_flight": (409, "A request with this Idempotency-Key is being worked on"),
+    "ci_refused": (502, "CI refused"),
+    "ci_unavailable": (503, "CI cannot be reached, or asks us to wait"),
+    "internal": (500, "Our own fault"),
+}
+
+
+class Problem(Exception):
+    """Ends a request. ``detail`` says what is wrong and what to do next; ``members`` ride along in the answer."""
+
+    def __init__(self, reason: str, detail: str, *, retry_after: int | None = None, **members: Any) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.members = members
+        self.retry_after = retry_after
+
+    def response(self) -> Response:
+        status, title = PROBLEMS[self.reason]
+        document = {
+            "type": f"/problems/{self.reason}",
+            "title": title,
+            "status": status,
+            "reason": self.reason,
+            "detail": self.detail,
+            **self.members,
+        }
+        answer = current_app.response_class(json.dumps(document), status, content_type="application/problem+json")
+        if self.retry_after is not None:
+            answer.headers["Retry-After"] = str(self.retry_after)
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+
+
+_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+
+
+def _from_http(error: HTTPException) -> Response:
+    reason = _BY_STATUS.get(error.code or 500, "bad_request" if (error.code or 500) < 500 else "internal")
+    answer = Problem(reason, error.description or "").response()
+    answer.headers.extend((name, value) for name, value in error.get_headers() if name in {"Allow", "Retry-After"})
+    return answer
+
+
+def _from_fault(error: Exception) -> Response:
+    log.exception("unhandled %s in %s", type(error).__name__, request.endpoint)
+    return Problem("internal", "The fault was logged. Try again, and tell the operator if it stays.").response()
+
+
+def init_app(app: Flask) -> None:
+    """Every error of every view leaves as a problem document, and none with a stack trace."""
+    app.register_error_handler(Problem, Problem.response)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(Exception, _from_fault)
+
+    @app.get("/problems/<reason>")
+    def problem(reason: str) -> dict[str, Any]:
+        if reason not in PROBLEMS:
+            raise Problem("not_found", f"There is no problem called {reason[:40]!r}.")
+        status, title = PROBLEMS[reason]
+        return {"type": f"/problems/{reason}", "title": title, "status": status, "reason": reason}

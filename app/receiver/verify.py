@@ -1,0 +1,50 @@
+"""The checks on a callback, in the order in which they are made. Each raises ``Problem`` or returns."""
+
+from __future__ import annotations
+
+from app.ci.job import Report
+from app.problems import Problem
+from app.receiver.address import Address, is_in
+from app.settings import Settings
+from app.tokens import BadToken, Binding, digest, object_digest, read
+
+
+def check_token(token: str, settings: Settings) -> Binding:
+    """Who the URL was made for. Without ``token`` among the checks, any last part of the URL will do."""
+    try:
+        return read(token, settings.callback_keys)
+    except BadToken as error:
+        if "token" not in settings.verify:
+            return Binding()
+        advice = "Make a fresh URL with `flask callback-url`, or submit the job anew."
+        raise Problem(error.reason, f"{error} {advice}") from None
+
+
+def check_address(address: Address | None, settings: Settings) -> None:
+    if "ip" in settings.verify and (address is None or not is_in(address, settings.allowed_ips)):
+        raise Problem("ip_not_allowed", f"{address} is in none of ALLOWED_IPS. Is a proxy missing in TRUSTED_PROXIES?")
+
+
+def check_binding(report: Report, binding: Binding, settings: Settings) -> None:
+    """What is absent on either side never contradicts."""
+    if "binding" not in settings.verify:
+        return
+    said = report.input
+    for what, bound, claim in (
+        ("bucket", _one(binding.bucket), said and said.bucket),
+        ("region", _one(binding.region), said and said.region),
+        ("tag", binding.tags, report.tag),
+        ("input object", binding.objects, said and said.object and object_digest(said.object)),
+        ("user data", binding.user_data, report.user_data and digest(report.user_data)),
+    ):
+        if bound and claim and claim not in bound:
+            raise Problem("binding_mismatch", f"The {what} is not the one that this URL was made for.")
+
+
+def _one(value: str | None) -> tuple[str, ...]:
+    return (value,) if value else ()
+
+
+def strength(settings: Settings) -> str:
+    """What a history entry says of how its callback was verified."""
+    return "+".join(check for check in ("token", "ip", "binding") if check in settings.verify) or "none"

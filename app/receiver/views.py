@@ -1,0 +1,116 @@
+"""POST /callbacks/<token>: is it from CI, what does it say, is it news? Answered only when it is kept."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Blueprint, g, request
+
+from app import metrics
+from app.ci.payload import Callback, Refused, parse
+from app.problems import Problem
+from app.receiver.address import caller
+from app.receiver.body import read_body
+from app.receiver.verify import check_address, check_binding, check_token, strength
+from app.services import Services, services
+from app.store import UNAVAILABLE, News, NotBelieved, Unavailable
+from app.tokens import Binding, fingerprint
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("receiver", __name__)
+
+
+@blueprint.post("/callbacks/<token>")
+@metrics.ACCEPT_SECONDS.time()
+def callback(token: str) -> dict[str, Any]:
+    """Take one callback: one or more JobsDetail, all or nothing.
+
+    400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
+    """
+    ours = services()
+    mark = fingerprint(token)
+    g.log_fields = f" token={mark}"
+    try:
+        binding = check_token(token, ours.settings)
+    except Problem as problem:
+        metrics.REFUSALS.labels(problem.reason).inc()
+        raise
+    seen = Callback("probe", "json", ())
+    try:
+        check_address(_caller(ours), ours.settings)
+        body = read_body(request, ours.settings.max_body)
+        seen = _parse(body)
+        for detail in seen.details:
+            check_binding(detail.report, binding, ours.settings)
+        return {"results": _keep(ours, seen, body, binding, mark)}
+    except Problem as problem:
+        _refused(ours, problem, seen, binding, mark)
+        raise
+
+
+def _caller(ours: Services) -> Any:
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+    return caller(request.remote_addr, forwarded, ours.settings.trusted_proxies)
+
+
+def _parse(body: bytes) -> Callback:
+    try:
+        return parse(body)
+    except Refused as error:
+        raise Problem(error.reason, str(error)) from None
+
+
+def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: str) -> list[dict[str, str]]:
+    if seen.kind == "probe":
+        metrics.PROBES.inc()
+        return []
+    settings = ours.settings
+    hold = "confirm" in settings.verify
+    news = News(
+        details=seen.details,
+        source="callback",
+        verification="unconfirmed" if hold else strength(settings),
+        body=body,
+        submission=binding.submission,
+        token=mark,
+        bind="binding" in settings.verify,
+        hold=hold,
+        ask_after=settings.deadline,
+        note={"verified": strength(settings), "format": seen.format, "token": mark},
+    )
+    try:
+        outcomes = ours.store.acceptor.accept(news)
+    except NotBelieved as error:
+        raise Problem(error.reason, _WHY[error.reason]) from None
+    except Unavailable:
+        log.warning("a callback could not be stored")
+        raise Problem("store_unavailable", "Nothing was kept. Send it again.", retry_after=30) from None
+    for outcome in outcomes:
+        metrics.CALLBACKS.labels(outcome).inc()
+    return [{"job_id": d.report.job_id, "outcome": o} for d, o in zip(seen.details, outcomes, strict=True)]
+
+
+_WHY = {
+    "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
+    "binding_mismatch": "The JobId is not the one that CI gave to this submission.",
+}
+
+
+def _refused(ours: Services, problem: Problem, seen: Callback, binding: Binding, mark: str) -> None:
+    """A refusal may hide the truth: it is noted, and CI is asked. Where even that fails the deadline still stands."""
+    metrics.REFUSALS.labels(problem.reason).inc()
+    if problem.reason == "store_unavailable" or not (binding.submission or binding.name):
+        return
+    try:
+        ours.store.refusals.note(
+            problem.reason,
+            problem.detail,
+            token=mark,
+            submission=binding.submission,
+            job_ids=[detail.report.job_id for detail in seen.details],
+        )
+    except UNAVAILABLE:
+        log.warning("a refusal could not be noted: %s", problem.reason)
+
+

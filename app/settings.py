@@ -1,0 +1,236 @@
+"""Every setting of the service, typed, in one place.
+
+Values come from the environment, from files named by ``NAME_FILE`` variables (for secrets), from ``.env`` in the
+current folder and, while ``make run`` is up in this checkout, from ``var/stack.env``; earlier ones win.
+``docs/settings.md`` is generated from this module (``make docs``).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import click
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK_ENV = ROOT / "var" / "stack.env"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Check = Literal["token", "ip", "binding", "confirm"]
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+class SettingsError(click.ClickException):
+    """The start is refused; the message names every fault and what each setting is for."""
+
+    exit_code = 2
+
+
+def _number_with_unit(units: Mapping[str, int], kind: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+        if match is None or match[2].lower() not in units:
+            raise ValueError(f"{kind} is a number with one of {', '.join(u for u in units if u)}, not {value!r}")
+        return float(match[1]) * units[match[2].lower()]
+
+    return read
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _key_pair(value: object) -> object:
+    if isinstance(value, str):
+        name, _, secret = value.partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) or len(secret) < 16:
+            raise ValueError("each key is id:secret, the secret at least 16 characters long")
+        return CallbackKey(name, SecretStr(secret))
+    return value
+
+
+class CallbackKey(tuple[str, SecretStr]):
+    """One signing key: ``id`` goes into each token, ``secret`` never leaves the process."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
+        return super().__new__(cls, (name, secret))
+
+    @property
+    def id(self) -> str:
+        return self[0]
+
+    @property
+    def secret(self) -> str:
+        return self[1].get_secret_value()
+
+
+def _public_url(value: str | None) -> str | None:
+    if not value:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be http://host… or https://host…, without a query")
+    return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"redis", "rediss", "unix", "redis+sentinel"}:
+        raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
+    return value
+
+
+def _checks(value: frozenset[Check]) -> frozenset[Check]:
+    if not value & {"token", "ip", "confirm"}:
+        raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could report a job")
+    if "binding" in value and "token" not in value:
+        raise ValueError("binding needs token: the binding is carried by the token")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
+Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_comma_list), Field(min_length=1)]
+Checks = Annotated[frozenset[Check], NoDecode, BeforeValidator(_comma_list), AfterValidator(_checks)]
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Durations are seconds, sizes are bytes."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True, env_ignore_empty=True)
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        description="Redis or Valkey that keeps everything: `redis://`, `rediss://`, `unix://`, "
+        "or `redis+sentinel://host:port,host:port/service`."
+    )
+    public_url: Annotated[str | None, AfterValidator(_public_url)] = Field(
+        None,
+        description="Where CI reaches this service, a path prefix allowed. Without it jobs go out with `CallBack=no` "
+        "and CI is asked instead.",
+    )
+    cos_secret_id: str = Field(description="SecretId of the Tencent Cloud account that owns the jobs.", min_length=1)
+    cos_secret_key: SecretStr = Field(description="SecretKey of that account.", min_length=1)
+    cos_token: SecretStr | None = Field(None, description="Session token, where the credentials are temporary ones.")
+    cos_region: str = Field(description="Default region of buckets, such as `ap-chongqing`.", min_length=1)
+    cos_bucket: str = Field(description="Default bucket, with its APPID: `name-1250000000`.", pattern=r"^.+-\d+$")
+    ci_endpoint: Annotated[str | None, AfterValidator(_public_url)] = Field(
+        None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
+    )
+    callback_keys: Keys = Field(
+        description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify."
+    )
+    callback_format: Literal["JSON", "XML"] = Field("JSON", description="The format that submitted jobs ask CI for.")
+    verify: Checks = Field(
+        frozenset({"token", "binding"}),
+        description="Comma list of checks on a callback: `token`, `ip`, `binding`, `confirm`.",
+    )
+    allowed_ips: Networks = Field((), description="Networks that callbacks may come from (with `ip` in `VERIFY`).")
+    trusted_proxies: Networks = Field(
+        (), description="Networks of the proxies whose `X-Forwarded-For` is believed; all others' is ignored."
+    )
+    max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
+    deadline: Seconds = Field(3600, description="Silence after which CI is asked about a job, and it is `overdue`.")
+    handlers: Words = Field(("workers.handlers",), description="Comma list of importable modules that hold handlers.")
+    retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
+    retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
+    key_prefix: str = Field("ci:", description="Prefix of every Redis key: several installations on one Redis.")
+    history_max: int = Field(200, gt=0, description="Entries kept in one job's history; later ones are only counted.")
+    outbox_max: int = Field(
+        100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
+    )
+    redis_timeout: Seconds = Field(
+        2.0, description="The longest that a request waits for a Redis that does not answer."
+    )
+
+    @model_validator(mode="after")
+    def _ip_check_needs_networks(self) -> Settings:
+        if "ip" in self.verify and not self.allowed_ips:
+            raise ValueError("VERIFY holds ip, so ALLOWED_IPS must name the networks that callbacks come from")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """``NAME_FILE`` holds the path of a file whose content is the value of ``NAME``."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        name = f"{field_name.upper()}_FILE"
+        path = os.environ.get(name) or dotenv_values(".env").get(name)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            raise SettingsError(f"{name} names a file that cannot be read: {path} ({error.strerror})") from error
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def stack_is_up() -> bool:
+    """Whether ``make run`` is up in this checkout."""
+    pid = dotenv_values(STACK_ENV).get("STACK_PID") if STACK_ENV.exists() else None
+    if not pid:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _env_files() -> tuple[Path, ...]:
+    """The running stack speaks only for those who name no Redis of their own: the two are never mixed."""
+    own = os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")
+    own = own or dotenv_values(".env").get("REDIS_URL") or dotenv_values(".env").get("REDIS_URL_FILE")
+    return (STACK_ENV, Path(".env")) if not own and stack_is_up() else (Path(".env"),)
+
+
+def load() -> Settings:
+    """Read the settings, or raise one ``SettingsError`` that names every fault."""
+    try:
+        return Settings(_env_file=_env_files())
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = ["The settings are not complete:"]
+    for fault in error.errors(include_input=False, include_url=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        field = Settings.model_fields.get(name)
+        what = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name.upper()}: {what}. {field.description}" if field else f"  {what}.")
+    lines.append("Set them in the environment or in .env (docs/settings.md), or try it all out with: make run")
+    return "\n".join(lines)

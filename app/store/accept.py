@@ -1,0 +1,148 @@
+"""Taking in what CI said: one atomic round trip for a whole body."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.ci.job import Report, rank
+from app.ci.payload import Detail
+from app.store.clock import now_ms, rfc3339, to_ms
+from app.store.connection import UNAVAILABLE, Database
+from app.store.index import names
+from app.store.scripts import script
+
+Source = Literal["submit", "callback", "poll"]
+Outcome = Literal["accepted", "duplicate", "stale"]
+
+
+class Unavailable(Exception):
+    """Redis cannot keep anything now; nothing was stored."""
+
+
+class NotBelieved(Exception):
+    """The store knows better than the token: ``reason`` is ``revoked_token`` or ``binding_mismatch``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that the script keeps: entries of one job's history, entries waiting in the outbox."""
+
+    history: int = 200
+    outbox: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What came in, how, and on whose word.
+
+    ``hold`` keeps the state until CI itself confirms; ``ask_after`` (seconds) is when a job that has not ended is
+    asked about; ``note`` goes into the history entry as it is.
+    """
+
+    details: Sequence[Detail]
+    source: Source
+    verification: str
+    body: bytes = b""
+    submission: str | None = None
+    token: str | None = None
+    bind: bool = True
+    hold: bool = False
+    ask_after: float | None = None
+    received_ms: int | None = None
+    note: dict[str, Any] | None = None
+
+
+class Acceptor:
+    """The way in for callbacks, polls and the answers to our own submissions."""
+
+    def __init__(self, db: Database, limits: Limits) -> None:
+        self._limits = limits
+        self._prefix = db.prefix
+        self._script = script(db, "accept")
+
+    def accept(self, news: News) -> list[Outcome]:
+        """The outcome of each detail, in order. Raises ``NotBelieved`` or ``Unavailable``; then nothing is changed."""
+        try:
+            answer = self._script(args=self._arguments(news))
+        except UNAVAILABLE as error:
+            raise Unavailable(str(error)) from error
+        verdict, *rest = (word.decode() for word in answer)
+        if verdict == "refused":
+            raise NotBelieved(rest[0])
+        if verdict == "full":
+            raise Unavailable("the outbox is full: is the relay running?")
+        return rest
+
+    def _arguments(self, news: News) -> list[Any]:
+        now = now_ms()
+        header = {
+            "now": now,
+            "at": rfc3339(now),
+            "source": news.source,
+            "verification": news.verification,
+            "bind": news.bind,
+            "hold": news.hold,
+            "history_max": self._limits.history,
+            "outbox_max": self._limits.outbox,
+            "items": [_item(detail.report, n, now, news.ask_after) for n, detail in enumerate(news.details)],
+        }
+        if news.submission:
+            header["submission"] = news.submission
+        if news.token:
+            header["token"] = news.token
+        body = zlib.compress(news.body, 1) if news.body else b""
+        arguments = [self._prefix, json.dumps(header), body]
+        for detail in news.details:
+            arguments += [detail.report.model_dump_json(), _pending(detail.report, news.hold), _entry(detail, news, now)]
+        return arguments
+
+
+def event_id(job_id: str, digest: str) -> str:
+    """The same news about a job has the same id, whichever way it comes in."""
+    return f"{job_id}.{digest}"
+
+
+def _item(report: Report, position: int, now: int, ask_after: float | None) -> dict[str, Any]:
+    digest = report.digest
+    item: dict[str, Any] = {
+        "id": report.job_id,
+        "rank": rank(report.state),
+        "state": report.state,
+        "tag": report.tag,
+        "ended": to_ms(report.ended_at),
+        "digest": digest,
+        "event_id": event_id(report.job_id, digest),
+        "created": to_ms(report.created_at) or now,
+        "position": position,
+        "idx": names(report),
+        "ask_at": now + int(ask_after * 1000) if ask_after else None,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _pending(report: Report, hold: bool) -> str:
+    """What may be shown before CI has confirmed: who the job is, and nothing of how it ended."""
+    if not hold:
+        return ""
+    known = report.model_dump(include={"job_id", "tag", "input", "queue_id", "queue_type", "workflow"})
+    blank = dict.fromkeys(Report.model_fields)
+    return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known).model_dump_json()
+
+
+def _entry(detail: Detail, news: News, now: int) -> str:
+    entry = {
+        "kind": news.source,
+        "at": rfc3339(news.received_ms or now),
+        "state": detail.report.state,
+        "verification": news.verification,
+        **(news.note or {}),
+    }
+    return json.dumps(entry, separators=(",", ":"))[:-1]

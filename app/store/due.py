@@ -1,0 +1,47 @@
+"""Which jobs CI is to be asked about, and when."""
+
+from __future__ import annotations
+
+from app.store.clock import now_ms
+from app.store.connection import Database
+from app.store.scripts import script, text
+
+
+class Due:
+    """A schedule of questions. A question taken is put off at once, so that one which is never finished comes again."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._redis = db.client
+        self._key = db.key("due")
+        self._take = script(db, "take")
+
+    def take(self, count: int, put_off_s: float) -> list[str]:
+        """Up to ``count`` jobs that are due; each is taken by one caller only."""
+        now = now_ms()
+        rows = self._take(keys=[self._key], args=[now, count, now + int(put_off_s * 1000)])
+        return [row.decode() for row in rows]
+
+    def ask(self, job_id: str, in_s: float = 0.0) -> None:
+        """Ask about the job no later than ``in_s`` seconds from now."""
+        self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, lt=True)
+
+    def put_off(self, job_id: str, in_s: float) -> int:
+        """Ask again in ``in_s`` seconds. Returns how often in a row the question has been put off."""
+        pipe = self._redis.pipeline()
+        pipe.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, xx=True)
+        pipe.hincrby(self._db.key("job", job_id), "asked", 1)
+        return int(pipe.execute()[1])
+
+    def asked(self, job_id: str) -> int:
+        return int(text(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
+
+    def drop(self, job_id: str) -> None:
+        self._redis.zrem(self._key, job_id)
+
+    def extend(self, job_id: str, deadline: str) -> None:
+        """CI says that the job is still at it: its silence is not overdue before the new deadline."""
+        self._redis.hset(self._db.key("job", job_id), "deadline", deadline)
+
+    def size(self) -> int:
+        return int(self._redis.zcard(self._key))

@@ -1,0 +1,219 @@
+"""Reading jobs: one, or a page of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.ci.job import Report
+from app.ci.payload import parse
+from app.store import index
+from app.store.clock import now_ms, to_ms
+from app.store.connection import Database
+from app.store.scripts import text
+
+# How many index entries one page may look at before it is handed out short.
+_SCAN_MAX = 2000
+_CHUNK = 200
+_FIELDS = (
+    "report", "submission", "verification", "source", "version", "updated", "raw_entry", "deadline", "created", "rank"
+)  # fmt: skip
+
+
+class Submitted(BaseModel):
+    """What a job's record says of our own submission. ``deadline`` is when its silence becomes ``overdue``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    submitted_at: str | None
+    callback: Literal["own", "foreign", "no", "queue"] | None
+    deadline: str | None
+    overdue: bool
+
+
+class Job(Report):
+    """The normalized job: what CI reported, and what we know about how we know it."""
+
+    submission: Submitted | None
+    verification: str | None
+    source: str | None
+    version: int
+    updated_at: str
+    raw: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs to list. Times are milliseconds since 1970; ``overdue`` is true, false or any."""
+
+    equal: tuple[tuple[str, str], ...] = ()
+    overdue: bool | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of jobs, newest first; ``next_cursor`` of ``None`` is the end."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None
+
+
+class BadCursor(ValueError):
+    """The cursor is not one that this service gave."""
+
+
+class Jobs:
+    """The jobs in the store."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._redis = db.client
+
+    def exists(self, job_id: str) -> bool:
+        return bool(self._redis.exists(self._db.key("job", job_id)))
+
+    def get(self, job_id: str) -> Job | None:
+        """The job with its raw payload, or ``None``."""
+        values = self._redis.hmget(self._db.key("job", job_id), *_FIELDS)
+        fields = dict(zip(_FIELDS, map(text, values), strict=True))
+        if fields["report"] is None:
+            return None
+        return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
+
+    def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
+        """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
+        found: list[Job] = []
+        position = _decode(cursor)
+        scanned = 0
+        for score, ids in self._walk(wanted, position):
+            for (created, job_id), job in zip(score, self._many(ids), strict=True):
+                position = (created, job_id)
+                scanned += 1
+                if job is not None and _matches(job, wanted):
+                    found.append(job)
+                if len(found) == limit or scanned >= _SCAN_MAX:
+                    return Page(tuple(found), _encode(position))
+        return Page(tuple(found), None)
+
+    def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
+        """The exact bytes that a history entry came from, while they are retained."""
+        kept = self._redis.hget(self._db.key("job", job_id, "raw"), str(entry))
+        return zlib.decompress(kept) if isinstance(kept, bytes) else None
+
+    def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
+        """The kept entries, oldest first, and how many there were in all."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.lrange(self._db.key("job", job_id, "history"), 0, -1)
+        pipe.hget(self._db.key("job", job_id), "entries")
+        lines, count = pipe.execute()
+        return [json.loads(line) for line in lines], int(count or 0)
+
+    def _walk(self, wanted: Filter, after: tuple[int, str] | None) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
+        """Chunks of (created, id), newest first, of the smallest index that serves the filter."""
+        where = self._narrowest(wanted)
+        top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
+        offset = 0
+        while True:
+            rows = self._redis.zrange(
+                where, top, wanted.created_after or 0, desc=True, byscore=True, withscores=True, offset=offset, num=_CHUNK
+            )
+            pairs = [(int(score), member.decode()) for member, score in rows]
+            fresh = [pair for pair in pairs if after is None or pair < after]
+            if fresh:
+                yield fresh, [job_id for _, job_id in fresh]
+            if len(pairs) < _CHUNK:
+                return
+            offset += _CHUNK
+
+    def _narrowest(self, wanted: Filter) -> str:
+        keys = [self._db.key("index", index.name(field, value)) for field, value in wanted.equal]
+        if not keys:
+            return self._db.key("jobs")
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.zcard(key)
+        return min(zip(pipe.execute(), keys, strict=True))[1]
+
+    def _many(self, ids: list[str]) -> list[Job | None]:
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
+        rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()]
+        cards = self._cards(rows)
+        return [self._record(row, card, None) if row["report"] else None for row, card in zip(rows, cards, strict=True)]
+
+    def _cards(self, rows: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
+        pipe = self._redis.pipeline(transaction=False)
+        wanted = [row["submission"] for row in rows if row["submission"]]
+        for submission in wanted:
+            pipe.hmget(self._db.key("submission", submission), "submitted_at", "callback", "deadline")
+        answers = iter(pipe.execute() if wanted else ())
+        names = ("submitted_at", "callback", "deadline")
+        return [dict(zip(names, map(text, next(answers)), strict=True)) if row["submission"] else {} for row in rows]
+
+    def _raw(self, job_id: str, raw_entry: str | None) -> dict[str, Any] | None:
+        if not raw_entry:
+            return None
+        entry, _, position = raw_entry.partition(":")
+        body = self.raw_bytes(job_id, int(entry))
+        return dict(parse(body).details[int(position)].raw) if body else None
+
+    @staticmethod
+    def _record(fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None) -> Job:
+        report = json.loads(fields["report"] or "{}")
+        return Job.model_validate(
+            report
+            | {
+                "submission": _submitted(fields, card, bool(report["terminal"])),
+                "verification": fields["verification"],
+                "source": fields["source"],
+                "version": int(fields["version"] or 0),
+                "updated_at": fields["updated"],
+                "raw": raw,
+            }
+        )
+
+
+def _submitted(fields: dict[str, str | None], card: dict[str, str | None], terminal: bool) -> Submitted | None:
+    if not fields["submission"]:
+        return None
+    deadline = fields["deadline"] or card["deadline"]
+    return Submitted(
+        id=fields["submission"],
+        submitted_at=card["submitted_at"],
+        callback=card["callback"],  # type: ignore[arg-type]
+        deadline=deadline,
+        overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),
+    )
+
+
+def _matches(job: Job, wanted: Filter) -> bool:
+    known = index.values(job)
+    if any(known[field] != value for field, value in wanted.equal):
+        return False
+    return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)
+
+
+def _encode(position: tuple[int, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str | None) -> tuple[int, str] | None:
+    if not cursor:
+        return None
+    try:
+        created, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return int(created), str(job_id)
+    except (ValueError, TypeError) as error:
+        raise BadCursor("cursor") from error
+
+

@@ -1,0 +1,111 @@
+"""The outbox is a stream: written with each change of a job, read by the relay and by whoever wants to listen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from app.store.connection import Database
+from app.store.runs import Event
+
+GROUP = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An event and its place in the stream."""
+
+    stream_id: str
+    event: Event
+
+
+class Outbox:
+    """The stream of events."""
+
+    def __init__(self, db: Database) -> None:
+        self._redis = db.client
+        self._key = db.key("events")
+
+    def open(self) -> None:
+        """Make the relay's consumer group, from the very first entry, unless it is there."""
+        try:
+            self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def read(self, consumer: str, count: int, block_ms: int) -> list[Posted]:
+        """New entries for this consumer; it has to acknowledge them."""
+        answer: Any = self._redis.xreadgroup(GROUP, consumer, {self._key: ">"}, count=count, block=block_ms)
+        return _posted(answer[0][1]) if answer else []
+
+    def take_over(self, consumer: str, idle_ms: int, count: int) -> list[Posted]:
+        """Entries that another consumer took and did not acknowledge for that long."""
+        answer: Any = self._redis.xautoclaim(self._key, GROUP, consumer, idle_ms, "0", count=count)
+        return _posted(answer[1])
+
+    def acknowledge(self, posted: list[Posted]) -> None:
+        if posted:
+            self._redis.xack(self._key, GROUP, *(each.stream_id for each in posted))
+
+    def trim(self, keep: int) -> None:
+        """Keep the newest ``keep`` entries, and everything that is not acknowledged yet."""
+        rows: Any = self._redis.xrevrange(self._key, count=keep)
+        if len(rows) < keep:
+            return
+        unacknowledged: Any = self._redis.xpending(self._key, GROUP)["min"]
+        groups: Any = self._redis.xinfo_groups(self._key)
+        delivered = next(g["last-delivered-id"] for g in groups if g["name"].decode() == GROUP)
+        floor = min((_order(each) for each in (rows[-1][0], unacknowledged or delivered, delivered)))
+        self._redis.xtrim(self._key, minid=f"{floor[0]}-{floor[1]}")
+
+    def forget_idle_consumers(self, idle_ms: int) -> None:
+        """Names of relays that are long gone, and left nothing behind."""
+        for consumer in self._redis.xinfo_consumers(self._key, GROUP):
+            if consumer["pending"] == 0 and consumer["idle"] > idle_ms:
+                self._redis.xgroup_delconsumer(self._key, GROUP, consumer["name"])
+
+    def size(self) -> int:
+        return int(self._redis.xlen(self._key))
+
+    def last_id(self) -> str:
+        rows: Any = self._redis.xrevrange(self._key, count=1)
+        return rows[0][0].decode() if rows else "0-0"
+
+    def first_id(self) -> str | None:
+        rows: Any = self._redis.xrange(self._key, count=1)
+        return rows[0][0].decode() if rows else None
+
+    def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
+        """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
+        answer: Any = self._redis.xread({self._key: stream_id}, count=count, block=block_ms)
+        return _posted(answer[0][1]) if answer else []
+
+
+def _order(stream_id: bytes | str) -> tuple[int, int]:
+    ms, _, number = (stream_id.decode() if isinstance(stream_id, bytes) else stream_id).partition("-")
+    return int(ms), int(number)
+
+
+def _posted(rows: Any) -> list[Posted]:
+    return [Posted(stream_id.decode(), _event(fields)) for stream_id, fields in rows if fields]
+
+
+def _event(fields: dict[bytes, bytes]) -> Event:
+    kept = {name.decode(): value.decode() for name, value in fields.items()}
+    return Event(
+        event_id=kept["event_id"],
+        job_id=kept["job_id"],
+        kind=kept["kind"],
+        state=kept["state"] or None,
+        tag=kept["tag"] or None,
+        version=int(kept["version"]),
+        at=kept["at"],
+        entry=int(kept["entry"]),
+        report=json.loads(kept["report"]),
+        replay_of=kept.get("replay_of"),
+        runs_handlers=kept["handlers"] == "1",
+    )

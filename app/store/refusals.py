@@ -1,0 +1,40 @@
+"""Callbacks that were turned away although their token was ours: noted, and CI is asked."""
+
+from __future__ import annotations
+
+import json
+
+from app.store.clock import now_ms, rfc3339
+from app.store.connection import Database
+from app.store.scripts import script
+
+_HISTORY_MAX = 200
+
+
+class Refusals:
+    """The newest thousand refusals; each also stands in the history of the job it belongs to."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._script = script(db, "refuse")
+
+    def note(self, reason: str, detail: str, *, token: str, submission: str | None, job_ids: list[str]) -> int:
+        """Note it and have CI asked. A submission's own jobs are the ones meant, whatever the payload claims."""
+        now = now_ms()
+        entry = {
+            "kind": "refused",
+            "at": rfc3339(now),
+            "outcome": "refused",
+            "reason": reason,
+            "detail": detail[:300],
+            "token": token,
+        }
+        arguments = [self._db.prefix, now, json.dumps(entry)[:-1], _HISTORY_MAX, submission or "", *job_ids]
+        return int(self._script(args=arguments))
+
+    def newest(self, count: int) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self._db.client.lrange(self._db.key("refusals"), 0, count - 1)]
+
+    def revoke(self, token_fingerprint: str) -> None:
+        """From now on no callback that carries this token is taken."""
+        self._db.client.sadd(self._db.key("revoked"), token_fingerprint)
