@@ -19,7 +19,7 @@ class Broken(BaseModel):
     severity: Severity = "error"
 
 
-class BadRequest(ValueError):  # noqa: N818 - named for what it says, not for being an error
+class BadRequest(ValueError):
     """The request cannot be sent; `broken` holds every reason."""
 
     def __init__(self, broken: Iterable[Broken]) -> None:

@@ -16,9 +16,7 @@ class _Place(NamedTuple):
         return _Place(word(found.get("Bucket")) or self.bucket, word(found.get("Region")) or self.region)
 
 
-def outputs(
-    operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None
-) -> tuple[Output, ...]:
+def outputs(operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None) -> tuple[Output, ...]:
     """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
 
     ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
@@ -32,9 +30,7 @@ def outputs(
     here = _Place(None, None).of(asked)
     roles = voice_separate.roles(asked, job_id, run_id) if tag == "VoiceSeparate" else None
     found = [(place, file) for file in files for place in [here.of(file)]]
-    sprites = [
-        (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
-    ]
+    sprites = [(place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))]
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
     return tuple(output for place, file in found + sprites for output in _of_file(file, place, roles))
 

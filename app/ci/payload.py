@@ -33,9 +33,7 @@ Kind = Literal["jobs", "workflow", "review", "probe"]
 PROBE = "test request when setting callback url"
 """How the message of the console's test of a new callback address begins (in lower case here)."""
 
-EXPECTED = (
-    "expected JobsDetail or WorkflowExecution (in Response or bare), or a review's code, data and message"
-)
+EXPECTED = "expected JobsDetail or WorkflowExecution (in Response or bare), or a review's code, data and message"
 
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -163,10 +161,7 @@ def _envelope(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_probe(top: dict[str, Any]) -> bool:
-    return any(
-        key.lower() == "message" and (text(value) or "").lower().startswith(PROBE)
-        for key, value in top.items()
-    )
+    return any(key.lower() == "message" and (text(value) or "").lower().startswith(PROBE) for key, value in top.items())
 
 
 def _objects(top: dict[str, Any], name: str) -> list[dict[str, Any]]:

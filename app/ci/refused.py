@@ -3,7 +3,7 @@
 QUOTE_LIMIT = 100
 
 
-class Refused(ValueError):  # noqa: N818 (it is what the receiver does, not a fault of ours)
+class Refused(ValueError):
     """A body that is not a callback of CI's, or not one that we dare to keep.
 
     ``reason`` is one machine word (it ends up in the problem document and in the metrics), ``status`` the

@@ -124,9 +124,7 @@ def _template(operation: dict[str, Any]) -> Template | None:
 
 
 def _workflow(found: dict[str, Any], name: str | None, step: str | None) -> Workflow | None:
-    return _part(
-        Workflow(run_id=word(found.get("RunId")), id=word(found.get("WorkflowId")), name=name, node=step)
-    )
+    return _part(Workflow(run_id=word(found.get("RunId")), id=word(found.get("WorkflowId")), name=name, node=step))
 
 
 def _first_integer(*values: Any) -> int | None:

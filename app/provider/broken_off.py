@@ -1,0 +1,46 @@
+"""What it means when a request ends without an answer: certainly not received, or perhaps."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from app.provider.errors import AnswerLost, NotSent, ProviderError
+
+_NOT_SENT: dict[type[BaseException], str] = {
+    NameResolutionError: "NameNotResolved",
+    socket.gaierror: "NameNotResolved",
+    ssl.SSLCertVerificationError: "CertificateInvalid",
+    ConnectTimeoutError: "ConnectTimeout",
+    NewConnectionError: "ConnectionRefused",
+    requests.exceptions.InvalidURL: "RequestInvalid",
+    requests.exceptions.InvalidHeader: "RequestInvalid",
+}
+"""Faults from before the first byte was sent, the special kinds before the general one."""
+
+
+def broken_off(failure: BaseException) -> ProviderError:
+    """The error to raise for a failure of the connection. What is not certainly unsent may have arrived."""
+    causes = list(_causes(failure))
+    for kind, code in _NOT_SENT.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return NotSent(code)
+    if any(isinstance(cause, requests.Timeout) for cause in causes):
+        return AnswerLost("AnswerTimeout")
+    return AnswerLost("ConnectionBroken")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it wraps: requests and urllib3 nest theirs in args, reason, cause and context."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [cause for cause in inner if isinstance(cause, BaseException)]

@@ -1,0 +1,178 @@
+"""What CI and COS can be asked, in plain values; every answer is read by our own parser."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from app.ci import payload
+from app.ci.payload import Answer, Detail, parse_answer
+from app.ci.times import BEIJING
+from app.provider.errors import AnswerLost, Refused
+from app.provider.judge import judge
+from app.provider.queues import Queue, QueuePage, parse_queues
+from app.provider.wire import Ask, Place, ProviderConfig, Response, Wire
+
+JOBS_PER_PAGE = 100
+"""CI's own most for a page of its list."""
+
+JOBS_PER_DESCRIBE = 50
+"""Ours: 50 ids of 33 characters keep the path under 2 KB."""
+
+QUEUES_PER_PAGE = 100
+
+_QUEUE_PAGES = 100  # a server that always promises one more page does not hold us for ever
+_JOB_ID = re.compile(r"[^\s/\\%?#,]{1,128}\Z")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What COS says of an object."""
+
+    size: int  # bytes
+    etag: str | None  # without quotes
+
+
+class Provider:
+    """CI and COS for one account. Safe to share between threads, and across a fork.
+
+    Every call but `presigned_url` goes over the network once, is never repeated here, and raises a
+    `ProviderError` that says what is certain: `NotSent`, `Throttled`, `Refused`, `AnswerLost`, `Unavailable`.
+    Bucket and region are those of the host that is asked.
+    """
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.config = config
+        self._wire = Wire(config)
+
+    def submit(self, bucket: str, region: str, xml: bytes) -> Answer:
+        """`POST /jobs` with exactly these bytes, once: one Detail for each operation.
+
+        On a connection of its own: one that had gone stale would look as if the answer were lost. An answer that
+        names no job is `AnswerLost` too.
+        """
+        got = self._wire.send(Place(bucket, region), Ask("POST", "/jobs", body=xml, fresh=True))
+        answer = self._read(got, parse_answer, sent=xml)
+        if not answer.details:
+            raise self._unreadable(got)
+        return answer
+
+    def describe(self, bucket: str, region: str, job_ids: Iterable[str]) -> Answer:
+        """`GET /jobs/<ids>`: those that CI knows, and the ids that it does not, in `non_existing`."""
+        details: list[Detail] = []
+        missing: list[str] = []
+        for ids in _chunks([_job_id(one) for one in dict.fromkeys(job_ids)], JOBS_PER_DESCRIBE):
+            answer = self._get(Place(bucket, region), "/jobs/" + ",".join(ids), {}, parse_answer)
+            details += answer.details
+            missing += answer.non_existing
+        return Answer(details=tuple(details), non_existing=tuple(missing), next_token=None)
+
+    def list_jobs(
+        self,
+        bucket: str,
+        region: str,
+        tag: str,
+        *,
+        next_token: str | None = None,
+        input_object: str | None = None,
+        states: Iterable[str] = (),
+        queue_id: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        size: int = JOBS_PER_PAGE,
+        oldest_first: bool = False,
+    ) -> Answer:
+        """`GET /jobs`: one page, newest first unless asked; follow `next_token` until it is None.
+
+        Times must know their offset. `input_object` is an exact key.
+        """
+        params = {
+            "tag": tag,
+            "queueId": queue_id,
+            "orderByTime": "Asc" if oldest_first else "Desc",
+            "nextToken": next_token,
+            "size": str(max(1, min(size, JOBS_PER_PAGE))),
+            "states": ",".join(states) or None,
+            "startCreationTime": _ci_time(created_after),
+            "endCreationTime": _ci_time(created_before),
+            "inputObject": input_object,
+        }
+        return self._get(Place(bucket, region), "/jobs", params, parse_answer)
+
+    def cancel(self, bucket: str, region: str, job_id: str) -> None:
+        """`PUT /jobs/<id>?cancel`. That CI said yes does not mean that the job has stopped: ask it."""
+        path = "/jobs/" + _job_id(job_id)
+        judge(self._wire.send(Place(bucket, region), Ask("PUT", path, {"cancel": ""})), self._secrets)
+
+    def queues(
+        self, bucket: str, region: str, *, state: str | None = None, category: str | None = None
+    ) -> tuple[Queue, ...]:
+        """`GET /queue`, all pages. `state` is Active or Paused, `category` for example CateAll."""
+        found: list[Queue] = []
+        for number in range(1, _QUEUE_PAGES + 1):
+            page = self._queue_page(Place(bucket, region), number, state, category)
+            found += page.queues
+            if len(found) >= page.total or not page.queues:
+                break
+        return tuple(found)
+
+    def head_object(self, bucket: str, region: str, key: str) -> Head | None:
+        """`HEAD` of an object; None where there is none."""
+        got = self._wire.send(Place(bucket, region), Ask("HEAD", key, service="cos"))
+        if got.status == 404:
+            return None
+        judge(got, self._secrets)
+        size, etag = got.headers.get("Content-Length", ""), got.headers.get("ETag", "")
+        return Head(size=int(size) if size.isdigit() else 0, etag=etag.strip('"') or None)
+
+    def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str:
+        """A URL that lets anyone read the object for that long. Made here, without asking anyone."""
+        return self._wire.presigned(Place(bucket, region), key, seconds)
+
+    def _queue_page(self, place: Place, number: int, state: str | None, category: str | None) -> QueuePage:
+        size = str(QUEUES_PER_PAGE)
+        params = {"pageNumber": str(number), "pageSize": size, "state": state, "category": category}
+        return self._get(place, "/queue", params, parse_queues)
+
+    def _get(self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]) -> _T:
+        said = {name: value for name, value in params.items() if value is not None}
+        return self._read(self._wire.send(place, Ask("GET", path, said)), parse)
+
+    def _read(self, got: Response, parse: Callable[[bytes], _T], sent: bytes = b"") -> _T:
+        judge(got, self._secrets, sent)
+        try:
+            return parse(got.body)
+        except payload.Refused:
+            pass
+        raise self._unreadable(got)
+
+    def _unreadable(self, got: Response) -> AnswerLost:
+        request_id = got.headers.get("x-ci-request-id")
+        return AnswerLost("AnswerUnreadable", status=got.status, request_id=request_id)
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return tuple(s for s in (self.config.secret_key, self.config.token) if s)
+
+
+def _job_id(job_id: str) -> str:
+    """The id is part of a path, and may come from a stranger's callback. Raises Refused."""
+    if not _JOB_ID.match(job_id) or job_id in (".", ".."):
+        raise Refused("InvalidName", "a job id has 1 to 128 characters, without space, comma, / \\ % ? #")
+    return job_id
+
+
+def _ci_time(moment: datetime | None) -> str | None:
+    """`2022-06-27T15:23:10+0800`, as CI writes times. Raises ValueError for a time without an offset."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError("a time needs an offset")
+    return moment.astimezone(BEIJING).strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _chunks(items: list[_T], size: int) -> Iterator[list[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

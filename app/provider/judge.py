@@ -1,0 +1,70 @@
+"""Whether CI or COS said yes; and if not, which error it is, with nothing secret in its text."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from app.ci.payload import CIError, parse_error
+from app.provider.advice import NUMBERS
+from app.provider.errors import ProviderError, Refused, Throttled, Unavailable
+from app.provider.wire import Response
+
+_URL = re.compile(r"https?:(?:/|\\/|%2f){2}\S*", re.IGNORECASE)
+_SIGNATURE = re.compile(r"q-(?:signature|ak|key-time|sign-time)=[^&\s]*", re.IGNORECASE)
+_CALLBACK = re.compile(rb"<(CallBack|Url)>\s*(?:https?://[^/<\s]+)?([^<\s]+)\s*</\1>", re.IGNORECASE)
+_SECRET_MIN = 8  # "no", "/" or "jobs" would eat the message and hide nothing
+_MESSAGE_MAX = 500
+_STATUS_CODES = {429: "SlowDown", 301: "PermanentRedirect", 302: "TemporaryRedirect", 307: "TemporaryRedirect"}
+
+
+def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
+    """Returns for 2xx; else raises Throttled, Unavailable or Refused with CI's own code and message.
+
+    `secrets` and the addresses in `sent`, the body that was sent, are taken out of the message.
+    """
+    if 200 <= got.status < 300:
+        return
+    said = parse_error(got.body)
+    code = _code(got.status, said)
+    kind: type[ProviderError] = Refused
+    if got.status == 429 or code == "SlowDown":
+        kind = Throttled
+    elif got.status >= 500:
+        kind = Unavailable
+    hidden = (*secrets, *_addresses(sent))
+    raise kind(
+        _scrub(code, hidden)[:100],
+        _scrub(said.message or "", hidden)[:_MESSAGE_MAX],
+        status=got.status,
+        request_id=said.request_id or got.headers.get("x-ci-request-id") or got.headers.get("x-cos-request-id"),
+        retry_after=_seconds(got.headers.get("Retry-After")),
+    )
+
+
+def _addresses(sent: bytes) -> Iterator[str]:
+    """The path of each address in the body, and its last part, which in ours is the token."""
+    for match in _CALLBACK.finditer(sent):
+        path = match[2].decode("utf-8", "replace")
+        yield path
+        yield path.rpartition("/")[2]
+
+
+def _code(status: int, said: CIError) -> str:
+    """CI's word; its number as a word; or what the status alone tells."""
+    if said.code:
+        return NUMBERS.get(said.code, said.code)
+    return _STATUS_CODES.get(status, f"HTTP{status}")
+
+
+def _scrub(text: str, hidden: Iterable[str]) -> str:
+    text = _SIGNATURE.sub("(signature)", _URL.sub("(address)", text))
+    for secret in sorted(hidden, key=len, reverse=True):
+        if len(secret) >= _SECRET_MIN:
+            text = text.replace(secret, "(hidden)")
+    return text
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in its form of seconds; CI has not been seen to send the form of a date."""
+    if retry_after and re.fullmatch(r"[0-9]{1,6}", retry_after.strip()):
+        return float(retry_after)
+    return None

@@ -1,0 +1,74 @@
+"""CI's queues, as `GET /queue` lists them."""
+
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from app.ci import times
+from app.ci.fields import node, nodes, text
+from app.ci.payload import read
+
+
+class Notify(BaseModel):
+    """Where a queue sends news of jobs that name no CallBack of their own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: str | None = None  # On or Off
+    url: str | None = None
+    type: str | None = None  # Url or TDMQ
+    event: str | None = None  # TaskFinish, WorkflowFinish, joined by commas
+    result_format: str | None = None  # XML (CI's default) or JSON
+
+
+class Queue(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str | None = None
+    state: str | None = None  # Active or Paused
+    category: str | None = None
+    max_size: int | None = None  # jobs that may wait
+    max_concurrent: int | None = None  # jobs that may run
+    notify: Notify = Notify()
+    created_at: str | None = None  # RFC 3339, UTC
+    updated_at: str | None = None
+
+
+class QueuePage(NamedTuple):
+    queues: tuple[Queue, ...]
+    total: int
+
+
+def parse_queues(body: bytes) -> QueuePage:
+    """One page of CI's answer to `GET /queue`. Raises app.ci.payload.Refused for what is none."""
+    _, view = read(body)
+    top = node(view.get("Response")) or view
+    found = tuple(_queue(one) for one in nodes(top.get("QueueList")))
+    return QueuePage(found, _number(top.get("TotalCount")) or len(found))
+
+
+def _queue(raw: dict[str, Any]) -> Queue:
+    notify = node(raw.get("NotifyConfig"))
+    return Queue(
+        id=text(raw.get("QueueId")) or "",
+        name=text(raw.get("Name")),
+        state=text(raw.get("State")),
+        category=text(raw.get("Category")),
+        max_size=_number(raw.get("MaxSize")),
+        max_concurrent=_number(raw.get("MaxConcurrent")),
+        notify=Notify(
+            state=text(notify.get("State")),
+            url=text(notify.get("Url")),
+            type=text(notify.get("Type")),
+            event=text(notify.get("Event")),
+            result_format=text(notify.get("ResultFormat")),
+        ),
+        created_at=times.utc(raw.get("CreateTime")),
+        updated_at=times.utc(raw.get("UpdateTime")),
+    )
+
+
+def _number(value: object) -> int | None:
+    found = text(value)
+    return int(found) if found and found.isdecimal() and len(found) < 19 else None

@@ -1,0 +1,172 @@
+"""One signed request through Tencent's SDK, and what came back: an answer, or an error that says what is certain.
+
+The SDK signs and sends. What we do not take from it:
+
+- its retries are off: it would send a failed submit four times, and a submit costs money;
+- its errors are not used: asked with `cos_request=False` it hands over the plain response, which we read;
+- its connection pool is shared by all clients and through forks: each process of ours makes a session.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import qcloud_cos
+import requests
+
+from app.provider.broken_off import broken_off
+from app.provider.errors import Refused
+
+_SDK: Any = qcloud_cos  # carries no types
+_CONNECT_SECONDS = 5.0
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OFFLINE = object()  # in the place of a session, for a client that only signs
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """The account, and how to reach it. Secrets are not in its repr."""
+
+    secret_id: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)  # of temporary credentials
+    endpoint: str | None = None  # "http://127.0.0.1:8001"; None is Tencent's own hosts
+    timeout: float = 10.0  # seconds without a byte of the answer
+
+
+class Place(NamedTuple):
+    """The host that is asked."""
+
+    bucket: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    method: str
+    path: str  # as it is, not encoded
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    service: str = "ci"  # or "cos"
+    fresh: bool = False  # on a connection of its own, never one that may have gone stale
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]  # looked up in any case
+    body: bytes
+
+
+class Wire:
+    """Signs and sends for one account."""
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self._config = config
+        self._pool: tuple[int, requests.Session] | None = None  # process id, session
+
+    def send(self, place: Place, ask: Ask) -> Response:
+        """Sends once. Any HTTP status is a Response; without one, NotSent or AnswerLost is raised."""
+        endpoint = f"{ask.service}.{_checked(place).region}.myqcloud.com"
+        with self._session(ask.fresh) as session:
+            client = self._client(place.region, session)
+            conf = client.get_conf()
+            url = conf.uri(bucket=place.bucket, path=ask.path, endpoint=endpoint)
+            auth = _SDK.CosS3Auth(conf, ask.path, params=dict(ask.params))
+            failure: BaseException
+            try:
+                got = client.send_request(
+                    ask.method,
+                    url,
+                    cos_request=False,
+                    ci_request=ask.service == "ci",
+                    auth=auth,
+                    headers=_headers(ask, f"{place.bucket}.{endpoint}"),
+                    params=ask.params,
+                    **({} if ask.body is None else {"data": ask.body}),
+                )
+                return Response(got.status_code, got.headers, got.content)
+            except _SDK.CosClientError as error:
+                failure = error.__context__ or error
+        # Raised out of the except block: the SDK's own exception quotes the URL, and must not ride along.
+        raise broken_off(failure)
+
+    def presigned(self, place: Place, key: str, seconds: int) -> str:
+        """A URL to GET an object. With temporary credentials it carries their token, and signs it."""
+        params = {"x-cos-security-token": self._config.token} if self._config.token else {}
+        # A fixed address is not the host that was signed for, so there the host is left out of the signature.
+        sign_host = None if self._config.endpoint is None else False
+        client = self._client(_checked(place).region, _OFFLINE)
+        url: str = client.get_presigned_url(
+            place.bucket, key, "GET", Expired=seconds, Params=params, SignHost=sign_host
+        )
+        return url
+
+    def _client(self, region: str, session: object) -> Any:
+        """Tencent's client for one region; making one is cheap."""
+        parts = urlsplit(self._config.endpoint or "https://")
+        host = parts.hostname
+        conf = _SDK.CosConfig(
+            Region=region,
+            SecretId=self._config.secret_id,
+            SecretKey=self._config.secret_key,
+            Token=self._config.token,
+            Scheme=parts.scheme,
+            IP=f"[{host}]" if host and ":" in host else host,
+            Port=parts.port,
+            Timeout=(min(_CONNECT_SECONDS, self._config.timeout), self._config.timeout),
+            AutoSwitchDomainOnRetry=False,
+        )
+        return _SDK.CosS3Client(conf, retry=0, session=session)
+
+    @contextmanager
+    def _session(self, fresh: bool) -> Iterator[requests.Session]:
+        if fresh:
+            with self._new_session() as session:
+                yield session
+        else:
+            yield self._pooled()
+
+    def _pooled(self) -> requests.Session:
+        """The session of this process: after a fork a new one, since sockets must not be shared.
+
+        Two threads may each make one at first, and one is dropped: cheaper than a lock, which a fork may copy held.
+        """
+        pool = self._pool
+        if pool is None or pool[0] != os.getpid():
+            pool = self._pool = (os.getpid(), self._new_session())
+        return pool[1]
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # A proxy named in the environment is for the way out, not for a server on this machine.
+        session.trust_env = (urlsplit(self._config.endpoint or "").hostname or "") not in _LOOPBACK
+        return session
+
+
+def _headers(ask: Ask, host: str) -> dict[str, str]:
+    """Ours beside what the SDK adds (it changes the dict that it is given).
+
+    Host is named here, since for a fixed address the SDK, given the bucket, names COS's host for CI's calls too.
+    """
+    headers = {"Host": host}
+    if ask.body is not None:
+        headers["Content-Type"] = "application/xml"
+    if ask.method == "HEAD":
+        headers["Accept-Encoding"] = "identity"  # so that Content-Length is the object's size
+    return headers
+
+
+def _checked(place: Place) -> Place:
+    """Both become part of a host name, and may come from a stranger's callback: a dot or slash would lead our
+    signed request elsewhere. Raises Refused."""
+    if not (_NAME.match(place.bucket) and _NAME.match(place.region)):
+        raise Refused("InvalidName", "a bucket and a region are letters, digits and hyphens")
+    return place
