@@ -12,7 +12,7 @@ from flask import Flask, Response, g, request
 
 from app.tokens import fingerprint
 
-_TOKEN = re.compile(r"(/callbacks/)([^\s/?\"']+)")
+_TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
 _BEARER = re.compile(r"(?i)(bearer\s+|q-signature=)[^\s&\"']+")
 
 access = logging.getLogger("access")
@@ -45,7 +45,9 @@ class _Lines(logging.Formatter):
 def configure(process: str) -> None:
     """Log to standard error: time, process, level, logger, message."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = _Lines(f"%(asctime)s.%(msecs)03dZ {process} %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _Lines(
+        f"%(asctime)s.%(msecs)03dZ {process} %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.addFilter(Redact())

@@ -8,7 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
-CALLBACKS = Counter("ci_callbacks_total", "Jobs reported by callbacks, by what became of the report", ["outcome"])
+CALLBACKS = Counter(
+    "ci_callbacks_total", "Jobs reported by callbacks, by what became of the report", ["outcome"]
+)
 REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
 PROBES = Counter("ci_probes_total", "Test messages of the console")
 ACCEPT_SECONDS = Histogram(

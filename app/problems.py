@@ -64,7 +64,9 @@ class Problem(Exception):
             "detail": self.detail,
             **self.members,
         }
-        answer = current_app.response_class(json.dumps(document), status, content_type="application/problem+json")
+        answer = current_app.response_class(
+            json.dumps(document), status, content_type="application/problem+json"
+        )
         if self.retry_after is not None:
             answer.headers["Retry-After"] = str(self.retry_after)
         if status == 401:
@@ -72,19 +74,28 @@ class Problem(Exception):
         return answer
 
 
-_BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+_BY_STATUS = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
 
 
 def _from_http(error: HTTPException) -> Response:
     reason = _BY_STATUS.get(error.code or 500, "bad_request" if (error.code or 500) < 500 else "internal")
     answer = Problem(reason, error.description or "").response()
-    answer.headers.extend((name, value) for name, value in error.get_headers() if name in {"Allow", "Retry-After"})
+    answer.headers.extend(
+        (name, value) for name, value in error.get_headers() if name in {"Allow", "Retry-After"}
+    )
     return answer
 
 
 def _from_fault(error: Exception) -> Response:
     log.exception("unhandled %s in %s", type(error).__name__, request.endpoint)
-    return Problem("internal", "The fault was logged. Try again, and tell the operator if it stays.").response()
+    return Problem(
+        "internal", "The fault was logged. Try again, and tell the operator if it stays."
+    ).response()
 
 
 def init_app(app: Flask) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from app.ci.payload import Detail
 from app.services import Services
 from app.store import Job, News, Outcome
+from app.store.accept import as_body
 from app.store.clock import now_ms, rfc3339
 
 FIRST_ASK_S = 5.0
@@ -37,7 +37,7 @@ def take_in(services: Services, detail: Detail) -> Outcome:
         details=[detail],
         source="poll",
         verification="confirmed",
-        body=json.dumps({"JobsDetail": [detail.raw]}, ensure_ascii=False).encode(),
+        body=as_body([detail]),
         ask_after=pause(services.store.due.asked(job_id)),
     )
     outcome = services.store.acceptor.accept(news)[0]
@@ -59,7 +59,7 @@ def cancel(services: Services, job: Job) -> None:
 
 def pause(asked: int) -> float:
     """Seconds until the next question, when ``asked`` in a row have not brought the end: doubling, with jitter."""
-    return min(FIRST_ASK_S * 2 ** min(asked, 20), _LONGEST_ASK_S) * random.uniform(0.8, 1.2)  # noqa: S311
+    return min(FIRST_ASK_S * 2.0 ** min(asked, 20), _LONGEST_ASK_S) * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 def _by_place(services: Services, jobs: Sequence[Job]) -> dict[Place, list[str]]:

@@ -42,7 +42,9 @@ def _number_with_unit(units: Mapping[str, int], kind: str) -> Callable[[object],
             return value
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
         if match is None or match[2].lower() not in units:
-            raise ValueError(f"{kind} is a number with one of {', '.join(u for u in units if u)}, not {value!r}")
+            raise ValueError(
+                f"{kind} is a number with one of {', '.join(u for u in units if u)}, not {value!r}"
+            )
         return float(match[1]) * units[match[2].lower()]
 
     return read
@@ -115,7 +117,9 @@ Checks = Annotated[frozenset[Check], NoDecode, BeforeValidator(_comma_list), Aft
 class Settings(BaseSettings):
     """What the operator decides. Durations are seconds, sizes are bytes."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", arbitrary_types_allowed=True, env_ignore_empty=True
+    )
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         description="Redis or Valkey that keeps everything: `redis://`, `rediss://`, `unix://`, "
@@ -126,33 +130,51 @@ class Settings(BaseSettings):
         description="Where CI reaches this service, a path prefix allowed. Without it jobs go out with `CallBack=no` "
         "and CI is asked instead.",
     )
-    cos_secret_id: str = Field(description="SecretId of the Tencent Cloud account that owns the jobs.", min_length=1)
+    cos_secret_id: str = Field(
+        description="SecretId of the Tencent Cloud account that owns the jobs.", min_length=1
+    )
     cos_secret_key: SecretStr = Field(description="SecretKey of that account.", min_length=1)
-    cos_token: SecretStr | None = Field(None, description="Session token, where the credentials are temporary ones.")
+    cos_token: SecretStr | None = Field(
+        None, description="Session token, where the credentials are temporary ones."
+    )
     cos_region: str = Field(description="Default region of buckets, such as `ap-chongqing`.", min_length=1)
-    cos_bucket: str = Field(description="Default bucket, with its APPID: `name-1250000000`.", pattern=r"^.+-\d+$")
+    cos_bucket: str = Field(
+        description="Default bucket, with its APPID: `name-1250000000`.", pattern=r"^.+-\d+$"
+    )
     ci_endpoint: Annotated[str | None, AfterValidator(_public_url)] = Field(
         None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
     )
     callback_keys: Keys = Field(
         description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify."
     )
-    callback_format: Literal["JSON", "XML"] = Field("JSON", description="The format that submitted jobs ask CI for.")
+    callback_format: Literal["JSON", "XML"] = Field(
+        "JSON", description="The format that submitted jobs ask CI for."
+    )
     verify: Checks = Field(
         frozenset({"token", "binding"}),
         description="Comma list of checks on a callback: `token`, `ip`, `binding`, `confirm`.",
     )
-    allowed_ips: Networks = Field((), description="Networks that callbacks may come from (with `ip` in `VERIFY`).")
+    allowed_ips: Networks = Field(
+        (), description="Networks that callbacks may come from (with `ip` in `VERIFY`)."
+    )
     trusted_proxies: Networks = Field(
         (), description="Networks of the proxies whose `X-Forwarded-For` is believed; all others' is ignored."
     )
     max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
-    deadline: Seconds = Field(3600, description="Silence after which CI is asked about a job, and it is `overdue`.")
-    handlers: Words = Field(("workers.handlers",), description="Comma list of importable modules that hold handlers.")
+    deadline: Seconds = Field(
+        3600, description="Silence after which CI is asked about a job, and it is `overdue`."
+    )
+    handlers: Words = Field(
+        ("workers.handlers",), description="Comma list of importable modules that hold handlers."
+    )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
-    key_prefix: str = Field("ci:", description="Prefix of every Redis key: several installations on one Redis.")
-    history_max: int = Field(200, gt=0, description="Entries kept in one job's history; later ones are only counted.")
+    key_prefix: str = Field(
+        "ci:", description="Prefix of every Redis key: several installations on one Redis."
+    )
+    history_max: int = Field(
+        200, gt=0, description="Entries kept in one job's history; later ones are only counted."
+    )
     outbox_max: int = Field(
         100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
     )
@@ -163,7 +185,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _ip_check_needs_networks(self) -> Settings:
         if "ip" in self.verify and not self.allowed_ips:
-            raise ValueError("VERIFY holds ip, so ALLOWED_IPS must name the networks that callbacks come from")
+            raise ValueError(
+                "VERIFY holds ip, so ALLOWED_IPS must name the networks that callbacks come from"
+            )
         return self
 
     @classmethod
@@ -189,10 +213,15 @@ class _SecretFiles(PydanticBaseSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except OSError as error:
-            raise SettingsError(f"{name} names a file that cannot be read: {path} ({error.strerror})") from error
+            raise SettingsError(
+                f"{name} names a file that cannot be read: {path} ({error.strerror})"
+            ) from error
 
     def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
         return {name: value for name, value in found.items() if value is not None}
 
 
@@ -232,5 +261,7 @@ def _explain(error: ValidationError) -> str:
         field = Settings.model_fields.get(name)
         what = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
         lines.append(f"  {name.upper()}: {what}. {field.description}" if field else f"  {what}.")
-    lines.append("Set them in the environment or in .env (docs/settings.md), or try it all out with: make run")
+    lines.append(
+        "Set them in the environment or in .env (docs/settings.md), or try it all out with: make run"
+    )
     return "\n".join(lines)

@@ -96,7 +96,9 @@ def read(token: str, keys: Sequence[CallbackKey], now: float | None = None) -> B
     expires = values["expires"]
     if expires is not None and expires < (time.time() if now is None else now):
         raise BadToken("expired_token", "The token in the URL has expired.")
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
+    given: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None
+    }
     return Binding(**given)
 
 

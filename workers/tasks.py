@@ -82,7 +82,9 @@ def _attempt(store: Store, run: Run, handler: Handler | None, number: int) -> tu
     """What went wrong, in one line and as a traceback; two times ``None`` if nothing did."""
     event = store.runs.event(run.event_id)
     if handler is None or event is None:
-        what = f"the handler {run.handler!r} is in none of HANDLERS" if handler is None else "the event is gone"
+        what = (
+            f"the handler {run.handler!r} is in none of HANDLERS" if handler is None else "the event is gone"
+        )
         return what, None
     try:
         with _beating(store, run.id, number, handler.timeout), _limited(handler.timeout):
@@ -98,13 +100,15 @@ def _attempt(store: Store, run: Run, handler: Handler | None, number: int) -> tu
 def job_at(store: Store, event: Event) -> Job:
     """The job as it was at the event, with what is known now about how we know it."""
     now = store.jobs.get(event.job_id)
-    known = now.model_dump() if now else {"submission": None, "verification": None, "source": None, "raw": None}
+    known = (
+        now.model_dump() if now else {"submission": None, "verification": None, "source": None, "raw": None}
+    )
     return Job.model_validate(known | event.report | {"version": event.version, "updated_at": event.at})
 
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    with UnixSignalDeathPenalty(max(1, int(seconds + 0.999)), TimedOut):
+    with UnixSignalDeathPenalty(max(1, int(seconds + 0.999)), TimedOut):  # type: ignore[no-untyped-call]
         yield
 
 

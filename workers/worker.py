@@ -21,11 +21,12 @@ log = logging.getLogger(__name__)
 def _present(store: Store) -> None:
     """Say that this worker is there. A thread of the parent: it goes on while a fork is at work."""
     pause = threading.Event()
-    while not pause.wait(4.0):
+    while True:
         try:
             store.presence.here("worker")
         except UNAVAILABLE:
             log.warning("Redis is away")
+        pause.wait(4.0)
 
 
 def main() -> int:
@@ -44,7 +45,11 @@ def main() -> int:
     threading.Thread(target=_present, args=(store,), daemon=True).start()
     options: dict[str, Any] = {"worker_ttl": 30, "maintenance_interval": 30, "job_monitoring_interval": 10}
     worker = Worker(
-        [queue(chosen, connection)], connection=connection, serializer=JSONSerializer, log_job_description=False, **options
+        [queue(chosen, connection)],
+        connection=connection,
+        serializer=JSONSerializer,
+        log_job_description=False,
+        **options,
     )
     log.info("ready")
     worker.work(logging_level="WARNING", with_scheduler=False)

@@ -24,7 +24,9 @@ def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.api_key = _key()
             if not may(scope):
-                raise Problem("forbidden", f"The key {g.api_key.name!r} lacks the scope {scope!r}.", needed=scope)
+                raise Problem(
+                    "forbidden", f"The key {g.api_key.name!r} lacks the scope {scope!r}.", needed=scope
+                )
             return view(*args, **kwargs)
 
         guarded.scope = scope  # type: ignore[attr-defined]
@@ -42,5 +44,7 @@ def _key() -> ApiKey:
     kind, _, key = request.headers.get("Authorization", "").partition(" ")
     found = services().store.api_keys.find(key.strip()) if kind.lower() == "bearer" and key.strip() else None
     if found is None:
-        raise Problem("unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one.")
+        raise Problem(
+            "unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one."
+        )
     return found

@@ -10,7 +10,11 @@ from app.provider import ProviderError, Throttled, Unavailable
 
 def from_ci(error: ProviderError) -> Problem:
     """What CI said, in its own words."""
-    members: dict[str, Any] = {"ci_code": error.code, "ci_message": error.message, "ci_request_id": error.request_id}
+    members: dict[str, Any] = {
+        "ci_code": error.code,
+        "ci_message": error.message,
+        "ci_request_id": error.request_id,
+    }
     waiting = isinstance(error, Throttled | Unavailable)
     reason = "ci_unavailable" if waiting else "ci_refused"
-    return Problem(reason, f"{error} {error.advice or ''}".strip(), retry_after=10 if waiting else None, **members)
+    return Problem(reason, str(error), retry_after=10 if waiting else None, **members)

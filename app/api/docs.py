@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from flask import Flask, current_app
-from flask_swagger_ui import get_swaggerui_blueprint
+from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[attr-defined]
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
@@ -53,7 +53,9 @@ def _operations() -> list[tuple[Rule, Operation, str]]:
     found = []
     for rule in current_app.url_map.iter_rules():
         view = current_app.view_functions[rule.endpoint]
-        operation = getattr(view, "operation", None) or getattr(getattr(view, "__wrapped__", None), "operation", None)
+        operation = getattr(view, "operation", None) or getattr(
+            getattr(view, "__wrapped__", None), "operation", None
+        )
         if operation:
             found.append((rule, operation, getattr(view, "scope", "")))
     return sorted(found, key=lambda each: each[0].rule)
@@ -97,16 +99,25 @@ def _operation(
 
 
 def _path(rule: Rule) -> list[dict[str, Any]]:
-    kinds = {name: "integer" if "Integer" in type(rule._converters[name]).__name__ else "string" for name in rule.arguments}
-    return [{"name": n, "in": "path", "required": True, "schema": {"type": kind}} for n, kind in kinds.items()]
+    kinds = {
+        name: "integer" if "Integer" in type(rule._converters[name]).__name__ else "string"
+        for name in rule.arguments
+    }
+    return [
+        {"name": n, "in": "path", "required": True, "schema": {"type": kind}} for n, kind in kinds.items()
+    ]
 
 
-def _query(operation: Operation, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]) -> list[dict[str, Any]]:
+def _query(
+    operation: Operation, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
+) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
     name = refs[operation.query, "validation"]["$ref"].rpartition("/")[2]
     properties = schemas[name]["properties"]
-    return [{"name": n, "in": "query", "required": False, "schema": schema} for n, schema in properties.items()]
+    return [
+        {"name": n, "in": "query", "required": False, "schema": schema} for n, schema in properties.items()
+    ]
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
@@ -121,7 +132,10 @@ def _answer(answer: type[BaseModel] | str, refs: dict[Any, dict[str, Any]]) -> d
         schema = refs[answer, "serialization"]
         return {"description": answer.__name__, "content": {"application/json": {"schema": schema}}}
     if answer:
-        return {"description": answer, "content": {answer: {"schema": {"type": "string", "format": "binary"}}}}
+        return {
+            "description": answer,
+            "content": {answer: {"schema": {"type": "string", "format": "binary"}}},
+        }
     return {"description": "Nothing has changed"}
 
 
@@ -133,4 +147,6 @@ def _problems(rule: Rule, operation: Operation, refs: dict[Any, dict[str, Any]])
         by_status.setdefault(str(PROBLEMS[reason][0]), []).append(reason)
     schema = refs[ProblemDocument, "serialization"]
     content = {"application/problem+json": {"schema": schema}}
-    return {status: {"description": ", ".join(words), "content": content} for status, words in by_status.items()}
+    return {
+        status: {"description": ", ".join(words), "content": content} for status, words in by_status.items()
+    }

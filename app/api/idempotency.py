@@ -46,7 +46,9 @@ def _again(kept: dict[str, str | int | None], mark: str) -> Response:
         raise Problem("idempotency_mismatch", "Use a new key for a new request.")
     if "status" not in kept:
         raise Problem("idempotency_in_flight", "The first request has not been answered yet.", retry_after=5)
-    answer = current_app.response_class(str(kept["text"]), int(str(kept["status"])), mimetype="application/json")
+    answer = current_app.response_class(
+        str(kept["text"]), int(str(kept["status"])), mimetype="application/json"
+    )
     if kept["location"]:
         answer.headers["Location"] = str(kept["location"])
     answer.headers["Idempotent-Replayed"] = "true"

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, json, request
 from pydantic import BaseModel
 
+from app import reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
@@ -15,7 +16,6 @@ from app.api.requests import ListQuery, WaitQuery, read_query
 from app.ci.job import Output
 from app.problems import Problem
 from app.provider import ProviderError
-from app import reconcile
 from app.services import services
 from app.store import Job
 from app.store.index import FIELDS
@@ -37,7 +37,7 @@ class Entry(BaseModel):
     state: str | None = None
     event_id: str | None = None
     verification: str | None = None
-    verified: str | None = None
+    verified: list[str] = []
     format: str | None = None
     token: str | None = None
     reason: str | None = None
@@ -55,7 +55,11 @@ class History(BaseModel):
 
 @blueprint.get("/<job_id>")
 @needs("read")
-@described(Operation("One job; `wait` holds the answer until it has ended", query=WaitQuery, answers={200: Job, 304: ""}))
+@described(
+    Operation(
+        "One job; `wait` holds the answer until it has ended", query=WaitQuery, answers={200: Job, 304: ""}
+    )
+)
 def show(job_id: str) -> Response:
     query = read_query(WaitQuery)
     job = found(job_id)
@@ -64,7 +68,8 @@ def show(job_id: str) -> Response:
         job = found(job_id)
     answer = current_app.response_class(served(job).model_dump_json(), mimetype="application/json")
     answer.add_etag()
-    return answer.make_conditional(request)
+    answer.make_conditional(request)
+    return answer
 
 
 @blueprint.get("")
@@ -81,19 +86,26 @@ def page() -> Response:
     try:
         found_page = services().store.jobs.page(wanted, query.limit, query.cursor)
     except BadCursor:
-        raise Problem("invalid_request", "That cursor is not one of ours; leave it out to begin anew.") from None
+        raise Problem(
+            "invalid_request", "That cursor is not one of ours; leave it out to begin anew."
+        ) from None
     return current_app.response_class(found_page.model_dump_json(), mimetype="application/json")
 
 
 @blueprint.get("/<job_id>/events")
 @needs("read")
-@described(Operation("The history: every entry, how it was verified, its runs and their tries", answers={200: History}))
+@described(
+    Operation(
+        "The history: every entry, how it was verified, its runs and their tries", answers={200: History}
+    )
+)
 def history(job_id: str) -> Response:
     found(job_id)
     entries, count = services().store.jobs.history(job_id)
     runs = services().store.runs.of_job(job_id)
     lines = [
-        entry | {"runs": [_run(run) for run in runs if run.event_id == entry.get("event_id")]} for entry in entries
+        entry | {"runs": [_run(run) for run in runs if run.event_id == entry.get("event_id")]}
+        for entry in entries
     ]
     document = {"job_id": job_id, "count": count, "events": lines}
     return current_app.response_class(json.dumps(document), mimetype="application/json")
@@ -101,7 +113,9 @@ def history(job_id: str) -> Response:
 
 @blueprint.get("/<job_id>/events/<int:entry>/raw")
 @needs("admin")
-@described(Operation("The exact bytes of an entry, while they are kept", answers={200: "application/octet-stream"}))
+@described(
+    Operation("The exact bytes of an entry, while they are kept", answers={200: "application/octet-stream"})
+)
 def raw(job_id: str, entry: int) -> Response:
     body = services().store.jobs.raw_bytes(job_id, entry)
     if body is None:
@@ -114,7 +128,9 @@ def raw(job_id: str, entry: int) -> Response:
 
 @blueprint.post("/<job_id>/refresh")
 @needs("submit")
-@described(Operation("Ask CI about this job now", answers={200: Job}, problems=("ci_refused", "ci_unavailable")))
+@described(
+    Operation("Ask CI about this job now", answers={200: Job}, problems=("ci_refused", "ci_unavailable"))
+)
 def refresh(job_id: str) -> Response:
     _ci(lambda: reconcile.ask(services(), [found(job_id)]))
     return _answer(job_id)
@@ -132,7 +148,9 @@ def found(job_id: str) -> Job:
     """The job, or ``Problem``."""
     job = services().store.jobs.get(job_id)
     if job is None:
-        raise Problem("not_found", "No job of that id was reported to this service, or it is past RETENTION_JOBS.")
+        raise Problem(
+            "not_found", "No job of that id was reported to this service, or it is past RETENTION_JOBS."
+        )
     return job
 
 
@@ -162,11 +180,13 @@ def _ci(ask: Callable[[], object]) -> None:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    tries = run.tries if may("admin") else tuple({k: v for k, v in t.items() if k != "traceback"} for t in run.tries)
+    tries = (
+        run.tries
+        if may("admin")
+        else tuple({k: v for k, v in t.items() if k != "traceback"} for t in run.tries)
+    )
     return {"handler": run.handler, "endpoint": run.endpoint, "state": run.state, "tries": list(tries)}
 
 
 def _ms(moment: Any) -> int | None:
     return int(moment.timestamp() * 1000) if moment else None
-
-

@@ -49,7 +49,9 @@ def read_query(model: type[M]) -> M:
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
-        faults = [{"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()]
+        faults = [
+            {"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()
+        ]
         raise Problem("invalid_request", "The query breaks rules; see errors.", errors=faults) from None
 
 

@@ -57,7 +57,13 @@ class SubmissionView(BaseModel):
         body=SubmitRequest,
         headers={"Idempotency-Key": "Within 24 h the same key and body get the first answer again."},
         answers={201: Job, 202: SubmissionView},
-        problems=("invalid_request", "idempotency_mismatch", "idempotency_in_flight", "ci_refused", "ci_unavailable"),
+        problems=(
+            "invalid_request",
+            "idempotency_mismatch",
+            "idempotency_in_flight",
+            "ci_refused",
+            "ci_unavailable",
+        ),
     )
 )
 def submit() -> Response:

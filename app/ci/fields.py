@@ -32,6 +32,8 @@ def nodes(value: Any) -> list[dict[str, Any]]:
 
 def text(value: Any) -> str | None:
     """A scalar as the text that XML would have; None if it is absent, blank or ``-``."""
+    if value is None:
+        return None
     if not isinstance(value, str):
         value = _text_of(value)
     return None if not value or value == "-" or value.isspace() else value
@@ -50,6 +52,8 @@ def word(value: Any) -> str | None:
 
 def integer(value: Any) -> int | None:
     """A whole number, given as a number or as a string."""
+    if value is None:
+        return None
     found = word(value)
     return int(found) if found and _INTEGER.fullmatch(found) else None
 

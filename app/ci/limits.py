@@ -9,17 +9,17 @@ class Limits(NamedTuple):
     """Caps on one body; one that exceeds them is refused as ``too_complex``."""
 
     depth: int
-    """Nested nodes. CI's deepest published callback has 8, its deepest answer (a workflow topology) 9."""
+    """Nested nodes. CI's deepest published callback has 7, its deepest answer (a workflow topology) 9."""
     nodes: int
     """Values of any kind, the containers included."""
     details: int
     """Jobs in one body."""
 
 
-CALLBACK = Limits(depth=64, nodes=50_000, details=100)
-"""A stranger's body. At MAX_BODY (1 MiB) a real payload has some 30 bytes a node, so 35,000 nodes; the
-cheapest node an attacker can write has 2 to 4 bytes, so an attack is cut off at a fifth of what it could
-be. A multi-operation submit has at most 6 operations, so 100 details leaves room for a batch."""
+CALLBACK = Limits(depth=64, nodes=100_000, details=100)
+"""A stranger's body. CI's densest published callback has 15 bytes a node, so that one of MAX_BODY (1 MiB) has
+70,000; the cheapest nodes that an attacker can write have 2 to 4 bytes, and are cut off. A multi-operation
+submit has at most 6 operations, so 100 details leave room for a batch."""
 
 ANSWER = Limits(depth=64, nodes=1_000_000, details=1_000)
 """CI's own answer over the signed API: a page of 100 jobs, each with as much detail as a callback."""

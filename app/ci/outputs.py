@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.ci import voice_separate
 from app.ci.fields import node, nodes, text, texts, word
 from app.ci.job import Output
+from app.ci.voice_separate import Roles
 
 
 class _Place(NamedTuple):
@@ -16,7 +16,9 @@ class _Place(NamedTuple):
         return _Place(word(found.get("Bucket")) or self.bucket, word(found.get("Region")) or self.region)
 
 
-def outputs(operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None) -> tuple[Output, ...]:
+def outputs(
+    operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None
+) -> tuple[Output, ...]:
     """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
 
     ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
@@ -28,14 +30,16 @@ def outputs(operation: dict[str, Any], tag: str | None, job_id: str, run_id: str
         return ()
     asked = node(operation.get("Output"))
     here = _Place(None, None).of(asked)
-    roles = voice_separate.roles(asked, job_id, run_id) if tag == "VoiceSeparate" else None
+    roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" else None
     found = [(place, file) for file in files for place in [here.of(file)]]
-    sprites = [(place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))]
+    sprites = [
+        (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
+    ]
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
     return tuple(output for place, file in found + sprites for output in _of_file(file, place, roles))
 
 
-def _of_file(file: dict[str, Any], place: _Place, roles: voice_separate.Roles | None) -> Iterator[Output]:
+def _of_file(file: dict[str, Any], place: _Place, roles: Roles | None) -> Iterator[Output]:
     prefix = text(file.get("ObjectPrefix")) or ""
     sums = _sums(file)
     for name in texts(file.get("ObjectName")):

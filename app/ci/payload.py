@@ -33,7 +33,7 @@ Kind = Literal["jobs", "workflow", "review", "probe"]
 PROBE = "test request when setting callback url"
 """How the message of the console's test of a new callback address begins (in lower case here)."""
 
-EXPECTED = "expected JobsDetail or WorkflowExecution (in Response or bare), or a review's code, data and message"
+EXPECTED = "expected one JobsDetail or WorkflowExecution at least, or a review's code, data and message"
 
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -101,8 +101,10 @@ def parse(body: bytes) -> Callback:
 
 def parse_answer(body: bytes) -> Answer:
     """Read CI's answer to submit, describe or list, of jobs or of workflow runs. Raises Refused."""
-    _, view = read(body, limits.ANSWER)
+    form, view = read(body, limits.ANSWER)
     top = _envelope(view)
+    if "Error" in top or (form == "xml" and top is view):
+        raise Refused("not_an_answer", f"Found {_names(view, top)}; expected Response")
     jobs = _objects(top, "JobsDetail")
     runs = _objects(top, "WorkflowExecution") + _objects(top, "WorkflowExecutionList")
     _check_count(jobs + runs, limits.ANSWER)
@@ -161,12 +163,15 @@ def _envelope(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_probe(top: dict[str, Any]) -> bool:
-    return any(key.lower() == "message" and (text(value) or "").lower().startswith(PROBE) for key, value in top.items())
+    return any(
+        key.lower() == "message" and (text(value) or "").lower().startswith(PROBE)
+        for key, value in top.items()
+    )
 
 
 def _objects(top: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects under a name; anything else there is no news, but must not be dropped either."""
-    given = [one for one in many(top.get(name)) if one != ""]
+    given = [one for one in many(top.get(name)) if one not in (None, "")]
     found = nodes(given)
     if len(found) != len(given):
         raise Refused("not_a_callback", f"Found {name} that is no object; {EXPECTED}")

@@ -14,8 +14,8 @@ from app.ci.times import utc
 WORKFLOW_EVENT = "WorkflowFinish"
 REVIEW_EVENTS = "Review"
 
-_JOB_ID = re.compile(r"(?!\.{1,2}$)[!-~]{1,128}")
-_NOT_IN_JOB_ID = set("/\\%?#")
+_JOB_ID = re.compile(r"(?!\.{1,2}\Z)[!\"$&-.0->@-\[\]-~]{1,128}")
+"""Printable ASCII but for the blank and ``/ \\ % ? #``."""
 
 PartT = TypeVar("PartT", bound=BaseModel)
 
@@ -80,7 +80,7 @@ def of_simple_review(body: dict[str, Any]) -> Report:
         tag=word(data.get("event")),
         code=text(body.get("code")),
         message=text(body.get("message")),
-        input=_part(Input(url=text(data.get("url")))),
+        input=_part(Input, url=text(data.get("url"))),
     )
 
 
@@ -89,11 +89,11 @@ def _job_id(*claims: Any) -> str:
 
     A list is refused even if it has one entry: an id given twice must not be a matter of taste.
     """
-    claim = next((one for one in claims if one not in (None, "")), None)
+    claim = next((one for one in claims if isinstance(one, list | dict) or text(one) is not None), None)
     found = None if isinstance(claim, list) else text(claim)
-    if found is None and not claim:
+    if claim is None:
         raise Refused("bad_job_id", "Found no job id; expected JobId, RunId or trace_id")
-    if found is None or not _JOB_ID.fullmatch(found) or _NOT_IN_JOB_ID & set(found):
+    if found is None or not _JOB_ID.fullmatch(found):
         raise Refused(
             "bad_job_id",
             f"Found the job id {quoted(found if found is not None else claim)}; expected 1 to 128 printable "
@@ -102,29 +102,31 @@ def _job_id(*claims: Any) -> str:
     return found
 
 
-def _part(part: PartT) -> PartT | None:
-    return part if any(value is not None for value in part.__dict__.values()) else None
+def _part(kind: type[PartT], **found: str | None) -> PartT | None:
+    """A part of the report, or None if CI said nothing about it."""
+    return kind(**found) if any(found.values()) else None
 
 
 def _input(found: dict[str, Any]) -> Input | None:
     key = text(found.get("Object"))
     return _part(
-        Input(
-            bucket=word(found.get("BucketId")),
-            region=word(found.get("Region")),
-            object=key.removeprefix("/") if key else None,
-            url=text(found.get("Url")),
-        )
+        Input,
+        bucket=word(found.get("BucketId")),
+        region=word(found.get("Region")),
+        object=key.removeprefix("/") or None if key else None,
+        url=text(found.get("Url")),
     )
 
 
 def _template(operation: dict[str, Any]) -> Template | None:
     ids, names = texts(operation.get("TemplateId")), texts(operation.get("TemplateName"))
-    return _part(Template(id=ids[0] if ids else None, name=names[0] if names else None))
+    return _part(Template, id=ids[0] if ids else None, name=names[0] if names else None)
 
 
 def _workflow(found: dict[str, Any], name: str | None, step: str | None) -> Workflow | None:
-    return _part(Workflow(run_id=word(found.get("RunId")), id=word(found.get("WorkflowId")), name=name, node=step))
+    return _part(
+        Workflow, run_id=word(found.get("RunId")), id=word(found.get("WorkflowId")), name=name, node=step
+    )
 
 
 def _first_integer(*values: Any) -> int | None:

@@ -65,7 +65,9 @@ class AudioConfig(Part):
         description="Hz: 8000 11025 22050 32000 44100 (CI's default) 48000 96000. aac and flac not 8000; "
         "mp3 not 8000, 96000; amr only 8000. Ignored in MusicMode.",
     )
-    bitrate: Scalar | None = Field(None, description="Kbps, 8 to 1000; default: source's. Ignored in MusicMode.")
+    bitrate: Scalar | None = Field(
+        None, description="Kbps, 8 to 1000; default: source's. Ignored in MusicMode."
+    )
     channels: Scalar | None = Field(
         None,
         description="aac, flac 1 2 4 5 6 8; mp3 1 2; amr 1; default: source's. Ignored in MusicMode.",

@@ -28,7 +28,9 @@ def read_xml(xml: bytes) -> SubmitRequest:
     operations = [_entry(root, node) for node in root.findall("Operation")]
     if not operations:
         raise _bad("has no Operation")
-    data: dict[str, Any] = {"input": {"object": root.findtext("Input/Object"), "url": root.findtext("Input/Url")}}
+    data: dict[str, Any] = {
+        "input": {"object": root.findtext("Input/Object"), "url": root.findtext("Input/Url")}
+    }
     for theirs, ours in _REQUEST_NODES.items():
         data[ours] = (root.findtext(theirs) or "").strip() or None
     queue = root.find("CallBackMqConfig")

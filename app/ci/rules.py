@@ -64,7 +64,9 @@ def check(request: SubmitRequest, defaults: Defaults) -> list[Broken]:
 
     `request.allow` silences the words in MAY_PASS; any other word in it is itself an error.
     """
-    found = [_broken(*f) for f in _all(request, defaults) if f[1] not in request.allow or f[1] not in MAY_PASS]
+    found = [
+        _broken(*f) for f in _all(request, defaults) if f[1] not in request.allow or f[1] not in MAY_PASS
+    ]
     return sorted(dict.fromkeys(found), key=lambda b: b.severity)
 
 

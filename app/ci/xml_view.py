@@ -36,7 +36,9 @@ def view(body: bytes, limits: Limits) -> dict[str, Any]:
     try:
         _feed(parser, body)
     except expat.ExpatError as error:
-        raise Refused("malformed_xml", f"Expected well-formed XML, found: {error}; it begins {quoted(body)}") from None
+        raise Refused(
+            "malformed_xml", f"Expected well-formed XML, found: {error}; it begins {quoted(body)}"
+        ) from None
     return reader.node
 
 

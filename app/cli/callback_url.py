@@ -18,10 +18,14 @@ from app.tokens import Binding, fingerprint, new_nonce
 @click.option("--tag", "tags", multiple=True, help="Take only jobs of this tag. May be repeated.")
 @click.option("--bucket", help="Take only jobs on files of this bucket.")
 @click.option("--days", type=click.IntRange(1), help="Expire after so many days; default: never.")
-@click.option("--revoke", metavar="URL", help="Make no URL; from now on refuse this one (or its fingerprint).")
+@click.option(
+    "--revoke", metavar="URL", help="Make no URL; from now on refuse this one (or its fingerprint)."
+)
 @with_appcontext
 @guarded
-def command(name: str, tags: tuple[str, ...], bucket: str | None, days: int | None, revoke: str | None) -> None:
+def command(
+    name: str, tags: tuple[str, ...], bucket: str | None, days: int | None, revoke: str | None
+) -> None:
     """Print a callback URL, and only that."""
     ours = services()
     if revoke:

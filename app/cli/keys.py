@@ -22,7 +22,10 @@ def create(name: str, scope: str) -> None:
     wanted = frozenset(part.strip() for part in scope.split(",") if part.strip())
     unknown = wanted - set(SCOPES)
     if unknown or not wanted:
-        fail(f"--scope is a comma list of {', '.join(SCOPES)}; not {', '.join(sorted(unknown)) or 'empty'}.", REFUSED)
+        fail(
+            f"--scope is a comma list of {', '.join(SCOPES)}; not {', '.join(sorted(unknown)) or 'empty'}.",
+            REFUSED,
+        )
     click.echo(services().store.api_keys.create(name, wanted))
 
 

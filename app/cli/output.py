@@ -35,9 +35,12 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             show_rules(error.broken)
             sys.exit(REFUSED)
         except ProviderError as error:
-            fail(f"CI: {error} {error.advice or ''}".strip(), CI_FAULT)
+            fail(f"CI: {error}", CI_FAULT)
         except (Unavailable, *UNAVAILABLE) as error:
-            fail(f"Redis cannot be reached ({type(error).__name__}). Is REDIS_URL right, and is it running?", NO_STORE)
+            fail(
+                f"Redis cannot be reached ({type(error).__name__}). Is REDIS_URL right, and is it running?",
+                NO_STORE,
+            )
 
     return run
 
@@ -76,4 +79,7 @@ def show_job(job: Job, json_wanted: bool) -> None:
 def show_table(jobs: Iterable[Job]) -> None:
     for job in jobs:
         what = job.input.object if job.input else None
-        click.echo(f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} {job.created_at or '-':<21} {what or ''}")
+        click.echo(
+            f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} "
+            f"{job.created_at or '-':<21} {what or ''}"
+        )

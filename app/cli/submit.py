@@ -24,10 +24,14 @@ group = AppGroup("submit", help="Hand jobs to CI.")
 @click.option("--template-id", help="A template instead of --audio-mode; it wins over it.")
 @click.option("--audio-mode", help="IsAudio, IsBackground, AudioAndBackground or MusicMode.")
 @click.option("--codec", help="aac, mp3, flac or amr; in MusicMode mp3, wav or aac. CI's default: aac.")
-@click.option("--samplerate", help="8000 to 96000 Hz; amr only 8000. CI's default: 44100. Ignored in MusicMode.")
+@click.option(
+    "--samplerate", help="8000 to 96000 Hz; amr only 8000. CI's default: 44100. Ignored in MusicMode."
+)
 @click.option("--bitrate", help="8 to 1000 Kbps. CI's default: as the source. Ignored in MusicMode.")
 @click.option("--channels", help="aac, flac 1 2 4 5 6 8; mp3 1 2; amr 1. Ignored in MusicMode.")
-@click.option("--output-object", "--object", help="Key for the background; ${ext} and ${jobid} are filled in by CI.")
+@click.option(
+    "--output-object", "--object", help="Key for the background; ${ext} and ${jobid} are filled in by CI."
+)
 @click.option("--au-object", help="Key for the vocals.")
 @click.option("--bass-object", help="Key for the bass (MusicMode).")
 @click.option("--drum-object", help="Key for the drums (MusicMode).")
@@ -42,9 +46,13 @@ group = AppGroup("submit", help="Hand jobs to CI.")
 @click.option("--mq-region", help="For TDMQ: sh, bj, gz, cd or hk.")
 @click.option("--mq-mode", help="For TDMQ: Topic or Queue.")
 @click.option("--mq-name", help="For TDMQ: the topic or queue.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Stays with us. May be repeated.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Stays with us. May be repeated."
+)
 @click.option("--allow", multiple=True, help="A rule (its word) to let through. May be repeated.")
-@click.option("--dry-run", is_flag=True, help="Print the exact XML and the rules; send nothing, cost nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the exact XML and the rules; send nothing, cost nothing."
+)
 @as_json
 @with_appcontext
 @guarded
@@ -100,7 +108,12 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         "tag": "VoiceSeparate",
         "input": take("bucket", "region", object="input_object"),
         "output": take(
-            "au_object", "bass_object", "drum_object", object="output_object", bucket="output_bucket", region="output_region"
+            "au_object",
+            "bass_object",
+            "drum_object",
+            object="output_object",
+            bucket="output_bucket",
+            region="output_region",
         ),
         "voice_separate": separate,
         "callback_mq_config": take("mq_region", "mq_mode", "mq_name"),

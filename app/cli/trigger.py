@@ -14,7 +14,13 @@ from app.tokens import Binding, new_nonce
 
 @click.command("trigger")
 @click.argument("tag")
-@click.option("--format", "form", default="JSON", show_default=True, type=click.Choice(["JSON", "XML"], case_sensitive=False))
+@click.option(
+    "--format",
+    "form",
+    default="JSON",
+    show_default=True,
+    type=click.Choice(["JSON", "XML"], case_sensitive=False),
+)
 @click.option("--state", default="Success", show_default=True)
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1, 1000), help="Send it so often.")
 @click.option("--out-of-order", is_flag=True, help="Send an older state after it.")

@@ -28,8 +28,9 @@ class Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """The status line alone: Server is CI's or COS's to say."""
+        """The status line and the date; Server is CI's or COS's to say."""
         self.send_response_only(code, message)
+        self.send_header("Date", self.date_time_string())
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass

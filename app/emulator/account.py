@@ -16,7 +16,7 @@ DEFAULT_REGION = "ap-chongqing"
 # <bucket>.cos.<region>.myqcloud.com and .ci.; also <bucket>.localhost, as an endpoint.
 _BUCKET_HOST = re.compile(
     r"^(?P<bucket>[a-z0-9][a-z0-9-]*-[0-9]+)\."
-    r"(?:(?:cos|ci|cos-internal|pic)\.(?P<region>[a-z0-9-]+)\.[a-z.]+|localhost)$"
+    r"(?:(?P<service>cos|ci|cos-internal|pic)\.(?P<region>[a-z0-9-]+)\.[a-z.]+|localhost)$"
 )
 _ADDRESS = re.compile(r"^(?:[0-9.]+|\[[0-9a-f:.]+\]|localhost|[a-z0-9_-]+)$")
 
@@ -24,11 +24,13 @@ _ADDRESS = re.compile(r"^(?:[0-9.]+|\[[0-9a-f:.]+\]|localhost|[a-z0-9_-]+)$")
 @dataclass(frozen=True)
 class Target:
     """What a request is about. `named` is false when the host was a bare address, as in a presigned URL that
-    the Python SDK makes for a fixed IP: such a URL says nothing about its bucket."""
+    the Python SDK makes for a fixed IP: such a URL says nothing about its bucket. `only_ci` is true for
+    CI's own hosts, which have no objects."""
 
     bucket: str
     region: str
     named: bool
+    only_ci: bool = False
 
 
 def owns(bucket: str) -> bool:
@@ -52,7 +54,8 @@ def target(host: str) -> Target:
         raise EmulatorError(
             "AccessDenied", f"The bucket {match['bucket']!r} belongs to another account.", 403
         )
-    return Target(match["bucket"], match["region"] or DEFAULT_REGION, named=True)
+    region = match["region"] or DEFAULT_REGION
+    return Target(match["bucket"], region, named=True, only_ci=match["service"] == "ci")
 
 
 def without_port(host: str) -> str:

@@ -16,6 +16,7 @@ from .web import xml
 
 if TYPE_CHECKING:
     from .account import Target
+    from .jobs import Job
     from .state import Emulator
 
 MAX_IDS = 10
@@ -34,17 +35,17 @@ def jobs_blueprint(emulator: Emulator) -> Blueprint:
     def listed() -> Response:
         target: Target = g.target
         jobs, token = listing.page(emulator.database, target.bucket, listing.read(request.args))
-        return xml(_details(emulator, [job.id for job in jobs]) | ({"NextToken": token} if token else {}))
+        return xml(_details(jobs) | ({"NextToken": token} if token else {}))
 
-    @blueprint.get("/jobs/<job_ids>")
+    @blueprint.get("/jobs/<id:job_ids>")
     def describe(job_ids: str) -> Response:
         target: Target = g.target
-        wanted = [one for one in job_ids.split(",") if one]
-        known = [one for one in wanted if emulator.jobs.get(one, target.bucket) is not None]
-        absent: list[Node] = [one for one in wanted if one not in known]
-        return xml(_details(emulator, known) | ({"NonExistJobIds": absent} if absent else {}))
+        wanted = {one: emulator.jobs.get(one, target.bucket) for one in job_ids.split(",") if one}
+        absent: list[Node] = [one for one, job in wanted.items() if job is None]
+        known = [job for job in wanted.values() if job is not None]
+        return xml(_details(known) | ({"NonExistJobIds": absent} if absent else {}))
 
-    @blueprint.put("/jobs/<job_ids>")
+    @blueprint.put("/jobs/<id:job_ids>")
     def change(job_ids: str) -> Response:
         if "cancel" not in request.args:
             raise EmulatorError("InvalidArgument", "What to do with the job is missing; there is ?cancel.")
@@ -54,10 +55,9 @@ def jobs_blueprint(emulator: Emulator) -> Blueprint:
     return blueprint
 
 
-def _details(emulator: Emulator, job_ids: list[str]) -> Tree:
+def _details(jobs: list[Job]) -> Tree:
     now = time.time()
-    jobs = [emulator.jobs.get(one) for one in job_ids]
-    return {"JobsDetail": [detail(job, now) for job in jobs if job is not None]}
+    return {"JobsDetail": [detail(job, now) for job in jobs]}
 
 
 def _cancel(emulator: Emulator, target: Target, job_ids: list[str]) -> None:

@@ -27,7 +27,7 @@ def queues_blueprint(emulator: Emulator) -> Blueprint:
         target: Target = g.target
         return xml(_listed(emulator.queues.all(target.bucket), emulator.settings.queue_size))
 
-    @blueprint.put("/queue/<queue_id>")
+    @blueprint.put("/queue/<id:queue_id>")
     def update(queue_id: str) -> Response:
         changed = _update(emulator, g.target, queue_id)
         return xml({"RequestId": g.request_id, "Queue": changed.tree(emulator.settings.queue_size)})

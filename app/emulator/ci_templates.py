@@ -30,19 +30,19 @@ def templates_blueprint(emulator: Emulator) -> Blueprint:
     @blueprint.post("/template")
     def make() -> Response:
         target: Target = g.target
-        tag, name, body = _read()
+        tag, name, settings = _read()
         _check_name(emulator, target, name)
-        return _shown(emulator.templates.make(target.bucket, tag, name, body))
+        return _shown(emulator.templates.make(target.bucket, tag, name, settings))
 
-    @blueprint.put("/template/<template_id>")
+    @blueprint.put("/template/<id:template_id>")
     def change(template_id: str) -> Response:
         template = _own(emulator, g.target, template_id)
-        _, name, body = _read()
+        _, name, settings = _read()
         if name != template.name:
             _check_name(emulator, g.target, name)
-        return _shown(emulator.templates.change(template, name, body))
+        return _shown(emulator.templates.change(template, name, settings))
 
-    @blueprint.delete("/template/<template_id>")
+    @blueprint.delete("/template/<id:template_id>")
     def delete(template_id: str) -> Response:
         emulator.templates.delete(_own(emulator, g.target, template_id))
         return xml({"RequestId": g.request_id, "TemplateId": template_id})
@@ -60,11 +60,11 @@ def _read() -> tuple[str, str, Tree]:
     tag, name = text(tree, "Tag"), text(tree, "Name")
     if not tag or not name:
         raise EmulatorError("InvalidArgument", "Tag and Name are required.")
-    body = {key: node for key, node in tree.items() if key not in {"Tag", "Name"}}
-    problems = list(rules.separation_problems(body, "Request")) if tag == "VoiceSeparate" else []
+    rest = {key: node for key, node in tree.items() if key not in {"Tag", "Name"}}
+    problems = list(rules.separation_problems(rest, "Request")) if tag == "VoiceSeparate" else []
     if problems:
         raise EmulatorError("InvalidArgument", "; ".join(problems) + ".")
-    return tag, name, body
+    return tag, name, rest
 
 
 def _check_name(emulator: Emulator, target: Target, name: str) -> None:

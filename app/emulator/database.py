@@ -89,5 +89,7 @@ class Database:
                 self.write(f"DELETE FROM {table}")  # noqa: S608  names of our own
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        """Close for good. The lock is kept, so that no thread that still runs while the process ends can
+        stumble over a closed connection."""
+        self._lock.acquire()
+        self._connection.close()

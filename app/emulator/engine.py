@@ -93,6 +93,9 @@ class Engine:
             state, code, message = "Failed", "ResourceNotFound", "The input object does not exist."
         ended = job.end(state, time.time(), code, message)
         with self._db.transaction():
+            current = self._jobs.get(job.id)
+            if current is None or current.terminal:  # another thread was first
+                return []
             if state == "Success":
                 ended = self._with_result(ended)
             self._jobs.save(ended)

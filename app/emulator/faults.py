@@ -1,7 +1,7 @@
 """Misbehaviour on demand: what can go wrong between us and CI, armed by the next N or by probability.
 
 A fault is a kind and its parameters, from `--fault KIND:NAME=VALUE,…` or `POST /_emulator/faults`.
-They live in memory: a restart knows only those of its command line.
+They live in memory: a restart knows only those of its command line. `bucket` narrows any of them to one bucket.
 
 Requests (`on` chooses the endpoints, see `endpoint_of`; a group `ci`, `object`, `any` too):
     error        CI's error `code` (default InternalError; SlowDown, QueueSaturated, …), `status`, `message`
@@ -46,6 +46,7 @@ class Fault:
 
     kind: str
     on: str = "any"
+    bucket: str = ""
     tag: str = ""
     times: int | None = None
     probability: float = 1.0
@@ -100,9 +101,11 @@ def fault_from_text(text: str) -> Fault:
     return fault_from({"kind": kind, **{name: value for name, _, value in pairs}})
 
 
-def endpoint_of(method: str, path: str, *, cancel: bool) -> str:
+def endpoint_of(method: str, path: str, *, ci: bool, cancel: bool) -> str:
     """The name by which a fault's `on` means a request: submit, describe, list, cancel, queues, queue_update,
     template_get, …, object_get, …"""
+    if not ci:
+        return f"object_{method.lower()}"
     first, _, rest = path.lstrip("/").partition("/")
     if first == "jobs":
         names = {
@@ -113,9 +116,7 @@ def endpoint_of(method: str, path: str, *, cancel: bool) -> str:
         return names.get(method, "jobs_other")
     if first == "queue":
         return "queues" if method == "GET" else "queue_update"
-    if first == "template":
-        return f"template_{method.lower()}"
-    return f"object_{method.lower()}"
+    return f"template_{method.lower()}"
 
 
 class Faults:
@@ -142,27 +143,28 @@ class Faults:
         with self._lock:
             return [dataclasses.asdict(one) for one in self._armed]
 
-    def for_request(self, endpoint: str) -> Fault | None:
+    def for_request(self, bucket: str, endpoint: str) -> Fault | None:
         """The first fault that strikes a request."""
-        group = "object" if endpoint.startswith("object_") else "ci"
+        names = {endpoint, "object" if endpoint.startswith("object_") else "ci", "any"}
         with self._lock:
-            fitting = (
-                one for one in self._armed if one.kind in REQUEST_KINDS and one.on in {endpoint, group, "any"}
-            )
+            fitting = (one for one in self._fitting(REQUEST_KINDS, bucket) if one.on in names)
             return next((one for one in fitting if one.strikes()), None)
 
-    def for_job(self, tag: str) -> dict[str, Fault]:
+    def for_job(self, bucket: str, tag: str) -> dict[str, Fault]:
         """The faults that strike a new job, by kind."""
-        return self._struck(JOB_KINDS, tag)
+        return self._struck(JOB_KINDS, bucket, tag)
 
-    def for_callback(self, tag: str) -> dict[str, Fault]:
+    def for_callback(self, bucket: str, tag: str) -> dict[str, Fault]:
         """The faults that strike a callback, by kind."""
-        return self._struck(CALLBACK_KINDS, tag)
+        return self._struck(CALLBACK_KINDS, bucket, tag)
 
-    def _struck(self, kinds: frozenset[str], tag: str) -> dict[str, Fault]:
+    def _struck(self, kinds: frozenset[str], bucket: str, tag: str) -> dict[str, Fault]:
         struck: dict[str, Fault] = {}
         with self._lock:
-            for one in self._armed:
-                if one.kind in kinds - set(struck) and one.tag in {"", tag} and one.strikes():
+            for one in self._fitting(kinds, bucket):
+                if one.kind not in struck and one.tag in {"", tag} and one.strikes():
                     struck[one.kind] = one
         return struck
+
+    def _fitting(self, kinds: frozenset[str], bucket: str) -> list[Fault]:
+        return [one for one in self._armed if one.kind in kinds and one.bucket in {"", bucket}]

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 _BEIJING = timezone(timedelta(hours=8))
+PATTERN = "[A-Za-z0-9_,-]+"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
 
 # First letter of a job's id by tag; every other tag has j.

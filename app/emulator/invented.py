@@ -15,6 +15,7 @@ from .render import callback, detail
 from .results import produce
 
 if TYPE_CHECKING:
+    from .queues import Queue
     from .state import Emulator
 
 MAX_TIMES = 1000
@@ -102,7 +103,7 @@ def _job(emulator: Emulator, order: Order) -> Job:
     known = emulator.jobs.get(order.job_id) if order.job_id else None
     if known is not None:
         return known
-    job = _invent(order)
+    job = _invent(order, emulator.queues.for_tag(order.bucket, order.tag))
     with emulator.database.transaction():
         if job.state == "Success":
             job = dataclasses.replace(job, result=produce(job, emulator.objects, emulator.templates))
@@ -110,11 +111,10 @@ def _job(emulator: Emulator, order: Order) -> Job:
     return job
 
 
-def _invent(order: Order) -> Job:
+def _invent(order: Order, queue: Queue) -> Job:
     """A job that began a few seconds ago and is in the state that was ordered, for good. A state that CI does
     not have is sent, but the job is kept as Running."""
     now = time.time()
-    queue = next(one for one in ("Speeching" if order.tag == "VoiceSeparate" else "Transcoding",))
     final = order.state in TERMINAL
     failed = order.state == "Failed"
     return Job(
@@ -124,8 +124,8 @@ def _invent(order: Order) -> Job:
         region=order.region,
         tag=order.tag,
         tag_inside=False,
-        queue_id="p2242ab62c7c94486915508540933a2c6",
-        queue_type=queue,
+        queue_id=queue.id,
+        queue_type=queue.category,
         input={"BucketId": order.bucket, "Object": order.input_object, "Region": order.region},
         operation=_operation(order),
         callback=CallBack("no"),

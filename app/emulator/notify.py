@@ -62,7 +62,7 @@ class Notifier:
         if where is None:
             return []
         now = time.time()
-        struck = self._faults.for_callback(jobs[0].tag)
+        struck = self._faults.for_callback(jobs[0].bucket, jobs[0].tag)
         main = self._compose(jobs, where, settings, now)
         if where.type != "Url":
             return [self._outbox.add(dataclasses.replace(main, status="elsewhere", due=None))]

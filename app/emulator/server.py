@@ -1,12 +1,13 @@
 """The web application: every request through the same gate, then to CI, COS or the control API.
 
-A path that begins with /jobs, /queue or /template is CI's, whatever the host: the Python SDK, given a fixed
-address, sends a COS host for CI calls too. /_emulator is ours. The rest are objects.
+/jobs, /queue and /template are CI's, alone or with an id, whatever the host: the Python SDK, given a fixed
+address, sends a COS host for CI calls too. /_emulator is ours. The rest are objects: jobs/1/out.mp3 is one.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +26,7 @@ from .control import control_blueprint
 from .cos import MAX_OBJECT, cos_blueprint
 from .errors import EmulatorError, error_xml
 from .faults import Fault, endpoint_of
+from .ids import PATTERN as ID_PATTERN
 
 if TYPE_CHECKING:
     from .state import Emulator
@@ -32,7 +34,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
-_CI_PATHS = ("jobs", "queue", "template")
+_CI_PATH = re.compile(rf"^/(jobs|queue|template)(/{ID_PATTERN})?/?$")
+
+
+class IdConverter(BaseConverter):
+    """An id, or several with commas. No dot: that is an object's key."""
+
+    regex = ID_PATTERN
 
 
 class KeyConverter(BaseConverter):
@@ -46,6 +54,7 @@ def create_app(emulator: Emulator) -> Flask:
     app = Flask("emulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_OBJECT
     app.url_map.merge_slashes = False  # a//b is a key of its own
+    app.url_map.converters["id"] = IdConverter
     app.url_map.converters["key"] = KeyConverter
     for make in (jobs_blueprint, queues_blueprint, templates_blueprint, cos_blueprint):
         app.register_blueprint(make(emulator))
@@ -61,7 +70,7 @@ def _is_control() -> bool:
 
 
 def _is_ci() -> bool:
-    return request.path.lstrip("/").partition("/")[0] in _CI_PATHS
+    return _CI_PATH.match(request.path) is not None or (g.target is not None and g.target.only_ci)
 
 
 def _gate(app: Flask, emulator: Emulator) -> None:
@@ -71,13 +80,15 @@ def _gate(app: Flask, emulator: Emulator) -> None:
         g.endpoint = endpoint_of(request.method, request.path, cancel="cancel" in request.args)
         if _is_control():
             return None
-        fault = emulator.faults.for_request(g.endpoint)
+        g.target = account.target(request.host)
+        fault = emulator.faults.for_request(g.target.bucket, g.endpoint)
         if fault is not None:
             _suffer(fault)
             if "emulator.drop" in request.environ and fault.kind != "lost_answer":
                 return Response()
-        g.target = account.target(request.host)
         access.check(request, emulator.options.token, ci=_is_ci())
+        if _is_ci() and request.blueprint == "cos":
+            raise EmulatorError("InvalidUrl", "CI has no such endpoint.")
         return None
 
     @app.after_request

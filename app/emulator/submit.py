@@ -97,10 +97,9 @@ def _make(emulator: Emulator, request: _Request, operation: Tree) -> tuple[Job, 
     queue = request.queue or emulator.queues.for_tag(request.target.bucket, tag)
     if emulator.jobs.waiting(request.target.bucket, queue.id) >= emulator.settings.queue_size:
         raise EmulatorError("QueueSaturated", "The queue is full.")
-    faults = emulator.faults.for_job(tag)
+    faults = emulator.faults.for_job(request.target.bucket, tag)
     plan = _plan(emulator, faults)
     source = child(request.tree, "Input")
-    located: Tree = {"BucketId": request.target.bucket, **source, "Region": request.target.region}
     job = Job(
         id=ids.job_id(tag),
         submit=request.submit,
@@ -110,7 +109,7 @@ def _make(emulator: Emulator, request: _Request, operation: Tree) -> tuple[Job, 
         tag_inside=bool(text(operation, "Tag")),
         queue_id=queue.id,
         queue_type=queue.category,
-        input=located if text(source, "Object") else source,
+        input=_located(source, request.target),
         operation=_shown(emulator, request.target.bucket, operation),
         callback=request.callback,
         plan=plan,
@@ -119,6 +118,13 @@ def _make(emulator: Emulator, request: _Request, operation: Tree) -> tuple[Job, 
         next_at=request.now + plan.queue_seconds,
     )
     return (job.pause() if queue.state == "Paused" else job), faults
+
+
+def _located(source: Tree, target: Target) -> Tree:
+    """The input as answers show it: its bucket and region are those of the request's host."""
+    key = text(source, "Object")
+    rest = {name: node for name, node in source.items() if name not in {"BucketId", "Object", "Region"}}
+    return {"BucketId": target.bucket, "Object": key, "Region": target.region, **rest} if key else rest
 
 
 def _plan(emulator: Emulator, faults: dict[str, Fault]) -> Plan:

@@ -39,9 +39,9 @@ ADVICE = {
     "NameNotResolved": "The host is not in DNS: check COS_REGION, CI_ENDPOINT and the network",
     "ConnectTimeout": "The host cannot be reached: check the network, a proxy or a firewall",
     "CertificateInvalid": "The server's certificate is not trusted: check the clock, a proxy, or the CA bundle",
-    "AnswerTimeout": "It may have been received: look for it before it is sent again",
-    "ConnectionBroken": "It may have been received: look for it before it is sent again",
-    "AnswerUnreadable": "It may have been received: look for it before it is sent again",
+    "AnswerTimeout": "What was sent may have been received: look for it before it is sent again",
+    "ConnectionBroken": "What was sent may have been received: look for it before it is sent again",
+    "AnswerUnreadable": "What was sent may have been received: look for it before it is sent again",
 }
 
 NUMBERS = {

@@ -13,12 +13,12 @@ _NOT_SENT: dict[type[BaseException], str] = {
     NameResolutionError: "NameNotResolved",
     socket.gaierror: "NameNotResolved",
     ssl.SSLCertVerificationError: "CertificateInvalid",
-    ConnectTimeoutError: "ConnectTimeout",
     NewConnectionError: "ConnectionRefused",
+    ConnectTimeoutError: "ConnectTimeout",
     requests.exceptions.InvalidURL: "RequestInvalid",
     requests.exceptions.InvalidHeader: "RequestInvalid",
 }
-"""Faults from before the first byte was sent, the special kinds before the general one."""
+"""Faults from before the first byte was sent, the special kinds before the general ones."""
 
 
 def broken_off(failure: BaseException) -> ProviderError:

@@ -136,7 +136,9 @@ class Provider:
         params = {"pageNumber": str(number), "pageSize": size, "state": state, "category": category}
         return self._get(place, "/queue", params, parse_queues)
 
-    def _get(self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]) -> _T:
+    def _get(
+        self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]
+    ) -> _T:
         said = {name: value for name, value in params.items() if value is not None}
         return self._read(self._wire.send(place, Ask("GET", path, said)), parse)
 

@@ -13,7 +13,12 @@ _SIGNATURE = re.compile(r"q-(?:signature|ak|key-time|sign-time)=[^&\s]*", re.IGN
 _CALLBACK = re.compile(rb"<(CallBack|Url)>\s*(?:https?://[^/<\s]+)?([^<\s]+)\s*</\1>", re.IGNORECASE)
 _SECRET_MIN = 8  # "no", "/" or "jobs" would eat the message and hide nothing
 _MESSAGE_MAX = 500
-_STATUS_CODES = {429: "SlowDown", 301: "PermanentRedirect", 302: "TemporaryRedirect", 307: "TemporaryRedirect"}
+_STATUS_CODES = {
+    429: "SlowDown",
+    301: "PermanentRedirect",
+    302: "TemporaryRedirect",
+    307: "TemporaryRedirect",
+}
 
 
 def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
@@ -35,7 +40,9 @@ def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
         _scrub(code, hidden)[:100],
         _scrub(said.message or "", hidden)[:_MESSAGE_MAX],
         status=got.status,
-        request_id=said.request_id or got.headers.get("x-ci-request-id") or got.headers.get("x-cos-request-id"),
+        request_id=said.request_id
+        or got.headers.get("x-ci-request-id")
+        or got.headers.get("x-cos-request-id"),
         retry_after=_seconds(got.headers.get("Retry-After")),
     )
 

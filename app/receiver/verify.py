@@ -22,7 +22,9 @@ def check_token(token: str, settings: Settings) -> Binding:
 
 def check_address(address: Address | None, settings: Settings) -> None:
     if "ip" in settings.verify and (address is None or not is_in(address, settings.allowed_ips)):
-        raise Problem("ip_not_allowed", f"{address} is in none of ALLOWED_IPS. Is a proxy missing in TRUSTED_PROXIES?")
+        raise Problem(
+            "ip_not_allowed", f"{address} is in none of ALLOWED_IPS. Is a proxy missing in TRUSTED_PROXIES?"
+        )
 
 
 def check_binding(report: Report, binding: Binding, settings: Settings) -> None:
@@ -45,6 +47,6 @@ def _one(value: str | None) -> tuple[str, ...]:
     return (value,) if value else ()
 
 
-def strength(settings: Settings) -> str:
-    """What a history entry says of how its callback was verified."""
-    return "+".join(check for check in ("token", "ip", "binding") if check in settings.verify) or "none"
+def layers(settings: Settings) -> list[str]:
+    """The checks that a callback has passed when it is stored, as its history entry names them."""
+    return [check for check in ("token", "ip", "binding") if check in settings.verify]

@@ -12,7 +12,7 @@ from app.ci.payload import Callback, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
-from app.receiver.verify import check_address, check_binding, check_token, strength
+from app.receiver.verify import check_address, check_binding, check_token, layers
 from app.services import Services, services
 from app.store import UNAVAILABLE, News, NotBelieved, Unavailable
 from app.tokens import Binding, fingerprint
@@ -70,14 +70,14 @@ def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: s
     news = News(
         details=seen.details,
         source="callback",
-        verification="unconfirmed" if hold else strength(settings),
+        verification="unconfirmed" if hold else layers(settings)[0],
         body=body,
         submission=binding.submission,
         token=mark,
         bind="binding" in settings.verify,
         hold=hold,
         ask_after=settings.deadline,
-        note={"verified": strength(settings), "format": seen.format, "token": mark},
+        note={"verified": layers(settings), "format": seen.format, "token": mark},
     )
     try:
         outcomes = ours.store.acceptor.accept(news)
@@ -112,5 +112,3 @@ def _refused(ours: Services, problem: Problem, seen: Callback, binding: Binding,
         )
     except UNAVAILABLE:
         log.warning("a refusal could not be noted: %s", problem.reason)
-
-

@@ -60,6 +60,11 @@ class News:
     note: dict[str, Any] | None = None
 
 
+def as_body(details: Sequence[Detail]) -> bytes:
+    """What CI answered about these jobs, in a form that can be read again like a callback."""
+    return json.dumps({"JobsDetail": [detail.raw for detail in details]}, ensure_ascii=False).encode()
+
+
 class Acceptor:
     """The way in for callbacks, polls and the answers to our own submissions."""
 
@@ -101,7 +106,11 @@ class Acceptor:
         body = zlib.compress(news.body, 1) if news.body else b""
         arguments = [self._prefix, json.dumps(header), body]
         for detail in news.details:
-            arguments += [detail.report.model_dump_json(), _pending(detail.report, news.hold), _entry(detail, news, now)]
+            arguments += [
+                detail.report.model_dump_json(),
+                _pending(detail.report, news.hold),
+                _entry(detail, news, now),
+            ]
         return arguments
 
 

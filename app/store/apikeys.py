@@ -48,7 +48,9 @@ class ApiKeys:
 
     def revoke(self, name: str) -> bool:
         """Whether there was such a key."""
-        digests = [digest for digest, kept in self._redis.hgetall(self._hash).items() if _read(kept).name == name]
+        digests = [
+            digest for digest, kept in self._redis.hgetall(self._hash).items() if _read(kept).name == name
+        ]
         return bool(digests) and bool(self._redis.hdel(self._hash, *digests))
 
 
@@ -56,6 +58,6 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _read(kept: bytes) -> ApiKey:
+def _read(kept: bytes | str) -> ApiKey:
     row = json.loads(kept)
     return ApiKey(row["name"], frozenset(row["scopes"]), row["created_at"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.store.clock import now_ms
 from app.store.connection import Database
-from app.store.scripts import script, text
+from app.store.scripts import script, text, texts
 
 
 class Due:
@@ -20,7 +20,7 @@ class Due:
         """Up to ``count`` jobs that are due; each is taken by one caller only."""
         now = now_ms()
         rows = self._take(keys=[self._key], args=[now, count, now + int(put_off_s * 1000)])
-        return [row.decode() for row in rows]
+        return texts(rows)
 
     def ask(self, job_id: str, in_s: float = 0.0) -> None:
         """Ask about the job no later than ``in_s`` seconds from now."""

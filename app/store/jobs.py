@@ -16,7 +16,7 @@ from app.ci.payload import parse
 from app.store import index
 from app.store.clock import now_ms, to_ms
 from app.store.connection import Database
-from app.store.scripts import text
+from app.store.scripts import text, texts
 
 # How many index entries one page may look at before it is handed out short.
 _SCAN_MAX = 2000
@@ -93,7 +93,7 @@ class Jobs:
     def newest(self) -> str | None:
         """The id of the newest job."""
         rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
-        return rows[0].decode() if rows else None
+        return texts(rows)[0] if rows else None
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
@@ -123,14 +123,23 @@ class Jobs:
         lines, count = pipe.execute()
         return [json.loads(line) for line in lines], int(count or 0)
 
-    def _walk(self, wanted: Filter, after: tuple[int, str] | None) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
+    def _walk(
+        self, wanted: Filter, after: tuple[int, str] | None
+    ) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
         """Chunks of (created, id), newest first, of the smallest index that serves the filter."""
         where = self._narrowest(wanted)
         top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
         offset = 0
         while True:
-            rows = self._redis.zrange(
-                where, top, wanted.created_after or 0, desc=True, byscore=True, withscores=True, offset=offset, num=_CHUNK
+            rows: Any = self._redis.zrange(
+                where,
+                top,
+                wanted.created_after or 0,
+                desc=True,
+                byscore=True,
+                withscores=True,
+                offset=offset,
+                num=_CHUNK,
             )
             pairs = [(int(score), member.decode()) for member, score in rows]
             fresh = [pair for pair in pairs if after is None or pair < after]
@@ -155,7 +164,10 @@ class Jobs:
             pipe.hmget(self._db.key("job", job_id), *_FIELDS)
         rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()]
         cards = self._cards(rows)
-        return [self._record(row, card, None) if row["report"] else None for row, card in zip(rows, cards, strict=True)]
+        return [
+            self._record(row, card, None) if row["report"] else None
+            for row, card in zip(rows, cards, strict=True)
+        ]
 
     def _cards(self, rows: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
         pipe = self._redis.pipeline(transaction=False)
@@ -164,7 +176,10 @@ class Jobs:
             pipe.hmget(self._db.key("submission", submission), "submitted_at", "callback", "deadline")
         answers = iter(pipe.execute() if wanted else ())
         names = ("submitted_at", "callback", "deadline")
-        return [dict(zip(names, map(text, next(answers)), strict=True)) if row["submission"] else {} for row in rows]
+        return [
+            dict(zip(names, map(text, next(answers)), strict=True)) if row["submission"] else {}
+            for row in rows
+        ]
 
     def _raw(self, job_id: str, raw_entry: str | None) -> dict[str, Any] | None:
         if not raw_entry:
@@ -174,7 +189,9 @@ class Jobs:
         return dict(parse(body).details[int(position)].raw) if body else None
 
     @staticmethod
-    def _record(fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None) -> Job:
+    def _record(
+        fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
+    ) -> Job:
         report = json.loads(fields["report"] or "{}")
         return Job.model_validate(
             report
@@ -189,14 +206,16 @@ class Jobs:
         )
 
 
-def _submitted(fields: dict[str, str | None], card: dict[str, str | None], terminal: bool) -> Submitted | None:
+def _submitted(
+    fields: dict[str, str | None], card: dict[str, str | None], terminal: bool
+) -> Submitted | None:
     if not fields["submission"]:
         return None
     deadline = fields["deadline"] or card["deadline"]
     return Submitted(
         id=fields["submission"],
         submitted_at=card["submitted_at"],
-        callback=card["callback"],  # type: ignore[arg-type]
+        callback=card["callback"],
         deadline=deadline,
         overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),
     )
@@ -221,5 +240,3 @@ def _decode(cursor: str | None) -> tuple[int, str] | None:
         return int(created), str(job_id)
     except (ValueError, TypeError) as error:
         raise BadCursor("cursor") from error
-
-

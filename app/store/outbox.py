@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from app.store.connection import Database
 from app.store.runs import Event
+from app.store.scripts import text_map
 
 GROUP = "relay"
 
@@ -59,7 +60,7 @@ class Outbox:
         unacknowledged: Any = self._redis.xpending(self._key, GROUP)["min"]
         groups: Any = self._redis.xinfo_groups(self._key)
         delivered = next(g["last-delivered-id"] for g in groups if g["name"].decode() == GROUP)
-        floor = min((_order(each) for each in (rows[-1][0], unacknowledged or delivered, delivered)))
+        floor = min(_order(each) for each in (rows[-1][0], unacknowledged or delivered, delivered))
         self._redis.xtrim(self._key, minid=f"{floor[0]}-{floor[1]}")
 
     def forget_idle_consumers(self, idle_ms: int) -> None:
@@ -95,7 +96,7 @@ def _posted(rows: Any) -> list[Posted]:
 
 
 def _event(fields: dict[bytes, bytes]) -> Event:
-    kept = {name.decode(): value.decode() for name, value in fields.items()}
+    kept = text_map(fields)
     return Event(
         event_id=kept["event_id"],
         job_id=kept["job_id"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
@@ -18,7 +19,9 @@ class Refusals:
         self._db = db
         self._script = script(db, "refuse")
 
-    def note(self, reason: str, detail: str, *, token: str, submission: str | None, job_ids: list[str]) -> int:
+    def note(
+        self, reason: str, detail: str, *, token: str, submission: str | None, job_ids: list[str]
+    ) -> int:
         """Note it and have CI asked. A submission's own jobs are the ones meant, whatever the payload claims."""
         now = now_ms()
         entry = {
@@ -29,7 +32,14 @@ class Refusals:
             "detail": detail[:300],
             "token": token,
         }
-        arguments = [self._db.prefix, now, json.dumps(entry)[:-1], _HISTORY_MAX, submission or "", *job_ids]
+        arguments: list[Any] = [
+            self._db.prefix,
+            now,
+            json.dumps(entry)[:-1],
+            _HISTORY_MAX,
+            submission or "",
+            *job_ids,
+        ]
         return int(self._script(args=arguments))
 
     def newest(self, count: int) -> list[dict[str, object]]:

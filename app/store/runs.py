@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
-from app.store.scripts import script
+from app.store.scripts import script, text_map, texts
 
 RunState = Literal["waiting", "running", "done", "failed"]
 
@@ -75,7 +75,7 @@ class Runs:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
         now = now_ms()
         rows = self._take(keys=[self._schedule], args=[now, count, now + int(put_off_s * 1000)])
-        return [row.decode() for row in rows]
+        return texts(rows)
 
     def started_before(self, ids: list[str]) -> list[bool]:
         """For each run, whether it has been tried already."""
@@ -96,7 +96,7 @@ class Runs:
     def start(self, each: str, *, claim_s: float, tries: int, worker: str) -> int:
         """The number of the try that has begun; 0: not to be started; -1: it has just become a failure."""
         now = now_ms()
-        arguments = [each, now, now + int(claim_s * 1000), tries, worker, rfc3339(now)]
+        arguments: list[Any] = [each, now, now + int(claim_s * 1000), tries, worker, rfc3339(now)]
         return int(self._start(keys=self._keys(each), args=arguments))
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
@@ -104,10 +104,12 @@ class Runs:
         until = now_ms() + int(claim_s * 1000)
         return bool(self._beat(keys=self._keys(each)[:2], args=[each, number, until]))
 
-    def finish(self, each: str, number: int, state: RunState, entry: dict[str, Any], again_in_s: float = 0) -> bool:
+    def finish(
+        self, each: str, number: int, state: RunState, entry: dict[str, Any], again_in_s: float = 0
+    ) -> bool:
         """End try ``number`` with ``state`` (``waiting``: again later); false if the claim was lost meanwhile."""
         now = now_ms()
-        arguments = [each, now, number, state, now + int(again_in_s * 1000), json.dumps(entry)]
+        arguments: list[Any] = [each, now, number, state, now + int(again_in_s * 1000), json.dumps(entry)]
         return bool(self._finish(keys=self._keys(each), args=arguments))
 
     def get(self, each: str) -> Run | None:
@@ -119,7 +121,7 @@ class Runs:
         return Event(**json.loads(kept)) if isinstance(kept, bytes) else None
 
     def of_job(self, job_id: str) -> list[Run]:
-        ids = sorted(member.decode() for member in self._redis.smembers(self._db.key("job", job_id, "runs")))
+        ids = sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs"))))
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(self._db.key("run", each))
@@ -129,8 +131,8 @@ class Runs:
         return [self._db.key("run", each), self._schedule, self._failures]
 
 
-def _run(each: str, row: dict[bytes, bytes]) -> Run:
-    kept = {name.decode(): value.decode() for name, value in row.items()}
+def _run(each: str, row: Any) -> Run:
+    kept = text_map(row)
     numbers = sorted(int(name[4:]) for name in kept if name.startswith("try:"))
     return Run(
         id=each,

@@ -26,3 +26,13 @@ def script(db: Database, name: str) -> Script:
 def text(value: Any) -> str | None:
     """A Redis reply as text; a missing one as ``None``."""
     return value.decode() if isinstance(value, bytes) else value
+
+
+def texts(values: Any) -> list[str]:
+    """A Redis reply of several values as texts."""
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def text_map(row: Any) -> dict[str, str]:
+    """A Redis hash as texts."""
+    return {name.decode(): value.decode() for name, value in row.items()}

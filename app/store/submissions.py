@@ -7,9 +7,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.store.accept import Unavailable
 from app.store.clock import now_ms, rfc3339, to_ms
 from app.store.connection import UNAVAILABLE, Database
-from app.store.accept import Unavailable
+from app.store.scripts import text_map, texts
 
 Status = Literal["sending", "submitted", "lost", "failed"]
 CallbackKind = Literal["own", "foreign", "no", "queue"]
@@ -48,7 +49,7 @@ class Submissions:
 
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent. From here on it is either answered, failed, or looked for: never forgotten."""
-        values = {
+        values: dict[Any, Any] = {
             "status": submission.status,
             "submitted_at": submission.submitted_at,
             "deadline": submission.deadline,
@@ -72,7 +73,7 @@ class Submissions:
         row = self._redis.hgetall(self._db.key("submission", submission_id))
         if not row:
             return None
-        kept = {name.decode(): value.decode() for name, value in row.items()}
+        kept = text_map(row)
         return Submission(
             id=submission_id,
             status=kept["status"],  # type: ignore[arg-type]
@@ -101,7 +102,7 @@ class Submissions:
         rows = self._redis.zrange(
             self._db.key("lost"), 0, now_ms() - int(older_than_s * 1000), byscore=True, offset=0, num=100
         )
-        return [row.decode() for row in rows]
+        return texts(rows)
 
 
 def deadline_after(seconds: float) -> str:

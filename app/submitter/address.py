@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.ci.asked import Asked
 from app.settings import Settings
 from app.tokens import Binding, digest, mint, object_digest
@@ -26,5 +28,5 @@ def binding_of(submission: str, asked: Asked) -> Binding:
     )
 
 
-def _each(values: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))  # type: ignore[call-overload,no-any-return]
+def _each(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

@@ -19,6 +19,7 @@ from app.services import Services
 from app.settings import Settings
 from app.store import News
 from app.store import Unavailable as StoreUnavailable
+from app.store.accept import as_body
 from app.store.clock import now_ms, rfc3339
 from app.store.submissions import Submission, deadline_after, new_id
 from app.submitter.address import binding_of, callback_url
@@ -66,7 +67,9 @@ class Submitter:
     def defaults(self) -> Defaults:
         """What a request that leaves its bucket, region or format open gets."""
         where = self._settings
-        return Defaults(bucket=where.cos_bucket, region=where.cos_region, callback_format=where.callback_format)
+        return Defaults(
+            bucket=where.cos_bucket, region=where.cos_region, callback_format=where.callback_format
+        )
 
     def draft(self, request: SubmitRequest) -> Draft:
         """Check every rule and build the exact XML; nothing is stored or sent."""
@@ -83,7 +86,9 @@ class Submitter:
         submission = new_id()
         callback = self._callback(submission, facts, request.callback)
         own = facts.callback == "own"
-        chosen = with_callback(xml, callback if own else None, self._settings.callback_format if own else None)
+        chosen = with_callback(
+            xml, callback if own else None, self._settings.callback_format if own else None
+        )
         return Draft(submission, chosen, self._told(facts), callback, warnings, {})
 
     def submit(self, request: SubmitRequest) -> Receipt:
@@ -152,6 +157,7 @@ class Submitter:
             details=answer.details,
             source="submit",
             verification="confirmed",
+            body=as_body(answer.details),
             submission=draft.submission,
             ask_after=self._settings.deadline if own else FIRST_POLL_S,
         )

@@ -1,0 +1,166 @@
+"""A ready XML request: read for our record, and sent as it is but for its CallBack."""
+
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ci.asked import asked
+from app.ci.broken import BadRequest
+from app.ci.request_file import read_xml, with_callback
+from app.ci.request_xml import render
+from app.ci.rules import check
+from tests.ci.requests import DEFAULTS, request
+
+FILE = b"""<?xml version="1.0" encoding="UTF-8"?>
+<!-- nightly -->
+<Request>
+  <Tag>VoiceSeparate</Tag>
+  <Input><Object>in/a &amp; b.mp3</Object></Input>
+  <Operation>
+    <VoiceSeparate><AudioMode>IsAudio</AudioMode><AudioConfig><Codec>mp3</Codec></AudioConfig></VoiceSeparate>
+    <Output><Region>ap-tokyo</Region><Bucket>out-1250000000</Bucket><AuObject>v.${ext}</AuObject></Output>
+    <UserData>nightly-7</UserData>
+    <CallBack>https://inner.example.com/</CallBack>
+  </Operation>
+  <QueueType>Speeching</QueueType>
+  <CallBack>https://old.example.com/?a=1&amp;b=2</CallBack>
+</Request>
+"""
+
+
+def test_a_file_is_read_for_our_record() -> None:
+    """Where it goes, what it works on, what it makes; the operation itself stays raw."""
+    made = read_xml(FILE)
+    assert check(made, DEFAULTS) == []
+    facts = asked(made, DEFAULTS)
+    assert (facts.bucket, facts.region, facts.input_object) == (
+        "demo-1250000000",
+        "ap-chongqing",
+        "in/a & b.mp3",
+    )
+    assert facts.callback == "foreign"
+    (operation,) = facts.operations
+    assert (operation.tag, operation.audio_mode, operation.user_data) == (
+        "VoiceSeparate",
+        "IsAudio",
+        "nightly-7",
+    )
+    (output,) = operation.outputs
+    assert (output.role, output.bucket, output.region) == ("vocals", "out-1250000000", "ap-tokyo")
+    assert output.object == "v.${ext}"
+
+
+def test_the_rules_hold_for_a_file_too() -> None:
+    """At CI's own names, which are what the file's author wrote."""
+    found = check(read_xml(FILE.replace(b"<Codec>mp3", b"<Codec>ogg")), DEFAULTS)
+    assert [b.field for b in found] == ["operation.VoiceSeparate.AudioConfig.Codec"]
+
+
+def test_only_the_requests_own_callback_is_replaced() -> None:
+    """Comments, spaces, unknown nodes and a CallBack elsewhere keep every byte."""
+    made = with_callback(FILE, "https://new.example.com/?x=1&y=<2>")
+    old = b"<CallBack>https://old.example.com/?a=1&amp;b=2</CallBack>"
+    assert made == FILE.replace(old, b"<CallBack>https://new.example.com/?x=1&amp;y=&lt;2&gt;</CallBack>")
+
+
+def test_a_missing_callback_is_added() -> None:
+    """As the last child of Request, with its format."""
+    made = with_callback(b"<Request><Tag>A</Tag></Request>", "no", "JSON")
+    assert made == (
+        b"<Request><Tag>A</Tag><CallBack>no</CallBack>\n<CallBackFormat>JSON</CallBackFormat>\n</Request>"
+    )
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        b"<CallBack/>",
+        b"<CallBack />",
+        b"<CallBack></CallBack>",
+        b"<CallBack>x</CallBack  >",
+        b"<CallBack><!-- > --></CallBack>",
+    ],
+)
+def test_every_form_of_the_node_is_found(node: bytes) -> None:
+    """Empty, spaced, with a comment in it; beside other nodes or last."""
+    for before, after in (
+        (b"<Tag>A</Tag>", b""),
+        (b"", b"<Tag>A</Tag>"),
+        (b"", b"<CallBackType>Url</CallBackType>"),
+    ):
+        made = with_callback(b"<Request>" + before + node + after + b"</Request>", "no")
+        assert made == b"<Request>" + before + b"<CallBack>no</CallBack>" + after + b"</Request>"
+
+
+def test_a_repeated_callback_becomes_one() -> None:
+    """Two would leave CI the choice."""
+    made = with_callback(b"<Request><CallBack>a</CallBack><Tag>A</Tag><CallBack>b</CallBack></Request>", "no")
+    assert made == b"<Request><CallBack>no</CallBack><Tag>A</Tag></Request>"
+
+
+def test_nothing_to_say_changes_nothing() -> None:
+    """None leaves what is there."""
+    assert with_callback(FILE, None) == FILE
+
+
+@given(object_key=st.text(max_size=20), url=st.text(max_size=40))
+def test_positions_are_bytes_not_characters(object_key: str, url: str) -> None:
+    """Text of any script before the node does not shift where it is cut."""
+    made = request(input={"object": object_key})
+    if check(made, DEFAULTS) or any(
+        ord(c) < 32 or 0xD7FF < ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) for c in url
+    ):
+        return
+    xml = with_callback(render(made, "https://old.example.com/", DEFAULTS), url)
+    root = fromstring(xml)  # noqa: S314 - made here
+    assert root.findtext("CallBack") == url
+    assert root.findtext("Input/Object") == object_key
+    assert len(root.findall("CallBack")) == 1
+
+
+def test_a_file_with_several_operations() -> None:
+    """Each tells its own tag; one that does not takes the Request's."""
+    made = read_xml(
+        b"<Request><Tag>Base</Tag><Input><Object>a.mp4</Object></Input>"
+        b"<Operation><Tag>Transcode</Tag><TemplateId>t1</TemplateId></Operation>"
+        b"<Operation><TemplateId>t2</TemplateId><UserData>u</UserData></Operation></Request>"
+    )
+    facts = asked(made, DEFAULTS)
+    assert [(o.tag, o.template_id, o.user_data) for o in facts.operations] == [
+        ("Transcode", "t1", None),
+        ("Base", "t2", "u"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"",
+        b"{}",
+        b"<Request>",
+        b"<Request/>",
+        b"<Request><Tag>A</Tag></Request>",
+        b"<Response><Operation/></Response>",
+        b'<r:Request xmlns:r="x"><Operation/></r:Request>',
+        "<Request><Operation/></Request>".encode("utf-16"),
+        b"<Request><Tag>\xff</Tag><Operation/></Request>",
+        b"<!DOCTYPE Request><Request><Operation/></Request>",
+        b'<!DOCTYPE r [<!ENTITY a "b">]><Request><Tag>&a;</Tag><Operation/></Request>',
+        b"<Request><Operation>" + b"<A>" * 400 + b"</A>" * 400 + b"</Operation></Request>",
+    ],
+)
+def test_what_is_no_request_is_refused_in_words(xml: bytes) -> None:
+    """One sentence at `xml`; entities, DTDs and other encodings are not read at all."""
+    with pytest.raises(BadRequest) as caught:
+        read_xml(xml)
+    (found,) = caught.value.broken
+    assert (found.field, found.word) == ("xml", "xml")
+
+
+def test_what_a_request_makes_is_what_is_remembered() -> None:
+    """The same request, typed or read back from its own XML, leaves the same record."""
+    made = request(user_data="u", job_level=1, queue_id="p1")
+    back = read_xml(render(made, None, DEFAULTS))
+    assert asked(back, DEFAULTS) == asked(made, DEFAULTS)

@@ -1,0 +1,240 @@
+"""The rules that hold for every tag, and how a rule is let through."""
+
+from typing import Any
+
+import pytest
+
+from app.ci.request import Defaults
+from app.ci.rules import MAY_PASS, WARNINGS
+from tests.ci.requests import DEFAULTS, GOOD, broken, request, told, voice
+
+
+def test_a_good_request_breaks_nothing() -> None:
+    """Defaults fill bucket and region."""
+    assert broken(request()) == []
+
+
+def test_errors_come_before_warnings() -> None:
+    """The first thing that is read is what stops the request."""
+    found = broken(request(output={"object": "${x}"}, job_level=7))
+    assert [b.severity for b in found] == ["error", "warning", "warning"]
+
+
+def test_the_input_is_required_and_so_is_its_host() -> None:
+    """Bucket and region come from the request or from the settings."""
+    made = request(input={})
+    assert told(made, Defaults()) == {(f"input.{f}", "missing") for f in ("object", "bucket", "region")}
+
+
+def test_an_input_url_is_doubtful() -> None:
+    """Seen in use, not documented for this tag."""
+    assert told(request(input={"url": "https://example.com/a.mp3"})) == {("input.url", "input_url")}
+
+
+@pytest.mark.parametrize("region", ["ap-guangzhou", "eu-frankfurt"])
+def test_known_regions_pass(region: str) -> None:
+    """Tencent's list of 2024."""
+    assert broken(request(input={"object": "a.mp3", "region": region})) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "word"),
+    [
+        ({"region": "ap-atlantis"}, "region"),
+        ({"region": "ap-chongqing.evil.com"}, "region_name"),
+        ({"region": "ap-chongqing/"}, "region_name"),
+        ({"region": "AP-CHONGQING"}, "region_name"),
+        ({"region": "ap-chongqing\n"}, "region_name"),
+        ({"bucket": "demo"}, "bucket_appid"),
+        ({"bucket": "demo_1-1250000000"}, "bucket"),
+        ({"bucket": "evil.com/demo-1"}, "bucket"),
+        ({"bucket": "-demo-1"}, "bucket"),
+        ({"bucket": "d" * 80 + "-1"}, "bucket"),
+    ],
+)
+@pytest.mark.parametrize("part", ["input", "output"])
+def test_names_of_hosts_are_looked_at(part: str, where: dict[str, str], word: str) -> None:
+    """They become a host name. An unknown region may be new, and a short bucket name is only unusual."""
+    (field,) = where
+    found = broken(request(**{part: GOOD[part] | where}))
+    assert [(b.field, b.word) for b in found] == [(f"{part}.{field}", word)]
+    assert found[0].severity == ("warning" if word in ("region", "bucket_appid") else "error")
+
+
+@pytest.mark.parametrize("data", ["", "This is my data.", "~ !", "x" * 1024])
+def test_user_data_may_be_printable_ascii(data: str) -> None:
+    """Up to 1024 characters."""
+    assert broken(request(user_data=data)) == []
+
+
+@pytest.mark.parametrize("data", ["x" * 1025, "数据", "a\nb", "a\tb", "\x7f", "a\n", "é"])
+def test_other_user_data_is_an_error(data: str) -> None:
+    """CI documents printable ASCII, at most 1024."""
+    assert told(request(user_data=data)) == {("user_data", "user_data")}
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, "0", "2"])
+def test_job_levels_are_three(level: Any) -> None:
+    """As number or as text."""
+    assert broken(request(job_level=level)) == []
+
+
+@pytest.mark.parametrize("level", [3, -1, "high", "", "00"])
+def test_other_job_levels_are_errors(level: Any) -> None:
+    """CI knows 0, 1 and 2."""
+    assert told(request(job_level=level)) == {("job_level", "job_level")}
+
+
+def test_keys_have_cos_limits() -> None:
+    """850 bytes of UTF-8, and a leading slash is part of the name."""
+    assert told(request(input={"object": "数" * 283 + "a"})) == set()
+    assert told(request(input={"object": "数" * 284})) == {("input.object", "key_length")}
+    assert told(request(input={"object": "/a.mp3"})) == {("input.object", "leading_slash")}
+
+
+@pytest.mark.parametrize("char", ["\x00", "\x08", "\x0b", "\x1f", "\ud800", "\udfff", "\ufffe", "\uffff"])
+def test_what_xml_cannot_hold_is_refused(char: str) -> None:
+    """Not replaced, not dropped: the caller would get something else than was asked for."""
+    assert told(request(input={"object": f"a{char}.mp3"})) == {("input.object", "xml_char")}
+    assert ("labels.a", "xml_char") in told(request(labels={"a": char}))
+    assert ("operation.A.B.0", "xml_char") in told(request(tag="X", operation={"A": {"B": [char]}}))
+
+
+@pytest.mark.parametrize("char", ["\t", "\n", "\r", "\x85", "\u2028", "𝄞", "数", "&", "<", "]]>", "\ufffd"])
+def test_what_xml_can_hold_passes(char: str) -> None:
+    """Everything else, markup included, is a name like any other."""
+    assert broken(request(input={"object": f"a{char}.mp3"})) == []
+
+
+def test_ids_have_sane_lengths() -> None:
+    """CI's are 33 characters; ours is no place to keep megabytes."""
+    long = "x" * 129
+    assert told(request(template_id=long, queue_id=long, voice_separate=None)) == {
+        ("template_id", "length"),
+        ("queue_id", "length"),
+    }
+    assert told(request(labels={"k": "v" * 1025})) == {("labels.k", "length")}
+    assert told(request(labels={f"k{n}": "v" for n in range(65)})) == {("labels", "length")}
+
+
+@pytest.mark.parametrize(
+    ("made", "word"),
+    [
+        (voice(codec="opus"), "codec"),
+        (voice(codec="opus", samplerate=44100), "codec"),
+        (voice("Karaoke"), "audio_mode"),
+        (voice(samplerate=16000), "samplerate"),
+        (voice(channels=3), "channels"),
+        (voice(bitrate=2000), "bitrate"),
+        (request(job_level=3), "job_level"),
+        (request(input={"object": "a.mp3", "region": "ap-atlantis"}), "region"),
+        (request(callback_type="Kafka"), "callback_type"),
+        (request(callback="http://10.0.0.1/"), "private_callback"),
+        (
+            request(callback_type="TDMQ", callback_mq_config={"mq_region": "nj", "mq_name": "q"}),
+            "mq_region",
+        ),
+        (request(output={"object": "${x}", "au_object": "a"}), "wildcard"),
+    ],
+)
+def test_what_may_be_new_is_let_through_on_purpose(made: Any, word: str) -> None:
+    """A codec or region that CI has added since does not wait for a release of ours."""
+    assert {b.word for b in broken(made)} == {word}
+    assert broken(made.model_copy(update={"allow": (word,)})) == []
+
+
+def test_only_its_own_rule_is_let_through() -> None:
+    """Letting one rule through hides no other."""
+    made = voice(codec="opus", bitrate=1).model_copy(update={"allow": ("codec",)})
+    assert {b.word for b in broken(made)} == {"bitrate"}
+
+
+@pytest.mark.parametrize(
+    "word", ["user_data", "xml_char", "missing", "output_empty", "bucket", "everything", ""]
+)
+def test_what_cannot_be_let_through_is_said(word: str) -> None:
+    """A word that does nothing would be believed to do something."""
+    assert told(request(allow=[word])) == {("allow.0", "allow")}
+    made = request(allow=[word], user_data="ü", input={})
+    assert {"user_data", "missing", "allow"} <= {b.word for b in broken(made)}
+
+
+def test_every_warning_may_be_let_through() -> None:
+    """A warning is doubt of ours, and the caller may know better."""
+    assert WARNINGS < MAY_PASS
+
+
+def test_other_tags_pass_with_a_raw_operation() -> None:
+    """Its content is CI's to check; what holds for every tag is checked in it too."""
+    raw = {
+        "TemplateId": "t1",
+        "Output": {"Object": "a.${x}", "Bucket": "b_ad", "Region": "ap-tokyo"},
+        "UserData": "ü",
+    }
+    assert told(request(tag="Transcode", operation=raw, voice_separate=None, output=None)) == {
+        ("operation.Output.Bucket", "bucket"),
+        ("operation.UserData", "user_data"),
+    }
+
+
+def test_other_tags_need_an_operation() -> None:
+    """There is nothing to do otherwise; and voice_separate belongs to one tag."""
+    assert told(request(tag="Transcode", voice_separate=None, output=None)) == {("operation", "missing")}
+    assert told(request(tag="Transcode")) == {("voice_separate", "voice_separate")}
+
+
+def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
+    """The same rules, at the paths under which the caller wrote it."""
+    raw = {
+        "VoiceSeparate": {"AudioMode": "IsAudio", "AudioConfig": {"Codec": "ogg", "Bitrate": 4}},
+        "JobLevel": 9,
+    }
+    made = request(operation=raw | {"Output": {"Object": "a"}}, voice_separate=None, output=None)
+    assert told(made) == {
+        ("operation.VoiceSeparate.AudioConfig.Codec", "codec"),
+        ("operation.VoiceSeparate.AudioConfig.Bitrate", "bitrate"),
+        ("operation.JobLevel", "job_level"),
+        ("operation.Output.AuObject", "output_for_mode"),
+        ("operation.Output.Object", "output_unused"),
+    }
+
+
+def test_a_thing_is_said_once() -> None:
+    """A typed field beside the same node of the raw operation would be sent twice."""
+    assert told(request(operation={"UserData": "a", "Tag": "X"}, user_data="b")) == {
+        ("user_data", "twice"),
+        ("operation.Tag", "twice"),
+    }
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1a", "<a>", "a:b", "-", "ü", "x" * 129])
+def test_names_of_raw_nodes_are_looked_at(name: str) -> None:
+    """They become names of XML nodes."""
+    assert ("operation.Deep", "raw") in told(request(tag="X", operation={"Deep": {name: "x"}}))
+
+
+def test_a_list_in_a_list_has_no_form() -> None:
+    """A list repeats its node; a list of lists would have nothing to repeat."""
+    assert ("operation.A.1", "raw") in told(request(tag="X", operation={"A": ["x", ["y"]]}))
+
+
+def test_several_operations_are_each_checked() -> None:
+    """Up to six, each at its own path, and nothing beside the list."""
+    good = {k: GOOD[k] for k in ("voice_separate", "output")}
+    flat = {"voice_separate": None, "output": None}
+    assert broken(request(**flat, operations=[good] * 6)) == []
+    assert told(request(**flat, operations=[good] * 7)) == {("operations", "operations_count")}
+    assert told(request(**flat, operations=[])) == {("operations", "operations_count")}
+    assert told(request(voice_separate=None, operations=[good])) == {("output", "operations_exclusive")}
+    assert told(
+        request(**flat, operations=[good, good | {"job_level": 5}, {"Tag": "X", "UserData": "ü"}])
+    ) == {
+        ("operations.1.job_level", "job_level"),
+        ("operations.2.operation.UserData", "user_data"),
+    }
+
+
+def test_rules_do_not_depend_on_defaults_where_the_request_says_it() -> None:
+    """The request's own bucket wins."""
+    assert DEFAULTS.input(request(input={"object": "a", "bucket": "own-1"})).bucket == "own-1"
+    assert DEFAULTS.input(request()).bucket == "demo-1250000000"

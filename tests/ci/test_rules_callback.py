@@ -1,0 +1,148 @@
+"""Where CI may be told to send its news."""
+
+from typing import Any
+
+import pytest
+
+from app.ci.callback_rules import is_private
+from tests.ci.requests import broken, request, told
+
+QUEUE: dict[str, Any] = {"mq_region": "sh", "mq_mode": "Queue", "mq_name": "jobs"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "no",
+        "NO",
+        "http://callback.demo.com",
+        "https://example.com:8443/a/b?c=d&e=%E6%95%B0",
+        "https://203.0.113.9/x",
+        "https://[2001:db8::1]/x",
+        "https://8.8.8.8",
+        "https://example.com/" + "t" * 2000,
+        "HTTPS://EXAMPLE.COM/",
+        "https://10.0.0.1.example.com/",
+    ],
+)
+def test_public_addresses_pass(url: str) -> None:
+    """http or https, any port, any length that is reasonable."""
+    assert broken(request(callback=url)) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "yes",
+        "ftp://example.com/",
+        "//example.com/x",
+        "https:///x",
+        "https://",
+        "https://exa mple.com/",
+        "https://example.com/数",
+        "https://example.com/a\nb",
+        "https://example.com:99999/",
+        "https://example.com:x/",
+        "https://[::1/",
+        "https://exam<ple.com/",
+        "https://example.com\\@10.0.0.1/",
+        "javascript:alert(1)",
+    ],
+)
+def test_what_is_no_address_is_an_error(url: str) -> None:
+    """CI takes a URL or the word `no`."""
+    assert told(request(callback=url)) == {("callback", "callback")}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "10.1.2.3",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "[::1]",
+        "[::]",
+        "[fe80::1]",
+        "[fe80::1%25eth0]",
+        "[fd00::1]",
+        "[::ffff:10.0.0.1]",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "api.localhost",
+        "printer.local",
+        "db.internal",
+        "intranet",
+        "2130706433",
+        "0x7f000001",
+        "127.1",
+        "0177.0.0.1",
+        "user:secret@10.0.0.1",
+    ],
+)
+def test_private_addresses_are_errors_that_can_be_let_through(host: str) -> None:
+    """CI documents that it does not call private addresses; in every way in which one can be written."""
+    made = request(callback=f"http://{host}:8000/x")
+    assert told(made) == {("callback", "private_callback")}
+    assert broken(made.model_copy(update={"allow": ("private_callback",)})) == []
+
+
+@pytest.mark.parametrize(
+    "host", ["172.32.0.1", "11.0.0.1", "100.128.0.1", "192.169.0.1", "example.com", "1.example.com"]
+)
+def test_neighbours_of_private_addresses_are_public(host: str) -> None:
+    """The edges of the private networks."""
+    assert not is_private(host)
+
+
+@pytest.mark.parametrize("form", ["JSON", "json", "XML", "xml", "Xml"])
+def test_formats_in_any_case(form: str) -> None:
+    """Sent in upper case."""
+    assert broken(request(callback_format=form)) == []
+
+
+def test_other_formats_and_types_are_errors() -> None:
+    """Two formats, two types."""
+    assert told(request(callback_format="YAML", callback_type="Carrier")) == {
+        ("callback_format", "callback_format"),
+        ("callback_type", "callback_type"),
+    }
+
+
+@pytest.mark.parametrize("region", ["sh", "bj", "gz", "cd", "hk"])
+@pytest.mark.parametrize("mode", ["Topic", "Queue", None])
+def test_a_queue_needs_its_address(region: str, mode: str | None) -> None:
+    """Five regions; the mode has a default."""
+    config = {"mq_region": region, "mq_mode": mode, "mq_name": "jobs"}
+    assert broken(request(callback_type="TDMQ", callback_mq_config=config)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "broken_rules"),
+    [
+        (None, {("mq_region", "missing"), ("mq_name", "missing")}),
+        ({}, {("mq_region", "missing"), ("mq_name", "missing")}),
+        (QUEUE | {"mq_region": "ap-shanghai"}, {("mq_region", "mq_region")}),
+        (QUEUE | {"mq_mode": "queue"}, {("mq_mode", "mq_mode")}),
+        (QUEUE | {"mq_name": ""}, {("mq_name", "missing")}),
+    ],
+)
+def test_a_queue_without_its_address_is_an_error(config: Any, broken_rules: set[tuple[str, str]]) -> None:
+    """CallBackMqConfig is required with TDMQ."""
+    made = request(callback_type="TDMQ", callback_mq_config=config)
+    assert told(made) == {(f"callback_mq_config.{field}", word) for field, word in broken_rules}
+
+
+def test_what_has_no_effect_is_said() -> None:
+    """A queue's address without TDMQ, and a URL beside TDMQ."""
+    assert told(request(callback_mq_config=QUEUE)) == {("callback_mq_config", "mq_config_unused")}
+    made = request(callback_type="TDMQ", callback_mq_config=QUEUE, callback="https://example.com/")
+    assert told(made) == {("callback", "callback_unused")}
