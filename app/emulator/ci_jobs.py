@@ -12,7 +12,7 @@ from .errors import EmulatorError
 from .render import detail
 from .submit import submit
 from .tree import Node, Tree
-from .web import xml
+from .web import body, xml
 
 if TYPE_CHECKING:
     from .account import Target
@@ -28,7 +28,7 @@ def jobs_blueprint(emulator: Emulator) -> Blueprint:
 
     @blueprint.post("/jobs")
     def create() -> Response:
-        jobs = submit(emulator, g.target, request.get_data())
+        jobs = submit(emulator, g.target, body())
         return xml({"JobsDetail": [detail(job, job.created) for job in jobs]})
 
     @blueprint.get("/jobs")

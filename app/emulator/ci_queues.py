@@ -11,7 +11,7 @@ from .errors import EmulatorError
 from .paging import page_of
 from .submit import read_request
 from .tree import Node, Tree
-from .web import xml
+from .web import body, xml
 
 if TYPE_CHECKING:
     from .account import Target
@@ -54,7 +54,7 @@ def _update(emulator: Emulator, target: Target, queue_id: str) -> Queue:
     queue = emulator.queues.get(target.bucket, queue_id)
     if queue is None:
         raise EmulatorError("QueueNotFound", f"There is no queue {queue_id[:100]!r}.")
-    changes = read_request(request.get_data())
+    changes = read_request(body())
     problems = list(rules.queue_problems(changes, public_callbacks=emulator.settings.public_callbacks))
     if problems:
         raise EmulatorError("InvalidArgument", "; ".join(problems) + ".")

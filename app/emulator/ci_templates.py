@@ -12,7 +12,7 @@ from .paging import page_of
 from .submit import read_request
 from .templates import Template
 from .tree import Node, Tree, text
-from .web import xml
+from .web import body, xml
 
 if TYPE_CHECKING:
     from .account import Target
@@ -56,7 +56,7 @@ def _shown(template: Template) -> Response:
 
 def _read() -> tuple[str, str, Tree]:
     """Tag, name and the rest of a template's request."""
-    tree = read_request(request.get_data())
+    tree = read_request(body())
     tag, name = text(tree, "Tag"), text(tree, "Name")
     if not tag or not name:
         raise EmulatorError("InvalidArgument", "Tag and Name are required.")

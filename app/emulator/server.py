@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
+_ROUTING = {405: "MethodNotAllowed", 413: "InvalidContent"}
 _CI_PATH = re.compile(rf"^/(jobs|queue|template)(/{ID_PATTERN})?/?$")
 
 
@@ -77,10 +78,11 @@ def _gate(app: Flask, emulator: Emulator) -> None:
     @app.before_request
     def enter() -> Response | None:
         g.request_id, g.trace_id, g.began, g.target = ids.request_id(), ids.request_id(), time.time(), None
-        g.endpoint = endpoint_of(request.method, request.path, cancel="cancel" in request.args)
+        g.endpoint = "unknown"
         if _is_control():
             return None
         g.target = account.target(request.host)
+        g.endpoint = endpoint_of(request.method, request.path, ci=_is_ci(), cancel="cancel" in request.args)
         fault = emulator.faults.for_request(g.target.bucket, g.endpoint)
         if fault is not None:
             _suffer(fault)
@@ -151,10 +153,8 @@ def _errors(app: Flask, emulator: Emulator) -> None:
             return Response(
                 f'{{"error": "{error.name}"}}\n', status=error.code, content_type="application/json"
             )
-        code = {404: "InvalidUrl", 405: "MethodNotAllowed", 413: "EntityTooLarge"}.get(
-            error.code or 0, "InvalidUrl"
-        )
-        return answered(EmulatorError(code, error.name))
+        code = _ROUTING.get(error.code or 0, "InvalidUrl")
+        return answered(EmulatorError(code, error.name, error.code))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

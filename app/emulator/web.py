@@ -1,11 +1,19 @@
-"""What the endpoints share: XML answers."""
+"""What CI's endpoints share: reading a body, answering in XML."""
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 
+from .errors import EmulatorError
 from .render import answer
 from .tree import Tree
+
+
+def body() -> bytes:
+    """The request's body. Raises EmulatorError `MissingContentLength` (411): CI wants to know how long it is."""
+    if request.content_length is None:
+        raise EmulatorError("MissingContentLength", "Content-Length is required.")
+    return request.get_data()
 
 
 def xml(tree: Tree) -> Response:

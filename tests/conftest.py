@@ -1,0 +1,91 @@
+"""Real servers for every test: each xdist process starts its own, on sockets and ports of its own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.services import Services
+from app.settings import Settings
+from app.store import Store
+from app.store.apikeys import SCOPES
+from tests.servers import Emulator, Service, Valkey, free_port
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server for the tests of this process; each test has a key prefix of its own."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """The emulator of CI, as a process of its own."""
+    with Emulator(tmp_path_factory.mktemp("emulator"), free_port()) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(valkey: Valkey) -> Settings:
+    """Everything set, nothing shared with another test. Change it with ``settings.model_copy(update=…)``."""
+    return make_settings(valkey.url)
+
+
+def make_settings(redis_url: str, **more: object) -> Settings:
+    values: dict[str, object] = {
+        "redis_url": redis_url,
+        "public_url": "https://receiver.example.com",
+        "cos_secret_id": "emulator",
+        "cos_secret_key": "emulator",
+        "cos_region": "ap-chongqing",
+        "cos_bucket": "demo-1250000000",
+        "ci_endpoint": "http://127.0.0.1:9",
+        "callback_keys": "k1:a-secret-of-the-tests-0123456789",
+        "key_prefix": f"test-{secrets.token_hex(6)}:",
+        **more,
+    }
+    return Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
+
+
+@pytest.fixture
+def services(settings: Settings) -> Services:
+    return Services.open(settings, timeout=5)
+
+
+@pytest.fixture
+def store(services: Services) -> Store:
+    return services.store
+
+
+@pytest.fixture
+def app(settings: Settings) -> Flask:
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def key(store: Store) -> dict[str, str]:
+    """The headers of a caller who may do everything."""
+    return {"Authorization": f"Bearer {store.api_keys.create('tests', frozenset(SCOPES))}"}
+
+
+@pytest.fixture
+def service(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Service]:
+    """The whole service as real processes: gunicorn, a worker, a relay, and the emulator as its CI."""
+    port = free_port()
+    settings = make_settings(
+        valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url, deadline="60s"
+    )
+    with Service(settings, port, tmp_path) as running:
+        yield running
