@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -85,10 +86,8 @@ class Process:
         """Nothing of it stays, whatever state it is in."""
         if self.popen is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.popen.wait()
 
     def text(self) -> str:
@@ -162,12 +161,12 @@ class Service:
     def __enter__(self) -> Self:
         for process in self.processes:
             process.start()
-        logs = lambda: "\n".join(process.text() for process in self.processes)  # noqa: E731
         try:
             eventually(lambda: self.ready().get("status") == "ok", "the service to be ready", 40)
         except AssertionError as error:
             self.__exit__(None, None, None)
-            raise AssertionError(f"{error}\n{logs()}") from error
+            logs = "\n".join(process.text() for process in self.processes)
+            raise AssertionError(f"{error}\n{logs}") from error
         self.key = self.services.store.api_keys.create("tests", frozenset(SCOPES))
         return self
 
