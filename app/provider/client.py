@@ -20,7 +20,8 @@ JOBS_PER_PAGE = 100
 JOBS_PER_DESCRIBE = 50
 """Ours: 50 ids of 33 characters keep the path under 2 KB."""
 
-QUEUES_PER_PAGE = 100
+QUEUES_PER_PAGE = 10
+"""CI's default; its most is not published."""
 
 _QUEUE_PAGES = 100  # a server that always promises one more page does not hold us for ever
 _JOB_ID = re.compile(r"[^\s/\\%?#,]{1,128}\Z")
