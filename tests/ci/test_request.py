@@ -66,12 +66,21 @@ def test_a_fault_of_type_is_told_like_a_broken_rule(data: object, field: str, wo
 def test_every_fault_of_type_is_told_at_once() -> None:
     """Nobody should have to send a request five times to learn five faults."""
     data = {"tag": 1, "input": {"object": 2}, "output": {"object": []}, "x": 1}
-    assert wrong(data) == {"tag": "type", "input.object": "type", "output.object": "type", "x": "unknown_field"}
+    assert wrong(data) == {
+        "tag": "type",
+        "input.object": "type",
+        "output.object": "type",
+        "x": "unknown_field",
+    }
 
 
 def test_faults_of_type_and_broken_rules_are_told_together() -> None:
     """What could be read is checked even where another part could not be."""
-    data = {"input": {"object": 3}, "job_level": 9, "voice_separate": {"audio_mode": "Loud", "audio_config": {}}}
+    data = {
+        "input": {"object": 3},
+        "job_level": 9,
+        "voice_separate": {"audio_mode": "Loud", "audio_config": {}},
+    }
     request, broken = examine(data, DEFAULTS)
     assert request is None
     assert {b.field: b.word for b in broken} == {

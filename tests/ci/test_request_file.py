@@ -35,10 +35,18 @@ def test_a_file_is_read_for_our_record() -> None:
     made = read_xml(FILE)
     assert check(made, DEFAULTS) == []
     facts = asked(made, DEFAULTS)
-    assert (facts.bucket, facts.region, facts.input_object) == ("demo-1250000000", "ap-chongqing", "in/a & b.mp3")
+    assert (facts.bucket, facts.region, facts.input_object) == (
+        "demo-1250000000",
+        "ap-chongqing",
+        "in/a & b.mp3",
+    )
     assert facts.callback == "foreign"
     (operation,) = facts.operations
-    assert (operation.tag, operation.audio_mode, operation.user_data) == ("VoiceSeparate", "IsAudio", "nightly-7")
+    assert (operation.tag, operation.audio_mode, operation.user_data) == (
+        "VoiceSeparate",
+        "IsAudio",
+        "nightly-7",
+    )
     (output,) = operation.outputs
     assert (output.role, output.bucket, output.region) == ("vocals", "out-1250000000", "ap-tokyo")
     assert output.object == "v.${ext}"
@@ -60,7 +68,9 @@ def test_only_the_requests_own_callback_is_replaced() -> None:
 def test_a_missing_callback_is_added() -> None:
     """As the last child of Request, with its format."""
     made = with_callback(b"<Request><Tag>A</Tag></Request>", "no", "JSON")
-    assert made == (b"<Request><Tag>A</Tag><CallBack>no</CallBack>\n<CallBackFormat>JSON</CallBackFormat>\n</Request>")
+    assert made == (
+        b"<Request><Tag>A</Tag><CallBack>no</CallBack>\n<CallBackFormat>JSON</CallBackFormat>\n</Request>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +85,11 @@ def test_a_missing_callback_is_added() -> None:
 )
 def test_every_form_of_the_node_is_found(node: bytes) -> None:
     """Empty, spaced, with a comment in it; beside other nodes or last."""
-    for before, after in ((b"<Tag>A</Tag>", b""), (b"", b"<Tag>A</Tag>"), (b"", b"<CallBackType>Url</CallBackType>")):
+    for before, after in (
+        (b"<Tag>A</Tag>", b""),
+        (b"", b"<Tag>A</Tag>"),
+        (b"", b"<CallBackType>Url</CallBackType>"),
+    ):
         made = with_callback(b"<Request>" + before + node + after + b"</Request>", "no")
         assert made == b"<Request>" + before + b"<CallBack>no</CallBack>" + after + b"</Request>"
 
@@ -95,7 +109,9 @@ def test_nothing_to_say_changes_nothing() -> None:
 def test_positions_are_bytes_not_characters(object_key: str, url: str) -> None:
     """Text of any script before the node does not shift where it is cut."""
     made = request(input={"object": object_key})
-    if check(made, DEFAULTS) or any(ord(c) < 32 or 0xD7FF < ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) for c in url):
+    if check(made, DEFAULTS) or any(
+        ord(c) < 32 or 0xD7FF < ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) for c in url
+    ):
         return
     xml = with_callback(render(made, "https://old.example.com/", DEFAULTS), url)
     root = fromstring(xml)  # noqa: S314 - made here

@@ -71,7 +71,9 @@ def test_without_a_callback_no_format_is_sent() -> None:
 
 def test_a_queue_instead_of_a_url() -> None:
     """TDMQ goes with its own container, and with a format."""
-    made = request(callback_type="tdmq", callback_mq_config={"mq_region": "sh", "mq_mode": "Topic", "mq_name": "jobs"})
+    made = request(
+        callback_type="tdmq", callback_mq_config={"mq_region": "sh", "mq_mode": "Topic", "mq_name": "jobs"}
+    )
     assert xml(made, None).endswith(
         "<CallBackFormat>JSON</CallBackFormat>\n<CallBackType>TDMQ</CallBackType>\n<CallBackMqConfig>\n"
         "<MqRegion>sh</MqRegion>\n<MqMode>Topic</MqMode>\n<MqName>jobs</MqName>\n</CallBackMqConfig>\n</Request>"
@@ -106,7 +108,10 @@ def test_several_operations_carry_their_own_tags() -> None:
     made = request(
         voice_separate=None,
         output=None,
-        operations=[{"Tag": "Animation", "TemplateId": "t1"}, {"template_id": "t2", "output": {"object": "o"}}],
+        operations=[
+            {"Tag": "Animation", "TemplateId": "t1"},
+            {"template_id": "t2", "output": {"object": "o"}},
+        ],
     )
     root = fromstring(xml(made))  # noqa: S314 - made here
     assert root.find("Tag") is None
@@ -117,7 +122,9 @@ def test_several_operations_carry_their_own_tags() -> None:
     assert [node.text for node in root.findall("Operation/Tag")] == ["Animation", "VoiceSeparate"]
 
 
-@pytest.mark.parametrize("name", ["in/\r\n.mp4", "in/\r.mp4", " lead and trail ", "]]>", "<!--x-->", "&amp;", "\t"])
+@pytest.mark.parametrize(
+    "name", ["in/\r\n.mp4", "in/\r.mp4", " lead and trail ", "]]>", "<!--x-->", "&amp;", "\t"]
+)
 def test_awkward_names_arrive_as_they_are(name: str) -> None:
     """Escaped, never changed; a carriage return would become a line feed if it were sent bare."""
     root = fromstring(xml(request(input={"object": name})))  # noqa: S314 - made here

@@ -149,7 +149,9 @@ def test_only_its_own_rule_is_let_through() -> None:
     assert {b.word for b in broken(made)} == {"bitrate"}
 
 
-@pytest.mark.parametrize("word", ["user_data", "xml_char", "missing", "output_empty", "bucket", "everything", ""])
+@pytest.mark.parametrize(
+    "word", ["user_data", "xml_char", "missing", "output_empty", "bucket", "everything", ""]
+)
 def test_what_cannot_be_let_through_is_said(word: str) -> None:
     """A word that does nothing would be believed to do something."""
     assert told(request(allow=[word])) == {("allow.0", "allow")}
@@ -164,7 +166,11 @@ def test_every_warning_may_be_let_through() -> None:
 
 def test_other_tags_pass_with_a_raw_operation() -> None:
     """Its content is CI's to check; what holds for every tag is checked in it too."""
-    raw = {"TemplateId": "t1", "Output": {"Object": "a.${x}", "Bucket": "b_ad", "Region": "ap-tokyo"}, "UserData": "ü"}
+    raw = {
+        "TemplateId": "t1",
+        "Output": {"Object": "a.${x}", "Bucket": "b_ad", "Region": "ap-tokyo"},
+        "UserData": "ü",
+    }
     assert told(request(tag="Transcode", operation=raw, voice_separate=None, output=None)) == {
         ("operation.Output.Bucket", "bucket"),
         ("operation.UserData", "user_data"),
@@ -179,7 +185,10 @@ def test_other_tags_need_an_operation() -> None:
 
 def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
     """The same rules, at the paths under which the caller wrote it."""
-    raw = {"VoiceSeparate": {"AudioMode": "IsAudio", "AudioConfig": {"Codec": "ogg", "Bitrate": 4}}, "JobLevel": 9}
+    raw = {
+        "VoiceSeparate": {"AudioMode": "IsAudio", "AudioConfig": {"Codec": "ogg", "Bitrate": 4}},
+        "JobLevel": 9,
+    }
     made = request(operation=raw | {"Output": {"Object": "a"}}, voice_separate=None, output=None)
     assert told(made) == {
         ("operation.VoiceSeparate.AudioConfig.Codec", "codec"),
@@ -219,7 +228,9 @@ def test_several_operations_are_each_checked() -> None:
     assert told(request(**flat, operations=[good] * 7)) == {("operations", "operations_count")}
     assert told(request(**flat, operations=[])) == {("operations", "operations_count")}
     assert told(request(voice_separate=None, operations=[good])) == {("output", "operations_exclusive")}
-    assert told(request(**flat, operations=[good, good | {"job_level": 5}, {"Tag": "X", "UserData": "ü"}])) == {
+    assert told(
+        request(**flat, operations=[good, good | {"job_level": 5}, {"Tag": "X", "UserData": "ü"}])
+    ) == {
         ("operations.1.job_level", "job_level"),
         ("operations.2.operation.UserData", "user_data"),
     }

@@ -13,7 +13,11 @@ CONFIG = "voice_separate.audio_config"
     "config",
     [
         {},
-        *({"codec": c, "samplerate": r} for c in ("aac", "flac") for r in (11025, 22050, 32000, 44100, 48000, 96000)),
+        *(
+            {"codec": c, "samplerate": r}
+            for c in ("aac", "flac")
+            for r in (11025, 22050, 32000, 44100, 48000, 96000)
+        ),
         *({"codec": "mp3", "samplerate": r} for r in (11025, 22050, 32000, 44100, 48000)),
         {"codec": "amr", "samplerate": 8000},
         {"codec": "amr", "samplerate": 8000, "channels": 1},
@@ -36,7 +40,10 @@ def test_what_ci_documents_passes(config: dict[str, Any]) -> None:
         *(({"codec": c, "samplerate": 8000}, "samplerate") for c in ("aac", "flac", "mp3", None)),
         ({"codec": "mp3", "samplerate": 96000}, "samplerate"),
         *(({"codec": "amr", "samplerate": r}, "samplerate") for r in (11025, 44100, 96000)),
-        *(({"codec": "aac", "samplerate": r}, "samplerate") for r in (0, -1, 16000, 44101, "44.1k", "44100 ")),
+        *(
+            ({"codec": "aac", "samplerate": r}, "samplerate")
+            for r in (0, -1, 16000, 44101, "44.1k", "44100 ")
+        ),
         *(({"codec": c, "channels": n}, "channels") for c in ("aac", "flac", None) for n in (0, 3, 7, 9)),
         *(({"codec": "mp3", "channels": n}, "channels") for n in (4, 5, 6, 8)),
         ({"codec": "amr", "samplerate": 8000, "channels": 2}, "channels"),
@@ -109,7 +116,9 @@ def test_an_unknown_mode_is_an_error(mode: str) -> None:
 def test_what_ci_requires_is_required(separate: dict[str, Any] | None, missing: set[str]) -> None:
     """One of template and voice_separate; with the latter a mode, and the container of the audio config."""
     made = request(voice_separate=separate, output={"au_object": "a"})
-    assert {(b.field, b.word) for b in broken(made) if b.severity == "error"} == {(f, "missing") for f in missing}
+    assert {(b.field, b.word) for b in broken(made) if b.severity == "error"} == {
+        (f, "missing") for f in missing
+    }
 
 
 def test_a_template_stands_for_voice_separate() -> None:
@@ -120,10 +129,14 @@ def test_a_template_stands_for_voice_separate() -> None:
 def test_a_template_wins_over_voice_separate() -> None:
     """Both is possible and one of them useless; what CI ignores is not checked."""
     made = request(template_id="t1", voice_separate={"audio_mode": "Nonsense"})
-    assert [(b.field, b.word, b.severity) for b in broken(made)] == [("voice_separate", "template_wins", "warning")]
+    assert [(b.field, b.word, b.severity) for b in broken(made)] == [
+        ("voice_separate", "template_wins", "warning")
+    ]
 
 
-@pytest.mark.parametrize("output", [None, {}, {"bucket": "demo-1250000000", "region": "ap-chongqing"}, {"object": ""}])
+@pytest.mark.parametrize(
+    "output", [None, {}, {"bucket": "demo-1250000000", "region": "ap-chongqing"}, {"object": ""}]
+)
 def test_an_output_key_is_required(output: dict[str, Any] | None) -> None:
     """Not all four may be empty."""
     (found,) = broken(request(output=output))
@@ -142,7 +155,9 @@ def test_an_output_key_is_required(output: dict[str, Any] | None) -> None:
         ("MusicMode", ["bass_object"], ["object", "au_object", "drum_object"], []),
     ],
 )
-def test_the_keys_of_a_mode_are_inferred(mode: str, given: list[str], lacking: list[str], useless: list[str]) -> None:
+def test_the_keys_of_a_mode_are_inferred(
+    mode: str, given: list[str], lacking: list[str], useless: list[str]
+) -> None:
     """No page says which mode needs which key; what each makes does. So: warnings."""
     separate = {"audio_mode": mode, "audio_config": {}}
     found = broken(request(voice_separate=separate, output={key: f"out/{key}" for key in given}))
@@ -176,7 +191,9 @@ def test_outputs_that_would_overwrite_are_doubtful() -> None:
     assert broken(request(output=elsewhere)) == []
 
 
-@pytest.mark.parametrize(("key", "warned"), [("a.MP3", False), ("a", False), ("a.b/c", False), ("a.txt", True)])
+@pytest.mark.parametrize(
+    ("key", "warned"), [("a.MP3", False), ("a", False), ("a.b/c", False), ("a.txt", True)]
+)
 def test_the_format_of_the_input_is_guessed_by_its_name(key: str, warned: bool) -> None:
     """CI reads eight formats; a name proves nothing, so it warns."""
     assert told(request(input={"object": key})) == ({("input.object", "input_format")} if warned else set())

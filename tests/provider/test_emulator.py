@@ -195,7 +195,9 @@ def test_a_presigned_url_ends(provider: Provider, emulator: str) -> None:
 def test_a_presigned_url_is_made_without_asking_anyone() -> None:
     """Tencent's own host, https, the host signed; nothing listens, nothing is looked up."""
     url = Provider(ProviderConfig("id", "key")).presigned_url(BUCKET, REGION, "out/数 1.mp3", 60)
-    assert url.startswith(f"https://{BUCKET}.cos.{REGION}.myqcloud.com/out/%E6%95%B0%201.mp3?q-sign-algorithm=sha1&")
+    assert url.startswith(
+        f"https://{BUCKET}.cos.{REGION}.myqcloud.com/out/%E6%95%B0%201.mp3?q-sign-algorithm=sha1&"
+    )
     assert "q-header-list=host&" in url
     assert "security-token" not in url
 
@@ -273,7 +275,9 @@ def test_a_lost_answer_leaves_a_job_to_be_found(provider: Provider, emulator: st
 
 CODECS = [None, "aac", "flac", "mp3", "amr", "wav", "ogg"]
 CONFIGS = [
-    *itertools.product(["IsAudio", "MusicMode"], CODECS, [None, 8000, 44100, 96000], [None, 1, 2, 3, 8], [None]),
+    *itertools.product(
+        ["IsAudio", "MusicMode"], CODECS, [None, 8000, 44100, 96000], [None, 1, 2, 3, 8], [None]
+    ),
     *itertools.product(["IsAudio", "Other"], ["mp3"], [None, 22050], [2], [7, 8, 1000, 1001, "x"]),
 ]
 
@@ -291,7 +295,9 @@ def test_our_rules_and_the_emulators_agree(provider: Provider) -> None:
     for mode, codec, rate, channels, bitrate in CONFIGS:
         settings = {"codec": codec, "samplerate": rate, "channels": channels, "bitrate": bitrate}
         separate = {"audio_mode": mode, "audio_config": settings}
-        made.append(load({"input": {"object": "a.mp3"}, "voice_separate": separate, "output": {"au_object": "o"}}))
+        made.append(
+            load({"input": {"object": "a.mp3"}, "voice_separate": separate, "output": {"au_object": "o"}})
+        )
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(taken, [render(one, "no", DEFAULTS) for one in made]))
     ours = [not any(b.severity == "error" for b in check(one, DEFAULTS)) for one in made]
@@ -315,7 +321,9 @@ def test_a_provider_survives_a_fork(provider: Provider) -> None:
     mine, its = submit(provider), submit(provider)
 
     def ask(job_id: str) -> bool:
-        return all(provider.describe(BUCKET, REGION, [job_id]).details[0].report.job_id == job_id for _ in range(30))
+        return all(
+            provider.describe(BUCKET, REGION, [job_id]).details[0].report.job_id == job_id for _ in range(30)
+        )
 
     def child() -> None:
         os._exit(0 if ask(its) else 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError
 
 from app.provider import (
@@ -77,7 +78,9 @@ def test_the_bytes_are_sent_as_they_are(scripted: Scripted) -> None:
         (503, "ServiceUnavailable", Unavailable),
     ],
 )
-def test_cis_own_code_comes_through(scripted: Scripted, status: int, code: str, kind: type[ProviderError]) -> None:
+def test_cis_own_code_comes_through(
+    scripted: Scripted, status: int, code: str, kind: type[ProviderError]
+) -> None:
     """With its message and request id, though Resource is missing; after one request, never a second."""
     scripted.answers = [answer(status, error(code, "Said by CI."))] * 5
     with pytest.raises(kind) as caught:
@@ -119,7 +122,9 @@ def test_unknown_codes_pass_without_advice(scripted: Scripted) -> None:
     assert (caught.value.code, caught.value.advice) == ("BrandNew", "")
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("Retry-After: 7", 7.0), ("Retry-After: soon", None), ("X: y", None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("Retry-After: 7", 7.0), ("Retry-After: soon", None), ("X: y", None)]
+)
 def test_being_throttled_says_how_long(scripted: Scripted, header: str, seconds: float | None) -> None:
     """When CI names a time; and it is safe to send again, since it was refused unread."""
     scripted.answers = [answer(429, "", header)]
@@ -205,10 +210,11 @@ def test_an_unknown_host_was_certainly_not_sent() -> None:
 
 def test_an_untrusted_certificate_was_certainly_not_sent() -> None:
     """The handshake ends before the request begins; another fault of TLS may come later, and is not certain."""
-    wrapped = requests.exceptions.SSLError(MaxRetryError(None, "/", ssl.SSLCertVerificationError("self-signed")))  # type: ignore[arg-type]
-    assert isinstance(broken_off(wrapped), NotSent)
-    cut = requests.exceptions.SSLError(MaxRetryError(None, "/", ssl.SSLError("eof")))  # type: ignore[arg-type]
-    assert isinstance(broken_off(cut), AnswerLost)
+    pool = HTTPConnectionPool("127.0.0.1")
+    untrusted = MaxRetryError(pool, "/", ssl.SSLCertVerificationError("self-signed"))
+    assert isinstance(broken_off(requests.exceptions.SSLError(untrusted)), NotSent)
+    cut = MaxRetryError(pool, "/", ssl.SSLError("eof"))
+    assert isinstance(broken_off(requests.exceptions.SSLError(cut)), AnswerLost)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +248,10 @@ def test_a_name_cannot_lead_a_signed_request_elsewhere(bucket: str, region: str)
 def test_an_id_cannot_change_the_path(job_id: str) -> None:
     """Ids come from callbacks too, and become part of a path."""
     asked = Provider(ProviderConfig("id", "key"))
-    for call in (lambda: asked.describe(BUCKET, REGION, [job_id]), lambda: asked.cancel(BUCKET, REGION, job_id)):
+    for call in (
+        lambda: asked.describe(BUCKET, REGION, [job_id]),
+        lambda: asked.cancel(BUCKET, REGION, job_id),
+    ):
         with pytest.raises(Refused):
             call()
 
