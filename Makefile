@@ -37,7 +37,7 @@ fuzz: .venv/installed
 	$(BIN)/python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus
 
 docs: .venv/installed
-	$(BIN)/python -m docs
+	$(BIN)/python -m docs.generate
 
 lock: .venv/installed
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-header -o requirements.txt requirements.in
