@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
-_ROUTING = {405: "MethodNotAllowed", 413: "InvalidContent"}
 _CI_PATH = re.compile(rf"^/(jobs|queue|template)(/{ID_PATTERN})?/?$")
 
 
@@ -82,7 +81,6 @@ def _gate(app: Flask, emulator: Emulator) -> None:
         if _is_control():
             return None
         g.target = account.target(request.host)
-        g.endpoint = endpoint_of(request.method, request.path, ci=_is_ci(), cancel="cancel" in request.args)
         fault = emulator.faults.for_request(g.target.bucket, g.endpoint)
         if fault is not None:
             _suffer(fault)
