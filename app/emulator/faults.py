@@ -1,7 +1,7 @@
 """Misbehaviour on demand: what can go wrong between us and CI, armed by the next N or by probability.
 
 A fault is a kind and its parameters, from `--fault KIND:NAME=VALUE,…` or `POST /_emulator/faults`.
-They live in memory: a restart knows only those of its command line. `bucket` narrows any of them to one bucket.
+They live in memory: a restart knows only those of its command line. `bucket` narrows any to one bucket.
 
 Requests (`on` chooses the endpoints, see `endpoint_of`; a group `ci`, `object`, `any` too):
     error        CI's error `code` (default InternalError; SlowDown, QueueSaturated, …), `status`, `message`

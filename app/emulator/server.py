@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
 from . import access, account, ids
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
+_ROUTING = {405: "MethodNotAllowed", 413: "InvalidContent"}
 _CI_PATH = re.compile(rf"^/(jobs|queue|template)(/{ID_PATTERN})?/?$")
 
 
@@ -79,8 +80,11 @@ def _gate(app: Flask, emulator: Emulator) -> None:
         g.request_id, g.trace_id, g.began, g.target = ids.request_id(), ids.request_id(), time.time(), None
         g.endpoint = "unknown"
         if _is_control():
+            if request.blueprint != "control":  # it would be taken for an object
+                raise NotFound
             return None
         g.target = account.target(request.host)
+        g.endpoint = endpoint_of(request.method, request.path, ci=_is_ci(), cancel="cancel" in request.args)
         fault = emulator.faults.for_request(g.target.bucket, g.endpoint)
         if fault is not None:
             _suffer(fault)
