@@ -100,5 +100,5 @@ def _next(one: Outgoing, attempt: dict[str, Any], settings: Settings) -> tuple[s
     if attempt["status"] == 200:
         return "sent", None
     if len(one.attempts) < settings.retry_times:
-        return "due", attempt["at"] + settings.retry_every
+        return "due", time.time() + settings.retry_every
     return "gave_up", None

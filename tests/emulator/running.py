@@ -147,7 +147,7 @@ def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        time.sleep(0.04)
     raise AssertionError(f"not within {seconds} s")
 
 

@@ -117,7 +117,7 @@ MODES = {
 
 @pytest.mark.parametrize(("mode", "files"), MODES.items())
 def test_a_job_leaves_the_files_of_its_mode(account: Account, mode: str, files: list[str]) -> None:
-    """Real bytes under the real keys, with the MD5 that the job tells; nothing that the mode does not make."""
+    """Real bytes under the real keys, with the MD5 that the job tells; nothing else is made."""
     output = account.output(
         Object="o/back.${EXT}",
         AuObject="o/voice.${ext}",
