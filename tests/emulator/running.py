@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Emulator:
-    """`python -m app.emulator` on a free port, with options; a context manager that ends it."""
+    """`python -m app.emulator` on a free port, with options, once it serves."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
@@ -51,10 +51,14 @@ class Emulator:
                 cwd=ROOT,
                 stderr=log,
             )
-        found = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", self.log.read_text()), 20)
-        self.port = int(found[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-        assert self.control("GET", "health") == {"status": "ok"}
+        try:
+            found = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", self.log.read_text()), 20)
+            self.port = int(found[1])
+            self.url = f"http://127.0.0.1:{self.port}"
+            assert self.control("GET", "health") == {"status": "ok"}
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         self.process.kill()

@@ -66,6 +66,32 @@ def test_any_body_can_be_sent(account: Account, receiver: Receiver) -> None:
     assert [one.body for one in receiver.received] == [b'{"code":0,"message":"Test request"}'] * 2
 
 
+def test_a_workflows_run_can_be_told_of(account: Account, receiver: Receiver) -> None:
+    """WorkflowFinish, in both formats; times with a space, as in the published samples."""
+    answer = order(account, receiver, tag="WorkflowFinish", format="XML", input_object="in/a.mp4")
+    run = receiver.received[0].xml.find("WorkflowExecution")
+    assert run is not None and run.findtext("RunId") == answer["job_id"]
+    assert (run.findtext("Object"), run.findtext("State")) == ("in/a.mp4", "Success")
+    assert " " in (run.findtext("CreateTime") or "")
+    order(account, receiver, tag="WorkflowFinish", format="JSON", state="Failed")
+    assert receiver.received[1].json["EventName"] == "WorkflowFinish"
+    assert receiver.received[1].json["WorkflowExecution"]["Tasks"][0]["State"] == "Failed"
+
+
+def test_reviews_and_the_consoles_probe_can_be_sent(account: Account, receiver: Receiver) -> None:
+    """Detail and Simple, named in a header; the probe is Simple with the console's message."""
+    order(account, receiver, tag="ReviewVideo", format="XML")
+    order(account, receiver, tag="ReviewImage", dialect="simple")
+    order(account, receiver, tag="Probe")
+    detail, simple, probe = receiver.received
+    assert detail.headers["X-Ci-Content-Version"] == "Detail"
+    assert (detail.json["EventName"], detail.json["JobsDetail"]["Result"]) == ("ReviewVideo", 0)
+    assert simple.headers["X-Ci-Content-Version"] == "Simple"
+    assert simple.json["data"]["event"] == "ReviewImage"
+    assert probe.json["message"] == "Test request when setting callback url"
+    assert "X-Ci-Content-Version" not in probe.headers
+
+
 def test_a_receiver_that_refuses_or_is_away_is_told_of(account: Account, receiver: Receiver) -> None:
     """Status or error in the answer; nothing is tried again."""
     receiver.answers = [403]

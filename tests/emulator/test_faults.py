@@ -192,7 +192,14 @@ def test_faults_can_be_seen_and_taken_back(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [{}, {"kind": "magic"}, {"kind": "drop", "when": "now"}, {"kind": "drop", "times": "x"}]
+    "spec",
+    [
+        {},
+        {"kind": "magic"},
+        {"kind": "drop", "when": "now"},
+        {"kind": "drop", "times": "x"},
+        {"kind": "drop", "on": "submits"},
+    ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(emulator: Emulator, spec: dict[str, str]) -> None:
     """400, with a sentence."""
