@@ -44,7 +44,7 @@ def test_a_submit_is_answered_with_the_job_as_ci_writes_it(account: Account) -> 
 
 def test_a_job_goes_from_submitted_over_running_to_success(account: Account) -> None:
     """Running tells its progress; Success has times and the files that were made."""
-    account.emulator.control("PATCH", "settings", {"run_seconds": 0.5})
+    account.emulator.control("PATCH", "settings", {"run_seconds": 1.0})
     job_id = account.submit()
     running = account.wait(job_id, "Running")
     assert 0 <= int(running["Progress"]) < 100
@@ -197,9 +197,9 @@ def test_only_a_job_that_waits_can_be_cancelled(account: Account) -> None:
 
 def test_jobs_pause_with_their_queue(account: Account) -> None:
     """Those that wait become Pause, and go on when the queue does; one that runs is left alone."""
-    account.emulator.control("PATCH", "settings", {"queue_seconds": 0.3, "run_seconds": 1})
+    account.emulator.control("PATCH", "settings", {"queue_seconds": 1.5, "run_seconds": 0.5})
     running = account.submit()
-    account.wait(running, "Running")
+    account.emulator.control("POST", f"jobs/{running}", {"state": "Running"})
     waiting = account.submit()
     account.queue("Paused")
     assert account.job(waiting)["State"] == "Pause"
