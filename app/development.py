@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -20,16 +21,10 @@ def is_development(public_url: str | None) -> bool:
 def made_secrets(folder: Path) -> dict[str, str]:
     """``CALLBACK_KEYS`` and ``API_KEY`` of this checkout. Callback URLs that were handed out stay valid."""
     path = folder / "secrets.env"
-    try:
-        write_private(
-            path,
-            {
-                "CALLBACK_KEYS": f"k1:{secrets.token_urlsafe(32)}",
-                "API_KEY": f"ck_{secrets.token_urlsafe(24)}",
-            },
-        )
-    except FileExistsError:
-        pass  # made before, or by another process just now
+    made = {"CALLBACK_KEYS": f"k1:{secrets.token_urlsafe(32)}", "API_KEY": f"ck_{secrets.token_urlsafe(24)}"}
+    # Made before, or by another process just now: then those are the ones.
+    with contextlib.suppress(FileExistsError):
+        write_private(path, made)
     return {name: value or "" for name, value in dotenv_values(path).items()}
 
 
