@@ -10,7 +10,7 @@ from typing import Any
 from rq import Worker
 from rq.serializers import JSONSerializer
 
-from app import logs, settings
+from app import logs, preflight, settings
 from app.store import UNAVAILABLE, Store, connect
 from workers import registry, tasks
 from workers.queue import queue
@@ -35,6 +35,7 @@ def main() -> int:
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
+        preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code

@@ -22,8 +22,7 @@ def readyz() -> tuple[Response, int]:
     """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
     ours = services()
     redis, parts = _redis(ours)
-    spool = ours.spool.condition() if ours.spool else "none"
-    waiting = ours.spool.waiting() if ours.spool else 0
+    spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
     parts = {"redis": redis, "spool": spool} | parts
     ready = redis == "ok" or spool == "ok"
     good = all(part == "ok" for name, part in parts.items() if name != "spool") and spool in {"ok", "none"}
@@ -37,9 +36,12 @@ def _redis(ours: Services) -> tuple[str, dict[str, str]]:
     try:
         store.presence.probe()
         full = store.outbox.size() >= ours.settings.outbox_max
-        parts = {role: "ok" if store.presence.seen(role) else "missing" for role in ("relay", "worker")}
+        parts = {
+            name: "ok" if store.presence.seen(role) else "missing"
+            for name, role in (("relay", "relay"), ("workers", "worker"))
+        }
     except RedisError as error:
-        return f"unavailable: {type(error).__name__}", {"relay": "unknown", "worker": "unknown"}
+        return f"unavailable: {type(error).__name__}", {"relay": "unknown", "workers": "unknown"}
     return "outbox full" if full else "ok", parts
 
 
@@ -47,5 +49,5 @@ def _redis(ours: Services) -> tuple[str, dict[str, str]]:
 def metrics_page() -> Response:
     spool = services().spool
     if spool:
-        metrics.SPOOL_BYTES.set(spool.waiting())
+        metrics.SPOOL_BYTES.set(spool.condition()[1])
     return Response(metrics.exposition(), mimetype="text/plain; version=0.0.4")

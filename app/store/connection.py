@@ -91,10 +91,11 @@ class _Client(Redis):
     breaker: Breaker | None = None
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        return guarded(self.breaker, lambda: super(_Client, self).execute_command(*args, **options))
+        send = super().execute_command
+        return guarded(self.breaker, lambda: send(*args, **options))  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
-        pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)  # type: ignore[no-untyped-call]
+        pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         pipe.breaker = self.breaker
         return pipe
 
@@ -103,7 +104,8 @@ class _Pipeline(Pipeline):
     breaker: Breaker | None = None
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        return guarded(self.breaker, lambda: super(_Pipeline, self).execute(raise_on_error))
+        send = super().execute
+        return guarded(self.breaker, lambda: send(raise_on_error))
 
 
 def guarded(breaker: Breaker | None, call: Callable[[], T]) -> T:

@@ -107,9 +107,9 @@ class Durable:
     ) -> tuple[Any, list[Any]]:
         patience = self._patience_ms // max(1, len(waits))
         pipe = self._redis.pipeline(transaction=False)
-        pipe.execute_command(*call, 0, *args)
+        pipe.execute_command(*call, 0, *args)  # type: ignore[no-untyped-call]
         for wait in waits:
-            pipe.execute_command(*_COMMANDS[wait], patience)
+            pipe.execute_command(*_COMMANDS[wait], patience)  # type: ignore[no-untyped-call]
         answer, *acknowledged = pipe.execute(raise_on_error=False)
         return answer, acknowledged
 

@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from app.store.connection import UNAVAILABLE
+from app.store.scripts import text
 
 Level = Literal["process", "fsync", "replicated"]
 Wait = Literal["WAITAOF", "WAIT"]
@@ -71,7 +72,7 @@ class Offer:
 
     def _waitaof_fault(self) -> str | None:
         try:
-            self._redis.execute_command("WAITAOF", 1, 0, 1)
+            self._redis.execute_command("WAITAOF", 1, 0, 1)  # type: ignore[no-untyped-call]
         except UNAVAILABLE:
             raise
         except ResponseError as error:
@@ -101,9 +102,9 @@ class Offer:
     def _config(self, name: str) -> str | None:
         """A setting of the server; ``None`` where it does not say (managed ones may not)."""
         try:
-            found: dict[str, str] = self._redis.config_get(name)
+            found: Any = self._redis.config_get(name)
         except UNAVAILABLE:
             raise
         except RedisError:
             return None
-        return found.get(name)
+        return text(found.get(name))

@@ -49,7 +49,7 @@ class Refusals:
         return [json.loads(line) for line in self._db.client.lrange(self._db.key("refusals"), 0, count - 1)]
 
     def revoke(self, token_fingerprint: str) -> None:
-        """From now on no callback that carries this token is taken. Raises ``Unavailable`` where that is not certain."""
+        """From now on no callback that carries this token is taken. Raises ``Unavailable`` where that is uncertain."""
         try:
             safe = self._durable.write([["SADD", self._db.key("revoked"), token_fingerprint]])
         except UNAVAILABLE as error:

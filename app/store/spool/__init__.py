@@ -76,20 +76,22 @@ class Spool:
             return 0
         return total
 
-    def condition(self) -> Condition:
-        """Whether a callback could be kept here now, by a real write."""
+    def condition(self) -> tuple[Condition, int]:
+        """Whether a callback could be kept here now, by a real write; and the bytes that wait."""
+        waiting = 0
         probe = self.folder / f"probe-{os.getpid()}-{threading.get_ident()}"
         try:
-            if self.waiting() + _ROOM > self._limit:
-                return "full"
+            waiting = self.waiting()
+            if waiting + _ROOM > self._limit:
+                return "full", waiting
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 probe.write_bytes(bytes(_ROOM))
             finally:
                 probe.unlink(missing_ok=True)
         except OSError:
-            return "unwritable"
-        return "ok"
+            return "unwritable", waiting
+        return "ok", waiting
 
     def _check_limit(self, size: int) -> None:
         # The others' files are looked at a few times a second only: together, processes may pass the limit by what

@@ -14,6 +14,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from app.store.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
+from app.store.clock import rfc3339
 from app.store.connection import UNAVAILABLE
 from app.store.durable import Durable
 from app.store.refusals import Refusals
@@ -194,10 +195,9 @@ class Drainer:
                 self._drained(outcome)
 
     def _refuse(self, news: News, reason: str) -> None:
-        assert news.note is not None
         self._refusals.note(
             reason,
-            f"Found when it was taken from the spool, where it had lain since {news.note['spooled_at']}.",
+            f"Found when it came from the spool, where it had lain since {rfc3339(news.received_ms or 0)}.",
             token=news.token or "",
             submission=news.submission,
             job_ids=[detail.report.job_id for detail in news.details],
