@@ -57,7 +57,7 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """Whoever waits for a job is answered early when the process is told to stop. Threads begin here, after the fork."""
+    """Whoever waits for a job is answered early when the process is to stop. Threads begin here, after the fork."""
     services = worker.wsgi.extensions["services"]
     finish = signal.getsignal(signal.SIGTERM)
 

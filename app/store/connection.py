@@ -71,10 +71,11 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
     # A connection that the server has dropped is opened anew, once; whoever has waited in vain does not wait again.
     retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
     if urlsplit(url).scheme == "redis+sentinel":
-        client = _behind_sentinel(url, options, retry)
+        client: Redis = _behind_sentinel(url, options, retry)
     else:
         client = _Client.from_url(url, retry=retry, **options)
-    client.breaker = breaker
+    if isinstance(client, _Client):
+        client.breaker = breaker
     return client
 
 
