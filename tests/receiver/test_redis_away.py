@@ -110,8 +110,9 @@ def test_it_is_spooled_and_comes_home(
             assert outcome(client.post(url, data=body(job_id))) == "spooled"
     eventually(lambda: drained(ours), "the spool to be drained")
     for job_id in ids:
-        (entry,) = history(ours, job_id)
-        assert (entry["outcome"], entry["kind"]) == ("accepted", "callback")
+        # A stalled Redis may do, when it wakes up, what nobody waits for any more: then the spooled one is a duplicate.
+        *early, entry = history(ours, job_id)
+        assert [each["outcome"] for each in (*early, entry)] == ["accepted", "duplicate"][: 1 + len(early)]
         assert entry["spooled_at"] == entry["at"], "its time is when it came, not when it was drained"
         assert ours.store.jobs.raw_bytes(job_id, 1) == body(job_id), "the exact bytes are kept"
     assert ours.store.outbox.size() == 1 + len(ids), "one event each"
@@ -174,7 +175,7 @@ def test_duplicates_and_order_survive_the_spool(
     assert ours.store.outbox.size() == 2
 
 
-def test_a_token_revoked_meanwhile_is_refused_when_it_comes_home(
+def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
     server: Valkey, client: FlaskClient, ours: Services, settings: Settings
 ) -> None:
     """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
@@ -182,12 +183,11 @@ def test_a_token_revoked_meanwhile_is_refused_when_it_comes_home(
     revoked, bound = path(settings), path(settings, Binding(submission="s1"))
     ours.store.submissions.create(_submission("s1"))
     ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", told_to)
-    with full(server):
+    ours.store.refusals.revoke(fingerprint(revoked.rpartition("/")[2]))
+    with killed(server):
         assert outcome(client.post(revoked, data=body(new_job_id()))) == "spooled"
         assert outcome(client.post(bound, data=body(other))) == "spooled"
         assert outcome(client.post(bound, data=body(told_to))) == "spooled"
-        ours.store.db.client.config_set("maxmemory", 0)
-        ours.store.refusals.revoke(fingerprint(revoked.rpartition("/")[2]))
     eventually(lambda: drained(ours), "the spool to be drained")
     assert ours.store.jobs.get(told_to) is not None
     assert ours.store.jobs.get(other) is None
