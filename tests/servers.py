@@ -123,6 +123,8 @@ class Valkey(Process):
         return f"unix://{self.socket}"
 
     def start(self) -> None:
+        # One that was killed has left its socket behind.
+        self.socket.unlink(missing_ok=True)
         super().start()
         eventually(self.socket.exists, f"{self.socket}: {self.text()}")
 

@@ -16,11 +16,11 @@ from app import create_app
 from app.services import Services
 from app.settings import Settings
 from app.store.spool import SUFFIX
-from app.store.submissions import Submission
 from app.tokens import Binding, fingerprint
 from tests.callbacks import body, new_job_id, outcome, path
 from tests.conftest import make_settings
 from tests.servers import Valkey, eventually
+from tests.store.samples import submission
 
 Trouble = Callable[[Valkey], AbstractContextManager[None]]
 
@@ -181,7 +181,7 @@ def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
     """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
     told_to, other = new_job_id(), new_job_id()
     revoked, bound = path(settings), path(settings, Binding(submission="s1"))
-    ours.store.submissions.create(_submission("s1"))
+    ours.store.submissions.create(submission("s1"))
     ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", told_to)
     ours.store.refusals.revoke(fingerprint(revoked.rpartition("/")[2]))
     with killed(server):
@@ -274,15 +274,3 @@ def test_a_refusal_does_not_wait_for_redis(server: Valkey, client: FlaskClient, 
             assert client.post(path(settings), data=b"{}").status_code == 400
         assert client.post("/callbacks/forged", data=body("j1")).status_code == 403
         assert time.monotonic() - started < 2
-
-
-def _submission(name: str) -> Submission:
-    return Submission(
-        id=name,
-        status="sending",
-        submitted_at="2026-01-02T10:00:00Z",
-        deadline="2099-01-02T10:00:00Z",
-        callback="own",
-        bucket="demo-1250000000",
-        region="ap-chongqing",
-    )

@@ -9,28 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from app.ci.payload import parse
-from app.store import News, Store
+from app.store import Store
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.drain import Away, Drainer
 from app.store.spool.files import OwnFile
 from app.store.spool.record import pack, unpack
-from tests.callbacks import body, new_job_id
-
-
-def news(job_id: str, state: str = "Success") -> News:
-    text = body(job_id, state)
-    return News(
-        details=parse(text).details,
-        source="callback",
-        verification="token",
-        body=text,
-        submission="s1",
-        token="f00f",
-        received_ms=1_760_000_000_000,
-        note={"verified": ["token", "binding"], "format": "json", "token": "f00f"},
-        ask_after=60.0,
-    )
+from tests.callbacks import new_job_id
+from tests.store.samples import news
 
 
 class Home:
