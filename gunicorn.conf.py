@@ -72,7 +72,8 @@ def post_worker_init(worker):
 
 def worker_exit(server, worker):
     """What this worker has spooled is handed over to the others."""
-    services = getattr(worker.wsgi, "extensions", {}).get("services")
+    # One that could not load the application has none.
+    services = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("services")
     if services and services.drainer:
         services.drainer.stop()
 
