@@ -25,7 +25,7 @@ class Services:
     @classmethod
     def open(cls, settings: Settings, *, timeout: float | None) -> Services:
         """``timeout`` (seconds) bounds each call of the store; ``None`` for processes that block on purpose."""
-        limits = Limits(history=settings.history_max, outbox=settings.outbox_max)
+        limits = Limits(history=settings.history_max, outbox=settings.outbox_max, jobs=settings.jobs_max)
         return cls(
             settings=settings,
             store=Store.open(settings.redis_url, settings.key_prefix, timeout=timeout, limits=limits),

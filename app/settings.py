@@ -178,6 +178,11 @@ class Settings(BaseSettings):
     outbox_max: int = Field(
         100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
     )
+    jobs_max: int = Field(
+        5_000_000,
+        gt=0,
+        description="Jobs that may be kept; past it, callbacks of unknown jobs are not taken.",
+    )
     redis_timeout: Seconds = Field(
         2.0, description="The longest that a request waits for a Redis that does not answer."
     )

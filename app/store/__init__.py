@@ -50,15 +50,16 @@ class Store:
     def open(cls, url: str, prefix: str, *, timeout: float | None, limits: Limits | None = None) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
         db = Database(connect(url, timeout=timeout), prefix)
+        limits = limits or Limits()
         return cls(
             db=db,
-            acceptor=Acceptor(db, limits or Limits()),
+            acceptor=Acceptor(db, limits),
             jobs=Jobs(db),
             submissions=Submissions(db),
             outbox=Outbox(db),
             runs=Runs(db),
             due=Due(db),
-            refusals=Refusals(db),
+            refusals=Refusals(db, limits),
             api_keys=ApiKeys(db),
             presence=Presence(db),
         )

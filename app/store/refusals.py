@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.store.accept import Limits
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
 from app.store.scripts import script
 
-_HISTORY_MAX = 200
+_KEPT = 1000
 
 
 class Refusals:
     """The newest thousand refusals; each also stands in the history of the job it belongs to."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, limits: Limits) -> None:
         self._db = db
+        self._limits = limits
         self._script = script(db, "refuse")
 
     def note(
@@ -36,7 +38,8 @@ class Refusals:
             self._db.prefix,
             now,
             json.dumps(entry)[:-1],
-            _HISTORY_MAX,
+            self._limits.history,
+            _KEPT,
             submission or "",
             *job_ids,
         ]
