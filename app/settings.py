@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that hold handlers."
     )
+    worker_processes: int = Field(
+        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs at the same time."
+    )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
     key_prefix: str = Field(

@@ -56,7 +56,7 @@ class Store:
             acceptor=Acceptor(db, limits),
             jobs=Jobs(db),
             submissions=Submissions(db),
-            outbox=Outbox(db),
+            outbox=Outbox(db, limits.outbox),
             runs=Runs(db),
             due=Due(db),
             refusals=Refusals(db, limits),

@@ -59,8 +59,8 @@ class Runs:
         self._redis = db.client
         self._schedule = db.key("runs")
         self._failures = db.key("failures")
-        self._plan, self._take, self._start, self._finish, self._beat = (
-            script(db, name) for name in ("plan", "take", "start", "finish", "beat")
+        self._plan, self._take, self._start, self._finish, self._beat, self._hand_back = (
+            script(db, name) for name in ("plan", "take", "start", "finish", "beat", "hand_back")
         )
 
     def plan(self, event: Event, wanted: list[tuple[str, str | None]]) -> int:
@@ -73,9 +73,11 @@ class Runs:
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        now = now_ms()
-        rows = self._take(keys=[self._schedule], args=[now, count, now + int(put_off_s * 1000)])
-        return texts(rows)
+        return texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+
+    def hand_back(self, ids: list[str]) -> int:
+        """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
+        return int(self._hand_back(keys=[self._schedule], args=[self._db.prefix, *ids]))
 
     def started_before(self, ids: list[str]) -> list[bool]:
         """For each run, whether it has been tried already."""
@@ -95,21 +97,18 @@ class Runs:
 
     def start(self, each: str, *, claim_s: float, tries: int, worker: str) -> int:
         """The number of the try that has begun; 0: not to be started; -1: it has just become a failure."""
-        now = now_ms()
-        arguments: list[Any] = [each, now, now + int(claim_s * 1000), tries, worker, rfc3339(now)]
+        arguments: list[Any] = [each, int(claim_s * 1000), tries, worker, rfc3339(now_ms())]
         return int(self._start(keys=self._keys(each), args=arguments))
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
         """Prolong the claim; false if it was lost."""
-        until = now_ms() + int(claim_s * 1000)
-        return bool(self._beat(keys=self._keys(each)[:2], args=[each, number, until]))
+        return bool(self._beat(keys=self._keys(each)[:2], args=[each, number, int(claim_s * 1000)]))
 
     def finish(
         self, each: str, number: int, state: RunState, entry: dict[str, Any], again_in_s: float = 0
     ) -> bool:
         """End try ``number`` with ``state`` (``waiting``: again later); false if the claim was lost meanwhile."""
-        now = now_ms()
-        arguments: list[Any] = [each, now, number, state, now + int(again_in_s * 1000), json.dumps(entry)]
+        arguments: list[Any] = [each, number, state, int(again_in_s * 1000), json.dumps(entry)]
         return bool(self._finish(keys=self._keys(each), args=arguments))
 
     def get(self, each: str) -> Run | None:
@@ -121,7 +120,10 @@ class Runs:
         return Event(**json.loads(kept)) if isinstance(kept, bytes) else None
 
     def of_job(self, job_id: str) -> list[Run]:
-        ids = sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs"))))
+        return self.many(sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs")))))
+
+    def many(self, ids: list[str]) -> list[Run]:
+        """Those of these runs that are (still) there."""
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(self._db.key("run", each))
