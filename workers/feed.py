@@ -7,8 +7,9 @@ import time
 
 from redis.exceptions import ResponseError
 
-from app.store import UNAVAILABLE, Store
+from app.store import UNAVAILABLE, Event, Store
 from app.store.outbox import Posted
+from app.store.runs import Wanted
 from workers import registry
 
 log = logging.getLogger(__name__)
@@ -51,20 +52,30 @@ class Feeder:
         return made
 
     def _plan(self, posted: list[Posted]) -> int:
-        made, planned = 0, []
+        if not posted:
+            return 0
+        try:
+            made = self._store.runs.plan([(each.event, _wanted(each.event)) for each in posted])
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            # One of them cannot be planned: it stays unacknowledged and comes again, the others go on.
+            return self._plan_singly(posted)
+        self._store.outbox.acknowledge(posted)
+        return made
+
+    def _plan_singly(self, posted: list[Posted]) -> int:
+        made = 0
         for each in posted:
             try:
-                made += self._plan_one(each)
+                made += self._store.runs.plan([(each.event, _wanted(each.event))])
+                self._store.outbox.acknowledge([each])
             except UNAVAILABLE:
                 raise
             except Exception:
-                # It stays unacknowledged and comes again; the others go on.
                 log.exception("no runs could be made of event %s", each.event.event_id)
-            else:
-                planned.append(each)
-        self._store.outbox.acknowledge(planned)
         return made
 
-    def _plan_one(self, posted: Posted) -> int:
-        wanted: list[tuple[str, str | None]] = [(h.name, None) for h in registry.wanting(posted.event)]
-        return self._store.runs.plan(posted.event, wanted) if wanted else 0
+
+def _wanted(event: Event) -> list[Wanted]:
+    return [(each.name, None) for each in registry.wanting(event)]

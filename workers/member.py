@@ -35,7 +35,7 @@ class BatchWorker(Worker):
     def handle_warm_shutdown_request(self) -> None:
         """SIGTERM: the run at work may end, the rest of its batch is for others."""
         self.board.stop = True
-        super().handle_warm_shutdown_request()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(self, job: RQJob, retpid: int, ret_val: int, rusage: Any) -> None:
         self._end_of_horse = ret_val
@@ -49,6 +49,8 @@ class BatchWorker(Worker):
 
     def _clear_up(self, run_ids: list[str]) -> None:
         how = f"its process {_how(self._end_of_horse)}"
+        if 0 < self.board.kill_at <= time.monotonic():
+            how = "took longer than its timeout, and could not be interrupted: its process was ended"
         log.error("a batch of %d runs ended early: %s", len(run_ids), how)
         try:
             tasks.clear_up(self.store, run_ids, self.board.pid, how)

@@ -12,16 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-from app.store import UNAVAILABLE, Event, Job, Store
+from app.store import UNAVAILABLE, Store
 from app.store.clock import now_ms, rfc3339, to_ms
-from app.store.runs import Run
+from app.store.runs import End, Run, Start
 from workers import registry
 from workers.batch import Batch
 from workers.board import Board
 from workers.keeper import CLAIM_S, Keeper
-from workers.registry import Handler
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +28,8 @@ _RECORD_S = 60.0
 """How long we try to write down how a run ended, while Redis is away; past it the run is started again."""
 _PAUSE_AFTER_DEATH_S = 5.0
 """A run whose process died waits at most that long for its next try: it is rarely the run's own fault."""
+
+T = TypeVar("T")
 
 _store: Store | None = None
 _board: Board | None = None
@@ -61,33 +62,77 @@ def perform(run_ids: list[str]) -> None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
     _board.pid = os.getpid()
     batch = Batch(_store.runs, _board, run_ids)
-    keeper = Keeper(_store.runs, _board, batch.close)
-    while run_id := batch.next():
-        if not _one(_store, keeper, run_id):
-            batch.close()
+    Performer(_store, batch, Keeper(_store.runs, _board, batch.close), run_ids).all()
     _board.ended = True
 
 
-def _one(store: Store, keeper: Keeper, run_id: str) -> bool:
-    """Perform one run; false if its process should not be used for another."""
-    run = store.runs.get(run_id)
-    if run is None:
-        return True
-    handler = registry.get(run.handler)
-    number = store.runs.start(run_id, claim_s=CLAIM_S, tries=handler.tries if handler else 1, worker=name())
-    if number < 1:
-        return True
-    started = now_ms()
-    failed = _attempt(store, keeper, run, handler, number)
-    record(store, run, number, started, failed)
-    return not (failed and failed.spoils)
+class Performer:
+    """Performs a batch. How a run ended is written down in the same round trip in which the next one is claimed."""
+
+    def __init__(self, store: Store, batch: Batch, keeper: Keeper, run_ids: list[str]) -> None:
+        self._store = store
+        self._batch = batch
+        self._keeper = keeper
+        self._runs = {run.id: run for run in store.runs.many(run_ids)}
+        self._events = store.runs.events(run.event_id for run in self._runs.values())
+        self._jobs = store.jobs.known(run.job_id for run in self._runs.values())
+
+    def all(self) -> None:
+        end: End | None = None
+        while (run := self._next()) or end:
+            number = self._turn(end, run)
+            end = self._one(run, number) if run and number > 0 else None
+
+    def _next(self) -> Run | None:
+        while run_id := self._batch.next():
+            if run_id in self._runs:
+                return self._runs[run_id]
+        return None
+
+    def _turn(self, end: End | None, run: Run | None) -> int:
+        """Write down the end of one run, if there was one, and claim the next; the number of its try, or 0."""
+        runs = self._store.runs
+        if run is None:
+            if end:
+                _insist(lambda: runs.finish(end))
+            return 0
+        handler = registry.get(run.handler)
+        start = Start(run.id, CLAIM_S, handler.tries if handler else 1, name())
+        if end is None:
+            return runs.start(start)
+        return _insist(lambda: runs.finish_and_start(end, start))
+
+    def _one(self, run: Run, number: int) -> End:
+        """Perform one run, and say how it ended."""
+        started = now_ms()
+        failed = self._attempt(run, number)
+        if failed and failed.spoils:
+            self._batch.close()
+        return ending(run, number, started, failed)
+
+    def _attempt(self, run: Run, number: int) -> Failed | None:
+        """What went wrong; ``None`` if nothing did."""
+        handler, event = registry.get(run.handler), self._events.get(run.event_id)
+        if handler is None:
+            return Failed(f"the handler {run.handler!r} is in none of HANDLERS", final=True)
+        if event is None:
+            return Failed("the event is gone", final=True)
+        try:
+            with self._keeper.attending(run.id, number, handler.timeout), _limited(handler.timeout):
+                handler.function(event, self._store.jobs.at(event, self._jobs[run.job_id]))
+        except TimedOut:
+            return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
+        except BaseException as error:
+            log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
+            spoils = isinstance(error, MemoryError) or not isinstance(error, Exception)
+            return Failed(
+                f"{type(error).__name__}: {error}"[:500], traceback.format_exc()[-4000:], spoils=spoils
+            )
+        return None
 
 
-def record(
-    store: Store, run: Run, number: int, started: int, failed: Failed | None, worker: str = ""
-) -> None:
-    """Write down how a try ended, and what comes next. ``started`` is milliseconds since 1970."""
-    handler = registry.get(run.handler)
+def ending(run: Run, number: int, started: int, failed: Failed | None, worker: str = "") -> End:
+    """How a try is written down, and what comes next. ``started`` is milliseconds since 1970."""
     ended = now_ms()
     entry: dict[str, Any] = {
         "n": number,
@@ -97,57 +142,27 @@ def record(
         "worker": worker or name(),
         "error": failed.error if failed else None,
     }
-    if failed and failed.trace:
-        entry["traceback"] = failed.trace
     if failed is None:
-        _insist(lambda: store.runs.finish(run.id, number, "done", entry))
-    elif handler is None or failed.final or number >= handler.tries:
-        _insist(lambda: store.runs.finish(run.id, number, "failed", entry))
-    else:
-        pause = handler.pause(number) if failed.again_in_s is None else failed.again_in_s
-        _insist(lambda: store.runs.finish(run.id, number, "waiting", entry, again_in_s=pause))
+        return End(run.id, number, "done", entry)
+    if failed.trace:
+        entry["traceback"] = failed.trace
+    handler = registry.get(run.handler)
+    if handler is None or failed.final or number >= handler.tries:
+        return End(run.id, number, "failed", entry)
+    pause = handler.pause(number) if failed.again_in_s is None else failed.again_in_s
+    return End(run.id, number, "waiting", entry, pause)
 
 
-def _insist(write: Callable[[], object]) -> None:
+def _insist(write: Callable[[], T]) -> T:
     """What was done must not be done again only because Redis was away for a moment."""
     until = time.monotonic() + _RECORD_S
     while True:
         try:
-            write()
-            return
+            return write()
         except UNAVAILABLE:
             if time.monotonic() > until:
                 raise
             time.sleep(0.5)
-
-
-def _attempt(store: Store, keeper: Keeper, run: Run, handler: Handler | None, number: int) -> Failed | None:
-    """What went wrong; ``None`` if nothing did."""
-    event = store.runs.event(run.event_id)
-    if handler is None or event is None:
-        missing = (
-            f"the handler {run.handler!r} is in none of HANDLERS" if handler is None else "the event is gone"
-        )
-        return Failed(missing, final=True)
-    try:
-        with keeper.attending(run.id, number, handler.timeout), _limited(handler.timeout):
-            handler.function(event, job_at(store, event))
-    except TimedOut:
-        return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
-    except BaseException as error:
-        log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
-        spoils = isinstance(error, MemoryError) or not isinstance(error, Exception)
-        return Failed(f"{type(error).__name__}: {error}"[:500], traceback.format_exc()[-4000:], spoils=spoils)
-    return None
-
-
-def job_at(store: Store, event: Event) -> Job:
-    """The job as it was at the event, with what is known now about how we know it."""
-    now = store.jobs.get(event.job_id)
-    known = (
-        now.model_dump() if now else {"submission": None, "verification": None, "source": None, "raw": None}
-    )
-    return Job.model_validate(known | event.report | {"version": event.version, "updated_at": event.at})
 
 
 @contextmanager
@@ -175,7 +190,7 @@ def clear_up(store: Store, run_ids: list[str], pid: int, how: str) -> None:
             handler = registry.get(run.handler)
             number = len(run.tries)
             pause = min(handler.pause(number), _PAUSE_AFTER_DEATH_S) if handler else 0.0
-            record(store, run, number, _started(run), Failed(how, again_in_s=pause), worker=dead)
+            store.runs.finish(ending(run, number, _started(run), Failed(how, again_in_s=pause), dead))
     store.runs.hand_back(run_ids)
 
 

@@ -8,6 +8,7 @@ from app.ci.payload import Detail
 from app.store import NotBelieved, Store, Unavailable
 from app.store.accept import Acceptor, Limits, Source
 from app.store.clock import now_ms
+from app.store.scripts import texts
 from app.store.submissions import Submission, deadline_after
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
@@ -230,7 +231,7 @@ def test_a_callback_may_come_before_the_answer(store: Store) -> None:
 
 
 def test_the_answer_wins_over_a_claim(store: Store) -> None:
-    """A job that a callback claimed for the submission, and that CI did not name, loses the claim and is asked about."""
+    """A job that a callback claimed, and that CI then did not name, loses the claim and is asked about."""
     _create(store, "s1")
     tell(store, said("jforged", "Success", EARLY), submission="s1")
     tell(store, said("j1", "Submitted"), source="submit", submission="s1")
@@ -343,7 +344,8 @@ def test_contents_past_the_history_are_not_remembered(store: Store) -> None:
     capped = Acceptor(store.db, Limits(history=5))
     for n in range(50):
         tell(capped, said("j1", "Success", EARLY), said("j1", "Running", message=f"text {n}"))
-    marks = [f for f in store.db.client.hkeys(store.db.key("job", "j1")) if f.startswith(b"d:")]
+    fields = texts(store.db.client.hkeys(store.db.key("job", "j1")))
+    marks = [each for each in fields if each.startswith("d:")]
     assert len(marks) <= 5
 
 

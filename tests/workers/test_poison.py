@@ -19,8 +19,8 @@ KINDS = {  # tag: tries allowed, what the record says of a try
     "SysExit": (2, "SystemExit: 0"),
     "Hog": (2, "MemoryError"),
     "Hang": (2, "took longer than 1 s"),
-    "Swallow": (2, "its process exited with code 70, before the run had ended"),
-    "Block": (2, "its process was ended by signal 9 (SIGKILL)"),
+    "Swallow": (2, "took longer than its timeout, and could not be interrupted"),
+    "Block": (2, "took longer than its timeout, and could not be interrupted"),
 }
 
 

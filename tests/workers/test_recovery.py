@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
+from app.store import UNAVAILABLE
 from tests.servers import Valkey, eventually
 from tests.workers.fleet import Fleet, family, kill_family
 
@@ -44,7 +45,6 @@ def test_a_run_whose_worker_died_starts_again(
         if not others:
             fleet.add_worker()
         eventually(lambda: _begun(fleet, "jlong", 2), f"it to begin again: {fleet.logs()}", SOON_S)
-        print(f"started again after {_begun(fleet, 'jlong', 2) - killed:.1f} s")
         assert _begun(fleet, "jlong", 2) - killed < SOON_S
 
 
@@ -89,7 +89,7 @@ def test_a_healthy_long_run_is_never_started_twice(settings: Settings, tmp_path:
 
 def test_sigterm_lets_the_run_finish(settings: Settings, tmp_path: Path) -> None:
     """A worker that is told to stop finishes the run it is at, leaves the rest of its batch to others, and ends."""
-    with Fleet(settings.model_copy(update={"worker_processes": 1}), tmp_path) as fleet:
+    with Fleet(_with(settings, worker_processes=1), tmp_path) as fleet:
         fleet.end("jlong", "Long", "4")
         for n in range(10):
             fleet.end(f"j{n}", "Quick")
@@ -121,27 +121,37 @@ def test_relays_may_be_killed_at_any_line(settings: Settings, tmp_path: Path) ->
 
 def test_a_redis_that_comes_back_empty_needs_no_restart(settings: Settings, tmp_path: Path) -> None:
     """FLUSHALL takes the consumer group away; relays and workers go on with what comes after it."""
-    with Valkey(tmp_path) as own:
-        with Fleet(settings.model_copy(update={"redis_url": own.url}), tmp_path) as fleet:
-            fleet.end("j1", "Quick")
-            eventually(lambda: fleet.times("quick") == {"j1": 1}, f"the first: {fleet.logs()}")
-            fleet.store.db.client.flushall()
-            fleet.end("j2", "Quick")
-            eventually(lambda: fleet.times("quick")["j2"], f"the second: {fleet.logs()}", 30)
+    with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
+        fleet.end("j1", "Quick")
+        eventually(lambda: fleet.times("quick") == {"j1": 1}, f"the first: {fleet.logs()}")
+        fleet.store.db.client.flushall()
+        fleet.end("j2", "Quick")
+        eventually(lambda: fleet.times("quick")["j2"], f"the second: {fleet.logs()}", 30)
 
 
 def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Path) -> None:
     """SIGKILL to Redis under load, several times; what it had acknowledged and kept is performed."""
-    with Valkey(tmp_path, "--appendfsync", "always") as own:
-        with Fleet(settings.model_copy(update={"redis_url": own.url}), tmp_path) as fleet:
-            for turn in range(4):
-                for n in range(50):
-                    fleet.end(f"j{turn}-{n}", "Quick")
-                time.sleep(0.2)
-                own.kill()
-                own.socket.unlink(missing_ok=True)
-                time.sleep(0.5)
-                own.start()
-                eventually(fleet.store.db.client.ping, "Redis to be back")
-            wanted = {f"j{turn}-{n}" for turn in range(4) for n in range(50)}
-            eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
+    synced = Valkey(tmp_path, "--appendfsync", "always")
+    with synced as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
+        for turn in range(4):
+            for n in range(50):
+                fleet.end(f"j{turn}-{n}", "Quick")
+            time.sleep(0.2)
+            own.kill()
+            own.socket.unlink(missing_ok=True)
+            time.sleep(0.5)
+            own.start()
+            eventually(lambda: _answers(fleet), "Redis to be back")
+        wanted = {f"j{turn}-{n}" for turn in range(4) for n in range(50)}
+        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
+
+
+def _with(settings: Settings, **changes: object) -> Settings:
+    return settings.model_copy(update=changes)
+
+
+def _answers(fleet: Fleet) -> bool:
+    try:
+        return bool(fleet.store.db.client.ping())
+    except UNAVAILABLE:
+        return False
