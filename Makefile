@@ -34,10 +34,11 @@ bench: .venv/installed
 	$(BIN)/python -m bench
 
 fuzz: .venv/installed
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	$(BIN)/python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus
 
 docs: .venv/installed
-	$(BIN)/python -m docs
+	$(BIN)/python -m docs.generate
 
 lock: .venv/installed
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-header -o requirements.txt requirements.in

@@ -20,6 +20,8 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.development import is_development, made_secrets
+
 ROOT = Path(__file__).resolve().parent.parent
 STACK_ENV = ROOT / "var" / "stack.env"
 
@@ -145,7 +147,8 @@ class Settings(BaseSettings):
         None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
     )
     callback_keys: Keys = Field(
-        description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify."
+        description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify. "
+        "Made on the first run where `PUBLIC_URL` is a loopback address."
     )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="The format that submitted jobs ask CI for."
@@ -257,9 +260,19 @@ def _env_files() -> tuple[Path, ...]:
 def load() -> Settings:
     """Read the settings, or raise one ``SettingsError`` that names every fault."""
     try:
-        return Settings(_env_file=_env_files())
+        return Settings(_env_file=_env_files(), **_made_keys())
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def _made_keys() -> dict[str, Any]:
+    """Where nobody outside this machine can call, callback keys need not be given: they are made once."""
+    given = dict(dotenv_values(".env")) | dict(os.environ)
+    if given.get("CALLBACK_KEYS") or given.get("CALLBACK_KEYS_FILE") or len(_env_files()) > 1:
+        return {}
+    if not given.get("REDIS_URL") or not is_development(given.get("PUBLIC_URL")):
+        return {}
+    return {"callback_keys": made_secrets(STACK_ENV.parent)["CALLBACK_KEYS"]}
 
 
 def _explain(error: ValidationError) -> str:

@@ -96,9 +96,7 @@ def _start(config: object, layout: Layout) -> subprocess.Popen[bytes]:
     environment = os.environ | layout.settings() | {"HOST": "127.0.0.1", "PORT": str(layout.port)}
     environment.pop("API_KEY", None)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
-    return subprocess.Popen(
-        command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    return subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
 
 
 def _is_ready(layout: Layout, runner: subprocess.Popen[bytes]) -> bool:
@@ -203,7 +201,7 @@ def _stop_other() -> int:
 def _report_failure(layout: Layout) -> int:
     if _stop_wanted:
         return 130
-    sys.stderr.write(f"Not ready after {_READY_S} s. The newest lines of {layout.logs}:\n")
+    sys.stderr.write(f"Not ready. The newest lines of {layout.logs}:\n")
     for path in sorted(layout.logs.glob("*.log")):
         lines = path.read_text(errors="replace").splitlines()[-8:]
         sys.stderr.write("".join(f"  {path.name}: {line}\n" for line in lines))

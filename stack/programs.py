@@ -47,22 +47,25 @@ def configure(layout: Layout) -> Path:
     """Write supervisor's configuration and return its path."""
     config = layout.var / "valkey.conf"
     valkey.configure(config, layout.socket, layout.var / "valkey")
-    emulator = f"python -m app.emulator --host 127.0.0.1 --port {layout.emulator_port} --data {layout.var / 'emulator'}"
+    data = str(layout.var / "emulator")
+    address = ["--host", "127.0.0.1", "--port", str(layout.emulator_port)]
     commands = {
         "valkey": shlex.join([valkey.binary(), str(config)]),
         **procfile(layout.root),
-        "emulator": emulator,
+        "emulator": shlex.join(["python", "-m", "app.emulator", *address, "--data", data]),
     }
     layout.logs.mkdir(parents=True, exist_ok=True)
     # Without a user of its own supervisor warns those who run it as root; the programs stay whoever started them.
-    text = _HEAD.format(var=layout.var, logs=layout.logs, user="user=root" if _is_root() else "")
+    text = _HEAD.format(
+        var=_literal(layout.var), logs=_literal(layout.logs), user="user=root" if _is_root() else ""
+    )
     for priority, (name, command) in enumerate(commands.items()):
         text += "\n" + _PROGRAM.format(
             name=name,
-            command=_from_this_environment(command).replace("%", "%%"),
-            root=layout.root,
+            command=_literal(_from_this_environment(command)),
+            root=_literal(layout.root),
             priority=priority,
-            logs=layout.logs,
+            logs=_literal(layout.logs),
         )
     path = layout.var / "supervisord.conf"
     path.write_text(text)
@@ -74,6 +77,11 @@ def _from_this_environment(command: str) -> str:
     first, *rest = shlex.split(command)
     beside = Path(sys.executable).parent / first
     return shlex.join([str(beside) if beside.exists() else first, *rest])
+
+
+def _literal(text: object) -> str:
+    """Supervisor expands what follows a percent sign."""
+    return str(text).replace("%", "%%")
 
 
 def _is_root() -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 _CONFIG = """\
 port 0
-unixsocket {socket}
+unixsocket "{socket}"
 unixsocketperm 700
-dir {folder}
+dir "{folder}"
 daemonize no
 appendonly yes
 appendfsync everysec

@@ -51,7 +51,7 @@ def make_settings(redis_url: str, **more: object) -> Settings:
         "key_prefix": f"test-{secrets.token_hex(6)}:",
         **more,
     }
-    return Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type]
 
 
 @pytest.fixture

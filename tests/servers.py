@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,12 +49,18 @@ class Process:
         self._command = command
         self.log = log
         self._environment = environment
+        self.cwd = ROOT
         self.popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                cwd=self.cwd,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @property
@@ -85,10 +92,8 @@ class Process:
         """Nothing of it stays, whatever state it is in."""
         if self.popen is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.popen.wait()
 
     def text(self) -> str:
@@ -162,12 +167,12 @@ class Service:
     def __enter__(self) -> Self:
         for process in self.processes:
             process.start()
-        logs = lambda: "\n".join(process.text() for process in self.processes)  # noqa: E731
         try:
             eventually(lambda: self.ready().get("status") == "ok", "the service to be ready", 40)
         except AssertionError as error:
             self.__exit__(None, None, None)
-            raise AssertionError(f"{error}\n{logs()}") from error
+            logs = "\n".join(process.text() for process in self.processes)
+            raise AssertionError(f"{error}\n{logs}") from error
         self.key = self.services.store.api_keys.create("tests", frozenset(SCOPES))
         return self
 

@@ -1,6 +1,5 @@
 """What CI said about one job at one time, in one shape whatever it came in."""
 
-import json
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -15,6 +14,9 @@ _RANK: Final = {"Submitted": 1, "Running": 2, "Pause": 2, **dict.fromkeys(TERMIN
 def rank(state: str | None) -> int:
     """How far along a job is: 0 unknown, 1 submitted, 2 running or paused, 3 terminal. Lower is older."""
     return _RANK.get(state, 0) if state else 0
+
+
+_OURS: Final[Any] = {"outputs_ok": True, "outputs": {"__all__": {"size", "etag", "url"}}}
 
 
 class _Part(BaseModel):
@@ -91,8 +93,4 @@ class Report(_Part):
 
         What we add ourselves (``size``, ``etag``, ``url`` of an output, ``outputs_ok``) is left out.
         """
-        said: dict[str, Any] = self.model_dump(
-            exclude={"outputs_ok": True, "outputs": {"__all__": {"size", "etag", "url"}}}
-        )
-        canonical = json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return blake2b(canonical.encode(), digest_size=16).hexdigest()
+        return blake2b(self.model_dump_json(exclude=_OURS).encode(), digest_size=16).hexdigest()

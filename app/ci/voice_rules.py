@@ -90,6 +90,9 @@ def _case(codec: str) -> Found:
 def _keys(view: View) -> Found:
     keys = {name: getattr(view.output, name) for name in facts.OUTPUT_KEYS} if view.output else {}
     given = {name for name, key in keys.items() if key}
+    for name in ("region", "bucket") if "Output" in view.raw else ():  # where it is typed, ours are filled in
+        if view.output and not getattr(view.output, name):
+            yield view.field(f"output.{name}"), "missing", "is required in a raw Output"
     if not given:
         rule = f"at least one of {', '.join(facts.OUTPUT_KEYS)} is required"
         yield view.field("output.object") if view.output else f"{view.path}output", "output_empty", rule

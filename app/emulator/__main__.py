@@ -32,6 +32,10 @@ class Handler(WSGIRequestHandler):
         self.send_response_only(code, message)
         self.send_header("Date", self.date_time_string())
 
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  the name is the base class's
+        """What the server itself has to say, without what it quotes of a request."""
+        log.warning("a connection could not be served (%s)", type)
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 

@@ -101,7 +101,8 @@ def _put(emulator: Emulator, target: Target, key: str) -> Response:
     if stated and stated != base64.b64encode(digest).decode():
         raise EmulatorError("BadDigest", "Content-MD5 does not match the body.")
     kept = {name: request.headers[name] for name in _KEPT_HEADERS if request.headers.get(name)}
-    meta = {name: value for name, value in request.headers.items() if name.lower().startswith("x-cos-meta-")}
+    given = {name.lower(): value for name, value in request.headers.items()}
+    meta = {name: value for name, value in given.items() if name.startswith("x-cos-meta-")}
     stored = emulator.objects.put(target.bucket, key, body, kept | meta)
     return Response(headers={"ETag": f'"{stored.etag}"'})
 

@@ -24,7 +24,9 @@ WORKERS = 16
 _TYPES = {"XML": "application/xml", "JSON": "application/json"}
 
 
-def post(url: str, body: bytes, form: str, timeout: float) -> dict[str, Any]:
+def post(
+    url: str, body: bytes, form: str, timeout: float, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Send one callback as CI does: a POST, no redirect followed. Gives `{"at", "status", "error"}`, one of
     the last two null."""
     attempt: dict[str, Any] = {"at": time.time(), "status": None, "error": None}
@@ -34,7 +36,7 @@ def post(url: str, body: bytes, form: str, timeout: float) -> dict[str, Any]:
             answer = session.post(
                 url,
                 data=body,
-                headers={"Content-Type": _TYPES.get(form, form), "User-Agent": "ci-emulator"},
+                headers={"Content-Type": _TYPES[form], "User-Agent": "ci-emulator", **(headers or {})},
                 timeout=timeout,
                 allow_redirects=False,
             )
@@ -100,5 +102,5 @@ def _next(one: Outgoing, attempt: dict[str, Any], settings: Settings) -> tuple[s
     if attempt["status"] == 200:
         return "sent", None
     if len(one.attempts) < settings.retry_times:
-        return "due", attempt["at"] + settings.retry_every
+        return "due", time.time() + settings.retry_every
     return "gave_up", None

@@ -33,6 +33,11 @@ REQUEST_KINDS = frozenset({"error", "slow", "hang", "drop", "lost_answer"})
 JOB_KINDS = frozenset({"fail", "stuck", "early"})
 CALLBACK_KINDS = frozenset({"duplicate", "disorder", "delay", "lose", "truncate"})
 KINDS = REQUEST_KINDS | JOB_KINDS | CALLBACK_KINDS
+ENDPOINTS = frozenset(
+    {"any", "ci", "object", "submit", "list", "describe", "cancel", "queues", "queue_update"}
+    | {f"template_{method}" for method in ("get", "post", "put", "delete")}
+    | {f"object_{method}" for method in ("get", "head", "put", "delete")}
+)
 _DEFAULT_SECONDS = {"hang": 60.0, "delay": 5.0, "slow": 1.0}
 
 
@@ -63,6 +68,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise FaultError(f"no fault is named {self.kind[:100]!r}; there are {', '.join(sorted(KINDS))}")
+        if self.on not in ENDPOINTS:
+            raise FaultError(
+                f"no endpoint is named {self.on[:100]!r}; there are {', '.join(sorted(ENDPOINTS))}"
+            )
         self._random = random.Random(self.seed)  # noqa: S311  repeatable chance, not secrecy
 
     @property

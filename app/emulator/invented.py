@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import account, ids
+from . import account, ids, other_events
 from .delivery import post
 from .jobs import STATES, TERMINAL, CallBack, Job, Plan
 from .outbox import Outgoing
@@ -31,7 +31,8 @@ class Order:
 
     `job_id` is a job that the emulator knows; otherwise one is invented from the other fields, and kept, so
     that CI's answers agree with its callback. `times` copies are sent. With `out_of_order` the job's older
-    callbacks, Running and Submitted, follow. `body` sends that text as it is; only `url`, `format` and
+    callbacks, Running and Submitted, follow. The tags WorkflowFinish, Probe and Review… send the callbacks of
+    those names, which are no media job's. `body` sends that text as it is; only `url`, `format` and
     `times` count then.
     """
 
@@ -62,18 +63,23 @@ def send(emulator: Emulator, wanted: dict[str, Any]) -> dict[str, Any]:
     Nothing is tried again. What was sent is in the log of callbacks too. Raises OrderError.
     """
     order = read(wanted)
-    settings = emulator.settings
+    job_id, bodies = _bodies(emulator, order)
+    return {"job_id": job_id, "sent": [_one(emulator, order, state, body, job_id) for state, body in bodies]}
+
+
+def _bodies(emulator: Emulator, order: Order) -> tuple[str | None, list[tuple[str, bytes]]]:
+    """The job's id, if there is one, and what to send, each with the state that it tells."""
     if order.body:
-        sent = [_one(emulator, order, "", order.body.encode(), "") for _ in range(order.times)]
-        return {"job_id": None, "sent": sent}
-    job = _job(emulator, order)
+        return None, [("", order.body.encode())] * order.times
     states = [order.state] * order.times + (["Running", "Submitted"] if order.out_of_order else [])
-    sent = []
-    for state in states:
-        shown = detail(job, time.time(), state)
-        body = callback([shown], order.format, order.dialect or settings.dialect)
-        sent.append(_one(emulator, order, state, body, job.id))
-    return {"job_id": job.id, "sent": sent}
+    if other_events.is_other(order.tag):
+        run_id = order.job_id or other_events.new_id(order.tag)
+        made = {state: other_events.body(order, run_id, state) for state in states}
+        return run_id, [(state, made[state]) for state in states]
+    job, now = _job(emulator, order), time.time()
+    dialect = order.dialect or emulator.settings.dialect
+    made = {state: callback([detail(job, now, state)], order.format, dialect) for state in states}
+    return job.id, [(state, made[state]) for state in states]
 
 
 def read(wanted: dict[str, Any]) -> Order:
@@ -92,8 +98,8 @@ def read(wanted: dict[str, Any]) -> Order:
     order = dataclasses.replace(order, format=order.format.upper())
     if order.format not in {"XML", "JSON"}:
         raise OrderError("format must be XML or JSON")
-    if order.dialect not in {"", "array", "object", "wrapped"}:
-        raise OrderError("dialect must be array, object or wrapped")
+    if order.dialect not in {"", "array", "object", "wrapped", "simple"}:
+        raise OrderError("dialect must be array, object, wrapped or, for a review, simple")
     if not 1 <= order.times <= MAX_TIMES:
         raise OrderError(f"times must be 1 to {MAX_TIMES}")
     return order
@@ -150,10 +156,12 @@ def _operation(order: Order) -> dict[str, Any]:
     return {"VoiceSeparate": separation, **tree}
 
 
-def _one(emulator: Emulator, order: Order, state: str, body: bytes, job_id: str) -> dict[str, Any]:
-    attempt = post(order.url, body, order.format, emulator.settings.callback_timeout)
+def _one(emulator: Emulator, order: Order, state: str, body: bytes, job_id: str | None) -> dict[str, Any]:
+    form = "XML" if body.lstrip().startswith(b"<") else "JSON"
+    timeout = emulator.settings.callback_timeout
+    attempt = post(order.url, body, form, timeout, other_events.headers(order))
     status = "sent" if attempt["status"] == 200 else "gave_up"
     emulator.outbox.add(
-        Outgoing(job_id, state, order.url, order.format, body, status=status, attempts=(attempt,))
+        Outgoing(job_id or "", state, order.url, form, body, status=status, attempts=(attempt,))
     )
-    return {"state": state, "format": order.format, "body": body.decode("utf-8", "replace"), **attempt}
+    return {"state": state, "format": form, "body": body.decode("utf-8", "replace"), **attempt}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
 from . import access, account, ids
@@ -80,6 +80,8 @@ def _gate(app: Flask, emulator: Emulator) -> None:
         g.request_id, g.trace_id, g.began, g.target = ids.request_id(), ids.request_id(), time.time(), None
         g.endpoint = "unknown"
         if _is_control():
+            if request.blueprint != "control":  # it would be taken for an object
+                raise NotFound
             return None
         g.target = account.target(request.host)
         g.endpoint = endpoint_of(request.method, request.path, ci=_is_ci(), cancel="cancel" in request.args)

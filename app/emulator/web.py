@@ -10,7 +10,7 @@ from .tree import Tree
 
 
 def body() -> bytes:
-    """The request's body. Raises EmulatorError `MissingContentLength` (411): CI wants to know how long it is."""
+    """The request's body. Raises EmulatorError `MissingContentLength` (411)."""
     if request.content_length is None:
         raise EmulatorError("MissingContentLength", "Content-Length is required.")
     return request.get_data()

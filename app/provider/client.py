@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from app.ci import payload
 from app.ci.payload import Answer, Detail, parse_answer
-from app.ci.times import BEIJING
 from app.provider.errors import AnswerLost, Refused
 from app.provider.judge import judge
 from app.provider.queues import Queue, QueuePage, parse_queues
@@ -20,9 +19,11 @@ JOBS_PER_PAGE = 100
 JOBS_PER_DESCRIBE = 50
 """Ours: 50 ids of 33 characters keep the path under 2 KB."""
 
-QUEUES_PER_PAGE = 100
+QUEUES_PER_PAGE = 10
+"""CI's default; its most is not published."""
 
 _QUEUE_PAGES = 100  # a server that always promises one more page does not hold us for ever
+_BEIJING = timezone(timedelta(hours=8))  # the clock in which CI writes its own times
 _JOB_ID = re.compile(r"[^\s/\\%?#,]{1,128}\Z")
 _T = TypeVar("_T")
 
@@ -172,7 +173,7 @@ def _ci_time(moment: datetime | None) -> str | None:
         return None
     if moment.tzinfo is None:
         raise ValueError("a time needs an offset")
-    return moment.astimezone(BEIJING).strftime("%Y-%m-%dT%H:%M:%S%z")
+    return moment.astimezone(_BEIJING).strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def _chunks(items: list[_T], size: int) -> Iterator[list[_T]]:

@@ -194,6 +194,8 @@ def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
         ("operation.VoiceSeparate.AudioConfig.Codec", "codec"),
         ("operation.VoiceSeparate.AudioConfig.Bitrate", "bitrate"),
         ("operation.JobLevel", "job_level"),
+        ("operation.Output.Region", "missing"),
+        ("operation.Output.Bucket", "missing"),
         ("operation.Output.AuObject", "output_for_mode"),
         ("operation.Output.Object", "output_unused"),
     }

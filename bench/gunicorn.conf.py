@@ -1,0 +1,9 @@
+"""The same server as ours, without what our own configuration adds."""
+
+import os
+
+bind = f"127.0.0.1:{os.environ['PORT']}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = int(os.environ.get("WEB_THREADS", "32"))
+keepalive = 5

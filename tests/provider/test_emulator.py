@@ -1,0 +1,335 @@
+"""The provider against the emulator, a process of its own that checks signatures by itself."""
+
+import itertools
+import multiprocessing
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qcloud_cos
+import requests
+
+from app.ci.request import Defaults, load
+from app.ci.request_xml import render
+from app.ci.rules import check
+from app.provider import AnswerLost, Provider, ProviderConfig, Refused, Throttled, Unavailable
+from tests.provider.conftest import BUCKET, REGION, config, start_emulator
+
+DEFAULTS = Defaults(bucket=BUCKET, region=REGION)
+
+
+def xml(key: str = "in/a.mp3", **changes: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "input": {"object": key},
+        "voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "mp3"}},
+        "output": {"au_object": "out/${jobid}.${ext}"},
+        "user_data": "order-1",
+    }
+    return render(load(fields | changes), "no", DEFAULTS)
+
+
+def submit(provider: Provider, key: str = "in/a.mp3", bucket: str = BUCKET) -> str:
+    answer = provider.submit(bucket, REGION, xml(key))
+    return answer.details[0].report.job_id
+
+
+def arm(emulator: str, **fault: Any) -> None:
+    requests.post(f"{emulator}/_emulator/faults", json=fault, timeout=5).raise_for_status()
+
+
+def wait_for(provider: Provider, job_id: str, bucket: str = BUCKET) -> Any:
+    for _ in range(100):
+        report = provider.describe(bucket, REGION, [job_id]).details[0].report
+        if report.terminal:
+            return report
+        time.sleep(0.05)
+    raise AssertionError("the job does not end")
+
+
+def test_a_job_from_submit_to_success(provider: Provider) -> None:
+    """Submitted, described, and its output there to be headed."""
+    answer = provider.submit(BUCKET, REGION, xml())
+    (detail,) = answer.details
+    assert (detail.report.tag, detail.report.user_data) == ("VoiceSeparate", "order-1")
+    report = wait_for(provider, detail.report.job_id)
+    assert report.state == "Success"
+    (output,) = report.outputs
+    head = provider.head_object(BUCKET, REGION, output.object)
+    assert head is not None and head.size > 0 and head.etag == output.md5
+
+
+def test_several_operations_give_several_jobs(provider: Provider) -> None:
+    """One Detail for each, with its own tag and user data."""
+    raw = {"TemplateId": "t1", "Output": {"Region": REGION, "Bucket": BUCKET, "Object": "o.mp4"}}
+    operations = [{"Tag": "Transcode", "UserData": "1"} | raw, {"Tag": "Animation", "UserData": "2"} | raw]
+    body = render(load({"input": {"object": "a.mp4"}, "operations": operations}), "no", DEFAULTS)
+    reports = [detail.report for detail in provider.submit(BUCKET, REGION, body).details]
+    assert [(r.tag, r.user_data) for r in reports] == [("Transcode", "1"), ("Animation", "2")]
+
+
+def test_many_jobs_are_described_at_once(provider: Provider) -> None:
+    """In as many requests as it takes; unknown ids are named; asked twice is asked once."""
+    known = [submit(provider) for _ in range(3)]
+    unknown = [f"j{n:032x}" for n in range(60)]
+    answer = provider.describe(BUCKET, REGION, [*unknown[:30], *known, *known, *unknown[30:]])
+    assert {d.report.job_id for d in answer.details} == set(known)
+    assert set(answer.non_existing) == set(unknown)
+
+
+def test_describing_nothing_asks_nobody() -> None:
+    """No request without an id."""
+    nobody = Provider(ProviderConfig("id", "key", endpoint="http://127.0.0.1:1"))
+    assert nobody.describe(BUCKET, REGION, []).details == ()
+
+
+def test_a_list_is_walked_page_by_page(provider: Provider) -> None:
+    """Newest first or oldest first, until there is no next token."""
+    bucket = "paged-1250000000"
+    made = [submit(provider, f"in/{n}.mp3", bucket) for n in range(5)]
+
+    def walk(**options: Any) -> list[str]:
+        token, found = None, []
+        while True:
+            page = provider.list_jobs(bucket, REGION, "VoiceSeparate", next_token=token, size=2, **options)
+            found += [d.report.job_id for d in page.details]
+            token = page.next_token
+            if token is None:
+                return found
+
+    assert sorted(walk()) == sorted(made)
+    assert set(walk(oldest_first=True)) == set(made)
+
+
+def test_a_list_can_be_narrowed(provider: Provider) -> None:
+    """By input, by state, by time; every parameter is part of the signature."""
+    bucket = "narrow-1250000000"
+    keys = ["in/a b+c&d=é.mp3", "in/other.mp3"]
+    ids = {key: submit(provider, key, bucket) for key in keys}
+    for job_id in ids.values():
+        wait_for(provider, job_id, bucket)
+
+    def found(**options: Any) -> set[str]:
+        page = provider.list_jobs(bucket, REGION, "VoiceSeparate", **options)
+        return {d.report.job_id for d in page.details}
+
+    now = datetime.now(UTC)
+    assert found(input_object=keys[0]) == {ids[keys[0]]}
+    assert found(states=["Success", "Failed"]) == set(ids.values())
+    assert found(states=["Running"]) == set()
+    assert found(created_after=now - timedelta(minutes=5), created_before=now + timedelta(minutes=5)) == set(
+        ids.values()
+    )
+    assert found(created_before=now - timedelta(minutes=5)) == set()
+    with pytest.raises(ValueError, match="offset"):
+        found(created_after=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+def test_a_job_is_cancelled(provider: Provider, emulator: str) -> None:
+    """CI answers with nothing; what became of the job is seen by asking."""
+    arm(emulator, kind="stuck", times=1)
+    job_id = submit(provider)
+    provider.cancel(BUCKET, REGION, job_id)
+    assert wait_for(provider, job_id).state == "Cancel"
+    with pytest.raises(Refused):
+        provider.cancel(BUCKET, REGION, "j" + "0" * 32)
+
+
+def test_queues_are_listed(provider: Provider) -> None:
+    """All of them, and by category."""
+    queues = provider.queues(BUCKET, REGION)
+    assert "queue-speech-1" in {queue.name for queue in queues}
+    (speech,) = provider.queues(BUCKET, REGION, category="Speeching")
+    assert (speech.state, speech.max_concurrent, speech.notify.state) == ("Active", 10, "Off")
+    assert speech.created_at and speech.created_at.endswith("Z")
+    assert provider.queues(BUCKET, REGION, state="Paused") == ()
+
+
+KEYS = ["a.mp3", "in/a b.mp3", "in/数据.mp3", "a+b&c=d%20.mp3", "a./b/c.mp3", "-_.~!*'()"]
+
+
+def put(emulator: str, key: str, body: bytes) -> None:
+    """With Tencent's own client, so that names are encoded by it."""
+    host, _, port = emulator.removeprefix("http://").partition(":")
+    sdk: Any = qcloud_cos
+    conf = sdk.CosConfig(
+        Region=REGION, SecretId="emulator", SecretKey="emulator", Scheme="http", IP=host, Port=int(port)
+    )
+    sdk.CosS3Client(conf).put_object(Bucket=BUCKET, Body=body, Key=key)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_objects_are_found_under_any_name(provider: Provider, emulator: str, key: str) -> None:
+    """HEAD and a presigned URL reach the same object."""
+    body = key.encode() * 3
+    put(emulator, key, body)
+    head = provider.head_object(BUCKET, REGION, key)
+    assert head is not None and head.size == len(body)
+    with urllib.request.urlopen(provider.presigned_url(BUCKET, REGION, key, 60), timeout=5) as got:  # noqa: S310
+        assert got.read() == body
+
+
+def test_an_object_that_is_not_there(provider: Provider) -> None:
+    """None, and no error."""
+    assert provider.head_object(BUCKET, REGION, "nowhere.mp3") is None
+
+
+def test_a_presigned_url_ends(provider: Provider, emulator: str) -> None:
+    """After its seconds it is refused, and it opens only its own object."""
+    put(emulator, "short.mp3", b"x")
+    put(emulator, "other.mp3", b"y")
+    url = provider.presigned_url(BUCKET, REGION, "short.mp3", 60)
+    stale = provider.presigned_url(BUCKET, REGION, "short.mp3", -30)
+    for wrong in (stale, url.replace("short", "other"), url.partition("?")[0]):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(wrong, timeout=5)  # noqa: S310
+        assert caught.value.code in (401, 403)
+
+
+def test_a_presigned_url_is_made_without_asking_anyone() -> None:
+    """Tencent's own host, https, the host signed; nothing listens, nothing is looked up."""
+    url = Provider(ProviderConfig("id", "key")).presigned_url(BUCKET, REGION, "out/数 1.mp3", 60)
+    assert url.startswith(
+        f"https://{BUCKET}.cos.{REGION}.myqcloud.com/out/%E6%95%B0%201.mp3?q-sign-algorithm=sha1&"
+    )
+    assert "q-header-list=host&" in url
+    assert "security-token" not in url
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An emulator that asks for a security token with every request."""
+    data: Path = tmp_path_factory.mktemp("strict")
+    yield from start_emulator(data, "--token", "temporary/+token==")
+
+
+def test_temporary_credentials(strict: str) -> None:
+    """The token goes with CI's calls, with COS's, and into presigned URLs, signed; without it all are refused."""
+    asked = Provider(config(strict, token="temporary/+token=="))
+    report = wait_for(asked, submit(asked))
+    key = report.outputs[0].object
+    assert asked.head_object(BUCKET, REGION, key)
+    url = asked.presigned_url(BUCKET, REGION, key, 60)
+    assert "q-url-param-list=x-cos-security-token&" in url
+    with urllib.request.urlopen(url, timeout=5) as got:  # noqa: S310
+        assert got.status == 200
+    for token in (None, "another"):
+        with pytest.raises(Refused):
+            Provider(config(strict, token=token)).describe(BUCKET, REGION, [report.job_id])
+
+
+@pytest.mark.parametrize(("key_id", "key"), [("emulator", "wrong"), ("nobody", "emulator")])
+def test_wrong_credentials_say_what_to_check(emulator: str, key_id: str, key: str) -> None:
+    """Refused with CI's code, and the names of the settings."""
+    with pytest.raises(Refused) as caught:
+        submit(Provider(ProviderConfig(key_id, key, endpoint=emulator)))
+    assert caught.value.request_id
+    assert "COS_SECRET" in caught.value.advice
+
+
+def struck(emulator: str) -> list[int]:
+    """How often each armed fault has met a request."""
+    faults = requests.get(f"{emulator}/_emulator/faults", timeout=5).json()["faults"]
+    return [fault["hits"] for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code"),
+    [
+        ({"kind": "error", "code": "SlowDown"}, Throttled, "SlowDown"),
+        ({"kind": "error", "code": "InternalError"}, Unavailable, "InternalError"),
+        ({"kind": "error", "code": "QueueSaturated"}, Refused, "QueueSaturated"),
+        ({"kind": "drop"}, AnswerLost, "ConnectionBroken"),
+        ({"kind": "hang", "seconds": 3}, AnswerLost, "AnswerTimeout"),
+        ({"kind": "lost_answer"}, AnswerLost, "ConnectionBroken"),
+    ],
+)
+def test_a_submit_is_sent_once_whatever_happens(
+    emulator: str, request: pytest.FixtureRequest, fault: dict[str, Any], kind: type[Exception], code: str
+) -> None:
+    """A second one would be paid for twice."""
+    asked = Provider(config(emulator, timeout=0.5))
+    arm(emulator, **fault, times=3, on="submit")
+    request.addfinalizer(lambda: requests.delete(f"{emulator}/_emulator/faults", timeout=5))
+    with pytest.raises(kind) as caught:
+        submit(asked)
+    assert getattr(caught.value, "code", None) == code
+    assert struck(emulator)[-1] == 1
+
+
+def test_a_lost_answer_leaves_a_job_to_be_found(provider: Provider, emulator: str) -> None:
+    """`AnswerLost` is true: CI's list has the job."""
+    bucket = "lost-1250000000"
+    arm(emulator, kind="lost_answer", times=1, on="submit")
+    with pytest.raises(AnswerLost):
+        submit(provider, "in/lost.mp3", bucket)
+    (found,) = provider.list_jobs(bucket, REGION, "VoiceSeparate", input_object="in/lost.mp3").details
+    assert found.report.user_data == "order-1"
+
+
+CODECS = [None, "aac", "flac", "mp3", "amr", "wav", "ogg"]
+CONFIGS = [
+    *itertools.product(
+        ["IsAudio", "MusicMode"], CODECS, [None, 8000, 44100, 96000], [None, 1, 2, 3, 8], [None]
+    ),
+    *itertools.product(["IsAudio", "Other"], ["mp3"], [None, 22050], [2], [7, 8, 1000, 1001, "x"]),
+]
+
+
+def test_our_rules_and_the_emulators_agree(provider: Provider) -> None:
+    """Written apart from the same pages: what has no error here is taken there, and what has is refused."""
+
+    def taken(body: bytes) -> bool:
+        try:
+            return bool(provider.submit("rules-1250000000", REGION, body).details)
+        except Refused:
+            return False
+
+    made = []
+    for mode, codec, rate, channels, bitrate in CONFIGS:
+        settings = {"codec": codec, "samplerate": rate, "channels": channels, "bitrate": bitrate}
+        separate = {"audio_mode": mode, "audio_config": settings}
+        made.append(
+            load({"input": {"object": "a.mp3"}, "voice_separate": separate, "output": {"au_object": "o"}})
+        )
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(taken, [render(one, "no", DEFAULTS) for one in made]))
+    ours = [not any(b.severity == "error" for b in check(one, DEFAULTS)) for one in made]
+    assert [one.voice_separate for one, a, b in zip(made, ours, answers, strict=True) if a != b] == []
+    assert 20 < sum(ours) < len(ours) - 20
+
+
+def test_a_provider_is_shared_by_threads(provider: Provider) -> None:
+    """One pool of connections, no crossed answers."""
+    ids = [submit(provider) for _ in range(4)]
+
+    def ask(job_id: str) -> bool:
+        return [d.report.job_id for d in provider.describe(BUCKET, REGION, [job_id]).details] == [job_id]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, ids * 10))
+
+
+def test_a_provider_survives_a_fork(provider: Provider) -> None:
+    """A child makes its own connections: parent and child ask at once and get their own answers."""
+    mine, its = submit(provider), submit(provider)
+
+    def ask(job_id: str) -> bool:
+        return all(
+            provider.describe(BUCKET, REGION, [job_id]).details[0].report.job_id == job_id for _ in range(30)
+        )
+
+    def child() -> None:
+        os._exit(0 if ask(its) else 1)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    assert ask(mine)
+    process.join(20)
+    assert process.exitcode == 0
