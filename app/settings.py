@@ -164,6 +164,17 @@ class Settings(BaseSettings):
         (), description="Networks of the proxies whose `X-Forwarded-For` is believed; all others' is ignored."
     )
     max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
+    spool_dir: Path | None = Field(
+        None,
+        description="Folder on a local disk, this installation's own, that keeps callbacks while Redis cannot. "
+        "Without it they are answered with 503 then.",
+    )
+    spool_max: Bytes = Field(256 * 2**20, description="The most that the spool may hold, in bytes.")
+    durability: Literal["process", "fsync", "replicated"] = Field(
+        "process",
+        description="What an answered callback survives: the death of any `process`; of the machine (`fsync`); "
+        "of the Redis host (`replicated`). See docs/durability.md.",
+    )
     deadline: Seconds = Field(
         3600, description="Silence after which CI is asked about a job, and it is `overdue`."
     )

@@ -59,6 +59,7 @@ class Layout:
             "COS_SECRET_KEY": "emulator",
             "COS_REGION": "ap-chongqing",
             "COS_BUCKET": "demo-1250000000",
+            "SPOOL_DIR": str(self.var / "spool"),
             **self.secrets(),
         }
 

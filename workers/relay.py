@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from app import logs, settings
+from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE, connect
 from workers import dispatch, feed, registry, silence
@@ -30,6 +30,7 @@ def main() -> int:
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
+        preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from app import logs, settings
+from app import logs, preflight, settings
 from app.settings import Settings
 from workers import member, registry
 
@@ -96,6 +96,7 @@ def main() -> int:
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
+        preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code

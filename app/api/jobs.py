@@ -40,6 +40,7 @@ class Entry(BaseModel):
     verified: list[str] = []
     format: str | None = None
     token: str | None = None
+    spooled_at: str | None = None
     reason: str | None = None
     detail: str | None = None
     runs: list[dict[str, Any]] = []

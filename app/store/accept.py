@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from redis.exceptions import RedisError
+
 from app.ci.job import Report, rank
 from app.ci.payload import Detail
 from app.store.clock import now_ms, rfc3339, to_ms
-from app.store.connection import UNAVAILABLE, Database
+from app.store.connection import Database
+from app.store.durable import Durable, Kept
 from app.store.index import names
 from app.store.scripts import script
+
+log = logging.getLogger(__name__)
 
 Source = Literal["submit", "callback", "poll"]
 Outcome = Literal["accepted", "duplicate", "stale"]
@@ -31,6 +37,14 @@ _FULL = {
 
 class Unavailable(Exception):
     """Redis cannot keep anything now; nothing was stored."""
+
+
+class NotDurable(Exception):
+    """It is stored, with these ``outcomes``, and not as safe as ``DURABILITY`` promises."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("stored, and not as safe as DURABILITY promises")
+        self.outcomes = outcomes
 
 
 class NotBelieved(Exception):
@@ -82,17 +96,40 @@ def as_body(details: Sequence[Detail]) -> bytes:
 class Acceptor:
     """The way in for callbacks, polls and the answers to our own submissions."""
 
-    def __init__(self, db: Database, limits: Limits) -> None:
+    def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._limits = limits
+        self._durable = durable
         self._prefix = db.prefix
         self._script = script(db, "accept")
 
     def accept(self, news: News) -> list[Outcome]:
-        """The outcome of each detail, in order. Raises ``NotBelieved`` or ``Unavailable``; then nothing is changed."""
+        """The outcome of each detail, in order.
+
+        Raises ``NotBelieved`` or ``Unavailable`` when nothing is changed, as far as we know: an answer that was lost
+        on its way looks the same. Raises ``NotDurable`` when a callback is stored, and not safely enough.
+        """
         try:
-            answer = self._script(args=self._arguments(news))
-        except UNAVAILABLE as error:
+            kept = self._run(news)
+        except RedisError as error:
+            # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
+        outcomes = self._outcomes(kept.answer)
+        if not kept.safe:
+            if news.source == "callback":
+                raise NotDurable(outcomes)
+            log.warning("the jobs of submission %s are stored, and not safely enough", news.submission)
+        return outcomes
+
+    def _run(self, news: News) -> Kept:
+        arguments = self._arguments(news)
+        if news.source == "poll":
+            # CI can be asked again.
+            return Kept(self._script(args=arguments), True)
+        if news.source == "submit":
+            return self._durable.strongest(self._script, arguments)
+        return self._durable.run(self._script, arguments)
+
+    def _outcomes(self, answer: Any) -> list[Outcome]:
         verdict, *rest = (word.decode() for word in answer)
         if verdict == "refused":
             raise NotBelieved(rest[0])

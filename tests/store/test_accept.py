@@ -305,7 +305,7 @@ def test_a_held_forgery_ends_as_ci_says(store: Store) -> None:
 
 def test_a_history_is_capped_and_still_ends_with_what_changed_the_job(store: Store) -> None:
     """Past the cap entries are only counted; but what moves the job takes the last line."""
-    capped = Acceptor(store.db, Limits(history=5))
+    capped = Acceptor(store.db, Limits(history=5), store.durable)
     tell(capped, said("j1", "Running"))
     for _ in range(20):
         tell(capped, said("j1", "Running"))
@@ -320,7 +320,7 @@ def test_a_history_is_capped_and_still_ends_with_what_changed_the_job(store: Sto
 
 def test_a_full_outbox_takes_no_news_but_knows_duplicates(store: Store) -> None:
     """Past OUTBOX_MAX nothing is accepted that needs an event; what needs none is still answered."""
-    tiny = Acceptor(store.db, Limits(outbox=2))
+    tiny = Acceptor(store.db, Limits(outbox=2), store.durable)
     tell(tiny, said("j1", "Running"))
     tell(tiny, said("j2", "Running"))
     with pytest.raises(Unavailable, match="OUTBOX_MAX"):
@@ -331,7 +331,7 @@ def test_a_full_outbox_takes_no_news_but_knows_duplicates(store: Store) -> None:
 
 def test_the_number_of_jobs_is_capped(store: Store) -> None:
     """Past JOBS_MAX callbacks of strangers are not taken; what we submit ourselves, and what is known, is."""
-    tiny = Acceptor(store.db, Limits(jobs=1))
+    tiny = Acceptor(store.db, Limits(jobs=1), store.durable)
     tell(tiny, said("j1", "Running"))
     with pytest.raises(Unavailable, match="JOBS_MAX"):
         tell(tiny, said("j2", "Running"))
@@ -341,7 +341,7 @@ def test_the_number_of_jobs_is_capped(store: Store) -> None:
 
 def test_contents_past_the_history_are_not_remembered(store: Store) -> None:
     """A job that is told ever new things about does not grow for ever."""
-    capped = Acceptor(store.db, Limits(history=5))
+    capped = Acceptor(store.db, Limits(history=5), store.durable)
     for n in range(50):
         tell(capped, said("j1", "Success", EARLY), said("j1", "Running", message=f"text {n}"))
     fields = texts(store.db.client.hkeys(store.db.key("job", "j1")))
