@@ -34,7 +34,7 @@ class Services:
 
         ``breaker`` is for the web: a request must not wait for a Redis that has just let another wait in vain.
         """
-        limits = Limits(history=settings.history_max, outbox=settings.outbox_max)
+        limits = Limits(history=settings.history_max, outbox=settings.outbox_max, jobs=settings.jobs_max)
         store = Store.open(
             settings.redis_url,
             settings.key_prefix,

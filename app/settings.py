@@ -181,6 +181,9 @@ class Settings(BaseSettings):
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that hold handlers."
     )
+    worker_processes: int = Field(
+        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs at the same time."
+    )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
     key_prefix: str = Field(
@@ -191,6 +194,11 @@ class Settings(BaseSettings):
     )
     outbox_max: int = Field(
         100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
+    )
+    jobs_max: int = Field(
+        5_000_000,
+        gt=0,
+        description="Jobs that may be kept; past it, callbacks of unknown jobs are not taken.",
     )
     redis_timeout: Seconds = Field(
         2.0, description="The longest that a request waits for a Redis that does not answer."

@@ -38,7 +38,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     services = Services.open(chosen, timeout=10)
     news = threading.Event()
-    sender = dispatch.Dispatcher(services.store.runs, queue(chosen, connect(chosen.redis_url, timeout=10)))
+    sender = dispatch.Dispatcher(services.store, queue(chosen, connect(chosen.redis_url, timeout=10)))
     feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}")
     loops = {
         "feed": lambda: news.set() if feeder.step() else None,
@@ -46,7 +46,10 @@ def main() -> int:
         "silence": lambda: silence.step(services, stopping),
         "presence": lambda: _present(services),
     }
-    threads = [threading.Thread(target=_loop, args=(name, step), name=name) for name, step in loops.items()]
+    threads = [
+        threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
+        for name, step in loops.items()
+    ]
     for thread in threads:
         thread.start()
     log.info("ready")

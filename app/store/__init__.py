@@ -67,17 +67,18 @@ class Store:
     ) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
+        limits = limits or Limits()
         durable = Durable(db, durability, timeout or 2.0)
         return cls(
             db=db,
             durable=durable,
-            acceptor=Acceptor(db, limits or Limits(), durable),
+            acceptor=Acceptor(db, limits, durable),
             jobs=Jobs(db),
             submissions=Submissions(db, durable),
-            outbox=Outbox(db),
+            outbox=Outbox(db, limits.outbox),
             runs=Runs(db),
             due=Due(db),
-            refusals=Refusals(db, durable),
+            refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
         )

@@ -25,6 +25,16 @@ Source = Literal["submit", "callback", "poll"]
 Outcome = Literal["accepted", "duplicate", "stale"]
 
 
+_CLAIMS_MAX = 32
+"""Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
+_CLAIM_MS = 5000
+"""How long CI's answer may still come after its callback, before the job is looked for."""
+_FULL = {
+    "outbox": "the outbox is full (OUTBOX_MAX): is the relay running?",
+    "jobs": "there are as many jobs as JOBS_MAX allows",
+}
+
+
 class Unavailable(Exception):
     """Redis cannot keep anything now; nothing was stored."""
 
@@ -47,10 +57,11 @@ class NotBelieved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that the script keeps: entries of one job's history, entries waiting in the outbox."""
+    """Bounds that the script keeps: entries of one job's history, entries in the outbox, jobs in all."""
 
     history: int = 200
     outbox: int = 100_000
+    jobs: int = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,8 @@ class News:
     """What came in, how, and on whose word.
 
     ``hold`` keeps the state until CI itself confirms; ``ask_after`` (seconds) is when a job that has not ended is
-    asked about; ``note`` goes into the history entry as it is.
+    asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
+    ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
     """
 
     details: Sequence[Detail]
@@ -72,6 +84,8 @@ class News:
     ask_after: float | None = None
     received_ms: int | None = None
     note: dict[str, Any] | None = None
+    binds: bool = False
+    asked_ms: int | None = None
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -120,7 +134,7 @@ class Acceptor:
         if verdict == "refused":
             raise NotBelieved(rest[0])
         if verdict == "full":
-            raise Unavailable("the outbox is full: is the relay running?")
+            raise Unavailable(_FULL[rest[0]])
         return rest
 
     def _arguments(self, news: News) -> list[Any]:
@@ -134,6 +148,11 @@ class Acceptor:
             "hold": news.hold,
             "history_max": self._limits.history,
             "outbox_max": self._limits.outbox,
+            "jobs_max": self._limits.jobs,
+            "claims_max": _CLAIMS_MAX,
+            "claim_ms": _CLAIM_MS,
+            "binds": news.binds or news.source == "submit",
+            "asked": news.asked_ms or now,
             "items": [_item(detail.report, n, now, news.ask_after) for n, detail in enumerate(news.details)],
         }
         if news.submission:

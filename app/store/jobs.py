@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from app.ci.payload import parse
 from app.store import index
 from app.store.clock import now_ms, to_ms
 from app.store.connection import Database
+from app.store.runs import Event
 from app.store.scripts import text, texts
 
 # How many index entries one page may look at before it is handed out short.
@@ -47,6 +48,15 @@ class Job(Report):
     version: int
     updated_at: str
     raw: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store holds of one job: its fields, its submission's, and the bytes that its report was made of."""
+
+    fields: dict[str, str | None]
+    card: dict[str, str | None]
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,31 @@ class Jobs:
         if fields["report"] is None:
             return None
         return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
+
+    def known(self, job_ids: Iterable[str]) -> dict[str, Known]:
+        """All there is to know about these jobs, in few round trips, to be read with ``at``."""
+        ids = list(dict.fromkeys(job_ids))
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
+        rows = (
+            [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()] if ids else []
+        )
+        for job_id, row in zip(ids, rows, strict=True):
+            pipe.hget(self._db.key("job", job_id, "raw"), (row["raw_entry"] or "").partition(":")[0])
+        bodies = pipe.execute() if ids else []
+        cards = self._cards(rows)
+        return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
+
+    def at(self, event: Event, known: Known) -> Job:
+        """The job as it was at the event, with what is known now about how we know it."""
+        then: dict[str, str | None] = {
+            "report": json.dumps(event.report),
+            "version": str(event.version),
+            "updated": event.at,
+        }
+        raw = _detail(known.body, known.fields["raw_entry"] or "")
+        return self._record(known.fields | then, known.card, raw)
 
     def newest(self) -> str | None:
         """The id of the newest job."""
@@ -184,9 +219,9 @@ class Jobs:
     def _raw(self, job_id: str, raw_entry: str | None) -> dict[str, Any] | None:
         if not raw_entry:
             return None
-        entry, _, position = raw_entry.partition(":")
-        body = self.raw_bytes(job_id, int(entry))
-        return dict(parse(body).details[int(position)].raw) if body else None
+        return _detail(
+            self._redis.hget(self._db.key("job", job_id, "raw"), raw_entry.partition(":")[0]), raw_entry
+        )
 
     @staticmethod
     def _record(
@@ -204,6 +239,13 @@ class Jobs:
                 "raw": raw,
             }
         )
+
+
+def _detail(body: Any, raw_entry: str) -> dict[str, Any] | None:
+    """A view of the JobsDetail in a kept body; ``raw_entry`` ends in its position."""
+    if not isinstance(body, bytes):
+        return None
+    return dict(parse(zlib.decompress(body)).details[int(raw_entry.partition(":")[2])].raw)
 
 
 def _submitted(

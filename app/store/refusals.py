@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.store.accept import Unavailable
+from app.store.accept import Limits, Unavailable
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import UNAVAILABLE, Database
 from app.store.durable import Durable
 from app.store.scripts import script
 
-_HISTORY_MAX = 200
+_KEPT = 1000
 
 
 class Refusals:
     """The newest thousand refusals; each also stands in the history of the job it belongs to."""
 
-    def __init__(self, db: Database, durable: Durable) -> None:
+    def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._db = db
+        self._limits = limits
         self._durable = durable
         self._script = script(db, "refuse")
 
@@ -39,7 +40,8 @@ class Refusals:
             self._db.prefix,
             now,
             json.dumps(entry)[:-1],
-            _HISTORY_MAX,
+            self._limits.history,
+            _KEPT,
             submission or "",
             *job_ids,
         ]
