@@ -1,4 +1,4 @@
-"""A request made ready to go: checked, turned into CI's XML, with a callback URL of its own. Nothing is stored or sent."""
+"""A request made ready to go: checked, turned into XML with a callback URL of its own. Nothing is sent or stored."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event, Lock
 
 _PAUSE_S, _PAUSE_MAX_S = 0.5, 30.0
 _INTERVAL_S, _INTERVAL_MAX_S = 0.02, 5.0
@@ -28,6 +28,7 @@ class Pace:
 
     def __init__(self, per_second: float | None = None) -> None:
         self._lock = Lock()
+        self._closed = Event()
         self._least = 1 / per_second if per_second else 0.0
         self._interval = self._least
         self._opens = 0.0
@@ -35,7 +36,8 @@ class Pace:
         self._refused = 0
 
     def turn(self, until: float) -> Turn | None:
-        """Wait until it is our turn. ``None``, at once, where that comes only after ``until`` (monotonic seconds)."""
+        """Wait until it is our turn. ``None``, at once, where that comes only after ``until`` (monotonic seconds), or
+        when the pace is closed."""
         while True:
             with self._lock:
                 now = time.monotonic()
@@ -46,7 +48,12 @@ class Pace:
                     return None
                 wait = self._opens - now
             # Somebody else may be quicker, or CI may ask for a longer pause: look again then.
-            time.sleep(wait)
+            if self._closed.wait(wait):
+                return None
+
+    def close(self) -> None:
+        """Nobody has to wait any longer: there are no more turns for those who do."""
+        self._closed.set()
 
     def slower(self, turn: Turn, retry_after: float | None) -> None:
         """CI did not take it for want of time. Refusals of requests that were under way together count as one."""

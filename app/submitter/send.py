@@ -47,6 +47,11 @@ class Receipt:
         return self.record.id
 
 
+def may_pass(error: ProviderError) -> bool:
+    """Certainly not taken by CI, and the very same request may be taken in a moment."""
+    return isinstance(error, Throttled) or (isinstance(error, NotSent) and error.code in _PASSING)
+
+
 class Submitter:
     """Sends jobs. Raises ``BadRequest`` with every broken rule; ``ProviderError`` with what CI said, its
     ``submission`` naming our record of it; ``app.store.Unavailable`` when nothing could be stored, and so was sent.
@@ -132,8 +137,8 @@ class Submitter:
         while True:
             try:
                 answer = self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
-            except (NotSent, Throttled) as error:
-                if isinstance(error, NotSent) and error.code not in _PASSING:
+            except ProviderError as error:
+                if not may_pass(error):
                     raise
                 pace.slower(turn, error.retry_after)
                 again = pace.turn(until)
