@@ -11,6 +11,8 @@ from app.services import Services
 CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     redis.reachable,
     redis.keeps,
+    ours.durability,
+    ours.spool,
     ours.processes,
     ours.handlers,
     ours.keys,

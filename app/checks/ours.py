@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from app.checks.finding import Finding
 from app.services import Services
 from app.settings import ROOT
+from app.store import NotOffered
 
 _HANDLERS_S = 60
 
@@ -31,6 +32,33 @@ def processes(services: Services) -> Iterator[Finding]:
             yield Finding("ok", role, f"{count} running")
         else:
             yield Finding("fail", role, "none has been heard of in the last seconds", todo)
+
+
+def durability(services: Services) -> Iterator[Finding]:
+    """Whether this Redis can give what DURABILITY asks for, and where callbacks go while it is away."""
+    level = services.settings.durability
+    try:
+        advice = services.store.durable.check()
+    except NotOffered as error:
+        yield Finding("fail", "DURABILITY", str(error), "Or choose another level: docs/settings.md.")
+    except RedisError:
+        return
+    else:
+        yield Finding("warn" if advice else "ok", "DURABILITY", " ".join(advice) or level)
+
+
+def spool(services: Services) -> Iterator[Finding]:
+    if services.spool is None:
+        todo = (
+            "Set it to a folder on a local disk: without it callbacks get 503 then, and CI may not come back."
+        )
+        yield Finding("warn", "SPOOL_DIR", "is not set, for when Redis is away", todo)
+        return
+    condition, waiting = services.spool.condition()
+    if condition == "ok":
+        yield Finding("ok", "SPOOL_DIR", f"{waiting} bytes wait")
+    else:
+        yield Finding("fail", "SPOOL_DIR", condition, "Is its disk full, or not writable by this user?")
 
 
 def handlers(services: Services) -> Iterator[Finding]:
