@@ -11,7 +11,7 @@ from app.store.accept import Unavailable
 from app.store.clock import now_ms, rfc3339, to_ms
 from app.store.connection import UNAVAILABLE, Database
 from app.store.durable import Durable
-from app.store.scripts import text_map, texts
+from app.store.scripts import script, text_map, texts
 
 Status = Literal["sending", "submitted", "lost", "failed"]
 CallbackKind = Literal["own", "foreign", "no", "queue"]
@@ -20,7 +20,8 @@ CallbackKind = Literal["own", "foreign", "no", "queue"]
 @dataclass(frozen=True, slots=True)
 class Submission:
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
-    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. Times are RFC 3339."""
+    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
+    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339."""
 
     id: str
     status: Status
@@ -34,6 +35,7 @@ class Submission:
     labels: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    ci: dict[str, str | None] | None = None
 
 
 def new_id() -> str:
@@ -48,6 +50,7 @@ class Submissions:
         self._db = db
         self._durable = durable
         self._redis = db.client
+        self._settle = script(db, "settle")
 
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
@@ -95,15 +98,16 @@ class Submissions:
             labels=json.loads(kept["labels"]),
             facts=json.loads(kept["facts"]),
             error=kept.get("error"),
+            ci=json.loads(kept.get("ci") or "null"),
         )
 
-    def settle(self, submission_id: str, status: Status, error: str) -> None:
-        """CI did not take it (``failed``), or we cannot know (``lost``)."""
-        pipe = self._redis.pipeline()
-        pipe.hset(self._db.key("submission", submission_id), mapping={"status": status, "error": error})
-        if status == "failed":
-            pipe.zrem(self._db.key("lost"), submission_id)
-        pipe.execute()
+    def settle(
+        self, submission_id: str, status: Status, error: str, ci: dict[str, str | None] | None = None
+    ) -> bool:
+        """CI did not take it (``failed``), or we cannot know (``lost``). False when it is answered, or not there."""
+        keys = [self._db.key("submission", submission_id), self._db.key("lost")]
+        told = json.dumps(ci) if ci else ""
+        return bool(self._settle(keys=keys, args=[submission_id, status, error, told]))
 
     def unanswered(self, older_than_s: float) -> list[str]:
         """Submissions whose answer is still missing after that many seconds."""
