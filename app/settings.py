@@ -178,6 +178,10 @@ class Settings(BaseSettings):
     deadline: Seconds = Field(
         3600, description="Silence after which CI is asked about a job, and it is `overdue`."
     )
+    search_for: Seconds = Field(
+        6 * 3600,
+        description="How long a submission whose answer was lost is looked for in CI's list, before it has failed.",
+    )
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that hold handlers."
     )

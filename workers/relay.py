@@ -1,6 +1,6 @@
 """The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
 
-Three loops, each a thread: events become runs, runs that are due go to RQ, and CI is asked about what is silent.
+Loops, each a thread: events become runs, runs that are due go to RQ, CI is asked about what is silent and what is lost.
 A loop that fails says so and begins anew; one that cannot go on ends the process, and its runner starts it again.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE, connect
-from workers import dispatch, feed, registry, silence
+from workers import dispatch, feed, lost, registry, silence
 from workers.queue import queue
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,13 @@ def main() -> int:
     news = threading.Event()
     sender = dispatch.Dispatcher(services.store, queue(chosen, connect(chosen.redis_url, timeout=10)))
     feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}")
+    audit = lost.Audit(services)
     loops = {
         "feed": lambda: news.set() if feeder.step() else None,
         "dispatch": lambda: sender.step(news),
         "silence": lambda: silence.step(services, stopping),
+        "lost": lambda: lost.step(services, stopping),
+        "audit": lambda: audit.step(stopping),
         "presence": lambda: _present(services),
     }
     threads = [
