@@ -1,12 +1,14 @@
-"""Events become runs: one for each handler that wants the event."""
+"""Events become runs: one for each handler and each endpoint that wants the event."""
 
 from __future__ import annotations
 
 import time
 
+from app.endpoints import Endpoint
 from app.store import Store
 from app.store.outbox import Posted
 from workers import registry
+from workers.forward import HANDLER, wanting
 
 _COUNT = 200
 _BLOCK_MS = 1000
@@ -20,9 +22,10 @@ _CHORES_S = 5.0
 class Feeder:
     """Reads the outbox as one consumer of the relays' group; acknowledges what has become runs."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, endpoints: tuple[Endpoint, ...] = ()) -> None:
         self._store = store
         self._name = name
+        self._endpoints = endpoints
         self._next_chores = 0.0
         self._opened = False
 
@@ -50,6 +53,7 @@ class Feeder:
         made = 0
         for each in posted:
             wanted: list[tuple[str, str | None]] = [(h.name, None) for h in registry.wanting(each.event)]
+            wanted += [(HANDLER, e.name) for e in wanting(each.event, self._endpoints)]
             if wanted:
                 made += self._store.runs.plan(each.event, wanted)
         self._store.outbox.acknowledge(posted)

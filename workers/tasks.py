@@ -10,15 +10,16 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rq.timeouts import UnixSignalDeathPenalty
 
-from app.store import Event, Job, Store
+from app.store import Store
 from app.store.clock import now_ms, rfc3339
 from app.store.runs import Run
 from workers import registry
-from workers.registry import Handler
+from workers.registry import GiveUp, Handler, Later
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def _one(store: Store, run_id: str) -> None:
     if number < 1:
         return
     started = now_ms()
-    problem, trace = _attempt(store, run, handler, number)
+    failed = _attempt(store, run, handler, number)
     ended = now_ms()
     entry: dict[str, Any] = {
         "n": number,
@@ -66,44 +67,51 @@ def _one(store: Store, run_id: str) -> None:
         "ended_at": rfc3339(ended),
         "ms": ended - started,
         "worker": _name(),
-        "error": problem,
+        "error": failed.error if failed else None,
     }
-    if trace:
-        entry["traceback"] = trace
-    if problem is None:
+    if failed and failed.trace:
+        entry["traceback"] = failed.trace
+    counted = number - run.forgiven
+    if failed is None:
         store.runs.finish(run_id, number, "done", entry)
-    elif handler is None or number >= handler.tries:
+    elif handler is None or failed.final or counted >= handler.tries:
         store.runs.finish(run_id, number, "failed", entry)
     else:
-        store.runs.finish(run_id, number, "waiting", entry, again_in_s=handler.pause(number))
+        pause = handler.pause(counted) if failed.again_in_s is None else failed.again_in_s
+        store.runs.finish(run_id, number, "waiting", entry, again_in_s=pause)
 
 
-def _attempt(store: Store, run: Run, handler: Handler | None, number: int) -> tuple[str | None, str | None]:
-    """What went wrong, in one line and as a traceback; two times ``None`` if nothing did."""
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """What went wrong in one try, and what the handler wished for next."""
+
+    error: str
+    trace: str | None = None
+    final: bool = False
+    again_in_s: float | None = None
+
+
+def _attempt(store: Store, run: Run, handler: Handler | None, number: int) -> _Failed | None:
+    """What went wrong; ``None`` if nothing did."""
     event = store.runs.event(run.event_id)
     if handler is None or event is None:
         what = (
             f"the handler {run.handler!r} is in none of HANDLERS" if handler is None else "the event is gone"
         )
-        return what, None
+        return _Failed(what, final=True)
     try:
         with _beating(store, run.id, number, handler.timeout), _limited(handler.timeout):
-            handler.function(event, job_at(store, event))
+            handler.function(event, store.jobs.at(event))
     except TimedOut:
-        return f"took longer than {handler.timeout:g} s", None
+        return _Failed(f"took longer than {handler.timeout:g} s")
+    except GiveUp as error:
+        return _Failed(f"gave up: {error}"[:500], final=True)
+    except Later as error:
+        return _Failed(f"later: {error}"[:500], again_in_s=error.seconds)
     except (Exception, SystemExit) as error:
         log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
-        return f"{type(error).__name__}: {error}"[:500], traceback.format_exc()[-4000:]
-    return None, None
-
-
-def job_at(store: Store, event: Event) -> Job:
-    """The job as it was at the event, with what is known now about how we know it."""
-    now = store.jobs.get(event.job_id)
-    known = (
-        now.model_dump() if now else {"submission": None, "verification": None, "source": None, "raw": None}
-    )
-    return Job.model_validate(known | event.report | {"version": event.version, "updated_at": event.at})
+        return _Failed(f"{type(error).__name__}: {error}"[:500], traceback.format_exc()[-4000:])
+    return None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from app import logs, settings
 from app.store import UNAVAILABLE, Store, connect
-from workers import registry, tasks
+from workers import check_outputs, registry, tasks
 from workers.queue import queue
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def main() -> int:
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
+        check_outputs.install(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code

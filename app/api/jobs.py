@@ -18,8 +18,9 @@ from app.problems import Problem
 from app.provider import ProviderError
 from app.services import services
 from app.store import Job
+from app.store.cursors import BadCursor
 from app.store.index import FIELDS
-from app.store.jobs import BadCursor, Filter, Page
+from app.store.jobs import Filter, Page
 from app.store.runs import Run
 
 LINK_SECONDS = 3600

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 from app.store.accept import Acceptor, Limits, News, NotBelieved, Outcome, Unavailable
 from app.store.apikeys import ApiKeys
+from app.store.checks import Checks
 from app.store.connection import UNAVAILABLE, Database, connect
+from app.store.deliveries import Deliveries
 from app.store.due import Due
+from app.store.failures import Failures
 from app.store.jobs import Job, Jobs
 from app.store.outbox import Outbox
 from app.store.presence import Presence
 from app.store.refusals import Refusals
+from app.store.replays import Replays
 from app.store.runs import Event, Runs
 from app.store.submissions import Submissions
 
@@ -41,6 +45,10 @@ class Store:
     submissions: Submissions
     outbox: Outbox
     runs: Runs
+    deliveries: Deliveries
+    failures: Failures
+    replays: Replays
+    checks: Checks
     due: Due
     refusals: Refusals
     api_keys: ApiKeys
@@ -50,13 +58,19 @@ class Store:
     def open(cls, url: str, prefix: str, *, timeout: float | None, limits: Limits | None = None) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
         db = Database(connect(url, timeout=timeout), prefix)
+        limits = limits or Limits()
+        runs = Runs(db)
         return cls(
             db=db,
-            acceptor=Acceptor(db, limits or Limits()),
+            acceptor=Acceptor(db, limits),
             jobs=Jobs(db),
             submissions=Submissions(db),
             outbox=Outbox(db),
-            runs=Runs(db),
+            runs=runs,
+            deliveries=Deliveries(db),
+            failures=Failures(db, runs),
+            replays=Replays(db, limits),
+            checks=Checks(db, limits.history),
             due=Due(db),
             refusals=Refusals(db),
             api_keys=ApiKeys(db),

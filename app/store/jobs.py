@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Iterator
@@ -14,15 +13,19 @@ from pydantic import BaseModel, ConfigDict
 from app.ci.job import Report
 from app.ci.payload import parse
 from app.store import index
+from app.store.checks import merged
 from app.store.clock import now_ms, to_ms
 from app.store.connection import Database
+from app.store.cursors import decode, encode
+from app.store.runs import Event
 from app.store.scripts import text, texts
 
 # How many index entries one page may look at before it is handed out short.
 _SCAN_MAX = 2000
 _CHUNK = 200
 _FIELDS = (
-    "report", "submission", "verification", "source", "version", "updated", "raw_entry", "deadline", "created", "rank"
+    "report", "submission", "verification", "source", "version", "updated", "raw_entry", "deadline", "created", "rank",
+    "check",
 )  # fmt: skip
 
 
@@ -68,10 +71,6 @@ class Page(BaseModel):
     next_cursor: str | None
 
 
-class BadCursor(ValueError):
-    """The cursor is not one that this service gave."""
-
-
 class Jobs:
     """The jobs in the store."""
 
@@ -90,6 +89,16 @@ class Jobs:
             return None
         return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
 
+    def at(self, event: Event, *, raw: bool = True) -> Job:
+        """The job as it was at the event, with what is known now about how we know it."""
+        values = self._redis.hmget(self._db.key("job", event.job_id), *_FIELDS)
+        fields = dict(zip(_FIELDS, map(text, values), strict=True))
+        fields |= {"report": json.dumps(event.report), "version": str(event.version), "updated": event.at}
+        if event.kind != "check":
+            fields["check"] = None
+        body = self._raw(event.job_id, fields["raw_entry"]) if raw else None
+        return self._record(fields, self._cards([fields])[0], body)
+
     def newest(self) -> str | None:
         """The id of the newest job."""
         rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
@@ -98,7 +107,7 @@ class Jobs:
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
         found: list[Job] = []
-        position = _decode(cursor)
+        position = decode(cursor)
         scanned = 0
         for score, ids in self._walk(wanted, position):
             for (created, job_id), job in zip(score, self._many(ids), strict=True):
@@ -107,7 +116,7 @@ class Jobs:
                 if job is not None and _matches(job, wanted):
                     found.append(job)
                 if len(found) == limit or scanned >= _SCAN_MAX:
-                    return Page(jobs=tuple(found), next_cursor=_encode(position))
+                    return Page(jobs=tuple(found), next_cursor=encode(position))
         return Page(jobs=tuple(found), next_cursor=None)
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
@@ -192,7 +201,7 @@ class Jobs:
     def _record(
         fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
     ) -> Job:
-        report = json.loads(fields["report"] or "{}")
+        report = merged(json.loads(fields["report"] or "{}"), fields["check"])
         return Job.model_validate(
             report
             | {
@@ -226,17 +235,3 @@ def _matches(job: Job, wanted: Filter) -> bool:
     if any(known[field] != value for field, value in wanted.equal):
         return False
     return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)
-
-
-def _encode(position: tuple[int, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str | None) -> tuple[int, str] | None:
-    if not cursor:
-        return None
-    try:
-        created, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return int(created), str(job_id)
-    except (ValueError, TypeError) as error:
-        raise BadCursor("cursor") from error

@@ -14,7 +14,7 @@ from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
 from app.store.scripts import script, text_map, texts
 
-RunState = Literal["waiting", "running", "done", "failed"]
+RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as it stands; ``tries`` are the tries so far, oldest first."""
+    """One run as it stands; ``tries`` are the tries so far, oldest first.
+
+    ``forgiven`` is how many of them no longer count, since someone asked for new ones; ``acts`` says who did, and when.
+    """
 
     id: str
     event_id: str
@@ -45,10 +48,20 @@ class Run:
     endpoint: str | None
     state: RunState
     tries: tuple[dict[str, Any], ...]
+    tag: str | None = None
+    forgiven: int = 0
+    ended_at: str | None = None
+    note: str | None = None
+    acts: tuple[dict[str, Any], ...] = ()
 
 
 def run_id(event_id: str, handler: str, endpoint: str | None = None) -> str:
     return "|".join(filter(None, (event_id, handler, endpoint)))
+
+
+def schedule_of(db: Database, endpoint: str) -> str:
+    """The key of an endpoint's own schedule."""
+    return db.key("endpoint", endpoint, "runs")
 
 
 class Runs:
@@ -66,9 +79,11 @@ class Runs:
     def plan(self, event: Event, wanted: list[tuple[str, str | None]]) -> int:
         """Make the runs of an event for these (handler, endpoint); those already made stay as they are."""
         kept = {field: getattr(event, field) for field in Event.__slots__}
-        arguments: list[Any] = [self._db.prefix, now_ms(), event.event_id, event.job_id, json.dumps(kept)]
+        arguments: list[Any] = [self._db.prefix, now_ms(), event.event_id, event.job_id]
+        arguments += [json.dumps(kept), event.tag or ""]
         for handler, endpoint in wanted:
-            arguments += [run_id(event.event_id, handler, endpoint), handler, endpoint or ""]
+            each = run_id(event.event_id, handler, endpoint)
+            arguments += [each, handler, endpoint or "", self._schedule_of(each)]
         return int(self._plan(args=arguments))
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
@@ -97,12 +112,12 @@ class Runs:
         """The number of the try that has begun; 0: not to be started; -1: it has just become a failure."""
         now = now_ms()
         arguments: list[Any] = [each, now, now + int(claim_s * 1000), tries, worker, rfc3339(now)]
-        return int(self._start(keys=self._keys(each), args=arguments))
+        return int(self._start(keys=self.keys(each), args=arguments))
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
         """Prolong the claim; false if it was lost."""
         until = now_ms() + int(claim_s * 1000)
-        return bool(self._beat(keys=self._keys(each)[:2], args=[each, number, until]))
+        return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, until]))
 
     def finish(
         self, each: str, number: int, state: RunState, entry: dict[str, Any], again_in_s: float = 0
@@ -110,7 +125,7 @@ class Runs:
         """End try ``number`` with ``state`` (``waiting``: again later); false if the claim was lost meanwhile."""
         now = now_ms()
         arguments: list[Any] = [each, now, number, state, now + int(again_in_s * 1000), json.dumps(entry)]
-        return bool(self._finish(keys=self._keys(each), args=arguments))
+        return bool(self._finish(keys=self.keys(each), args=arguments))
 
     def get(self, each: str) -> Run | None:
         row = self._redis.hgetall(self._db.key("run", each))
@@ -121,14 +136,23 @@ class Runs:
         return Event(**json.loads(kept)) if isinstance(kept, bytes) else None
 
     def of_job(self, job_id: str) -> list[Run]:
-        ids = sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs"))))
+        return self.many(sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs")))))
+
+    def many(self, ids: list[str]) -> list[Run]:
+        """Those of these runs that are (still) there."""
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(self._db.key("run", each))
         return [_run(each, row) for each, row in zip(ids, pipe.execute() if ids else (), strict=True) if row]
 
-    def _keys(self, each: str) -> list[str]:
-        return [self._db.key("run", each), self._schedule, self._failures]
+    def keys(self, each: str) -> list[str]:
+        """Of the run itself, of its schedule, and of the failures: what the scripts work on."""
+        return [self._db.key("run", each), self._schedule_of(each), self._failures]
+
+    def _schedule_of(self, each: str) -> str:
+        """Each endpoint has a schedule of its own, so that one that is out of order holds up nobody else."""
+        _, _, endpoint = (*each.split("|", 2), "")[:3]
+        return schedule_of(self._db, endpoint) if endpoint else self._schedule
 
 
 def _run(each: str, row: Any) -> Run:
@@ -142,4 +166,9 @@ def _run(each: str, row: Any) -> Run:
         endpoint=kept["endpoint"] or None,
         state=kept["state"],  # type: ignore[arg-type]
         tries=tuple(json.loads(kept[f"try:{n}"]) for n in numbers),
+        tag=kept.get("tag") or None,
+        forgiven=int(kept.get("forgiven", 0)),
+        ended_at=rfc3339(int(kept["ended"])) if "ended" in kept else None,
+        note=kept.get("note"),
+        acts=tuple(json.loads(kept.get("acts", "[]"))),
     )

@@ -2,9 +2,9 @@
 -- KEYS[1] the run, KEYS[2] the schedule, KEYS[3] the failures.
 -- ARGV: run id, now, until when the claim holds, tries allowed, worker, RFC 3339 now.
 -- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure.
-local state, tries = unpack(redis.call('HMGET', KEYS[1], 'state', 'tries'))
+local state, tries, forgiven = unpack(redis.call('HMGET', KEYS[1], 'state', 'tries', 'forgiven'))
 local now = tonumber(ARGV[2])
-if not state or state == 'done' or state == 'failed' then
+if not state or (state ~= 'waiting' and state ~= 'running') then
   redis.call('ZREM', KEYS[2], ARGV[1])
   return 0
 end
@@ -16,7 +16,7 @@ if state == 'running' then
   broken.ended_at, broken.error = ARGV[6], 'the worker died, or stopped answering, during this try'
   redis.call('HSET', KEYS[1], 'try:' .. tries, cjson.encode(broken))
 end
-if tries >= tonumber(ARGV[4]) then
+if tries - tonumber(forgiven or 0) >= tonumber(ARGV[4]) then
   redis.call('HSET', KEYS[1], 'state', 'failed', 'ended', now)
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], now, ARGV[1])
