@@ -12,7 +12,7 @@ from app.settings import SettingsError, load
 
 # One message that names every fault, instead of a traceback from each worker.
 try:
-    load()
+    _settings = load()
 except SettingsError as error:
     sys.exit(error.message)
 
@@ -24,7 +24,7 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads are what waiting clients hold; a callback needs one for a few milliseconds.
-threads = int(os.environ.get("WEB_THREADS", "32"))
+threads = _settings.web_threads
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
@@ -47,6 +47,8 @@ def when_ready(server):
     limit = struct.pack("ll", _SLOWEST_READ_S, 0)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        # One that reads nothing of what it asked for, too: a stream would hold its thread for ever.
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def post_worker_init(worker):

@@ -30,8 +30,15 @@ class Services:
             settings=settings,
             store=Store.open(settings.redis_url, settings.key_prefix, timeout=timeout, limits=limits),
             provider=Provider(provider_config(settings)),
-            tail=Tail(settings.redis_url, settings.key_prefix, settings.redis_timeout),
+            tail=Tail(
+                settings.redis_url, settings.key_prefix, settings.redis_timeout, _seats(settings.web_threads)
+            ),
         )
+
+
+def _seats(threads: int) -> int:
+    """How many of a web process's threads may be held by those who wait: callbacks always find some free."""
+    return max(1, threads - max(16, threads // 8))
 
 
 def provider_config(settings: Settings) -> ProviderConfig:

@@ -73,7 +73,8 @@ class Downstream:
         with self._lock:
             before = sum(each.path == path for each in self.deliveries)
             self.deliveries.append(delivery)
-        return self.behaviours.get(path, lambda *_: Reply())(delivery, before)
+        behaviour = self.behaviours.get(path)
+        return behaviour(delivery, before) if behaviour else Reply()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -60,7 +60,7 @@ class Outbox:
         unacknowledged: Any = self._redis.xpending(self._key, GROUP)["min"]
         groups: Any = self._redis.xinfo_groups(self._key)
         delivered = next(g["last-delivered-id"] for g in groups if g["name"].decode() == GROUP)
-        floor = min(_order(each) for each in (rows[-1][0], unacknowledged or delivered, delivered))
+        floor = min(order(each) for each in (rows[-1][0], unacknowledged or delivered, delivered))
         self._redis.xtrim(self._key, minid=f"{floor[0]}-{floor[1]}")
 
     def forget_idle_consumers(self, idle_ms: int) -> None:
@@ -80,13 +80,29 @@ class Outbox:
         rows: Any = self._redis.xrange(self._key, count=1)
         return rows[0][0].decode() if rows else None
 
+    def resume(self, stream_id: str) -> tuple[bool, str]:
+        """Whether entries after ``stream_id`` may be gone, and the place to read on from."""
+        try:
+            info: Any = self._redis.xinfo_stream(self._key)
+        except ResponseError:
+            # There is no stream (any more): only at its very beginning nothing was missed.
+            return order(stream_id) > (0, 0), "0-0"
+        asked, last = order(stream_id), order(info["last-generated-id"])
+        # An id from the future is one of another stream: this Redis came back empty, or is another one.
+        if asked <= last and order(info.get("max-deleted-entry-id") or b"0-0") <= asked:
+            return False, stream_id
+        first = info["first-entry"]
+        ms, number = order(first[0]) if first else (last[0], last[1] + 1)
+        return True, f"{ms}-{number - 1}" if number else f"{ms - 1}-{2**64 - 1}"
+
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
         """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
         answer: Any = self._redis.xread({self._key: stream_id}, count=count, block=block_ms)
         return _posted(answer[0][1]) if answer else []
 
 
-def _order(stream_id: bytes | str) -> tuple[int, int]:
+def order(stream_id: bytes | str) -> tuple[int, int]:
+    """What ids of the stream are sorted by."""
     ms, _, number = (stream_id.decode() if isinstance(stream_id, bytes) else stream_id).partition("-")
     return int(ms), int(number)
 
