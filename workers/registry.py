@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from app.settings import SettingsError
 from app.store import Event, Job
 
+_OWN = "workers.handlers"
+
 Function = Callable[[Event, Job], None]
 
 
@@ -108,7 +110,8 @@ def _words(value: str | Iterable[str] | None) -> frozenset[str]:
 
 def load(modules: Iterable[str]) -> None:
     """Import the modules that hold handlers, or stop the start with one message that says which is broken and why."""
-    for module in modules:
+    chosen = tuple(modules)
+    for module in chosen:
         try:
             importlib.import_module(module)
         except (Exception, SystemExit) as error:
@@ -117,6 +120,10 @@ def load(modules: Iterable[str]) -> None:
             raise SettingsError(
                 f"HANDLERS names {module!r}, which cannot be imported: {where} ({last.filename}:{last.lineno})"
             ) from error
+    if _OWN not in chosen:
+        # Imported by others for its decorator; its own handler is for those who name it.
+        for name in [each.name for each in _handlers.values() if each.function.__module__ == _OWN]:
+            del _handlers[name]
 
 
 def get(name: str) -> Handler | None:
