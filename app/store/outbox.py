@@ -81,18 +81,23 @@ class Outbox:
         return rows[0][0].decode() if rows else None
 
     def resume(self, stream_id: str) -> tuple[bool, str]:
-        """Whether entries after ``stream_id`` may be gone, and the place to read on from."""
+        """Whether entries after ``stream_id`` may be gone, and the place to read on from.
+
+        Inexact where the very entry of that id was the last to be trimmed: then it says so although none is missing.
+        """
         try:
             info: Any = self._redis.xinfo_stream(self._key)
         except ResponseError:
             # There is no stream (any more): only at its very beginning nothing was missed.
             return order(stream_id) > (0, 0), "0-0"
         asked, last = order(stream_id), order(info["last-generated-id"])
+        # With nothing left, the entry that would come next stands for the first.
+        first = order(info["first-entry"][0]) if info["first-entry"] else (last[0], last[1] + 1)
+        trimmed = info.get("entries-added") != info["length"]
         # An id from the future is one of another stream: this Redis came back empty, or is another one.
-        if asked <= last and order(info.get("max-deleted-entry-id") or b"0-0") <= asked:
+        if asked <= last and (asked >= first or not trimmed):
             return False, stream_id
-        first = info["first-entry"]
-        ms, number = order(first[0]) if first else (last[0], last[1] + 1)
+        ms, number = first
         return True, f"{ms}-{number - 1}" if number else f"{ms - 1}-{2**64 - 1}"
 
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
