@@ -1,30 +1,38 @@
-"""How the web service is served. Further options: the GUNICORN_CMD_ARGS of the environment."""
+"""How the web service is served. Further options: the GUNICORN_CMD_ARGS of the environment.
+
+Nothing of the application is imported here: the master runs this file, and its workers would inherit what it has
+imported, so that a reload (SIGHUP) would go on with old code.
+"""
 
 import os
 import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 
-from app.settings import SettingsError, load
-
 # One message that names every fault, instead of a traceback from each worker.
-try:
-    _settings = load()
-except SettingsError as error:
-    sys.exit(error.message)
+_preflight = subprocess.run([sys.executable, "-m", "app.preflight"], check=False)
+if _preflight.returncode:
+    sys.exit(_preflight.returncode)
 
-# The workers' counters add up in files here; the metrics library reads the variable when it is imported.
-_owns_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="ci-metrics-"))
+# The workers' counters add up in files here; the metrics library reads the variable when it is imported. A reload
+# keeps the folder; a new master (SIGUSR2) inherits the variable and needs a folder of its own, because the old master
+# takes its own away when it ends.
+_mine = os.environ.get("CI_METRICS_MASTER")
+_owns_metrics = _mine is not None or "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _owns_metrics and _mine != str(os.getpid()):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ci-metrics-")
+    os.environ["CI_METRICS_MASTER"] = str(os.getpid())
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# Threads are what waiting clients hold; a callback needs one for a few milliseconds.
-threads = _settings.web_threads
+# Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
+# The application reads the same variable, and lets only so many wait that some are always free.
+threads = int(os.environ.setdefault("WEB_THREADS", "256"))
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
@@ -32,14 +40,6 @@ keepalive = 5
 accesslog = None
 
 _SLOWEST_READ_S = 10
-
-
-def on_starting(server):
-    """Gunicorn's own words go through the same filter as ours."""
-    from app import logs
-
-    logs.configure("web")
-    server.log.error_log.addFilter(logs.Redact())
 
 
 def when_ready(server):
@@ -51,8 +51,16 @@ def when_ready(server):
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
+def post_fork(server, worker):
+    """Gunicorn's own words go through the same filter as ours."""
+    from app import logs
+
+    logs.configure("web")
+    worker.log.error_log.addFilter(logs.Redact())
+
+
 def post_worker_init(worker):
-    """Whoever waits for a job is answered early when the process is told to stop."""
+    """Whoever waits for a job is answered early when the process is to stop. Threads begin here, after the fork."""
     services = worker.wsgi.extensions["services"]
     finish = signal.getsignal(signal.SIGTERM)
 
@@ -61,6 +69,16 @@ def post_worker_init(worker):
         finish(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
+    if services.drainer:
+        services.drainer.start()
+
+
+def worker_exit(server, worker):
+    """What this worker has spooled is handed over to the others."""
+    # One that could not load the application has none.
+    services = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("services")
+    if services and services.drainer:
+        services.drainer.stop()
 
 
 def child_exit(server, worker):

@@ -19,12 +19,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.prefix import mount
     from app.services import Services, attach
     from app.settings import load
+    from app.store.breaker import Breaker
 
     settings = settings or load()
     flask = Flask(__name__, static_folder=None)
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.config["MAX_CONTENT_LENGTH"] = settings.max_body
-    attach(flask, Services.open(settings, timeout=settings.redis_timeout))
+    attach(flask, Services.open(settings, timeout=settings.redis_timeout, breaker=Breaker()))
     logs.init_app(flask)
     problems.init_app(flask)
     receiver.init_app(flask)

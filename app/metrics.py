@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
 
 CALLBACKS = Counter(
     "ci_callbacks_total", "Jobs reported by callbacks, by what became of the report", ["outcome"]
 )
+SPOOL_DRAINED = Counter(
+    "ci_spool_drained_total", "Reports taken from the spool, by what became of them", ["outcome"]
+)
+SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
 REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
 PROBES = Counter("ci_probes_total", "Test messages of the console")
 ACCEPT_SECONDS = Histogram(

@@ -8,6 +8,8 @@ from typing import Any
 from flask import Flask, Response, current_app, json, request
 from werkzeug.exceptions import HTTPException
 
+from app.store import UNAVAILABLE, Unavailable
+
 log = logging.getLogger(__name__)
 
 # reason: status, title. ``docs/problems.md`` and the OpenAPI document are made of this table.
@@ -99,10 +101,17 @@ def _from_fault(error: Exception) -> Response:
     ).response()
 
 
+def _from_store(error: Exception) -> Response:
+    log.warning("the store is not available to %s: %s", request.endpoint, type(error).__name__)
+    return Problem("store_unavailable", "Redis cannot be used just now. Try again.", retry_after=5).response()
+
+
 def init_app(app: Flask) -> None:
     """Every error of every view leaves as a problem document, and none with a stack trace."""
     app.register_error_handler(Problem, Problem.response)
     app.register_error_handler(HTTPException, _from_http)
+    for away in (*UNAVAILABLE, Unavailable):
+        app.register_error_handler(away, _from_store)
     app.register_error_handler(Exception, _from_fault)
 
     @app.get("/problems/<reason>")

@@ -7,9 +7,13 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from app import metrics
 from app.provider import Provider, ProviderConfig
 from app.settings import Settings
 from app.store import Limits, Store
+from app.store.breaker import Breaker
+from app.store.spool import Spool
+from app.store.spool.drain import Drainer
 from app.store.tail import Tail
 
 
@@ -21,19 +25,41 @@ class Services:
     store: Store
     provider: Provider
     tail: Tail
+    spool: Spool | None
+    drainer: Drainer | None
 
     @classmethod
-    def open(cls, settings: Settings, *, timeout: float | None) -> Services:
-        """``timeout`` (seconds) bounds each call of the store; ``None`` for processes that block on purpose."""
-        limits = Limits(history=settings.history_max, outbox=settings.outbox_max)
+    def open(cls, settings: Settings, *, timeout: float | None, breaker: Breaker | None = None) -> Services:
+        """``timeout`` (seconds) bounds each call of the store; ``None`` for processes that block on purpose.
+
+        ``breaker`` is for the web: a request must not wait for a Redis that has just let another wait in vain.
+        """
+        limits = Limits(history=settings.history_max, outbox=settings.outbox_max, jobs=settings.jobs_max)
+        store = Store.open(
+            settings.redis_url,
+            settings.key_prefix,
+            timeout=timeout,
+            limits=limits,
+            durability=settings.durability,
+            breaker=breaker,
+        )
+        spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
         return cls(
             settings=settings,
-            store=Store.open(settings.redis_url, settings.key_prefix, timeout=timeout, limits=limits),
+            store=store,
             provider=Provider(provider_config(settings)),
             tail=Tail(
                 settings.redis_url, settings.key_prefix, settings.redis_timeout, _seats(settings.web_threads)
             ),
+            spool=spool,
+            drainer=Drainer(spool, store.acceptor, store.refusals, store.durable, _drained)
+            if spool
+            else None,
         )
+
+
+def _drained(outcome: str) -> None:
+    metrics.SPOOL_DRAINED.labels(outcome).inc()
 
 
 def _seats(threads: int) -> int:

@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.development import is_development, made_secrets
 from app.endpoints import Endpoint, distinct
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -176,7 +177,8 @@ class Settings(BaseSettings):
         None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
     )
     callback_keys: Keys = Field(
-        description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify."
+        description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify. "
+        "Made on the first run where `PUBLIC_URL` is a loopback address."
     )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="The format that submitted jobs ask CI for."
@@ -192,11 +194,25 @@ class Settings(BaseSettings):
         (), description="Networks of the proxies whose `X-Forwarded-For` is believed; all others' is ignored."
     )
     max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
+    spool_dir: Path | None = Field(
+        None,
+        description="Folder on a local disk, this installation's own, that keeps callbacks while Redis cannot. "
+        "Without it they are answered with 503 then.",
+    )
+    spool_max: Bytes = Field(256 * 2**20, description="The most that the spool may hold, in bytes.")
+    durability: Literal["process", "fsync", "replicated"] = Field(
+        "process",
+        description="What an answered callback survives: the death of any `process`; of the machine (`fsync`); "
+        "of the Redis host (`replicated`). See docs/durability.md.",
+    )
     deadline: Seconds = Field(
         3600, description="Silence after which CI is asked about a job, and it is `overdue`."
     )
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that hold handlers."
+    )
+    worker_processes: int = Field(
+        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs at the same time."
     )
     check_outputs: bool = Field(
         True,
@@ -251,6 +267,11 @@ class Settings(BaseSettings):
     )
     outbox_max: int = Field(
         100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
+    )
+    jobs_max: int = Field(
+        5_000_000,
+        gt=0,
+        description="Jobs that may be kept; past it, callbacks of unknown jobs are not taken.",
     )
     redis_timeout: Seconds = Field(
         2.0, description="The longest that a request waits for a Redis that does not answer."
@@ -329,9 +350,19 @@ def _env_files() -> tuple[Path, ...]:
 def load() -> Settings:
     """Read the settings, or raise one ``SettingsError`` that names every fault."""
     try:
-        return Settings(_env_file=_env_files())
+        return Settings(_env_file=_env_files(), **_made_keys())
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def _made_keys() -> dict[str, Any]:
+    """Where nobody outside this machine can call, callback keys need not be given: they are made once."""
+    given = dict(dotenv_values(".env")) | dict(os.environ)
+    if given.get("CALLBACK_KEYS") or given.get("CALLBACK_KEYS_FILE") or len(_env_files()) > 1:
+        return {}
+    if not given.get("REDIS_URL") or not is_development(given.get("PUBLIC_URL")):
+        return {}
+    return {"callback_keys": made_secrets(STACK_ENV.parent)["CALLBACK_KEYS"]}
 
 
 def _explain(error: ValidationError) -> str:

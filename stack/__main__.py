@@ -22,7 +22,7 @@ from stack import programs, valkey
 from stack.layout import Layout, announce, here, withdraw
 
 _READY_S = 60
-_STOP_S = 40
+_STOP_S = 60
 _stop_wanted = False
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
+from app.development import made_secrets, write_private
 from app.settings import ROOT, STACK_ENV
 
 # A path of a Unix socket may have 107 characters (104 on BSD).
@@ -61,19 +59,13 @@ class Layout:
             "COS_SECRET_KEY": "emulator",
             "COS_REGION": "ap-chongqing",
             "COS_BUCKET": "demo-1250000000",
+            "SPOOL_DIR": str(self.var / "spool"),
             **self.secrets(),
         }
 
     def secrets(self) -> dict[str, str]:
         """Made once, and kept for the next run: callback URLs that CI holds must stay valid."""
-        path = self.var / "secrets.env"
-        if not path.exists():
-            made = {
-                "CALLBACK_KEYS": f"k1:{secrets.token_urlsafe(32)}",
-                "API_KEY": f"ck_{secrets.token_urlsafe(24)}",
-            }
-            write_private(path, made)
-        return {name: value or "" for name, value in dotenv_values(path).items()}
+        return made_secrets(self.var)
 
 
 def here() -> Layout:
@@ -86,16 +78,9 @@ def here() -> Layout:
 
 def announce(layout: Layout, pid: int) -> None:
     """From now on ``flask`` commands in this checkout talk to this stack."""
+    withdraw()
     write_private(STACK_ENV, layout.settings() | {"STACK_PID": str(pid)})
 
 
 def withdraw() -> None:
     STACK_ENV.unlink(missing_ok=True)
-
-
-def write_private(path: Path, values: dict[str, str]) -> None:
-    """Readable by the owner only: it holds keys."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.writelines(f"{name}='{value}'\n" for name, value in values.items())

@@ -49,12 +49,18 @@ class Process:
         self._command = command
         self.log = log
         self._environment = environment
+        self.cwd = ROOT
         self.popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                cwd=self.cwd,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @property
@@ -117,6 +123,8 @@ class Valkey(Process):
         return f"unix://{self.socket}"
 
     def start(self) -> None:
+        # One that was killed has left its socket behind.
+        self.socket.unlink(missing_ok=True)
         super().start()
         eventually(self.socket.exists, f"{self.socket}: {self.text()}")
 
@@ -151,7 +159,9 @@ class Service:
             os.environ | as_environment(settings) | {"HOST": "127.0.0.1", "PORT": str(port)} | environment
         )
         python = sys.executable
-        gunicorn = [python, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]
+        # The script, as in the Procfile: `python -m gunicorn` cannot start a second master (SIGUSR2).
+        script = str(Path(python).with_name("gunicorn"))
+        gunicorn = [python, script, "--config", "gunicorn.conf.py", "app:create_app()"]
         self.web = Process(gunicorn, folder / "web.log", variables)
         self.worker = Process([python, "-m", "workers.worker"], folder / "worker.log", variables)
         self.relay = Process([python, "-m", "workers.relay"], folder / "relay.log", variables)

@@ -7,11 +7,12 @@ the backlog stays in our own schedule, where nothing of it can be lost or sent t
 from __future__ import annotations
 
 import threading
+import time
 
 from rq import Queue
 
-from app.store.runs import Runs
-from workers.queue import send, workers
+from app.store import UNAVAILABLE, Store
+from workers.queue import send
 
 LARGEST = 50
 _AHEAD = 2
@@ -19,26 +20,49 @@ _AHEAD = 2
 _PUT_OFF_S = 20.0
 """A run that was sent and not started by then is sent again; it is performed only once, because it is claimed."""
 _IDLE_S = 0.5
+_BUSY_S = 0.05
+_AFTER_OUTAGE_S = 5.0
+"""After Redis was away, claims may have run out only because nobody could prolong them: healthy runs get that long to
+do so before anything is started again. More than the keeper's beat."""
 
 
 class Dispatcher:
     """Sends what is due, as fast as the workers take it."""
 
-    def __init__(self, runs: Runs, to: Queue) -> None:
-        self._runs = runs
+    def __init__(self, store: Store, to: Queue) -> None:
+        self._runs = store.runs
+        self._presence = store.presence
         self._to = to
+        self._quiet_until = 0.0
 
     def step(self, news: threading.Event) -> None:
         """Send what is due; then wait for news, or for the next run to come due."""
-        room = _AHEAD * max(1, workers(self._to)) - len(self._to)
+        try:
+            if time.monotonic() < self._quiet_until:
+                time.sleep(_BUSY_S)
+            elif not self._send_due():
+                self._wait(news)
+        except UNAVAILABLE:
+            self._quiet_until = time.monotonic() + _AFTER_OUTAGE_S
+            raise
+
+    def _send_due(self) -> int:
+        """How many runs were sent."""
         waiting = self._runs.waiting()
-        if room > 0 and waiting:
-            size = max(1, min(LARGEST, waiting // room))
-            send(self._to, self._batches(self._runs.take_due(size * room, _PUT_OFF_S), size))
-            return
+        if not waiting:
+            return 0
+        room = _AHEAD * max(1, self._presence.seen("worker")) - len(self._to)
+        if room <= 0:
+            return 0
+        size = max(1, min(LARGEST, waiting // room))
+        batches = self._batches(self._runs.take_due(size * room, _PUT_OFF_S), size)
+        send(self._to, batches)
+        return len(batches)
+
+    def _wait(self, news: threading.Event) -> None:
         next_due = self._runs.next_due_s()
-        pause = 0.05 if waiting else min(_IDLE_S, next_due if next_due is not None else _IDLE_S)
-        news.wait(max(0.01, pause))
+        pause = _IDLE_S if next_due is None else min(_IDLE_S, next_due)
+        news.wait(max(_BUSY_S, pause))
         news.clear()
 
     def _batches(self, ids: list[str], size: int) -> list[list[str]]:

@@ -19,7 +19,7 @@ from app.endpoints import Endpoint
 from app.settings import Settings
 from app.store import UNAVAILABLE, Event, Store
 from app.store.clock import now_ms, rfc3339
-from app.store.runs import Run
+from app.store.runs import End, Run, Start
 from workers.message import message
 from workers.outbound import Blocked, Bounds, Unreachable, post
 from workers.registry import backoff
@@ -94,7 +94,7 @@ class Forwarder:
         if run is None:
             return
         tries = self._settings.forward_tries
-        number = self._store.runs.start(run_id, claim_s=self._claim_s, tries=tries, worker=_name())
+        number = self._store.runs.start(Start(run_id, self._claim_s, tries, _name()))
         if number < 1:
             return
         started = now_ms()
@@ -116,7 +116,7 @@ class Forwarder:
         event = self._store.runs.event(run.event_id)
         if event is None:
             return Verdict("the event is gone", final=True)
-        body, headers = message(event, self._store.jobs.at(event, raw=False), self._settings)
+        body, headers = message(event, self._store.jobs.lean(event), self._settings)
         try:
             return judge(post(self.endpoint.url, body, headers, self._bounds))
         except Blocked as error:
@@ -129,15 +129,15 @@ class Forwarder:
     ) -> None:
         runs, endpoint = self._store.runs, self.endpoint.name
         if verdict.error is None:
-            runs.finish(run_id, number, "done", entry)
+            runs.finish(End(run_id, number, "done", entry))
             self._store.deliveries.succeeded(endpoint)
             return
         log.warning("%s, try %d of run %s: %s", endpoint, number, run_id, verdict.error)
         if verdict.final or counted >= self._settings.forward_tries:
-            runs.finish(run_id, number, "failed", entry)
+            runs.finish(End(run_id, number, "failed", entry))
         else:
             pause = max(verdict.again_in_s or 0.0, self._pause(counted))
-            runs.finish(run_id, number, "waiting", entry, again_in_s=pause)
+            runs.finish(End(run_id, number, "waiting", entry, pause))
         if verdict.trouble:
             self._store.deliveries.failed(endpoint, verdict.error, verdict.again_in_s)
 

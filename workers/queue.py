@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis import Redis
-from rq import Queue, Worker
+from rq import Queue
 from rq.serializers import JSONSerializer
 
 from app.settings import Settings
@@ -19,12 +19,8 @@ def queue(settings: Settings, connection: Redis) -> Queue:
 def send(to: Queue, batches: list[list[str]]) -> None:
     """Send batches of run ids. RQ's own retries, results and time-outs stay unused: our record has all that."""
     jobs = [
-        Queue.prepare_data(_TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=3600)
+        Queue.prepare_data(_TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=60)
         for batch in batches
     ]
     if jobs:
         to.enqueue_many(jobs)
-
-
-def workers(of: Queue) -> int:
-    return Worker.count(queue=of)

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from app import logs, settings
+from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE, connect
 from workers import check_outputs, dispatch, feed, forward, registry, silence
@@ -32,6 +32,7 @@ def main() -> int:
         chosen = settings.load()
         registry.load(chosen.handlers)
         check_outputs.install(chosen)
+        preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
@@ -39,7 +40,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     services = Services.open(chosen, timeout=10)
     news = threading.Event()
-    sender = dispatch.Dispatcher(services.store.runs, queue(chosen, connect(chosen.redis_url, timeout=10)))
+    sender = dispatch.Dispatcher(services.store, queue(chosen, connect(chosen.redis_url, timeout=10)))
     feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}", chosen.forward_urls)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
     loops: dict[str, Callable[[], object]] = {
@@ -50,7 +51,10 @@ def main() -> int:
         "endpoints": lambda: forward.chores(services.store, chosen, stopping),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},
     }
-    threads = [threading.Thread(target=_loop, args=(name, step), name=name) for name, step in loops.items()]
+    threads = [
+        threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
+        for name, step in loops.items()
+    ]
     for thread in threads:
         thread.start()
     log.info("ready")

@@ -1,60 +1,108 @@
-"""An RQ worker: ``python -m workers.worker``."""
+"""Workers: ``python -m workers.worker`` starts ``WORKER_PROCESSES`` of them, and another for each that ends."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import signal
 import sys
-import threading
-from typing import Any
+import time
 
-from rq import Worker
-from rq.serializers import JSONSerializer
-
-from app import logs, settings
-from app.store import UNAVAILABLE, Store, connect
-from workers import check_outputs, registry, tasks
-from workers.queue import queue
+from app import logs, preflight, settings
+from app.settings import Settings
+from workers import check_outputs, member, registry
 
 log = logging.getLogger(__name__)
 
+_PR_SET_PDEATHSIG = 1
+_TOO_SOON_S = 5.0
+"""A worker that ends sooner than that is not followed by another at once: it would only end again."""
+_TICK_S = 0.2
 
-def _present(store: Store) -> None:
-    """Say that this worker is there. A thread of the parent: it goes on while a fork is at work."""
-    pause = threading.Event()
-    while True:
-        try:
-            store.presence.here("worker")
-        except UNAVAILABLE:
-            log.warning("Redis is away")
-        pause.wait(4.0)
+
+class Crew:
+    """Keeps a number of workers alive. Handlers are imported once, before the fork, and their memory is shared."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self._settings = chosen
+        self._began: dict[int, float] = {}
+        self._next_start = 0.0
+        self._stopping = False
+
+    def keep(self) -> int:
+        """Until we are told to stop, and the last run at work has ended."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while self._began or not self._stopping:
+            self._reap()
+            if not self._stopping and time.monotonic() >= self._next_start:
+                while len(self._began) < self._settings.worker_processes:
+                    self._start()
+            time.sleep(_TICK_S)
+        return 0
+
+    def _start(self) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_be_member(self._settings, parent))
+        self._began[pid] = time.monotonic()
+
+    def _reap(self) -> None:
+        for pid, began in list(self._began.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
+                continue
+            del self._began[pid]
+            if self._stopping:
+                continue
+            log.error("worker %d has ended (%d); starting another", pid, os.waitstatus_to_exitcode(status))
+            if time.monotonic() - began < _TOO_SOON_S:
+                self._next_start = time.monotonic() + 1.0
+
+    def _stop(self, number: int, _frame: object) -> None:
+        """A second signal goes on to the workers too: they then end without waiting for their runs."""
+        self._stopping = True
+        for pid in self._began:
+            os.kill(pid, number)
+
+
+def _be_member(chosen: Settings, parent: int) -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    _end_with_parent()
+    if os.getppid() != parent:
+        return 1
+    try:
+        member.work(chosen)
+    except SystemExit:
+        return 1
+    except Exception:
+        log.exception("a worker has failed")
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """On Linux the kernel tells us at once when our parent has died; elsewhere we look ourselves."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def main() -> int:
     logs.configure("worker")
-    logging.getLogger("rq").setLevel(logging.WARNING)
+    logging.getLogger("rq").setLevel(logging.ERROR)
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
         check_outputs.install(chosen)
+        preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
-    store = Store.open(chosen.redis_url, chosen.key_prefix, timeout=10)
-    tasks.use(store)
-    # RQ blocks on its connection on purpose, so that one has no time-out.
-    connection = connect(chosen.redis_url, timeout=None)
-    threading.Thread(target=_present, args=(store,), daemon=True).start()
-    options: dict[str, Any] = {"worker_ttl": 30, "maintenance_interval": 30, "job_monitoring_interval": 10}
-    worker = Worker(
-        [queue(chosen, connection)],
-        connection=connection,
-        serializer=JSONSerializer,
-        log_job_description=False,
-        **options,
-    )
-    log.info("ready")
-    worker.work(logging_level="WARNING", with_scheduler=False)
-    return 0
+    log.info("ready: %d workers", chosen.worker_processes)
+    return Crew(chosen).keep()
 
 
 if __name__ == "__main__":

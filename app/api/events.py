@@ -104,7 +104,7 @@ def _told(every: Services, each: Posted | Gap) -> str:
 
 def _job(every: Services, posted: Posted) -> str:
     event = posted.event
-    job = every.store.jobs.at(event, raw=False).model_dump(mode="json")
+    job = every.store.jobs.lean(event).model_dump(mode="json")
     return _frame("job", {"event_id": event.event_id, "kind": event.kind, "job": job}, posted.stream_id)
 
 

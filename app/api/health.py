@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, jsonify
+from redis.exceptions import RedisError
 
 from app import metrics
-from app.services import services
-from app.store import UNAVAILABLE
+from app.services import Services, services
 
 blueprint = Blueprint("health", __name__)
 
@@ -21,20 +19,35 @@ def healthz() -> dict[str, str]:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """200 while a callback can be stored. ``degraded`` names the part that is missing."""
-    store = services().store
-    parts: dict[str, Any] = {}
+    """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
+    ours = services()
+    redis, parts = _redis(ours)
+    spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
+    parts = {"redis": redis, "spool": spool} | parts
+    ready = redis == "ok" or spool == "ok"
+    good = all(part == "ok" for name, part in parts.items() if name != "spool") and spool in {"ok", "none"}
+    status = ("ok" if good else "degraded") if ready else "unavailable"
+    return jsonify({"status": status, "parts": parts, "spool_bytes": waiting}), 200 if ready else 503
+
+
+def _redis(ours: Services) -> tuple[str, dict[str, str]]:
+    """Whether Redis takes a callback now, by a real write; and whether those who act on it are there."""
+    store = ours.store
     try:
         store.presence.probe()
-        parts["redis"] = "ok"
-        parts |= {role: "ok" if store.presence.seen(role) else "missing" for role in ("relay", "worker")}
-    except UNAVAILABLE as error:
-        parts["redis"] = f"unavailable: {type(error).__name__}"
-    ready = parts["redis"] == "ok"
-    status = "ok" if all(part == "ok" for part in parts.values()) else "degraded" if ready else "unavailable"
-    return jsonify({"status": status, "parts": parts}), 200 if ready else 503
+        full = store.outbox.size() >= ours.settings.outbox_max
+        parts = {
+            name: "ok" if store.presence.seen(role) else "missing"
+            for name, role in (("relay", "relay"), ("workers", "worker"))
+        }
+    except RedisError as error:
+        return f"unavailable: {type(error).__name__}", {"relay": "unknown", "workers": "unknown"}
+    return "outbox full" if full else "ok", parts
 
 
 @blueprint.get("/metrics")
 def metrics_page() -> Response:
+    spool = services().spool
+    if spool:
+        metrics.SPOOL_BYTES.set(spool.condition()[1])
     return Response(metrics.exposition(), mimetype="text/plain; version=0.0.4")

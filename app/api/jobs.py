@@ -42,6 +42,7 @@ class Entry(BaseModel):
     verified: list[str] = []
     format: str | None = None
     token: str | None = None
+    spooled_at: str | None = None
     reason: str | None = None
     detail: str | None = None
     replay_of: str | None = None

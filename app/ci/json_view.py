@@ -38,7 +38,7 @@ def view(body: bytes, limits: Limits) -> Any:
     # Counting brackets and commas in C bounds depth and nodes from above; nearly every callback is
     # small enough to be let through by that, and only the others are walked.
     opened = body.count(b"{") + body.count(b"[")
-    if opened > limits.depth or opened + body.count(b",") >= limits.nodes:
+    if opened >= limits.depth or opened + body.count(b",") >= limits.nodes:
         _measure(value, limits)
     return value
 
@@ -55,7 +55,7 @@ def _without_lone_surrogate(match: re.Match[str]) -> str:
 
 def _measure(value: Any, limits: Limits) -> None:
     level, nodes = [value], 0
-    for _ in range(limits.depth + 1):
+    for _ in range(limits.depth):
         nodes += len(level)
         if nodes > limits.nodes:
             break

@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from app.ci.fields import node, nodes, text, texts, word
+from app.ci.fields import many, node, nodes, text, texts, word
 from app.ci.job import Output
+from app.ci.limits import Budget
 from app.ci.voice_separate import Roles
+
+EMPTY_OUTPUT = 100
+"""Characters of an output in a record before anything is in it."""
+
+MAX_SEPARATED = 100
+"""VoiceSeparate writes four files; in a job of thousands there is no voice to be looked for."""
 
 
 class _Place(NamedTuple):
@@ -17,7 +24,7 @@ class _Place(NamedTuple):
 
 
 def outputs(
-    operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None
+    operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None, budget: Budget
 ) -> tuple[Output, ...]:
     """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
 
@@ -30,26 +37,30 @@ def outputs(
         return ()
     asked = node(operation.get("Output"))
     here = _Place(None, None).of(asked)
-    roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" else None
+    names = sum(len(many(file.get("ObjectName"))) for file in files)
+    roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" and names <= MAX_SEPARATED else None
     found = [(place, file) for file in files for place in [here.of(file)]]
     sprites = [
         (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
     ]
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
-    return tuple(output for place, file in found + sprites for output in _of_file(file, place, roles))
+    return tuple(output for place, file in found + sprites for output in _of_file(file, place, roles, budget))
 
 
-def _of_file(file: dict[str, Any], place: _Place, roles: Roles | None) -> Iterator[Output]:
+def _of_file(file: dict[str, Any], place: _Place, roles: Roles | None, budget: Budget) -> Iterator[Output]:
     prefix = text(file.get("ObjectPrefix")) or ""
     sums = _sums(file)
+    shared = len(place.bucket or "") + len(place.region or "")
     for name in texts(file.get("ObjectName")):
         key = (prefix + name).removeprefix("/")
+        md5 = sums.get(name.removeprefix("/")) or sums.get(key)
+        budget.spend(EMPTY_OUTPUT + len(key) + len(md5 or "") + shared)
         yield Output(
             role=roles.of(key) if roles else None,
             bucket=place.bucket,
             region=place.region,
             object=key,
-            md5=sums.get(name.removeprefix("/")) or sums.get(key),
+            md5=md5,
         )
 
 

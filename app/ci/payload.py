@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from app.ci import json_view, limits, reports, xml_view
 from app.ci.fields import many, node, nodes, text, texts, word
 from app.ci.job import Report
-from app.ci.limits import Limits
+from app.ci.limits import Budget, Limits
 from app.ci.refused import Refused, quoted
 
 __all__ = [
@@ -84,14 +84,15 @@ def parse(body: bytes) -> Callback:
     top = _envelope(view)
     if _is_probe(view) or _is_probe(top):
         return Callback("probe", form, ())
-    event = word(top.get("EventName"))
+    event = word(top.get("EventName")) or word(view.get("EventName"))
     jobs, runs = _objects(top, "JobsDetail"), _objects(top, "WorkflowExecution")
     if jobs and runs:
         raise Refused("not_a_callback", "Found both JobsDetail and WorkflowExecution; expected one of them")
     _check_count(jobs + runs, limits.CALLBACK)
     if jobs:
+        budget = Budget(limits.CALLBACK)
         kind: Kind = "review" if event and event.startswith(reports.REVIEW_EVENTS) else "jobs"
-        return Callback(kind, form, tuple(Detail(reports.of_job(raw, event), raw) for raw in jobs))
+        return Callback(kind, form, tuple(Detail(reports.of_job(raw, event, budget), raw) for raw in jobs))
     if runs:
         return Callback("workflow", form, tuple(Detail(reports.of_workflow(raw, event), raw) for raw in runs))
     if {"event", "trace_id"} & node(top.get("data")).keys():
@@ -108,9 +109,10 @@ def parse_answer(body: bytes) -> Answer:
     jobs = _objects(top, "JobsDetail")
     runs = _objects(top, "WorkflowExecution") + _objects(top, "WorkflowExecutionList")
     _check_count(jobs + runs, limits.ANSWER)
+    budget = Budget(limits.ANSWER)
     return Answer(
         details=(
-            *(Detail(reports.of_job(raw, None), raw) for raw in jobs),
+            *(Detail(reports.of_job(raw, None, budget), raw) for raw in jobs),
             *(Detail(reports.of_workflow(raw, None), raw) for raw in runs),
         ),
         non_existing=tuple(job_id for ids in texts(top.get("NonExistJobIds")) for job_id in _split(ids)),
@@ -122,9 +124,10 @@ def parse_error(body: bytes) -> CIError:
     """Read an error of CI's. Never raises: what is not one has no fields."""
     try:
         _, view = read(body, limits.CALLBACK)
+        top = _envelope(view)
     except Refused:
         return CIError()
-    found = node(_envelope(view).get("Error"))
+    found = node(top.get("Error"))
     return CIError(
         code=text(found.get("Code")),
         message=text(found.get("Message")),

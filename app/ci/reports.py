@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from app.ci.fields import integer, node, text, texts, word
 from app.ci.job import TERMINAL, Input, Report, Template, Workflow
+from app.ci.limits import Budget
 from app.ci.outputs import outputs
 from app.ci.refused import Refused, quoted
 from app.ci.times import utc
@@ -20,7 +21,7 @@ _JOB_ID = re.compile(r"(?!\.{1,2}\Z)[!\"$&-.0->@-\[\]-~]{1,128}")
 PartT = TypeVar("PartT", bound=BaseModel)
 
 
-def of_job(detail: dict[str, Any], event: str | None) -> Report:
+def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
     """A ``JobsDetail``, of whatever Tag; a review's has its input at the top instead of in ``Input``."""
     operation = node(detail.get("Operation"))
     workflow = node(detail.get("Workflow"))
@@ -28,6 +29,7 @@ def of_job(detail: dict[str, Any], event: str | None) -> Report:
     run_id = word(workflow.get("RunId"))
     tag = word(detail.get("Tag")) or word(operation.get("Tag")) or event
     state = word(detail.get("State"))
+    budget.spend(len(event or ""))
     is_review = event is not None and event.startswith(REVIEW_EVENTS)
     return Report(
         job_id=job_id,
@@ -44,7 +46,7 @@ def of_job(detail: dict[str, Any], event: str | None) -> Report:
         queue_type=word(detail.get("QueueType")),
         input=_input(node(detail.get("Input")) or (detail if is_review else {})),
         template=_template(operation),
-        outputs=outputs(operation, tag, job_id, run_id),
+        outputs=outputs(operation, tag, job_id, run_id, budget),
         user_data=text(operation.get("UserData")) or text(detail.get("UserData")),
         job_level=_first_integer(operation.get("JobLevel"), detail.get("JobLevel")),
         workflow=_workflow(workflow, word(workflow.get("WorkflowName")), word(workflow.get("Name"))),

@@ -1,12 +1,12 @@
 """CI's several ways to write a time, and the one that we write."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from app.ci.fields import word
 
-BEIJING = "+08:00"
+BEIJING = timezone(timedelta(hours=8))
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
@@ -26,7 +26,8 @@ def utc(value: Any) -> str | None:
         return None
     day, clock, fraction, offset = found.groups()
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{(offset or BEIJING).upper()}").astimezone(UTC)
+        moment = datetime.fromisoformat(f"{day}T{clock}{(offset or '').upper()}")
+        moment = (moment if offset else moment.replace(tzinfo=BEIJING)).astimezone(UTC)
     except (ValueError, OverflowError):  # the 30th of February, or before the year 1 in UTC
         return None
     fraction = fraction.rstrip("0") if fraction else ""

@@ -12,9 +12,10 @@ from app.ci.payload import Callback, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
+from app.receiver.keep import keep
 from app.receiver.verify import check_address, check_binding, check_token, layers
 from app.services import Services, services
-from app.store import UNAVAILABLE, News, NotBelieved, Unavailable
+from app.store import UNAVAILABLE, News
 from app.tokens import Binding, fingerprint
 
 log = logging.getLogger(__name__)
@@ -79,22 +80,8 @@ def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: s
         ask_after=settings.deadline,
         note={"verified": layers(settings), "format": seen.format, "token": mark},
     )
-    try:
-        outcomes = ours.store.acceptor.accept(news)
-    except NotBelieved as error:
-        raise Problem(error.reason, _WHY[error.reason]) from None
-    except Unavailable:
-        log.warning("a callback could not be stored")
-        raise Problem("store_unavailable", "Nothing was kept. Send it again.", retry_after=30) from None
-    for outcome in outcomes:
-        metrics.CALLBACKS.labels(outcome).inc()
+    outcomes = keep(ours, news)
     return [{"job_id": d.report.job_id, "outcome": o} for d, o in zip(seen.details, outcomes, strict=True)]
-
-
-_WHY = {
-    "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
-    "binding_mismatch": "The JobId is not the one that CI gave to this submission.",
-}
 
 
 def _refused(ours: Services, problem: Problem, seen: Callback, binding: Binding, mark: str) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.store.accept import Acceptor, Limits, News, NotBelieved, Outcome, Unavailable
+from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, Unavailable
 from app.store.apikeys import ApiKeys
+from app.store.breaker import Breaker
 from app.store.checks import Checks
 from app.store.connection import UNAVAILABLE, Database, connect
 from app.store.deliveries import Deliveries
 from app.store.due import Due
+from app.store.durable import Durable
 from app.store.failures import Failures
 from app.store.jobs import Job, Jobs
+from app.store.offer import Level, NotOffered
 from app.store.outbox import Outbox
 from app.store.presence import Presence
 from app.store.refusals import Refusals
@@ -23,11 +26,15 @@ __all__ = [
     "UNAVAILABLE",
     "Acceptor",
     "Database",
+    "Durable",
     "Event",
     "Job",
+    "Level",
     "Limits",
     "News",
     "NotBelieved",
+    "NotDurable",
+    "NotOffered",
     "Outcome",
     "Store",
     "Unavailable",
@@ -40,6 +47,7 @@ class Store:
     """Everything that is kept, by concept."""
 
     db: Database
+    durable: Durable
     acceptor: Acceptor
     jobs: Jobs
     submissions: Submissions
@@ -55,24 +63,35 @@ class Store:
     presence: Presence
 
     @classmethod
-    def open(cls, url: str, prefix: str, *, timeout: float | None, limits: Limits | None = None) -> Store:
+    def open(
+        cls,
+        url: str,
+        prefix: str,
+        *,
+        timeout: float | None,
+        limits: Limits | None = None,
+        durability: Level = "process",
+        breaker: Breaker | None = None,
+    ) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
-        db = Database(connect(url, timeout=timeout), prefix)
+        db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
+        durable = Durable(db, durability, timeout or 2.0)
         runs = Runs(db)
         return cls(
             db=db,
-            acceptor=Acceptor(db, limits),
+            durable=durable,
+            acceptor=Acceptor(db, limits, durable),
             jobs=Jobs(db),
-            submissions=Submissions(db),
-            outbox=Outbox(db),
+            submissions=Submissions(db, durable),
+            outbox=Outbox(db, limits.outbox),
             runs=runs,
             deliveries=Deliveries(db),
             failures=Failures(db, runs),
             replays=Replays(db, limits),
             checks=Checks(db, limits.history),
             due=Due(db),
-            refusals=Refusals(db),
+            refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
         )

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
+from redis.exceptions import RedisError
+
 from app.ci.job import Report, rank
 from app.ci.payload import Detail
 from app.store.clock import now_ms, rfc3339, to_ms
-from app.store.connection import UNAVAILABLE, Database
+from app.store.connection import Database
+from app.store.durable import Durable, Kept
 from app.store.index import names
 from app.store.scripts import script
+
+log = logging.getLogger(__name__)
 
 Source = Literal["submit", "callback", "poll"]
 Outcome = Literal["accepted", "duplicate", "stale"]
 
 
+_CLAIMS_MAX = 32
+"""Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
+_CLAIM_MS = 5000
+"""How long CI's answer may still come after its callback, before the job is looked for."""
+_FULL = {
+    "outbox": "the outbox is full (OUTBOX_MAX): is the relay running?",
+    "jobs": "there are as many jobs as JOBS_MAX allows",
+}
+
+
 class Unavailable(Exception):
     """Redis cannot keep anything now; nothing was stored."""
+
+
+class NotDurable(Exception):
+    """It is stored, with these ``outcomes``, and not as safe as ``DURABILITY`` promises."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("stored, and not as safe as DURABILITY promises")
+        self.outcomes = outcomes
 
 
 class NotBelieved(Exception):
@@ -34,10 +58,11 @@ class NotBelieved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that the script keeps: entries of one job's history, entries waiting in the outbox."""
+    """Bounds that the script keeps: entries of one job's history, entries in the outbox, jobs in all."""
 
     history: int = 200
     outbox: int = 100_000
+    jobs: int = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +70,8 @@ class News:
     """What came in, how, and on whose word.
 
     ``hold`` keeps the state until CI itself confirms; ``ask_after`` (seconds) is when a job that has not ended is
-    asked about; ``note`` goes into the history entry as it is.
+    asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
+    ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
     """
 
     details: Sequence[Detail]
@@ -59,6 +85,8 @@ class News:
     ask_after: float | None = None
     received_ms: int | None = None
     note: dict[str, Any] | None = None
+    binds: bool = False
+    asked_ms: int | None = None
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -69,22 +97,45 @@ def as_body(details: Sequence[Detail]) -> bytes:
 class Acceptor:
     """The way in for callbacks, polls and the answers to our own submissions."""
 
-    def __init__(self, db: Database, limits: Limits) -> None:
+    def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._limits = limits
+        self._durable = durable
         self._prefix = db.prefix
         self._script = script(db, "accept")
 
     def accept(self, news: News) -> list[Outcome]:
-        """The outcome of each detail, in order. Raises ``NotBelieved`` or ``Unavailable``; then nothing is changed."""
+        """The outcome of each detail, in order.
+
+        Raises ``NotBelieved`` or ``Unavailable`` when nothing is changed, as far as we know: an answer that was lost
+        on its way looks the same. Raises ``NotDurable`` when a callback is stored, and not safely enough.
+        """
         try:
-            answer = self._script(args=self._arguments(news))
-        except UNAVAILABLE as error:
+            kept = self._run(news)
+        except RedisError as error:
+            # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
+        outcomes = self._outcomes(kept.answer)
+        if not kept.safe:
+            if news.source == "callback":
+                raise NotDurable(outcomes)
+            log.warning("the jobs of submission %s are stored, and not safely enough", news.submission)
+        return outcomes
+
+    def _run(self, news: News) -> Kept:
+        arguments = self._arguments(news)
+        if news.source == "poll":
+            # CI can be asked again.
+            return Kept(self._script(args=arguments), True)
+        if news.source == "submit":
+            return self._durable.strongest(self._script, arguments)
+        return self._durable.run(self._script, arguments)
+
+    def _outcomes(self, answer: Any) -> list[Outcome]:
         verdict, *rest = (word.decode() for word in answer)
         if verdict == "refused":
             raise NotBelieved(rest[0])
         if verdict == "full":
-            raise Unavailable("the outbox is full: is the relay running?")
+            raise Unavailable(_FULL[rest[0]])
         return rest
 
     def _arguments(self, news: News) -> list[Any]:
@@ -98,6 +149,11 @@ class Acceptor:
             "hold": news.hold,
             "history_max": self._limits.history,
             "outbox_max": self._limits.outbox,
+            "jobs_max": self._limits.jobs,
+            "claims_max": _CLAIMS_MAX,
+            "claim_ms": _CLAIM_MS,
+            "binds": news.binds or news.source == "submit",
+            "asked": news.asked_ms or now,
             "items": [_item(detail.report, n, now, news.ask_after) for n, detail in enumerate(news.details)],
         }
         if news.submission:

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError  # noqa: A004
+from redis.client import Pipeline
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from app.store.breaker import Breaker
+
+T = TypeVar("T")
+
+
+class WritesRefused(ResponseError):
+    """The server is there and takes nothing: its disk fails, too few replicas follow it, or a script holds it."""
+
+
 # What Redis says while it cannot keep anything: away, stalled, loading, full, or a replica after a failover.
-UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError)
+UNAVAILABLE = (
+    ConnectionError,
+    TimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    MasterDownError,
+    WritesRefused,
+)
+
+# The client library has no class of their own for these. In a pipeline it writes a sentence before them.
+_REFUSALS = re.compile(r"(?:^|caused error: )(MISCONF|NOREPLICAS|BUSY|UNKILLABLE|MASTERDOWN|NOTREADY) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +58,80 @@ class Database:
         return self.prefix + ":".join(parts)
 
 
-def connect(url: str, *, timeout: float | None) -> Redis:
-    """A client for ``url``. ``timeout`` (seconds) bounds each call; ``None`` for clients that block on purpose."""
+def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) -> Redis:
+    """A client for ``url``. ``timeout`` (seconds) bounds each call; ``None`` for clients that block on purpose.
+
+    With a ``breaker``, a call that fails for want of an answer makes the next ones fail at once, for a moment.
+    """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout or 5.0,
         "health_check_interval": 30,
     }
-    # One try a call: whoever asks decides what a failure means. A dropped connection is opened anew by the next call.
-    retry = Retry(NoBackoff(), 1)
+    # A connection that the server has dropped is opened anew, once; whoever has waited in vain does not wait again.
+    retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
     if urlsplit(url).scheme == "redis+sentinel":
-        return _behind_sentinel(url, options, retry)
-    return Redis.from_url(url, retry=retry, **options)
+        client: Redis = _behind_sentinel(url, options, retry)
+    else:
+        client = _Client.from_url(url, retry=retry, **options)
+    if isinstance(client, _Client):
+        client.breaker = breaker
+    return client
 
 
-def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> Redis:
+def refusal_of(error: Exception) -> Exception:
+    """``WritesRefused`` where the server's own words mean that; else the error as it is."""
+    if type(error) is ResponseError and (found := _REFUSALS.search(str(error))):
+        return WritesRefused(f"{found[1]}: {error}")
+    return error
+
+
+class _Client(Redis):
+    """A client that knows a server which cannot keep anything, and does not wait for one that has just been away."""
+
+    breaker: Breaker | None = None
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        send = super().execute_command
+        return guarded(self.breaker, lambda: send(*args, **options))  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
+        pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipe.breaker = self.breaker
+        return pipe
+
+
+class _Pipeline(Pipeline):
+    breaker: Breaker | None = None
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        send = super().execute
+        return guarded(self.breaker, lambda: send(raise_on_error))
+
+
+def guarded(breaker: Breaker | None, call: Callable[[], T]) -> T:
+    """``call()``, unless the breaker is open; its failure opens the breaker."""
+    if breaker and not breaker.allows():
+        raise ConnectionError("Redis did not answer a moment ago")
+    try:
+        answer = call()
+    except (ConnectionError, TimeoutError):
+        if breaker:
+            breaker.failed()
+        raise
+    except ResponseError as error:
+        _answered(breaker)
+        raise refusal_of(error) from error
+    _answered(breaker)
+    return answer
+
+
+def _answered(breaker: Breaker | None) -> None:
+    if breaker:
+        breaker.succeeded()
+
+
+def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client:
     parts = urlsplit(url)
     hosts, _, _ = parts.netloc.rpartition("@")[2].partition("/")
     addresses = [
@@ -53,6 +143,11 @@ def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> Redis:
         "username": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
     }
-    sentinel = Sentinel(addresses, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
-    master: Redis = sentinel.master_for(service, db=int(number or 0), retry=retry, **credentials, **options)  # type: ignore[no-untyped-call]
+    # They are asked one after the other: together they may take as long as one call may.
+    patience = options["socket_connect_timeout"] / len(addresses)
+    asking = options | {"socket_timeout": patience, "socket_connect_timeout": patience}
+    sentinel = Sentinel(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
+    master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
+        service, redis_class=_Client, db=int(number or 0), retry=retry, **credentials, **options
+    )
     return master

@@ -42,16 +42,15 @@ class Deliveries:
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
-        now = now_ms()
         keys = [schedule_of(self._db, endpoint), self._state(endpoint)]
-        return texts(self._take(keys=keys, args=[now, count, now + int(put_off_s * 1000), TROUBLE]))
+        return texts(self._take(keys=keys, args=[count, int(put_off_s * 1000), TROUBLE]))
 
     def succeeded(self, endpoint: str) -> None:
         self._noted(endpoint, "", 0)
 
     def failed(self, endpoint: str, error: str, not_before_s: float | None = None) -> None:
         """The endpoint is in trouble; ``not_before_s`` is when it asked us to come back, in seconds."""
-        self._noted(endpoint, error[:300] or "?", now_ms() + int(not_before_s * 1000) if not_before_s else 0)
+        self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000))
 
     def next_due_s(self, endpoint: str) -> float | None:
         """Seconds until there may be something to take; ``None`` if nothing waits."""
@@ -66,13 +65,12 @@ class Deliveries:
     def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
         """Make failures of what has been due for that long; returns how many."""
         schedule = schedule_of(self._db, endpoint)
-        now = now_ms()
         ids = texts(
-            self._redis.zrange(schedule, 0, now - int(waiting_s * 1000), byscore=True, offset=0, num=500)
+            self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
         )
         failures = self._db.key("failures")
         return sum(
-            int(self._give_up(keys=[self._db.key("run", each), schedule, failures], args=[each, now, why]))
+            int(self._give_up(keys=[self._db.key("run", each), schedule, failures], args=[each, why]))
             for each in ids
         )
 
@@ -99,17 +97,9 @@ class Deliveries:
             last_success_at=rfc3339(int(kept["succeeded"])) if "succeeded" in kept else None,
         )
 
-    def _noted(self, endpoint: str, error: str, not_before_ms: int) -> None:
+    def _noted(self, endpoint: str, error: str, wait_ms: int) -> None:
         factor = random.uniform(0.8, 1.2)  # noqa: S311
-        arguments: list[Any] = [
-            now_ms(),
-            error,
-            not_before_ms,
-            TROUBLE,
-            _FIRST_PAUSE_MS,
-            _LONGEST_PAUSE_MS,
-            factor,
-        ]
+        arguments: list[Any] = [error, wait_ms, TROUBLE, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS, factor]
         self._note(keys=[self._state(endpoint)], args=arguments)
 
     def _state(self, endpoint: str) -> str:

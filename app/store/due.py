@@ -18,9 +18,7 @@ class Due:
 
     def take(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` jobs that are due; each is taken by one caller only."""
-        now = now_ms()
-        rows = self._take(keys=[self._key], args=[now, count, now + int(put_off_s * 1000)])
-        return texts(rows)
+        return texts(self._take(keys=[self._key], args=[count, int(put_off_s * 1000)]))
 
     def ask(self, job_id: str, in_s: float = 0.0) -> None:
         """Ask about the job no later than ``in_s`` seconds from now."""

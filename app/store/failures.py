@@ -66,13 +66,10 @@ class Failures:
             return
         yield from (run for _, run in self._walk((now_ms(), "~~")) if wanted.matches(run))
 
-    def retry(self, run: Run, by: str, in_s: float = 0) -> bool:
+    def retry(self, run: Run, by: str) -> bool:
         """Give it new tries; false if somebody was faster."""
-        now = now_ms()
-        act = json.dumps({"at": rfc3339(now), "act": "retry", "by": by})
-        return bool(
-            self._retry(keys=self._runs.keys(run.id), args=[run.id, now, now + int(in_s * 1000), act])
-        )
+        act = json.dumps({"at": rfc3339(now_ms()), "act": "retry", "by": by})
+        return bool(self._retry(keys=self._runs.keys(run.id), args=[run.id, act]))
 
     def dismiss(self, run: Run, by: str, reason: str) -> bool:
         """Take it off the list; the reason stays in its record. False if somebody was faster."""

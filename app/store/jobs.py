@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,6 +53,15 @@ class Job(Report):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the store holds of one job: its fields, its submission's, and the bytes that its report was made of."""
+
+    fields: dict[str, str | None]
+    card: dict[str, str | None]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which jobs to list. Times are milliseconds since 1970; ``overdue`` is true, false or any."""
 
@@ -89,15 +98,38 @@ class Jobs:
             return None
         return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
 
-    def at(self, event: Event, *, raw: bool = True) -> Job:
+    def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
+        """All there is to know about these jobs, in few round trips, to be read with ``at``."""
+        ids = list(dict.fromkeys(job_ids))
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
+        rows = (
+            [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()] if ids else []
+        )
+        for job_id, row in zip(ids, rows, strict=True):
+            entry = (row["raw_entry"] or "").partition(":")[0]
+            if raw:
+                pipe.hget(self._db.key("job", job_id, "raw"), entry)
+        bodies = pipe.execute() if ids and raw else [None] * len(ids)
+        cards = self._cards(rows)
+        return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
+
+    def at(self, event: Event, known: Known) -> Job:
         """The job as it was at the event, with what is known now about how we know it."""
-        values = self._redis.hmget(self._db.key("job", event.job_id), *_FIELDS)
-        fields = dict(zip(_FIELDS, map(text, values), strict=True))
-        fields |= {"report": json.dumps(event.report), "version": str(event.version), "updated": event.at}
+        then: dict[str, str | None] = {
+            "report": json.dumps(event.report),
+            "version": str(event.version),
+            "updated": event.at,
+        }
         if event.kind != "check":
-            fields["check"] = None
-        body = self._raw(event.job_id, fields["raw_entry"]) if raw else None
-        return self._record(fields, self._cards([fields])[0], body)
+            then["check"] = None
+        raw = _detail(known.body, known.fields["raw_entry"] or "")
+        return self._record(known.fields | then, known.card, raw)
+
+    def lean(self, event: Event) -> Job:
+        """The job as it was at the event, without its raw payload."""
+        return self.at(event, self.known([event.job_id], raw=False)[event.job_id])
 
     def newest(self) -> str | None:
         """The id of the newest job."""
@@ -193,9 +225,9 @@ class Jobs:
     def _raw(self, job_id: str, raw_entry: str | None) -> dict[str, Any] | None:
         if not raw_entry:
             return None
-        entry, _, position = raw_entry.partition(":")
-        body = self.raw_bytes(job_id, int(entry))
-        return dict(parse(body).details[int(position)].raw) if body else None
+        return _detail(
+            self._redis.hget(self._db.key("job", job_id, "raw"), raw_entry.partition(":")[0]), raw_entry
+        )
 
     @staticmethod
     def _record(
@@ -213,6 +245,13 @@ class Jobs:
                 "raw": raw,
             }
         )
+
+
+def _detail(body: Any, raw_entry: str) -> dict[str, Any] | None:
+    """A view of the JobsDetail in a kept body; ``raw_entry`` ends in its position."""
+    if not isinstance(body, bytes):
+        return None
+    return dict(parse(zlib.decompress(body)).details[int(raw_entry.partition(":")[2])].raw)
 
 
 def _submitted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,11 @@ from app.store.connection import Database
 from app.store.runs import Event
 from app.store.scripts import text_map
 
+log = logging.getLogger(__name__)
+
 GROUP = "relay"
+_KEEP = 10_000
+"""Entries kept for those who listen and come back late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,11 @@ class Posted:
 class Outbox:
     """The stream of events."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, limit: int = 100_000) -> None:
+        """``limit`` is how many entries accept() makes room for; what listeners may come back to is part of that."""
         self._redis = db.client
         self._key = db.key("events")
+        self._keep = min(_KEEP, limit // 2)
 
     def open(self) -> None:
         """Make the relay's consumer group, from the very first entry, unless it is there."""
@@ -41,27 +48,41 @@ class Outbox:
     def read(self, consumer: str, count: int, block_ms: int) -> list[Posted]:
         """New entries for this consumer; it has to acknowledge them."""
         answer: Any = self._redis.xreadgroup(GROUP, consumer, {self._key: ">"}, count=count, block=block_ms)
-        return _posted(answer[0][1]) if answer else []
+        return self._readable(answer[0][1]) if answer else []
 
     def take_over(self, consumer: str, idle_ms: int, count: int) -> list[Posted]:
         """Entries that another consumer took and did not acknowledge for that long."""
         answer: Any = self._redis.xautoclaim(self._key, GROUP, consumer, idle_ms, "0", count=count)
-        return _posted(answer[1])
+        return self._readable(answer[1])
+
+    def _readable(self, rows: Any) -> list[Posted]:
+        """What nobody can read would be handed out for ever, and nothing after it could be trimmed away."""
+        posted = _posted(rows)
+        known = {each.stream_id for each in posted}
+        broken = [stream_id for stream_id, fields in rows if fields and stream_id.decode() not in known]
+        if broken:
+            self._redis.xack(self._key, GROUP, *broken)
+        return posted
 
     def acknowledge(self, posted: list[Posted]) -> None:
         if posted:
             self._redis.xack(self._key, GROUP, *(each.stream_id for each in posted))
 
-    def trim(self, keep: int) -> None:
-        """Keep the newest ``keep`` entries, and everything that is not acknowledged yet."""
-        rows: Any = self._redis.xrevrange(self._key, count=keep)
-        if len(rows) < keep:
+    def trim(self) -> None:
+        """Keep the newest entries for those who listen, and everything that is not acknowledged yet."""
+        excess = self.size() - self._keep
+        if excess <= 0:
             return
-        unacknowledged: Any = self._redis.xpending(self._key, GROUP)["min"]
+        floor = self._oldest_needed()
+        # By whole nodes of the stream: cheap, and at most a handful too few.
+        self._redis.xtrim(self._key, minid=floor, approximate=True, limit=excess)
+
+    def _oldest_needed(self) -> str:
+        """No relay needs anything older: it is the oldest entry unacknowledged, else the last one handed out."""
         groups: Any = self._redis.xinfo_groups(self._key)
-        delivered = next(g["last-delivered-id"] for g in groups if g["name"].decode() == GROUP)
-        floor = min(order(each) for each in (rows[-1][0], unacknowledged or delivered, delivered))
-        self._redis.xtrim(self._key, minid=f"{floor[0]}-{floor[1]}")
+        delivered: bytes = next(g["last-delivered-id"] for g in groups if g["name"].decode() == GROUP)
+        unacknowledged: Any = self._redis.xpending(self._key, GROUP)["min"]
+        return (unacknowledged or delivered).decode()
 
     def forget_idle_consumers(self, idle_ms: int) -> None:
         """Names of relays that are long gone, and left nothing behind."""
@@ -95,10 +116,10 @@ class Outbox:
         first = order(info["first-entry"][0]) if info["first-entry"] else (last[0], last[1] + 1)
         trimmed = info.get("entries-added") != info["length"]
         # An id from the future is one of another stream: this Redis came back empty, or is another one.
-        if asked <= last and (asked >= first or not trimmed):
+        before = (first[0], first[1] - 1) if first[1] else (first[0] - 1, 2**64 - 1)
+        if asked <= last and (asked >= before or not trimmed):
             return False, stream_id
-        ms, number = first
-        return True, f"{ms}-{number - 1}" if number else f"{ms - 1}-{2**64 - 1}"
+        return True, f"{before[0]}-{before[1]}"
 
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
         """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
@@ -113,7 +134,15 @@ def order(stream_id: bytes | str) -> tuple[int, int]:
 
 
 def _posted(rows: Any) -> list[Posted]:
-    return [Posted(stream_id.decode(), _event(fields)) for stream_id, fields in rows if fields]
+    posted = []
+    for stream_id, fields in rows:
+        if not fields:
+            continue
+        try:
+            posted.append(Posted(stream_id.decode(), _event(fields)))
+        except (KeyError, ValueError):
+            log.exception("entry %s of the outbox cannot be read", stream_id.decode())
+    return posted
 
 
 def _event(fields: dict[bytes, bytes]) -> Event:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.store.accept import Limits, Unavailable
 from app.store.clock import now_ms, rfc3339
-from app.store.connection import Database
+from app.store.connection import UNAVAILABLE, Database
+from app.store.durable import Durable
 from app.store.scripts import script
 
-_HISTORY_MAX = 200
+_KEPT = 1000
 
 
 class Refusals:
     """The newest thousand refusals; each also stands in the history of the job it belongs to."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._db = db
+        self._limits = limits
+        self._durable = durable
         self._script = script(db, "refuse")
 
     def note(
@@ -36,7 +40,8 @@ class Refusals:
             self._db.prefix,
             now,
             json.dumps(entry)[:-1],
-            _HISTORY_MAX,
+            self._limits.history,
+            _KEPT,
             submission or "",
             *job_ids,
         ]
@@ -46,5 +51,10 @@ class Refusals:
         return [json.loads(line) for line in self._db.client.lrange(self._db.key("refusals"), 0, count - 1)]
 
     def revoke(self, token_fingerprint: str) -> None:
-        """From now on no callback that carries this token is taken."""
-        self._db.client.sadd(self._db.key("revoked"), token_fingerprint)
+        """From now on no callback that carries this token is taken. Raises ``Unavailable`` where that is uncertain."""
+        try:
+            safe = self._durable.write([["SADD", self._db.key("revoked"), token_fingerprint]])
+        except UNAVAILABLE as error:
+            raise Unavailable(str(error)) from error
+        if not safe:
+            raise Unavailable("the token is revoked, and not as safely as DURABILITY promises: do it again")

@@ -7,13 +7,16 @@ that waits that is its due time, for one that runs it is the end of its claim, w
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
-from app.store.scripts import script, text_map, texts
+from app.store.scripts import Call, in_turn, script, text_map, texts
 
+Wanted = tuple[str, str | None]
+"""The name of a handler, and of an endpoint for deliveries."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
@@ -55,6 +58,27 @@ class Run:
     acts: tuple[dict[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The wish to begin a try: claimed for ``claim_s`` seconds, if fewer than ``tries`` were made."""
+
+    run_id: str
+    claim_s: float
+    tries: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How try ``number`` ended: ``state`` is ``waiting`` for another one, in ``again_in_s`` seconds."""
+
+    run_id: str
+    number: int
+    state: RunState
+    entry: dict[str, Any]
+    again_in_s: float = 0
+
+
 def run_id(event_id: str, handler: str, endpoint: str | None = None) -> str:
     return "|".join(filter(None, (event_id, handler, endpoint)))
 
@@ -72,25 +96,33 @@ class Runs:
         self._redis = db.client
         self._schedule = db.key("runs")
         self._failures = db.key("failures")
-        self._plan, self._take, self._start, self._finish, self._beat = (
-            script(db, name) for name in ("plan", "take", "start", "finish", "beat")
+        self._plan, self._take, self._start, self._finish, self._beat, self._hand_back = (
+            script(db, name) for name in ("plan", "take", "start", "finish", "beat", "hand_back")
         )
 
-    def plan(self, event: Event, wanted: list[tuple[str, str | None]]) -> int:
-        """Make the runs of an event for these (handler, endpoint); those already made stay as they are."""
+    def plan(self, wanted: Sequence[tuple[Event, Sequence[Wanted]]]) -> int:
+        """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""
+        calls: list[Call] = [
+            (self._plan, [], self._plan_arguments(event, each)) for event, each in wanted if each
+        ]
+        return sum(in_turn(self._db, calls))
+
+    def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
         kept = {field: getattr(event, field) for field in Event.__slots__}
-        arguments: list[Any] = [self._db.prefix, now_ms(), event.event_id, event.job_id]
-        arguments += [json.dumps(kept), event.tag or ""]
+        arguments: list[Any] = [self._db.prefix, now_ms(), event.event_id, event.job_id, json.dumps(kept)]
+        arguments.append(event.tag or "")
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
             arguments += [each, handler, endpoint or "", self._schedule_of(each)]
-        return int(self._plan(args=arguments))
+        return arguments
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        now = now_ms()
-        rows = self._take(keys=[self._schedule], args=[now, count, now + int(put_off_s * 1000)])
-        return texts(rows)
+        return texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+
+    def hand_back(self, ids: list[str]) -> int:
+        """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
+        return int(self._hand_back(keys=[self._schedule], args=[self._db.prefix, *ids]))
 
     def started_before(self, ids: list[str]) -> list[bool]:
         """For each run, whether it has been tried already."""
@@ -108,32 +140,44 @@ class Runs:
         rows: Any = self._redis.zrange(self._schedule, 0, 0, withscores=True)
         return max(0.0, (rows[0][1] - now_ms()) / 1000) if rows else None
 
-    def start(self, each: str, *, claim_s: float, tries: int, worker: str) -> int:
+    def start(self, start: Start) -> int:
         """The number of the try that has begun; 0: not to be started; -1: it has just become a failure."""
-        now = now_ms()
-        arguments: list[Any] = [each, now, now + int(claim_s * 1000), tries, worker, rfc3339(now)]
-        return int(self._start(keys=self.keys(each), args=arguments))
+        return int(in_turn(self._db, [self._start_call(start)])[0])
+
+    def finish(self, end: End) -> bool:
+        """End a try; false if its claim was lost meanwhile."""
+        return bool(in_turn(self._db, [self._finish_call(end)])[0])
+
+    def finish_and_start(self, end: End, start: Start) -> int:
+        """End one try and begin that of another run, in one round trip: what ``start`` says of the latter."""
+        return int(in_turn(self._db, [self._finish_call(end), self._start_call(start)])[1])
+
+    def _start_call(self, start: Start) -> Call:
+        held = int(start.claim_s * 1000)
+        arguments = [start.run_id, held, start.tries, start.worker, rfc3339(now_ms())]
+        return self._start, self.keys(start.run_id), arguments
+
+    def _finish_call(self, end: End) -> Call:
+        pause = int(end.again_in_s * 1000)
+        arguments = [end.run_id, end.number, end.state, pause, json.dumps(end.entry)]
+        return self._finish, self.keys(end.run_id), arguments
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
         """Prolong the claim; false if it was lost."""
-        until = now_ms() + int(claim_s * 1000)
-        return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, until]))
-
-    def finish(
-        self, each: str, number: int, state: RunState, entry: dict[str, Any], again_in_s: float = 0
-    ) -> bool:
-        """End try ``number`` with ``state`` (``waiting``: again later); false if the claim was lost meanwhile."""
-        now = now_ms()
-        arguments: list[Any] = [each, now, number, state, now + int(again_in_s * 1000), json.dumps(entry)]
-        return bool(self._finish(keys=self.keys(each), args=arguments))
+        return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, int(claim_s * 1000)]))
 
     def get(self, each: str) -> Run | None:
         row = self._redis.hgetall(self._db.key("run", each))
         return _run(each, row) if row else None
 
     def event(self, event_id: str) -> Event | None:
-        kept = self._redis.get(self._db.key("event", event_id))
-        return Event(**json.loads(kept)) if isinstance(kept, bytes) else None
+        return self.events([event_id]).get(event_id)
+
+    def events(self, event_ids: Iterable[str]) -> dict[str, Event]:
+        """Those of these events that are kept because of their runs, by id."""
+        ids = list(dict.fromkeys(event_ids))
+        rows: Any = self._redis.mget([self._db.key("event", each) for each in ids]) if ids else []
+        return {each: Event(**json.loads(row)) for each, row in zip(ids, rows, strict=True) if row}
 
     def of_job(self, job_id: str) -> list[Run]:
         return self.many(sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs")))))
@@ -168,7 +212,7 @@ def _run(each: str, row: Any) -> Run:
         tries=tuple(json.loads(kept[f"try:{n}"]) for n in numbers),
         tag=kept.get("tag") or None,
         forgiven=int(kept.get("forgiven", 0)),
-        ended_at=rfc3339(int(kept["ended"])) if "ended" in kept else None,
+        ended_at=rfc3339(float(kept["ended"])) if "ended" in kept else None,
         note=kept.get("note"),
         acts=tuple(json.loads(kept.get("acts", "[]"))),
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from app.store.connection import Database
+
+Call = tuple[Script, list[str], list[Any]]
+"""A script, its keys, its arguments."""
 
 _FOLDER = Path(__file__).parent
 
@@ -21,6 +26,20 @@ def _source(name: str) -> str:
 def script(db: Database, name: str) -> Script:
     """The script ``name``.lua, sent by its hash and, where the server has forgotten it, by its text."""
     return db.client.register_script(_source(name))
+
+
+def in_turn(db: Database, calls: Sequence[Call]) -> list[Any]:
+    """The answers of several scripts, one after the other, in one round trip; each is atomic, all of them are not."""
+    pipe = db.client.pipeline(transaction=False)
+    for each, keys, arguments in calls:
+        pipe.execute_command("EVALSHA", each.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+    answers: list[Any] = pipe.execute(raise_on_error=False) if calls else []
+    for n, (each, keys, arguments) in enumerate(calls):
+        if isinstance(answers[n], NoScriptError):
+            answers[n] = each(keys=keys, args=arguments)
+        elif isinstance(answers[n], Exception):
+            raise answers[n]
+    return answers
 
 
 def text(value: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from app.store.accept import Unavailable
 from app.store.clock import now_ms, rfc3339, to_ms
 from app.store.connection import UNAVAILABLE, Database
+from app.store.durable import Durable
 from app.store.scripts import text_map, texts
 
 Status = Literal["sending", "submitted", "lost", "failed"]
@@ -43,13 +44,15 @@ def new_id() -> str:
 class Submissions:
     """The submissions in the store."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, durable: Durable) -> None:
         self._db = db
+        self._durable = durable
         self._redis = db.client
 
     def create(self, submission: Submission) -> None:
-        """Keep it before it is sent. From here on it is either answered, failed, or looked for: never forgotten."""
-        values: dict[Any, Any] = {
+        """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
+        looked for: never forgotten. Raises ``Unavailable``; then it must not be sent."""
+        values = {
             "status": submission.status,
             "submitted_at": submission.submitted_at,
             "deadline": submission.deadline,
@@ -60,14 +63,19 @@ class Submissions:
             "labels": json.dumps(submission.labels),
             "facts": json.dumps(submission.facts),
         }
-        pipe = self._redis.pipeline()
-        pipe.hset(self._db.key("submission", submission.id), mapping=values)
-        pipe.zadd(self._db.key("submissions"), {submission.id: now_ms()})
-        pipe.zadd(self._db.key("lost"), {submission.id: to_ms(submission.submitted_at) or now_ms()})
+        fields = [word for pair in values.items() for word in pair]
+        sent = to_ms(submission.submitted_at) or now_ms()
+        commands = [
+            ["HSET", self._db.key("submission", submission.id), *fields],
+            ["ZADD", self._db.key("submissions"), str(now_ms()), submission.id],
+            ["ZADD", self._db.key("lost"), str(sent), submission.id],
+        ]
         try:
-            pipe.execute()
+            safe = self._durable.write(commands)
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
+        if not safe:
+            raise Unavailable("the submission is not as safe as DURABILITY promises")
 
     def get(self, submission_id: str) -> Submission | None:
         row = self._redis.hgetall(self._db.key("submission", submission_id))

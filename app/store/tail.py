@@ -97,7 +97,7 @@ class Listener:
         with self._lock:
             if page:
                 self._position = page[-1].stream_id
-            if len(page) == _PAGE:
+                # There may be more, even where the page looks short: entries that cannot be read are left out of it.
                 self._behind = True
         return gap + [each for each in page if self._wants(each)]
 

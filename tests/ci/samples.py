@@ -132,10 +132,13 @@ class _Writer:
             self.random.shuffle(fields)
         return fields
 
+    def items(self, values: list[Any]) -> list[Any]:
+        return [one for one in values if one is not None or self.dialect.empty != "omit"]
+
     def xml_children(self, tree: Tree, level: int) -> str:
         written = []
         for name, value in self.fields(tree):
-            for one in value if isinstance(value, list) else [value]:
+            for one in self.items(value) if isinstance(value, list) else [value]:
                 written.append(self.xml_node(name, one, level))
         return "".join(written)
 
@@ -158,7 +161,7 @@ class _Writer:
             node = {key: self.json_value(inner, key) for key, inner in self.fields(value)}
             return [node] if self.dialect.arrays and name in ONE_OR_MANY else node
         if isinstance(value, list):
-            values = [self.json_value(one) for one in value]
+            values = [self.json_value(one) for one in self.items(value)]
             return values[0] if len(values) == 1 and not self.dialect.arrays else values
         if value is None:
             return {"node": None, "text": "", "dash": "-"}[self.dialect.empty]

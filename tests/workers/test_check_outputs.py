@@ -43,7 +43,8 @@ def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
     assert (entry["kind"], entry["outcome"]) == ("check", "ok")
 
     again = service.call("POST", f"/v1/jobs/{job_id}/refresh").json()
-    assert (again["outputs_ok"], again["outputs"]) == (True, job["outputs"])
+    assert again["outputs_ok"] is True
+    assert [each["size"] for each in again["outputs"]] == [each["size"] for each in job["outputs"]]
 
 
 def test_a_missing_output_is_a_failure_to_look_at(start: Start) -> None:
@@ -114,7 +115,7 @@ def test_a_check_is_heard_of_once(services: Services) -> None:
         ("callback", True),
         ("check", False),
     ]
-    job = services.store.jobs.at(posted[1].event)
+    job = services.store.jobs.lean(posted[1].event)
     assert (job.outputs_ok, job.outputs[0].size, job.version) == (False, 7, 2)
 
 

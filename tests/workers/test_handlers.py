@@ -114,7 +114,7 @@ def test_a_handler_that_ends_its_process_harms_nobody_else(service: Service) -> 
         assert run_of(service, job_id, "done")
     run = run_of(service, poison, "failed")
     assert len(run.tries) == 3
-    assert all("died" in each["error"] for each in run.tries)
+    assert all("exited with code 1" in each["error"] for each in run.tries)
 
 
 def test_exiting_politely_is_an_error_like_others(service: Service) -> None:

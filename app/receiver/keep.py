@@ -1,0 +1,60 @@
+"""Keeping a callback that has passed its checks: in Redis, else in the spool, else not at all, and saying so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from app import metrics
+from app.problems import Problem
+from app.services import Services
+from app.store import News, NotBelieved, NotDurable, Unavailable
+from app.store.spool import NoRoom
+from app.store.spool.record import pack
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 30
+
+_WHY = {
+    "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
+    "binding_mismatch": "The JobId is not the one that CI gave to this submission.",
+}
+
+
+def keep(ours: Services, news: News) -> Sequence[str]:
+    """What became of each detail. When this returns, they are kept as safely as ``DURABILITY`` promises."""
+    outcomes: Sequence[str]
+    try:
+        outcomes = ours.store.acceptor.accept(news)
+    except NotBelieved as error:
+        raise Problem(error.reason, _WHY[error.reason]) from None
+    except NotDurable as error:
+        # It is in Redis, and what it meant is known; the second copy that was promised is here. When that comes home
+        # it is a duplicate, unless Redis has forgotten the first.
+        _spool(ours, news, "Redis has it, and not safely enough")
+        outcomes = error.outcomes
+    except Unavailable as error:
+        _spool(ours, news, str(error))
+        outcomes = ["spooled"] * len(news.details)
+    for outcome in outcomes:
+        metrics.CALLBACKS.labels(outcome).inc()
+    return outcomes
+
+
+def _spool(ours: Services, news: News, why: str) -> None:
+    """On the local disk, or ``Problem``."""
+    if ours.spool is None or ours.drainer is None:
+        log.warning("a callback could not be stored: %s; there is no SPOOL_DIR", why)
+        raise _not_kept()
+    try:
+        ours.spool.append(pack(news))
+    except NoRoom as error:
+        log.error("a callback could not be stored: %s; %s", why, error)
+        raise _not_kept() from None
+    ours.drainer.start()
+    log.info("a callback was spooled: %s", why)
+
+
+def _not_kept() -> Problem:
+    return Problem("store_unavailable", "Nothing was kept. Send it again.", retry_after=RETRY_AFTER_S)

@@ -1,0 +1,40 @@
+"""Not asking again, for a moment, what has just not answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+PAUSE_S = 1.0
+"""How long nobody waits for a server that has just let somebody wait in vain. Longer means that more goes to the
+spool than needs to; shorter means that more requests wait."""
+
+
+class Breaker:
+    """Closed: everyone may try. Open: nobody, for ``pause_s``; then one at a time, until one has succeeded."""
+
+    def __init__(self, pause_s: float = PAUSE_S) -> None:
+        self._pause_s = pause_s
+        self._lock = threading.Lock()
+        self._closed = True
+        self._next_try = 0.0
+
+    def allows(self) -> bool:
+        """Whether this caller may try now. Whoever may has to say ``succeeded`` or ``failed`` afterwards; one that
+        never does (its thread died) costs the others only another pause."""
+        if self._closed:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if not self._closed and now < self._next_try:
+                return False
+            self._next_try = now + self._pause_s
+            return True
+
+    def succeeded(self) -> None:
+        self._closed = True
+
+    def failed(self) -> None:
+        with self._lock:
+            self._closed = False
+            self._next_try = time.monotonic() + self._pause_s

@@ -1,0 +1,130 @@
+"""Where callbacks go while Redis cannot take them: files on this machine, each record synced before it is answered.
+
+``Spool`` is the writing side, ``Drainer`` (``app.store.spool.drain``) the other. The folder belongs to one
+installation on one machine, any number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Literal
+
+from app.store.spool.files import SUFFIX, OwnFile
+
+Condition = Literal["none", "ok", "full", "unwritable"]
+
+_FILE_BYTES = 4 * 2**20
+"""A file is handed to the drainer at this size; it reads whole files into memory."""
+_FILE_S = 1.0
+"""… or at this age: a record waits that much longer than Redis is away."""
+_LOOK_S = 0.2
+_ROOM = 16 * 2**10
+"""Less than this below the limit counts as full: the next callback may not fit."""
+
+
+class NoRoom(Exception):
+    """The spool takes nothing: at its limit, or its disk does not take it. The message says which."""
+
+
+class Spool:
+    """The files of this process, within a limit that all processes share."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self._limit = limit
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        # A fork must not write into the file of its parent, nor wait for a lock that a thread of the parent held.
+        self._lock = threading.Lock()
+        self._file: OwnFile | None = None
+        self._total = 0
+        self._looked = 0.0
+
+    def append(self, payload: bytes) -> None:
+        """Return when ``payload`` is on the disk. Raises ``NoRoom``; then it is not kept."""
+        try:
+            with self._lock:
+                self._check_limit(len(payload))
+                file = self._current()
+                upto = self._write(file, payload)
+            file.sync(upto)
+        except OSError as error:
+            raise NoRoom(f"the spool cannot be written: {error.strerror or error}") from error
+
+    def hand_over(self, *, at_once: bool = False) -> None:
+        """Close this process's file, when it is old enough, so that it can be drained."""
+        with self._lock:
+            if self._file and (at_once or time.monotonic() - self._file.opened >= _FILE_S):
+                self._drop()
+
+    def waiting(self) -> int:
+        """Bytes in the folder."""
+        total = 0
+        try:
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    try:
+                        total += entry.stat().st_size
+                    except FileNotFoundError:
+                        continue  # drained meanwhile
+        except FileNotFoundError:
+            return 0
+        return total
+
+    def condition(self) -> tuple[Condition, int]:
+        """Whether a callback could be kept here now, by a real write; and the bytes that wait."""
+        waiting = 0
+        probe = self.folder / f"probe-{os.getpid()}-{threading.get_ident()}"
+        try:
+            waiting = self.waiting()
+            if waiting + _ROOM > self._limit:
+                return "full", waiting
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                probe.write_bytes(bytes(_ROOM))
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError:
+            return "unwritable", waiting
+        return "ok", waiting
+
+    def _check_limit(self, size: int) -> None:
+        # The others' files are looked at a few times a second only: together, processes may pass the limit by what
+        # they take in that time.
+        now = time.monotonic()
+        if now - self._looked > _LOOK_S:
+            self._total, self._looked = self.waiting(), now
+        if self._total + size > self._limit:
+            raise NoRoom("the spool is at SPOOL_MAX")
+
+    def _current(self) -> OwnFile:
+        file = self._file
+        if file and (file.size >= _FILE_BYTES or time.monotonic() - file.opened >= _FILE_S):
+            self._drop()
+        if self._file is None:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = OwnFile(self.folder)
+        return self._file
+
+    def _write(self, file: OwnFile, payload: bytes) -> int:
+        before = file.size
+        try:
+            upto = file.write(payload)
+        except OSError:
+            self._drop()
+            raise
+        self._total += upto - before
+        return upto
+
+    def _drop(self) -> None:
+        file, self._file = self._file, None
+        if file:
+            file.close()
+
+
+__all__ = ["SUFFIX", "Condition", "NoRoom", "Spool"]

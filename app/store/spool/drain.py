@@ -1,0 +1,258 @@
+"""Bringing home what was spooled: one process on each machine, record by record, as if it had come just now."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from app.store.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
+from app.store.clock import rfc3339
+from app.store.connection import UNAVAILABLE
+from app.store.durable import Durable
+from app.store.refusals import Refusals
+from app.store.spool import SUFFIX, Spool
+from app.store.spool.files import OwnFile
+from app.store.spool.frames import Damage, Frame, scan
+from app.store.spool.record import Unreadable, unpack
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.25
+_AWAY_S = 1.0
+_TRIES = 5
+"""After so many tries a record that Redis answers with an error of its own is set aside: it must not hold up others."""
+
+_ABANDONED_S = 60.0
+
+Drained = Callable[[str], None]
+
+
+class Away(Exception):
+    """Redis cannot take it now; everything stays where it is."""
+
+
+class Drainer:
+    """A thread of each web process; the one that holds the folder's lock drains the files of all, dead ones too.
+
+    A record is done when the store has taken it in; its place in the file is noted after that. So a crash between the
+    two takes it in twice, and the second time it is a duplicate. ``drained`` hears each outcome.
+    """
+
+    def __init__(
+        self, spool: Spool, acceptor: Acceptor, refusals: Refusals, durable: Durable, drained: Drained
+    ) -> None:
+        self._spool = spool
+        self._acceptor = acceptor
+        self._durable = durable
+        self._refusals = refusals
+        self._drained = drained
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._pid = 0
+
+    def start(self) -> None:
+        """Begin, unless this very process has begun already: threads do not survive a fork."""
+        with self._starting:
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, name="drainer", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the record in hand, and hand over this process's own file."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(5)
+        self._spool.hand_over(at_once=True)
+
+    def _run(self) -> None:
+        lock: int | None = None
+        while not self._stop.is_set():
+            pause = _LOOK_S
+            try:
+                self._spool.hand_over()
+                lock = lock or self._lock()
+                if lock:
+                    self.step()
+            except Away as error:
+                log.info("the spool waits: %s", error)
+                pause = _AWAY_S
+            except Exception:
+                # The disk may be failing; what is spooled stays, and is tried again.
+                log.exception("draining failed")
+                pause = _AWAY_S
+            self._stop.wait(pause)
+        if lock:
+            os.close(lock)
+
+    def _lock(self) -> int | None:
+        """The folder's lock, held until this process ends, however it ends."""
+        if not self._spool.folder.is_dir():
+            return None
+        fd = os.open(self._spool.folder / "drain.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return None
+        return fd
+
+    def step(self) -> None:
+        """Drain every file that no living process writes, oldest first. Raises ``Away``."""
+        _sweep(self._spool.folder)
+        waiting = sorted(self._spool.folder.glob(f"*{SUFFIX}"))
+        if waiting:
+            self._check_store()
+        for path in waiting:
+            if self._stop.is_set():
+                return
+            self._drain(path)
+
+    def _check_store(self) -> None:
+        """Whether Redis keeps things as safely as promised: a record that is tried too early leaves an entry."""
+        try:
+            if not self._durable.fence():
+                raise Away(f"DURABILITY {self._durable.level} is not reached")
+        except RedisError as error:
+            raise Away(str(error)) from error
+
+    def _drain(self, path: Path) -> None:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # its process still writes it
+        else:
+            if self._drain_records(path):
+                path.unlink()
+                _place_file(path).unlink(missing_ok=True)
+        finally:
+            os.close(fd)
+
+    def _drain_records(self, path: Path) -> bool:
+        """Whether all of it is done."""
+        place = _Place(path)
+        try:
+            for found in scan(path.read_bytes(), place.known):
+                if self._stop.is_set():
+                    return False
+                started = time.monotonic()
+                if isinstance(found, Damage):
+                    self._report(path, found)
+                else:
+                    self._bring_home(path, found)
+                place.note(found.end)
+                # Half of the time belongs to live traffic; a Redis that is slow is asked less.
+                self._stop.wait(min(time.monotonic() - started, _AWAY_S))
+        finally:
+            place.close()
+        return True
+
+    def _bring_home(self, path: Path, frame: Frame) -> None:
+        try:
+            news = unpack(frame.payload)
+        except Unreadable as error:
+            self._set_aside(path, frame, str(error))
+            return
+        for left in reversed(range(_TRIES)):
+            try:
+                self._take_in(news)
+            except RedisError as error:
+                if isinstance(error, UNAVAILABLE):
+                    raise Away(str(error)) from error
+                if not left:
+                    self._set_aside(path, frame, str(error))
+                elif self._stop.wait(_AWAY_S):
+                    raise Away("stopping") from error
+            else:
+                return
+
+    def _take_in(self, news: News) -> None:
+        try:
+            outcomes = self._acceptor.accept(news)
+        except NotBelieved as error:
+            self._refuse(news, error.reason)
+        except NotDurable as error:
+            raise Away(str(error)) from error
+        except Unavailable as error:
+            if isinstance(error.__cause__, RedisError) and not isinstance(error.__cause__, UNAVAILABLE):
+                raise error.__cause__ from None
+            raise Away(str(error)) from error
+        else:
+            for outcome in outcomes:
+                self._drained(outcome)
+
+    def _refuse(self, news: News, reason: str) -> None:
+        self._refusals.note(
+            reason,
+            f"Found when it came from the spool, where it had lain since {rfc3339(news.received_ms or 0)}.",
+            token=news.token or "",
+            submission=news.submission,
+            job_ids=[detail.report.job_id for detail in news.details],
+        )
+        self._drained("refused")
+
+    def _report(self, path: Path, damage: Damage) -> None:
+        if damage.torn:
+            # The crash came before the answer, so nobody was told that this is kept.
+            log.warning(
+                "%s: %d bytes of an unfinished record are skipped", path.name, damage.end - damage.start
+            )
+            self._drained("torn")
+            return
+        kept = path.with_suffix(f".{damage.start}.damaged")
+        kept.write_bytes(path.read_bytes()[damage.start : damage.end])
+        log.error(
+            "%s: damaged from byte %d to %d; kept as %s", path.name, damage.start, damage.end, kept.name
+        )
+        self._drained("damaged")
+
+    def _set_aside(self, path: Path, frame: Frame, why: str) -> None:
+        """In a file of its own that is not drained; renamed to ``….spool`` it is tried again."""
+        file = OwnFile(path.parent, ".aside")
+        file.write(frame.payload)
+        file.close()
+        log.error("a record of %s is set aside as %s: %s", path.name, file.path.name, why)
+        self._drained("set_aside")
+
+
+class _Place:
+    """How far a file is drained. Not synced: after a power cut some records come twice, as duplicates."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(_place_file(path), os.O_RDWR | os.O_CREAT, 0o600)
+        noted = os.pread(self._fd, 20, 0)
+        self.known = int(noted) if noted.isdigit() else 0
+
+    def note(self, end: int) -> None:
+        os.pwrite(self._fd, b"%020d" % end, 0)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _place_file(path: Path) -> Path:
+    return path.with_suffix(".place")
+
+
+def _sweep(folder: Path) -> None:
+    """What crashes have left behind: places of files that are gone, files that never got a name."""
+    for place in folder.glob("*.place"):
+        if not place.with_suffix(SUFFIX).exists():
+            place.unlink(missing_ok=True)
+    for unnamed in folder.glob("*.new"):
+        with suppress(FileNotFoundError):
+            if time.time() - unnamed.stat().st_mtime > _ABANDONED_S:
+                unnamed.unlink()

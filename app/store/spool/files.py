@@ -1,0 +1,98 @@
+"""One file of the spool, as the process that writes it sees it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+
+from app.store.spool.frames import encode, new_header
+
+SUFFIX = ".spool"
+
+
+class OwnFile:
+    """Appended to by this process alone, and locked by it for as long as it is. What is closed may be drained."""
+
+    def __init__(self, folder: Path, suffix: str = SUFFIX) -> None:
+        self.opened = time.monotonic()
+        self._syncing = threading.Lock()
+        self._synced = 0
+        self._done = False
+        self._header = new_header()
+        self.size = len(self._header)
+        name = f"{time.time_ns():020d}-{os.getpid()}"
+        unnamed, self.path = folder / f"{name}.new", folder / f"{name}{suffix}"
+        self._fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            # It gets the name that drainers look for only when it is locked.
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            _write(self._fd, self._header)
+            unnamed.rename(self.path)
+            sync_folder(folder)
+        except OSError:
+            os.close(self._fd)
+            unnamed.unlink(missing_ok=True)
+            raise
+
+    def write(self, payload: bytes) -> int:
+        """Append, not synced yet; returns the size to ``sync`` up to. Where that fails the file is as before.
+
+        Not for several threads at once: the caller holds a lock.
+        """
+        frame = encode(payload, self._header)
+        try:
+            _write(self._fd, frame)
+        except OSError:
+            # What is half written would be recognised as torn anyway, but later records are easier to trust so.
+            os.ftruncate(self._fd, self.size)
+            raise
+        self.size += len(frame)
+        return self.size
+
+    def sync(self, upto: int) -> None:
+        """Return when everything up to that size is on the disk. One call to the disk serves all who wait for it."""
+        with self._syncing:
+            if self._synced < upto:
+                self._sync()
+
+    def close(self) -> None:
+        """Synced, and handed over to whoever drains."""
+        with self._syncing:
+            if self._done:
+                return
+            try:
+                self._sync()
+            finally:
+                self._done = True
+                os.close(self._fd)
+
+    def _sync(self) -> None:
+        if self._done:
+            raise OSError("the spool file was given up")
+        target = self.size
+        try:
+            os.fsync(self._fd)
+        except OSError:
+            # The system may have dropped what it could not write: a second try would succeed and mean nothing.
+            self._done = True
+            os.close(self._fd)
+            raise
+        self._synced = target
+
+
+def sync_folder(folder: Path) -> None:
+    """A new file's name is on the disk too."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

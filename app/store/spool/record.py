@@ -1,0 +1,36 @@
+"""News as it lies in the spool: a line of JSON that says how it was verified, then the exact body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.ci.payload import parse
+from app.store.accept import News
+from app.store.clock import now_ms, rfc3339
+
+_FIELDS = ("verification", "submission", "token", "bind", "hold", "ask_after", "received_ms", "note")
+
+
+class Unreadable(Exception):
+    """A whole record that this version cannot make sense of."""
+
+
+def pack(news: News) -> bytes:
+    """What has to be known to take this callback in later."""
+    head: dict[str, Any] = {"v": 1} | {name: getattr(news, name) for name in _FIELDS}
+    head["received_ms"] = news.received_ms or now_ms()
+    return json.dumps(head).encode() + b"\n" + news.body
+
+
+def unpack(payload: bytes) -> News:
+    """The news again; its history entry will say when it was spooled. Raises ``Unreadable``."""
+    line, _, body = payload.partition(b"\n")
+    try:
+        head = json.loads(line)
+        known: dict[str, Any] = {name: head[name] for name in _FIELDS}
+        details = parse(body).details
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(str(error)) from error
+    known["note"] = (known["note"] or {}) | {"spooled_at": rfc3339(known["received_ms"])}
+    return News(details=details, source="callback", body=body, **known)

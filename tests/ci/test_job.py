@@ -1,0 +1,51 @@
+"""The normalized values themselves: rank, digest, frozenness."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.ci.job import TERMINAL, Output, Report, rank
+from app.ci.payload import parse
+from tests.ci.samples import event, to_json, voice_separate, xml
+
+
+def test_states_rank_as_a_job_goes_on() -> None:
+    """Unknown, submitted, running or paused, terminal."""
+    assert [rank(state) for state in (None, "", "Odd", "Submitted", "Running", "Pause")] == [0, 0, 0, 1, 2, 2]
+    assert {rank(state) for state in TERMINAL} == {3}
+
+
+def test_a_report_cannot_be_changed() -> None:
+    """It is what was said at one time."""
+    with pytest.raises(ValidationError):
+        Report(job_id="j1").state = "Failed"  # type: ignore[misc]
+
+
+def test_the_same_news_has_the_same_digest_whichever_way_it_comes() -> None:
+    """128 bits, in hex, the same for both formats."""
+    body = event(voice_separate())
+    digests = {parse(body).details[0].report.digest for body in (xml(body), to_json(body))}
+    assert {len(digest) for digest in digests} == {32}
+    assert len(digests) == 1
+
+
+def test_the_digest_of_a_report_is_the_same_for_ever() -> None:
+    """Event ids are made of it: a new release must not take old news for new."""
+    assert Report(job_id="j1", state="Success").digest == "d4bbbc55ca585756c160c375da4e9aa0"
+
+
+def test_other_news_has_another_digest() -> None:
+    """Every field that CI reports counts."""
+    report = parse(xml(event(voice_separate(Progress="5")))).details[0].report
+    changed = [
+        report.model_copy(update={name: None}) for name in Report.model_fields if getattr(report, name)
+    ]
+    assert len({one.digest for one in [report, *changed]}) == len(changed) + 1
+
+
+def test_what_we_find_out_ourselves_is_not_news() -> None:
+    """Size, ETag and presigned URL of an output, and whether the outputs are there."""
+    said = Report(job_id="j1", outputs=(Output(object="a"),))
+    ours = Report(
+        job_id="j1", outputs=(Output(object="a", size=1, etag="e", url="https://x"),), outputs_ok=True
+    )
+    assert said.digest == ours.digest

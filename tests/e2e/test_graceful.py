@@ -1,0 +1,166 @@
+"""Stopping and reloading under load: no request is cut off, no callback fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from app.settings import Settings
+from tests.callbacks import Sender, body, new_job_id, path
+from tests.conftest import make_settings
+from tests.servers import Emulator, Service, Valkey, eventually, free_port
+
+
+@pytest.fixture
+def service(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Service]:
+    settings = make_settings(valkey.url, ci_endpoint=emulator.url, spool_dir=str(tmp_path / "spool"))
+    with Service(settings, free_port(), tmp_path) as running:
+        yield running
+
+
+def workers_of(pid: int) -> set[int]:
+    """The workers of one gunicorn master; another master that it has started is none."""
+    try:
+        return {
+            child.pid
+            for child in psutil.Process(pid).children()
+            if not child.children() and child.status() != "zombie"
+        }
+    except psutil.NoSuchProcess:
+        return set()
+
+
+def reload(service: Service) -> None:
+    """SIGHUP: the same master, new workers."""
+    old = workers_of(service.web.pid)
+    service.web.signal(signal.SIGHUP)
+    eventually(lambda: (now := workers_of(service.web.pid)) and not now & old, "all workers to be new", 40)
+
+
+def upgrade(service: Service) -> None:
+    """SIGUSR2 and SIGTERM: a new master on the same socket, and the old one goes."""
+    service.web.signal(signal.SIGUSR2)
+
+    def new_master() -> int | None:
+        masters = [child.pid for child in psutil.Process(service.web.pid).children() if child.children()]
+        return masters[0] if masters and len(workers_of(masters[0])) >= 2 else None
+
+    pid: int = eventually(new_master, "a second master with workers", 40)
+    # Its workers are there; they take connections when they have loaded the application.
+    time.sleep(2)
+    assert service.web.stop(40) == 0
+    psutil.Process(pid)
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["new connections", "kept connections"])
+@pytest.mark.parametrize("deploy", [reload, upgrade])
+def test_a_deploy_under_load_fails_no_callback(
+    deploy: Callable[[Service], None], keep_alive: bool, service: Service
+) -> None:
+    """New processes up, old ones down, under constant load: every single callback is answered with 200."""
+    over = threading.Event()
+    senders = [Sender(service.url + path(service.settings), keep_alive=keep_alive) for _ in range(4)]
+    threads = [threading.Thread(target=s.send_while, args=(lambda: not over.is_set(),)) for s in senders]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        deploy(service)
+        time.sleep(1)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+        _stop_masters(service)
+    failed = [each for sender in senders for each in sender.failed]
+    assert not failed, f"{len(failed)}: {failed[:3]}"
+    sent = [job_id for sender in senders for job_id in sender.answered]
+    assert len(sent) > 50
+    assert all(service.services.store.jobs.get(job_id) for job_id in sent)
+
+
+def _stop_masters(service: Service) -> None:
+    for process in psutil.process_iter(["pid"]):
+        try:
+            if os.getsid(process.pid) == service.web.pid and process.pid != service.web.pid:
+                process.terminate()
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+
+
+def test_a_request_in_the_middle_is_finished(service: Service) -> None:
+    """SIGTERM while half of a body has arrived: the other half is read, kept and answered."""
+    job_id = new_job_id()
+    with _half_sent(service.settings, service.url, body(job_id)) as (connection, rest):
+        service.web.signal(signal.SIGTERM)
+        time.sleep(1)
+        connection.sendall(rest)
+        answer = connection.makefile("rb").read()
+    assert b"200 OK" in answer and b'"accepted"' in answer, answer
+    assert service.web.popen is not None and service.web.popen.wait(30) == 0
+    assert service.services.store.jobs.get(job_id)
+
+
+def test_waiting_clients_are_answered_early(service: Service) -> None:
+    """SIGTERM while a client waits for a job: it gets the job as it is, with 200, and not after a minute."""
+    sender, job_id = Sender(service.url + path(service.settings)), new_job_id()
+    sender.send(job_id, "Running")
+    got: list[tuple[int, str, float]] = []
+
+    def wait() -> None:
+        answer = service.call("GET", f"/v1/jobs/{job_id}?wait=60")
+        got.append((answer.status_code, answer.json()["state"], answer.elapsed.total_seconds()))
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
+    assert service.web.stop(30) == 0
+    for thread in threads:
+        thread.join()
+    assert [(status, state) for status, state, _ in got] == [(200, "Running")] * 5
+    assert all(seconds < 30 for _, _, seconds in got)
+
+
+def test_what_was_spooled_outlives_the_process(tmp_path: Path) -> None:
+    """SIGTERM while Redis is away: what is in the spool stays there, and comes home with the next start."""
+    (tmp_path / "redis").mkdir()
+    with Valkey(tmp_path / "redis") as server:
+        settings = make_settings(server.url, spool_dir=str(tmp_path / "spool"))
+        port, job_id = free_port(), new_job_id()
+        with Service(settings, port, tmp_path) as service:
+            server.kill()
+            sender = Sender(service.url + path(settings))
+            sender.send(job_id)
+            assert sender.answered == {job_id: "spooled"}
+            assert service.web.stop(30) == 0
+            server.start()
+            service.web.start()
+            eventually(lambda: service.services.store.jobs.get(job_id), "it to come home", 40)
+
+
+class _half_sent:  # noqa: N801 - reads as a function
+    """A connection over which half of a callback has been sent, and the other half."""
+
+    def __init__(self, settings: Settings, url: str, text: bytes) -> None:
+        host, port = urlsplit(url).netloc.split(":")
+        self._connection = socket.create_connection((host, int(port)))
+        head = f"POST {path(settings)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n"
+        self._connection.sendall(head.encode() + text[:50])
+        self._rest = text[50:]
+        time.sleep(0.5)
+
+    def __enter__(self) -> tuple[socket.socket, bytes]:
+        return self._connection, self._rest
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()

@@ -1,0 +1,167 @@
+"""``make run``, as a newcomer meets it: in a copy of the checkout, in a folder with a space in its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.servers import ROOT, Process, eventually, free_port
+
+_SECONDS = 60
+
+
+class Checkout:
+    """A copy of the sources with ports of its own, and the stack in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "a checkout"
+        for name in ("app", "workers", "stack"):
+            shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("Procfile", "gunicorn.conf.py"):
+            shutil.copy(ROOT / name, self.folder / name)
+        self.port, self.emulator_port = free_port(), free_port()
+        clean = {name: value for name, value in os.environ.items() if name not in {"REDIS_URL", "PUBLIC_URL"}}
+        self.environment = clean | {"PORT": str(self.port), "EMULATOR_PORT": str(self.emulator_port)}
+        self.runs = 0
+
+    def start(self) -> Process:
+        self.runs += 1
+        process = Process(
+            [sys.executable, "-m", "stack"], self.folder / f"run-{self.runs}.log", self.environment
+        )
+        process.cwd = self.folder
+        process.start()
+        eventually(lambda: "stop with Ctrl-C" in process.text(), f"ready: {process.text()}", _SECONDS)
+        return process
+
+    def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "flask", *arguments]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def programs(self) -> dict[str, int]:
+        """The process id of each program, by its name."""
+        log = (self.folder / "var" / "log" / "runner.log").read_text()
+        return {name: int(pid) for name, pid in re.findall(r"spawned: '(\w+)' with pid (\d+)", log)}
+
+    def leftovers(self) -> list[psutil.Process]:
+        mine = str(self.folder)
+        return [p for p in psutil.process_iter() if _runs_in(p, mine)]
+
+
+def _runs_in(process: psutil.Process, folder: str) -> bool:
+    try:
+        return process.cwd() == folder and process.pid != os.getpid()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    copy = Checkout(tmp_path)
+    yield copy
+    for process in copy.leftovers():
+        process.kill()
+
+
+@pytest.mark.timeout(240)
+def test_make_run(checkout: Checkout) -> None:
+    """One command brings everything up; its job ends; commands need no settings; a second start finds the job."""
+    first = checkout.start()
+    command = re.search(r"curl -s -H 'Authorization: Bearer (\S+)' '(\S+)'", first.text())
+    assert command, first.text()
+    headers = {"Authorization": f"Bearer {command[1]}"}
+    job = requests.get(command[2], headers=headers, timeout=60).json()
+    assert job["state"] == "Success"
+    assert sorted(output["role"] for output in job["outputs"]) == ["background", "vocals"]
+
+    shown = checkout.flask("jobs", "show", job["job_id"], "--json")
+    assert json.loads(shown.stdout)["job_id"] == job["job_id"], shown.stderr
+    submitted = checkout.flask(
+        *(
+            "submit",
+            "voice-separate",
+            "--input-object",
+            "in/a.mp3",
+            "--audio-mode",
+            "IsAudio",
+            "--codec",
+            "mp3",
+        ),
+        *("--au-object", "out/a.mp3", "--json"),
+    )
+    assert submitted.returncode == 0, submitted.stderr
+    waited = checkout.flask("jobs", "wait", json.loads(submitted.stdout)["job_id"], "--json")
+    assert (waited.returncode, json.loads(waited.stdout)["state"]) == (0, "Success")
+
+    second = Process([sys.executable, "-m", "stack"], checkout.folder / "second.log", checkout.environment)
+    second.cwd = checkout.folder
+    second.start()
+    assert second.popen is not None
+    assert second.popen.wait(30) != 0
+    assert "running already" in second.text()
+
+    first.signal(signal.SIGINT)
+    assert first.popen is not None
+    assert first.popen.wait(60) == 0, first.text()
+    assert checkout.leftovers() == []
+
+    again = checkout.start()
+    listed = json.loads(checkout.flask("jobs", "list", "--json").stdout)
+    assert {job["job_id"], json.loads(submitted.stdout)["job_id"]} <= {
+        each["job_id"] for each in listed["jobs"]
+    }
+    again.stop(60)
+    assert checkout.leftovers() == []
+
+
+@pytest.mark.timeout(240)
+def test_a_killed_process_is_started_again_and_a_killed_runner_ends_the_run(checkout: Checkout) -> None:
+    """``kill -9`` of each program is seen and reported; where the runner itself is killed, nothing is left behind."""
+    run = checkout.start()
+    before = checkout.programs()
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    eventually(
+        lambda: all(checkout.programs()[name] != pid for name, pid in before.items()),
+        "new processes",
+        _SECONDS,
+    )
+    ready = f"http://127.0.0.1:{checkout.port}/readyz"
+    eventually(lambda: _status(ready) == "ok", "the service to be whole again", _SECONDS)
+    assert "terminated by SIGKILL" in run.text()
+
+    stack_env = (checkout.folder / "var" / "stack.env").read_text()
+    runner = re.search(r"STACK_PID='(\d+)'", stack_env)
+    assert runner
+    os.kill(int(runner[1]), signal.SIGKILL)
+    assert run.popen is not None
+    assert run.popen.wait(60) == 1
+    assert "runner has died" in run.text()
+    assert checkout.leftovers() == []
+
+
+def _status(url: str) -> str | None:
+    try:
+        status: str = requests.get(url, timeout=5).json()["status"]
+    except (requests.RequestException, ValueError):
+        return None
+    return status

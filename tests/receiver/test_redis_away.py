@@ -1,0 +1,276 @@
+"""Callbacks while Redis cannot take them: kept in the spool, told so, and brought home, one event each."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.services import Services
+from app.settings import Settings
+from app.store.spool import SUFFIX
+from app.tokens import Binding, fingerprint
+from tests.callbacks import body, new_job_id, outcome, path
+from tests.conftest import make_settings
+from tests.servers import Valkey, eventually
+from tests.store.samples import submission
+
+Trouble = Callable[[Valkey], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    """A server that this test may break."""
+    with Valkey(tmp_path) as own:
+        yield own
+
+
+@pytest.fixture
+def settings(server: Valkey, tmp_path: Path) -> Settings:
+    return make_settings(server.url, spool_dir=str(tmp_path / "spool"), redis_timeout="0.5s")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    made = create_app(settings)
+    yield made
+    made.extensions["services"].drainer.stop()
+
+
+@pytest.fixture
+def ours(app: Flask) -> Services:
+    found: Services = app.extensions["services"]
+    return found
+
+
+@contextmanager
+def killed(server: Valkey) -> Iterator[None]:
+    server.kill()
+    yield
+    server.start()
+
+
+@contextmanager
+def stalled(server: Valkey) -> Iterator[None]:
+    server.signal(signal.SIGSTOP)
+    yield
+    server.signal(signal.SIGCONT)
+
+
+@contextmanager
+def told(server: Valkey, wrong: list[str], right: list[str]) -> Iterator[None]:
+    client = Services.open(make_settings(server.url), timeout=5).store.db.client
+    client.execute_command(*wrong)  # type: ignore[no-untyped-call]
+    yield
+    client.execute_command(*right)  # type: ignore[no-untyped-call]
+
+
+def full(server: Valkey) -> AbstractContextManager[None]:
+    return told(server, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"])
+
+
+def read_only(server: Valkey) -> AbstractContextManager[None]:
+    return told(server, ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"])
+
+
+def unfollowed(server: Valkey) -> AbstractContextManager[None]:
+    few = ["CONFIG", "SET", "min-replicas-to-write"]
+    return told(server, [*few, "1"], [*few, "0"])
+
+
+TROUBLES: list[Trouble] = [killed, stalled, full, read_only, unfollowed]
+
+
+def history(ours: Services, job_id: str) -> list[dict[str, object]]:
+    entries, _ = ours.store.jobs.history(job_id)
+    return list(entries)
+
+
+def drained(ours: Services) -> bool:
+    assert ours.spool is not None
+    return not list(ours.spool.folder.glob(f"*{SUFFIX}"))
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_it_is_spooled_and_comes_home(
+    trouble: Trouble, server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+) -> None:
+    """Whatever ails Redis, the answer is 200 ``spooled``, and the history gets the outcome and when it came."""
+    url, ids = path(settings), [new_job_id() for _ in range(5)]
+    assert outcome(client.post(url, data=body("jbefore"))) == "accepted"
+    with trouble(server):
+        for job_id in ids:
+            assert outcome(client.post(url, data=body(job_id))) == "spooled"
+    eventually(lambda: drained(ours), "the spool to be drained")
+    for job_id in ids:
+        # A stalled Redis may do, when it wakes up, what nobody waits for any more: then the spooled one is a duplicate.
+        *early, entry = history(ours, job_id)
+        assert [each["outcome"] for each in (*early, entry)] == ["accepted", "duplicate"][: 1 + len(early)]
+        assert entry["spooled_at"] == entry["at"], "its time is when it came, not when it was drained"
+        assert ours.store.jobs.raw_bytes(job_id, 1) == body(job_id), "the exact bytes are kept"
+    assert ours.store.outbox.size() == 1 + len(ids), "one event each"
+    assert outcome(client.post(url, data=body(new_job_id()))) == "accepted"
+
+
+def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
+    server: Valkey, settings: Settings, ours: Services
+) -> None:
+    """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
+    small = create_app(settings.model_copy(update={"outbox_max": 3}))
+    client, url = small.test_client(), path(settings)
+    said = [outcome(client.post(url, data=body(new_job_id()))) for _ in range(5)]
+    assert said == ["accepted"] * 3 + ["spooled"] * 2
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.get_json()["parts"]["redis"]) == (200, "outbox full")
+    ours.store.db.client.xtrim(ours.store.db.key("events"), maxlen=0)
+    eventually(lambda: drained(ours), "the spool to be drained")
+    assert ours.store.outbox.size() == 2
+    small.extensions["services"].drainer.stop()
+
+
+def test_a_stalled_redis_does_not_eat_the_threads(
+    server: Valkey, client: FlaskClient, settings: Settings
+) -> None:
+    """One request waits REDIS_TIMEOUT; those after it do not wait at all, but for one a second."""
+    url = path(settings)
+    client.post(url, data=body(new_job_id()))
+    with stalled(server):
+        started = time.monotonic()
+        assert outcome(client.post(url, data=body(new_job_id()))) == "spooled"
+        first = time.monotonic() - started
+        started = time.monotonic()
+        for _ in range(20):
+            assert outcome(client.post(url, data=body(new_job_id()))) == "spooled"
+        rest = time.monotonic() - started
+    assert 0.4 < first < 3
+    assert rest < 20 * 0.5 / 2, "together much less than one time-out each"
+
+
+def test_duplicates_and_order_survive_the_spool(
+    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+) -> None:
+    """Out of order and twice, half before and half during: the same state, one event for each piece of news."""
+    url, job_id = path(settings), new_job_id()
+    assert outcome(client.post(url, data=body(job_id, "Submitted"))) == "accepted"
+    with killed(server):
+        for state in ("Success", "Running", "Success"):
+            assert outcome(client.post(url, data=body(job_id, state))) == "spooled"
+    eventually(lambda: drained(ours), "the spool to be drained")
+    assert [entry["outcome"] for entry in history(ours, job_id)] == [
+        "accepted",
+        "accepted",
+        "stale",
+        "duplicate",
+    ]
+    job = ours.store.jobs.get(job_id)
+    assert job is not None
+    assert job.state == "Success"
+    assert ours.store.outbox.size() == 2
+
+
+def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
+    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+) -> None:
+    """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
+    told_to, other = new_job_id(), new_job_id()
+    revoked, bound = path(settings), path(settings, Binding(submission="s1"))
+    ours.store.submissions.create(submission("s1"))
+    ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", told_to)
+    ours.store.refusals.revoke(fingerprint(revoked.rpartition("/")[2]))
+    with killed(server):
+        assert outcome(client.post(revoked, data=body(new_job_id()))) == "spooled"
+        assert outcome(client.post(bound, data=body(other))) == "spooled"
+        assert outcome(client.post(bound, data=body(told_to))) == "spooled"
+    eventually(lambda: drained(ours), "the spool to be drained")
+    assert ours.store.jobs.get(told_to) is not None
+    assert ours.store.jobs.get(other) is None
+    reasons = {str(refusal["reason"]) for refusal in ours.store.refusals.newest(10)}
+    assert reasons == {"revoked_token", "binding_mismatch"}
+
+
+def test_without_a_spool_ci_is_told_to_come_back(server: Valkey, settings: Settings) -> None:
+    """No SPOOL_DIR: 503 with Retry-After, and no 4xx: our trouble is not CI's fault."""
+    client = create_app(settings.model_copy(update={"spool_dir": None})).test_client()
+    with killed(server):
+        answer = client.post(path(settings), data=body(new_job_id()))
+        assert (answer.status_code, answer.get_json()["reason"]) == (503, "store_unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.get_json()["status"]) == (503, "unavailable")
+        assert ready.get_json()["parts"]["spool"] == "none"
+
+
+def test_past_its_cap_the_spool_takes_no_more(server: Valkey, settings: Settings) -> None:
+    """Past SPOOL_MAX: 503 with Retry-After, /readyz says so; nothing that was answered 200 is lost."""
+    app = create_app(settings.model_copy(update={"spool_max": 20_000}))
+    client, ours, kept = app.test_client(), app.extensions["services"], []
+    with killed(server):
+        assert client.get("/readyz").get_json()["parts"]["spool"] == "ok"
+        for _ in range(60):
+            job_id = new_job_id()
+            answer = client.post(path(settings), data=body(job_id))
+            if answer.status_code != 200:
+                break
+            kept.append(job_id)
+        assert (answer.status_code, answer.get_json()["reason"]) == (503, "store_unavailable")
+        assert "Retry-After" in answer.headers
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.get_json()["parts"]["spool"]) == (503, "full")
+        assert ready.get_json()["spool_bytes"] > 15_000
+    eventually(lambda: drained(ours), "the spool to be drained")
+    assert len(kept) > 10
+    assert all(ours.store.jobs.get(job_id) for job_id in kept)
+    app.extensions["services"].drainer.stop()
+
+
+def test_readiness_is_degraded_while_the_spool_stands_in(
+    server: Valkey, client: FlaskClient, settings: Settings
+) -> None:
+    """200 while callbacks can be kept; the body says where."""
+    with killed(server):
+        outcome(client.post(path(settings), data=body(new_job_id())))
+        ready = client.get("/readyz")
+        document = ready.get_json()
+        assert (ready.status_code, document["status"]) == (200, "degraded")
+        assert document["parts"]["redis"].startswith("unavailable")
+        assert document["parts"]["spool"] == "ok"
+        assert document["spool_bytes"] > 0
+
+
+@pytest.mark.parametrize("trouble", [killed, stalled])
+def test_reading_says_that_the_store_is_away(
+    trouble: Trouble, server: Valkey, client: FlaskClient, key: dict[str, str]
+) -> None:
+    """An API read is a 503 with a reason and Retry-After, never a 500, and soon never a wait either."""
+    with trouble(server):
+        client.get("/v1/jobs", headers=key)
+        started = time.monotonic()
+        for place in (
+            "/v1/jobs",
+            "/v1/jobs/j1",
+            "/v1/jobs/j1?wait=30",
+            "/v1/jobs/j1/events",
+            "/v1/submissions/s1",
+        ):
+            answer = client.get(place, headers=key)
+            assert (answer.status_code, answer.get_json()["reason"]) == (503, "store_unavailable"), place
+            assert "Retry-After" in answer.headers
+        assert time.monotonic() - started < 2
+
+
+def test_a_refusal_does_not_wait_for_redis(server: Valkey, client: FlaskClient, settings: Settings) -> None:
+    """What is refused is refused, whether or not the refusal can be noted."""
+    with stalled(server):
+        client.post(path(settings), data=body(new_job_id()))
+        started = time.monotonic()
+        for _ in range(5):
+            assert client.post(path(settings), data=b"{}").status_code == 400
+        assert client.post("/callbacks/forged", data=body("j1")).status_code == 403
+        assert time.monotonic() - started < 2

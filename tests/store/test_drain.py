@@ -1,0 +1,204 @@
+"""Bringing home what was spooled: in order, once, by one process, whatever crashes in between."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from app.store import Store
+from app.store.spool import SUFFIX, Spool
+from app.store.spool.drain import Away, Drainer
+from app.store.spool.files import OwnFile
+from app.store.spool.record import pack, unpack
+from tests.callbacks import new_job_id
+from tests.store.samples import news
+
+
+class Home:
+    """A drainer, what it has said, and the folder that it drains."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.spool = Spool(folder, 2**24)
+        self.said: Counter[str] = Counter()
+        self.drainer = self.another()
+
+    def another(self) -> Drainer:
+        return Drainer(self.spool, self.store.acceptor, self.store.refusals, self.store.durable, self._hear)
+
+    def _hear(self, outcome: str) -> None:
+        self.said[outcome] += 1
+
+    def put(self, *payloads: bytes) -> None:
+        for payload in payloads:
+            self.spool.append(payload)
+        self.spool.hand_over(at_once=True)
+
+    def files(self, suffix: str = SUFFIX) -> list[Path]:
+        return sorted(self.spool.folder.glob(f"*{suffix}"))
+
+    def outcomes(self, job_id: str) -> list[object]:
+        return [entry["outcome"] for entry in self.store.jobs.history(job_id)[0]]
+
+
+@pytest.fixture
+def home(store: Store, tmp_path: Path) -> Home:
+    return Home(store, tmp_path / "spool")
+
+
+def test_a_record_is_the_news_itself() -> None:
+    """What comes out is what went in, with the exact body, and when it was spooled."""
+    original = news("j1")
+    back = unpack(pack(original))
+    assert back.note == {**(original.note or {}), "spooled_at": "2025-10-09T08:53:20.000Z"}
+    for field in (
+        "details",
+        "source",
+        "verification",
+        "body",
+        "submission",
+        "token",
+        "bind",
+        "hold",
+        "ask_after",
+    ):
+        assert getattr(back, field) == getattr(original, field)
+
+
+def test_it_comes_home_in_order_and_the_folder_is_empty(home: Home) -> None:
+    """Each record once, in the order of its file; then nothing of the file stays."""
+    home.put(*(pack(news("j1", state)) for state in ("Submitted", "Running", "Success", "Success")))
+    home.drainer.step()
+    assert home.outcomes("j1") == ["accepted", "accepted", "accepted", "duplicate"]
+    assert not home.files() and not home.files(".place")
+    assert home.said == {"accepted": 3, "duplicate": 1}
+
+
+@pytest.mark.parametrize("whole", range(4))
+def test_a_crash_after_any_record_costs_one_duplicate_at_most(home: Home, whole: int) -> None:
+    """Taken in, and killed before that was noted: the next drainer takes that one record in again, as a duplicate."""
+    ids = [new_job_id() for _ in range(4)]
+    home.put(*(pack(news(job_id)) for job_id in ids))
+
+    class Killed(BaseException):
+        """As SIGKILL: no clean-up of ours runs because of it."""
+
+    def die(_outcome: str) -> None:
+        if sum(bool(home.outcomes(job_id)) for job_id in ids) > whole:
+            raise Killed
+
+    first = Drainer(home.spool, home.store.acceptor, home.store.refusals, home.store.durable, die)
+    with pytest.raises(Killed):
+        first.step()
+    home.drainer.step()
+    assert not home.files()
+    for n, job_id in enumerate(ids):
+        assert home.outcomes(job_id) == (["accepted", "duplicate"] if n == whole else ["accepted"])
+
+
+def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
+    """The end of a file that a crash cut off anywhere costs that record alone."""
+    home.put(pack(news("j1")), pack(news("j2")))
+    (file,) = home.files()
+    with file.open("rb+") as cut:
+        cut.truncate(file.stat().st_size - 7)
+    home.drainer.step()
+    assert home.outcomes("j1") == ["accepted"]
+    assert home.said == {"accepted": 1, "torn": 1}
+    assert not home.files()
+
+
+def test_a_damaged_stretch_is_kept_for_people(home: Home) -> None:
+    """Records after it come home; the stretch itself is put aside in a file."""
+    home.put(pack(news("j1")), pack(news("j2")), pack(news("j3")))
+    (file,) = home.files()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+    home.drainer.step()
+    assert [home.outcomes(job_id) for job_id in ("j1", "j2", "j3")] == [["accepted"], [], ["accepted"]]
+    assert len(home.files(".damaged")) == 1
+    assert home.said == {"accepted": 2, "damaged": 1}
+
+
+def test_a_record_nobody_can_read_holds_up_nobody(home: Home) -> None:
+    """It is set aside in a file that, renamed, is drained again."""
+    home.put(pack(news("j1")), b"written by a later version", pack(news("j2")))
+    home.drainer.step()
+    assert home.outcomes("j1") == home.outcomes("j2") == ["accepted"]
+    (aside,) = home.files(".aside")
+    aside.rename(aside.with_suffix(SUFFIX))
+    home.drainer.step()
+    assert home.said == {"accepted": 2, "set_aside": 2}
+
+
+def test_a_job_that_redis_chokes_on_is_set_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of Redis that is not about being away is tried a few times; then the others go on."""
+    monkeypatch.setattr("app.store.spool.drain._AWAY_S", 0.01)
+    home.store.db.client.set(home.store.db.key("job", "jodd"), "not a hash")
+    home.put(pack(news("jodd")), pack(news("j2")))
+    home.drainer.step()
+    assert home.outcomes("j2") == ["accepted"]
+    assert len(home.files(".aside")) == 1
+
+
+def test_a_file_that_is_still_written_is_left_alone(home: Home) -> None:
+    """Its process has it; what is closed, or whose process has died, is drained."""
+    home.spool.append(pack(news("j1")))
+    home.drainer.step()
+    assert home.outcomes("j1") == []
+    home.spool.hand_over(at_once=True)
+    home.drainer.step()
+    assert home.outcomes("j1") == ["accepted"]
+
+
+def test_one_process_drains_a_folder(home: Home) -> None:
+    """Whoever holds the lock drains; another takes over when that one is gone, however it went."""
+    home.spool.append(pack(news("j1")))
+    first = home.drainer._lock()
+    assert first and home.another()._lock() is None
+    os.close(first)
+    second = home.another()._lock()
+    assert second
+    os.close(second)
+
+
+def test_while_redis_is_away_nothing_moves(home: Home) -> None:
+    """Redis full: every step ends at once, and the files stay as they are."""
+    home.put(pack(news("j1")))
+    before = home.files()[0].read_bytes()
+    client = home.store.db.client
+    client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(Away):
+            home.drainer.step()
+    finally:
+        client.config_set("maxmemory", 0)
+    assert home.files()[0].read_bytes() == before
+    home.drainer.step()
+    assert home.outcomes("j1") == ["accepted"]
+
+
+def test_what_crashes_leave_behind_goes_away(home: Home) -> None:
+    """Places of files that are gone, and files that never got a name."""
+    home.put(pack(news("j1")))
+    (home.spool.folder / "00-1.place").write_bytes(b"1")
+    unnamed = home.spool.folder / "00-1.new"
+    unnamed.write_bytes(b"")
+    os.utime(unnamed, (1, 1))
+    home.drainer.step()
+    assert not list(home.spool.folder.iterdir())
+
+
+def test_a_new_file_has_no_name_before_it_is_locked(tmp_path: Path) -> None:
+    """A drainer never finds a living process's file unlocked."""
+    file = OwnFile(tmp_path)
+    with file.path.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.close()
+    with file.path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

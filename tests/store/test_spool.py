@@ -1,0 +1,122 @@
+"""The writing side of the spool: what ``append`` promises, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.store.spool import SUFFIX, NoRoom, Spool
+from app.store.spool.frames import Frame, scan
+from tests.servers import ROOT
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    made = Spool(tmp_path / "spool", 2**20)
+    yield made
+    made.hand_over(at_once=True)
+
+
+def records(folder: Path) -> list[bytes]:
+    """Every record in the folder, oldest file first."""
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return [each.payload for file in files for each in scan(file.read_bytes()) if isinstance(each, Frame)]
+
+
+def test_what_was_appended_is_in_the_folder(spool: Spool) -> None:
+    """When ``append`` returns, the record can be read by anyone, and by its owner only."""
+    spool.append(b"one")
+    spool.append(b"two")
+    assert records(spool.folder) == [b"one", b"two"]
+    assert (spool.folder.stat().st_mode & 0o777) == 0o700
+    assert {path.stat().st_mode & 0o777 for path in spool.folder.glob(f"*{SUFFIX}")} == {0o600}
+
+
+def test_threads_share_a_file(spool: Spool) -> None:
+    """Records of many threads never mix."""
+    payloads = [b"%d" % n * 500 for n in range(64)]
+    threads = [threading.Thread(target=spool.append, args=(payload,)) for payload in payloads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(records(spool.folder)) == sorted(payloads)
+
+
+def test_the_limit_is_for_all_processes_together(tmp_path: Path) -> None:
+    """Past SPOOL_MAX nothing is taken, whoever wrote what is there; when it is drained there is room again."""
+    (tmp_path / f"0-other{SUFFIX}").write_bytes(bytes(900))
+    spool = Spool(tmp_path, 1000)
+    with pytest.raises(NoRoom, match="SPOOL_MAX"):
+        spool.append(bytes(200))
+    assert spool.condition()[0] == "full"
+    (tmp_path / f"0-other{SUFFIX}").unlink()
+    fresh = Spool(tmp_path, 1000)
+    fresh.append(bytes(200))
+    fresh.hand_over(at_once=True)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """It takes nothing and says so; a start of its own process is not needed when that is mended."""
+    (tmp_path / "spool").write_text("a file is in the way")
+    spool = Spool(tmp_path / "spool", 2**20)
+    with pytest.raises(NoRoom):
+        spool.append(b"one")
+    assert spool.condition()[0] == "unwritable"
+    (tmp_path / "spool").unlink()
+    spool.append(b"two")
+    assert records(spool.folder) == [b"two"]
+    assert spool.condition()[0] == "ok"
+    spool.hand_over(at_once=True)
+
+
+_FULL_DISK = """
+import sys
+from pathlib import Path
+from app.store.spool import NoRoom, Spool
+spool = Spool(Path(sys.argv[1]), 2**20)
+for size in (600, 5000, 300, 5000, 200):
+    try:
+        spool.append(bytes([65 + size % 7]) * size)
+        print("kept", size)
+    except NoRoom:
+        print("refused", size)
+print(spool.condition()[0])
+"""
+
+
+def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
+    """A record that the disk takes half of is refused; records before and after it are whole."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # noqa: E731
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, str(tmp_path)],
+        preexec_fn=limit,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "kept 600", "refused 5000", "kept 300", "refused 5000", "kept 200", "unwritable",
+    ]  # fmt: skip
+    assert [len(record) for record in records(tmp_path)] == [600, 300, 200]
+
+
+def test_a_fork_writes_into_a_file_of_its_own(spool: Spool) -> None:
+    """After a fork, parent and child never share a file."""
+    spool.append(b"parent")
+    pid = os.fork()
+    if not pid:
+        spool.append(b"child")
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    spool.append(b"parent again")
+    assert sorted(records(spool.folder)) == [b"child", b"parent", b"parent again"]
+    assert len({path.name.split("-")[1] for path in spool.folder.glob(f"*{SUFFIX}")}) == 2

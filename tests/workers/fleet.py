@@ -1,0 +1,114 @@
+"""Relays and workers as processes, with handlers that misbehave, fed through the store."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from app.services import Services
+from app.settings import Settings
+from app.store.runs import Run
+from tests.servers import Process, as_environment, eventually
+from tests.store.said import said, tell
+
+
+class Fleet:
+    """``relays`` and ``workers`` can be killed, added and asked what they have noted."""
+
+    def __init__(self, settings: Settings, folder: Path, *, relays: int = 1, workers: int = 1) -> None:
+        self.settings = settings.model_copy(update={"handlers": ("tests.workers.some_handlers",)})
+        self.services = Services.open(self.settings, timeout=5)
+        self.store = self.services.store
+        self._folder = folder
+        self._notes = folder / "notes"
+        self._notes.touch()
+        self._numbers = itertools.count()
+        self.relays = [self._process("workers.relay") for _ in range(relays)]
+        self.workers = [self._process("workers.worker") for _ in range(workers)]
+
+    def _process(self, module: str) -> Process:
+        log = self._folder / f"{module}-{next(self._numbers)}.log"
+        environment = os.environ | as_environment(self.settings) | {"NOTES": str(self._notes)}
+        return Process([sys.executable, "-m", module], log, environment)
+
+    def __enter__(self) -> Self:
+        for process in (*self.relays, *self.workers):
+            process.start()
+        self.until_ready()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in (*self.relays, *self.workers):
+            for each in family(process):
+                each.kill()
+            process.clear()
+
+    def until_ready(self) -> None:
+        seen = self.store.presence.seen
+        eventually(lambda: seen("relay") and seen("worker"), f"the fleet to be there: {self.logs()}", 30)
+
+    def add_worker(self) -> Process:
+        worker = self._process("workers.worker")
+        worker.start()
+        self.workers.append(worker)
+        return worker
+
+    def add_relay(self) -> Process:
+        relay = self._process("workers.relay")
+        relay.start()
+        self.relays.append(relay)
+        return relay
+
+    def logs(self) -> str:
+        return "\n".join(f"{p.log.name}:\n{p.text()[-3000:]}" for p in (*self.relays, *self.workers))
+
+    def end(self, job_id: str, tag: str, user_data: str | None = None) -> None:
+        """A callback: this job has ended."""
+        tell(self.store, said(job_id, "Success", tag=tag, user_data=user_data))
+
+    def notes(self, word: str) -> list[list[str]]:
+        """Lines of the handlers' notes: word, job, event, pid, time."""
+        lines = [line.split() for line in self._notes.read_text().splitlines()]
+        return [line for line in lines if line[0] == word]
+
+    def times(self, word: str) -> Counter[str]:
+        """How often each job has been noted."""
+        return Counter(line[1] for line in self.notes(word))
+
+    def run_of(self, job_id: str) -> Run | None:
+        runs = self.store.runs.of_job(job_id)
+        return runs[0] if runs else None
+
+    def state_of(self, job_id: str) -> str | None:
+        run = self.run_of(job_id)
+        return run.state if run else None
+
+
+def family(process: Process) -> list[psutil.Process]:
+    """A process and everything it has started, youngest first."""
+    try:
+        top = psutil.Process(process.pid)
+        return [*reversed(top.children(recursive=True)), top]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_family(process: Process) -> None:
+    """As a machine that loses power: SIGKILL to the worker, its members and their batches at the same time."""
+    members = family(process)
+    for each in members:
+        each.send_signal(signal.SIGSTOP)
+    for each in members:
+        each.kill()
+    if process.popen:
+        process.popen.wait()

@@ -1,0 +1,59 @@
+"""Runs that kill, hang or hog their process: each ends as a failure, and nobody else waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.servers import eventually
+from tests.workers.fleet import Fleet
+
+KINDS = {  # tag: tries allowed, what the record says of a try
+    "Raise": (3, "ValueError: as it was told to"),
+    "Kill": (3, "its process was ended by signal 9 (SIGKILL)"),
+    "Exit": (3, "its process exited with code 0, before the run had ended"),
+    "SysExit": (2, "SystemExit: 0"),
+    "Hog": (2, "MemoryError"),
+    "Hang": (2, "took longer than 1 s"),
+    "Swallow": (2, "took longer than its timeout, and could not be interrupted"),
+    "Block": (2, "took longer than its timeout, and could not be interrupted"),
+}
+
+
+@pytest.fixture
+def fleet(settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
+    with Fleet(settings, tmp_path) as running:
+        yield running
+
+
+@pytest.mark.parametrize("tag", KINDS)
+def test_poison_ends_as_a_failure_and_delays_nobody(fleet: Fleet, tag: str) -> None:
+    """In the middle of a batch: starts are counted, the others of the batch are performed once and soon."""
+    tries, error = KINDS[tag]
+    ids = [f"j{n}" for n in range(40)]
+    began = time.monotonic()
+    for job_id in ids:
+        fleet.end(job_id, tag if job_id == "j7" else "Quick")
+    others = set(ids) - {"j7"}
+    eventually(lambda: set(fleet.times("quick")) == others, f"all others: {fleet.logs()}", 30)
+    assert time.monotonic() - began < 15
+    eventually(lambda: fleet.state_of("j7") == "failed", f"{tag} to be given up: {fleet.logs()}", 60)
+    assert fleet.times(tag.lower()) == {"j7": tries}
+    assert set(fleet.times("quick").values()) == {1}, "nobody ran twice for it"
+    run = fleet.run_of("j7")
+    assert run is not None
+    assert [entry["error"][: len(error)] for entry in run.tries] == [error] * tries
+    assert fleet.store.db.client.zscore(fleet.store.db.key("failures"), run.id) is not None
+    eventually(lambda: fleet.store.runs.next_due_s() is None, "an empty schedule")
+
+
+def test_a_thread_left_behind_does_not_hold_a_batch(fleet: Fleet) -> None:
+    """The process of a batch ends with its last run, whatever the handlers have left running."""
+    for n in range(4):
+        fleet.end(f"j{n}", "Thread")
+    fleet.end("j9", "Quick")
+    eventually(lambda: fleet.state_of("j9") == "done", f"the others: {fleet.logs()}")

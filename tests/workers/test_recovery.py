@@ -1,0 +1,157 @@
+"""Relays and workers die at any line: every event's run is performed, soon, and a healthy one only once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from app.store import UNAVAILABLE
+from tests.servers import Valkey, eventually
+from tests.workers.fleet import Fleet, family, kill_family
+
+SOON_S = 30
+"""The promise: a run whose worker died is started again within that time."""
+
+
+def _begun(fleet: Fleet, job_id: str, times: int) -> float:
+    """When the run of this job was begun for the n-th time."""
+    begins = [float(line[4]) for line in fleet.notes("begin") if line[1] == job_id]
+    return begins[times - 1] if len(begins) >= times else 0.0
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["the only worker", "one of two"])
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_run_whose_worker_died_starts_again(
+    settings: Settings, tmp_path: Path, busy: bool, others: int
+) -> None:
+    """SIGKILL to the worker and all that it started, in the middle of a run, on a busy or an idle fleet."""
+    with Fleet(settings, tmp_path) as fleet:
+        fleet.end("jlong", "Long", "25")
+        eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
+        if busy:
+            for n in range(200):
+                fleet.end(f"j{n}", "Quick")
+        if others:
+            fleet.add_worker()
+            eventually(lambda: fleet.store.presence.seen("worker") >= 4, "the other worker")
+        killed = time.time()
+        kill_family(fleet.workers[0])
+        if not others:
+            fleet.add_worker()
+        eventually(lambda: _begun(fleet, "jlong", 2), f"it to begin again: {fleet.logs()}", SOON_S)
+        assert _begun(fleet, "jlong", 2) - killed < SOON_S
+
+
+def test_a_run_whose_process_died_starts_again_in_a_moment(settings: Settings, tmp_path: Path) -> None:
+    """Where only the process of the batch was killed, its worker sees it at once."""
+    with Fleet(settings, tmp_path) as fleet:
+        fleet.end("jlong", "Long", "20")
+        eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
+        killed = time.time()
+        os.kill(int(fleet.notes("begin")[0][3]), signal.SIGKILL)
+        eventually(lambda: _begun(fleet, "jlong", 2), f"it to begin again: {fleet.logs()}")
+        assert _begun(fleet, "jlong", 2) - killed < 10
+
+
+def test_a_run_outlives_its_worker_alone(settings: Settings, tmp_path: Path) -> None:
+    """SIGKILL to the worker but not to the process of its batch: the run goes on, and is not started twice."""
+    with Fleet(settings, tmp_path) as fleet:
+        fleet.end("jlong", "Long", "25")
+        eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
+        at_work = int(fleet.notes("begin")[0][3])
+        for each in family(fleet.workers[0]):
+            if each.pid != at_work:
+                each.kill()
+        fleet.add_worker()
+        eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}", 40)
+        assert fleet.times("begin") == fleet.times("end") == {"jlong": 1}
+
+
+@pytest.mark.slow
+def test_a_healthy_long_run_is_never_started_twice(settings: Settings, tmp_path: Path) -> None:
+    """40 s at work, on a fleet with nothing else to do and on one with plenty: one start."""
+    with Fleet(settings, tmp_path, relays=2, workers=2) as fleet:
+        fleet.end("jlong", "Long", "40")
+        eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
+        for n in range(300):
+            fleet.end(f"j{n}", "Quick")
+            time.sleep(0.1)
+        eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}", 60)
+        assert fleet.times("begin") == {"jlong": 1}
+        assert len(fleet.times("quick")) == 300
+
+
+def test_sigterm_lets_the_run_finish(settings: Settings, tmp_path: Path) -> None:
+    """A worker that is told to stop finishes the run it is at, leaves the rest of its batch to others, and ends."""
+    with Fleet(_with(settings, worker_processes=1), tmp_path) as fleet:
+        fleet.end("jlong", "Long", "4")
+        for n in range(10):
+            fleet.end(f"j{n}", "Quick")
+        eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
+        began = time.monotonic()
+        assert fleet.workers[0].stop(15) == 0, fleet.logs()
+        assert time.monotonic() - began < 12
+        assert fleet.state_of("jlong") == "done"
+        fleet.add_worker()
+        eventually(lambda: len(fleet.times("quick")) == 10, f"the rest: {fleet.logs()}", 30)
+        assert set(fleet.times("quick").values()) == {1}
+
+
+def test_relays_may_be_killed_at_any_line(settings: Settings, tmp_path: Path) -> None:
+    """Under load, relays are killed again and again, and another takes over: no event's run is lost or made twice."""
+    chance = random.Random(4)
+    with Fleet(settings, tmp_path, relays=2) as fleet:
+        for turn in range(12):
+            for n in range(60):
+                fleet.end(f"j{turn}-{n}", "Quick")
+            time.sleep(chance.uniform(0, 0.3))
+            fleet.relays.pop(0).kill()
+            fleet.add_relay()
+        wanted = {f"j{turn}-{n}" for turn in range(12) for n in range(60)}
+        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
+        eventually(lambda: fleet.store.runs.next_due_s() is None, "an empty schedule", 30)
+        assert set(fleet.times("quick").values()) == {1}
+
+
+def test_a_redis_that_comes_back_empty_needs_no_restart(settings: Settings, tmp_path: Path) -> None:
+    """FLUSHALL takes the consumer group away; relays and workers go on with what comes after it."""
+    with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
+        fleet.end("j1", "Quick")
+        eventually(lambda: fleet.times("quick") == {"j1": 1}, f"the first: {fleet.logs()}")
+        fleet.store.db.client.flushall()
+        fleet.end("j2", "Quick")
+        eventually(lambda: fleet.times("quick")["j2"], f"the second: {fleet.logs()}", 30)
+
+
+def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Path) -> None:
+    """SIGKILL to Redis under load, several times; what it had acknowledged and kept is performed."""
+    synced = Valkey(tmp_path, "--appendfsync", "always")
+    with synced as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
+        for turn in range(4):
+            for n in range(50):
+                fleet.end(f"j{turn}-{n}", "Quick")
+            time.sleep(0.2)
+            own.kill()
+            own.socket.unlink(missing_ok=True)
+            time.sleep(0.5)
+            own.start()
+            eventually(lambda: _answers(fleet), "Redis to be back")
+        wanted = {f"j{turn}-{n}" for turn in range(4) for n in range(50)}
+        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
+
+
+def _with(settings: Settings, **changes: object) -> Settings:
+    return settings.model_copy(update=changes)
+
+
+def _answers(fleet: Fleet) -> bool:
+    try:
+        return bool(fleet.store.db.client.ping())
+    except UNAVAILABLE:
+        return False

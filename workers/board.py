@@ -1,0 +1,60 @@
+"""A few bytes that a worker shares with the process it forks for each batch: a Redis that is away cannot delay them."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+
+_STOP = struct.Struct("=?")
+_ENDED = struct.Struct("=?")
+_PID = struct.Struct("=q")
+_KILL_AT = struct.Struct("=d")
+
+
+class Board:
+    """Made by the worker before it forks. One batch at a time writes on it."""
+
+    def __init__(self) -> None:
+        self._bytes = mmap.mmap(-1, 64)
+
+    def begin(self) -> None:
+        """The worker: another batch is about to begin."""
+        _ENDED.pack_into(self._bytes, 8, False)
+        _PID.pack_into(self._bytes, 16, 0)
+        _KILL_AT.pack_into(self._bytes, 24, 0.0)
+
+    @property
+    def stop(self) -> bool:
+        """Whether the worker was told to stop: the batch ends after the run it is at."""
+        return bool(_STOP.unpack_from(self._bytes, 0)[0])
+
+    @stop.setter
+    def stop(self, value: bool) -> None:
+        _STOP.pack_into(self._bytes, 0, value)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the batch has ended in order: nothing of it is left to clear up."""
+        return bool(_ENDED.unpack_from(self._bytes, 8)[0])
+
+    @ended.setter
+    def ended(self, value: bool) -> None:
+        _ENDED.pack_into(self._bytes, 8, value)
+
+    @property
+    def pid(self) -> int:
+        """The process of the batch; 0 before it has said so."""
+        return int(_PID.unpack_from(self._bytes, 16)[0])
+
+    @pid.setter
+    def pid(self, value: int) -> None:
+        _PID.pack_into(self._bytes, 16, value)
+
+    @property
+    def kill_at(self) -> float:
+        """When the process of the batch is to be killed (``time.monotonic()``); 0 while no handler is at work."""
+        return float(_KILL_AT.unpack_from(self._bytes, 24)[0])
+
+    @kill_at.setter
+    def kill_at(self, value: float) -> None:
+        _KILL_AT.pack_into(self._bytes, 24, value)
