@@ -23,8 +23,8 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
     Raises ``ProviderError``; then what was taken in so far stays.
     """
     outcomes: dict[str, Outcome] = {}
-    for (bucket, region), ids in _by_place(services, jobs).items():
-        answer = services.provider.describe(bucket, region, ids)
+    for (bucket, region), there in by_place(services, jobs).items():
+        answer = services.provider.describe(bucket, region, [job.job_id for job in there])
         for detail in answer.details:
             outcomes[detail.report.job_id] = take_in(services, detail)
     return outcomes
@@ -52,8 +52,8 @@ def take_in(services: Services, detail: Detail) -> Outcome:
 
 def cancel(services: Services, job: Job) -> None:
     """Cancel the job at CI, and ask what became of it. Raises ``ProviderError``."""
-    for (bucket, region), ids in _by_place(services, [job]).items():
-        services.provider.cancel(bucket, region, ids[0])
+    for bucket, region in by_place(services, [job]):
+        services.provider.cancel(bucket, region, job.job_id)
     ask(services, [job])
 
 
@@ -62,11 +62,11 @@ def pause(asked: int) -> float:
     return min(FIRST_ASK_S * 2.0 ** min(asked, 20), _LONGEST_ASK_S) * random.uniform(0.8, 1.2)  # noqa: S311
 
 
-def _by_place(services: Services, jobs: Sequence[Job]) -> dict[Place, list[str]]:
+def by_place(services: Services, jobs: Sequence[Job]) -> dict[Place, list[Job]]:
     """CI is asked per bucket and region: those of the submission, else those that the job names itself."""
-    places: dict[Place, list[str]] = defaultdict(list)
+    places: dict[Place, list[Job]] = defaultdict(list)
     for job in jobs:
-        places[_place(services, job)].append(job.job_id)
+        places[_place(services, job)].append(job)
     return places
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from app import reconcile
-from app.provider import ProviderError, Throttled
+from app.provider import ProviderError, Refused, Throttled
 from app.services import Services
 from app.store import Job
 
@@ -26,8 +26,22 @@ def step(services: Services, stopping: threading.Event) -> None:
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
     for gone in set(ids) - {job.job_id for job in jobs}:
         services.store.due.drop(gone)
+    # Place by place: that one cannot be asked says nothing of the others.
+    for there in reconcile.by_place(services, jobs).values():
+        _ask(services, there, stopping)
+
+
+def _ask(services: Services, jobs: list[Job], stopping: threading.Event) -> None:
     try:
         answered = reconcile.ask(services, jobs)
+    except Refused as error:
+        if len(jobs) == 1:
+            _later(services, jobs, error, stopping)
+            return
+        # A stranger may have made up an id that spoils the question: it must not spoil it for the others.
+        for job in jobs:
+            _ask(services, [job], stopping)
+        return
     except ProviderError as error:
         _later(services, jobs, error, stopping)
         return
