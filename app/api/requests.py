@@ -8,7 +8,11 @@ from typing import Annotated, TypeVar
 from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from app.ci import json_view, limits
+from app.ci.refused import Refused
 from app.problems import Problem
+from app.receiver.body import read_body
+from app.services import services
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -64,9 +68,14 @@ def _read(model: type[M], value: object, what: str) -> M:
         raise Problem("invalid_request", f"The {what} breaks rules; see errors.", errors=faults) from None
 
 
-def read_json() -> object:
-    """The JSON body of this request, whatever its content type says."""
-    value: object = request.get_json(force=True, silent=True)
-    if value is None:
-        raise Problem("malformed_json", "The body must be a JSON object.")
-    return value
+def read_json(body: bytes) -> object:
+    """A JSON object, whatever its content type says, as wary of strangers as the receiver is."""
+    try:
+        return json_view.view(body, limits.CALLBACK)
+    except Refused as error:
+        raise Problem(error.reason, str(error)) from None
+
+
+def body_of_request() -> bytes:
+    """The body of this request, bounded as a callback's is."""
+    return read_body(request, services().settings.max_body)

@@ -13,7 +13,7 @@ from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
 from app.api.idempotency import once
 from app.api.jobs import served
-from app.api.requests import read_json
+from app.api.requests import body_of_request, read_json
 from app.ci.broken import BadRequest, Broken
 from app.ci.request import SubmitRequest
 from app.ci.rules import examine
@@ -72,7 +72,10 @@ class SubmissionView(BaseModel):
     )
 )
 def submit() -> Response:
-    return once(request.headers.get("Idempotency-Key"), request.get_data(), _submit, _recalled)
+    body = body_of_request()
+    return once(
+        request.headers.get("Idempotency-Key"), body, lambda submission_id: _submit(submission_id, body), _recalled
+    )
 
 
 @blueprint.get("/submissions/<submission_id>")
@@ -85,9 +88,9 @@ def show(submission_id: str) -> Response:
     return _json(_view(submission), 200)
 
 
-def _submit(submission_id: str) -> Response:
+def _submit(submission_id: str, body: bytes) -> Response:
     submitter = Submitter(services())
-    wanted, broken = examine(read_json(), submitter.defaults)
+    wanted, broken = examine(read_json(body), submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
         raise _broken(broken)
     try:
