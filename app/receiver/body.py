@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from app.problems import Problem
 
@@ -17,24 +18,31 @@ def read_body(request: Request, limit: int) -> bytes:
     How long it may take is the server's to bound (``app/server.py``), which sees each packet; a check here, between
     pieces of many, would see a trickle only once.
     """
-    if (request.content_length or 0) > limit:
+    declared = request.content_length
+    if (declared or 0) > limit:
         raise _too_large(limit)
-    request.max_content_length = limit
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise Problem("content_encoding", "Send the body as it is, without a Content-Encoding.")
-    parts: list[bytes] = []
+    if declared is None and not request.environ.get("wsgi.input_terminated"):
+        return b""
     try:
-        # Not get_data(): of a chunked body it takes as much as is allowed, and calls that the whole.
-        while part := request.stream.read(_CHUNK):
-            parts.append(part)
-        return b"".join(parts)
-    except RequestEntityTooLarge:
-        raise _too_large(limit) from None
-    except (ClientDisconnected, OSError, ParseException) as error:
-        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-            raise Problem("slow_body", "The body did not arrive in time.") from None
-        # Too few bytes, or chunks that are none.
+        body = b"".join(_pieces(request, limit + 1 if declared is None else declared))
+    except TimeoutError:
+        raise Problem("slow_body", "The body did not arrive in time.") from None
+    except (OSError, ParseException):
         raise _incomplete() from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    if declared is not None and len(body) < declared:
+        raise _incomplete()
+    return body
+
+
+def _pieces(request: Request, most: int) -> Iterator[bytes]:
+    # Not request.stream: with a server that ends the stream itself, it calls a cut-off body whole.
+    while most and (piece := request.environ["wsgi.input"].read(min(_CHUNK, most))):
+        most -= len(piece)
+        yield piece
 
 
 def _incomplete() -> Problem:

@@ -13,8 +13,9 @@ import pytest
 import requests
 
 from tests import raw
+from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
-from tests.servers import Web
+from tests.servers import Web, free_port
 
 MIB = 2**20
 # What the process may grow by over one test: nothing that is sent here is kept.
@@ -74,11 +75,9 @@ def test_a_gigabyte_declared_and_sent_is_refused_early(web: Web, path: str) -> N
             sent += len(piece)
             yield piece
 
-    answer = raw.exchange(web.port, *[raw.head("POST", path, f"Content-Length: {2**30}")], b" " * MIB)
-    assert answer.status in {413, 0}
     with raw.connect(web.port) as link:
         started = time.monotonic()
-        with pytest.raises(OSError):  # noqa: PT011 - broken pipe or reset, as the kernel pleases
+        with pytest.raises(OSError):
             for piece in gigabyte():
                 link.sendall(piece)
         assert time.monotonic() - started < 20
@@ -296,11 +295,8 @@ def test_no_file_is_left_behind(web: Web, path: str) -> None:
     assert process.num_fds() <= before + 20
 
 
-def test_more_connections_than_there_is_room_for(valkey: object, web: Web, tmp_path: Path) -> None:
+def test_more_connections_than_there_is_room_for(web: Web, tmp_path: Path) -> None:
     """When every place is taken by someone who waits, the longest waiting makes room."""
-    from tests.conftest import make_settings
-    from tests.servers import free_port
-
     settings = make_settings(web.settings.redis_url)
     few = {"GUNICORN_CMD_ARGS": "--worker-connections 60 --threads 4 --workers 1"}
     with Web(settings, free_port(), tmp_path, **few) as small:

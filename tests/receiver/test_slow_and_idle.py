@@ -106,7 +106,7 @@ def test_clients_that_do_not_hang_up_cost_no_thread(web: Web) -> None:
 
 @pytest.mark.slow
 def test_bodies_that_do_not_come_are_given_up(web: Web) -> None:
-    """A body with a token or key of ours that trickles, or stops, gets 408 after some 20 s: no thread waits for ever."""
+    """A body with a token or key of ours that trickles, or stops, gets 408 after some 20 s."""
     mine = f"/callbacks/{a_token(web.settings)}"
     stops = raw.head("POST", mine, "Content-Length: 1000") + body()[:100]
     api = raw.head("POST", "/v1/jobs", f"Authorization: Bearer {web.key}", "Content-Length: 100") + b"{"
