@@ -310,6 +310,9 @@ if header.binds and is_known then
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
   end
+  if redis.call('HDEL', submission, 'doubted') == 1 then
+    for _, id in ipairs(ids) do redis.call('ZADD', key('due'), now, id) end
+  end
   redis.call('DEL', submission .. ':claims')
   redis.call('ZREM', key('lost'), header.submission)
 end
