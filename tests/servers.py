@@ -152,6 +152,8 @@ def is_up(url: str) -> bool:
 class Service:
     """gunicorn, a worker and a relay with the same settings; a ``with`` block is their life."""
 
+    application = "app:create_app()"
+
     def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
         self.settings = settings
         self.url = f"http://127.0.0.1:{port}"
@@ -161,7 +163,7 @@ class Service:
         python = sys.executable
         # The script, as in the Procfile: `python -m gunicorn` cannot start a second master (SIGUSR2).
         script = str(Path(python).with_name("gunicorn"))
-        gunicorn = [python, script, "--config", "gunicorn.conf.py", "app:create_app()"]
+        gunicorn = [python, script, "--config", "gunicorn.conf.py", self.application]
         self.web = Process(gunicorn, folder / "web.log", variables)
         self.worker = Process([python, "-m", "workers.worker"], folder / "worker.log", variables)
         self.relay = Process([python, "-m", "workers.relay"], folder / "relay.log", variables)
