@@ -27,7 +27,7 @@ if _owns_metrics and _mine != str(os.getpid()):
     os.environ["CI_METRICS_MASTER"] = str(os.getpid())
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-worker_class = "app.server.Worker"
+worker_class = "server.worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
 # The application reads the same variable, and lets only so many wait that some are always free.

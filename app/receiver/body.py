@@ -15,7 +15,7 @@ _CHUNK = 64 * 1024
 def read_body(request: Request, limit: int) -> bytes:
     """The whole body, at most ``limit`` bytes; a larger one is refused before it is read.
 
-    How long it may take is the server's to bound (``app/server.py``), which sees each packet; a check here, between
+    How long it may take is the server's to bound (``server/worker.py``), which sees each packet; a check here, between
     pieces of many, would see a trickle only once.
     """
     declared = request.content_length

@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.store import News, NotBelieved, Store
 from app.store.clock import now_ms, rfc3339
 from app.store.submissions import Submission, new_id
-from app.submitter import Submitter, SubmitRequest
+from app.submitter import SubmitRequest, Submitter
 from app.submitter.address import binding_of
 from app.tokens import Binding, mint, read
 from tests.ci import samples
@@ -57,7 +57,7 @@ def submission_of(services: Services, token: str) -> str:
 def due_in_s(store: Store, job_id: str) -> float | None:
     """Seconds until CI is to be asked about the job."""
     score = store.db.client.zscore(store.db.key("due"), job_id)
-    return None if score is None else (float(score) - now_ms()) / 1000  # type: ignore[arg-type]
+    return None if score is None else (float(score) - now_ms()) / 1000
 
 
 @pytest.mark.parametrize(

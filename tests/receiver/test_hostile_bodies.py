@@ -65,7 +65,8 @@ def readable(web: Web, job_id: str) -> None:
     assert events
     assert web.call("GET", f"{address}/events/{events[0]['entry']}/raw").status_code == 200
     assert web.call("GET", f"{address}?wait=0.1").status_code == 200
-    assert web.call("POST", f"{address}/refresh").status_code == 503, "CI is away here"
+    asked = web.call("POST", f"{address}/refresh")
+    assert asked.json()["reason"] in {"ci_unavailable", "ci_refused"}, "CI is away here"
     for field in ("state", "tag", "user_data", "queue_id"):
         value = job.json()[field]
         if value and len(value) < 2000:
@@ -139,7 +140,7 @@ def test_external_entities_touch_no_file_and_no_network(web: Web, tmp_path: Path
         "ftp://127.0.0.1/x",
     ):
         for text in (
-            f'<!DOCTYPE r [<!ENTITY x SYSTEM "{target}">]><Response><JobsDetail><JobId>&x;</JobId></JobsDetail></Response>',
+            f'<!DOCTYPE r [<!ENTITY x SYSTEM "{target}">]><Response><JobId>&x;</JobId></Response>',
             f'<!DOCTYPE r SYSTEM "{target}"><Response/>',
             f'<!DOCTYPE r PUBLIC "x" "{target}"><Response/>',
             f'<!DOCTYPE r [<!ENTITY % x SYSTEM "{target}"> %x;]><Response/>',
@@ -249,7 +250,7 @@ ODD_TEXTS = [
     "😀 令牌 ключ é \u0301",
     "\ud800 lone \udfff",
     "\r\nX-Injected: yes",
-    "x" * 20_000,
+    "x" * 5_000,
     "\ufeff\u200b\u2028",
 ]
 
@@ -315,11 +316,12 @@ def test_odd_values_in_every_field(web: Web, value: str) -> None:
 
 
 JOB_IDS = [
-    "'", '"', "'; DROP TABLE--", "a'b\"c", "{}", "{0}", "%s", "%00", "*", "j*", "j?", "j[a-z]", "^", "a:b", ":", "a|b", "|",
-    "{tag}", "$(id)", "`id`", "<script>", "&amp;", "a&b=c", "a=b", "a;b", "a,b", "~", "!", "@", "(", ")", "-", "--help", "-x",
-    "--json", "+", "$", "_", "...", ".a", "a.", "x" * 128, "x" * 129, "x" * 10_000, "é", "令", "a b", " ", "a\tb", "a\nb",
-    "../x", "a/b", "/", "\\", "a\\b", "..", ".", "a?b", "a#b", "#", "events", "None", "null", "0", "True", "job:1:history",
-    "\ud800", "\x7f", "\x00",
+    "'", '"', "'; DROP TABLE--", 'a\'b"c', "{}", "{0}", "%s", "%00", "*", "j*", "j?", "j[a-z]", "^",
+    "a:b", ":", "a|b", "|", "{tag}", "$(id)", "`id`", "<script>", "&amp;", "a&b=c", "a=b", "a;b", "a,b",
+    "~", "!", "@", "(", ")", "-", "--help", "-x", "--json", "+", "$", "_", "...", ".a", "a.", "x" * 128,
+    "x" * 129, "x" * 10000, "\u00e9", "\u4ee4", "a b", " ", "a\tb", "a\nb", "../x", "a/b", "/", "\\",
+    "a\\b", "..", ".", "a?b", "a#b", "#", "events", "None", "null", "0", "True", "job:1:history",
+    "\ud800", "\u007f", "\u0000",
 ]  # fmt: skip
 
 
@@ -330,7 +332,7 @@ def test_odd_job_ids_are_refused_or_work_everywhere(web: Web, job_id: str) -> No
     allowed = (
         0 < len(job_id) <= 128
         and all("!" <= letter <= "~" and letter not in "/\\%?#" for letter in job_id)
-        and job_id not in {".", ".."}
+        and job_id not in {".", "..", "-"}
     )
     assert answer.status_code == (200 if allowed else 400), answer.text
     if not allowed:

@@ -22,8 +22,6 @@ from typing import Any
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData
 from gunicorn.workers import gthread
 
-from app.problems import document
-
 HEAD_SECONDS = 10.0
 """From the first moment of a connection to the end of a request's head."""
 BODY_SECONDS = 20.0
@@ -167,6 +165,8 @@ class Worker(gthread.ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """A request that is no HTTP is answered as everything else is: with a problem document."""
+        from app.problems import document  # noqa: PLC0415 - see the package
+
         reason = _REASONS.get(type(exc).__name__, "bad_request")
         if type(exc).__module__ != LimitRequestLine.__module__ or reason == "internal":
             reason = "internal"
