@@ -194,7 +194,7 @@ def found(job_id: str) -> Job:
 
 
 def _mark(job: Job) -> str:
-    """The ETag: presigned links differ with each second, so only their half-life counts, or nothing would ever match."""
+    """The ETag: presigned links differ with each second, so only their half-life counts."""
     age = int(time.time() / (services().settings.link_seconds / 2)) if may("links") else 0
     return hashlib.blake2b(f"{age} {job.model_dump_json()}".encode(), digest_size=16).hexdigest()
 
