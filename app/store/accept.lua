@@ -94,13 +94,6 @@ local function contradicts_token(id)
   return owner and owner ~= header.submission
 end
 
-local function named_by_another(id)
-  local owner = redis.call('HGET', key('job', id), 'submission')
-  if not owner or owner == header.submission then return false end
-  local ids = redis.call('HGET', key('submission', owner), 'job_ids') or ''
-  return string.find(' ' .. ids .. ' ', ' ' .. id .. ' ', 1, true) ~= nil
-end
-
 local function refusal()
   if header.token and redis.call('SISMEMBER', key('revoked'), header.token) == 1 then return 'revoked_token' end
   if not (header.bind and submission and source == 'callback') then return nil end
@@ -109,11 +102,6 @@ local function refusal()
     if contradicts_token(item.id) then return 'binding_mismatch' end
     if is_known and not next(bound) and redis.call('SISMEMBER', submission .. ':claims', item.id) == 0 then
       strangers = strangers + 1
-    end
-  elseif header.bind and source == 'callback' and submission then
-    -- Not answered yet: it may be any job, but for those that CI has named to others.
-    for _, item in ipairs(items) do
-      if named_by_another(item.id) then return 'binding_mismatch' end
     end
   end
   -- One submission has a handful of jobs. More names than this is somebody playing with a leaked URL.

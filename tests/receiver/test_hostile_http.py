@@ -179,11 +179,12 @@ def test_a_body_that_goes_on_is_not_read_as_a_request(web: Web, path: str) -> No
     """What follows the Content-Length is the next request, and judged as one."""
     content = body()
     with raw.connect(web.port) as link:
-        first = raw.converse(
-            link, raw.head("POST", path, f"Content-Length: {len(content)}") + content + b"}}\r\n\r\n"
-        )
-        assert first.status == 200
-        assert raw.read_answer(link).status == 400
+        link.sendall(raw.head("POST", path, f"Content-Length: {len(content)}") + content + b"}}\r\n\r\n")
+        seen = b""
+        while more := link.recv(65536):
+            seen += more
+    assert seen.count(b"HTTP/1.1 200") == 1
+    assert seen.count(b"HTTP/1.1 400") == 1
 
 
 # ── heads ───────────────────────────────────────────────────────────────────
