@@ -209,10 +209,9 @@ def served(job: Job) -> Job:
 def _linked(output: Output) -> Output:
     if not (output.bucket and output.region):
         return output
+    seconds = int(services().settings.link_seconds)
     try:
-        url = services().provider.presigned_url(
-            output.bucket, output.region, output.object, int(services().settings.link_seconds)
-        )
+        url = services().provider.presigned_url(output.bucket, output.region, output.object, seconds)
     except ProviderError:
         return output  # A callback may name a bucket that cannot be one.
     return output.model_copy(update={"url": url})

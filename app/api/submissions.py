@@ -74,7 +74,10 @@ class SubmissionView(BaseModel):
 def submit() -> Response:
     body = body_of_request()
     return once(
-        request.headers.get("Idempotency-Key"), body, lambda submission: _submit(submission, body), _recalled
+        request.headers.get("Idempotency-Key"),
+        body,
+        lambda submission_id: _submit(submission_id, body),
+        _recalled,
     )
 
 
