@@ -50,7 +50,9 @@ def _look_for(services: Services, submission: Submission) -> None:
     if result is Search.FOUND:
         log.info("the jobs of submission %s were found at CI", submission.id)
     elif _age_s(submission) < services.settings.search_for:
-        services.store.submissions.settle(submission.id, "lost", _SO_FAR[result], _pause(submission))
+        services.store.submissions.settle(
+            submission.id, "lost", _SO_FAR[result], look_again_s=_pause(submission)
+        )
     else:
         log.error("the jobs of submission %s were not found at CI", submission.id)
         services.store.submissions.settle(submission.id, "failed", _AT_LAST[result])

@@ -4,7 +4,9 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.cli import callback_url, jobs, keys, submit, trigger
+    from app.cli import callback_url, doctor, jobs, jobs_import, keys, queues, submit, trigger
 
-    for command in (submit.group, jobs.group, keys.group, callback_url.command, trigger.command):
+    jobs.group.add_command(jobs_import.command)
+    groups = (submit.group, jobs.group, queues.group, keys.group)
+    for command in (*groups, callback_url.command, doctor.command, trigger.command):
         app.cli.add_command(command)

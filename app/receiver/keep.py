@@ -53,7 +53,7 @@ def _spool(ours: Services, news: News, why: str) -> None:
         log.error("a callback could not be stored: %s; %s", why, error)
         raise _not_kept() from None
     ours.drainer.start()
-    log.info("a callback was spooled: %s", why)
+    log.debug("a callback was spooled: %s", why)
 
 
 def _not_kept() -> Problem:

@@ -21,7 +21,8 @@ CallbackKind = Literal["own", "foreign", "no", "queue"]
 @dataclass(frozen=True, slots=True)
 class Submission:
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
-    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. Times are RFC 3339."""
+    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
+    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339."""
 
     id: str
     status: Status
@@ -35,6 +36,7 @@ class Submission:
     labels: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    ci: dict[str, str | None] | None = None
 
 
 PATIENCE_S = 30.0
@@ -103,14 +105,26 @@ class Submissions:
             labels=json.loads(kept["labels"]),
             facts=json.loads(kept["facts"]),
             error=kept.get("error"),
+            ci=json.loads(kept.get("ci") or "null"),
         )
 
     def settle(
-        self, submission_id: str, status: Status, error: str, look_again_s: float = FIRST_LOOK_S
-    ) -> None:
-        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for."""
+        self,
+        submission_id: str,
+        status: Status,
+        error: str,
+        ci: dict[str, str | None] | None = None,
+        look_again_s: float = FIRST_LOOK_S,
+    ) -> bool:
+        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for, in so many seconds.
+        False when it is answered, or not there."""
         keys = [self._db.key("submission", submission_id), self._db.key("lost")]
-        self._settle(keys=keys, args=[submission_id, status, error, int(look_again_s * 1000)])
+        told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
+        return bool(self._settle(keys=keys, args=[submission_id, status, error, told, pause]))
+
+    def unanswered(self) -> list[str]:
+        """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""
+        return texts(self._redis.zrange(self._db.key("lost"), 0, 99))
 
     def take_unanswered(self, count: int, put_off_s: float) -> list[str]:
         """Submissions without an answer that are to be looked for now; each is taken by one caller only."""
