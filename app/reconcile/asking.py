@@ -40,13 +40,16 @@ def ask_place(services: Services, place: Place, jobs: Sequence[Job]) -> dict[str
     answer = services.provider.describe(*place, [job.job_id for job in jobs])
     told = {detail.report.job_id: detail for detail in answer.details}
     return {
-        job.job_id: _take_in(services, told[job.job_id], asked, longest_pause(job))
+        job.job_id: take_in(services, told[job.job_id], asked, longest_pause(job))
         for job in jobs
         if job.job_id in told
     }
 
 
-def _take_in(services: Services, detail: Detail, asked_ms: int, longest: float) -> Outcome:
+def take_in(
+    services: Services, detail: Detail, asked_ms: int | None = None, longest: float = LONGEST_S
+) -> Outcome:
+    """Believe CI's own word about one job, asked for at ``asked_ms`` (default: now)."""
     due, job_id = services.store.due, detail.report.job_id
     news = News(
         details=[detail],
