@@ -30,8 +30,9 @@ if _owns_metrics and _mine != str(os.getpid()):
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# Threads are what waiting clients hold; a callback needs one for a few milliseconds.
-threads = int(os.environ.get("WEB_THREADS", "32"))
+# Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
+# The application reads the same variable, and lets only so many wait that some are always free.
+threads = int(os.environ.setdefault("WEB_THREADS", "256"))
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
@@ -46,6 +47,8 @@ def when_ready(server):
     limit = struct.pack("ll", _SLOWEST_READ_S, 0)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        # One that reads nothing of what it asked for, too: a stream would hold its thread for ever.
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def post_fork(server, worker):

@@ -42,6 +42,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "idempotency_in_flight": (409, "A request with this Idempotency-Key is being worked on"),
     "ci_refused": (502, "CI refused"),
     "ci_unavailable": (503, "CI cannot be reached, or asks us to wait"),
+    "too_many_waiting": (503, "As many clients as this process has room for are waiting already"),
     "internal": (500, "Our own fault"),
 }
 

@@ -48,7 +48,9 @@ class Services:
             settings=settings,
             store=store,
             provider=Provider(provider_config(settings)),
-            tail=Tail(settings.redis_url, settings.key_prefix, settings.redis_timeout),
+            tail=Tail(
+                settings.redis_url, settings.key_prefix, settings.redis_timeout, _seats(settings.web_threads)
+            ),
             spool=spool,
             drainer=Drainer(spool, store.acceptor, store.refusals, store.durable, _drained)
             if spool
@@ -58,6 +60,11 @@ class Services:
 
 def _drained(outcome: str) -> None:
     metrics.SPOOL_DRAINED.labels(outcome).inc()
+
+
+def _seats(threads: int) -> int:
+    """How many of a web process's threads may be held by those who wait: callbacks always find some free."""
+    return max(1, threads - max(16, threads // 8))
 
 
 def provider_config(settings: Settings) -> ProviderConfig:

@@ -7,6 +7,8 @@ current folder and, while ``make run`` is up in this checkout, from ``var/stack.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import os
 import re
@@ -21,6 +23,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.development import is_development, made_secrets
+from app.endpoints import Endpoint, distinct
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK_ENV = ROOT / "var" / "stack.env"
@@ -64,6 +67,24 @@ def _key_pair(value: object) -> object:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) or len(secret) < 16:
             raise ValueError("each key is id:secret, the secret at least 16 characters long")
         return CallbackKey(name, SecretStr(secret))
+    return value
+
+
+def _endpoint(value: object) -> object:
+    return Endpoint.parse(value) if isinstance(value, str) else value
+
+
+def _webhook_key(value: SecretStr) -> SecretStr:
+    kind, _, encoded = value.get_secret_value().partition("_")
+    try:
+        length = len(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        length = 0
+    if kind != "whsec" or not 24 <= length <= 64:
+        raise ValueError(
+            "each key is whsec_ and the base64 of 24 to 64 random bytes; make one with: "
+            "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+        )
     return value
 
 
@@ -113,6 +134,15 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_comma_list), Field(min_length=1)]
+Endpoints = Annotated[
+    tuple[Annotated[Endpoint, BeforeValidator(_endpoint)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(distinct),
+]
+WebhookKeys = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)
+]
 Checks = Annotated[frozenset[Check], NoDecode, BeforeValidator(_comma_list), AfterValidator(_checks)]
 
 
@@ -188,6 +218,49 @@ class Settings(BaseSettings):
     worker_processes: int = Field(
         2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs at the same time."
     )
+    check_outputs: bool = Field(
+        True,
+        description="After `Success`, ask COS for every output and fill in `size`, `etag`, `outputs_ok`.",
+    )
+    forward_urls: Endpoints = Field(
+        (),
+        description="Comma list of addresses that events are posted to, each with optional filters: "
+        "`https://host/path#tag=VoiceSeparate&state=Success&state=Failed&bucket=name-1250000000`. A repeated filter "
+        "takes any of its values; `name=` gives the endpoint another name than its address without the query. "
+        "A comma in an address is written `%2C`.",
+    )
+    forward_keys: WebhookKeys = Field(
+        (),
+        description="Comma list of `whsec_…` keys (Standard Webhooks) that sign what is forwarded. All sign, the first "
+        "one first: while rotating, the new and the old one.",
+    )
+    forward_allow_private: Networks = Field(
+        (),
+        description="Networks of private, loopback or link-local addresses that may be forwarded to after all.",
+    )
+    forward_timeout: Seconds = Field(
+        10,
+        description="The longest that one forwarded request may take, from connecting to the end of the answer.",
+    )
+    forward_tries: int = Field(
+        15, gt=0, description="Tries of one event at one endpoint, before it is a failure."
+    )
+    forward_backoff: Seconds = Field(
+        5, description="Pause after the first try; it doubles with each try, up to 4 h."
+    )
+    forward_life: Seconds = Field(
+        3 * 86400,
+        description="How long an event waits for an endpoint that is out of order, before it is a failure.",
+    )
+    forward_concurrency: int = Field(
+        4, gt=0, le=64, description="Requests that each relay makes to one endpoint at the same time."
+    )
+    link_seconds: Seconds = Field(
+        3600, le=7 * 86400, description="How long presigned links in a job's record work."
+    )
+    web_threads: int = Field(
+        256, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
+    )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
     key_prefix: str = Field(
@@ -214,6 +287,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "VERIFY holds ip, so ALLOWED_IPS must name the networks that callbacks come from"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_forwarded_is_signed(self) -> Settings:
+        if self.forward_urls and not self.forward_keys:
+            raise ValueError("FORWARD_URLS is set, so FORWARD_KEYS must name a key to sign with: whsec_…")
         return self
 
     @classmethod

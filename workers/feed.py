@@ -1,16 +1,19 @@
-"""Events become runs: one for each handler that wants the event."""
+"""Events become runs: one for each handler and each endpoint that wants the event."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
+from app.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
 from app.store.outbox import Posted
 from app.store.runs import Wanted
 from workers import registry
+from workers.forward import HANDLER, wanting
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +27,10 @@ _CHORES_S = 5.0
 class Feeder:
     """Reads the outbox as one consumer of the relays' group; acknowledges what has become runs."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, endpoints: Sequence[Endpoint] = ()) -> None:
         self._store = store
         self._name = name
+        self._endpoints = endpoints
         self._next_chores = 0.0
 
     def step(self) -> int:
@@ -55,7 +59,7 @@ class Feeder:
         if not posted:
             return 0
         try:
-            made = self._store.runs.plan([(each.event, _wanted(each.event)) for each in posted])
+            made = self._store.runs.plan([(each.event, self._wanted(each.event)) for each in posted])
         except UNAVAILABLE:
             raise
         except Exception:
@@ -68,7 +72,7 @@ class Feeder:
         made = 0
         for each in posted:
             try:
-                made += self._store.runs.plan([(each.event, _wanted(each.event))])
+                made += self._store.runs.plan([(each.event, self._wanted(each.event))])
                 self._store.outbox.acknowledge([each])
             except UNAVAILABLE:
                 raise
@@ -76,6 +80,6 @@ class Feeder:
                 log.exception("no runs could be made of event %s", each.event.event_id)
         return made
 
-
-def _wanted(event: Event) -> list[Wanted]:
-    return [(each.name, None) for each in registry.wanting(event)]
+    def _wanted(self, event: Event) -> list[Wanted]:
+        wanted: list[Wanted] = [(each.name, None) for each in registry.wanting(event)]
+        return wanted + [(HANDLER, each.name) for each in wanting(event, self._endpoints)]

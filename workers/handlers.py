@@ -1,7 +1,8 @@
 """Where handlers are declared; also the module that is loaded when ``HANDLERS`` names no other.
 
 A handler gets the event and the job as it was at that event. It runs at least once: be idempotent by
-``event.event_id``. Raising means: try again later.
+``event.event_id``. Raising means: try again later; ``GiveUp`` means that no try can help, ``Later(seconds)`` when to
+try again. docs/handlers.md has all of it, and how to test a handler.
 
     @handler(tag="VoiceSeparate", state="Success")
     def publish(event: Event, job: Job) -> None: ...
@@ -12,9 +13,9 @@ from __future__ import annotations
 import logging
 
 from app.store import Event, Job
-from workers.registry import Handler, handler
+from workers.registry import GiveUp, Handler, Later, handler
 
-__all__ = ["Event", "Handler", "Job", "handler"]
+__all__ = ["Event", "GiveUp", "Handler", "Job", "Later", "handler"]
 
 log = logging.getLogger(__name__)
 

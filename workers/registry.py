@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from app.settings import SettingsError
 from app.store import Event, Job
 
+_OWN = "workers.handlers"
+
 Function = Callable[[Event, Job], None]
+
+
+def backoff(tries: int, first: float, longest: float) -> float:
+    """Seconds to wait after that many tries: doubling from ``first``, with jitter so that a crowd disperses."""
+    return min(first * 2.0 ** min(tries - 1, 30), longest) * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +36,33 @@ class Handler:
     timeout: float
     backoff: float
     backoff_max: float
+    every_news: bool = False
+    """Also for news that set off no handlers: a poll that changed the record, but not the state."""
 
     def wants(self, event: Event) -> bool:
-        return (not self.tags or event.tag in self.tags) and (not self.states or event.state in self.states)
+        if not event.runs_handlers and not self.every_news:
+            return False
+        return (
+            event.kind != "check"
+            and (not self.tags or event.tag in self.tags)
+            and (not self.states or event.state in self.states)
+        )
 
     def pause(self, tries: int) -> float:
         """Seconds to wait after that many tries."""
-        return min(self.backoff * 2.0 ** min(tries - 1, 30), self.backoff_max) * random.uniform(0.75, 1.25)  # noqa: S311
+        return backoff(tries, self.backoff, self.backoff_max)
+
+
+class GiveUp(Exception):
+    """Raised by a handler: no further try can help. The run is a failure at once."""
+
+
+class Later(Exception):
+    """Raised by a handler: try again, in that many seconds."""
+
+    def __init__(self, seconds: float, why: str = "") -> None:
+        super().__init__(why or f"in {seconds:g} s")
+        self.seconds = seconds
 
 
 _handlers: dict[str, Handler] = {}
@@ -51,20 +78,30 @@ def handler(
     backoff: float = 2,
     backoff_max: float = 600,
 ) -> Callable[[Function], Function]:
-    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function."""
+    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function.
+
+    Raises ValueError for a name that is taken or holds a ``|``, and for limits that allow no try.
+    """
 
     def declare(function: Function) -> Function:
         known_as = name or f"{function.__module__}.{function.__qualname__}"
+        if "|" in known_as or min(tries, timeout) <= 0 or min(backoff, backoff_max) < 0:
+            raise ValueError(f"{known_as!r}: no | in a name; tries and timeout above 0; no negative backoff")
         declared = Handler(
             known_as, function, _words(tag), _words(state), tries, timeout, backoff, backoff_max
         )
-        already = _handlers.get(known_as)
-        if already and already.function.__code__ is not function.__code__:
-            raise ValueError(f"two handlers are called {known_as!r}; give one of them another name=")
-        _handlers[known_as] = declared
+        add(declared)
         return function
 
     return declare
+
+
+def add(declared: Handler) -> None:
+    """Make a handler known. Raises ValueError if another one has its name."""
+    already = _handlers.get(declared.name)
+    if already and already.function.__code__ is not declared.function.__code__:
+        raise ValueError(f"two handlers are called {declared.name!r}; give one of them another name=")
+    _handlers[declared.name] = declared
 
 
 def _words(value: str | Iterable[str] | None) -> frozenset[str]:
@@ -73,15 +110,20 @@ def _words(value: str | Iterable[str] | None) -> frozenset[str]:
 
 def load(modules: Iterable[str]) -> None:
     """Import the modules that hold handlers, or stop the start with one message that says which is broken and why."""
-    for module in modules:
+    chosen = tuple(modules)
+    for module in chosen:
         try:
             importlib.import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             where = "".join(traceback.format_exception_only(error)).strip()
             last = traceback.extract_tb(error.__traceback__)[-1]
             raise SettingsError(
                 f"HANDLERS names {module!r}, which cannot be imported: {where} ({last.filename}:{last.lineno})"
             ) from error
+    if _OWN not in chosen:
+        # Imported by others for its decorator; its own handler is for those who name it.
+        for name in [each.name for each in _handlers.values() if each.function.__module__ == _OWN]:
+            del _handlers[name]
 
 
 def names() -> list[str]:
@@ -95,4 +137,4 @@ def get(name: str) -> Handler | None:
 
 def wanting(event: Event) -> list[Handler]:
     """The handlers that this event is for."""
-    return [each for each in _handlers.values() if each.wants(event)] if event.runs_handlers else []
+    return [each for each in _handlers.values() if each.wants(event)]

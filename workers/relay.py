@@ -1,6 +1,7 @@
 """The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
 
-Loops, each a thread: events become runs, runs that are due go to RQ, CI is asked about what is silent and what is lost.
+Loops, each a thread: events become runs, runs that are due go to RQ, events go to each endpoint of FORWARD_URLS, and
+CI is asked about what is silent and what is lost.
 A loop that fails says so and begins anew; one that cannot go on ends the process, and its runner starts it again.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE, connect
-from workers import dispatch, feed, lost, registry, silence
+from workers import check_outputs, dispatch, feed, forward, lost, registry, silence
 from workers.queue import queue
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def main() -> int:
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
+        check_outputs.install(chosen)
         preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
@@ -39,15 +41,18 @@ def main() -> int:
     services = Services.open(chosen, timeout=10)
     news = threading.Event()
     sender = dispatch.Dispatcher(services.store, queue(chosen, connect(chosen.redis_url, timeout=10)))
-    feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}")
+    feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}", chosen.forward_urls)
+    forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
     audit = lost.Audit(services)
-    loops = {
-        "feed": lambda: news.set() if feeder.step() else None,
+    loops: dict[str, Callable[[], object]] = {
+        "feed": lambda: _tell(news, forwarders) if feeder.step() else None,
         "dispatch": lambda: sender.step(news),
         "silence": lambda: silence.step(services, stopping),
         "lost": lambda: lost.step(services, stopping),
         "audit": lambda: audit.step(stopping),
         "presence": lambda: _present(services),
+        "endpoints": lambda: forward.chores(services.store, chosen, stopping),
+        **{f"forward {each.endpoint.name}": each.step for each in forwarders},
     }
     threads = [
         threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
@@ -63,6 +68,8 @@ def main() -> int:
             return 1
     for thread in threads:
         thread.join(timeout=10)
+    for forwarder in forwarders:
+        forwarder.close()
     return 0
 
 
@@ -77,6 +84,11 @@ def _loop(name: str, step: Callable[[], object]) -> None:
             # One bad event or answer must not stop the others; it comes again, and is seen in the log.
             log.exception("%s failed", name)
             stopping.wait(1.0)
+
+
+def _tell(news: threading.Event, forwarders: list[forward.Forwarder]) -> None:
+    for each in (news, *(forwarder.news for forwarder in forwarders)):
+        each.set()
 
 
 def _present(services: Services) -> None:

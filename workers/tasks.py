@@ -21,6 +21,7 @@ from workers import registry
 from workers.batch import Batch
 from workers.board import Board
 from workers.keeper import CLAIM_S, Keeper
+from workers.registry import GiveUp, Later
 
 log = logging.getLogger(__name__)
 
@@ -124,11 +125,19 @@ class Performer:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
             log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
-            spoils = isinstance(error, MemoryError) or not isinstance(error, Exception)
-            return Failed(
-                f"{type(error).__name__}: {error}"[:500], traceback.format_exc()[-4000:], spoils=spoils
-            )
+            return _raised(error)
         return None
+
+
+def _raised(error: BaseException) -> Failed:
+    """What a handler's exception asks for."""
+    if isinstance(error, GiveUp):
+        return Failed(f"gave up: {error}"[:500], final=True)
+    if isinstance(error, Later):
+        return Failed(f"later: {error}"[:500], again_in_s=error.seconds)
+    spoils = isinstance(error, MemoryError) or not isinstance(error, Exception)
+    trace = "".join(traceback.format_exception(error))[-4000:]
+    return Failed(f"{type(error).__name__}: {error}"[:500], trace, spoils=spoils)
 
 
 def ending(run: Run, number: int, started: int, failed: Failed | None, worker: str = "") -> End:
@@ -147,9 +156,10 @@ def ending(run: Run, number: int, started: int, failed: Failed | None, worker: s
     if failed.trace:
         entry["traceback"] = failed.trace
     handler = registry.get(run.handler)
-    if handler is None or failed.final or number >= handler.tries:
+    counted = number - run.forgiven
+    if handler is None or failed.final or counted >= handler.tries:
         return End(run.id, number, "failed", entry)
-    pause = handler.pause(number) if failed.again_in_s is None else failed.again_in_s
+    pause = handler.pause(counted) if failed.again_in_s is None else failed.again_in_s
     return End(run.id, number, "waiting", entry, pause)
 
 
@@ -189,7 +199,7 @@ def clear_up(store: Store, run_ids: list[str], pid: int, how: str) -> None:
         if run.state == "running" and run.tries[-1].get("worker") == dead:
             handler = registry.get(run.handler)
             number = len(run.tries)
-            pause = min(handler.pause(number), _PAUSE_AFTER_DEATH_S) if handler else 0.0
+            pause = min(handler.pause(number - run.forgiven), _PAUSE_AFTER_DEATH_S) if handler else 0.0
             store.runs.finish(ending(run, number, _started(run), Failed(how, again_in_s=pause), dead))
     store.runs.hand_back(run_ids)
 

@@ -11,7 +11,7 @@ import time
 
 from app import logs, preflight, settings
 from app.settings import Settings
-from workers import member, registry
+from workers import check_outputs, member, registry
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,7 @@ def main() -> int:
     try:
         chosen = settings.load()
         registry.load(chosen.handlers)
+        check_outputs.install(chosen)
         preflight.check(chosen)
     except settings.SettingsError as error:
         sys.stderr.write(f"{error.message}\n")

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from flask import Blueprint, Response, current_app, json, request
+from flask import Blueprint, Response, current_app, g, json, request
 from pydantic import BaseModel
 
 from app import reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
+from app.api.failures import RunView, view_run
 from app.api.requests import ListQuery, WaitQuery, read_query
 from app.ci.job import Output
 from app.problems import Problem
 from app.provider import ProviderError
 from app.services import services
 from app.store import Job
+from app.store import Unavailable as StoreUnavailable
+from app.store.cursors import BadCursor
 from app.store.index import FIELDS
-from app.store.jobs import BadCursor, Filter, Page
-from app.store.runs import Run
-
-LINK_SECONDS = 3600
+from app.store.jobs import Filter, Page
+from app.store.tail import Full
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -43,7 +45,9 @@ class Entry(BaseModel):
     spooled_at: str | None = None
     reason: str | None = None
     detail: str | None = None
-    runs: list[dict[str, Any]] = []
+    replay_of: str | None = None
+    by: str | None = None
+    runs: list[RunView] = []
 
 
 class History(BaseModel):
@@ -65,7 +69,11 @@ def show(job_id: str) -> Response:
     query = read_query(WaitQuery)
     job = found(job_id)
     if query.wait and not job.terminal:
-        services().tail.wait(job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal)
+        # Where no more clients may wait, the answer comes at once: it says how the job is, and so is never wrong.
+        with suppress(Full):
+            services().tail.wait(
+                job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
+            )
         job = found(job_id)
     answer = current_app.response_class(served(job).model_dump_json(), mimetype="application/json")
     answer.add_etag()
@@ -105,7 +113,7 @@ def history(job_id: str) -> Response:
     entries, count = services().store.jobs.history(job_id)
     runs = services().store.runs.of_job(job_id)
     lines = [
-        entry | {"runs": [_run(run) for run in runs if run.event_id == entry.get("event_id")]}
+        entry | {"runs": [view_run(run) for run in runs if run.event_id == entry.get("event_id")]}
         for entry in entries
     ]
     document = {"job_id": job_id, "count": count, "events": lines}
@@ -145,6 +153,34 @@ def cancel(job_id: str) -> Response:
     return _answer(job_id)
 
 
+class Replay(BaseModel):
+    """The event that was made: ``event_id`` is its own, ``replay_of`` is the event that it repeats."""
+
+    job_id: str
+    event_id: str
+    replay_of: str
+
+
+@blueprint.post("/<job_id>/replay")
+@needs("submit")
+@described(
+    Operation(
+        "Announce the job's latest news once more, as an event of its own: every handler and endpoint runs again",
+        answers={202: Replay},
+        problems=("store_unavailable",),
+    )
+)
+def replay(job_id: str) -> Response:
+    try:
+        made = services().store.replays.replay(job_id, g.api_key.name)
+    except StoreUnavailable as error:
+        raise Problem("store_unavailable", str(error), retry_after=10) from None
+    if made is None:
+        raise Problem("not_found", "No job of that id is known, or nothing is known of it yet.")
+    document = {"job_id": made.job_id, "event_id": made.event_id, "replay_of": made.replay_of}
+    return current_app.response_class(json.dumps(document), 202, mimetype="application/json")
+
+
 def found(job_id: str) -> Job:
     """The job, or ``Problem``."""
     job = services().store.jobs.get(job_id)
@@ -165,7 +201,9 @@ def served(job: Job) -> Job:
 def _linked(output: Output) -> Output:
     if not (output.bucket and output.region):
         return output
-    url = services().provider.presigned_url(output.bucket, output.region, output.object, LINK_SECONDS)
+    url = services().provider.presigned_url(
+        output.bucket, output.region, output.object, int(services().settings.link_seconds)
+    )
     return output.model_copy(update={"url": url})
 
 
@@ -178,15 +216,6 @@ def _ci(ask: Callable[[], object]) -> None:
         ask()
     except ProviderError as error:
         raise from_ci(error) from None
-
-
-def _run(run: Run) -> dict[str, Any]:
-    tries = (
-        run.tries
-        if may("admin")
-        else tuple({k: v for k, v in t.items() if k != "traceback"} for t in run.tries)
-    )
-    return {"handler": run.handler, "endpoint": run.endpoint, "state": run.state, "tries": list(tries)}
 
 
 def _ms(moment: Any) -> int | None:

@@ -46,13 +46,22 @@ class ListQuery(Query):
 
 def read_query(model: type[M]) -> M:
     """The query of this request. Raises ``Problem`` with every fault."""
+    return _read(model, request.args.to_dict(), "query")
+
+
+def read_body(model: type[M]) -> M:
+    """The JSON body of this request. Raises ``Problem`` with every fault."""
+    return _read(model, read_json(), "body")
+
+
+def _read(model: type[M], value: object, what: str) -> M:
     try:
-        return model.model_validate(request.args.to_dict())
+        return model.model_validate(value)
     except ValidationError as error:
         faults = [
             {"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()
         ]
-        raise Problem("invalid_request", "The query breaks rules; see errors.", errors=faults) from None
+        raise Problem("invalid_request", f"The {what} breaks rules; see errors.", errors=faults) from None
 
 
 def read_json() -> object:

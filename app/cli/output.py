@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -50,6 +51,14 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 def fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
+
+
+def me() -> str:
+    """Who gives this command, for the record."""
+    try:
+        return f"{getpass.getuser()} (command)"
+    except (OSError, KeyError):
+        return "command"
 
 
 def show_rules(broken: Iterable[Broken]) -> None:

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, Unavailable
 from app.store.apikeys import ApiKeys
 from app.store.breaker import Breaker
+from app.store.checks import Checks
 from app.store.connection import UNAVAILABLE, Database, connect
+from app.store.deliveries import Deliveries
 from app.store.due import Due
 from app.store.durable import Durable
+from app.store.failures import Failures
 from app.store.jobs import Job, Jobs
 from app.store.marks import Marks
 from app.store.offer import Level, NotOffered
 from app.store.outbox import Outbox
 from app.store.presence import Presence
 from app.store.refusals import Refusals
+from app.store.replays import Replays
 from app.store.runs import Event, Runs
 from app.store.submissions import Submissions
 
@@ -50,6 +54,10 @@ class Store:
     submissions: Submissions
     outbox: Outbox
     runs: Runs
+    deliveries: Deliveries
+    failures: Failures
+    replays: Replays
+    checks: Checks
     due: Due
     refusals: Refusals
     api_keys: ApiKeys
@@ -71,6 +79,7 @@ class Store:
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
         durable = Durable(db, durability, timeout or 2.0)
+        runs = Runs(db)
         return cls(
             db=db,
             durable=durable,
@@ -78,7 +87,11 @@ class Store:
             jobs=Jobs(db),
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
-            runs=Runs(db),
+            runs=runs,
+            deliveries=Deliveries(db),
+            failures=Failures(db, runs),
+            replays=Replays(db, limits),
+            checks=Checks(db, limits.history),
             due=Due(db),
             refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),

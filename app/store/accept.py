@@ -7,6 +7,7 @@ import logging
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -171,8 +172,11 @@ class Acceptor:
 
 
 def event_id(job_id: str, digest: str) -> str:
-    """The same news about a job has the same id, whichever way it comes in."""
-    return f"{job_id}.{digest}"
+    """The same news about a job has the same id, whichever way it comes in.
+
+    32 hex digits and nothing of the job's own text: the id goes into signatures, addresses and keys.
+    """
+    return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
 
 
 def _item(report: Report, position: int, now: int, ask_after: float | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Iterable, Iterator
@@ -14,8 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from app.ci.job import Report
 from app.ci.payload import parse
 from app.store import index
+from app.store.checks import merged
 from app.store.clock import now_ms, to_ms
 from app.store.connection import Database
+from app.store.cursors import decode, encode
 from app.store.runs import Event
 from app.store.scripts import text, texts
 
@@ -23,7 +24,8 @@ from app.store.scripts import text, texts
 _SCAN_MAX = 2000
 _CHUNK = 200
 _FIELDS = (
-    "report", "submission", "verification", "source", "version", "updated", "raw_entry", "deadline", "created", "rank"
+    "report", "submission", "verification", "source", "version", "updated", "raw_entry", "deadline", "created", "rank",
+    "check",
 )  # fmt: skip
 
 
@@ -78,10 +80,6 @@ class Page(BaseModel):
     next_cursor: str | None
 
 
-class BadCursor(ValueError):
-    """The cursor is not one that this service gave."""
-
-
 class Jobs:
     """The jobs in the store."""
 
@@ -100,7 +98,7 @@ class Jobs:
             return None
         return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
 
-    def known(self, job_ids: Iterable[str]) -> dict[str, Known]:
+    def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
         """All there is to know about these jobs, in few round trips, to be read with ``at``."""
         ids = list(dict.fromkeys(job_ids))
         pipe = self._redis.pipeline(transaction=False)
@@ -110,8 +108,10 @@ class Jobs:
             [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()] if ids else []
         )
         for job_id, row in zip(ids, rows, strict=True):
-            pipe.hget(self._db.key("job", job_id, "raw"), (row["raw_entry"] or "").partition(":")[0])
-        bodies = pipe.execute() if ids else []
+            entry = (row["raw_entry"] or "").partition(":")[0]
+            if raw:
+                pipe.hget(self._db.key("job", job_id, "raw"), entry)
+        bodies = pipe.execute() if ids and raw else [None] * len(ids)
         cards = self._cards(rows)
         return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
 
@@ -122,8 +122,14 @@ class Jobs:
             "version": str(event.version),
             "updated": event.at,
         }
+        if event.kind != "check":
+            then["check"] = None
         raw = _detail(known.body, known.fields["raw_entry"] or "")
         return self._record(known.fields | then, known.card, raw)
+
+    def lean(self, event: Event) -> Job:
+        """The job as it was at the event, without its raw payload."""
+        return self.at(event, self.known([event.job_id], raw=False)[event.job_id])
 
     def newest(self) -> str | None:
         """The id of the newest job."""
@@ -133,7 +139,7 @@ class Jobs:
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
         found: list[Job] = []
-        position = _decode(cursor)
+        position = decode(cursor)
         scanned = 0
         for score, ids in self._walk(wanted, position):
             for (created, job_id), job in zip(score, self._many(ids), strict=True):
@@ -142,7 +148,7 @@ class Jobs:
                 if job is not None and _matches(job, wanted):
                     found.append(job)
                 if len(found) == limit or scanned >= _SCAN_MAX:
-                    return Page(jobs=tuple(found), next_cursor=_encode(position))
+                    return Page(jobs=tuple(found), next_cursor=encode(position))
         return Page(jobs=tuple(found), next_cursor=None)
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
@@ -227,7 +233,7 @@ class Jobs:
     def _record(
         fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
     ) -> Job:
-        report = json.loads(fields["report"] or "{}")
+        report = merged(json.loads(fields["report"] or "{}"), fields["check"])
         return Job.model_validate(
             report
             | {
@@ -268,17 +274,3 @@ def _matches(job: Job, wanted: Filter) -> bool:
     if any(known[field] != value for field, value in wanted.equal):
         return False
     return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)
-
-
-def _encode(position: tuple[int, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str | None) -> tuple[int, str] | None:
-    if not cursor:
-        return None
-    try:
-        created, job_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return int(created), str(job_id)
-    except (ValueError, TypeError) as error:
-        raise BadCursor("cursor") from error

@@ -101,10 +101,36 @@ class Outbox:
         rows: Any = self._redis.xrange(self._key, count=1)
         return rows[0][0].decode() if rows else None
 
+    def resume(self, stream_id: str) -> tuple[bool, str]:
+        """Whether entries after ``stream_id`` may be gone, and the place to read on from.
+
+        Inexact where the very entry of that id was the last to be trimmed: then it says so although none is missing.
+        """
+        try:
+            info: Any = self._redis.xinfo_stream(self._key)
+        except ResponseError:
+            # There is no stream (any more): only at its very beginning nothing was missed.
+            return order(stream_id) > (0, 0), "0-0"
+        asked, last = order(stream_id), order(info["last-generated-id"])
+        # With nothing left, the entry that would come next stands for the first.
+        first = order(info["first-entry"][0]) if info["first-entry"] else (last[0], last[1] + 1)
+        trimmed = info.get("entries-added") != info["length"]
+        # An id from the future is one of another stream: this Redis came back empty, or is another one.
+        before = (first[0], first[1] - 1) if first[1] else (first[0] - 1, 2**64 - 1)
+        if asked <= last and (asked >= before or not trimmed):
+            return False, stream_id
+        return True, f"{before[0]}-{before[1]}"
+
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
         """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
         answer: Any = self._redis.xread({self._key: stream_id}, count=count, block=block_ms)
         return _posted(answer[0][1]) if answer else []
+
+
+def order(stream_id: bytes | str) -> tuple[int, int]:
+    """What ids of the stream are sorted by."""
+    ms, _, number = (stream_id.decode() if isinstance(stream_id, bytes) else stream_id).partition("-")
+    return int(ms), int(number)
 
 
 def _posted(rows: Any) -> list[Posted]:

@@ -17,7 +17,7 @@ from app.store.scripts import Call, in_turn, script, text_map, texts
 
 Wanted = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
-RunState = Literal["waiting", "running", "done", "failed"]
+RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as it stands; ``tries`` are the tries so far, oldest first."""
+    """One run as it stands; ``tries`` are the tries so far, oldest first.
+
+    ``forgiven`` is how many of them no longer count, since someone asked for new ones; ``acts`` says who did, and when.
+    """
 
     id: str
     event_id: str
@@ -48,6 +51,11 @@ class Run:
     endpoint: str | None
     state: RunState
     tries: tuple[dict[str, Any], ...]
+    tag: str | None = None
+    forgiven: int = 0
+    ended_at: str | None = None
+    note: str | None = None
+    acts: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,11 @@ def run_id(event_id: str, handler: str, endpoint: str | None = None) -> str:
     return "|".join(filter(None, (event_id, handler, endpoint)))
 
 
+def schedule_of(db: Database, endpoint: str) -> str:
+    """The key of an endpoint's own schedule."""
+    return db.key("endpoint", endpoint, "runs")
+
+
 class Runs:
     """The runs in the store."""
 
@@ -97,8 +110,10 @@ class Runs:
     def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
         kept = {field: getattr(event, field) for field in Event.__slots__}
         arguments: list[Any] = [self._db.prefix, now_ms(), event.event_id, event.job_id, json.dumps(kept)]
+        arguments.append(event.tag or "")
         for handler, endpoint in wanted:
-            arguments += [run_id(event.event_id, handler, endpoint), handler, endpoint or ""]
+            each = run_id(event.event_id, handler, endpoint)
+            arguments += [each, handler, endpoint or "", self._schedule_of(each)]
         return arguments
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
@@ -140,16 +155,16 @@ class Runs:
     def _start_call(self, start: Start) -> Call:
         held = int(start.claim_s * 1000)
         arguments = [start.run_id, held, start.tries, start.worker, rfc3339(now_ms())]
-        return self._start, self._keys(start.run_id), arguments
+        return self._start, self.keys(start.run_id), arguments
 
     def _finish_call(self, end: End) -> Call:
         pause = int(end.again_in_s * 1000)
         arguments = [end.run_id, end.number, end.state, pause, json.dumps(end.entry)]
-        return self._finish, self._keys(end.run_id), arguments
+        return self._finish, self.keys(end.run_id), arguments
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
         """Prolong the claim; false if it was lost."""
-        return bool(self._beat(keys=self._keys(each)[:2], args=[each, number, int(claim_s * 1000)]))
+        return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, int(claim_s * 1000)]))
 
     def get(self, each: str) -> Run | None:
         row = self._redis.hgetall(self._db.key("run", each))
@@ -174,8 +189,14 @@ class Runs:
             pipe.hgetall(self._db.key("run", each))
         return [_run(each, row) for each, row in zip(ids, pipe.execute() if ids else (), strict=True) if row]
 
-    def _keys(self, each: str) -> list[str]:
-        return [self._db.key("run", each), self._schedule, self._failures]
+    def keys(self, each: str) -> list[str]:
+        """Of the run itself, of its schedule, and of the failures: what the scripts work on."""
+        return [self._db.key("run", each), self._schedule_of(each), self._failures]
+
+    def _schedule_of(self, each: str) -> str:
+        """Each endpoint has a schedule of its own, so that one that is out of order holds up nobody else."""
+        _, _, endpoint = (*each.split("|", 2), "")[:3]
+        return schedule_of(self._db, endpoint) if endpoint else self._schedule
 
 
 def _run(each: str, row: Any) -> Run:
@@ -189,4 +210,9 @@ def _run(each: str, row: Any) -> Run:
         endpoint=kept["endpoint"] or None,
         state=kept["state"],  # type: ignore[arg-type]
         tries=tuple(json.loads(kept[f"try:{n}"]) for n in numbers),
+        tag=kept.get("tag") or None,
+        forgiven=int(kept.get("forgiven", 0)),
+        ended_at=rfc3339(float(kept["ended"])) if "ended" in kept else None,
+        note=kept.get("note"),
+        acts=tuple(json.loads(kept.get("acts", "[]"))),
     )

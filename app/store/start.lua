@@ -3,7 +3,7 @@
 -- KEYS[1] the run, KEYS[2] the schedule, KEYS[3] the failures.
 -- ARGV: run id, for how long the claim holds (ms), tries allowed, worker, RFC 3339 now.
 -- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure.
-local state, tries = unpack(redis.call('HMGET', KEYS[1], 'state', 'tries'))
+local state, tries, forgiven = unpack(redis.call('HMGET', KEYS[1], 'state', 'tries', 'forgiven'))
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 if not state or (state ~= 'waiting' and state ~= 'running') then
@@ -18,7 +18,7 @@ if state == 'running' then
   broken.ended_at, broken.error = ARGV[5], 'the worker died, or stopped answering, during this try'
   redis.call('HSET', KEYS[1], 'try:' .. tries, cjson.encode(broken))
 end
-if tries >= tonumber(ARGV[3]) then
+if tries - tonumber(forgiven or 0) >= tonumber(ARGV[3]) then
   redis.call('HSET', KEYS[1], 'state', 'failed', 'ended', now)
   redis.call('HDEL', KEYS[1], 'until')
   redis.call('ZREM', KEYS[2], ARGV[1])

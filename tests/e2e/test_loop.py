@@ -34,9 +34,13 @@ def test_a_job_goes_the_whole_way(service: Service) -> None:
 
     def handled() -> bool:
         events = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"]
-        return [run["state"] for event in events for run in event["runs"]] == ["done"]
+        states = {run["handler"]: run["state"] for event in events for run in event["runs"]}
+        return states == {"workers.handlers.log_end": "done", "check_outputs": "done"}
 
-    eventually(handled, "the handler's run to be done")
+    eventually(handled, "the handlers' runs to be done")
+    job = service.call("GET", f"/v1/jobs/{job_id}").json()
+    assert job["outputs_ok"] is True
+    assert all(output["size"] and output["etag"] == output["md5"] for output in job["outputs"])
 
 
 def test_a_waiting_client_hears_of_the_end(service: Service) -> None:

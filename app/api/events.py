@@ -1,0 +1,113 @@
+"""GET /v1/events: what happens to jobs, as it happens (server-sent events)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from flask import Blueprint, Response, current_app, request
+from pydantic import BaseModel, Field
+
+from app.api.auth import needs
+from app.api.describe import Operation, described
+from app.api.requests import Query, read_query
+from app.problems import Problem
+from app.services import Services, services
+from app.store import UNAVAILABLE, Job
+from app.store.outbox import Posted
+from app.store.tail import Full, Gap, Listener
+
+log = logging.getLogger(__name__)
+
+COMMENT_S = 15.0
+"""How often a silent stream says that it is alive: proxies close what is silent for longer."""
+_STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?\Z")
+
+blueprint = Blueprint("events", __name__, url_prefix="/v1")
+
+
+class StreamQuery(Query):
+    job_id: str | None = Field(None, description="Only events of this job.")
+    tag: str | None = Field(None, description="Only events of jobs with this tag.")
+
+
+class StreamedEvent(BaseModel):
+    """The ``data`` of one ``event: job``. The job is as it was at the event, without ``raw`` and presigned links."""
+
+    event_id: str
+    kind: str
+    job: Job
+
+
+@blueprint.get("/events")
+@needs("read")
+@described(
+    Operation(
+        "Server-sent events: `id`, `event: job`, `data: {event_id, kind, job}`; `event: gap` where some are gone",
+        query=StreamQuery,
+        headers={"Last-Event-ID": "Go on after this id; what is still kept comes first."},
+        answers={200: "text/event-stream"},
+        problems=("too_many_waiting", "store_unavailable"),
+    )
+)
+def stream() -> Response:
+    query = read_query(StreamQuery)
+    asked = request.headers.get("Last-Event-ID", "").strip()
+    if asked and not _STREAM_ID.match(asked):
+        raise Problem("invalid_request", "Last-Event-ID is an id of this stream, such as 1669075200000-0.")
+    every = services()
+    seat = ExitStack()
+    try:
+        seat.enter_context(every.tail.seat())
+        after = asked or every.store.outbox.last_id()
+        listener = seat.enter_context(every.tail.listen(after, query.job_id, query.tag))
+    except Full:
+        raise Problem(
+            "too_many_waiting", "Come back in a moment, or ask another process.", retry_after=5
+        ) from None
+    except UNAVAILABLE:
+        seat.close()
+        raise Problem("store_unavailable", "Redis is away.", retry_after=5) from None
+    answer = current_app.response_class(_lines(every, listener), mimetype="text/event-stream")
+    answer.call_on_close(seat.close)
+    # Proxies that buffer would hold the news back.
+    answer.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return answer
+
+
+def _lines(every: Services, listener: Listener) -> Iterator[str]:
+    yield ": welcome\nretry: 2000\n\n"
+    spoken = time.monotonic()
+    while not every.tail.closing.is_set():
+        try:
+            lines = [_told(every, each) for each in listener.next(COMMENT_S)]
+        except UNAVAILABLE:
+            # The stream stays open: whoever listens hears on when Redis is back.
+            every.tail.closing.wait(1.0)
+            lines = []
+        if not lines and time.monotonic() - spoken >= COMMENT_S:
+            lines = [": still here\n\n"]
+        for line in lines:
+            yield line
+            spoken = time.monotonic()
+
+
+def _told(every: Services, each: Posted | Gap) -> str:
+    if isinstance(each, Gap):
+        return _frame("gap", {"after": each.after, "resumed": each.resumed})
+    return every.tail.text(each.stream_id, lambda: _job(every, each))
+
+
+def _job(every: Services, posted: Posted) -> str:
+    event = posted.event
+    job = every.store.jobs.lean(event).model_dump(mode="json")
+    return _frame("job", {"event_id": event.event_id, "kind": event.kind, "job": job}, posted.stream_id)
+
+
+def _frame(name: str, data: object, stream_id: str | None = None) -> str:
+    head = f"id: {stream_id}\n" if stream_id else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

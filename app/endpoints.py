@@ -1,0 +1,77 @@
+"""Where events are forwarded to: one address each, with the events that it wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+_FILTERS = ("tag", "state", "bucket")
+_NAME = re.compile(r"[!-{}~]{1,300}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One of ``FORWARD_URLS``. ``name`` stands in records and logs, so it holds no query. Empty filters mean any."""
+
+    name: str
+    url: str
+    tags: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset()
+    buckets: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """``URL`` or ``URL#tag=…&state=…&bucket=…&name=…``; a repeated filter takes any of its values.
+
+        Raises ValueError with a sentence for whoever set it.
+        """
+        if not text.isascii() or any(c.isspace() for c in text):
+            raise ValueError(f"{text[:100]!r} holds more than ASCII, or a space; encode it")
+        parts = urlsplit(text)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{text[:100]!r} is no http:// or https:// address")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError(f"{parts.hostname}: no user or password in the address; requests are signed")
+        try:
+            _ = parts.port
+            pairs = parse_qsl(parts.fragment, keep_blank_values=True, strict_parsing=bool(parts.fragment))
+        except ValueError as error:
+            raise ValueError(f"{parts.hostname}: {error}") from None
+        unknown = {key for key, _ in pairs} - {*_FILTERS, "name"}
+        if unknown:
+            raise ValueError(
+                f"{parts.hostname}: after # there may be tag, state, bucket, name; not {unknown.pop()!r}"
+            )
+        plain = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+        name = dict(pairs).get("name") or plain
+        if not _NAME.match(name):
+            raise ValueError(f"{parts.hostname}: a name is printable ASCII without space or |")
+        url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
+        return cls(name, url, *(_values(pairs, key) for key in _FILTERS))
+
+    def __str__(self) -> str:
+        """As it is written in the setting."""
+        filters = [("name", self.name)]
+        for key, values in zip(_FILTERS, (self.tags, self.states, self.buckets), strict=True):
+            filters += [(key, value) for value in sorted(values)]
+        return f"{self.url}#{urlencode(filters)}"
+
+    def wants(self, tag: str | None, state: str | None, bucket: str | None) -> bool:
+        pairs = ((self.tags, tag), (self.states, state), (self.buckets, bucket))
+        return all(not wanted or value in wanted for wanted, value in pairs)
+
+
+def distinct(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """The endpoints, or ValueError where two would share their runs."""
+    by_name: dict[str, Endpoint] = {}
+    for each in endpoints:
+        if each.name in by_name:
+            raise ValueError(f"two endpoints are called {each.name!r}; tell them apart with #name=…")
+        by_name[each.name] = each
+    return tuple(by_name.values())
+
+
+def _values(pairs: list[tuple[str, str]], key: str) -> frozenset[str]:
+    return frozenset(value for name, value in pairs if name == key)

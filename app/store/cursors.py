@@ -1,0 +1,25 @@
+"""Cursors: a place in a list that is sorted by time, then by id."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+
+class BadCursor(ValueError):
+    """The cursor is not one that this service gave."""
+
+
+def encode(position: tuple[int, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def decode(cursor: str | None) -> tuple[int, str] | None:
+    """The place; ``None`` is the beginning. Raises ``BadCursor``."""
+    if not cursor:
+        return None
+    try:
+        time_ms, each = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return int(time_ms), str(each)
+    except (ValueError, TypeError) as error:
+        raise BadCursor("cursor") from error

@@ -1,0 +1,17 @@
+-- Announces a job's latest news once more, as an event of its own, with an entry in the job's history.
+-- ARGV: prefix, job id, id of the new event, of which event it is a replay, RFC 3339 now, history_max, outbox_max,
+-- the open history entry (JSON without its closing brace).
+-- Returns 'ok', 'gone' (no such job, or nothing is known of it yet) or 'full'.
+local prefix, id = ARGV[1], ARGV[2]
+local job, events = prefix .. 'job:' .. id, prefix .. 'events'
+local report, digest, state, version = unpack(redis.call('HMGET', job, 'report', 'digest', 'state', 'version'))
+if not report or not digest then return 'gone' end
+if redis.call('XLEN', events) >= tonumber(ARGV[7]) then return 'full' end
+local n = redis.call('HINCRBY', job, 'entries', 1)
+if n <= tonumber(ARGV[6]) then redis.call('RPUSH', job .. ':history', ARGV[8] .. ',"entry":' .. n .. '}') end
+local tag = cjson.decode(report).tag
+if tag == cjson.null then tag = '' end
+redis.call('XADD', events, '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'replay', 'state', state or '',
+  'tag', tag or '', 'version', version, 'entry', n, 'at', ARGV[5], 'handlers', '1', 'report', report,
+  'replay_of', ARGV[4])
+return 'ok'

@@ -1,0 +1,196 @@
+"""GET /v1/events: what happens to jobs, as it happens."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.servers import Service, eventually
+from tests.workers.conftest import start  # noqa: F401 - a fixture
+from tests.workers.news import tell
+
+
+class Stream:
+    """One client, reading in a thread of its own."""
+
+    def __init__(self, service: Service, query: str = "", **headers: str) -> None:
+        self.frames: list[dict[str, str]] = []
+        self.comments = 0
+        self.ended = threading.Event()
+        self.answer = service_get(service, query, headers)
+        threading.Thread(target=self._read, daemon=True).start()
+        if self.answer.ok:
+            eventually(lambda: self.comments, "the stream to begin")
+
+    def _read(self) -> None:
+        frame: dict[str, str] = {}
+        try:
+            for line in self.answer.iter_lines(chunk_size=1, decode_unicode=True):
+                if line.startswith(":"):
+                    self.comments += 1
+                elif line:
+                    name, _, value = line.partition(": ")
+                    frame[name] = value
+                elif "event" in frame:
+                    self.frames.append(frame | {"heard": str(time.time())})
+                    frame = {}
+        except (requests.RequestException, AttributeError, ValueError):
+            pass
+        self.ended.set()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return [json.loads(each["data"]) for each in self.frames if each.get("event") == "job"]
+
+    def ids(self) -> list[str]:
+        """Whose callbacks were heard of; whether their outputs are there is another matter."""
+        return [each["job"]["job_id"] for each in self.jobs() if each["kind"] != "check"]
+
+
+def _has(stream: Stream, count: int) -> bool:
+    return len(stream.frames) >= count
+
+
+def service_get(service: Service, query: str, headers: dict[str, str]) -> requests.Response:
+    headers = {"Authorization": f"Bearer {service.key}"} | headers
+    return requests.get(f"{service.url}/v1/events{query}", headers=headers, stream=True, timeout=60)
+
+
+@contextmanager
+def listening(service: Service, query: str = "", **headers: str) -> Iterator[Stream]:
+    stream = Stream(service, query, **headers)
+    try:
+        yield stream
+    finally:
+        stream.answer.close()
+
+
+def test_a_listener_hears_of_each_event(service: Service) -> None:
+    """In order, with the id to resume from; the job is as it was at the event."""
+    with listening(service) as stream:
+        assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
+        job_id, _ = tell(service.services, "Running", EndTime=None)
+        tell(service.services, "Success", job_id)
+        eventually(lambda: len(stream.jobs()) >= 2, "both events")
+        first, second = stream.jobs()[:2]
+        assert [each["job"]["state"] for each in (first, second)] == ["Running", "Success"]
+        assert first["kind"] == "callback" and len(first["event_id"]) == 32
+        assert first["job"]["job_id"] == job_id
+        assert [each["job"]["version"] for each in (first, second)] == [1, 2]
+
+
+def test_a_listener_may_want_one_job_or_one_tag(service: Service) -> None:
+    """Others are not told."""
+    wanted = "jwanted0000"
+    with listening(service, f"?job_id={wanted}") as one, listening(service, "?tag=Transcode") as tagged:
+        for n in range(30):
+            tell(service.services, job_id=f"jother{n}")
+        tell(service.services, job_id=wanted)
+        transcode, _ = tell(service.services, Tag="Transcode")
+        eventually(lambda: one.ids() and tagged.ids(), "each its own")
+        assert set(one.ids()) == {wanted}
+        assert set(tagged.ids()) == {transcode}
+    assert service_get(service, "?tga=x", {}).status_code == 422
+
+
+def test_a_listener_resumes_where_it_was(service: Service) -> None:
+    """``Last-Event-ID``: nothing twice, nothing left out, however much came meanwhile."""
+    with listening(service) as stream:
+        tell(service.services, job_id="jfirst")
+        eventually(lambda: stream.ids() == ["jfirst"], "the first")
+        last = stream.frames[-1]["id"]
+    for n in range(450):
+        tell(service.services, job_id=f"j{n:03}", Tag="Transcode")
+    with listening(service, "?tag=Transcode", **{"Last-Event-ID": last}) as stream:
+        for n in range(450, 470):
+            tell(service.services, job_id=f"j{n:03}", Tag="Transcode")
+        eventually(lambda: len(stream.ids()) >= 470, "all of them", 60)
+        assert stream.ids() == [f"j{n:03}" for n in range(470)]
+        assert not [each for each in stream.frames if each["event"] == "gap"]
+
+
+def test_a_gap_is_told(start: Any) -> None:  # noqa: F811
+    """Where what came after ``Last-Event-ID`` is no longer kept, or the id is of another stream."""
+    service = start()
+    for n in range(5):
+        tell(service.services, job_id=f"j{n}")
+    store = service.services.store
+    first, second, *_ = (each.stream_id for each in store.outbox.after("0-0", 10))
+    store.db.client.xtrim(store.db.key("events"), maxlen=2, approximate=False)
+    for asked in (first, second, f"{int(time.time() * 1000) + 10**9}-0"):
+        with listening(service, **{"Last-Event-ID": asked}) as stream:
+            eventually(partial(_has, stream, 3), "the gap, and what is left")
+            assert stream.frames[0]["event"] == "gap"
+            assert json.loads(stream.frames[0]["data"])["after"] == asked
+            assert stream.ids() == ["j3", "j4"]
+    assert service_get(service, "", {"Last-Event-ID": "nonsense"}).status_code == 422
+
+
+def test_who_listens_does_not_keep_others_out(start: Any) -> None:  # noqa: F811
+    """Beyond the places that there are: 503 with Retry-After for streams, an answer at once for ``?wait=``. Callbacks
+    and look-ups always find a thread; and places come free again."""
+    service = start(web_threads=20, environment={"WEB_CONCURRENCY": "1"})
+    job_id, _ = tell(service.services, "Running", EndTime=None)
+    streams = [Stream(service) for _ in range(4)]
+    refused = service_get(service, "", {})
+    assert (refused.status_code, refused.json()["reason"]) == (503, "too_many_waiting")
+    assert int(refused.headers["Retry-After"]) > 0
+    began = time.monotonic()
+    assert service.call("GET", f"/v1/jobs/{job_id}?wait=30").json()["state"] == "Running"
+    assert time.monotonic() - began < 15
+    for stream in streams:
+        stream.answer.close()
+    tell(service.services)  # what is written to them finds out that they are gone
+
+    def free() -> bool:
+        answer = service_get(service, "", {})
+        answer.close()
+        tell(service.services)
+        return answer.ok
+
+    eventually(free, "a place to be free", 40)
+
+
+def test_a_stream_ends_when_the_service_stops(service: Service) -> None:
+    """At once, so that a deploy does not wait for those who listen."""
+    with listening(service) as stream:
+        began = time.monotonic()
+        service.web.signal(signal.SIGTERM)
+        assert stream.ended.wait(15)
+        assert service.web.popen and service.web.popen.wait(15) == 0
+        assert time.monotonic() - began < 15
+
+
+def test_a_restart_of_redis_is_survived(service: Service, tmp_path: Path) -> None:
+    """Clients of a stream whose connections to Redis were cut hear on."""
+    with listening(service) as stream:
+        service.services.store.db.client.client_kill_filter(_type="normal", skipme=True)
+        tell(service.services, job_id="jafter")
+        eventually(lambda: "jafter" in stream.ids(), "what came after")
+
+
+@pytest.mark.parametrize("how", ["stream", "wait"])
+def test_a_change_is_seen_soon(service: Service, how: str) -> None:
+    """Generously here; measured in docs/streams.md."""
+    job_id, _ = tell(service.services, "Running", EndTime=None)
+    if how == "stream":
+        with listening(service, f"?job_id={job_id}") as stream:
+            at = time.time()
+            tell(service.services, "Success", job_id)
+            eventually(lambda: stream.frames, "the news")
+            heard = float(stream.frames[-1]["heard"])
+    else:
+        threading.Timer(1.0, lambda: tell(service.services, "Success", job_id)).start()
+        at = time.time() + 1.0
+        assert service.call("GET", f"/v1/jobs/{job_id}?wait=30").json()["state"] == "Success"
+        heard = time.time()
+    assert heard - at < 3

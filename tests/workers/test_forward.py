@@ -1,0 +1,216 @@
+"""Forwarding, by real processes, to a receiver that trusts Standard Webhooks' own verifier."""
+
+from __future__ import annotations
+
+import json
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured
+from cloudevents.core.formats.json import JSONFormat
+
+from tests.downstream import OLD_KEY, Delivery, Downstream, Reply
+from tests.servers import Service, eventually
+from tests.workers.conftest import Start
+from tests.workers.news import tell
+
+
+def runs(service: Service, job_id: str) -> list[dict[str, Any]]:
+    """The runs of a job's newest entry, as the API shows them."""
+    answer = service.call("GET", f"/v1/jobs/{job_id}/events").json()
+    found: list[dict[str, Any]] = answer["events"][-1]["runs"]
+    return [run for run in found if run["handler"] == "forward"]
+
+
+def state_of(service: Service, job_id: str) -> Any:
+    (run,) = runs(service, job_id) or [{"state": None}]
+    return run["state"]
+
+
+def test_an_event_arrives_signed_as_a_cloud_event(start: Start, downstream: Downstream) -> None:
+    """CloudEvents 1.0 in structured JSON, Standard Webhooks headers, both readable by their own libraries; while keys
+    are rotated, holders of the new and of the old one can verify."""
+    service = start(forward_urls=f"{downstream.url}/hook")
+    job_id, event_id = tell(service.services)
+    (got,) = eventually(lambda: downstream.on("/hook"), "the delivery")
+
+    assert got.headers["content-type"] == "application/cloudevents+json"
+    assert got.headers["webhook-id"] == event_id
+    first, second = got.headers["webhook-signature"].split(" ")
+    assert first.startswith("v1,") and second.startswith("v1,") and first != second
+    raw = JSONFormat().read(None, to_bytes(got.event))
+    assert (raw.get_id(), raw.get_subject(), raw.get_type()) == (event_id, job_id, "ci.job.success")
+    assert raw.get_source() == service.url
+    data: Any = raw.get_data()
+    assert (data["event_id"], data["kind"], data["job"]["state"]) == (event_id, "callback", "Success")
+    assert data["job"]["outputs"][0]["object"] == "out/voice.mp3"
+    assert {run["state"] for run in eventually(lambda: done(service, job_id), "the run to be done")} == {
+        "done"
+    }
+
+
+def test_the_holder_of_the_old_key_verifies_too(start: Start) -> None:
+    """The second signature is the old key's."""
+    with Downstream(OLD_KEY) as downstream:
+        service = start(forward_urls=f"{downstream.url}/hook")
+        tell(service.services)
+        eventually(lambda: downstream.on("/hook"), "the delivery")
+        assert not downstream.unverified
+
+
+def test_each_endpoint_gets_what_it_wants(start: Start, downstream: Downstream) -> None:
+    """Filters by tag, state and bucket; a repeated one takes any of its values."""
+    url = downstream.url
+    service = start(
+        forward_urls=",".join(
+            (
+                f"{url}/failed#state=Failed",
+                f"{url}/ended#state=Failed&state=Success&tag=VoiceSeparate&name=ends",
+                f"{url}/elsewhere#bucket=other-1250000000",
+                f"{url}/bucket#bucket=songs-1250000000",
+            )
+        )
+    )
+    tell(service.services, "Success")
+    tell(service.services, "Failed")
+    tell(service.services, "Running", EndTime=None)
+    eventually(lambda: len(downstream.on("/bucket")) == 3, "all three at the one that wants all")
+    eventually(lambda: len(downstream.on("/ended")) == 2, "the two that ended")
+    assert [each.event["data"]["job"]["state"] for each in downstream.on("/failed")] == ["Failed"]
+    assert not downstream.on("/elsewhere")
+
+
+def test_an_endpoint_that_hangs_holds_up_nobody(start: Start, downstream: Downstream) -> None:
+    """Nor other endpoints, nor handlers; and it is left alone for longer and longer."""
+    downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=60)
+    service = start(
+        handlers="workers.handlers",
+        forward_urls=f"{downstream.url}/hangs,{downstream.url}/fine",
+        forward_timeout="1s",
+    )
+    began = time.monotonic()
+    jobs = [tell(service.services)[0] for _ in range(60)]
+    eventually(lambda: len(downstream.on("/fine")) == 60, "all sixty at the endpoint that works")
+    taken = time.monotonic() - began
+    eventually(lambda: handled(service, jobs), "all handlers to have run")
+    # Sixty at four a second would take the silent one fifteen seconds at least, were it waited for.
+    assert taken < 12
+    state = eventually(lambda: paused(service, "/hangs"), "the silent endpoint to be paused")
+    assert state["failures_in_a_row"] >= 3
+    assert state["waiting"] > 0
+    time.sleep(2)
+    assert len(downstream.on("/hangs")) < 20, "it is not hammered"
+
+
+def test_an_endpoint_that_comes_back_gets_everything(start: Start, downstream: Downstream) -> None:
+    """Flapping costs tries, and no event."""
+    downstream.behaviours["/flaps"] = lambda _, before: Reply(500 if before % 4 != 3 else 204)
+    service = start(forward_urls=f"{downstream.url}/flaps", forward_backoff="0.1s")
+    jobs = [tell(service.services)[0] for _ in range(5)]
+    eventually(lambda: all(state_of(service, job) == "done" for job in jobs), "all five delivered", 60)
+    (run,) = runs(service, jobs[0])
+    assert run["tries"][-1]["error"] is None
+    assert run["tries"][-1]["status"] == 204
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_is_obeyed(start: Start, downstream: Downstream, form: str) -> None:
+    """In both of its forms, and for the whole endpoint."""
+
+    def full_at_first(_: Delivery, before: int) -> Reply:
+        when = "3" if form == "seconds" else formatdate(time.time() + 4, usegmt=True)
+        return Reply() if before else Reply(429, {"Retry-After": when})
+
+    downstream.behaviours["/full"] = full_at_first
+    service = start(forward_urls=f"{downstream.url}/full")
+    first, _ = tell(service.services)
+    eventually(lambda: downstream.on("/full"), "the first try")
+    second, _ = tell(service.services)
+    eventually(
+        lambda: [state_of(service, each) for each in (first, second)] == ["done", "done"], "both delivered"
+    )
+    one, two, *_ = downstream.on("/full")
+    assert two.at - one.at > 2.5
+
+
+def test_410_ends_it_at_once(start: Start, downstream: Downstream) -> None:
+    """One try, and a failure to look at."""
+    downstream.behaviours["/gone"] = lambda *_: Reply(410, body=b"no such customer")
+    service = start(forward_urls=f"{downstream.url}/gone")
+    job_id, _ = tell(service.services)
+    eventually(lambda: state_of(service, job_id) == "failed", "the failure")
+    (run,) = runs(service, job_id)
+    assert [t["status"] for t in run["tries"]] == [410]
+    assert run["tries"][0]["answer"] == "no such customer"
+
+
+def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> None:
+    """Wherever they lead; it is an error like others."""
+    downstream.behaviours["/moved"] = lambda *_: Reply(307, {"Location": f"{downstream.url}/secret"})
+    service = start(forward_urls=f"{downstream.url}/moved", forward_tries=2, forward_backoff="0.1s")
+    job_id, _ = tell(service.services)
+    eventually(lambda: state_of(service, job_id) == "failed", "the failure")
+    assert not downstream.on("/secret")
+    assert "redirects are not followed" in runs(service, job_id)[0]["tries"][0]["error"]
+
+
+def test_private_addresses_are_not_forwarded_to(start: Start, downstream: Downstream) -> None:
+    """Unless allowed: a failure at once, that says which setting would."""
+    service = start(forward_urls=f"{downstream.url}/hook", forward_allow_private="10.0.0.0/8")
+    job_id, _ = tell(service.services)
+    eventually(lambda: state_of(service, job_id) == "failed", "the failure")
+    assert "FORWARD_ALLOW_PRIVATE" in runs(service, job_id)[0]["tries"][0]["error"]
+    assert not downstream.deliveries
+
+
+def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstream) -> None:
+    """What was under way is done again by the next one: at least once, with the same webhook-id."""
+    downstream.behaviours["/slow"] = lambda *_: Reply(seconds=1.5)
+    service = start(forward_urls=f"{downstream.url}/slow")
+    told = [tell(service.services) for _ in range(6)]
+    eventually(lambda: downstream.on("/slow"), "the first to be under way")
+    service.relay.kill()
+    service.relay.start()
+    eventually(lambda: all(state_of(service, job) == "done" for job, _ in told), "all delivered", 60)
+    seen = {each.headers["webhook-id"] for each in downstream.on("/slow")}
+    assert seen == {event_id for _, event_id in told}
+
+
+def test_what_no_endpoint_takes_any_more_becomes_a_failure(start: Start, downstream: Downstream) -> None:
+    """An endpoint that stays out of order, or leaves the settings, strands nothing in silence."""
+    downstream.behaviours["/down"] = lambda *_: Reply(503)
+    service = start(forward_urls=f"{downstream.url}/down")
+    jobs = [tell(service.services)[0] for _ in range(8)]
+    eventually(lambda: paused(service, "/down"), "the pause")
+    store = service.services.store
+    assert store.deliveries.expire(f"{downstream.url}/down", 3600, "too long") == 0
+    ended = eventually(
+        lambda: store.deliveries.expire(f"{downstream.url}/down", 0, "too long"), "some that are due"
+    )
+    failures = service.call("GET", "/v1/failures").json()["failures"]
+    assert len(failures) == ended
+    assert {each["note"] for each in failures} == {"too long"}
+    assert {each["job_id"] for each in failures} <= set(jobs)
+
+
+def to_bytes(event: dict[str, Any]) -> bytes:
+    body = json.dumps(event).encode()
+    assert from_structured(HTTPMessage({"content-type": "application/cloudevents+json"}, body), JSONFormat())
+    return body
+
+
+def done(service: Service, job_id: str) -> Any:
+    found = runs(service, job_id)
+    return found if all(run["state"] == "done" for run in found) else None
+
+
+def handled(service: Service, jobs: list[str]) -> bool:
+    store = service.services.store
+    return all(run.state == "done" for job in jobs for run in store.runs.of_job(job) if run.endpoint is None)
+
+
+def paused(service: Service, path: str) -> Any:
+    endpoints = service.call("GET", "/v1/endpoints").json()["endpoints"]
+    return next((each for each in endpoints if each["name"].endswith(path) and each["paused_until"]), None)

@@ -1,0 +1,184 @@
+"""Handlers in a module outside of the repository: found, tried, timed, kept apart; and tested without a server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import make_settings
+from tests.servers import ROOT, Service, as_environment, eventually
+from tests.workers.conftest import Start
+from tests.workers.news import body, tell
+
+MODULE = """
+import os, signal, sys, time
+from pathlib import Path
+from workers.handlers import Event, Job, Later, handler
+
+HERE = Path(__file__).parent
+
+def note(name: str, event: Event) -> int:
+    with (HERE / name).open("a") as log:
+        log.write(f"{time.time()} {event.event_id}\\n")
+    return len((HERE / name).read_text().splitlines())
+
+@handler(tag="VoiceSeparate", state="Success")
+def fine(event: Event, job: Job) -> None:
+    note("fine", event)
+
+@handler(tag="Hangs", tries=2, timeout=1, backoff=0.1)
+def hangs(event: Event, job: Job) -> None:
+    note("hangs", event)
+    time.sleep(60)
+
+@handler(tag="Exits", tries=3, backoff=0.1)
+def exits(event: Event, job: Job) -> None:
+    note("exits", event)
+    os._exit(1)
+
+@handler(tag="Quits", tries=2, backoff=0.1)
+def quits(event: Event, job: Job) -> None:
+    sys.exit("enough")
+
+@handler(tag="Later", tries=3, backoff=60)
+def waits(event: Event, job: Job) -> None:
+    if note("waits", event) == 1:
+        raise Later(0.5, "the archive is locked")
+
+@handler(tag="Eats", tries=2, backoff=0.1)
+def eats(event: Event, job: Job) -> None:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    hoard = []
+    while True:
+        hoard.append(bytearray(1 << 26))
+"""
+
+TEST = """
+from pathlib import Path
+from workers.testing import event_from
+import my_handlers
+
+def test_fine() -> None:
+    event, job = event_from((Path(__file__).parent / "recorded.json").read_bytes())
+    my_handlers.fine(event, job)
+    assert job.outputs[0].role == "vocals"
+    assert (Path(my_handlers.__file__).parent / "fine").exists()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "my_handlers.py").write_text(MODULE)
+    return mine
+
+
+@pytest.fixture
+def service(start: Start, folder: Path) -> Service:
+    return start(environment={"PYTHONPATH": str(folder)}, handlers="my_handlers")
+
+
+def run_of(service: Service, job_id: str, state: str) -> Any:
+    """The job's only run, once it is in that state."""
+
+    def look() -> Any:
+        runs = service.services.store.runs.of_job(job_id)
+        return runs[0] if [run.state for run in runs] == [state] else None
+
+    return eventually(look, f"the run to be {state}", 90)
+
+
+def test_a_handler_that_hangs_is_stopped(service: Service) -> None:
+    """After its timeout; the next one runs meanwhile or right after."""
+    hanging, _ = tell(service.services, Tag="Hangs")
+    fine, _ = tell(service.services)
+    assert run_of(service, fine, "done")
+    run = run_of(service, hanging, "failed")
+    assert [each["error"] for each in run.tries] == ["took longer than 1 s"] * 2
+    assert all(each["ms"] < 20_000 for each in run.tries)
+
+
+def test_a_handler_that_ends_its_process_harms_nobody_else(service: Service) -> None:
+    """Each start counts as a try, and those who were in the same batch run all the same."""
+    others = [tell(service.services)[0] for _ in range(10)]
+    poison, _ = tell(service.services, Tag="Exits")
+    others += [tell(service.services)[0] for _ in range(10)]
+    for job_id in others:
+        assert run_of(service, job_id, "done")
+    run = run_of(service, poison, "failed")
+    assert len(run.tries) == 3
+    assert all("exited with code 1" in each["error"] for each in run.tries)
+
+
+def test_exiting_politely_is_an_error_like_others(service: Service) -> None:
+    """``sys.exit`` does not take the batch with it."""
+    job_id, _ = tell(service.services, Tag="Quits")
+    assert [each["error"] for each in run_of(service, job_id, "failed").tries] == ["SystemExit: enough"] * 2
+
+
+def test_a_handler_that_runs_out_of_memory_is_tried_again(service: Service) -> None:
+    """It is an error of that try, and the worker goes on."""
+    hungry, _ = tell(service.services, Tag="Eats")
+    fine, _ = tell(service.services)
+    assert run_of(service, fine, "done")
+    assert len(run_of(service, hungry, "failed").tries) == 2
+
+
+def test_a_handler_may_say_when(service: Service) -> None:
+    """``Later`` replaces the pause of the back-off."""
+    job_id, _ = tell(service.services, Tag="Later")
+    run = run_of(service, job_id, "done")
+    assert [each["error"] for each in run.tries] == ["later: the archive is locked", None]
+
+
+def test_a_worker_that_is_killed_loses_nothing(service: Service, folder: Path) -> None:
+    """Runs of a dead worker start again when there is a worker again."""
+    jobs = [tell(service.services)[0] for _ in range(5)]
+    service.worker.clear()
+    jobs += [tell(service.services)[0] for _ in range(5)]
+    service.worker.start()
+    for job_id in jobs:
+        assert run_of(service, job_id, "done")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
+        ("def f(:", "SyntaxError"),
+        ("raise SystemExit(0)", "SystemExit"),
+        ("from workers.handlers import handler\n@handler(name='a|b')\ndef f(e, j): ...", "no | in a name"),
+    ],
+)
+@pytest.mark.parametrize("process", ["workers.worker", "workers.relay"])
+def test_a_broken_module_stops_the_start(tmp_path: Path, text: str, said: str, process: str) -> None:
+    """With one message that names the setting, the module, the fault and its place; not with the first job."""
+    (tmp_path / "broken.py").write_text(text)
+    environment = as_environment(make_settings("unix:///nowhere", handlers="broken"))
+    ended = subprocess.run(
+        [sys.executable, "-m", process],
+        cwd=ROOT, env=os.environ | environment | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "HANDLERS names 'broken'" in ended.stderr and said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_ones_own_handlers_can_be_tested(folder: Path) -> None:
+    """With one recorded callback, and no server: as docs/handlers.md says."""
+    (folder / "recorded.json").write_bytes(body("j1"))
+    (folder / "test_mine.py").write_text(TEST)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
+        cwd=folder, env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr

@@ -1,0 +1,127 @@
+"""Where what is forwarded may go, and how long that may take."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from app.settings import Network
+from tests.downstream import KEY, Downstream, Reply
+from tests.servers import free_port
+from workers import outbound
+from workers.message import sign
+from workers.outbound import Blocked, Bounds, Unreachable, judge, post
+
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "169.254.0.23",
+        "100.100.100.200", "168.63.129.16", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0",
+        "fd00:ec2::254",
+        "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::",
+    ],
+)  # fmt: skip
+def test_no_private_address_is_connected_to(address: str) -> None:
+    """Loopback, private, link-local, multicast, a cloud's metadata; and IPv4 inside IPv6 is judged as what it is."""
+    with pytest.raises(Blocked, match="FORWARD_ALLOW_PRIVATE"):
+        judge("name.example", [address], ())
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
+def test_public_addresses_are(address: str) -> None:
+    """What is public needs no setting."""
+    assert judge("name.example", [address], ()) == [address]
+
+
+def test_of_several_addresses_one_that_may_be_used_is() -> None:
+    """A name with a private and a public address is reached at the public one."""
+    assert judge("name.example", ["10.0.0.1", "1.1.1.1"], ()) == ["1.1.1.1"]
+
+
+def test_a_private_network_can_be_allowed() -> None:
+    """And only that one."""
+    allowed = (ipaddress.ip_network("10.0.0.0/8"),)
+    assert judge("name.example", ["10.0.0.1"], allowed) == ["10.0.0.1"]
+    with pytest.raises(Blocked):
+        judge("name.example", ["192.168.0.1"], allowed)
+
+
+def test_other_spellings_of_loopback_are_seen_through() -> None:
+    """An address is judged after it is resolved, however it is written."""
+    for host in ("2130706433", "0x7f.1", "localhost", "[::ffff:7f00:1]"):
+        with pytest.raises((Blocked, Unreachable)):
+            post(f"http://{host}:9/", b"", {}, Bounds(2))
+
+
+def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is public when judged and private a moment later (DNS rebinding) leads nowhere: the connection goes
+    to the address that was judged, with the name in Host."""
+    real, asked = socket.getaddrinfo, []
+
+    def rebinding(host: str, *args: object, **options: object) -> object:
+        if host == "rebind.example":
+            asked.append(host)
+            return real("1.1.1.1" if len(asked) == 1 else "127.0.0.1", *args, **options)  # type: ignore[arg-type]
+        return real(host, *args, **options)  # type: ignore[arg-type]
+
+    connected = []
+
+    def connect(_: socket.socket, address: tuple[str, int]) -> None:
+        connected.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with pytest.raises(Unreachable):
+        post("http://rebind.example/", b"", {}, Bounds(2))
+    assert (asked, connected) == (["rebind.example"], ["1.1.1.1"])
+
+
+def test_the_name_goes_along_in_host() -> None:
+    """The endpoint sees the name it was called by, although the connection was made to a number."""
+    with Downstream() as downstream:
+        port = downstream.url.rpartition(":")[2]
+        answer = post(f"http://localhost:{port}/x?y=1", b"{}", sign_for(b"{}"), Bounds(5, LOOPBACK + V6))
+        assert answer.status == 204
+        (got,) = downstream.on("/x?y=1")
+        assert got.headers["host"] == f"localhost:{port}"
+
+
+def test_an_endpoint_that_hangs_is_left() -> None:
+    """Neither silence nor an answer that comes byte by byte lasts longer than the whole request may take."""
+    with Downstream() as downstream:
+        downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=30)
+        downstream.behaviours["/drips"] = lambda *_: Reply(200, drip=True)
+        for path in ("/hangs", "/drips"):
+            began = time.monotonic()
+            with pytest.raises(Unreachable, match="no answer within 1 s"):
+                post(downstream.url + path, b"{}", sign_for(b"{}"), Bounds(1, LOOPBACK))
+            assert time.monotonic() - began < 10
+
+
+def test_only_the_beginning_of_an_answer_is_read() -> None:
+    """However much an endpoint sends."""
+    with Downstream() as downstream:
+        downstream.behaviours["/"] = lambda *_: Reply(500, body=b"x" * 5_000_000)
+        answer = post(downstream.url + "/", b"{}", sign_for(b"{}"), Bounds(5, LOOPBACK))
+        assert (answer.status, len(answer.text)) == (500, outbound._ANSWER_MAX)
+
+
+def test_nobody_there_is_said() -> None:
+    """A refused connection is an ordinary failure, in a sentence."""
+    with pytest.raises(Unreachable, match="refused"):
+        post(f"http://127.0.0.1:{free_port()}/", b"", {}, Bounds(2, LOOPBACK))
+
+
+V6: tuple[Network, ...] = (ipaddress.ip_network("::1/128"),)
+
+
+def sign_for(body: bytes) -> dict[str, str]:
+    return sign((SecretStr(KEY),), "an-event", body) | {"Content-Type": "application/json"}

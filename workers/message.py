@@ -1,0 +1,56 @@
+"""What is forwarded: a CloudEvent in JSON, signed after Standard Webhooks; each made by its own library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cloudevents.core.bindings.http import to_structured
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+
+from app.settings import Settings
+from app.store import Event, Job
+
+_USER_AGENT = "ci-callback-receiver"
+
+
+def message(event: Event, job: Job, settings: Settings) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers of one request; the time in the signature is now."""
+    structured = to_structured(_cloud_event(event, job, settings), JSONFormat())
+    headers = {name.title(): value for name, value in structured.headers.items()}
+    signed = sign(settings.forward_keys, event.event_id, structured.body)
+    return structured.body, headers | signed | {"User-Agent": _USER_AGENT}
+
+
+def sign(keys: Sequence[SecretStr], event_id: str, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks: one signature for each key, the first key's first."""
+    now = datetime.now(UTC)
+    signatures = [Webhook(key.get_secret_value()).sign(event_id, now, body.decode()) for key in keys]
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def _cloud_event(event: Event, job: Job, settings: Settings) -> CloudEvent:
+    attributes = {
+        "id": event.event_id,
+        "source": settings.public_url or f"urn:ci-callback-receiver:{settings.key_prefix.strip(':')}",
+        "type": f"ci.job.{(event.state or 'unknown').lower()}",
+        "subject": event.job_id,
+        "time": datetime.fromisoformat(event.at),
+        "datacontenttype": "application/json",
+    }
+    if event.replay_of:
+        attributes["replayof"] = event.replay_of
+    data = {
+        "event_id": event.event_id,
+        "kind": event.kind,
+        "replay_of": event.replay_of,
+        "job": job.model_dump(mode="json"),
+    }
+    return CloudEvent(attributes, data)
