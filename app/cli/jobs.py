@@ -72,10 +72,11 @@ def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def refresh(job_id: str, json_wanted: bool) -> None:
-    """Ask CI about the job now."""
-    if job_id not in reconcile.ask(services(), [_found(job_id)]):
-        click.echo("CI does not know this job.", err=True)
+    """Ask CI about the job now. Exit code 3: CI does not know it."""
+    answered = reconcile.ask(services(), [_found(job_id)])
     show_job(_found(job_id), json_wanted)
+    if job_id not in answered:
+        fail("CI does not know this job.", NOT_FOUND)
 
 
 @group.command("cancel")
