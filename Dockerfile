@@ -8,8 +8,11 @@ RUN useradd --system --uid 10001 --home-dir /srv ci
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY app app
+COPY server server
 COPY workers workers
 COPY gunicorn.conf.py .
+# A volume that is mounted here belongs to the user below.
+RUN install -d -o ci -m 700 spool
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0
 USER ci
 EXPOSE 8000

@@ -131,6 +131,7 @@ def _checks(value: frozenset[Check]) -> frozenset[Check]:
 Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
+Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_comma_list), Field(min_length=1)]
@@ -190,8 +191,10 @@ class Settings(BaseSettings):
     allowed_ips: Networks = Field(
         (), description="Networks that callbacks may come from (with `ip` in `VERIFY`)."
     )
-    trusted_proxies: Networks = Field(
-        (), description="Networks of the proxies whose `X-Forwarded-For` is believed; all others' is ignored."
+    trusted_proxies: Proxies = Field(
+        (),
+        description="Networks of the proxies whose `X-Forwarded-For` is believed, and `unix` for one that calls over "
+        "a Unix socket; all others' is ignored.",
     )
     max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
     spool_dir: Path | None = Field(
@@ -207,6 +210,10 @@ class Settings(BaseSettings):
     )
     deadline: Seconds = Field(
         3600, description="Silence after which CI is asked about a job, and it is `overdue`."
+    )
+    search_for: Seconds = Field(
+        6 * 3600,
+        description="How long a submission whose answer was lost is looked for in CI's list, before it has failed.",
     )
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that hold handlers."

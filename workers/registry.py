@@ -126,6 +126,11 @@ def load(modules: Iterable[str]) -> None:
             del _handlers[name]
 
 
+def names() -> list[str]:
+    """Of all handlers that are loaded."""
+    return sorted(_handlers)
+
+
 def get(name: str) -> Handler | None:
     return _handlers.get(name)
 

@@ -1,7 +1,7 @@
 """The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
 
 Loops, each a thread: events become runs, runs that are due go to RQ, events go to each endpoint of FORWARD_URLS, and
-CI is asked about what is silent.
+CI is asked about what is silent and what is lost.
 A loop that fails says so and begins anew; one that cannot go on ends the process, and its runner starts it again.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE, connect
-from workers import check_outputs, dispatch, feed, forward, registry, silence
+from workers import check_outputs, dispatch, feed, forward, lost, registry, silence
 from workers.queue import queue
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,13 @@ def main() -> int:
     sender = dispatch.Dispatcher(services.store, queue(chosen, connect(chosen.redis_url, timeout=10)))
     feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}", chosen.forward_urls)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
+    audit = lost.Audit(services)
     loops: dict[str, Callable[[], object]] = {
         "feed": lambda: _tell(news, forwarders) if feeder.step() else None,
         "dispatch": lambda: sender.step(news),
         "silence": lambda: silence.step(services, stopping),
+        "lost": lambda: lost.step(services, stopping),
+        "audit": lambda: audit.step(stopping),
         "presence": lambda: _present(services),
         "endpoints": lambda: forward.chores(services.store, chosen, stopping),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},

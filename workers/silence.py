@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from app import reconcile
-from app.provider import ProviderError, Throttled
+from app.provider import ProviderError, Refused, Throttled
+from app.reconcile import Place
 from app.services import Services
 from app.store import Job
 
 log = logging.getLogger(__name__)
 
-_COUNT = 10
-_PUT_OFF_S = 60.0
+_COUNT = 50
+"""One question to CI names that many jobs at most."""
+_PUT_OFF_S = 120.0
 _IDLE_S = 0.5
+_GIVE_UP_AFTER = 8
+"""Questions about the end of a job that CI does not know; then what we have been told stays, unconfirmed."""
+_LONGEST_UNKNOWN_S = 6 * 3600.0
 
 
 def step(services: Services, stopping: threading.Event) -> None:
     """Ask CI about the jobs that are due; wait a moment if there are none."""
+    held = services.store.due.held_s()
+    if held:
+        stopping.wait(min(held, 1.0))
+        return
     ids = services.store.due.take(_COUNT, _PUT_OFF_S)
     if not ids:
         stopping.wait(_IDLE_S)
@@ -26,25 +36,47 @@ def step(services: Services, stopping: threading.Event) -> None:
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
     for gone in set(ids) - {job.job_id for job in jobs}:
         services.store.due.drop(gone)
+    for place, group in reconcile.by_place(services, jobs).items():
+        _ask(services, place, group)
+
+
+def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> None:
     try:
-        answered = reconcile.ask(services, jobs)
+        answered = reconcile.ask_place(services, place, jobs)
+    except Throttled as error:
+        _slow_down(services, jobs, error)
+    except Refused as error:
+        if len(jobs) == 1:
+            _in_vain(services, jobs, error)
+        # One of them may be what CI does not like.
+        for job in jobs if len(jobs) > 1 else ():
+            _ask(services, place, [job])
     except ProviderError as error:
-        _later(services, jobs, error, stopping)
-        return
+        _in_vain(services, jobs, error)
+    else:
+        for job in jobs:
+            if job.job_id not in answered:
+                _unknown(services, job)
+
+
+def _slow_down(services: Services, jobs: Sequence[Job], error: Throttled) -> None:
+    seconds = services.store.due.slow_down(error.retry_after)
+    log.warning("CI wants to be asked less; nobody asks for %.0f s", seconds)
     for job in jobs:
-        if job.job_id not in answered:
-            # CI does not know it (any more): perhaps never, perhaps not yet.
-            _put_off(services, job)
+        services.store.due.put_off(job.job_id, seconds + reconcile.pause(0))
 
 
-def _later(services: Services, jobs: list[Job], error: ProviderError, stopping: threading.Event) -> None:
-    log.warning("CI could not be asked: %s", error)
+def _in_vain(services: Services, jobs: Sequence[Job], error: ProviderError) -> None:
+    log.warning("CI could not be asked about %d jobs: %s", len(jobs), error)
     for job in jobs:
-        _put_off(services, job)
-    if isinstance(error, Throttled):
-        stopping.wait(getattr(error, "retry_after", None) or 5.0)
+        services.store.due.postpone(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
 
 
-def _put_off(services: Services, job: Job) -> None:
-    services.store.due.put_off(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
-    services.store.due.asked_again(job.job_id)
+def _unknown(services: Services, job: Job) -> None:
+    """CI does not know it (any more): perhaps never, perhaps not yet."""
+    asked = services.store.due.asked(job.job_id)
+    if job.terminal and asked >= _GIVE_UP_AFTER:
+        log.warning("CI does not know job %s, which is said to have ended", job.job_id)
+        services.store.due.drop(job.job_id)
+    else:
+        services.store.due.postpone(job.job_id, reconcile.pause(asked, _LONGEST_UNKNOWN_S))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from app.problems import Problem
-from app.provider import ProviderError, Throttled, Unavailable
+from app.provider import ProviderError, Refused
+
+_RETRY_S = 10
 
 
 def from_ci(error: ProviderError) -> Problem:
-    """What CI said, in its own words."""
+    """What CI said, in its own words; ``submission`` where we have a record of what was asked."""
     members: dict[str, Any] = {
         "ci_code": error.code,
         "ci_message": error.message,
         "ci_request_id": error.request_id,
+        "ci_advice": error.advice,
     }
-    waiting = isinstance(error, Throttled | Unavailable)
-    reason = "ci_unavailable" if waiting else "ci_refused"
-    return Problem(reason, str(error), retry_after=10 if waiting else None, **members)
+    if error.submission:
+        members["submission"] = error.submission
+    if isinstance(error, Refused):
+        return Problem("ci_refused", str(error), **members)
+    return Problem(
+        "ci_unavailable", str(error), retry_after=math.ceil(error.retry_after or _RETRY_S), **members
+    )

@@ -2,50 +2,93 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
 from collections.abc import Callable
 
 from flask import Response, current_app, g
 
 from app.problems import Problem
 from app.services import services
+from app.store import Unavailable
+from app.store.clock import now_ms
+from app.store.marks import Mark, content_of
+from app.store.submissions import Submission, new_id
+
+log = logging.getLogger(__name__)
 
 _KEPT_S = 24 * 3600
-# A process that dies in the middle leaves its mark behind. CI may have taken the job by then, so the key stays
-# closed for long enough that whoever repeats it has looked at /v1/jobs first.
-_IN_FLIGHT_S = 600
+# Longer than a submit takes at its worst (patience, time-outs of CI and of Redis): whoever began it is dead by then.
+_IN_FLIGHT_S = 60
+_SPACE = "api"
+
+Do = Callable[[str], Response]
+Recall = Callable[[Submission], Response]
 
 
-def once(key: str | None, body: bytes, do: Callable[[], Response]) -> Response:
-    """``do()``, or the answer that it gave before under this key. Failures are not kept: they may be tried again."""
+def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Response:
+    """``do(submission id)``, or the answer that it gave before under this key.
+
+    What certainly came to nothing is not kept, and may be tried again. Where whoever began it has died, ``recall``
+    answers from the submission that it left behind: it is not sent a second time.
+    """
     if not key:
-        return do()
-    db = services().store.db
-    place = db.key("idempotency", hashlib.sha256(f"{g.api_key.name}\0{key}".encode()).hexdigest())
-    mark = hashlib.sha256(body).hexdigest()
-    if not db.client.set(place, json.dumps({"body": mark}), nx=True, ex=_IN_FLIGHT_S):
-        return _again(json.loads(db.client.get(place) or "{}"), mark)
+        return do(new_id())
+    name = f"{g.api_key.name}\0{key}"
+    mark = Mark(content_of(body), new_id(), now_ms())
     try:
-        answer = do()
-    except Exception:
-        db.client.delete(place)
+        before = services().store.marks.take(_SPACE, name, mark, _KEPT_S)
+        if before is not None:
+            return _again(name, before, mark, do, recall)
+    except Unavailable:
+        raise Problem("store_unavailable", "Nothing was sent to CI. Try again.", retry_after=10) from None
+    return _first(name, mark, do)
+
+
+def _first(name: str, mark: Mark, do: Do) -> Response:
+    try:
+        answer = do(mark.submission)
+    except Problem:
+        # A problem says that CI has no job of this request. Any other fault may have come later: its mark stays.
+        _put(name, mark, None)
         raise
-    kept = {
-        "body": mark,
+    _put(name, mark, mark.answered(_kept(answer)))
+    return answer
+
+
+def _put(name: str, mark: Mark, new: Mark | None) -> None:
+    try:
+        services().store.marks.swap(_SPACE, name, mark, new, _KEPT_S)
+    except Unavailable:
+        log.warning("an Idempotency-Key could not be settled; its submission answers for it")
+
+
+def _again(name: str, before: Mark, mark: Mark, do: Do, recall: Recall) -> Response:
+    if before.content != mark.content:
+        raise Problem("idempotency_mismatch", "Use a new key for a new request.")
+    if before.answer is not None:
+        return _replayed(before.answer)
+    left = services().store.submissions.get(before.submission)
+    if left is not None and left.status in {"submitted", "lost"}:
+        return recall(left)
+    if before.age_s < _IN_FLIGHT_S:
+        raise Problem("idempotency_in_flight", "The first request has not been answered yet.", retry_after=5)
+    if left is not None and left.status == "sending":
+        return recall(left)
+    # It died before it had stored anything, or after CI had refused: CI has no job of it.
+    if not services().store.marks.swap(_SPACE, name, before, mark, _KEPT_S):
+        raise Problem("idempotency_in_flight", "Another request was quicker.", retry_after=5)
+    return _first(name, mark, do)
+
+
+def _kept(answer: Response) -> dict[str, str | int | None]:
+    return {
         "status": answer.status_code,
         "location": answer.headers.get("Location"),
         "text": answer.get_data(as_text=True),
     }
-    db.client.set(place, json.dumps(kept), ex=_KEPT_S)
-    return answer
 
 
-def _again(kept: dict[str, str | int | None], mark: str) -> Response:
-    if kept.get("body", mark) != mark:
-        raise Problem("idempotency_mismatch", "Use a new key for a new request.")
-    if "status" not in kept:
-        raise Problem("idempotency_in_flight", "The first request has not been answered yet.", retry_after=5)
+def _replayed(kept: dict[str, str | int | None]) -> Response:
     answer = current_app.response_class(
         str(kept["text"]), int(str(kept["status"])), mimetype="application/json"
     )

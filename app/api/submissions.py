@@ -12,15 +12,15 @@ from app.api.auth import needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
 from app.api.idempotency import once
-from app.api.jobs import found, served
-from app.api.requests import read_json
+from app.api.jobs import served
+from app.api.requests import body_of_request, read_json
 from app.ci.broken import BadRequest, Broken
 from app.ci.request import SubmitRequest
 from app.ci.rules import examine
 from app.problems import Problem
 from app.provider import ProviderError
 from app.services import services
-from app.store import Job
+from app.store import UNAVAILABLE, Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.submissions import Submission
 from app.submitter import Receipt, Submitter
@@ -35,7 +35,8 @@ class SubmittedJobs(BaseModel):
 
 
 class SubmissionView(BaseModel):
-    """What we asked CI for; ``lost`` means that CI's answer never came and is being looked for."""
+    """What we asked CI for; ``lost`` means that CI's answer never came and is being looked for. The ``ci_`` members are
+    what CI said when it did not take it, and what to do about that."""
 
     id: str
     status: Literal["sending", "submitted", "lost", "failed"]
@@ -47,6 +48,10 @@ class SubmissionView(BaseModel):
     job_ids: list[str]
     labels: dict[str, str]
     error: str | None
+    ci_code: str | None = None
+    ci_message: str | None = None
+    ci_request_id: str | None = None
+    ci_advice: str | None = None
 
 
 @blueprint.post("/jobs")
@@ -67,7 +72,13 @@ class SubmissionView(BaseModel):
     )
 )
 def submit() -> Response:
-    return once(request.headers.get("Idempotency-Key"), request.get_data(), _submit)
+    body = body_of_request()
+    return once(
+        request.headers.get("Idempotency-Key"),
+        body,
+        lambda submission_id: _submit(submission_id, body),
+        _recalled,
+    )
 
 
 @blueprint.get("/submissions/<submission_id>")
@@ -80,13 +91,13 @@ def show(submission_id: str) -> Response:
     return _json(_view(submission), 200)
 
 
-def _submit() -> Response:
+def _submit(submission_id: str, body: bytes) -> Response:
     submitter = Submitter(services())
-    wanted, broken = examine(read_json(), submitter.defaults)
+    wanted, broken = examine(read_json(body), submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
         raise _broken(broken)
     try:
-        receipt = submitter.submit(wanted)
+        receipt = submitter.send(submitter.draft(wanted, submission_id))
     except BadRequest as error:
         raise _broken(error.broken) from None
     except StoreUnavailable:
@@ -96,17 +107,38 @@ def _submit() -> Response:
     return _receipt(receipt)
 
 
+def _recalled(submission: Submission) -> Response:
+    """The answer to a request whose first process died before it could answer."""
+    return _receipt(Receipt(submission, submission.job_ids))
+
+
 def _receipt(receipt: Receipt) -> Response:
-    if not receipt.job_ids:
-        submission = services().store.submissions.get(receipt.submission)
-        answer = _json(_view(submission), 202) if submission else Response(status=202)
-        answer.headers["Location"] = url_for("submissions.show", submission_id=receipt.submission)
-        return answer
-    jobs = [served(found(job_id)) for job_id in receipt.job_ids]
-    if len(jobs) > 1:
+    jobs = _jobs(receipt) if receipt.stored else []
+    if not jobs:
+        return _accepted(receipt)
+    if len(receipt.job_ids) > 1:
         return _json(SubmittedJobs(jobs=jobs), 201)
     answer = _json(jobs[0], 201)
     answer.headers["Location"] = url_for("jobs.show", job_id=jobs[0].job_id)
+    return answer
+
+
+def _jobs(receipt: Receipt) -> list[Job]:
+    """None where Redis has gone away since, or where their retention is over."""
+    try:
+        return [served(job) for job in map(services().store.jobs.get, receipt.job_ids) if job]
+    except UNAVAILABLE:
+        return []
+
+
+def _accepted(receipt: Receipt) -> Response:
+    """202 and the submission: CI has it, or may have it, and there is no job to show yet."""
+    try:
+        kept = services().store.submissions.get(receipt.submission) if receipt.stored else None
+    except UNAVAILABLE:
+        kept = None
+    answer = _json(_view(kept or receipt.record), 202)
+    answer.headers["Location"] = url_for("submissions.show", submission_id=receipt.submission)
     return answer
 
 
@@ -120,10 +152,11 @@ def _errors(broken: Iterable[Broken]) -> list[Broken]:
 
 
 def _view(submission: Submission) -> SubmissionView:
-    return SubmissionView(
-        **{name: getattr(submission, name) for name in SubmissionView.model_fields if name != "job_ids"},
-        job_ids=list(submission.job_ids),
-    )
+    ours = {
+        name: getattr(submission, name) for name in SubmissionView.model_fields if hasattr(submission, name)
+    }
+    said = {f"ci_{name}": value for name, value in (submission.ci or {}).items()}
+    return SubmissionView.model_validate(ours | said | {"job_ids": list(submission.job_ids)})
 
 
 def _json(value: BaseModel, status: int) -> Response:

@@ -87,7 +87,10 @@ def _separate(raw: object) -> VoiceSeparate | None:
     config = raw.get("AudioConfig")
     return VoiceSeparate(
         audio_mode=_text(raw.get("AudioMode")),
-        audio_config=_part(AudioConfig, config) if isinstance(config, Mapping) else None,
+        # An empty node of an XML file is read as empty text: the container is there, with nothing in it.
+        audio_config=_part(AudioConfig, config or {})
+        if isinstance(config, Mapping) or config == ""
+        else None,
     )
 
 

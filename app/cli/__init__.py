@@ -4,16 +4,22 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.cli import callback_url, failures, jobs, keys, replay, submit, trigger
+    from app.cli import (
+        callback_url,
+        doctor,
+        failures,
+        jobs,
+        jobs_import,
+        keys,
+        queues,
+        replay,
+        submit,
+        trigger,
+    )
 
-    for command in (
-        submit.group,
-        jobs.group,
-        failures.group,
-        keys.group,
-        callback_url.command,
-        trigger.command,
-    ):
+    jobs.group.add_command(jobs_import.command)
+    groups = (submit.group, jobs.group, failures.group, queues.group, keys.group)
+    for command in (*groups, callback_url.command, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:
         jobs.group.add_command(more)

@@ -6,6 +6,7 @@ import getpass
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from app.ci.broken import BadRequest, Broken
 from app.provider import ProviderError
 from app.store import UNAVAILABLE, Job, Unavailable
+from app.store.submissions import Submission
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +85,29 @@ def show_job(job: Job, json_wanted: bool) -> None:
     for output in job.outputs:
         click.echo(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
     click.echo(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+
+
+def submission_view(submission: Submission) -> dict[str, Any]:
+    """A submission as the API shows it."""
+    ours = {
+        name: value for name, value in asdict(submission).items() if name not in {"facts", "key_id", "ci"}
+    }
+    said = submission.ci or dict.fromkeys(("code", "message", "request_id", "advice"))
+    return (
+        ours | {"job_ids": list(submission.job_ids)} | {f"ci_{name}": value for name, value in said.items()}
+    )
+
+
+def show_submission(submission: Submission, json_wanted: bool) -> None:
+    if json_wanted:
+        show_json(submission_view(submission))
+        return
+    click.echo(f"{submission.id}  {submission.status}  {' '.join(submission.job_ids)}".rstrip())
+    click.echo(f"  submitted {submission.submitted_at}, callback {submission.callback}, {submission.bucket}")
+    for name, value in submission.labels.items():
+        click.echo(f"  label {name}={value}")
+    if submission.error:
+        click.echo(f"  {submission.error}")
 
 
 def show_table(jobs: Iterable[Job]) -> None:

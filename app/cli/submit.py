@@ -10,114 +10,123 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.ci.broken import BadRequest
 from app.ci.rules import examine
-from app.cli.output import as_json, guarded, show_job, show_json, show_rules
+from app.cli import submit_many
+from app.cli.output import (
+    NOT_FOUND,
+    NOT_YET,
+    REFUSED,
+    as_json,
+    fail,
+    guarded,
+    show_job,
+    show_json,
+    show_rules,
+    show_submission,
+    submission_view,
+)
+from app.cli.voice_options import request_of, voice_options
 from app.services import services
-from app.submitter import Draft, Submitter
+from app.submitter import Draft, Receipt, Submitter
+
+PATIENCE_S = 60.0
 
 group = AppGroup("submit", help="Hand jobs to CI.")
 
 
 @group.command("voice-separate")
-@click.option("--input-object", "--input", "input_object", help="Key of the recording in the bucket.")
-@click.option("--bucket", help="Bucket of the recording. Default: COS_BUCKET.")
-@click.option("--region", help="Its region. Default: COS_REGION.")
-@click.option("--template-id", help="A template instead of --audio-mode; it wins over it.")
-@click.option("--audio-mode", help="IsAudio, IsBackground, AudioAndBackground or MusicMode.")
-@click.option("--codec", help="aac, mp3, flac or amr; in MusicMode mp3, wav or aac. CI's default: aac.")
-@click.option(
-    "--samplerate", help="8000 to 96000 Hz; amr only 8000. CI's default: 44100. Ignored in MusicMode."
-)
-@click.option("--bitrate", help="8 to 1000 Kbps. CI's default: as the source. Ignored in MusicMode.")
-@click.option("--channels", help="aac, flac 1 2 4 5 6 8; mp3 1 2; amr 1. Ignored in MusicMode.")
-@click.option(
-    "--output-object", "--object", help="Key for the background; ${ext} and ${jobid} are filled in by CI."
-)
-@click.option("--au-object", help="Key for the vocals.")
-@click.option("--bass-object", help="Key for the bass (MusicMode).")
-@click.option("--drum-object", help="Key for the drums (MusicMode).")
-@click.option("--output-bucket", help="Default: the input's.")
-@click.option("--output-region", help="Default: the input's.")
-@click.option("--user-data", help="Comes back in the callback: printable ASCII, at most 1024.")
-@click.option("--job-level", help="0 (default), 1 or 2: higher first.")
-@click.option("--queue-id", help="CI's queue; default: the one that CI chooses.")
-@click.option("--callback", help="`no`, or a URL that is not ours. Default: our own, for this job alone.")
-@click.option("--callback-format", help="JSON or XML. Default: CALLBACK_FORMAT.")
-@click.option("--callback-type", help="Url or TDMQ.")
-@click.option("--mq-region", help="For TDMQ: sh, bj, gz, cd or hk.")
-@click.option("--mq-mode", help="For TDMQ: Topic or Queue.")
-@click.option("--mq-name", help="For TDMQ: the topic or queue.")
-@click.option(
-    "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Stays with us. May be repeated."
-)
-@click.option("--allow", multiple=True, help="A rule (its word) to let through. May be repeated.")
+@voice_options
 @click.option(
     "--dry-run", is_flag=True, help="Print the exact XML and the rules; send nothing, cost nothing."
 )
+@submit_many.options
 @as_json
 @with_appcontext
 @guarded
 def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
-    """Split a recording into vocals and background (and bass and drums, in MusicMode)."""
-    submitter = Submitter(services())
-    request, broken = examine(_request(options), submitter.defaults)
-    if request is None or any(each.severity == "error" for each in broken):
+    """Split a recording into vocals and background (and bass and drums, in MusicMode).
+
+    With --from, many of them: each row of the file is a request, and the other options fill what it leaves open.
+
+    Exit code 0: CI has it; 2: the request breaks rules; 4: CI's answer was lost, and is looked for; 5: Redis is away,
+    nothing was sent; 6: CI refused, or cannot be reached. With --from, 1: some rows were not taken.
+    """
+    many = submit_many.Chosen(**{name: options.pop(name) for name in submit_many.Chosen._fields})
+    request = {"tag": "VoiceSeparate"} | request_of(options)
+    if many.source:
+        submit_many.run(services(), many, request, dry_run, json_wanted)
+        return
+    if many != submit_many.NONE:
+        fail("--resume, --report, --parallel and --rate belong to --from.", REFUSED)
+    submitter = Submitter(services(), patience=PATIENCE_S)
+    wanted, broken = examine(request, submitter.defaults)
+    if wanted is None or any(each.severity == "error" for each in broken):
         raise BadRequest(broken)
-    _go(submitter, submitter.draft(request), dry_run, json_wanted)
+    _go(submitter, submitter.draft(wanted), dry_run, json_wanted)
 
 
 @group.command("raw")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Print the exact XML; send nothing.")
 @as_json
 @with_appcontext
 @guarded
 def raw(file: Path, dry_run: bool, json_wanted: bool) -> None:
-    """Send a ready XML request as it is, with our own CallBack where it has none."""
-    submitter = Submitter(services())
-    _go(submitter, submitter.draft_file(file.read_bytes()), dry_run, json_wanted)
+    """Send a ready XML request (`-`: from standard input) as it is, with our own CallBack where it has none."""
+    submitter = Submitter(services(), patience=PATIENCE_S)
+    with click.open_file(str(file), "rb") as opened:
+        xml = opened.read()
+    _go(submitter, submitter.draft_file(xml), dry_run, json_wanted)
+
+
+@group.command("show")
+@click.argument("submission_id")
+@as_json
+@with_appcontext
+@guarded
+def show(submission_id: str, json_wanted: bool) -> None:
+    """What became of a submission, before there is a job or when there is none."""
+    found = services().store.submissions.get(submission_id)
+    if found is None:
+        fail(f"No submission {submission_id} is known here.", NOT_FOUND)
+    show_submission(found, json_wanted)
 
 
 def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) -> None:
     show_rules(draft.warnings)
+    _say_where_news_goes(draft)
     if dry_run:
-        click.echo(draft.xml.decode())
+        click.echo(draft.xml)
         return
     receipt = submitter.send(draft)
     if not receipt.job_ids:
-        click.echo(f"CI's answer was lost; submission {receipt.submission} is being looked for.", err=True)
         if json_wanted:
-            show_json({"id": receipt.submission, "status": "lost"})
-        return
-    for job_id in receipt.job_ids:
-        job = services().store.jobs.get(job_id)
-        if job:
+            show_json(submission_view(receipt.record))
+        fail(
+            f"CI's answer was lost: {receipt.record.error}\nIt is looked for; do not submit again. "
+            f"See: flask submit show {receipt.submission}",
+            NOT_YET,
+        )
+    _show(receipt, json_wanted)
+
+
+def _say_where_news_goes(draft: Draft) -> None:
+    if draft.asked.callback != "own":
+        where = {"foreign": "to an address of yours", "queue": "to a queue", "no": "nowhere"}
+        news = where[draft.asked.callback]
+        click.echo(f"note: CI's callback goes {news}; CI is asked about the job instead.", err=True)
+
+
+def _show(receipt: Receipt, json_wanted: bool) -> None:
+    """One job as the API shows it, several as their list."""
+    found = [services().store.jobs.get(job_id) for job_id in receipt.job_ids] if receipt.stored else []
+    jobs = [job for job in found if job]
+    if not jobs:
+        show_json(submission_view(receipt.record))
+        click.echo(
+            "CI has it; Redis went away before it could be stored, and it will be looked for.", err=True
+        )
+    elif json_wanted and len(jobs) > 1:
+        show_json({"jobs": [job.model_dump(mode="json") for job in jobs]})
+    else:
+        for job in jobs:
             show_job(job, json_wanted)
-
-
-def _request(options: dict[str, Any]) -> dict[str, Any]:
-    """The options as the body of ``POST /v1/jobs`` would have them."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-
-    def take(*names: str, **renamed: str) -> dict[str, Any]:
-        pairs = dict.fromkeys(names) and {name: name for name in names} | renamed
-        return {theirs: given.pop(ours) for theirs, ours in pairs.items() if ours in given}
-
-    config = take("codec", "samplerate", "bitrate", "channels")
-    separate = take("audio_mode") | ({"audio_config": config} if config else {})
-    request: dict[str, Any] = {
-        "tag": "VoiceSeparate",
-        "input": take("bucket", "region", object="input_object"),
-        "output": take(
-            "au_object",
-            "bass_object",
-            "drum_object",
-            object="output_object",
-            bucket="output_bucket",
-            region="output_region",
-        ),
-        "voice_separate": separate,
-        "callback_mq_config": take("mq_region", "mq_mode", "mq_name"),
-        "labels": dict(label.partition("=")[::2] for label in given.pop("labels", ())),
-        "allow": list(given.pop("allow", ())),
-    }
-    return {name: value for name, value in request.items() if value} | given

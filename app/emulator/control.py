@@ -71,8 +71,9 @@ def _state_routes(blueprint: Blueprint, emulator: Emulator) -> None:
     @blueprint.get("/requests")
     def requests() -> Answer:
         wanted, bucket = request.args.get("endpoint"), request.args.get("bucket")
+        hidden = set() if request.args.get("full") == "1" else {"full"}
         found = [
-            one
+            {name: value for name, value in one.items() if name not in hidden}
             for one in list(emulator.requests)
             if wanted in {None, one["endpoint"]} and bucket in {None, one["bucket"]}
         ]

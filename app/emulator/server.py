@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
+MAX_KEPT_BODY = 64 * 1024
 _ROUTING = {405: "MethodNotAllowed", 413: "InvalidContent"}
 _CI_PATH = re.compile(rf"^/(jobs|queue|template)(/{ID_PATTERN})?/?$")
 
@@ -121,7 +122,7 @@ def _suffer(fault: Fault) -> None:
 
 
 def _note(emulator: Emulator, response: Response) -> None:
-    """One line, and one entry for `GET /_emulator/requests`: no query, no header values, no body."""
+    """One line, and one entry for `GET /_emulator/requests`, which shows `full` only when asked."""
     dropped = "emulator.drop" in request.environ
     status = 0 if dropped else response.status_code
     entry = {
@@ -132,10 +133,21 @@ def _note(emulator: Emulator, response: Response) -> None:
         "bucket": g.target.bucket if g.target else None,
         "status": status,
         "seconds": round(time.time() - g.began, 4),
+        "full": _full() if _is_ci() else None,
     }
     emulator.requests.append(entry)
     shown = request.path.encode("unicode_escape").decode()[:200]
     log.info("%s %s %s %s", request.method, shown, g.endpoint, status or "dropped")
+
+
+def _full() -> dict[str, Any]:
+    """A call of CI as it came over the wire, for who wants to check its XML and its signature."""
+    small = (request.content_length or 0) <= MAX_KEPT_BODY
+    return {
+        "target": str(request.environ.get("REQUEST_URI", request.full_path)),
+        "headers": [list(pair) for pair in request.headers.items()],
+        "body": request.get_data().decode("utf-8", "replace") if small else None,
+    }
 
 
 def _errors(app: Flask, emulator: Emulator) -> None:

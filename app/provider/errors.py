@@ -26,6 +26,7 @@ class ProviderError(Exception):
         self.status = status  # HTTP, None where there was no answer
         self.request_id = request_id  # what Tencent's support asks for
         self.retry_after = retry_after  # seconds, when the answer named a time
+        self.submission: str | None = None  # our record of what was asked, where there is one
         self.advice = advice_for(code)  # what to do about it; empty for codes that we do not know
         super().__init__(self._text())
 

@@ -14,6 +14,7 @@ from app.store.due import Due
 from app.store.durable import Durable
 from app.store.failures import Failures
 from app.store.jobs import Job, Jobs
+from app.store.marks import Marks
 from app.store.offer import Level, NotOffered
 from app.store.outbox import Outbox
 from app.store.presence import Presence
@@ -61,6 +62,7 @@ class Store:
     refusals: Refusals
     api_keys: ApiKeys
     presence: Presence
+    marks: Marks
 
     @classmethod
     def open(
@@ -94,4 +96,5 @@ class Store:
             refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
+            marks=Marks(db),
         )

@@ -47,7 +47,7 @@ local function decide_poll(item, job)
   if item.digest == job.digest then return 'duplicate', false end
   if job.rank == 3 and item.rank < 3 then return 'stale', false end
   local as_far = (job.rank == 3) == (item.rank == 3)
-  if job.source == 'poll' and as_far and header.asked < job.polled then return 'stale', false end
+  if job.state and job.source == 'poll' and as_far and header.asked < job.polled then return 'stale', false end
   return 'accepted', false
 end
 
@@ -147,7 +147,7 @@ local function remember(id, job, i, outcome, event_id)
   local n = tonumber(job.entries or 0) + 1
   local lines, raws = key('job', id, 'history'), key('job', id, 'raw')
   redis.call('HSET', key('job', id), 'entries', n)
-  local event = event_id and (',"event_id":"' .. event_id .. '"') or ''
+  local event = event_id and (',"event_id":' .. cjson.encode(event_id)) or ''
   local line = entry_of(i) .. ',"entry":' .. n .. ',"outcome":"' .. outcome .. '"' .. event .. '}'
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
@@ -174,21 +174,19 @@ local function announce(i, item, job, entry, version)
     'entry', entry, 'at', header.at, 'handlers', handlers, 'report', report)
 end
 
-local function schedule(item, id, rank, ask_now)
+-- A doubt lasts until CI's answer settles it, whatever comes by itself meanwhile; an end that is not doubted is final.
+local function schedule(item, id, rank, ask_now, outcome)
+  local hash = key('job', id)
+  if source == 'poll' and item.state and outcome ~= 'stale' then redis.call('HDEL', hash, 'doubt') end
   if ask_now then
+    redis.call('HSET', hash, 'doubt', 1)
     redis.call('ZADD', key('due'), 'LT', now, id)
-  elseif rank == 3 then
-    -- An end that was doubted stays to be asked about, until CI has answered.
-    if source == 'poll' or not redis.call('HGET', key('job', id), 'doubt') then redis.call('ZREM', key('due'), id) end
+  elseif rank == 3 and redis.call('HEXISTS', hash, 'doubt') == 0 then
+    redis.call('ZREM', key('due'), id)
   elseif item.ask_at and source == 'poll' then
     redis.call('ZADD', key('due'), item.ask_at, id)
   elseif item.ask_at then
     redis.call('ZADD', key('due'), 'NX', item.ask_at, id)
-  end
-  if source == 'poll' then
-    redis.call('HDEL', key('job', id), 'doubt')
-  elseif ask_now then
-    redis.call('HSET', key('job', id), 'doubt', 1)
   end
 end
 
@@ -236,7 +234,7 @@ local function hold(i, item, job)
   end
   local _, is_kept = remember(id, job, i, 'accepted')
   mark(item, is_kept)
-  schedule(item, id, 0, true)
+  schedule(item, id, 0, true, 'accepted')
 end
 
 local function replace(i, item, job, entry, version)
@@ -280,7 +278,7 @@ local function write(i, item, job, outcome, ask_now)
     confirm(item, job, outcome)
   end
   if event then announce(i, item, job, entry, version) end
-  schedule(item, id, moves and item.rank or job.rank, ask_now)
+  schedule(item, id, moves and item.rank or job.rank, ask_now, outcome)
 end
 
 local answer, written = {'ok'}, {}
@@ -311,6 +309,9 @@ if header.binds and is_known then
       redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'doubt', 1)
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
+  end
+  if redis.call('HDEL', submission, 'doubted') == 1 then
+    for _, id in ipairs(ids) do redis.call('ZADD', key('due'), now, id) end
   end
   redis.call('DEL', submission .. ':claims')
   redis.call('ZREM', key('lost'), header.submission)

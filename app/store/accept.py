@@ -123,11 +123,11 @@ class Acceptor:
 
     def _run(self, news: News) -> Kept:
         arguments = self._arguments(news)
+        if news.source == "submit" or news.binds:
+            return self._durable.strongest(self._script, arguments)
         if news.source == "poll":
             # CI can be asked again.
             return Kept(self._script(args=arguments), True)
-        if news.source == "submit":
-            return self._durable.strongest(self._script, arguments)
         return self._durable.run(self._script, arguments)
 
     def _outcomes(self, answer: Any) -> list[Outcome]:

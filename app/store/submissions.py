@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.store.accept import Unavailable
-from app.store.clock import now_ms, rfc3339, to_ms
+from app.store.clock import now_ms, rfc3339
 from app.store.connection import UNAVAILABLE, Database
 from app.store.durable import Durable
-from app.store.scripts import text_map, texts
+from app.store.scripts import script, text, text_map, texts
 
 Status = Literal["sending", "submitted", "lost", "failed"]
 CallbackKind = Literal["own", "foreign", "no", "queue"]
@@ -20,7 +21,8 @@ CallbackKind = Literal["own", "foreign", "no", "queue"]
 @dataclass(frozen=True, slots=True)
 class Submission:
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
-    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. Times are RFC 3339."""
+    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
+    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339."""
 
     id: str
     status: Status
@@ -34,6 +36,13 @@ class Submission:
     labels: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    ci: dict[str, str | None] | None = None
+
+
+PATIENCE_S = 30.0
+"""How long the answer to a submission may take, before it is looked for in CI's list."""
+FIRST_LOOK_S = 2.0
+"""How soon it is looked for, where we know that the answer will not come."""
 
 
 def new_id() -> str:
@@ -48,6 +57,7 @@ class Submissions:
         self._db = db
         self._durable = durable
         self._redis = db.client
+        self._take, self._settle = script(db, "take"), script(db, "settle")
 
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
@@ -64,11 +74,11 @@ class Submissions:
             "facts": json.dumps(submission.facts),
         }
         fields = [word for pair in values.items() for word in pair]
-        sent = to_ms(submission.submitted_at) or now_ms()
+        look_at = now_ms() + int(PATIENCE_S * 1000)
         commands = [
             ["HSET", self._db.key("submission", submission.id), *fields],
             ["ZADD", self._db.key("submissions"), str(now_ms()), submission.id],
-            ["ZADD", self._db.key("lost"), str(sent), submission.id],
+            ["ZADD", self._db.key("lost"), str(look_at), submission.id],
         ]
         try:
             safe = self._durable.write(commands)
@@ -95,22 +105,69 @@ class Submissions:
             labels=json.loads(kept["labels"]),
             facts=json.loads(kept["facts"]),
             error=kept.get("error"),
+            ci=json.loads(kept.get("ci") or "null"),
         )
 
-    def settle(self, submission_id: str, status: Status, error: str) -> None:
-        """CI did not take it (``failed``), or we cannot know (``lost``)."""
-        pipe = self._redis.pipeline()
-        pipe.hset(self._db.key("submission", submission_id), mapping={"status": status, "error": error})
-        if status == "failed":
-            pipe.zrem(self._db.key("lost"), submission_id)
-        pipe.execute()
-
-    def unanswered(self, older_than_s: float) -> list[str]:
-        """Submissions whose answer is still missing after that many seconds."""
-        rows = self._redis.zrange(
-            self._db.key("lost"), 0, now_ms() - int(older_than_s * 1000), byscore=True, offset=0, num=100
+    def settle(
+        self,
+        submission_id: str,
+        status: Status,
+        error: str,
+        ci: dict[str, str | None] | None = None,
+        look_again_s: float = FIRST_LOOK_S,
+    ) -> bool:
+        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for. False when it is
+        answered, or not there."""
+        keys = [self._db.key("submission", submission_id), self._db.key("lost")]
+        told = json.dumps(ci) if ci else ""
+        return bool(
+            self._settle(keys=keys, args=[submission_id, status, error, told, int(look_again_s * 1000)])
         )
-        return texts(rows)
+
+    def take_unanswered(self, count: int, put_off_s: float) -> list[str]:
+        """Submissions without an answer that are to be looked for now; each is taken by one caller only."""
+        return texts(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
+
+    def looked_for(self) -> list[str]:
+        """Submissions without an answer, those first that are due to be looked for first; at most a hundred."""
+        return texts(self._redis.zrange(self._db.key("lost"), 0, 99))
+
+    def look_again(self, submission_id: str, in_s: float) -> None:
+        self._redis.zadd(self._db.key("lost"), {submission_id: now_ms() + int(in_s * 1000)}, xx=True)
+
+    def found(self, submission_id: str) -> None:
+        """Nothing more to look for."""
+        self._redis.zrem(self._db.key("lost"), submission_id)
+
+    def claims(self, submission_id: str) -> list[str]:
+        """Jobs that callbacks with its token have named, before CI has."""
+        return sorted(texts(self._redis.smembers(self._db.key("submission", submission_id, "claims"))))
+
+    def owner(self, job_id: str) -> str | None:
+        """The submission that a job belongs to."""
+        return text(self._redis.hget(self._db.key("job", job_id), "submission"))
+
+    def page(self, before_ms: float, count: int) -> list[tuple[str, float]]:
+        """Submissions made before that time, and when, newest first."""
+        rows: Any = self._redis.zrange(
+            self._db.key("submissions"), f"({before_ms}", "-inf", desc=True, byscore=True, withscores=True,
+            offset=0, num=count,
+        )  # fmt: skip
+        return [(member.decode(), score) for member, score in rows]
+
+    def without_record(self, submission_ids: Sequence[str]) -> list[str]:
+        """Those of these submissions that CI has answered, and of whose jobs one has no record."""
+        pipe = self._redis.pipeline(transaction=False)
+        for each in submission_ids:
+            pipe.hget(self._db.key("submission", each), "job_ids")
+        answered = dict(zip(submission_ids, map(text, pipe.execute() if submission_ids else ()), strict=True))
+        pairs = [(each, job_id) for each, ids in answered.items() for job_id in (ids or "").split()]
+        for _, job_id in pairs:
+            pipe.hexists(self._db.key("job", job_id), "version")
+        kept = pipe.execute() if pairs else []
+        return list(
+            dict.fromkeys(each for (each, _), is_kept in zip(pairs, kept, strict=True) if not is_kept)
+        )
 
 
 def deadline_after(seconds: float) -> str:

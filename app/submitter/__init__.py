@@ -1,13 +1,15 @@
-"""Sending jobs to CI with our own URL as their CallBack. Needs no Flask application:
+"""Sending jobs to CI with our own URL as their CallBack. Needs no Flask application; docs/submitting.md has an example.
 
->>> from app.settings import load
->>> from app.submitter import Submitter, SubmitRequest
->>> receipt = Submitter.open(load()).submit(SubmitRequest.model_validate({...}))  # doctest: +SKIP
+A request is checked by ``Submitter.draft``, which stores and sends nothing, and sent by ``Submitter.send``.
 """
 
 from app.ci.broken import BadRequest, Broken
-from app.ci.request import AudioConfig, Input, Operation, Output, SubmitRequest, VoiceSeparate
-from app.submitter.send import Draft, Receipt, Submitter
+from app.ci.request import AudioConfig, Input, MqConfig, Operation, Output, SubmitRequest, VoiceSeparate, load
+from app.provider import NotSent, ProviderError, Refused, Throttled
+from app.store import Unavailable
+from app.submitter.draft import Draft
+from app.submitter.pace import Pace
+from app.submitter.send import Receipt, Submitter
 
 __all__ = [
     "AudioConfig",
@@ -15,10 +17,18 @@ __all__ = [
     "Broken",
     "Draft",
     "Input",
+    "MqConfig",
+    "NotSent",
     "Operation",
     "Output",
+    "Pace",
+    "ProviderError",
     "Receipt",
+    "Refused",
     "SubmitRequest",
     "Submitter",
+    "Throttled",
+    "Unavailable",
     "VoiceSeparate",
+    "load",
 ]

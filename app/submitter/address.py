@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from app.ci.asked import Asked
+from app.ci.broken import Broken
+from app.ci.callback_rules import is_private
 from app.settings import Settings
 from app.tokens import Binding, digest, mint, object_digest
 
@@ -26,6 +29,16 @@ def binding_of(submission: str, asked: Asked) -> Binding:
         # Where one of several operations carries no user data, its job may say anything CI makes of that.
         user_data=_each(digest(text) for text in told if text) if all(told) else (),
     )
+
+
+def doubts(settings: Settings) -> Iterator[Broken]:
+    """Why no callback may come to an address of ours; the job is asked about all the same."""
+    if settings.public_url is None:
+        rule = "PUBLIC_URL is not set: CI is told CallBack=no, and is asked about the job instead"
+        yield Broken(field="callback", rule=rule, word="no_public_url", severity="warning")
+    elif settings.ci_endpoint is None and is_private(urlsplit(settings.public_url).hostname or ""):
+        rule = "PUBLIC_URL is a private address, which CI does not call; it is asked after DEADLINE"
+        yield Broken(field="callback", rule=rule, word="private_public_url", severity="warning")
 
 
 def _each(values: Iterable[str]) -> tuple[str, ...]:

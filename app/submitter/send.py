@@ -3,127 +3,120 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app.ci.asked import Asked, asked
-from app.ci.broken import BadRequest, Broken
+from app.ci.broken import Broken
 from app.ci.payload import Answer
 from app.ci.request import Defaults, SubmitRequest
-from app.ci.request_file import read_xml, with_callback
-from app.ci.request_xml import render
-from app.ci.rules import check
 from app.provider import AnswerLost, NotSent, ProviderError, Throttled, Unavailable
 from app.services import Services
 from app.settings import Settings
-from app.store import News
+from app.store import UNAVAILABLE, News
 from app.store import Unavailable as StoreUnavailable
 from app.store.accept import as_body
 from app.store.clock import now_ms, rfc3339
-from app.store.submissions import Submission, deadline_after, new_id
-from app.submitter.address import binding_of, callback_url
+from app.store.submissions import Status, Submission, deadline_after
+from app.submitter.draft import Draft, defaults, draft, draft_file
+from app.submitter.pace import Pace, Turn
 
 log = logging.getLogger(__name__)
 
-_TRIES = 4
+PATIENCE_S = 10.0
+"""How long a submit is sent again at most, where CI has certainly not taken it: a caller waits for its answer."""
 FIRST_POLL_S = 5.0
 """How soon CI is first asked about a job whose callback does not come to us."""
 
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A request that is ready to go: what CI will be sent, what is remembered of it, and what is doubtful in it."""
-
-    submission: str
-    xml: bytes
-    asked: Asked
-    callback: str | None
-    warnings: tuple[Broken, ...]
-    labels: dict[str, str]
+_PASSING = frozenset({"ConnectionRefused", "ConnectTimeout"})
+"""Of what was certainly not sent, that which may be over in a moment; a wrong certificate or address is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came of it: the jobs that CI named, or none yet because its answer was lost."""
+    """What came of it: the jobs that CI named; none where its answer was lost. ``record`` is our submission as it
+    should be; ``stored`` is false where Redis went away meanwhile: then the relay looks for the jobs."""
 
-    submission: str
-    job_ids: tuple[str, ...]
+    record: Submission
+    job_ids: tuple[str, ...] = ()
     warnings: tuple[Broken, ...] = ()
+    stored: bool = True
+
+    @property
+    def submission(self) -> str:
+        """The id of our record."""
+        return self.record.id
+
+
+def may_pass(error: ProviderError) -> bool:
+    """Certainly not taken by CI, and the very same request may be taken in a moment."""
+    return isinstance(error, Throttled) or (isinstance(error, NotSent) and error.code in _PASSING)
 
 
 class Submitter:
-    """Sends jobs. Raises ``BadRequest`` with every broken rule, or ``ProviderError`` with what CI said."""
+    """Sends jobs. Raises ``BadRequest`` with every broken rule; ``ProviderError`` with what CI said, its
+    ``submission`` naming our record of it; ``app.store.Unavailable`` when nothing could be stored, and so was sent.
 
-    def __init__(self, services: Services) -> None:
+    ``pace`` may be shared with others; ``patience`` (seconds) bounds the time after which it is not sent again. Safe
+    to share between threads.
+    """
+
+    def __init__(self, services: Services, *, pace: Pace | None = None, patience: float = PATIENCE_S) -> None:
         self._services = services
         self._settings = services.settings
+        self._pace = pace
+        self._patience = patience
 
     @classmethod
     def open(cls, settings: Settings) -> Submitter:
+        """With connections of its own, for programs without the web service."""
         return cls(Services.open(settings, timeout=settings.redis_timeout))
 
     @property
     def defaults(self) -> Defaults:
         """What a request that leaves its bucket, region or format open gets."""
-        where = self._settings
-        return Defaults(
-            bucket=where.cos_bucket, region=where.cos_region, callback_format=where.callback_format
-        )
+        return defaults(self._settings)
 
-    def draft(self, request: SubmitRequest) -> Draft:
-        """Check every rule and build the exact XML; nothing is stored or sent."""
-        facts, warnings = self._checked(request)
-        submission = new_id()
-        callback = self._callback(submission, facts, request.callback)
-        xml = render(request, callback, self.defaults)
-        return Draft(submission, xml, self._told(facts), callback, warnings, dict(request.labels))
+    def draft(self, request: SubmitRequest, submission: str | None = None) -> Draft:
+        """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``."""
+        return draft(self._settings, request, submission)
 
     def draft_file(self, xml: bytes) -> Draft:
-        """A ready XML request: as it is, but for a CallBack of our own where it has none."""
-        request = read_xml(xml)
-        facts, warnings = self._checked(request)
-        submission = new_id()
-        callback = self._callback(submission, facts, request.callback)
-        own = facts.callback == "own"
-        chosen = with_callback(
-            xml, callback if own else None, self._settings.callback_format if own else None
-        )
-        return Draft(submission, chosen, self._told(facts), callback, warnings, {})
+        """A ready XML request: as it is, but for a CallBack of our own where it has none. Raises ``BadRequest``."""
+        return draft_file(self._settings, xml)
 
     def submit(self, request: SubmitRequest) -> Receipt:
+        """``draft`` and ``send``."""
         return self.send(self.draft(request))
 
     def send(self, draft: Draft) -> Receipt:
         """Store the submission, send it once, bind CI's answer to it."""
-        self._services.store.submissions.create(self._record(draft))
+        pace, until = self._pace or Pace(), time.monotonic() + self._patience
+        turn = pace.turn(until)
+        if turn is None:
+            raise Throttled("SlowDown", "CI has asked us to wait for longer than we do; nothing was sent")
+        record = self._record(draft)
+        self._store(record)
         try:
-            answer = self._ask_ci(draft)
+            answer = self._ask_ci(draft, pace, turn, until)
         except (AnswerLost, Unavailable) as error:
             # CI may have it. It is looked for in CI's list; sending again could pay for it twice.
-            self._services.store.submissions.settle(draft.submission, "lost", str(error))
-            return Receipt(draft.submission, (), draft.warnings)
+            stored = self._settle(record, "lost", error)
+            return Receipt(replace(record, status="lost", error=str(error)), (), draft.warnings, stored)
         except ProviderError as error:
-            self._services.store.submissions.settle(draft.submission, "failed", str(error))
+            error.submission = record.id
+            self._settle(record, "failed", error)
             raise
-        return Receipt(draft.submission, self._bind(draft, answer), draft.warnings)
+        job_ids = tuple(detail.report.job_id for detail in answer.details)
+        stored = self._bind(record, answer)
+        return Receipt(replace(record, status="submitted", job_ids=job_ids), job_ids, draft.warnings, stored)
 
-    def _checked(self, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:
-        broken = check(request, self.defaults)
-        if any(each.severity == "error" for each in broken):
-            raise BadRequest([each for each in broken if each.severity == "error"])
-        return asked(request, self.defaults), tuple(broken)
-
-    def _callback(self, submission: str, facts: Asked, chosen: str | None) -> str | None:
-        if facts.callback != "own":
-            return chosen
-        if self._settings.public_url is None:
-            return "no"
-        return callback_url(self._settings, binding_of(submission, facts))
-
-    def _told(self, facts: Asked) -> Asked:
-        unreachable = facts.callback == "own" and self._settings.public_url is None
-        return facts.model_copy(update={"callback": "no"}) if unreachable else facts
+    def _store(self, record: Submission) -> None:
+        try:
+            self._services.store.submissions.create(record)
+        except StoreUnavailable:
+            # It may be there all the same, less safe than it has to be; then it says that nothing was sent.
+            self._settled(record, "failed", "It could not be stored safely, and was not sent.", None)
+            raise
 
     def _record(self, draft: Draft) -> Submission:
         return Submission(
@@ -139,32 +132,52 @@ class Submitter:
             facts=draft.asked.model_dump(mode="json"),
         )
 
-    def _ask_ci(self, draft: Draft) -> Answer:
-        for left in reversed(range(_TRIES)):
+    def _ask_ci(self, draft: Draft, pace: Pace, turn: Turn, until: float) -> Answer:
+        """CI's answer. Sent again only where CI has certainly not taken it, and only while we have patience."""
+        while True:
             try:
-                return self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
-            except (NotSent, Throttled) as error:
-                # Certainly not taken, so it can be sent again.
-                if not left:
+                answer = self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
+            except ProviderError as error:
+                if not may_pass(error):
                     raise
-                wait = getattr(error, "retry_after", None) or 0.5 * 2 ** (_TRIES - left)
-                time.sleep(min(wait, 10) * random.uniform(0.8, 1.2))  # noqa: S311 - spreads retries, guards nothing
-        raise AssertionError("unreachable")
+                pace.slower(turn, error.retry_after)
+                again = pace.turn(until)
+                if again is None:
+                    raise
+                turn = again
+            else:
+                pace.faster(turn)
+                return answer
 
-    def _bind(self, draft: Draft, answer: Answer) -> tuple[str, ...]:
-        own = draft.asked.callback == "own"
+    def _settle(self, record: Submission, status: Status, error: ProviderError) -> bool:
+        said = {"code": error.code, "message": error.message, "request_id": error.request_id}
+        return self._settled(record, status, str(error), said | {"advice": error.advice})
+
+    def _settled(
+        self, record: Submission, status: Status, text: str, said: dict[str, str | None] | None
+    ) -> bool:
+        try:
+            self._services.store.submissions.settle(record.id, status, text, said)
+        except UNAVAILABLE:
+            # It stays `sending`: the relay looks for it, and finds out.
+            log.warning("what became of submission %s could not be stored: %s", record.id, status)
+            return False
+        return True
+
+    def _bind(self, record: Submission, answer: Answer) -> bool:
+        own = record.callback == "own"
         news = News(
             details=answer.details,
             source="submit",
             verification="confirmed",
             body=as_body(answer.details),
-            submission=draft.submission,
+            submission=record.id,
             ask_after=self._settings.deadline if own else FIRST_POLL_S,
         )
         try:
             self._services.store.acceptor.accept(news)
         except StoreUnavailable:
             # CI has the job, and our record of the submission says so little: the relay finds it in CI's list.
-            log.warning("the answer to submission %s could not be stored", draft.submission)
-            return ()
-        return tuple(detail.report.job_id for detail in answer.details)
+            log.warning("the answer to submission %s could not be stored", record.id)
+            return False
+        return True

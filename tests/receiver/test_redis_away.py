@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from redis.exceptions import BusyLoadingError
 
 from app import create_app
 from app.services import Services
 from app.settings import Settings
+from app.store import UNAVAILABLE
 from app.store.spool import SUFFIX
 from app.tokens import Binding, fingerprint
 from tests.callbacks import body, new_job_id, outcome, path
@@ -117,6 +119,35 @@ def test_it_is_spooled_and_comes_home(
         assert ours.store.jobs.raw_bytes(job_id, 1) == body(job_id), "the exact bytes are kept"
     assert ours.store.outbox.size() == 1 + len(ids), "one event each"
     assert outcome(client.post(url, data=body(new_job_id()))) == "accepted"
+
+
+def test_a_redis_that_is_loading(
+    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+) -> None:
+    """After a restart Redis reads its file for a while, and takes nothing: the spool does."""
+    url, job_id = path(settings), new_job_id()
+    pipe = ours.store.db.client.pipeline(transaction=False)
+    for n in range(20_000):
+        pipe.set(f"{settings.key_prefix}filler:{n}", n)
+    pipe.execute()
+    server.kill()
+    slow = Valkey(
+        server.socket.parent, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024"
+    )
+    with slow:
+        eventually(lambda: "LOADING" in _ping(settings), "it to be loading")
+        assert outcome(client.post(url, data=body(job_id))) == "spooled"
+        eventually(lambda: drained(ours), "the spool to be drained", 40)
+        assert next(entry["outcome"] for entry in history(ours, job_id)) == "accepted"
+
+
+def _ping(settings: Settings) -> str:
+    """What the server itself says to somebody who writes."""
+    try:
+        Services.open(settings, timeout=3).store.presence.probe()
+    except UNAVAILABLE as error:
+        return "LOADING" if isinstance(error, BusyLoadingError) else type(error).__name__
+    return "ok"
 
 
 def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(

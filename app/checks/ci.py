@@ -1,0 +1,68 @@
+"""CI and COS: may this account ask them, and do we agree on the time. Signed calls that cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from app.checks.finding import Finding
+from app.provider import ProviderError, Refused
+from app.services import Services
+
+# A signature begins a minute before our own time: a clock that is further ahead makes signatures of the future.
+_AHEAD_S, _SKEW_S = 50, 20
+
+
+def account(services: Services) -> Iterator[Finding]:
+    """CI's list of queues: needs the keys, the bucket and its being bound to CI."""
+    settings = services.settings
+    where = "the emulator or proxy at CI_ENDPOINT" if settings.ci_endpoint else "Tencent"
+    try:
+        found = services.provider.queues(settings.cos_bucket, settings.cos_region)
+    except ProviderError as error:
+        said = f"{error.code}: {error.message}".rstrip(": ")
+        asked = f" (request id {error.request_id})" if error.request_id else ""
+        yield Finding("fail", "CI", f"{where} says {said}{asked}", error.advice)
+        return
+    yield Finding("ok", "CI", f"{where} answers for {settings.cos_bucket} in {settings.cos_region}")
+    if not found:
+        todo = "Switch the feature on for this bucket in the CI console: CI makes a queue then."
+        yield Finding("warn", "CI queues", "there is none", todo)
+    for queue in found:
+        if queue.state == "Paused":
+            todo = "Make it active in the CI console: its jobs wait in the state Pause, and send no callback."
+            yield Finding("warn", "CI queues", f"{queue.name} ({queue.id}) is paused", todo)
+
+
+def clock(services: Services) -> Iterator[Finding]:
+    settings = services.settings
+    try:
+        theirs = services.provider.server_time(settings.cos_bucket, settings.cos_region)
+    except ProviderError:
+        return
+    if theirs is None:
+        return
+    ahead = (datetime.now(UTC) - theirs).total_seconds()
+    said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} CI's"
+    todo = "Synchronize this machine's clock (NTP): CI refuses requests that are signed at another time."
+    if ahead > _AHEAD_S:
+        yield Finding("fail", "clock", said, todo)
+    elif abs(ahead) > _SKEW_S:
+        yield Finding("warn", "clock", said, todo)
+    else:
+        yield Finding("ok", "clock", "agrees with CI's")
+
+
+def objects(services: Services) -> Iterator[Finding]:
+    """Whether results may be read: a question about an object that need not exist."""
+    settings = services.settings
+    try:
+        services.provider.head_object(settings.cos_bucket, settings.cos_region, "flask-doctor/probe")
+    except Refused as error:
+        said = f"COS says {error.code} for {settings.cos_bucket}"
+        todo = "Give the account cos:HeadObject and cos:GetObject: without them there are no presigned links."
+        yield Finding("warn", "COS", said, todo)
+    except ProviderError as error:
+        yield Finding("warn", "COS", f"cannot be asked: {error.code}", error.advice)
+    else:
+        yield Finding("ok", "COS", "lets results be read")

@@ -1,0 +1,81 @@
+"""Redis: does it take writes, does it keep them, and is it one that we can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from app.checks.finding import Finding
+from app.services import Services
+
+_OLDEST = (6, 2)
+_FULL = 0.8
+
+
+def reachable(services: Services) -> Iterator[Finding]:
+    """A real write."""
+    try:
+        services.store.presence.probe()
+    except RedisError as error:
+        todo = (
+            "Is REDIS_URL right, is the server running, and may this user write? Callbacks cannot be stored."
+        )
+        yield Finding("fail", "Redis", f"does not take a write ({type(error).__name__})", todo)
+    else:
+        yield Finding("ok", "Redis", "takes writes")
+
+
+def keeps(services: Services) -> Iterator[Finding]:
+    """Nothing, where it cannot be asked: then ``reachable`` has failed, or a managed server does not say."""
+    try:
+        info: dict[str, Any] = services.store.db.client.info()
+    except RedisError:
+        return
+    yield from _kind(info)
+    yield from _persistence(info)
+    yield from _memory(info)
+
+
+def _kind(info: dict[str, Any]) -> Iterator[Finding]:
+    said = str(info.get("valkey_version") or info.get("redis_version") or "")
+    version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
+    if version and version < _OLDEST:
+        yield Finding("fail", "Redis version", f"{said} is too old", "Use Redis 6.2 or newer, or Valkey.")
+    else:
+        yield Finding("ok", "Redis version", said or "not told")
+    if info.get("redis_mode") == "cluster":
+        todo = (
+            "Use one primary with replicas: a callback changes keys that a cluster keeps on different nodes."
+        )
+        yield Finding("fail", "Redis mode", "cluster", todo)
+    if info.get("role") not in {None, "master"}:
+        todo = "Point REDIS_URL at the primary, or use redis+sentinel://."
+        yield Finding("fail", "Redis role", f"is {info['role']}", todo)
+
+
+def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
+    if int(info.get("aof_enabled", 0)):
+        good = info.get("aof_last_write_status", "ok") == "ok"
+        said = "append-only file" if good else "the last write of the append-only file failed"
+        yield Finding(
+            "ok" if good else "fail", "Redis persistence", said, "" if good else "Look at its disk."
+        )
+        return
+    todo = "Set `appendonly yes`: callbacks that we answered for are gone when this server restarts."
+    yield Finding("warn", "Redis persistence", "no append-only file", todo)
+
+
+def _memory(info: dict[str, Any]) -> Iterator[Finding]:
+    policy = info.get("maxmemory_policy")
+    if policy not in {None, "noeviction"}:
+        todo = "Set `maxmemory-policy noeviction`: anything else throws jobs away when memory is short."
+        yield Finding("fail", "Redis eviction", f"maxmemory-policy is {policy}", todo)
+    else:
+        yield Finding("ok", "Redis eviction", str(policy or "not told"))
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if most and used > _FULL * most:
+        todo = "Raise maxmemory, or shorten RETENTION_JOBS and RETENTION_RAW."
+        yield Finding("warn", "Redis memory", f"{used / most:.0%} of maxmemory is in use", todo)

@@ -1,0 +1,88 @@
+"""A submission whose answer was lost: CI may have the job, and must not be asked to do it twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from app.ci.asked import Asked
+from app.ci.matching import assign, fits
+from app.ci.payload import Detail
+from app.reconcile.asking import bind
+from app.services import Services
+from app.store.clock import now_ms, to_ms
+from app.store.submissions import Submission
+
+_BEFORE = timedelta(minutes=10)
+"""CI's clock may be behind ours."""
+_AFTER = timedelta(minutes=30)
+"""CI's clock may be ahead, and a request that was throttled goes out a little later."""
+_PAGES = 20
+
+
+class Search(Enum):
+    """What a search has come to."""
+
+    FOUND = "found"
+    NOTHING = "nothing"
+    AMBIGUOUS = "ambiguous"
+
+
+def search(services: Services, submission: Submission) -> Search:
+    """Look for its jobs at CI, and bind them if there is exactly one way to. Raises ``ProviderError``.
+
+    First those that callbacks have claimed for it; then CI's list, by tag, input object and time. They are
+    recognised by these, their outputs and their user data.
+    """
+    asked = Asked.model_validate(submission.facts)
+    now = now_ms()
+    claimed = _claimed(services, submission, asked)
+    chosen = assign(asked, claimed) if claimed else None
+    if chosen is None:
+        listed = _listed(services, submission, asked)
+        chosen = assign(asked, listed)
+        if chosen is None:
+            return Search.AMBIGUOUS if len(listed) > len(asked.operations) else Search.NOTHING
+    bind(services, submission, chosen, now)
+    return Search.FOUND
+
+
+def _claimed(services: Services, submission: Submission, asked: Asked) -> list[Detail]:
+    """What CI says of the jobs that came by callback with this submission's own token."""
+    ids = services.store.submissions.claims(submission.id)
+    if not ids:
+        return []
+    answer = services.provider.describe(submission.bucket, submission.region, ids)
+    return [detail for detail in answer.details if _can_be(services, submission, asked, detail)]
+
+
+def _listed(services: Services, submission: Submission, asked: Asked) -> list[Detail]:
+    sent = datetime.fromtimestamp((to_ms(submission.submitted_at) or now_ms()) / 1000, UTC)
+    found: dict[str, Detail] = {}
+    for tag in dict.fromkeys(operation.tag for operation in asked.operations):
+        token: str | None = None
+        for _ in range(_PAGES):
+            page = services.provider.list_jobs(
+                submission.bucket,
+                submission.region,
+                tag,
+                next_token=token,
+                input_object=asked.input_object,
+                created_after=sent - _BEFORE,
+                created_before=sent + _AFTER,
+            )
+            found |= {detail.report.job_id: detail for detail in page.details}
+            token = page.next_token
+            if not token:
+                break
+    return [detail for detail in found.values() if _can_be(services, submission, asked, detail)]
+
+
+def _can_be(services: Services, submission: Submission, asked: Asked, detail: Detail) -> bool:
+    """Whether it fits any of the operations, was made in the right hour, and is nobody else's."""
+    created = to_ms(detail.report.created_at)
+    sent = to_ms(submission.submitted_at) or 0
+    in_time = created is None or -_BEFORE <= timedelta(milliseconds=created - sent) <= _AFTER
+    if not in_time or not any(fits(asked, operation, detail) for operation in asked.operations):
+        return False
+    return services.store.submissions.owner(detail.report.job_id) in {None, submission.id}

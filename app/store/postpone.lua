@@ -1,0 +1,13 @@
+-- Counts one more question about a job, unless the job is gone: then it leaves nothing behind.
+-- KEYS[1] the schedule of questions, KEYS[2] the job. ARGV: job id, in how many ms to ask again (or ''),
+-- the job's new deadline (or '').
+if redis.call('HEXISTS', KEYS[2], 'version') == 0 then
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  return 0
+end
+if ARGV[2] ~= '' then
+  local now = redis.call('TIME')
+  redis.call('ZADD', KEYS[1], 'XX', now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[2], ARGV[1])
+end
+if ARGV[3] ~= '' then redis.call('HSET', KEYS[2], 'deadline', ARGV[3]) end
+return redis.call('HINCRBY', KEYS[2], 'asked', 1)

@@ -1,0 +1,19 @@
+-- Ends a submission that has no jobs, or notes why it has none yet. One that CI has answered meanwhile stays as it is.
+-- KEYS[1] the submission, KEYS[2] those that are looked for.
+-- ARGV: submission id, status, error, CI's words (JSON) or '', look again in ms.
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'sending' and status ~= 'lost' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  return 0
+end
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'error', ARGV[3], 'ci', ARGV[4])
+if ARGV[2] == 'failed' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('DEL', KEYS[1] .. ':claims')
+else
+  local now = redis.call('TIME')
+  -- Where a callback has claimed a job for it, there is something to find.
+  local pause = redis.call('EXISTS', KEYS[1] .. ':claims') == 1 and math.min(ARGV[5], 30000) or ARGV[5]
+  redis.call('ZADD', KEYS[2], 'XX', now[1] * 1000 + math.floor(now[2] / 1000) + pause, ARGV[1])
+end
+return 1

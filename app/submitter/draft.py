@@ -1,0 +1,76 @@
+"""A request made ready to go: checked, turned into XML with a callback URL of its own. Nothing is sent or stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.ci.asked import Asked, asked
+from app.ci.broken import BadRequest, Broken
+from app.ci.request import Defaults, SubmitRequest
+from app.ci.request_file import read_xml, with_callback
+from app.ci.request_xml import render
+from app.ci.rules import check
+from app.settings import Settings
+from app.store.submissions import new_id
+from app.submitter.address import binding_of, callback_url, doubts
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request that is ready to go: what CI will be sent, what is remembered of it, and what is doubtful in it."""
+
+    submission: str
+    xml: bytes
+    asked: Asked
+    callback: str | None
+    warnings: tuple[Broken, ...]
+    labels: dict[str, str]
+
+
+def defaults(settings: Settings) -> Defaults:
+    """What a request that leaves its bucket, region or format open gets."""
+    return Defaults(
+        bucket=settings.cos_bucket, region=settings.cos_region, callback_format=settings.callback_format
+    )
+
+
+def draft(settings: Settings, request: SubmitRequest, submission: str | None = None) -> Draft:
+    """Raises ``BadRequest`` with every broken rule."""
+    facts, warnings = _checked(settings, request)
+    submission = submission or new_id()
+    callback = _callback(settings, submission, facts, request.callback)
+    xml = render(request, callback, defaults(settings))
+    return Draft(submission, xml, _told(settings, facts), callback, warnings, dict(request.labels))
+
+
+def draft_file(settings: Settings, xml: bytes) -> Draft:
+    """A ready XML request: as it is, but for a CallBack of our own where it has none. Raises ``BadRequest``."""
+    request = read_xml(xml)
+    facts, warnings = _checked(settings, request)
+    submission = new_id()
+    callback = _callback(settings, submission, facts, request.callback)
+    if facts.callback == "own":
+        xml = with_callback(xml, callback, settings.callback_format)
+    return Draft(submission, xml, _told(settings, facts), callback, warnings, {})
+
+
+def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:
+    broken = check(request, defaults(settings))
+    if any(each.severity == "error" for each in broken):
+        raise BadRequest(broken)
+    facts = asked(request, defaults(settings))
+    return facts, (*broken, *(doubts(settings) if facts.callback == "own" else ()))
+
+
+def _callback(settings: Settings, submission: str, facts: Asked, chosen: str | None) -> str | None:
+    """What CI is told: our own URL, the caller's choice, or ``no`` where nobody could reach us."""
+    if facts.callback != "own":
+        return chosen
+    if settings.public_url is None:
+        return "no"
+    return callback_url(settings, binding_of(submission, facts))
+
+
+def _told(settings: Settings, facts: Asked) -> Asked:
+    unreachable = facts.callback == "own" and settings.public_url is None
+    return facts.model_copy(update={"callback": "no"}) if unreachable else facts

@@ -1,0 +1,318 @@
+"""A submission is stored before it is sent, sent once, and ends as what became of it; the emulator counts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from app.services import Services
+from app.settings import Settings
+from app.store import Unavailable as StoreUnavailable
+from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
+from tests.conftest import make_settings
+from tests.emulated import Emulated
+from tests.servers import Valkey, free_port
+from tests.submitter.conftest import REQUEST
+
+COMMON = {
+    "MediaBucketUnBinded": (403, "Bind the bucket"),
+    "CIRoleNotExist": (400, "CI_QCSRole"),
+    "SignatureExpired": (401, "clock"),
+    "QueueSaturated": (403, "queue is full"),
+    "AccessDenied": (403, "ci:CreateMediaJobs"),
+}
+
+
+def changed(services: Services, **settings: Any) -> Services:
+    """The same store with other settings."""
+    values = {name: value for name, value in services.settings if value is not None}
+    return Services.open(Settings(_env_file=None, **(values | settings)), timeout=5)
+
+
+def test_a_job_is_bound_to_its_submission(submitter: Submitter, services: Services, ci: Emulated) -> None:
+    """CI's answer names the job; the submission knows it, and the job knows its submission."""
+    receipt = submitter.submit(REQUEST)
+    (job_id,) = receipt.job_ids
+    kept = services.store.submissions.get(receipt.submission)
+    assert kept is not None
+    assert (kept.status, kept.job_ids, kept.labels) == ("submitted", (job_id,), {"order": "1"})
+    assert (kept.callback, kept.bucket, kept.key_id, kept.error) == ("own", ci.bucket, "k1", None)
+    job = services.store.jobs.get(job_id)
+    assert job is not None
+    assert job.submission is not None
+    assert (job.submission.id, job.source, job.verification) == (receipt.submission, "submit", "confirmed")
+    assert ci.statuses() == [200]
+
+
+def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services, ci: Emulated) -> None:
+    """While CI has the request, the submission is there, `sending`, and waits to be looked for."""
+    ci.fault("early")  # the callback comes before the answer: whoever takes it must find the submission
+    draft = submitter.draft(REQUEST)
+    assert services.store.submissions.get(draft.submission) is None, "a draft stores nothing"
+    seen: list[str | None] = []
+    inner = services.provider.submit
+
+    class Watching:
+        def submit(self, *args: Any) -> Any:
+            kept = services.store.submissions.get(draft.submission)
+            seen.append(kept.status if kept else None)
+            assert draft.submission in services.store.submissions.looked_for()
+            return inner(*args)
+
+    watched = Submitter(
+        Services(**{name: getattr(services, name) for name in Services.__slots__} | {"provider": Watching()})
+    )
+    assert watched.send(draft).job_ids
+    assert seen == ["sending"]
+    assert draft.submission not in services.store.submissions.looked_for(), "answered: not looked for"
+
+
+def test_what_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None:
+    """Redis is away: nothing reaches CI."""
+    settings = make_settings(
+        "unix:///nowhere/at/all", ci_endpoint=ci.url, cos_bucket=ci.bucket, public_url="http://127.0.0.1:9"
+    )
+    with pytest.raises(StoreUnavailable):
+        Submitter(Services.open(settings, timeout=1)).submit(REQUEST)
+    assert ci.requests() == []
+
+
+@pytest.mark.parametrize("code", COMMON)
+def test_what_ci_refuses_is_sent_once_and_said(
+    code: str, submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """CI's code, message, request id and what to do about it are in the error and in the submission."""
+    status, advice = COMMON[code]
+    ci.fault("error", on="submit", code=code, status=status, message="No, said CI.", times=1)
+    with pytest.raises(Refused) as told:
+        submitter.submit(REQUEST)
+    error = told.value
+    assert (error.code, error.message) == (code, "No, said CI.")
+    assert advice in error.advice
+    assert error.request_id
+    assert error.submission is not None
+    kept = services.store.submissions.get(error.submission)
+    assert kept is not None
+    assert kept.status == "failed"
+    assert kept.ci == {
+        "code": code, "message": "No, said CI.", "request_id": error.request_id, "advice": error.advice
+    }  # fmt: skip
+    assert kept.error is not None
+    assert error.request_id in kept.error
+    assert ci.statuses() == [status], "sent exactly once"
+    assert kept.id not in services.store.submissions.looked_for()
+
+
+@pytest.mark.parametrize(
+    ("fault", "answered"),
+    [
+        ({"kind": "lost_answer"}, 0),
+        ({"kind": "drop"}, 0),
+        ({"kind": "error", "code": "InternalError", "status": 500}, 500),
+        ({"kind": "error", "code": "ServiceUnavailable", "status": 503}, 503),
+    ],
+    ids=["answer lost", "dropped", "500", "503"],
+)
+def test_a_lost_answer_is_never_followed_by_a_second_request(
+    fault: dict[str, Any], answered: int, submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """CI may have it: it is sent once, the submission is `lost`, and it stays among those that are looked for."""
+    ci.fault(**fault, on="submit", times=1)
+    receipt = submitter.submit(REQUEST)
+    assert receipt.job_ids == ()
+    assert receipt.record.status == "lost"
+    kept = services.store.submissions.get(receipt.submission)
+    assert kept is not None
+    assert kept.status == "lost"
+    assert kept.ci is not None
+    assert kept.ci["code"]
+    assert receipt.submission in services.store.submissions.looked_for()
+    time.sleep(0.3)
+    assert ci.statuses() == [answered], "sent exactly once"
+
+
+def test_slow_down_is_obeyed_and_tried_again(submitter: Submitter, services: Services, ci: Emulated) -> None:
+    """SlowDown says that CI has not taken it: the same submission goes out again, after a pause."""
+    ci.fault("error", on="submit", code="SlowDown", status=429, times=2)
+    began = time.monotonic()
+    receipt = submitter.submit(REQUEST)
+    assert receipt.job_ids
+    assert time.monotonic() - began > 1, "0.5 s and 1 s, with jitter"
+    assert ci.statuses() == [429, 429, 200]
+    bodies = {one["full"]["body"] for one in ci.requests()}
+    assert len(bodies) == 1, "one submission, one callback URL"
+
+
+def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) -> None:
+    """A caller who waits for an answer gets one: CI's SlowDown, and a failed submission."""
+    ci.fault("error", on="submit", code="SlowDown", status=429)
+    began = time.monotonic()
+    with pytest.raises(Throttled) as told:
+        Submitter(services, patience=2).submit(REQUEST)
+    assert time.monotonic() - began < 15
+    kept = services.store.submissions.get(told.value.submission or "")
+    assert kept is not None
+    assert kept.status == "failed"
+    assert set(ci.statuses()) == {429}
+
+
+def test_a_refused_connection_is_tried_again(services: Services, ci: Emulated) -> None:
+    """Nobody listened, so nobody took it: tried again, a few times; then the submission is failed."""
+    away = changed(services, ci_endpoint=f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(NotSent) as told:
+        Submitter(away, patience=2).submit(REQUEST)
+    assert told.value.code == "ConnectionRefused"
+    kept = services.store.submissions.get(told.value.submission or "")
+    assert kept is not None
+    assert kept.status == "failed"
+
+
+def test_a_broken_request_is_neither_stored_nor_sent(
+    submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """Every broken rule at once; nothing of it anywhere."""
+    wrong = REQUEST.model_copy(update={"output": None, "user_data": "café"})
+    with pytest.raises(BadRequest) as told:
+        submitter.submit(wrong)
+    assert {each.field for each in told.value.broken} >= {"output", "user_data"}
+    assert ci.requests() == []
+    assert services.store.submissions.looked_for() == []
+
+
+def test_an_answer_that_redis_cannot_take_is_still_told(
+    submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """CI named the job and then Redis went away: the caller learns the job's id, and the relay will find it."""
+    broken = Services.open(services.settings, timeout=1)
+
+    class Away:
+        def accept(self, news: Any) -> Any:
+            raise StoreUnavailable("away")
+
+    object.__setattr__(broken.store, "acceptor", Away())
+    receipt = Submitter(broken).submit(REQUEST)
+    assert len(receipt.job_ids) == 1
+    assert not receipt.stored
+    kept = services.store.submissions.get(receipt.submission)
+    assert kept is not None
+    assert kept.status == "sending"
+    assert receipt.submission in services.store.submissions.looked_for()
+
+
+def test_news_that_ci_has_it_is_not_undone(services: Services, submitter: Submitter) -> None:
+    """A late `lost` does not overwrite `submitted`; and nothing is made of a submission that is not there."""
+    receipt = submitter.submit(REQUEST)
+    assert not services.store.submissions.settle(receipt.submission, "lost", "late")
+    kept = services.store.submissions.get(receipt.submission)
+    assert kept is not None
+    assert kept.status == "submitted"
+    assert not services.store.submissions.settle("snone", "failed", "?")
+    assert services.store.submissions.get("snone") is None
+
+
+ELSEWHERE: list[tuple[dict[str, Any], str, str | None]] = [
+    ({"callback": "no"}, "no", "no"),
+    ({"callback": "https://example.com/mine"}, "foreign", "https://example.com/mine"),
+    (
+        {
+            "callback_type": "TDMQ",
+            "callback_mq_config": {"mq_region": "sh", "mq_mode": "Queue", "mq_name": "q"},
+        },
+        "queue",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("choice", "kind", "told"), ELSEWHERE, ids=[one[1] for one in ELSEWHERE])
+def test_a_job_whose_news_goes_elsewhere_is_polled_at_once(
+    choice: dict[str, Any],
+    kind: str,
+    told: str | None,
+    submitter: Submitter,
+    services: Services,
+    ci: Emulated,
+) -> None:
+    """The record says where its callback goes; CI is asked after seconds, not after the deadline."""
+    request = SubmitRequest.model_validate(REQUEST.model_dump() | choice)
+    receipt = submitter.submit(request)
+    job = services.store.jobs.get(receipt.job_ids[0])
+    assert job is not None
+    assert job.submission is not None
+    assert job.submission.callback == kind
+    due = services.store.db.client.zscore(services.store.db.key("due"), receipt.job_ids[0])
+    assert due is not None
+    assert float(due) / 1000 - time.time() < 10
+    body = ci.requests()[0]["full"]["body"]
+    assert (f"<CallBack>{told}</CallBack>" in body) if told else ("<CallBack>" not in body)
+
+
+def test_without_a_public_url_jobs_are_polled(services: Services, ci: Emulated) -> None:
+    """CI is told CallBack=no; the record and a warning say so."""
+    values = {name: value for name, value in services.settings if value is not None} | {"public_url": None}
+    private = Services.open(Settings(_env_file=None, **values), timeout=5)
+    draft = Submitter(private).draft(REQUEST)
+    assert "no_public_url" in {each.word for each in draft.warnings}
+    receipt = Submitter(private).send(draft)
+    job = services.store.jobs.get(receipt.job_ids[0])
+    assert job is not None
+    assert job.submission is not None
+    assert job.submission.callback == "no"
+    assert "<CallBack>no</CallBack>" in ci.requests()[0]["full"]["body"]
+
+
+def test_a_private_public_url_is_doubted_unless_ci_is_the_emulator(services: Services) -> None:
+    """CI does not call private addresses; the emulator does."""
+    assert "private_public_url" not in {each.word for each in Submitter(services).draft(REQUEST).warnings}
+    values = {name: value for name, value in services.settings if value is not None} | {"ci_endpoint": None}
+    real = Services.open(Settings(_env_file=None, **values), timeout=5)
+    assert "private_public_url" in {each.word for each in Submitter(real).draft(REQUEST).warnings}
+
+
+def test_several_operations_are_several_jobs_of_one_submission(
+    submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """One request, one callback URL; CI's own node for another tag goes through as it is."""
+    request = SubmitRequest.model_validate(
+        {
+            "input": {"object": "in/a.mp4"},
+            "operations": [
+                {
+                    "voice_separate": {"audio_mode": "IsAudio", "audio_config": {}},
+                    "output": {"au_object": "v.aac"},
+                },
+                {
+                    "Tag": "Transcode",
+                    "TemplateId": "t1",
+                    "Output": {"Region": "ap-chongqing", "Bucket": ci.bucket, "Object": "out.mp4"},
+                },
+            ],
+        }
+    )
+    receipt = submitter.submit(request)
+    assert len(receipt.job_ids) == 2
+    kept = services.store.submissions.get(receipt.submission)
+    assert kept is not None
+    assert kept.job_ids == receipt.job_ids
+    tags = [job.tag for job in map(services.store.jobs.get, receipt.job_ids) if job]
+    assert tags == ["VoiceSeparate", "Transcode"]
+    assert ci.statuses() == [200]
+
+
+def test_a_raw_file_is_sent_as_it_is(submitter: Submitter, ci: Emulated) -> None:
+    """Every byte but CallBack and its format is the file's own."""
+    xml = (
+        f"<Request>\n  <!-- mine -->\n  <Tag>VoiceSeparate</Tag><Input><Object>in/a.mp3</Object></Input>\n"
+        f"  <Operation><VoiceSeparate><AudioMode>IsAudio</AudioMode><AudioConfig/></VoiceSeparate>\n"
+        f"  <Output><Region>ap-chongqing</Region><Bucket>{ci.bucket}</Bucket><AuObject>v.aac</AuObject></Output>\n"
+        f"  </Operation></Request>"
+    ).encode()
+    receipt = submitter.send(submitter.draft_file(xml))
+    assert len(receipt.job_ids) == 1
+    body = ci.requests()[0]["full"]["body"]
+    head, _, rest = body.partition("<CallBack>")
+    assert head == xml.decode().removesuffix("</Request>")
+    assert rest.startswith("http://127.0.0.1:9/callbacks/")
+    assert rest.endswith("</Request>")

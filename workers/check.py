@@ -1,0 +1,25 @@
+"""``python -m workers.check MODULE…``: can these handler modules be imported? For ``flask doctor``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from app.settings import SettingsError
+from workers import registry
+
+
+def main(modules: Sequence[str]) -> int:
+    """The names of their handlers as JSON; or the exit code 2, and what is wrong on standard error."""
+    try:
+        registry.load(modules)
+    except SettingsError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return error.exit_code
+    sys.stdout.write(f"\n{json.dumps(registry.names())}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
