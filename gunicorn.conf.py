@@ -31,7 +31,7 @@ worker_class = "server.worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
 # The application reads the same variable, and lets only so many wait that some are always free.
-threads = int(os.environ.setdefault("WEB_THREADS", "256"))
+threads = int(os.environ.setdefault("WEB_THREADS", "600"))
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

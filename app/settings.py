@@ -262,7 +262,7 @@ class Settings(BaseSettings):
         3600, le=7 * 86400, description="How long presigned links in a job's record work."
     )
     web_threads: int = Field(
-        256, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
+        600, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
