@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from flask import Blueprint, Response, current_app, request, url_for
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from app.api.auth import needs
 from app.api.ci_errors import from_ci
@@ -32,6 +32,10 @@ class SubmittedJobs(BaseModel):
     """Several operations in one request are several jobs."""
 
     jobs: list[Job]
+
+
+class Submitted(RootModel[Job | SubmittedJobs]):
+    """The job of one operation; the jobs of several."""
 
 
 class SubmissionView(BaseModel):
@@ -61,13 +65,14 @@ class SubmissionView(BaseModel):
         "Submit a job (or several) to CI",
         body=SubmitRequest,
         headers={"Idempotency-Key": "Within 24 h the same key and body get the first answer again."},
-        answers={201: Job, 202: SubmissionView},
+        answers={201: Submitted, 202: SubmissionView},
         problems=(
             "invalid_request",
             "idempotency_mismatch",
             "idempotency_in_flight",
             "ci_refused",
             "ci_unavailable",
+            "store_unavailable",
         ),
     )
 )

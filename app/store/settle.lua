@@ -1,12 +1,12 @@
--- Ends a submission that has no jobs, or notes why it has none yet. One that CI has answered meanwhile stays as it is.
--- KEYS[1] the submission, KEYS[2] those that are looked for.
--- ARGV: submission id, status, error, CI's words (JSON) or '', look again in ms.
+-- What became of a submission that CI has not named a job for; its answer, when it came after all, is never undone.
+-- KEYS: the submission, the lost ones. ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now).
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'sending' and status ~= 'lost' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   return 0
 end
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'error', ARGV[3], 'ci', ARGV[4])
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'error', ARGV[3])
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'ci', ARGV[4]) end
 if ARGV[2] == 'failed' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('DEL', KEYS[1] .. ':claims')

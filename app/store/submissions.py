@@ -38,7 +38,14 @@ class Submission:
     error: str | None = None
     ci: dict[str, str | None] | None = None
 
+    @property
+    def came_to_nothing(self) -> bool:
+        """CI certainly has no job of it: the same request may be sent again without paying twice."""
+        return self.status == "failed" and (self.ci or {}).get("code") != AMBIGUOUS
 
+
+AMBIGUOUS = "Ambiguous"
+"""The code of a submission that was given up although CI has jobs that may be its own: only a person can tell."""
 PATIENCE_S = 30.0
 """How long the answer to a submission may take, before it is looked for in CI's list."""
 FIRST_LOOK_S = 2.0
@@ -116,21 +123,19 @@ class Submissions:
         ci: dict[str, str | None] | None = None,
         look_again_s: float = FIRST_LOOK_S,
     ) -> bool:
-        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for. False when it is
-        answered, or not there."""
+        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for, in so many seconds.
+        False when it is answered, or not there."""
         keys = [self._db.key("submission", submission_id), self._db.key("lost")]
-        told = json.dumps(ci) if ci else ""
-        return bool(
-            self._settle(keys=keys, args=[submission_id, status, error, told, int(look_again_s * 1000)])
-        )
+        told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
+        return bool(self._settle(keys=keys, args=[submission_id, status, error, told, pause]))
+
+    def unanswered(self) -> list[str]:
+        """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""
+        return texts(self._redis.zrange(self._db.key("lost"), 0, 99))
 
     def take_unanswered(self, count: int, put_off_s: float) -> list[str]:
         """Submissions without an answer that are to be looked for now; each is taken by one caller only."""
         return texts(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
-
-    def looked_for(self) -> list[str]:
-        """Submissions without an answer, those first that are due to be looked for first; at most a hundred."""
-        return texts(self._redis.zrange(self._db.key("lost"), 0, 99))
 
     def look_again(self, submission_id: str, in_s: float) -> None:
         self._redis.zadd(self._db.key("lost"), {submission_id: now_ms() + int(in_s * 1000)}, xx=True)

@@ -175,7 +175,7 @@ class Many:
         mark = Mark(row.key, submission, now_ms())
         while before := self._store.marks.take(_SPACE, name, mark, MARKS_KEPT_S):
             left = self._store.submissions.get(before.submission)
-            if left is not None and left.status != "failed":
+            if left is not None and not left.came_to_nothing:
                 return left
             # Nothing was stored, and so nothing sent; or CI has refused it. It may be tried again.
             if self._store.marks.swap(_SPACE, name, before, mark, MARKS_KEPT_S):

@@ -10,6 +10,7 @@ import pytest
 from app.services import Services
 from app.settings import Settings
 from app.store import Unavailable as StoreUnavailable
+from app.store.submissions import AMBIGUOUS
 from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
 from tests.conftest import make_settings
 from tests.emulated import Emulated
@@ -58,7 +59,7 @@ def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services
         def submit(self, *args: Any) -> Any:
             kept = services.store.submissions.get(draft.submission)
             seen.append(kept.status if kept else None)
-            assert draft.submission in services.store.submissions.looked_for()
+            assert draft.submission in services.store.submissions.unanswered()
             return inner(*args)
 
     watched = Submitter(
@@ -66,7 +67,7 @@ def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services
     )
     assert watched.send(draft).job_ids
     assert seen == ["sending"]
-    assert draft.submission not in services.store.submissions.looked_for(), "answered: not looked for"
+    assert draft.submission not in services.store.submissions.unanswered(), "answered: not looked for"
 
 
 def test_what_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None:
@@ -102,7 +103,7 @@ def test_what_ci_refuses_is_sent_once_and_said(
     assert kept.error is not None
     assert error.request_id in kept.error
     assert ci.statuses() == [status], "sent exactly once"
-    assert kept.id not in services.store.submissions.looked_for()
+    assert kept.id not in services.store.submissions.unanswered()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_lost_answer_is_never_followed_by_a_second_request(
     assert kept.status == "lost"
     assert kept.ci is not None
     assert kept.ci["code"]
-    assert receipt.submission in services.store.submissions.looked_for()
+    assert receipt.submission in services.store.submissions.unanswered()
     time.sleep(0.3)
     assert ci.statuses() == [answered], "sent exactly once"
 
@@ -178,7 +179,7 @@ def test_a_broken_request_is_neither_stored_nor_sent(
         submitter.submit(wrong)
     assert {each.field for each in told.value.broken} >= {"output", "user_data"}
     assert ci.requests() == []
-    assert services.store.submissions.looked_for() == []
+    assert services.store.submissions.unanswered() == []
 
 
 def test_an_answer_that_redis_cannot_take_is_still_told(
@@ -198,7 +199,7 @@ def test_an_answer_that_redis_cannot_take_is_still_told(
     kept = services.store.submissions.get(receipt.submission)
     assert kept is not None
     assert kept.status == "sending"
-    assert receipt.submission in services.store.submissions.looked_for()
+    assert receipt.submission in services.store.submissions.unanswered()
 
 
 def test_news_that_ci_has_it_is_not_undone(services: Services, submitter: Submitter) -> None:
@@ -316,3 +317,20 @@ def test_a_raw_file_is_sent_as_it_is(submitter: Submitter, ci: Emulated) -> None
     assert head == xml.decode().removesuffix("</Request>")
     assert rest.startswith("http://127.0.0.1:9/callbacks/")
     assert rest.endswith("</Request>")
+
+
+def test_what_may_be_sent_again(submitter: Submitter, services: Services, ci: Emulated) -> None:
+    """A refusal came to nothing. One that was given up with jobs at CI that may be its own did not, for all we know."""
+    ci.fault("lost_answer", on="submit", times=1)
+    receipt = submitter.submit(REQUEST)
+    store = services.store.submissions
+    store.settle(receipt.submission, "failed", "Several fit.", {"code": AMBIGUOUS})
+    kept = store.get(receipt.submission)
+    assert kept is not None
+    assert (kept.status, kept.came_to_nothing) == ("failed", False)
+    ci.fault("error", on="submit", code="CIRoleNotExist", status=400, times=1)
+    with pytest.raises(Refused) as told:
+        submitter.submit(REQUEST)
+    refused = store.get(told.value.submission or "")
+    assert refused is not None
+    assert refused.came_to_nothing

@@ -1,4 +1,4 @@
-"""CI that forgets everything between tests, whoever asks it, and whoever wants our events."""
+"""The whole service with settings of choice; CI that forgets everything between tests, and whoever asks it."""
 
 from __future__ import annotations
 
@@ -15,28 +15,6 @@ from tests.conftest import make_settings
 from tests.downstream import KEY, OLD_KEY, Downstream
 from tests.servers import Emulator, Service, Valkey, free_port
 from tests.workers.asking import Relay
-
-
-@pytest.fixture
-def ci(emulator: Emulator) -> Emulator:
-    """The emulator as it was started; its jobs run until a test ends them."""
-    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
-    slow = {"queue_seconds": 0, "run_seconds": 600, "retry_times": 0}
-    requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5)
-    return emulator
-
-
-@pytest.fixture
-def ours(settings: Settings, ci: Emulator) -> Services:
-    """Our side; its callbacks lead nowhere."""
-    changes = {"ci_endpoint": ci.url, "public_url": "http://127.0.0.1:9", "deadline": 3600.0}
-    return Services.open(settings.model_copy(update=changes), timeout=5)
-
-
-@pytest.fixture
-def relay(ours: Services) -> Relay:
-    return Relay(ours)
-
 
 Start = Callable[..., Service]
 
@@ -68,3 +46,24 @@ def start(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Start]
             return stack.enter_context(Service(settings, port, tmp_path, **(environment or {})))
 
         yield begin
+
+
+@pytest.fixture
+def ci(emulator: Emulator) -> Emulator:
+    """The emulator as it was started; its jobs run until a test ends them."""
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
+    slow = {"queue_seconds": 0, "run_seconds": 600, "retry_times": 0}
+    requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5)
+    return emulator
+
+
+@pytest.fixture
+def ours(settings: Settings, ci: Emulator) -> Services:
+    """Our side; its callbacks lead nowhere."""
+    changes = {"ci_endpoint": ci.url, "public_url": "http://127.0.0.1:9", "deadline": 3600.0}
+    return Services.open(settings.model_copy(update=changes), timeout=5)
+
+
+@pytest.fixture
+def relay(ours: Services) -> Relay:
+    return Relay(ours)

@@ -94,7 +94,7 @@ def test_one_in_flight_is_a_conflict_for_another_process(
     thread = threading.Thread(target=send)
     thread.start()
     other = create_app(settings).test_client()
-    eventually(store.submissions.looked_for, "the first to have stored its submission")
+    eventually(store.submissions.unanswered, "the first to have stored its submission")
     busy = other.post("/v1/jobs", json=REQUEST, headers=headers)
     thread.join()
     assert (busy.status_code, busy.get_json()["reason"]) == (409, "idempotency_in_flight")
@@ -161,7 +161,7 @@ def test_a_crash_in_the_middle_never_sends_twice(
     assert kept is not None
     if later.status_code == 202:
         assert kept.status == "sending"
-        assert submission in services.store.submissions.looked_for(), "the relay looks for it"
+        assert submission in services.store.submissions.unanswered(), "the relay looks for it"
 
 
 def test_two_who_find_the_same_dead_request_do_it_once(
@@ -204,7 +204,7 @@ def test_a_killed_web_process_leaves_a_submission_and_no_second_job(service: Any
     emulated.fault("slow", on="submit", seconds=3, times=1)
     thread = threading.Thread(target=lambda: _ignoring(service, marked), daemon=True)
     thread.start()
-    eventually(service.services.store.submissions.looked_for, "the submission to be stored")
+    eventually(service.services.store.submissions.unanswered, "the submission to be stored")
     time.sleep(0.3)
     service.web.clear()
     service.web.start()
