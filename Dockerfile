@@ -8,6 +8,7 @@ RUN useradd --system --uid 10001 --home-dir /srv ci
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY app app
+COPY server server
 COPY workers workers
 COPY gunicorn.conf.py .
 # A volume that is mounted here belongs to the user below.

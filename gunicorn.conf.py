@@ -5,10 +5,9 @@ imported, so that a reload (SIGHUP) would go on with old code.
 """
 
 import os
+import resource
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -28,35 +27,32 @@ if _owns_metrics and _mine != str(os.getpid()):
     os.environ["CI_METRICS_MASTER"] = str(os.getpid())
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-worker_class = "gthread"
+worker_class = "server.worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
 # The application reads the same variable, and lets only so many wait that some are always free.
-threads = int(os.environ.setdefault("WEB_THREADS", "256"))
+threads = int(os.environ.setdefault("WEB_THREADS", "600"))
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
+# Connections that wait cost a file each, and no thread; the rest is left to Redis, logs and the like.
+_files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = max(_files, min(_most_files, 65536)) if _most_files != resource.RLIM_INFINITY else 65536
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _most_files))
+worker_connections = max(100, min(10_000, _files - 500))
 # The application writes its own access log: gunicorn's would hold callback tokens.
 accesslog = None
-
-_SLOWEST_READ_S = 10
-
-
-def when_ready(server):
-    """A client that sends nothing more is let go: connections inherit the time-out of the listener."""
-    limit = struct.pack("ll", _SLOWEST_READ_S, 0)
-    for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        # One that reads nothing of what it asked for, too: a stream would hold its thread for ever.
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+# Its place is one for all of this user's gunicorns on the machine.
+control_socket_disable = True
 
 
 def post_fork(server, worker):
-    """Gunicorn's own words go through the same filter as ours."""
+    """Gunicorn's own words, tracebacks too, go the same way as ours: one format, no secrets."""
     from app import logs
 
     logs.configure("web")
-    worker.log.error_log.addFilter(logs.Redact())
+    worker.log.error_log.handlers.clear()
+    worker.log.error_log.propagate = True
 
 
 def post_worker_init(worker):

@@ -11,6 +11,7 @@ from app import reconcile
 from app.ci.payload import Answer, Detail
 from app.provider import ProviderError, Throttled
 from app.services import Services
+from app.store.clock import now_ms
 
 _TRIES = 6
 _PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0
@@ -27,23 +28,25 @@ class Span:
     until: datetime | None = None
 
 
-def walk(services: Services, span: Span) -> Iterator[Detail]:
-    """CI's list from the oldest on, page by page; jobs that are made meanwhile come last. Raises ``ProviderError``."""
+def walk(services: Services, span: Span) -> Iterator[tuple[Detail, int]]:
+    """CI's list from the oldest on, page by page; jobs that are made meanwhile come last; each with
+    when it was asked for (milliseconds since 1970). Raises ``ProviderError``."""
     token: str | None = None
     seen: set[str] = set()
     while True:
+        asked_ms = now_ms()
         page = _page(services, span, token)
-        yield from page.details
+        yield from ((detail, asked_ms) for detail in page.details)
         token = page.next_token
         if token is None or token in seen:
             return
         seen.add(token)
 
 
-def take_in(services: Services, detail: Detail) -> str:
+def take_in(services: Services, detail: Detail, asked_ms: int) -> str:
     """What it was to us: ``new``, ``news`` of a job that we know, or ``known``. The same twice changes nothing."""
     known = services.store.jobs.exists(detail.report.job_id)
-    outcome = reconcile.take_in(services, detail)
+    outcome = reconcile.take_in(services, detail, asked_ms)
     if outcome != "accepted":
         return "known"
     return "news" if known else "new"

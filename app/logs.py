@@ -13,6 +13,8 @@ from flask import Flask, Response, g, request
 from app.tokens import fingerprint
 
 _TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
+# Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature.
+_BARE_TOKEN = re.compile(r"\.?[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 _BEARER = re.compile(r"(?i)(bearer\s+|q-signature=)[^\s&\"']+")
 
 access = logging.getLogger("access")
@@ -21,6 +23,7 @@ access = logging.getLogger("access")
 def redact(text: str) -> str:
     """Callback tokens become fingerprints, keys and signatures disappear."""
     text = _TOKEN.sub(lambda found: f"{found[1]}[{fingerprint(found[2])}]", text)
+    text = _BARE_TOKEN.sub(lambda found: f"[{fingerprint(found[0])}]", text)
     return _BEARER.sub(r"\1[redacted]", text)
 
 
@@ -33,6 +36,11 @@ class Redact(logging.Filter):
         if clean != message:
             record.msg, record.args = clean, ()
         return True
+
+
+REDACT = Redact()
+# These may be given handlers of their own by whoever runs us: werkzeug's logs whole request lines.
+_TALKATIVE = ("werkzeug", "gunicorn.error", "gunicorn.access", "urllib3.connectionpool")
 
 
 class _Lines(logging.Formatter):
@@ -50,12 +58,14 @@ def configure(process: str) -> None:
     )
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    handler.addFilter(Redact())
+    handler.addFilter(REDACT)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def init_app(app: Flask) -> None:
     """An access log line for each request, with the route instead of the path."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(REDACT)
 
     @app.before_request
     def start_clock() -> None:

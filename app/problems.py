@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from json import dumps
 from typing import Any
 
-from flask import Flask, Response, current_app, json, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from app.store import UNAVAILABLE, Unavailable
@@ -38,6 +39,9 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "That method is not for this address"),
     "invalid_request": (422, "The request breaks rules"),
     "bad_request": (400, "The request cannot be understood"),
+    "address_too_long": (414, "The address is too long"),
+    "expectation_failed": (417, "That Expect cannot be met"),
+    "head_too_large": (431, "The head of the request is too large"),
     "idempotency_mismatch": (422, "This Idempotency-Key was used with another body"),
     "idempotency_in_flight": (409, "A request with this Idempotency-Key is being worked on"),
     "ci_refused": (502, "CI refused"),
@@ -58,23 +62,28 @@ class Problem(Exception):
         self.retry_after = retry_after
 
     def response(self) -> Response:
-        status, title = PROBLEMS[self.reason]
-        document = {
-            "type": f"/problems/{self.reason}",
-            "title": title,
-            "status": status,
-            "reason": self.reason,
-            "detail": self.detail,
-            **self.members,
-        }
-        answer = current_app.response_class(
-            json.dumps(document), status, content_type="application/problem+json"
-        )
+        status, text = document(self.reason, self.detail, **self.members)
+        answer = current_app.response_class(text, status, content_type="application/problem+json")
         if self.retry_after is not None:
             answer.headers["Retry-After"] = str(self.retry_after)
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
+
+
+def document(reason: str, detail: str, **members: Any) -> tuple[int, str]:
+    """The status of a problem, and its document as JSON."""
+    status, title = PROBLEMS[reason]
+    return status, dumps(
+        {
+            "type": f"/problems/{reason}",
+            "title": title,
+            "status": status,
+            "reason": reason,
+            "detail": detail,
+            **members,
+        }
+    )
 
 
 _BY_STATUS = {

@@ -8,6 +8,7 @@ from typing import cast
 from flask import Flask, current_app
 
 from app import metrics
+from app.gate import Gate
 from app.provider import Provider, ProviderConfig
 from app.settings import Settings
 from app.store import Limits, Store
@@ -24,6 +25,7 @@ class Services:
     settings: Settings
     store: Store
     provider: Provider
+    gate: Gate
     tail: Tail
     spool: Spool | None
     drainer: Drainer | None
@@ -44,12 +46,18 @@ class Services:
             breaker=breaker,
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
+        gate = Gate()
         return cls(
             settings=settings,
             store=store,
             provider=Provider(provider_config(settings)),
+            gate=gate,
             tail=Tail(
-                settings.redis_url, settings.key_prefix, settings.redis_timeout, _seats(settings.web_threads)
+                settings.redis_url,
+                settings.key_prefix,
+                settings.redis_timeout,
+                _seats(settings.web_threads),
+                gate.outside,
             ),
             spool=spool,
             drainer=Drainer(spool, store.acceptor, store.refusals, store.durable, _drained)
@@ -64,7 +72,7 @@ def _drained(outcome: str) -> None:
 
 def _seats(threads: int) -> int:
     """How many of a web process's threads may be held by those who wait: callbacks always find some free."""
-    return max(1, threads - max(16, threads // 8))
+    return max(1, threads - max(16, min(64, threads // 8)))
 
 
 def provider_config(settings: Settings) -> ProviderConfig:
@@ -78,6 +86,7 @@ def provider_config(settings: Settings) -> ProviderConfig:
 
 def attach(app: Flask, services: Services) -> None:
     app.extensions["services"] = services
+    app.wsgi_app = services.gate.guard(app.wsgi_app)  # type: ignore[method-assign, assignment]
 
 
 def services() -> Services:

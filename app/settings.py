@@ -131,6 +131,7 @@ def _checks(value: frozenset[Check]) -> frozenset[Check]:
 Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
+Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_comma_list), Field(min_length=1)]
@@ -195,8 +196,10 @@ class Settings(BaseSettings):
     allowed_ips: Networks = Field(
         (), description="Networks that callbacks may come from (with `ip` in `VERIFY`)."
     )
-    trusted_proxies: Networks = Field(
-        (), description="Networks of the proxies whose `X-Forwarded-For` is believed; all others' is ignored."
+    trusted_proxies: Proxies = Field(
+        (),
+        description="Networks of the proxies whose `X-Forwarded-For` is believed, and `unix` for one that calls over "
+        "a Unix socket; all others' is ignored.",
     )
     max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
     spool_dir: Path | None = Field(
@@ -264,7 +267,7 @@ class Settings(BaseSettings):
         3600, le=7 * 86400, description="How long presigned links in a job's record work."
     )
     web_threads: int = Field(
-        256, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
+        600, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")

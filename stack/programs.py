@@ -46,7 +46,8 @@ def procfile(root: Path) -> dict[str, str]:
 def configure(layout: Layout) -> Path:
     """Write supervisor's configuration and return its path."""
     config = layout.var / "valkey.conf"
-    valkey.configure(config, layout.socket, layout.var / "valkey")
+    # A submission waits for the disk; every second would be too seldom.
+    valkey.configure(config, layout.socket, layout.var / "valkey", fsync="always")
     data = str(layout.var / "emulator")
     address = ["--host", "127.0.0.1", "--port", str(layout.emulator_port)]
     commands = {

@@ -13,7 +13,7 @@ unixsocketperm 700
 dir "{folder}"
 daemonize no
 appendonly yes
-appendfsync everysec
+appendfsync {fsync}
 save ""
 maxmemory-policy noeviction
 """
@@ -38,7 +38,7 @@ def binary() -> str:
     )
 
 
-def configure(path: Path, socket: Path, folder: Path) -> None:
+def configure(path: Path, socket: Path, folder: Path, fsync: str = "everysec") -> None:
     """Write a configuration: reachable by this user only, every write in a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_CONFIG.format(socket=socket, folder=folder))
+    path.write_text(_CONFIG.format(socket=socket, folder=folder, fsync=fsync))

@@ -152,6 +152,8 @@ def is_up(url: str) -> bool:
 class Service:
     """gunicorn, a worker and a relay with the same settings; a ``with`` block is their life."""
 
+    application = "app:create_app()"
+
     def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
         self.settings = settings
         self.url = f"http://127.0.0.1:{port}"
@@ -161,11 +163,11 @@ class Service:
         python = sys.executable
         # The script, as in the Procfile: `python -m gunicorn` cannot start a second master (SIGUSR2).
         script = str(Path(python).with_name("gunicorn"))
-        gunicorn = [python, script, "--config", "gunicorn.conf.py", "app:create_app()"]
+        gunicorn = [python, script, "--config", "gunicorn.conf.py", self.application]
         self.web = Process(gunicorn, folder / "web.log", variables)
         self.worker = Process([python, "-m", "workers.worker"], folder / "worker.log", variables)
         self.relay = Process([python, "-m", "workers.relay"], folder / "relay.log", variables)
-        self.processes = (self.web, self.worker, self.relay)
+        self.processes: tuple[Process, ...] = (self.web, self.worker, self.relay)
         self.services = Services.open(settings, timeout=5)
 
     def __enter__(self) -> Self:
@@ -186,6 +188,10 @@ class Service:
         for process in self.processes:
             process.clear()
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def ready(self) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=5).json()
@@ -197,6 +203,17 @@ class Service:
         """An API call with a key that may do everything."""
         headers = {"Authorization": f"Bearer {self.key}"} | options.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=90, **options)
+
+
+class Web(Service):
+    """The web process alone: what a stranger can reach."""
+
+    def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
+        super().__init__(settings, port, folder, **environment)
+        self.processes = (self.web,)
+
+    def ready(self) -> dict[str, Any]:
+        return {"status": "ok"} if is_up(f"{self.url}/healthz") else {}
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -1,23 +1,25 @@
-"""``python -m workers.check``: can the modules of ``HANDLERS`` be imported? For ``flask doctor``."""
+"""``python -m workers.check MODULE…``: can these handler modules be imported? For ``flask doctor``."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 
-from app import settings
+from app.settings import SettingsError
 from workers import registry
 
 
-def main() -> int:
+def main(modules: Sequence[str]) -> int:
+    """The names of their handlers as JSON; or the exit code 2, and what is wrong on standard error."""
     try:
-        registry.load(settings.load().handlers)
-    except settings.SettingsError as error:
+        registry.load(modules)
+    except SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
-    sys.stdout.write(json.dumps(registry.names()) + "\n")
+    sys.stdout.write(f"\n{json.dumps(registry.names())}\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from app.provider import ProviderError, Throttled
 from app.reconcile import Search
 from app.services import Services
 from app.store.clock import now_ms, to_ms
-from app.store.submissions import Submission
+from app.store.submissions import AMBIGUOUS, Submission
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ def _look_for(services: Services, submission: Submission) -> None:
         )
     else:
         log.error("the jobs of submission %s were not found at CI", submission.id)
-        services.store.submissions.settle(submission.id, "failed", _AT_LAST[result])
+        ambiguous: dict[str, str | None] | None = {"code": AMBIGUOUS} if result is Search.AMBIGUOUS else None
+        services.store.submissions.settle(submission.id, "failed", _AT_LAST[result], ambiguous)
 
 
 _SO_FAR = {

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.auth import may, needs
 from app.api.describe import Operation, described
-from app.api.requests import Query, read_body, read_query
+from app.api.requests import Query, read_document, read_query
 from app.problems import Problem
 from app.services import services
 from app.store.cursors import BadCursor
@@ -172,7 +172,7 @@ def retry(event_id: str) -> Response:
     )
 )
 def dismiss(event_id: str) -> Response:
-    reason = read_body(Dismiss).reason
+    reason = read_document(Dismiss).reason
     runs = _of_event(event_id, read_query(OneQuery))
     dismissed = sum(services().store.failures.dismiss(run, g.api_key.name, reason) for run in runs)
     return _json({"dismissed": dismissed})
@@ -189,7 +189,7 @@ def dismiss(event_id: str) -> Response:
     )
 )
 def retry_many() -> Response:
-    query = read_body(RetryMany)
+    query = read_document(RetryMany)
     matched = retried = 0
     more = False
     for run in services().store.failures.all(_wanted(query)):

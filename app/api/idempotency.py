@@ -68,7 +68,7 @@ def _again(name: str, before: Mark, mark: Mark, do: Do, recall: Recall) -> Respo
     if before.answer is not None:
         return _replayed(before.answer)
     left = services().store.submissions.get(before.submission)
-    if left is not None and left.status in {"submitted", "lost"}:
+    if left is not None and left.status != "sending" and not left.came_to_nothing:
         return recall(left)
     if before.age_s < _IN_FLIGHT_S:
         raise Problem("idempotency_in_flight", "The first request has not been answered yet.", retry_after=5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -76,7 +78,7 @@ def show(job_id: str) -> Response:
             )
         job = found(job_id)
     answer = current_app.response_class(served(job).model_dump_json(), mimetype="application/json")
-    answer.add_etag()
+    answer.set_etag(_mark(job))
     answer.make_conditional(request)
     return answer
 
@@ -191,6 +193,12 @@ def found(job_id: str) -> Job:
     return job
 
 
+def _mark(job: Job) -> str:
+    """The ETag: presigned links differ with each second, so only their half-life counts."""
+    age = int(time.time() / (services().settings.link_seconds / 2)) if may("links") else 0
+    return hashlib.blake2b(f"{age} {job.model_dump_json()}".encode(), digest_size=16).hexdigest()
+
+
 def served(job: Job) -> Job:
     """The job as this key may see it: with presigned links if it has the scope."""
     if not may("links"):
@@ -201,9 +209,11 @@ def served(job: Job) -> Job:
 def _linked(output: Output) -> Output:
     if not (output.bucket and output.region):
         return output
-    url = services().provider.presigned_url(
-        output.bucket, output.region, output.object, int(services().settings.link_seconds)
-    )
+    seconds = int(services().settings.link_seconds)
+    try:
+        url = services().provider.presigned_url(output.bucket, output.region, output.object, seconds)
+    except ProviderError:
+        return output  # A callback may name a bucket that cannot be one.
     return output.model_copy(update={"url": url})
 
 

@@ -8,7 +8,11 @@ from typing import Annotated, TypeVar
 from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from app.ci import json_view, limits
+from app.ci.refused import Refused
 from app.problems import Problem
+from app.receiver.body import read_body as read_bytes
+from app.services import services
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -45,28 +49,37 @@ class ListQuery(Query):
 
 
 def read_query(model: type[M]) -> M:
-    """The query of this request. Raises ``Problem`` with every fault."""
-    return _read(model, request.args.to_dict(), "query")
+    """The query of this request. Raises ``Problem`` with every fault; one is a name that is given twice."""
+    given = request.args.to_dict(flat=False)
+    twice = [{"field": name, "rule": "Given more than once"} for name, values in given.items() if values[1:]]
+    return _read(model, {name: values[0] for name, values in given.items()}, "query", twice)
 
 
-def read_body(model: type[M]) -> M:
+def read_document(model: type[M]) -> M:
     """The JSON body of this request. Raises ``Problem`` with every fault."""
-    return _read(model, read_json(), "body")
+    return _read(model, read_json(body_of_request()), "body", [])
 
 
-def _read(model: type[M], value: object, what: str) -> M:
+def _read(model: type[M], value: object, what: str, faults: list[dict[str, str]]) -> M:
     try:
-        return model.model_validate(value)
+        found = model.model_validate(value)
     except ValidationError as error:
-        faults = [
+        faults += [
             {"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()
         ]
-        raise Problem("invalid_request", f"The {what} breaks rules; see errors.", errors=faults) from None
+    if faults:
+        raise Problem("invalid_request", f"The {what} breaks rules; see errors.", errors=faults)
+    return found
 
 
-def read_json() -> object:
-    """The JSON body of this request, whatever its content type says."""
-    value: object = request.get_json(force=True, silent=True)
-    if value is None:
-        raise Problem("malformed_json", "The body must be a JSON object.")
-    return value
+def read_json(body: bytes) -> object:
+    """A JSON object, whatever its content type says, as wary of strangers as the receiver is."""
+    try:
+        return json_view.view(body, limits.CALLBACK)
+    except Refused as error:
+        raise Problem(error.reason, str(error)) from None
+
+
+def body_of_request() -> bytes:
+    """The body of this request, bounded as a callback's is."""
+    return read_bytes(request, services().settings.max_body)

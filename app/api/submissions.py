@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Literal
 
 from flask import Blueprint, Response, current_app, request, url_for
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from app.api.auth import needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
 from app.api.idempotency import once
 from app.api.jobs import served
-from app.api.requests import read_json
+from app.api.requests import body_of_request, read_json
 from app.ci.broken import BadRequest, Broken
 from app.ci.request import SubmitRequest
 from app.ci.rules import examine
@@ -32,6 +32,10 @@ class SubmittedJobs(BaseModel):
     """Several operations in one request are several jobs."""
 
     jobs: list[Job]
+
+
+class Submitted(RootModel[Job | SubmittedJobs]):
+    """The job of one operation; the jobs of several."""
 
 
 class SubmissionView(BaseModel):
@@ -61,18 +65,25 @@ class SubmissionView(BaseModel):
         "Submit a job (or several) to CI",
         body=SubmitRequest,
         headers={"Idempotency-Key": "Within 24 h the same key and body get the first answer again."},
-        answers={201: Job, 202: SubmissionView},
+        answers={201: Submitted, 202: SubmissionView},
         problems=(
             "invalid_request",
             "idempotency_mismatch",
             "idempotency_in_flight",
             "ci_refused",
             "ci_unavailable",
+            "store_unavailable",
         ),
     )
 )
 def submit() -> Response:
-    return once(request.headers.get("Idempotency-Key"), request.get_data(), _submit, _recalled)
+    body = body_of_request()
+    return once(
+        request.headers.get("Idempotency-Key"),
+        body,
+        lambda submission_id: _submit(submission_id, body),
+        _recalled,
+    )
 
 
 @blueprint.get("/submissions/<submission_id>")
@@ -85,9 +96,9 @@ def show(submission_id: str) -> Response:
     return _json(_view(submission), 200)
 
 
-def _submit(submission_id: str) -> Response:
+def _submit(submission_id: str, body: bytes) -> Response:
     submitter = Submitter(services())
-    wanted, broken = examine(read_json(), submitter.defaults)
+    wanted, broken = examine(read_json(body), submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
         raise _broken(broken)
     try:

@@ -64,7 +64,7 @@ def spool(services: Services) -> Iterator[Finding]:
 def handlers(services: Services) -> Iterator[Finding]:
     """Imported by a process of their own: the web service never holds them."""
     names = ", ".join(services.settings.handlers)
-    command = [sys.executable, "-m", "workers.check"]
+    command = [sys.executable, "-m", "workers.check", *services.settings.handlers]
     try:
         done = subprocess.run(  # noqa: S603 - our own module
             command, cwd=ROOT, capture_output=True, text=True, timeout=_HANDLERS_S, check=False

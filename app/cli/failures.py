@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, plain, show_json
 from app.services import services
 from app.store.cursors import BadCursor
 from app.store.failures import Wanted
@@ -29,7 +29,7 @@ def _which(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @group.command("list")
 @_which
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
 @click.option("--cursor", help="next_cursor of the page before.")
 @as_json
 @with_appcontext
@@ -94,5 +94,5 @@ def _table(runs: Iterable[Run]) -> None:
         why = run.note or (run.tries[-1].get("error") if run.tries else None)
         who = run.endpoint or run.handler
         click.echo(
-            f"{run.event_id}  {run.ended_at}  {run.job_id}  {who}  {len(run.tries)} tries: {why or ''}"
+            plain(f"{run.event_id}  {run.ended_at}  {run.job_id}  {who}  {len(run.tries)} tries: {why or ''}")
         )

@@ -6,9 +6,20 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app import reconcile
-from app.cli.output import NOT_FOUND, NOT_YET, as_json, fail, guarded, show_job, show_json, show_table
+from app.cli.output import (
+    NOT_FOUND,
+    NOT_YET,
+    REFUSED,
+    as_json,
+    fail,
+    guarded,
+    show_job,
+    show_json,
+    show_table,
+)
 from app.services import services
 from app.store import Job
+from app.store.cursors import BadCursor
 from app.store.jobs import Filter
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
@@ -21,7 +32,7 @@ def _found(job_id: str) -> Job:
 @group.command("list")
 @click.option("--state", help="Submitted, Running, Success, Failed, Pause or Cancel.")
 @click.option("--tag", help="VoiceSeparate, Transcode, …")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
 @click.option("--cursor", help="next_cursor of the page before.")
 @as_json
 @with_appcontext
@@ -29,7 +40,10 @@ def _found(job_id: str) -> Job:
 def list_jobs(state: str | None, tag: str | None, limit: int, cursor: str | None, json_wanted: bool) -> None:
     """The newest jobs first."""
     equal = tuple((field, value) for field, value in (("state", state), ("tag", tag)) if value)
-    page = services().store.jobs.page(Filter(equal=equal), limit, cursor)
+    try:
+        page = services().store.jobs.page(Filter(equal=equal), limit, cursor)
+    except BadCursor:
+        fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
     if json_wanted:
         show_json(page)
         return
@@ -72,10 +86,11 @@ def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def refresh(job_id: str, json_wanted: bool) -> None:
-    """Ask CI about the job now."""
-    if job_id not in reconcile.ask(services(), [_found(job_id)]):
-        click.echo("CI does not know this job.", err=True)
+    """Ask CI about the job now. Exit code 3: CI does not know it."""
+    answered = reconcile.ask(services(), [_found(job_id)])
     show_job(_found(job_id), json_wanted)
+    if job_id not in answered:
+        fail("CI does not know this job.", NOT_FOUND)
 
 
 @group.command("cancel")

@@ -78,8 +78,8 @@ def command(
         found = walk(ours, Span(*place, tag, since, until))
         # CI does not say how many there are.
         with click.progressbar(found, label=f"importing {tag}", file=sys.stderr, show_pos=True) as details:
-            for detail in details:
-                counts[take_in(ours, detail)] += 1
+            for detail, asked_ms in details:
+                counts[take_in(ours, detail, asked_ms)] += 1
     if json_wanted:
         show_json(dict(counts))
         return

@@ -73,18 +73,27 @@ def show_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def plain(text: str) -> str:
+    """A stranger's text for a terminal: what could move its cursor, or look like another line, is spelled out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _say(line: str) -> None:
+    click.echo(plain(line))
+
+
 def show_job(job: Job, json_wanted: bool) -> None:
     if json_wanted:
         show_json(job)
         return
-    click.echo(f"{job.job_id}  {job.state or 'unknown'}  {job.tag or ''}")
+    _say(f"{job.job_id}  {job.state or 'unknown'}  {job.tag or ''}")
     if job.message or (job.code and job.code != "Success"):
-        click.echo(f"  {job.code or ''} {job.message or ''}".rstrip())
+        _say(f"  {job.code or ''} {job.message or ''}".rstrip())
     if job.input and job.input.object:
-        click.echo(f"  input   {job.input.bucket}/{job.input.object}")
+        _say(f"  input   {job.input.bucket}/{job.input.object}")
     for output in job.outputs:
-        click.echo(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
-    click.echo(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+        _say(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
+    _say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
 
 
 def submission_view(submission: Submission) -> dict[str, Any]:
@@ -113,7 +122,7 @@ def show_submission(submission: Submission, json_wanted: bool) -> None:
 def show_table(jobs: Iterable[Job]) -> None:
     for job in jobs:
         what = job.input.object if job.input else None
-        click.echo(
+        _say(
             f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} "
             f"{job.created_at or '-':<21} {what or ''}"
         )

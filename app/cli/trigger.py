@@ -20,8 +20,9 @@ from app.tokens import Binding, new_nonce
     default="JSON",
     show_default=True,
     type=click.Choice(["JSON", "XML"], case_sensitive=False),
+    help="What CI would write.",
 )
-@click.option("--state", default="Success", show_default=True)
+@click.option("--state", default="Success", show_default=True, help="What became of the job.")
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1, 1000), help="Send it so often.")
 @click.option("--out-of-order", is_flag=True, help="Send an older state after it.")
 @click.option("--url", help="Where to. Default: a fresh callback URL of this service.")

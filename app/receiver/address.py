@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from app.settings import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+UNIX = "unix"
+"""In TRUSTED_PROXIES: whoever calls over a Unix socket, which only what runs on this host can reach."""
 
-def caller(peer: str | None, forwarded_for: str, proxies: Iterable[Network]) -> Address | None:
+# As some proxies write them: 198.51.100.1:4711, [2001:db8::5], [2001:db8::5]:4711.
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5}", re.ASCII)
+
+
+def caller(peer: str | None, forwarded_for: str, proxies: Iterable[Network | str]) -> Address | None:
     """The nearest address that is not a trusted proxy, reading ``X-Forwarded-For`` from right to left.
 
     What an untrusted peer writes there is ignored, and so is everything to the left of the first address that is
-    not a proxy of ours: a caller can write what it likes there.
+    not a proxy of ours: a caller can write what it likes there. ``None`` is a caller without an address.
     """
-    trusted = tuple(proxies)
-    current = _address(peer)
+    declared = tuple(proxies)
+    networks = [each for each in declared if not isinstance(each, str)]
+    current, trusted = _address(peer), not peer and UNIX in declared
     for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
-        if current is None or not is_in(current, trusted):
+        if not trusted and (current is None or not is_in(current, networks)):
             return current
-        current = _address(hop)
+        current, trusted = _address(hop), False
     return current
 
 
@@ -30,8 +38,9 @@ def is_in(address: Address, networks: Iterable[Network]) -> bool:
 
 
 def _address(text: str | None) -> Address | None:
+    found = _WITH_PORT.fullmatch(text or "")
     try:
-        address = ipaddress.ip_address((text or "").strip("[]"))
+        address = ipaddress.ip_address((found[1] or found[2]) if found else text or "")
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
 
-_WHY = {
+WHY = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
     "binding_mismatch": "The JobId is not the one that CI gave to this submission.",
 }
@@ -28,7 +28,7 @@ def keep(ours: Services, news: News) -> Sequence[str]:
     try:
         outcomes = ours.store.acceptor.accept(news)
     except NotBelieved as error:
-        raise Problem(error.reason, _WHY[error.reason]) from None
+        raise Problem(error.reason, WHY[error.reason]) from None
     except NotDurable as error:
         # It is in Redis, and what it meant is known; the second copy that was promised is here. When that comes home
         # it is a duplicate, unless Redis has forgotten the first.

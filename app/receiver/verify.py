@@ -8,6 +8,9 @@ from app.receiver.address import Address, is_in
 from app.settings import Settings
 from app.tokens import BadToken, Binding, digest, object_digest, read
 
+JOB_EVENT = "TaskFinish"
+"""CI's name for the end of any job. A JobsDetail that gives no Tag gets it as its tag, and says nothing by it."""
+
 
 def check_token(token: str, settings: Settings) -> Binding:
     """Who the URL was made for. Without ``token`` among the checks, any last part of the URL will do."""
@@ -35,7 +38,7 @@ def check_binding(report: Report, binding: Binding, settings: Settings) -> None:
     for what, bound, claim in (
         ("bucket", _one(binding.bucket), said and said.bucket),
         ("region", _one(binding.region), said and said.region),
-        ("tag", binding.tags, report.tag),
+        ("tag", binding.tags, None if report.tag == JOB_EVENT else report.tag),
         ("input object", binding.objects, said and said.object and object_digest(said.object)),
         ("user data", binding.user_data, report.user_data and digest(report.user_data)),
     ):

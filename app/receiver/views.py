@@ -12,7 +12,7 @@ from app.ci.payload import Callback, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
-from app.receiver.keep import keep
+from app.receiver.keep import WHY, keep
 from app.receiver.verify import check_address, check_binding, check_token, layers
 from app.services import Services, services
 from app.store import UNAVAILABLE, News
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("receiver", __name__)
 
 
-@blueprint.post("/callbacks/<token>")
+@blueprint.post("/callbacks/", defaults={"token": ""})
+@blueprint.post("/callbacks/<path:token>")
 @metrics.ACCEPT_SECONDS.time()
 def callback(token: str) -> dict[str, Any]:
     """Take one callback: one or more JobsDetail, all or nothing.
@@ -64,6 +65,7 @@ def _parse(body: bytes) -> Callback:
 
 def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: str) -> list[dict[str, str]]:
     if seen.kind == "probe":
+        _check_revoked(ours, mark)
         metrics.PROBES.inc()
         return []
     settings = ours.settings
@@ -82,6 +84,16 @@ def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: s
     )
     outcomes = keep(ours, news)
     return [{"job_id": d.report.job_id, "outcome": o} for d, o in zip(seen.details, outcomes, strict=True)]
+
+
+def _check_revoked(ours: Services, mark: str) -> None:
+    """For what is not stored; else the store checks it, in the same step in which it stores."""
+    try:
+        revoked = ours.store.refusals.is_revoked(mark)
+    except UNAVAILABLE:
+        return
+    if revoked:
+        raise Problem("revoked_token", WHY["revoked_token"])
 
 
 def _refused(ours: Services, problem: Problem, seen: Callback, binding: Binding, mark: str) -> None:

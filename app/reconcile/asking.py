@@ -46,10 +46,8 @@ def ask_place(services: Services, place: Place, jobs: Sequence[Job]) -> dict[str
     }
 
 
-def take_in(
-    services: Services, detail: Detail, asked_ms: int | None = None, longest: float = LONGEST_S
-) -> Outcome:
-    """Believe CI's own word about one job, asked for at ``asked_ms`` (default: now)."""
+def take_in(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:
+    """Believe CI's own word about one job, given to a question that was put at ``asked_ms``."""
     due, job_id = services.store.due, detail.report.job_id
     news = News(
         details=[detail],

@@ -147,7 +147,7 @@ local function remember(id, job, i, outcome, event_id)
   local n = tonumber(job.entries or 0) + 1
   local lines, raws = key('job', id, 'history'), key('job', id, 'raw')
   redis.call('HSET', key('job', id), 'entries', n)
-  local event = event_id and (',"event_id":"' .. event_id .. '"') or ''
+  local event = event_id and (',"event_id":' .. cjson.encode(event_id)) or ''
   local line = entry_of(i) .. ',"entry":' .. n .. ',"outcome":"' .. outcome .. '"' .. event .. '}'
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
@@ -315,6 +315,9 @@ if header.binds and is_known then
       redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'doubt', 1)
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
+  end
+  if redis.call('HDEL', submission, 'doubted') == 1 then
+    for _, id in ipairs(ids) do redis.call('ZADD', key('due'), now, id) end
   end
   redis.call('DEL', submission .. ':claims')
   redis.call('ZREM', key('lost'), header.submission)

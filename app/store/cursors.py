@@ -20,6 +20,8 @@ def decode(cursor: str | None) -> tuple[int, str] | None:
         return None
     try:
         time_ms, each = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return int(time_ms), str(each)
-    except (ValueError, TypeError) as error:
+        if type(time_ms) is not int or abs(time_ms) >= 2**53 or not isinstance(each, str):
+            raise BadCursor("cursor")
+        return time_ms, each
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadCursor("cursor") from error

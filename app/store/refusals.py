@@ -58,3 +58,6 @@ class Refusals:
             raise Unavailable(str(error)) from error
         if not safe:
             raise Unavailable("the token is revoked, and not as safely as DURABILITY promises: do it again")
+
+    def is_revoked(self, token_fingerprint: str) -> bool:
+        return bool(self._db.client.sismember(self._db.key("revoked"), token_fingerprint))

@@ -39,7 +39,14 @@ class Submission:
     error: str | None = None
     ci: dict[str, str | None] | None = None
 
+    @property
+    def came_to_nothing(self) -> bool:
+        """CI certainly has no job of it: the same request may be sent again without paying twice."""
+        return self.status == "failed" and (self.ci or {}).get("code") != AMBIGUOUS
 
+
+AMBIGUOUS = "Ambiguous"
+"""The code of a submission that was given up although CI has jobs that may be its own: only a person can tell."""
 PATIENCE_S = 30.0
 """How long the answer to a submission may take, before it is looked for in CI's list."""
 FIRST_LOOK_S = 2.0

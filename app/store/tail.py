@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from app.store.connection import UNAVAILABLE, Database, connect
@@ -126,8 +126,17 @@ class Tail:
     ``seats`` is how many may wait at the same time: each holds a thread, and callbacks need some, too.
     """
 
-    def __init__(self, url: str, prefix: str, patience_s: float, seats: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        patience_s: float,
+        seats: int = 1_000_000,
+        outside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """``outside()`` is entered for as long as a client waits."""
         self._url, self._prefix, self._patience_s = url, prefix, patience_s
+        self._outside = outside
         self._lock = threading.Lock()
         self._waiting: dict[str, set[threading.Event]] = defaultdict(set)
         self._listeners: set[Listener] = set()
@@ -149,8 +158,9 @@ class Tail:
             try:
                 while not ended() and not self.closing.is_set():
                     left = until - time.monotonic()
-                    if left <= 0 or not woken.wait(left):
-                        return
+                    with self._outside():
+                        if left <= 0 or not woken.wait(left):
+                            return
                     woken.clear()
             finally:
                 self._leave(job_id, woken)

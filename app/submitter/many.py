@@ -29,6 +29,7 @@ PATIENCE_S = 300.0
 SAME_REFUSALS = 20
 """So many refusals of CI in a row with one code mean that the fault is not the row's."""
 _SPACE = "rows"
+_UNKNOWN = "it was on its way when an earlier run ended; whether CI has it is being found out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ class Many:
         left = self._marked(row, submission)
         if left is not None:
             status: Status = "before" if left.status == "submitted" else "lost"
-            return Result(row, status, left.id, left.job_ids, error=left.error)
+            error = left.error if status == "before" else left.error or _UNKNOWN
+            return Result(row, status, left.id, left.job_ids, error=error)
         try:
             receipt = self._submitter.send(self._submitter.draft(request, submission))
         except ProviderError as error:
@@ -173,7 +175,7 @@ class Many:
         mark = Mark(row.key, submission, now_ms())
         while before := self._store.marks.take(_SPACE, name, mark, MARKS_KEPT_S):
             left = self._store.submissions.get(before.submission)
-            if left is not None and left.status != "failed":
+            if left is not None and not left.came_to_nothing:
                 return left
             # Nothing was stored, and so nothing sent; or CI has refused it. It may be tried again.
             if self._store.marks.swap(_SPACE, name, before, mark, MARKS_KEPT_S):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from threading import Event, Lock
 
-_PAUSE_S, _PAUSE_MAX_S = 0.5, 30.0
+_PAUSE_S, _PAUSE_MAX_S = 0.5, 10.0
 _INTERVAL_S, _INTERVAL_MAX_S = 0.02, 5.0
 _RECOVERY = 0.9
 

@@ -10,6 +10,7 @@ import pytest
 from app.services import Services
 from app.settings import Settings
 from app.store import Unavailable as StoreUnavailable
+from app.store.submissions import AMBIGUOUS
 from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
 from tests.conftest import make_settings
 from tests.emulated import Emulated
@@ -316,3 +317,20 @@ def test_a_raw_file_is_sent_as_it_is(submitter: Submitter, ci: Emulated) -> None
     assert head == xml.decode().removesuffix("</Request>")
     assert rest.startswith("http://127.0.0.1:9/callbacks/")
     assert rest.endswith("</Request>")
+
+
+def test_what_may_be_sent_again(submitter: Submitter, services: Services, ci: Emulated) -> None:
+    """A refusal came to nothing. One that was given up with jobs at CI that may be its own did not, for all we know."""
+    ci.fault("lost_answer", on="submit", times=1)
+    receipt = submitter.submit(REQUEST)
+    store = services.store.submissions
+    store.settle(receipt.submission, "failed", "Several fit.", {"code": AMBIGUOUS})
+    kept = store.get(receipt.submission)
+    assert kept is not None
+    assert (kept.status, kept.came_to_nothing) == ("failed", False)
+    ci.fault("error", on="submit", code="CIRoleNotExist", status=400, times=1)
+    with pytest.raises(Refused) as told:
+        submitter.submit(REQUEST)
+    refused = store.get(told.value.submission or "")
+    assert refused is not None
+    assert refused.came_to_nothing

@@ -1,0 +1,263 @@
+"""gunicorn's threaded worker, for clients that mean no good: a thread works only for a request that has arrived.
+
+gunicorn 27 gives a thread to each new connection (for 5 s, even if nothing is ever said on it), reads slow heads and
+bodies in it for as long as they trickle, and lingers up to 2 s on its only accepting thread over a connection that
+the other side does not close. A few dozen connections were enough to keep every callback waiting for minutes.
+Here request heads are gathered and closing connections are waited for on the accepting thread, which never blocks;
+what is read afterwards is read against the clock. ``tests/receiver/test_slow_and_idle.py`` is the promise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData
+from gunicorn.workers import gthread
+
+HEAD_SECONDS = 10.0
+"""From the first moment of a connection to the end of a request's head."""
+BODY_SECONDS = 20.0
+"""For the whole body of a request, from when it is first asked for."""
+SEND_SECONDS = 20.0
+"""For each piece of an answer that the client is slow to take."""
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 64 * 1024
+_HEAD_BYTES = 64 * 1024
+_NO_MORE_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Clock:
+    """Stands for a socket where it is read: no byte comes after the time is up."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._until = 0.0
+        self._in_body = False
+
+    def start(self, seconds: float, *, in_body: bool = False) -> None:
+        self._until = time.monotonic() + seconds
+        self._in_body = in_body
+
+    def recv(self, size: int) -> bytes:
+        """Raises ``TimeoutError`` in a body; a head that is late ends as if the client had gone."""
+        left = self._until - time.monotonic()
+        try:
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+            return self._sock.recv(size)
+        except TimeoutError:
+            if self._in_body:
+                raise
+            return b""
+        finally:
+            self._sock.settimeout(SEND_SECONDS)
+
+
+class Connection(gthread.TConn):
+    """One connection, with what has arrived of its next request's head."""
+
+    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.head = b""
+        self.drained = 0
+        self.clock = Clock(sock)
+
+    def open(self) -> None:
+        """Ready to be read by the thread that calls this."""
+        if not self.initialized:
+            self.init()
+            self.parser.unreader.sock = self.clock
+        self.sock.settimeout(SEND_SECONDS)
+        self.clock.start(HEAD_SECONDS)
+        self.parser.unreader.unread(self.head)
+        self.head = b""
+
+
+class Worker(gthread.ThreadWorker):
+    """``worker_class`` of gunicorn.conf.py."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Connections that wait for something on the accepting thread, oldest first: until when.
+        self._parked: dict[Connection, float] = {}
+
+    # ── a connection comes in ──────────────────────────────────────────────
+
+    def accept(self, listener: Any) -> None:
+        try:
+            sock, client = listener.accept()
+        except OSError as error:
+            if error.errno in _NO_MORE_FILES:
+                self.log.warning("no more files may be opened: the oldest connections that wait are dropped")
+                self._make_room()
+            elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}:
+                raise
+            return
+        self.nr_conns += 1
+        self.enqueue_req(Connection(self.cfg, sock, client, listener.getsockname()))
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """A new connection, or one kept alive that has become readable: its next head is gathered."""
+        if self.cfg.is_ssl:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        self._gather(conn, HEAD_SECONDS)
+
+    def _gather(self, conn: Connection, seconds: float) -> None:
+        """Read what is there of the head; park the connection until more comes or the time is up."""
+        try:
+            more = conn.sock.recv(_HEAD_BYTES)
+        except BlockingIOError:
+            more = None
+        except OSError:
+            more = b""
+        if more == b"":
+            self._drop(conn)
+            return
+        conn.head += more or b""
+        if b"\r\n\r\n" in conn.head or len(conn.head) >= _HEAD_BYTES:
+            # An overlong head goes on to the parser, which says what is too long about it.
+            super().enqueue_req(conn)
+            return
+        self._park(conn, seconds, self._gather)
+
+    def _park(self, conn: Connection, seconds: float, then: Callable[[Connection, float], None]) -> None:
+        until = time.monotonic() + seconds
+        self._parked[conn] = until
+        self.poller.register(conn.sock, EVENT_READ, partial(self._wake, conn, then))
+
+    def _wake(self, conn: Connection, then: Callable[[Connection, float], None], _sock: Any) -> None:
+        self.poller.unregister(conn.sock)
+        then(conn, max(0.0, self._parked.pop(conn) - time.monotonic()))
+
+    # ── a thread works for it ──────────────────────────────────────────────
+
+    def handle(self, conn: Connection) -> Any:
+        if not self.cfg.is_ssl:
+            conn.open()
+        return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        conn.clock.start(BODY_SECONDS, in_body=True)
+        try:
+            return super().handle_request(req, conn)
+        except TimeoutError:
+            # The client does not take its answer. For gunicorn that is a client that has gone.
+            raise OSError(errno.EPIPE, "the client stopped reading") from None
+
+    def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
+        """What is left of an unread body is skipped if it is here already, never waited for."""
+        conn.clock.start(0.05, in_body=True)
+        try:
+            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + 0.05))
+        except (OSError, NoMoreData):
+            return False
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """A request that is no HTTP is answered as everything else is: with a problem document."""
+        from app.problems import document  # noqa: PLC0415 - see the package
+
+        reason = _REASONS.get(type(exc).__name__, "bad_request")
+        if type(exc).__module__ != LimitRequestLine.__module__ or reason == "internal":
+            reason = "internal"
+            self.log.error("a request failed outside of the application", exc_info=exc)
+        else:
+            # The words of the exception quote the request, and a request line may hold a token.
+            self.log.warning("not HTTP: %s", type(exc).__name__)
+        status, text = document(reason, _WORDS.get(type(exc), "The request is not valid HTTP."))
+        answer = (
+            f"HTTP/1.1 {status} Error\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(text)}\r\n\r\n{text}"
+        )
+        with contextlib.suppress(OSError):
+            client.sendall(answer.encode())
+
+    # ── and it is done ─────────────────────────────────────────────────────
+
+    def finish_request(self, conn: Connection, fs: Future[Any]) -> None:
+        try:
+            keep = not fs.cancelled() and fs.result()
+        except Exception:
+            self._drop(conn)
+            return
+        if self.cfg.is_ssl:
+            super().finish_request(conn, fs)
+        elif not keep:
+            self._linger(conn)
+        elif ahead := conn.parser.unreader.take_buffered():
+            conn.head = ahead
+            self.enqueue_req(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def _linger(self, conn: Connection) -> None:
+        """Close in peace: a close with unread bytes would take back the end of the answer."""
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(conn)
+            return
+        self._drain(conn, _LINGER_SECONDS)
+
+    def _drain(self, conn: Connection, seconds: float) -> None:
+        try:
+            more = conn.sock.recv(_LINGER_BYTES)
+        except BlockingIOError:
+            self._park(conn, seconds, self._drain)
+            return
+        except OSError:
+            more = b""
+        conn.drained += len(more)
+        if more and seconds > 0 and conn.drained < _LINGER_BYTES:
+            self._park(conn, seconds, self._drain)
+        else:
+            self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Called about once a second: the time of those that wait may be up, or their place needed."""
+        super().murder_pending()
+        now = time.monotonic()
+        patience = 0.0 if self.alive else HEAD_SECONDS - _LINGER_SECONDS
+        for conn in [conn for conn, until in self._parked.items() if until - patience <= now]:
+            self._evict(conn)
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        for conn in list(self._parked)[: max(1, self.worker_connections // 10)]:
+            self._evict(conn)
+        self.murder_keepalived(force=True)
+
+    def _evict(self, conn: Connection) -> None:
+        del self._parked[conn]
+        self.poller.unregister(conn.sock)
+        self._drop(conn)
+
+
+_REASONS = {
+    "LimitRequestLine": "address_too_long",
+    "LimitRequestHeaders": "head_too_large",
+    "ExpectationFailed": "expectation_failed",
+    "ConfigurationProblem": "internal",
+    "InvalidResponseHeader": "internal",
+    "InvalidResponseHeaderName": "internal",
+}
+_WORDS: dict[type[Exception], str] = {
+    LimitRequestLine: "The request line is longer than any address of this service.",
+    LimitRequestHeaders: "The head of the request has too many fields, or too long ones.",
+}

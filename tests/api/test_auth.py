@@ -1,0 +1,90 @@
+"""Who may do what: each address wants its scope, and says so."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.store import Store
+from app.store.apikeys import SCOPES
+from tests.api.helpers import put
+
+CALLS = [
+    ("GET", "/v1/jobs", "read"),
+    ("GET", "/v1/jobs/j1", "read"),
+    ("GET", "/v1/jobs/j1/events", "read"),
+    ("GET", "/v1/jobs/j1/events/1/raw", "admin"),
+    ("GET", "/v1/submissions/s1", "read"),
+    ("POST", "/v1/jobs", "submit"),
+    ("POST", "/v1/jobs/j1/refresh", "submit"),
+    ("POST", "/v1/jobs/j1/cancel", "submit"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), CALLS)
+def test_each_call_wants_its_scope(
+    client: FlaskClient, store: Store, method: str, path: str, scope: str
+) -> None:
+    """401 without a good key, 403 with one that lacks the scope; ``admin`` may do everything."""
+    put(store, "j1")
+    for header in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Basic eDp5",
+        "Bearer \xe9",
+        "Bearer " + "x" * 5000,
+    ):
+        answer = client.open(
+            path, method=method, headers={"Authorization": header} if header is not None else {}
+        )
+        assert (answer.status_code, answer.json["reason"]) == (401, "unauthorized"), header  # type: ignore[index]
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    for other in SCOPES:
+        key = store.api_keys.create(other, frozenset({other}))
+        answer = client.open(path, method=method, headers={"Authorization": f"bearer {key}"})
+        allowed = other in {scope, "admin"}
+        assert (answer.status_code == 403) is not allowed, (other, answer.text)
+        if not allowed:
+            assert answer.json["needed"] == scope  # type: ignore[index]
+
+
+def test_every_address_under_v1_is_guarded(app: Flask) -> None:
+    """A new view cannot forget to ask for a key."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/v1"):
+            assert getattr(app.view_functions[rule.endpoint], "scope", None) in SCOPES, rule.rule
+
+
+def test_a_revoked_key_stops_at_once(client: FlaskClient, store: Store) -> None:
+    """A key that is made again under its name replaces the first; a revoked one is unknown."""
+    first = store.api_keys.create("x", frozenset({"read"}))
+    second = store.api_keys.create("x", frozenset({"read"}))
+    codes = []
+    for key in (first, second):
+        codes.append(client.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code)
+    assert codes == [401, 200]
+    assert store.api_keys.revoke("x")
+    assert client.get("/v1/jobs", headers={"Authorization": f"Bearer {second}"}).status_code == 401
+
+
+def test_the_store_does_not_know_the_key(store: Store) -> None:
+    """Whoever reads Redis cannot use the API with what is there."""
+    key = store.api_keys.create("x", frozenset({"read"}))
+    kept = store.db.client.hgetall(store.db.key("keys"))
+    assert key not in str(kept)
+    assert key.removeprefix("ck_") not in str(kept)
+
+
+def test_links_are_for_those_who_may_have_them(client: FlaskClient, store: Store) -> None:
+    """Presigned URLs need the scope ``links``; a list never has any."""
+    put(store, "j1")
+    for scopes, linked in (({"read"}, False), ({"read", "links"}, True), ({"admin"}, True)):
+        key = {"Authorization": f"Bearer {store.api_keys.create('x', frozenset(scopes))}"}
+        outputs = client.get("/v1/jobs/j1", headers=key).json["outputs"]  # type: ignore[index]
+        assert [bool(output["url"]) for output in outputs] == [linked, linked]
+        listed = client.get("/v1/jobs", headers=key).json["jobs"]  # type: ignore[index]
+        assert [output["url"] for output in listed[0]["outputs"]] == [None, None]

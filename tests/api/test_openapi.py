@@ -1,0 +1,128 @@
+"""/openapi.json is what is served: every address, every answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pydantic import BaseModel
+
+from app.problems import PROBLEMS
+from app.store import Store
+from app.store.jobs import Job, Page
+from app.store.submissions import Submission
+from tests.api.helpers import faults, put
+from tests.ci import samples
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").get_json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, each) for path, all_ in document["paths"].items() for method, each in all_.items()]
+
+
+def test_the_document_is_whole(document: dict[str, Any]) -> None:
+    """OpenAPI 3.1: every reference leads somewhere, ids are unique, path parameters are declared."""
+    assert document["openapi"].startswith("3.1")
+    assert {"title", "version"} <= set(document["info"])
+    for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
+        target: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            target = target[part]
+        assert isinstance(target, dict)
+    every = [each["operationId"] for _, _, each in operations(document)]
+    assert len(every) == len(set(every))
+    for path, method, each in operations(document):
+        assert method in {"get", "post", "put", "delete", "patch"}
+        assert each["summary"]
+        named = {p["name"] for p in each["parameters"] if p["in"] == "path"}
+        assert named == set(re.findall(r"\{(\w+)\}", path))
+        for parameter in each["parameters"]:
+            assert parameter["in"] in {"path", "query", "header"}
+            assert parameter["required"] is (parameter["in"] == "path")
+            assert "schema" in parameter
+        for status, answer in each["responses"].items():
+            assert re.fullmatch(r"[1-5]\d\d", status)
+            assert answer["description"]
+        assert "$defs" not in json.dumps(each)
+
+
+def test_every_address_of_the_api_is_described(app: Flask, document: dict[str, Any]) -> None:
+    """A view that is missing here is missing in the documentation."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/v1"):
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                assert method.lower() in document["paths"].get(path, {}), (method, path)
+
+
+def test_every_problem_that_is_promised_is_in_the_table(document: dict[str, Any]) -> None:
+    for _, _, each in operations(document):
+        for status, answer in each["responses"].items():
+            if "application/problem+json" in answer.get("content", {}):
+                for reason in answer["description"].split(", "):
+                    assert PROBLEMS[reason][0] == int(status)
+
+
+def schema_of(document: dict[str, Any], path: str, status: int) -> dict[str, Any]:
+    answer = document["paths"][path]["get"]["responses"][str(status)]
+    schema: dict[str, Any] = next(iter(answer["content"].values()))["schema"]
+    return schema
+
+
+def test_what_is_served_is_what_is_described(
+    client: FlaskClient, store: Store, key: dict[str, str], document: dict[str, Any]
+) -> None:
+    """Real answers against the document: no field missing, none too many, each of its type."""
+    put(store, "jfull", Workflow={"RunId": "i1", "WorkflowId": "w1", "Name": "n"}, Progress="50")
+    put(store, "jbare", Input=None, Operation=None, State=None, EndTime=None, Tag=None, QueueId=None)
+    store.submissions.create(
+        Submission(
+            "s1", "lost", "2024-03-05T13:59:58Z", "2024-03-05T14:59:58Z", "own", "b", "r", labels={"a": "b"}
+        )
+    )
+    store.refusals.note("malformed_xml", "x", token="t", submission=None, job_ids=["jfull"])
+    for path, template, status in (
+        ("/v1/jobs/jfull", "/v1/jobs/{job_id}", 200),
+        ("/v1/jobs/jbare", "/v1/jobs/{job_id}", 200),
+        ("/v1/jobs", "/v1/jobs", 200),
+        ("/v1/jobs/jfull/events", "/v1/jobs/{job_id}/events", 200),
+        ("/v1/submissions/s1", "/v1/submissions/{submission_id}", 200),
+        ("/v1/jobs/none", "/v1/jobs/{job_id}", 404),
+        ("/v1/jobs?limit=0", "/v1/jobs", 422),
+    ):
+        answer = client.get(path, headers=key)
+        assert answer.status_code == status
+        assert faults(answer.get_json(), schema_of(document, template, status), document) == [], path
+
+
+@pytest.mark.parametrize(("path", "model"), [("/v1/jobs/j1", Job), ("/v1/jobs", Page)])
+def test_an_answer_reads_back_as_its_model(
+    client: FlaskClient, store: Store, key: dict[str, str], path: str, model: type[BaseModel]
+) -> None:
+    """A client that generates its types from the document gets what it expects."""
+    put(store, "j1", **{"Input": samples.voice_separate()["Input"]})
+    answer = client.get(path, headers=key).get_json()
+    assert json.loads(model.model_validate(answer, strict=False).model_dump_json()) == answer
+
+
+def test_the_body_of_a_submission_is_described(document: dict[str, Any]) -> None:
+    """The example of the documentation fits the schema."""
+    example = {
+        "tag": "VoiceSeparate",
+        "input": {"bucket": "test-123456789", "region": "ap-chongqing", "object": "input/demo.mp4"},
+        "voice_separate": {"audio_mode": "AudioAndBackground", "audio_config": {"codec": "mp3"}},
+        "output": {"region": "ap-chongqing", "bucket": "test-123456789", "object": "a", "au_object": "b"},
+        "user_data": "order-42",
+        "callback_format": "JSON",
+    }
+    body = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert faults(example, body, document) == []

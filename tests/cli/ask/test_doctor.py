@@ -1,0 +1,158 @@
+"""``flask doctor``: what it finds in a whole installation, and in one where each part in turn is missing."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import create_app
+from app.checks import redis as redis_checks
+from app.checks.ci import clock
+from app.services import Services
+from app.settings import Settings
+from tests.cli.submit.conftest import Flask, command
+from tests.emulated import Emulated
+from tests.servers import ROOT, Service, free_port
+
+
+def findings(flask: Flask, **changes: Any) -> dict[str, dict[str, str]]:
+    """What was found, by what it is about; the worst of each."""
+    found: dict[str, dict[str, str]] = {}
+    order = ("ok", "warn", "fail")
+    for one in flask("doctor", "--json", **changes).json["findings"]:
+        before = found.get(one["what"])
+        if before is None or order.index(one["level"]) > order.index(before["level"]):
+            found[one["what"]] = one
+    return found
+
+
+def test_a_whole_installation_is_well(service: Service) -> None:
+    """Every part is there: exit code 0, and each is named."""
+    ran = create_app(service.settings).test_cli_runner().invoke(args=["doctor"])
+    assert ran.exit_code == 0, ran.output
+    for part in (
+        "Redis: takes writes", "Redis persistence: append-only", "Redis eviction: noeviction", "relay: 1", "worker: ",
+        "HANDLERS:", "API keys: 1", "CI: the emulator", "clock: agrees", "COS: lets", "leads here",
+    ):  # fmt: skip
+        assert part in ran.output
+    assert "FAIL" not in ran.output
+
+
+def test_what_is_missing_is_named_with_what_to_do(flask: Flask) -> None:
+    """No processes, nothing at PUBLIC_URL, no API key: exit code 1, and a next step for each."""
+    ran = flask("doctor")
+    assert ran.code == 1
+    for todo in ("python -m workers.relay", "python -m workers.worker", "flask keys create", "proxy pass"):
+        assert todo in ran.out
+    assert "failed" in ran.out
+
+
+def test_redis_away(flask: Flask) -> None:
+    """The other checks go on."""
+    found = findings(flask, redis_url=f"redis://127.0.0.1:{free_port()}")
+    assert found["Redis"]["level"] == "fail"
+    assert "REDIS_URL" in found["Redis"]["todo"]
+    assert found["CI"]["level"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"redis_mode": "cluster"}, "cluster"),
+        ({"role": "slave"}, "slave"),
+        ({"redis_version": "6.0.9", "valkey_version": None}, "too old"),
+        ({"maxmemory_policy": "allkeys-lru"}, "allkeys-lru"),
+        ({"aof_enabled": 0}, "no append-only file"),
+        ({"aof_last_write_status": "err"}, "failed"),
+        ({"used_memory": 95, "maxmemory": 100}, "95%"),
+    ],
+)
+def test_a_redis_that_would_lose_jobs(changes: dict[str, Any], said: str, services: Services) -> None:
+    """Taken from what a real server says of itself, with one thing changed."""
+    info: dict[str, Any] = services.store.db.client.info() | changes
+    found = [*redis_checks._kind(info), *redis_checks._persistence(info), *redis_checks._memory(info)]
+    assert any(said in one.said and one.todo for one in found if one.level != "ok")
+
+
+@pytest.mark.parametrize(
+    "code", ["SecretidNotExist", "SignatureExpired", "MediaBucketUnBinded", "AccessDenied"]
+)
+def test_an_account_that_may_not(code: str, flask: Flask, ci: Emulated) -> None:
+    """CI's own word, its request id and what to do."""
+    ci.fault("error", on="queues", code=code, status=403)
+    found = findings(flask)["CI"]
+    assert found["level"] == "fail"
+    assert code in found["said"]
+    assert "request id" in found["said"]
+    assert found["todo"]
+
+
+def test_wrong_keys(flask: Flask) -> None:
+    """Really signed with another key: CI refuses the signature."""
+    found = findings(flask, cos_secret_id="nobody")["CI"]
+    assert (found["level"], "SecretidNotExist" in found["said"]) == ("fail", True)
+
+
+def test_results_that_may_not_be_read(flask: Flask, ci: Emulated) -> None:
+    """A warning: only presigned links and checks of outputs need it."""
+    ci.fault("error", on="object_head", code="AccessDenied", status=403)
+    assert findings(flask)["COS"]["level"] == "warn"
+
+
+def test_a_clock_that_is_wrong(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against CI's own Date header: ahead of it signatures are of the future, behind it they run out early."""
+    for seconds, level in ((0, "ok"), (-30, "warn"), (-120, "fail"), (120, "warn")):
+        theirs = datetime.now(UTC) + timedelta(seconds=seconds)
+        monkeypatch.setattr(type(services.provider), "server_time", lambda *_, theirs=theirs: theirs)
+        assert [one.level for one in clock(services)] == [level]
+
+
+def test_the_emulator_tells_its_time(settings: Settings) -> None:
+    """The header is really read."""
+    ours = Services.open(settings, timeout=5)
+    assert [one.level for one in clock(ours)] == ["ok"]
+
+
+def test_a_public_url_that_leads_elsewhere(flask: Flask, ci: Emulated) -> None:
+    """Something answers there, and it is not this service."""
+    found = findings(flask, public_url=ci.url)["PUBLIC_URL"]
+    assert found["level"] == "fail"
+    assert "not as ours does" in found["said"]
+
+
+def test_a_public_url_that_ci_would_not_call(flask: Flask) -> None:
+    """Private, with the real CI; and none at all is a warning only."""
+    found = findings(flask, ci_endpoint=None, public_url="http://10.1.2.3")["PUBLIC_URL"]
+    assert (found["level"], "private" in found["said"]) == ("fail", True)
+    assert findings(flask, public_url=None)["PUBLIC_URL"]["level"] == "warn"
+
+
+def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) -> None:
+    """As a process of its own, with the environment that a worker would have: the module and its fault are named."""
+    (tmp_path / "broken_handlers.py").write_text("import nothing_of_that_name\n")
+    argv, variables = command(settings, "doctor", HANDLERS="broken_handlers", PYTHONPATH=str(tmp_path))
+    done = subprocess.run(
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if "HANDLERS" in line)
+    assert "FAIL" in line
+    assert "broken_handlers" in line
+
+
+def test_wrong_settings_are_all_named(settings: Settings) -> None:
+    """Even this command cannot go on; its message names every fault, and its exit code is 2."""
+    argv, variables = command(
+        settings, "doctor", COS_BUCKET="nonumber", VERIFY="binding", PUBLIC_URL="ftp://x"
+    )
+    done = subprocess.run(
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    for name in ("COS_BUCKET", "VERIFY", "PUBLIC_URL"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr

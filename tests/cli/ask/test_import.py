@@ -1,0 +1,123 @@
+"""``flask jobs import`` and ``flask queues list``: CI's own lists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.ci.request import load
+from app.ci.request_xml import render
+from app.services import Services
+from app.submitter import Submitter
+from tests.cli.submit.conftest import Flask
+from tests.emulated import Emulated
+from tests.servers import eventually
+from tests.submitter.conftest import REQUEST
+
+
+def elsewhere(services: Services, count: int) -> list[str]:
+    """Jobs that somebody else submitted: CI has them, we have never heard of them."""
+    ids = []
+    for n in range(count):
+        request = load(
+            REQUEST.model_dump(exclude_none=True, exclude={"labels"}) | {"user_data": f"theirs-{n}"}
+        )
+        xml = render(request, "no", Submitter(services).defaults)
+        answer = services.provider.submit(services.settings.cos_bucket, services.settings.cos_region, xml)
+        ids.append(answer.details[0].report.job_id)
+    return ids
+
+
+def ended(services: Services, ids: list[str]) -> bool:
+    place = services.settings.cos_bucket, services.settings.cos_region
+    return all(detail.report.terminal for detail in services.provider.describe(*place, ids).details)
+
+
+def test_jobs_of_others_are_taken_in_page_by_page(flask: Flask, services: Services, ci: Emulated) -> None:
+    """More than one page; each is an event of its own; a second import changes nothing."""
+    ids = elsewhere(services, 104)
+    eventually(lambda: ended(services, ids), "the jobs to end")
+    ran = flask("jobs", "import", "--since", "1h")
+    assert ran.code == 0, ran.err
+    assert ran.out == "104 jobs: 104 new, 0 with news, 0 known.\n"
+    assert "importing VoiceSeparate" in ran.err
+    assert len(ci.requests("list")) == 2
+    job = services.store.jobs.get(ids[50])
+    assert job is not None
+    assert (job.state, job.source, job.verification, job.user_data) == (
+        "Success",
+        "poll",
+        "confirmed",
+        "theirs-50",
+    )
+    version = job.version
+    again = flask("jobs", "import", "--since", "1h", "--json")
+    assert again.json == {"new": 0, "news": 0, "known": 104}
+    same = services.store.jobs.get(ids[50])
+    assert same is not None
+    assert same.version == version
+
+
+def test_known_jobs_get_their_news(flask: Flask, services: Services, ci: Emulated) -> None:
+    """A job whose callback never came is brought up to date."""
+    ci.fault("lose")
+    job_id = Submitter(services).submit(REQUEST).job_ids[0]
+    eventually(lambda: ended(services, [job_id]), "the job to end")
+    assert flask("jobs", "import", "--since", "1h", "--json").json == {"new": 0, "news": 1, "known": 0}
+    job = services.store.jobs.get(job_id)
+    assert job is not None
+    assert (job.state, job.submission is not None) == ("Success", True)
+
+
+def test_a_job_that_goes_on_is_asked_about_later(flask: Flask, services: Services, ci: Emulated) -> None:
+    """What is imported while it runs does not stay so for ever."""
+    ci.fault("stuck")
+    (job_id,) = elsewhere(services, 1)
+    flask("jobs", "import", "--since", "1h")
+    assert services.store.db.client.zscore(services.store.db.key("due"), job_id) is not None
+
+
+def test_only_the_span_and_the_tag_are_walked(flask: Flask, services: Services, ci: Emulated) -> None:
+    """`--since`, `--until` and `--tag` are CI's own filters."""
+    elsewhere(services, 1)
+    later = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    assert flask("jobs", "import", "--since", later, "--json").json["new"] == 0
+    assert flask("jobs", "import", "--since", "2d", "--until", "1d", "--json").json["new"] == 0
+    assert flask("jobs", "import", "--since", "1h", "--tag", "Transcode", "--json").json["new"] == 0
+    assert flask("jobs", "import", "--since", "1h", "--tag", "Transcode", "--tag", "VoiceSeparate", "--json").json == {
+        "new": 1, "news": 0, "known": 0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault", [{"code": "SlowDown", "status": 429}, {"code": "ServiceUnavailable", "status": 503}]
+)
+def test_trouble_of_a_moment_is_waited_out(
+    fault: dict[str, object], flask: Flask, services: Services, ci: Emulated
+) -> None:
+    """Asking costs nothing, so it is asked again."""
+    elsewhere(services, 1)
+    ci.fault("error", on="list", times=1, **fault)
+    assert flask("jobs", "import", "--since", "1h", "--json").json["new"] == 1
+
+
+def test_what_ci_refuses_ends_it(flask: Flask, ci: Emulated) -> None:
+    """With CI's words, and exit code 6."""
+    ci.fault("error", on="list", code="AccessDenied", status=403)
+    ran = flask("jobs", "import", "--since", "1h")
+    assert ran.code == 6
+    assert "AccessDenied" in ran.err
+    assert flask("jobs", "import", "--since", "yesterday").code == 2
+
+
+def test_queues_are_listed(flask: Flask, ci: Emulated) -> None:
+    """A table for people, CI's values as JSON for programs; no address of a callback is shown."""
+    ran = flask("queues", "list")
+    assert ran.code == 0, ran.err
+    assert "queue-speech-1" in ran.out
+    assert ran.out.splitlines()[0].split()[:3] == ["id", "name", "state"]
+    queues = flask("queues", "list", "--json").json["queues"]
+    speech = next(queue for queue in queues if queue["category"] == "Speeching")
+    assert (speech["state"], speech["max_size"], speech["notify"]["state"]) == ("Active", 10000, "Off")
+    assert flask("queues", "list", "--state", "Paused", "--json").json == {"queues": []}

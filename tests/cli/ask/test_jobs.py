@@ -1,0 +1,56 @@
+"""``flask jobs refresh`` and ``cancel``: what CI says of one job, now."""
+
+from __future__ import annotations
+
+from app.ci.payload import parse
+from app.services import Services
+from app.store import News
+from app.submitter import Submitter
+from tests.callbacks import body, new_job_id
+from tests.cli.submit.conftest import Flask
+from tests.emulated import Emulated
+from tests.servers import eventually
+from tests.submitter.conftest import REQUEST
+
+
+def test_a_job_whose_callback_was_lost_is_refreshed(flask: Flask, services: Services, ci: Emulated) -> None:
+    """CI's own word, believed."""
+    ci.fault("lose")
+    job_id = Submitter(services).submit(REQUEST).job_ids[0]
+    eventually(
+        lambda: flask("jobs", "refresh", job_id, "--json").json["state"] == "Success", "the end of the job"
+    )
+    seen = flask("jobs", "refresh", job_id, "--json")
+    assert (seen.code, seen.json["source"], seen.json["verification"]) == (0, "poll", "confirmed")
+
+
+def test_a_job_is_cancelled(flask: Flask, services: Services, ci: Emulated) -> None:
+    """No callback tells of that: CI is asked."""
+    ci.fault("stuck")
+    job_id = Submitter(services).submit(REQUEST).job_ids[0]
+    ran = flask("jobs", "cancel", job_id, "--json")
+    assert (ran.code, ran.json["state"]) == (0, "Cancel"), ran.err
+
+
+def test_a_job_that_ci_does_not_know(flask: Flask, services: Services) -> None:
+    """Invented by a callback: shown as it is known here, exit code 3; one that nobody knows: 3 as well."""
+    job_id = new_job_id()
+    take(services, job_id)
+    ran = flask("jobs", "refresh", job_id)
+    assert (ran.code, job_id in ran.out) == (3, True)
+    assert "CI does not know this job" in ran.err
+    assert flask("jobs", "refresh", "jnone").code == 3
+
+
+def take(services: Services, job_id: str) -> None:
+    details = parse(body(job_id)).details
+    services.store.acceptor.accept(News(details=details, source="callback", verification="token"))
+
+
+def test_what_ci_refuses_is_said(flask: Flask, services: Services, ci: Emulated) -> None:
+    """Exit code 6, CI's code, and what to do."""
+    job_id = Submitter(services).submit(REQUEST).job_ids[0]
+    ci.fault("error", on="cancel", code="AccessDenied", status=403)
+    ran = flask("jobs", "cancel", job_id)
+    assert ran.code == 6
+    assert "AccessDenied" in ran.err

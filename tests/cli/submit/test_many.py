@@ -1,0 +1,264 @@
+"""``flask submit voice-separate --from``: many rows, none twice, as fast as CI allows, and a report of the rest."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.services import Services
+from app.settings import Settings
+from tests.cli.submit.conftest import Flask, command
+from tests.emulated import Emulated
+from tests.servers import ROOT, eventually
+
+COMMON = ("--audio-mode", "IsAudio", "--codec", "mp3")
+HEAD = "input.object,output.au_object,user_data,labels.order\n"
+
+
+def rows_of(count: int, start: int = 0) -> str:
+    return "".join(f"in/{n}.mp3,out/{n}.mp3,row-{n},{n}\n" for n in range(start, start + count))
+
+
+def file_of(tmp_path: Path, text: str, name: str = "jobs.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def submitted(services: Services, ci: Emulated) -> list[str]:
+    """The user data of every job that CI has, by CI's own list."""
+    found: list[str] = []
+    token = None
+    while True:
+        page = services.provider.list_jobs(ci.bucket, "ap-chongqing", "VoiceSeparate", next_token=token)
+        found += [detail.report.user_data or "" for detail in page.details]
+        token = page.next_token
+        if token is None:
+            return sorted(found)
+
+
+def holds(journal: Path, count: int) -> bool:
+    return journal.exists() and len(journal.read_bytes().splitlines()) > count
+
+
+def wanted(count: int) -> list[str]:
+    return sorted(f"row-{n}" for n in range(count))
+
+
+def test_two_hundred_rows(flask: Flask, services: Services, ci: Emulated, tmp_path: Path) -> None:
+    """Each row is one job; its line and its job's id are printed; options fill what the rows leave open."""
+    path = file_of(tmp_path, HEAD + rows_of(200))
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "32")
+    assert ran.code == 0, ran.err
+    assert submitted(services, ci) == wanted(200)
+    lines = [line.split("\t") for line in ran.out.splitlines()]
+    assert sorted(int(number) for number, _ in lines) == list(range(1, 201))
+    job = services.store.jobs.get(lines[0][1])
+    assert job is not None
+    assert job.submission is not None
+    kept = services.store.submissions.get(job.submission.id)
+    assert kept is not None
+    assert kept.labels == {"order": str(int(lines[0][0]) - 1)}
+    assert "200 rows: 200 submitted." in ran.err
+
+    again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert again.code == 0, again.err
+    assert "200 submitted before" in again.err
+    assert submitted(services, ci) == wanted(200), "done twice, submitted once"
+
+
+def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
+    settings: Settings, flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """kill -9 in the middle, again and again, with the journal torn: at the end each row is one job."""
+    path = file_of(tmp_path, HEAD + rows_of(60))
+    journal = Path(f"{path}.journal")
+    argv, variables = command(
+        settings, "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "4"
+    )
+    for round_ in range(1, 4):
+        log = (tmp_path / f"log-{round_}").open("wb")
+        run = subprocess.Popen(argv, cwd=ROOT, env=variables, stdout=log, stderr=log)
+        eventually(partial(holds, journal, round_ * 8), "rows in the journal", 60)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        log.close()
+    with journal.open("ab") as torn:
+        torn.write(b'{"key":"half a li')
+    before = len(submitted(services, ci))
+    assert 0 < before < 60, "killed in the middle"
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "16")
+    jobs = submitted(services, ci)
+    assert len(jobs) == len(set(jobs)), "nothing is submitted twice"
+    # A row whose process died between storing and sending is not sent by guess: it is looked for.
+    lost = ran.err.count(": lost:")
+    assert len(jobs) >= 60 - lost
+    assert ran.code == (1 if lost else 0), ran.err
+    assert lost <= 12, "four at a time, three kills"
+
+
+def test_a_row_whose_answer_was_lost_is_not_sent_again(
+    flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """It is reported as lost, run after run, until the relay has found it."""
+    path = file_of(tmp_path, HEAD + rows_of(3))
+    ci.fault("lost_answer", on="submit", times=1)
+    first = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "1")
+    assert first.code == 1
+    assert "2 submitted, 1 CI's answer lost" in first.err
+    second = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert second.code == 1
+    assert "2 submitted before, 1 CI's answer lost" in second.err
+    assert submitted(services, ci) == wanted(3)
+
+
+def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """The report names row, field and rule; CI's refusals stand in it with code and request id."""
+    text = (
+        HEAD
+        + rows_of(2)
+        + ",out/x.mp3,row-2,2\n"
+        + "in/3.mp3,,café,3\n"
+        + "in/4.mp3,out/4.mp3,row-4,4,too,many\n"
+    )
+    path, report = file_of(tmp_path, text), tmp_path / "report.csv"
+    ci.fault("error", on="submit", code="ResourceNotFound", status=400, message="Gone.", times=1)
+    ran = flask(
+        "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "1", "--report", str(report)
+    )  # fmt: skip
+    assert ran.code == 1
+    lines = list(csv.DictReader(report.open()))
+    assert [(line["row"], line["status"]) for line in lines] == [
+        ("1", "failed"), ("2", "submitted"), ("3", "refused"), ("4", "refused"), ("5", "refused")
+    ]  # fmt: skip
+    assert lines[0]["ci_code"] == "ResourceNotFound"
+    assert lines[0]["ci_request_id"]
+    assert "input.object" in lines[2]["why"]
+    assert "output" in lines[3]["why"]
+    assert "user_data" in lines[3]["why"]
+    assert "more cells" in lines[4]["why"]
+    assert "row 3: refused: input.object" in ran.err
+    assert len(ci.requests()) == 2
+
+    mended = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert "1 submitted, 1 submitted before" in mended.err, "what CI refused is tried again"
+
+
+def test_json_lines_from_standard_input(
+    flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """Each line is a body of POST /v1/jobs; `--resume` names the journal; `--json` prints a line for each row."""
+    lines: list[Any] = [
+        {"input": {"object": f"in/{n}.mp3"}, "output": {"au_object": f"o/{n}.mp3"}, "user_data": f"row-{n}"}
+        for n in range(3)
+    ]
+    text = "\n".join(map(json.dumps, lines)) + "\nnot json\n"
+    journal, report = tmp_path / "journal", tmp_path / "report.jsonl"
+    arguments = (
+        "submit", "voice-separate", *COMMON, "--from", "-", "--resume", str(journal), "--report", str(report), "--json"
+    )  # fmt: skip
+    ran = flask(*arguments, stdin=text)
+    assert ran.code == 1
+    told = sorted((json.loads(line) for line in ran.out.splitlines()), key=lambda line: line["row"])
+    assert [line["status"] for line in told] == ["submitted"] * 3 + ["refused"]
+    assert [json.loads(line)["row"] for line in report.read_text().splitlines()] == [1, 2, 3, 4]
+    flask(*arguments, stdin=text)
+    assert submitted(services, ci) == wanted(3)
+
+
+def test_slow_down_slows_all_threads(flask: Flask, services: Services, ci: Emulated, tmp_path: Path) -> None:
+    """SlowDown for several at once: the rows wait their turn, none is lost, none is sent twice."""
+    path = file_of(tmp_path, HEAD + rows_of(40))
+    ci.fault("error", on="submit", code="SlowDown", status=429, times=5)
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "16")
+    assert ran.code == 0, ran.err
+    assert submitted(services, ci) == wanted(40)
+    times = [one["at"] for one in ci.requests() if one["status"] == 429]
+    after = [one["at"] for one in ci.requests() if one["status"] == 200]
+    gaps = [
+        later - earlier
+        for earlier, later in zip(sorted(times + after), sorted(times + after)[1:], strict=False)
+    ]
+    assert max(gaps) > 0.3, "everybody paused"
+
+
+def test_a_rate_is_kept(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """`--rate 5`: ten rows take two seconds, however many threads there are."""
+    path = file_of(tmp_path, HEAD + rows_of(10))
+    flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "10", "--rate", "5")
+    times = [one["at"] for one in ci.requests()]
+    assert len(times) == 10
+    assert times[-1] - times[0] > 1.2
+
+
+def test_the_same_refusal_again_and_again_ends_the_run(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """A missing role is not the row's fault: the run ends, says so, and can be started again."""
+    path = file_of(tmp_path, HEAD + rows_of(60))
+    ci.fault("error", on="submit", code="CIRoleNotExist", status=400)
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "2")
+    assert ran.code == 6
+    assert "CI_QCSRole" in ran.err
+    assert "not tried" in ran.err
+    assert len(ci.requests()) < 30
+
+
+def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """The XML of those that can be sent, the rules of those that cannot; no journal is begun."""
+    path = file_of(tmp_path, HEAD + rows_of(2) + ",,,\n")
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--dry-run")
+    assert ran.code == 1
+    assert ran.out.count("<Request>") == 2
+    assert "2 of 3 rows can be sent; nothing was." in ran.err
+    assert "row 3: refused" in ran.err
+    assert ci.requests() == []
+    assert not Path(f"{path}.journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("input.object,output.vocals\n", "Unknown columns: 'output.vocals'"),
+        ("input.object,input.object\n", "there twice"),
+        ("", "empty"),
+        (HEAD, "no rows"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused_whole(
+    text: str, told: str, flask: Flask, ci: Emulated, tmp_path: Path
+) -> None:
+    """A misspelt column would be missing in every row: nothing is sent, exit code 2."""
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(file_of(tmp_path, text)))
+    assert ran.code == 2
+    assert told in ran.err
+    assert ci.requests() == []
+
+
+def test_two_runs_of_one_file_at_a_time_are_one_too_many(
+    settings: Settings, flask: Flask, ci: Emulated, tmp_path: Path
+) -> None:
+    """The second one says so and leaves it alone."""
+    path = file_of(tmp_path, HEAD + rows_of(30))
+    argv, variables = command(
+        settings, "submit", "voice-separate", *COMMON, "--from", str(path), "--rate", "2", "--parallel", "2"
+    )
+    run = subprocess.Popen(
+        argv, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        eventually(lambda: len(ci.requests()) > 0, "the first row", 60)
+        second = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+        assert second.code == 2
+        assert "Another process" in second.err
+    finally:
+        run.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert run.wait(30) == 130, "interrupted"
+        assert time.monotonic() - began < 20

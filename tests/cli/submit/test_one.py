@@ -1,0 +1,228 @@
+"""``flask submit voice-separate``, ``raw`` and ``show``: one request, what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner
+
+from app.ci.request import SubmitRequest
+from app.cli.submit import voice_separate
+from app.cli.voice_options import _FIELDS
+from app.settings import Settings
+from app.submitter.rows import columns
+from tests.cli.submit.conftest import ONE, Flask, command
+from tests.emulated import Emulated
+from tests.servers import ROOT, free_port
+
+EVERY = {
+    "--input-object": "in/song.mp4",
+    "--template-id": "",
+    "--audio-mode": "AudioAndBackground",
+    "--codec": "flac",
+    "--samplerate": "48000",
+    "--bitrate": "320",
+    "--channels": "2",
+    "--output-object": "o/bg.${ext}",
+    "--au-object": "o/${jobid}.${ext}",
+    "--output-bucket": "other-1250000000",
+    "--output-region": "ap-shanghai",
+    "--user-data": "order 7 <&>",
+    "--job-level": "2",
+    "--queue-id": "p123",
+    "--callback": "https://example.com/hook?x=1",
+    "--callback-format": "XML",
+    "--label": "order=7",
+}
+
+
+def test_every_field_has_an_option_and_a_column() -> None:
+    """The request's own fields, the options and the columns of a CSV are the same set."""
+    assert {field.path for field in _FIELDS} | {"tag", "allow"} == set(columns())
+    assert {name.partition(".")[0] for name in columns()} | {"labels", "operations", "operation"} == set(
+        SubmitRequest.model_fields
+    )
+
+
+def test_help_says_cis_own_limits() -> None:
+    """A person need not open CI's pages."""
+    told = " ".join(CliRunner().invoke(voice_separate, ["--help"]).output.split())
+    for limit in (
+        "IsAudio (vocals), IsBackground, AudioAndBackground, or MusicMode",
+        "aac, mp3, flac or amr; in MusicMode mp3, wav or aac",
+        "8000 11025 22050 32000 44100 48000 96000",
+        "amr only 8000",
+        "Kbps, 8 to 1000",
+        "aac and flac 1 2 4 5 6 8; mp3 1 2; amr 1",
+        "${ext} and ${jobid}",
+        "printable ASCII, at most 1024",
+        "0 (CI's default), 1 or 2",
+        "sh, bj, gz, cd or hk",
+        "Topic or Queue",
+    ):
+        assert limit in told
+
+
+def test_a_dry_run_prints_the_exact_xml_and_sends_nothing(flask: Flask, ci: Emulated) -> None:
+    """Standard output is the XML alone; every option is in it; warnings are on standard error."""
+    arguments = [word for pair in EVERY.items() if pair[1] for word in pair]
+    ran = flask("submit", "voice-separate", *arguments, "--dry-run")
+    assert ran.code == 0, ran.err
+    root = ET.fromstring(ran.out)  # noqa: S314 - our own
+    assert {path: root.findtext(path) for path in SAID} == SAID
+    assert "order=7" not in ran.out
+    assert "goes to an address of yours" in ran.err
+    assert ci.requests() == []
+
+
+SAID = {
+    "Tag": "VoiceSeparate",
+    "Input/Object": "in/song.mp4",
+    "Operation/VoiceSeparate/AudioMode": "AudioAndBackground",
+    "Operation/VoiceSeparate/AudioConfig/Codec": "flac",
+    "Operation/VoiceSeparate/AudioConfig/Samplerate": "48000",
+    "Operation/VoiceSeparate/AudioConfig/Bitrate": "320",
+    "Operation/VoiceSeparate/AudioConfig/Channels": "2",
+    "Operation/Output/Object": "o/bg.${ext}",
+    "Operation/Output/AuObject": "o/${jobid}.${ext}",
+    "Operation/Output/Bucket": "other-1250000000",
+    "Operation/Output/Region": "ap-shanghai",
+    "Operation/UserData": "order 7 <&>",
+    "Operation/JobLevel": "2",
+    "QueueId": "p123",
+    "CallBack": "https://example.com/hook?x=1",
+    "CallBackFormat": "XML",
+}
+
+
+def test_a_broken_request_names_every_rule_and_exits_2(flask: Flask, ci: Emulated) -> None:
+    """All at once, each with its field and its word; nothing on standard output."""
+    ran = flask(
+        "submit", "voice-separate", "--input-object", "in/a.mp3", "--audio-mode", "Loud", "--codec", "amr",
+        "--samplerate", "44100", "--job-level", "9", "--user-data", "café", "--callback-type", "TDMQ", "--dry-run",
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (2, "")
+    words = (
+        "[audio_mode]",
+        "[samplerate]",
+        "[job_level]",
+        "[user_data]",
+        "callback_mq_config.mq_region",
+        "mq_name",
+    )
+    for word in words:
+        assert word in ran.err
+    assert "error: output" in ran.err
+    assert ci.requests() == []
+
+
+def test_a_rule_can_be_let_through_on_purpose(flask: Flask) -> None:
+    """CI has added a codec since: `--allow codec`."""
+    arguments = ["submit", "voice-separate", *ONE[:4], "--codec", "opus", "--au-object", "o", "--dry-run"]
+    assert flask(*arguments).code == 2
+    allowed = flask(*arguments, "--allow", "codec")
+    assert allowed.code == 0, allowed.err
+    assert "<Codec>opus</Codec>" in allowed.out
+
+
+def test_a_job_is_submitted_and_shown(flask: Flask, ci: Emulated) -> None:
+    """`--json` is what the API answers; the submission can be looked up."""
+    ran = flask("submit", "voice-separate", *ONE, "--label", "order=7", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["state"], ran.json["tag"]) == ("Submitted", "VoiceSeparate")
+    seen = flask("submit", "show", ran.json["submission"]["id"], "--json")
+    assert (seen.json["status"], seen.json["labels"]) == ("submitted", {"order": "7"})
+    assert ci.statuses() == [200]
+    assert flask("submit", "show", "snone").code == 3
+
+
+def test_an_empty_audio_config_needs_no_option(flask: Flask) -> None:
+    """CI wants the container, and nothing in it: its defaults."""
+    ran = flask(
+        "submit",
+        "voice-separate",
+        "--input",
+        "a.mp3",
+        "--audio-mode",
+        "IsAudio",
+        "--au-object",
+        "v",
+        "--dry-run",
+    )
+    assert ran.code == 0, ran.err
+    assert "<AudioConfig />" in ran.out
+
+
+def test_what_ci_refuses_exits_6_with_what_to_do(flask: Flask, ci: Emulated) -> None:
+    """CI's code, its request id and the advice; sent once."""
+    ci.fault("error", on="submit", code="MediaBucketUnBinded", status=403, message="Not bound.")
+    ran = flask("submit", "voice-separate", *ONE)
+    assert ran.code == 6
+    assert "MediaBucketUnBinded: Not bound" in ran.err
+    assert "Bind the bucket" in ran.err
+    assert "request id" in ran.err
+    assert ci.statuses() == [403]
+
+
+def test_a_lost_answer_exits_4_and_says_not_to_repeat(flask: Flask, ci: Emulated) -> None:
+    """Neither done nor failed."""
+    ci.fault("lost_answer", on="submit")
+    ran = flask("submit", "voice-separate", *ONE, "--json")
+    assert ran.code == 4
+    assert ran.json["status"] == "lost"
+    assert "do not submit again" in ran.err
+    assert ci.statuses() == [0]
+
+
+def test_redis_away_exits_5_and_nothing_is_sent(flask: Flask, ci: Emulated) -> None:
+    """The message says what to look at."""
+    ran = flask("submit", "voice-separate", *ONE, redis_url=f"redis://127.0.0.1:{free_port()}")
+    assert ran.code == 5, ran.err
+    assert "REDIS_URL" in ran.err
+    assert ci.requests() == []
+
+
+def test_without_a_public_url_it_says_that_ci_is_asked(flask: Flask, ci: Emulated) -> None:
+    """A laptop behind NAT: CallBack=no, and the command says so."""
+    ran = flask("submit", "voice-separate", *ONE, "--json", public_url=None)
+    assert ran.code == 0, ran.err
+    assert "PUBLIC_URL is not set" in ran.err
+    assert ran.json["submission"]["callback"] == "no"
+    assert "<CallBack>no</CallBack>" in ci.requests()[0]["full"]["body"]
+
+
+@pytest.mark.parametrize("dash", [False, True], ids=["a file", "standard input"])
+def test_a_ready_file_is_sent_as_it_is(dash: bool, flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """Its own bytes, with our CallBack; `--dry-run` shows them first; a broken one names its fault."""
+    xml = (
+        f"<Request><Tag>Transcode</Tag><Input><Object>in/a.mp4</Object></Input><Operation><TemplateId>t1</TemplateId>"
+        f"<Output><Region>ap-chongqing</Region><Bucket>{ci.bucket}</Bucket><Object>o.mp4</Object></Output>"
+        f"</Operation></Request>"
+    )
+    path = tmp_path / "request.xml"
+    path.write_text(xml)
+    name, stdin = ("-", xml) if dash else (str(path), None)
+    dry = flask("submit", "raw", name, "--dry-run", stdin=stdin)
+    assert dry.code == 0, dry.err
+    assert dry.out.startswith(xml.removesuffix("</Request>"))
+    assert ci.requests() == []
+    ran = flask("submit", "raw", name, "--json", stdin=stdin)
+    assert (ran.code, ran.json["tag"]) == (0, "Transcode")
+    path.write_text("<Request><Tag>")
+    broken = flask("submit", "raw", str(path))
+    assert broken.code == 2
+    assert "[xml]" in broken.err
+
+
+def test_the_command_as_a_process(settings: Settings, ci: Emulated) -> None:
+    """As a person starts it: the job's id on standard output, exit code 0."""
+    argv, variables = command(settings, "submit", "voice-separate", *ONE)
+    done = subprocess.run(
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Submitted  VoiceSeparate" in done.stdout
+    assert ci.statuses() == [200]

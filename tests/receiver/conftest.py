@@ -1,0 +1,19 @@
+"""One web process for the tests of a file: what they send must leave it as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import make_settings
+from tests.servers import Valkey, Web, free_port
+
+
+@pytest.fixture(scope="module")
+def web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """Real gunicorn: one process, few threads, so that it would not take much to stop it."""
+    settings = make_settings(valkey.url, max_body="256 KiB")
+    folder = tmp_path_factory.mktemp("web")
+    with Web(settings, free_port(), folder, WEB_CONCURRENCY="1", WEB_THREADS="4") as running:
+        yield running

@@ -1,0 +1,133 @@
+"""What is refused, with which words, and which fault wins where there are several."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from app.problems import PROBLEMS
+from app.settings import Settings
+from app.store import Store
+from app.tokens import fingerprint
+from tests.ci import samples
+from tests.receiver.callbacks import a_token, body, post
+from tests.servers import Web
+
+GZIP = {"Content-Encoding": "gzip"}
+OTHER = body(Input={"BucketId": "other-1250000000", "Object": "in/tune.mp3"})
+HUGE = b"<" * 300_000
+
+
+@pytest.fixture
+def bound(web: Web) -> str:
+    """A token for files of one bucket only."""
+    return a_token(web.settings, bucket="songs-1250000000")
+
+
+@pytest.mark.parametrize(
+    ("token", "content", "headers", "status", "reason"),
+    [
+        ("forged", HUGE, GZIP, 403, "bad_token"),
+        ("forged", b"", {}, 403, "bad_token"),
+        ("forged", b"\xff\xfe", {}, 403, "bad_token"),
+        ("..", OTHER, {}, 403, "bad_token"),
+        ("%2e%2e%2f", OTHER, {}, 403, "bad_token"),
+        ("%ff%fe", OTHER, {}, 403, "bad_token"),
+        ("%00", OTHER, {}, 403, "bad_token"),
+        ("", OTHER, {}, 403, "bad_token"),
+        ("a/b/c", OTHER, {}, 403, "bad_token"),
+        ("x" * 3500, OTHER, {}, 403, "bad_token"),
+        ("%e4%bb%a4%e7%89%8c", OTHER, {}, 403, "bad_token"),
+        ("good", HUGE, GZIP, 413, "body_too_large"),
+        ("good", HUGE, {}, 413, "body_too_large"),
+        ("good", OTHER, GZIP, 415, "content_encoding"),
+        ("good", b"", GZIP, 415, "content_encoding"),
+        ("good", b"hello", {}, 415, "unsupported_media_type"),
+        ("good", b"JobsDetail=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+        ("good", b"", {}, 400, "empty_body"),
+        ("good", b" \r\n\t", {}, 400, "empty_body"),
+        ("good", b"<Response>", {}, 400, "malformed_xml"),
+        ("good", b'{"JobsDetail":', {}, 400, "malformed_json"),
+        ("good", b"{}", {}, 400, "not_a_callback"),
+        ("good", b"<Response/>", {}, 400, "not_a_callback"),
+        ("good", body(JobId="a b"), {}, 400, "bad_job_id"),
+        ("good", b'<!DOCTYPE r [<!ENTITY a "b">]><Response>&a;</Response>', {}, 400, "forbidden_xml"),
+        ("good", OTHER, {}, 403, "binding_mismatch"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_its_reason(
+    web: Web, bound: str, token: str, content: bytes, headers: dict[str, str], status: int, reason: str
+) -> None:
+    """403 token, 413, 415, 400, 403 contradiction: in this order, whatever else is wrong."""
+    url = f"{web.url}/callbacks/{bound if token == 'good' else token}"
+    request = requests.Request("POST", url, data=content, headers=headers).prepare()
+    request.url = url  # as it is written: no part of the path is tidied up
+    with requests.Session() as session:
+        answer = session.send(request, timeout=20)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == f"/problems/{reason}"
+    assert PROBLEMS[reason][0] == status
+    assert f'reason="{reason}"' in requests.get(f"{web.url}/metrics", timeout=10).text
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/xml", "text/plain", "image/png", "", "x" * 500]
+)
+def test_the_content_type_is_not_believed(client: FlaskClient, settings: Settings, kind: str) -> None:
+    """The first byte decides between XML and JSON."""
+    for content in (body(), samples.xml(samples.event(samples.voice_separate()))):
+        answer = client.post(f"/callbacks/{a_token(settings)}", data=content, content_type=kind)
+        assert answer.status_code == 200
+
+
+def test_an_expired_token_says_so(client: FlaskClient, settings: Settings) -> None:
+    """It tells the operator what to do, and nothing to anyone who holds no token."""
+    answer = client.post(f"/callbacks/{a_token(settings, expires=1000)}", data=body())
+    assert (answer.status_code, answer.json["reason"]) == (403, "expired_token")  # type: ignore[index]
+
+
+def test_a_revoked_token_is_refused(client: FlaskClient, settings: Settings, store: Store) -> None:
+    """At once, by its fingerprint, for callbacks and probes; others with the same binding go on."""
+    gone, other = a_token(settings), a_token(settings)
+    assert client.post(f"/callbacks/{gone}", data=body(JobId="j1")).status_code == 200
+    store.refusals.revoke(fingerprint(gone))
+    for content in (body(JobId="j2"), b'{"code":0,"message":"Test request when setting callback url"}'):
+        answer = client.post(f"/callbacks/{gone}", data=content)
+        assert (answer.status_code, answer.json["reason"]) == (403, "revoked_token")  # type: ignore[index]
+    assert store.jobs.get("j2") is None
+    assert client.post(f"/callbacks/{other}", data=body(JobId="j2")).status_code == 200
+
+
+def test_a_probe_changes_nothing(client: FlaskClient, settings: Settings, store: Store) -> None:
+    """The console's test message is answered 200 and counted; it makes no job."""
+    probe = b'{"code":0,"message":"Test request when setting callback url","data":{"trace_id":"jprobe"}}'
+    answer = client.post(f"/callbacks/{a_token(settings)}", data=probe)
+    assert (answer.status_code, answer.json) == (200, {"results": []})
+    assert store.jobs.newest() is None
+
+
+def test_several_jobs_are_all_or_nothing(client: FlaskClient, settings: Settings, store: Store) -> None:
+    """One detail that cannot be taken refuses the whole body; the good one is not kept."""
+    pair = [samples.voice_separate(JobId="jgood"), samples.voice_separate(JobId="bad id")]
+    answer = client.post(f"/callbacks/{a_token(settings)}", data=samples.to_json(samples.event(pair)))
+    assert answer.status_code == 400
+    assert store.jobs.get("jgood") is None
+    pair[1] = samples.voice_separate(JobId="jother", Input={"BucketId": "other-1250000000"})
+    token = a_token(settings, bucket="songs-1250000000")
+    answer = client.post(f"/callbacks/{token}", data=samples.to_json(samples.event(pair)))
+    assert answer.status_code == 403
+    assert store.jobs.get("jgood") is None
+    answer = client.post(f"/callbacks/{a_token(settings)}", data=samples.to_json(samples.event(pair)))
+    assert [each["outcome"] for each in answer.json["results"]] == ["accepted", "accepted"]  # type: ignore[index]
+
+
+def test_a_wrong_token_touches_no_job(web: Web) -> None:
+    """Strangers leave nothing behind: no history, no refusal noted, nothing to ask CI about."""
+    post(web.url, a_token(web.settings), body(JobId="jquiet"))
+    before = web.services.store.jobs.history("jquiet")
+    noted = web.services.store.refusals.newest(1000)
+    assert post(web.url, "forged", body(JobId="jquiet", State="Failed")).status_code == 403
+    assert web.services.store.jobs.history("jquiet") == before
+    assert web.services.store.refusals.newest(1000) == noted

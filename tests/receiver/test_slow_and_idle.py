@@ -1,0 +1,130 @@
+"""Clients that hold on to a connection keep nobody else waiting."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+import requests
+
+from tests import raw
+from tests.receiver.callbacks import a_token, body, post
+from tests.servers import Web
+
+# The fixture's process has four threads: each of these crowds would take all of them many times over.
+CROWD = 60
+
+
+@pytest.fixture(autouse=True)
+def unharmed(web: Web) -> Iterator[None]:
+    """Whatever a test does, the process lives, and nothing was said of it that only a fault would say."""
+    before = len(web.web.text())
+    yield
+    assert requests.get(f"{web.url}/healthz", timeout=10).ok
+    assert "Traceback" not in web.web.text()[before:]
+
+
+def answers_promptly(web: Web) -> None:
+    """A callback is taken in a moment, several times over."""
+    for _ in range(5):
+        started = time.monotonic()
+        assert post(web.url, a_token(web.settings), body()).status_code == 200
+        assert time.monotonic() - started < 3
+
+
+def test_idle_connections_cost_no_thread(web: Web) -> None:
+    """Connections that never say a word are let go after a while, and callbacks are taken meanwhile."""
+    with ExitStack() as held:
+        idle = [held.enter_context(raw.connect(web.port)) for _ in range(CROWD)]
+        answers_promptly(web)
+        assert raw.read_answer(idle[0]).status == 0, "closed without a word"
+
+
+def test_slow_heads_cost_no_thread(web: Web) -> None:
+    """A head that trickles in byte by byte is cut off after a while, and callbacks are taken meanwhile."""
+    text = raw.head("POST", "/callbacks/x", "Content-Length: 2", *(f"X-{n}: {'a' * 50}" for n in range(40)))
+    with ExitStack() as held:
+        slow = [held.enter_context(raw.connect(web.port)) for _ in range(CROWD)]
+        started = time.monotonic()
+        stop = threading.Event()
+        closed = threading.Event()
+
+        def trickle() -> None:
+            for n in range(len(text) - 1):
+                for link in slow:
+                    try:
+                        link.sendall(text[n : n + 1])
+                    except OSError:
+                        closed.set()
+                        return
+                if stop.wait(0.5):
+                    return
+
+        sender = threading.Thread(target=trickle)
+        sender.start()
+        answers_promptly(web)
+        assert closed.wait(30)
+        stop.set()
+        sender.join()
+        assert time.monotonic() - started < 30
+
+
+def test_heads_in_pieces_are_requests_all_the_same(web: Web) -> None:
+    """A head that comes in several packets, the last of them with part of the body, is understood."""
+    content = body()
+    token = a_token(web.settings)
+    whole = raw.head("POST", f"/callbacks/{token}", f"Content-Length: {len(content)}") + content
+    with raw.connect(web.port) as link:
+        for cut in range(0, len(whole), 150):
+            link.sendall(whole[cut : cut + 150])
+            time.sleep(0.01)
+        assert raw.read_answer(link).status == 200
+
+
+@pytest.mark.parametrize("path", ["/callbacks/forged", "/v1/jobs", "/nowhere"])
+def test_slow_bodies_of_strangers_cost_no_thread(web: Web, path: str) -> None:
+    """Who may not speak is answered before the body; nobody waits for the rest of it."""
+    with ExitStack() as held:
+        for _ in range(CROWD):
+            link = held.enter_context(raw.connect(web.port))
+            link.sendall(raw.head("POST", path, "Content-Length: 100000") + b"{")
+        answers_promptly(web)
+
+
+def test_clients_that_do_not_hang_up_cost_no_thread(web: Web) -> None:
+    """A connection that is to be closed is closed, whether or not the other side agrees."""
+    with ExitStack() as held:
+        for _ in range(CROWD):
+            link = held.enter_context(raw.connect(web.port))
+            link.sendall(raw.head("GET", "/healthz", version="1.0"))
+        answers_promptly(web)
+
+
+@pytest.mark.slow
+def test_bodies_that_do_not_come_are_given_up(web: Web) -> None:
+    """A body with a token or key of ours that trickles, or stops, gets 408 after some 20 s."""
+    mine = f"/callbacks/{a_token(web.settings)}"
+    stops = raw.head("POST", mine, "Content-Length: 1000") + body()[:100]
+    api = raw.head("POST", "/v1/jobs", f"Authorization: Bearer {web.key}", "Content-Length: 100") + b"{"
+    chunked = raw.head("POST", mine, "Transfer-Encoding: chunked") + b"10\r\n<R"
+    with ThreadPoolExecutor() as clients:
+        answers = list(
+            clients.map(
+                lambda parts: raw.exchange(web.port, *parts, timeout=60),
+                ((stops,), (api,), (chunked,), _trickle(raw.head("POST", mine, "Content-Length: 1000"))),
+            )
+        )
+    for answer in answers:
+        assert (answer.status, answer.document["reason"]) == (408, "slow_body")
+        assert answer.seconds < 40
+
+
+def _trickle(head: bytes) -> Iterator[bytes]:
+    yield head
+    for _ in range(25):
+        time.sleep(1)
+        yield b" "

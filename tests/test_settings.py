@@ -1,0 +1,227 @@
+"""Settings: one place, every fault named at once with what it is for, no secret ever shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, load
+from tests.servers import ROOT, as_environment, free_port
+
+GOOD = {
+    "REDIS_URL": "redis://127.0.0.1:6399/0",
+    "COS_SECRET_ID": "AKIDexample",
+    "COS_SECRET_KEY": "the-secret-key-of-cos",
+    "COS_REGION": "ap-chongqing",
+    "COS_BUCKET": "songs-1250000000",
+    "CALLBACK_KEYS": "k1:0123456789abcdef0123",
+}
+SECRETS = ("the-secret-key-of-cos", "0123456789abcdef0123")
+NAMES = {name.upper() for name in Settings.model_fields}
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A folder without ``.env``, and an environment without any of our names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("app.settings.STACK_ENV", tmp_path / "no-stack.env")
+    for name in list(os.environ):
+        if name.removesuffix("_FILE") in NAMES:
+            monkeypatch.delenv(name)
+    yield
+
+
+@pytest.fixture
+def good(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as caught:
+        load()
+    message = caught.value.message
+    assert not any(secret in message for secret in SECRETS), "no secret in the message"
+    return message
+
+
+def test_what_must_be_set_is_named_at_once() -> None:
+    """Every missing setting, and what each is for, in one message; and what to do next."""
+    message = refusal()
+    for name in GOOD:
+        field = Settings.model_fields[name.lower()]
+        assert f"{name}: is missing. {field.description}" in message
+    assert "make run" in message
+
+
+def test_enough_is_enough(good: pytest.MonkeyPatch) -> None:
+    """The six without a default are all that is needed."""
+    settings = load()
+    assert settings.verify == {"token", "binding"}
+    assert settings.max_body == 2**20
+    assert settings.public_url is None
+
+
+def test_every_wrong_value_is_named_at_once(good: pytest.MonkeyPatch) -> None:
+    """Wrong and missing ones together, each with its rule."""
+    wrong = {
+        "REDIS_URL": "http://redis",
+        "PUBLIC_URL": "ftp://x",
+        "COS_BUCKET": "noappid",
+        "CALLBACK_KEYS": "k1:short",
+        "VERIFY": "token,magic",
+        "ALLOWED_IPS": "300.1.1.1",
+        "MAX_BODY": "a lot",
+        "DEADLINE": "soon",
+        "CALLBACK_FORMAT": "YAML",
+        "HISTORY_MAX": "0",
+    }
+    for name, value in wrong.items():
+        good.setenv(name, value)
+    good.delenv("COS_REGION")
+    message = refusal()
+    for name in (*wrong, "COS_REGION"):
+        assert f"  {name}: " in message, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VERIFY", "binding"),
+        ("VERIFY", "ip,binding"),
+        ("VERIFY", "ip"),
+        ("CALLBACK_KEYS", "0123456789abcdef0123"),
+        ("CALLBACK_KEYS", "k 1:0123456789abcdef0123"),
+        ("CALLBACK_KEYS", "k1:0123456789abcde"),
+        ("CALLBACK_KEYS", ","),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://ci.example.com/?a=b"),
+        ("PUBLIC_URL", "ci.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "localhost"),
+        ("MAX_BODY", "0"),
+        ("MAX_BODY", "-1"),
+        ("MAX_BODY", "1 parsec"),
+        ("DEADLINE", "0"),
+        ("DEADLINE", "1 fortnight"),
+        ("REDIS_URL", ""),
+        ("COS_SECRET_KEY", ""),
+        ("COS_BUCKET", "songs"),
+    ],
+)
+def test_a_wrong_value_stops_the_start(good: pytest.MonkeyPatch, name: str, value: str) -> None:
+    good.setenv(name, value)
+    assert name in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("MAX_BODY", "1 MiB", 2**20),
+        ("MAX_BODY", "512kib", 2**19),
+        ("MAX_BODY", "1000", 1000),
+        ("DEADLINE", "90", 90),
+        ("DEADLINE", "90s", 90),
+        ("DEADLINE", "1.5 h", 5400),
+        ("DEADLINE", "7 d", 604800),
+        ("PUBLIC_URL", "https://ci.example.com/hooks/", "https://ci.example.com/hooks"),
+        ("PUBLIC_URL", "", None),
+        ("REDIS_URL", "redis+sentinel://a:1,b:2/main", "redis+sentinel://a:1,b:2/main"),
+        ("VERIFY", "token, confirm", frozenset({"token", "confirm"})),
+        ("HANDLERS", "mine.handlers, theirs", ("mine.handlers", "theirs")),
+    ],
+)
+def test_values_read_as_people_write_them(
+    good: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    good.setenv(name, text)
+    assert getattr(load(), name.lower()) == value
+
+
+def test_keys_are_a_list(good: pytest.MonkeyPatch) -> None:
+    """The first signs; a secret may hold colons, and is never in a representation."""
+    good.setenv("CALLBACK_KEYS", "new:abc:def:0123456789, old:0123456789abcdef0123")
+    settings = load()
+    assert [key.id for key in settings.callback_keys] == ["new", "old"]
+    assert settings.callback_keys[0].secret == "abc:def:0123456789"
+    for shown in (repr(settings), str(settings), repr(settings.callback_keys), repr(settings.model_dump())):
+        assert "0123456789" not in shown
+        assert "the-secret-key" not in shown
+
+
+def test_a_secret_may_come_from_a_file(good: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """``NAME_FILE`` names a file; its last newline is not part of the secret."""
+    (tmp_path / "secret").write_text("from-the-file-0123456789\n")
+    good.delenv("COS_SECRET_KEY")
+    good.setenv("COS_SECRET_KEY_FILE", str(tmp_path / "secret"))
+    assert load().cos_secret_key.get_secret_value() == "from-the-file-0123456789"
+    good.setenv("COS_SECRET_KEY_FILE", str(tmp_path / "none"))
+    assert "COS_SECRET_KEY_FILE" in refusal()
+
+
+def test_a_dotenv_is_read_and_the_environment_wins(good: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COS_REGION=ap-guangzhou\nDEADLINE='2 h'\n# a comment\n")
+    settings = load()
+    assert (settings.cos_region, settings.deadline) == ("ap-chongqing", 7200)
+    good.delenv("COS_REGION")
+    assert load().cos_region == "ap-guangzhou"
+
+
+def test_a_dotenv_alone_is_enough(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in GOOD.items()))
+    assert load().cos_bucket == "songs-1250000000"
+
+
+def test_settings_cannot_be_changed(good: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load().max_body = 1  # type: ignore[misc]
+
+
+def test_the_environment_of_tests_says_all(settings: Settings, good: pytest.MonkeyPatch) -> None:
+    """What the tests hand to the processes that they start reads back as the same settings."""
+    for name, value in as_environment(settings).items():
+        good.setenv(name, value)
+    assert load() == settings
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description and field.description.endswith("."), name
+
+
+STARTS = {
+    "web": ["-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"],
+    "worker": ["-m", "workers.worker"],
+    "relay": ["-m", "workers.relay"],
+    "a command": ["-m", "flask", "jobs", "list"],
+}
+
+
+@pytest.mark.parametrize("process", STARTS)
+def test_a_start_without_settings_prints_one_message(process: str, tmp_path: Path) -> None:
+    """No process starts half set: one message that names every fault, no traceback, a failing exit code."""
+    known = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in NAMES}
+    outside = {"PYTHONPATH": str(ROOT), "PORT": str(free_port()), "COS_SECRET_KEY": "the-secret-key-of-cos"}
+    command = [str(ROOT / part) if part == "gunicorn.conf.py" else part for part in STARTS[process]]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env=known | outside | {"VERIFY": "binding", "CALLBACK_KEYS": "k1:too-short", "STACK_ENV": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode not in {0, -9}
+    assert "Traceback" not in said, said
+    for name in ("REDIS_URL", "COS_SECRET_ID", "COS_REGION", "COS_BUCKET", "CALLBACK_KEYS", "VERIFY"):
+        assert said.count(f"  {name}: ") == 1, (name, said)
+    assert "the-secret-key-of-cos" not in said
+    assert "too-short" not in said
