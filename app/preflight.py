@@ -12,6 +12,7 @@ import sys
 from app import logs, settings
 from app.settings import Settings, SettingsError
 from app.store import UNAVAILABLE, Database, Durable, NotOffered, connect
+from app.store.submissions import Submissions
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +22,31 @@ def check(chosen: Settings) -> None:
     callbacks can be spooled until it is back."""
     _check_spool(chosen)
     client = connect(chosen.redis_url, timeout=chosen.redis_timeout)
-    durable = Durable(Database(client, chosen.key_prefix), chosen.durability, chosen.redis_timeout)
+    database = Database(client, chosen.key_prefix)
+    durable = Durable(database, chosen.durability, chosen.redis_timeout)
     try:
         for advice in durable.check():
             log.warning("%s", advice)
+        _check_keys(chosen, Submissions(database, durable))
     except NotOffered as error:
         raise SettingsError(f"{error} Or choose another DURABILITY (docs/durability.md).") from None
     except UNAVAILABLE as error:
         log.warning("Redis is not available (%s); going on without it", type(error).__name__)
     finally:
         client.close()
+
+
+def _check_keys(chosen: Settings, submissions: Submissions) -> None:
+    """A key that is gone too early turns good callbacks away."""
+    known = {key.id for key in chosen.callback_keys} | set(chosen.callback_keys_withdrawn)
+    missing = {key: count for key, count in submissions.open_keys().items() if key not in known}
+    if missing:
+        which = ", ".join(f"{key} (for {count})" for key, count in sorted(missing.items()))
+        raise SettingsError(
+            f"CALLBACK_KEYS lacks keys that signed the URLs of jobs that have not ended: {which}.\n"
+            "Their callbacks would be refused. Put the keys back, behind the first one, until those jobs have ended; "
+            "or, if they have leaked, name them in CALLBACK_KEYS_WITHDRAWN: then CI is asked about those jobs."
+        )
 
 
 def _check_spool(chosen: Settings) -> None:

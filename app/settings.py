@@ -181,6 +181,11 @@ class Settings(BaseSettings):
         description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify. "
         "Made on the first run where `PUBLIC_URL` is a loopback address."
     )
+    callback_keys_withdrawn: Words = Field(
+        (),
+        description="Comma list of ids of keys that are gone on purpose (leaked, say). Without it a start is refused "
+        "while jobs are open whose URLs they signed; with it CI is asked about those jobs.",
+    )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="The format that submitted jobs ask CI for."
     )

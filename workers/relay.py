@@ -18,7 +18,7 @@ from collections.abc import Callable
 from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE, connect
-from workers import check_outputs, dispatch, feed, forward, lost, registry, silence
+from workers import check_outputs, dispatch, feed, forward, lost, registry, retention, silence
 from workers.queue import queue
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def main() -> int:
         "silence": lambda: silence.step(services, stopping),
         "lost": lambda: lost.step(services, stopping),
         "audit": lambda: audit.step(stopping),
+        "retention": lambda: retention.step(services, stopping),
         "presence": lambda: _present(services),
         "endpoints": lambda: forward.chores(services.store, chosen, stopping),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},

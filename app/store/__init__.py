@@ -20,6 +20,7 @@ from app.store.outbox import Outbox
 from app.store.presence import Presence
 from app.store.refusals import Refusals
 from app.store.replays import Replays
+from app.store.retention import Retention
 from app.store.runs import Event, Runs
 from app.store.submissions import Submissions
 
@@ -63,6 +64,7 @@ class Store:
     api_keys: ApiKeys
     presence: Presence
     marks: Marks
+    retention: Retention
 
     @classmethod
     def open(
@@ -97,4 +99,5 @@ class Store:
             api_keys=ApiKeys(db),
             presence=Presence(db),
             marks=Marks(db),
+            retention=Retention(db),
         )

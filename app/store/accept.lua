@@ -132,14 +132,14 @@ if full then return {'full', full} end
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
-local function index(id, job, item)
+local function index(id, job, names)
   local old = job.idx and cjson.decode(job.idx) or {}
   local keep = {}
-  for _, name in ipairs(item.idx) do keep[name] = true end
+  for _, name in ipairs(names) do keep[name] = true end
   for _, name in ipairs(old) do
     if not keep[name] then redis.call('ZREM', key('index', name), id) end
   end
-  for _, name in ipairs(item.idx) do redis.call('ZADD', key('index', name), job.created, id) end
+  for _, name in ipairs(names) do redis.call('ZADD', key('index', name), job.created, id) end
 end
 
 -- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
@@ -229,8 +229,8 @@ local function hold(i, item, job)
     'updated', header.at)
   if not job.exists then
     redis.call('HSET', hash, 'report', pending_report_of(i), 'rank', 0, 'source', source,
-      'idx', cjson.encode(item.idx))
-    index(id, job, item)
+      'idx', cjson.encode(item.held_idx))
+    index(id, job, item.held_idx)
   end
   local _, is_kept = remember(id, job, i, 'accepted')
   mark(item, is_kept)
@@ -244,7 +244,7 @@ local function replace(i, item, job, entry, version)
     'raw_entry', entry .. ':' .. (item.position or 0), 'idx', cjson.encode(item.idx))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
-  index(item.id, job, item)
+  index(item.id, job, item.idx)
 end
 
 -- CI's own answer, even one that is no news, makes what we know certain.
@@ -258,12 +258,18 @@ local function confirm(item, job, outcome)
   end
 end
 
+-- So much news of one job is somebody playing with a leaked URL. It no longer moves the job, and sets off no more runs:
+-- CI is asked.
+local function is_flood(id)
+  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > header.news_max
+end
+
 local function write(i, item, job, outcome, ask_now)
   local id = item.id
   enter(item, job)
   link(id, job)
   if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, id) end
-  if header.hold and outcome == 'accepted' then return hold(i, item, job) end
+  if outcome == 'accepted' and (header.hold or is_flood(id)) then return hold(i, item, job) end
 
   local vague = not item.state and job.exists
   local moves = outcome == 'accepted' and not vague
@@ -315,5 +321,24 @@ if header.binds and is_known then
   end
   redis.call('DEL', submission .. ':claims')
   redis.call('ZREM', key('lost'), header.submission)
+end
+
+-- A submission is open until all of its jobs have ended: so long the key that signed its token is needed.
+local function close_if_ended(id)
+  local ids = redis.call('HGET', key('submission', id), 'job_ids')
+  if not ids then return end
+  for job_id in string.gmatch(ids, '%S+') do
+    if redis.call('HGET', key('job', job_id), 'rank') ~= '3' then return end
+  end
+  redis.call('ZREM', key('open'), id)
+end
+
+local looked = {}
+for _, item in ipairs(items) do
+  local owner = (item.rank == 3 or header.binds) and redis.call('HGET', key('job', item.id), 'submission')
+  if owner and not looked[owner] then
+    looked[owner] = true
+    close_if_ended(owner)
+  end
 end
 return answer

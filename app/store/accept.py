@@ -28,6 +28,8 @@ Outcome = Literal["accepted", "duplicate", "stale"]
 
 _CLAIMS_MAX = 32
 """Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
+_NEWS_MAX = 1000
+"""Different things that callbacks may tell about one job, before only CI's own answers count."""
 _CLAIM_MS = 5000
 """How long CI's answer may still come after its callback, before the job is looked for."""
 _FULL = {
@@ -151,10 +153,14 @@ class Acceptor:
             "outbox_max": self._limits.outbox,
             "jobs_max": self._limits.jobs,
             "claims_max": _CLAIMS_MAX,
+            "news_max": _NEWS_MAX,
             "claim_ms": _CLAIM_MS,
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
-            "items": [_item(detail.report, n, now, news.ask_after) for n, detail in enumerate(news.details)],
+            "items": [
+                _item(detail.report, n, now, news.ask_after, news.hold)
+                for n, detail in enumerate(news.details)
+            ],
         }
         if news.submission:
             header["submission"] = news.submission
@@ -165,7 +171,7 @@ class Acceptor:
         for detail in news.details:
             arguments += [
                 detail.report.model_dump_json(),
-                _pending(detail.report, news.hold),
+                _pending(detail.report).model_dump_json() if news.hold else "",
                 _entry(detail, news, now),
             ]
         return arguments
@@ -179,7 +185,7 @@ def event_id(job_id: str, digest: str) -> str:
     return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
 
 
-def _item(report: Report, position: int, now: int, ask_after: float | None) -> dict[str, Any]:
+def _item(report: Report, position: int, now: int, ask_after: float | None, hold: bool) -> dict[str, Any]:
     digest = report.digest
     item: dict[str, Any] = {
         "id": report.job_id,
@@ -192,18 +198,17 @@ def _item(report: Report, position: int, now: int, ask_after: float | None) -> d
         "created": to_ms(report.created_at) or now,
         "position": position,
         "idx": names(report),
+        "held_idx": names(_pending(report)) if hold else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}
 
 
-def _pending(report: Report, hold: bool) -> str:
+def _pending(report: Report) -> Report:
     """What may be shown before CI has confirmed: who the job is, and nothing of how it ended."""
-    if not hold:
-        return ""
     known = report.model_dump(include={"job_id", "tag", "input", "queue_id", "queue_type", "workflow"})
     blank = dict.fromkeys(Report.model_fields)
-    return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known).model_dump_json()
+    return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known)
 
 
 def _entry(detail: Detail, news: News, now: int) -> str:

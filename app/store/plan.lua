@@ -3,6 +3,8 @@
 -- then for each run: id, handler, endpoint or '', the key of its schedule.
 local prefix, now, event_id, job_id, event, tag = unpack(ARGV, 1, 6)
 local made = 0
+-- A job that was removed meanwhile wants nothing any more, and would leave runs that nobody removes.
+if redis.call('EXISTS', prefix .. 'job:' .. job_id) == 0 then return 0 end
 for i = 7, #ARGV, 4 do
   local id, endpoint = ARGV[i], ARGV[i + 2]
   local run = prefix .. 'run:' .. id

@@ -1,5 +1,5 @@
 -- What became of a submission that CI has not named a job for; its answer, when it came after all, is never undone.
--- KEYS: the submission, the lost ones. ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now).
+-- KEYS: the submission, the lost ones, the open ones. ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now).
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'sending' and status ~= 'lost' then
   redis.call('ZREM', KEYS[2], ARGV[1])
@@ -9,6 +9,7 @@ redis.call('HSET', KEYS[1], 'status', ARGV[2], 'error', ARGV[3])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'ci', ARGV[4]) end
 if ARGV[2] == 'failed' then
   redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('DEL', KEYS[1] .. ':claims')
 else
   local now = redis.call('TIME')

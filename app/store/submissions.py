@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -87,6 +88,8 @@ class Submissions:
             ["ZADD", self._db.key("submissions"), str(now_ms()), submission.id],
             ["ZADD", self._db.key("lost"), str(look_at), submission.id],
         ]
+        if submission.key_id:
+            commands.append(["ZADD", self._db.key("open"), str(now_ms()), submission.id])
         try:
             safe = self._durable.write(commands)
         except UNAVAILABLE as error:
@@ -125,7 +128,7 @@ class Submissions:
     ) -> bool:
         """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for, in so many seconds.
         False when it is answered, or not there."""
-        keys = [self._db.key("submission", submission_id), self._db.key("lost")]
+        keys = [self._db.key("submission", submission_id), self._db.key("lost"), self._db.key("open")]
         told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
         return bool(self._settle(keys=keys, args=[submission_id, status, error, told, pause]))
 
@@ -151,6 +154,14 @@ class Submissions:
     def owner(self, job_id: str) -> str | None:
         """The submission that a job belongs to."""
         return text(self._redis.hget(self._db.key("job", job_id), "submission"))
+
+    def open_keys(self) -> dict[str, int]:
+        """The ids of the keys that signed the tokens of submissions whose jobs have not ended, and how many each."""
+        ids = texts(self._redis.zrange(self._db.key("open"), 0, -1))
+        pipe = self._redis.pipeline(transaction=False)
+        for each in ids:
+            pipe.hget(self._db.key("submission", each), "key_id")
+        return dict(Counter(filter(None, map(text, pipe.execute() if ids else ()))))
 
     def page(self, before_ms: float, count: int) -> list[tuple[str, float]]:
         """Submissions made before that time, and when, newest first."""

@@ -1,0 +1,49 @@
+-- Removes one job with everything that belongs to it: record, history, raw payloads, runs, events, indexes, schedules,
+-- and its submission with the last of its jobs. Can be repeated: what is gone already is no fault.
+-- ARGV: prefix, job id, '1' to keep, this once, a job whose runs have failed or are not over (else ''),
+-- its new last change then (ms). Returns 1, or 0 if it is kept for now.
+local prefix, id, careful, later = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4]
+local job = prefix .. 'job:' .. id
+local idx, submission, kept = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept'))
+local runs = redis.call('SMEMBERS', job .. ':runs')
+
+local function is_over(run)
+  local state = redis.call('HGET', prefix .. 'run:' .. run, 'state')
+  return state ~= 'waiting' and state ~= 'running' and state ~= 'failed'
+end
+
+if careful and not kept then
+  for _, run in ipairs(runs) do
+    if not is_over(run) then
+      redis.call('HSET', job, 'kept', 1)
+      redis.call('ZADD', prefix .. 'touched', 'XX', later, id)
+      return 0
+    end
+  end
+end
+
+for _, run in ipairs(runs) do
+  local hash = prefix .. 'run:' .. run
+  local event, endpoint = unpack(redis.call('HMGET', hash, 'event_id', 'endpoint'))
+  redis.call('ZREM', prefix .. 'runs', run)
+  redis.call('ZREM', prefix .. 'failures', run)
+  if endpoint and endpoint ~= '' then redis.call('ZREM', prefix .. 'endpoint:' .. endpoint .. ':runs', run) end
+  if event then redis.call('DEL', prefix .. 'event:' .. event) end
+  redis.call('DEL', hash)
+end
+for _, name in ipairs(idx and cjson.decode(idx) or {}) do redis.call('ZREM', prefix .. 'index:' .. name, id) end
+for _, name in ipairs({'jobs', 'touched', 'raws', 'due'}) do redis.call('ZREM', prefix .. name, id) end
+redis.call('DEL', job, job .. ':history', job .. ':raw', job .. ':runs')
+
+if submission then
+  local hash = prefix .. 'submission:' .. submission
+  redis.call('SREM', hash .. ':claims', id)
+  for other in string.gmatch(redis.call('HGET', hash, 'job_ids') or '', '%S+') do
+    if redis.call('EXISTS', prefix .. 'job:' .. other) == 1 then return 1 end
+  end
+  if redis.call('HEXISTS', hash, 'job_ids') == 1 then
+    redis.call('DEL', hash, hash .. ':claims')
+    for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
+  end
+end
+return 1

@@ -1,0 +1,33 @@
+"""A start is refused while jobs are open whose callback URLs nobody could verify any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import preflight
+from app.services import Services
+from app.settings import SettingsError
+from tests.conftest import make_settings
+from tests.servers import Valkey
+from tests.store.said import said, tell
+from tests.store.test_retention import new_submission
+
+NEW = "k2:another-secret-of-the-tests-0123456789"
+OLD = "k1:a-secret-of-the-tests-0123456789"
+
+
+def test_a_key_may_not_go_before_its_jobs_have_ended(valkey: Valkey) -> None:
+    """The message names the key, for how many it is needed, and both ways out; then either of them is taken."""
+    before = make_settings(valkey.url, callback_keys=OLD)
+    store = Services.open(before, timeout=5).store
+    submission = new_submission(store)
+    tell(store, said("j1", "Submitted"), source="submit", submission=submission)
+    prefix = {"key_prefix": before.key_prefix}
+
+    with pytest.raises(SettingsError, match=r"k1 \(for 1\)"):
+        preflight.check(make_settings(valkey.url, callback_keys=NEW, **prefix))
+    preflight.check(make_settings(valkey.url, callback_keys=f"{NEW},{OLD}", **prefix))
+    preflight.check(make_settings(valkey.url, callback_keys=NEW, callback_keys_withdrawn="k1", **prefix))
+
+    tell(store, said("j1", "Success"), submission=submission)
+    preflight.check(make_settings(valkey.url, callback_keys=NEW, **prefix))

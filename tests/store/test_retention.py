@@ -1,0 +1,260 @@
+"""What is old goes: payloads first, then whole jobs, those with failures last; and nothing of them stays."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from app.services import Services
+from app.settings import Settings
+from app.store import Event, NotBelieved, Store
+from app.store.clock import now_ms
+from app.store.runs import End, Start, run_id
+from app.store.scripts import texts
+from app.store.submissions import Submission, deadline_after, new_id
+from tests.servers import ROOT
+from tests.store.invariants import broken_invariants
+from tests.store.said import said, tell
+
+NOW = -1.0
+"""An age that everything has."""
+
+FIXED = {"events", "keys", "revoked", "refusals", "presence:relay", "presence:worker", "probe", "endpoints"}
+"""Keys whose number and size do not grow with the jobs."""
+
+
+def _keys(store: Store) -> set[str]:
+    return {
+        key.removeprefix(store.db.prefix) for key in texts(store.db.client.scan_iter(f"{store.db.prefix}*"))
+    }
+
+
+def new_submission(store: Store) -> str:
+    submission = new_id()
+    store.submissions.create(
+        Submission(
+            submission, "sending", "2022-06-27T07:23:10Z", deadline_after(60), "own", "b", "r", key_id="k1"
+        )
+    )
+    return submission
+
+
+def _plan_all(store: Store, state: str | None = "done") -> None:
+    """Runs of every event: one of a handler, one of an endpoint; ended in ``state``, or left to wait."""
+    for posted in store.outbox.after("0", 10_000):
+        event = posted.event
+        store.runs.plan([(event, [("h", None), ("forward", "https://there.example.com/hook")])])
+        for each in (
+            run_id(event.event_id, "h"),
+            run_id(event.event_id, "forward", "https://there.example.com/hook"),
+        ):
+            if state and store.runs.start(Start(each, 15, 1, "w")) > 0:
+                store.runs.finish(End(each, 1, state, {"n": 1}))  # type: ignore[arg-type]
+
+
+def _a_lot_of_everything(store: Store) -> None:
+    for n in range(30):
+        submission = new_submission(store)
+        tell(store, said(f"j{n}", "Submitted", user_data=f"u{n % 3}"), source="submit", submission=submission)
+        tell(
+            store,
+            said(f"j{n}", "Success", "2022-06-27T07:30:00Z", user_data=f"u{n % 3}"),
+            submission=submission,
+        )
+        tell(
+            store,
+            said(f"j{n}", "Success", "2022-06-27T07:30:00Z", user_data=f"u{n % 3}"),
+            submission=submission,
+        )
+    lost, failed = new_submission(store), new_submission(store)
+    tell(store, said("jclaimed", "Success"), submission=lost)
+    store.submissions.settle(lost, "lost", "its answer was lost")
+    store.submissions.settle(failed, "failed", "CI said no")
+    new_submission(store)
+    tell(store, said("jalone", "Running"), said("jalone2", None))
+    tell(store, said("jheld", "Success"), hold=True)
+    tell(store, said("jpolled", "Failed"), source="poll")
+    store.refusals.note("binding_mismatch", "no", token="t", submission=None, job_ids=["j3"])
+    with pytest.raises(NotBelieved):
+        tell(store, said("jother", "Success"), submission=store.submissions.page(float("inf"), 99)[-1][0])
+    store.due.slow_down(0.01)
+
+
+def _sweep(store: Store, count: int = 7) -> None:
+    retention = store.retention
+    for step in (retention.drop_raws, retention.drop_jobs, retention.drop_submissions):
+        while step(NOW, count) == count:
+            pass
+
+
+def test_nothing_is_left_of_what_is_removed(store: Store) -> None:
+    """After a lot of everything, and a sweep, only keys that do not grow are there."""
+    _a_lot_of_everything(store)
+    _plan_all(store)
+    store.due.count("j3", "2022-06-27T07:30:00Z")
+    assert not broken_invariants(store)
+    _sweep(store)
+    time.sleep(0.02)
+    assert _keys(store) - FIXED - {"slow:times"} == set()
+
+
+def test_events_that_come_late_leave_nothing(store: Store) -> None:
+    """A relay that had an event in its hands when the job was removed makes no runs of it."""
+    tell(store, said("j1", "Success"))
+    store.retention.drop_job("j1")
+    _plan_all(store, None)
+    assert _keys(store) == {"events"}
+
+
+def test_payloads_go_first(store: Store) -> None:
+    """Each by its own age; the job and its history stay, and the record says that the payload is gone."""
+    tell(store, said("j1", "Running"), received_ms=now_ms() - 10_000)
+    tell(store, said("j1", "Success"))
+    store.db.client.zadd(store.db.key("raws"), {"j1": now_ms() - 10_000})
+    store.retention.drop_raws(5, 100)
+    assert store.jobs.raw_bytes("j1", 1) is None
+    assert store.jobs.raw_bytes("j1", 2) is not None
+    store.retention.drop_raws(NOW, 100)
+    job = store.jobs.get("j1")
+    assert job is not None
+    assert (job.state, job.raw) == ("Success", None)
+    assert store.jobs.history("j1")[1] == 2
+    assert "raws" not in _keys(store)
+    tell(store, said("j1", "Success", message="again"))
+    assert store.jobs.raw_bytes("j1", 3) is not None
+
+
+def test_young_jobs_stay(store: Store) -> None:
+    """By their last change, not by their first."""
+    tell(store, said("jold", "Running"))
+    tell(store, said("jyoung", "Running"))
+    long_ago = now_ms() - 100_000
+    for job_id in ("jold", "jyoung"):
+        store.db.client.zadd(store.db.key("touched"), {job_id: long_ago})
+    tell(store, said("jyoung", "Success"))
+    store.retention.drop_jobs(50, 100)
+    assert store.jobs.get("jold") is None
+    assert store.jobs.get("jyoung") is not None
+    assert not broken_invariants(store) or _only_about(store, "jold")
+
+
+def _only_about(store: Store, job_id: str) -> bool:
+    """The stream still tells of a job that was removed, until it is trimmed."""
+    return all(fault == f"an event of an unknown job: {job_id}" for fault in broken_invariants(store))
+
+
+@pytest.mark.parametrize("state", ["failed", None], ids=["failed", "waiting"])
+def test_jobs_whose_runs_are_not_over_stay_longer(store: Store, state: str | None) -> None:
+    """Twice as long; then they go too, and leave no failure without its run."""
+    tell(store, said("j1", "Success"))
+    _plan_all(store, state)
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is not None
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
+    assert _keys(store) - FIXED == set()
+
+
+def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
+    """One with jobs is needed as long as they are; one without goes by its own age."""
+    submission = new_submission(store)
+    tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)
+    store.retention.drop_submissions(NOW, 100)
+    assert store.submissions.get(submission) is not None
+    store.retention.drop_job("j1")
+    assert store.submissions.get(submission) is not None
+    store.retention.drop_job("j2")
+    assert store.submissions.get(submission) is None
+
+
+def test_a_submission_is_open_until_its_jobs_have_ended(store: Store) -> None:
+    """So long the key that signed its token must not go."""
+    submission = new_submission(store)
+    assert store.submissions.open_keys() == {"k1": 1}
+    tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)
+    tell(store, said("j1", "Success"), submission=submission)
+    assert store.submissions.open_keys() == {"k1": 1}
+    tell(store, said("j2", "Failed"), source="poll")
+    assert store.submissions.open_keys() == {}
+    store.submissions.settle(new_submission(store), "failed", "CI said no")
+    assert store.submissions.open_keys() == {}
+
+
+def test_an_end_that_came_before_the_answer_closes_too(store: Store) -> None:
+    """The callback was first, and CI's answer names its job later."""
+    submission = new_submission(store)
+    tell(store, said("j1", "Success"), submission=submission)
+    assert store.submissions.open_keys() == {"k1": 1}
+    tell(store, said("j1", "Submitted"), source="submit", submission=submission)
+    assert store.submissions.open_keys() == {}
+
+
+SWEEP = """
+    import sys
+    from app.store import Store
+    store = Store.open(sys.argv[1], sys.argv[2], timeout=5)
+    retention = store.retention
+    print("begins", flush=True)
+    for step in (retention.drop_raws, retention.drop_jobs, retention.drop_submissions):
+        while step(-1.0, 3):
+            pass
+"""
+
+
+def test_a_sweep_may_be_killed_anywhere(store: Store, settings: Settings) -> None:
+    """The next one finishes what it began; in between no index names a job that is gone."""
+    _a_lot_of_everything(store)
+    _plan_all(store)
+    for _ in range(6):
+        command = [sys.executable, "-c", textwrap.dedent(SWEEP), settings.redis_url, settings.key_prefix]
+        sweep = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert sweep.stdout is not None
+        sweep.stdout.readline()
+        time.sleep(random.uniform(0, 0.02))
+        os.kill(sweep.pid, signal.SIGKILL)
+        sweep.wait()
+        faults = [f for f in broken_invariants(store) if not f.startswith("an event of an unknown job")]
+        assert not faults
+    _sweep(store)
+    time.sleep(0.02)
+    assert _keys(store) - FIXED - {"slow:times"} == set()
+
+
+def test_a_flood_of_news_about_one_job_sets_off_no_end_of_runs(store: Store) -> None:
+    """A leaked token: past a bound only CI's own word moves the job, and CI is asked."""
+    for n in range(1010):
+        tell(store, said("j1", "Running", message=str(n)), body=b"")
+    assert store.outbox.size() == 1000
+    assert store.due.take(10, 60) == ["j1"]
+    tell(store, said("j1", "Success"))
+    job = store.jobs.get("j1")
+    assert job is not None
+    assert job.state == "Running"
+    assert tell(store, said("j1", "Success"), source="poll") == ["accepted"]
+
+
+def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) -> None:
+    """It keeps some for those who listen, and everything that no relay has dealt with."""
+    services = Services.open(settings.model_copy(update={"outbox_max": 400}), timeout=5)
+    store = services.store
+    store.outbox.open()
+    for n in range(390):
+        tell(store, said(f"j{n}", "Success"), body=b"")
+    store.outbox.trim()
+    assert store.outbox.size() == 390, "nothing was read"
+    posted = store.outbox.read("one", 300, 1)
+    store.outbox.acknowledge(posted[:100])
+    store.outbox.trim()
+    assert 290 <= store.outbox.size() <= 390, "what was read and not acknowledged stays"
+    first: Event = store.outbox.after("0", 1)[0].event
+    assert first.job_id <= posted[100].event.job_id or store.outbox.size() >= 290
+    store.outbox.acknowledge(posted[100:] + store.outbox.read("one", 300, 1))
+    store.outbox.trim()
+    assert 200 <= store.outbox.size() <= 240
