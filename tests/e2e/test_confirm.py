@@ -90,7 +90,9 @@ def test_a_true_callback_is_confirmed(confirming: Service) -> None:
 
     def handled() -> bool:
         entries = history(confirming, job_id)
-        return [run["state"] for e in entries if e["state"] == "Success" for run in e["runs"]] == ["done"]
+        return [
+            run["state"] for e in entries if e.get("event_id") == poll["event_id"] for run in e["runs"]
+        ] == ["done"]
 
     eventually(handled, "the handler to have run once, for CI's own answer")
 
@@ -170,5 +172,5 @@ def test_early_callbacks_race_with_their_answers(service: Service) -> None:
         found = job(service, each["job_id"])
         submission = service.call("GET", f"/v1/submissions/{found['submission']['id']}").json()
         assert (submission["status"], submission["job_ids"]) == ("submitted", [each["job_id"]])
-        kinds = [entry["kind"] for entry in history(service, each["job_id"])]
+        kinds = [entry["kind"] for entry in history(service, each["job_id"]) if entry["kind"] != "check"]
         assert kinds == ["callback", "submit"]
