@@ -18,6 +18,7 @@ stop: .venv/installed
 	@$(BIN)/python -m stack stop
 
 test: .venv/installed
+	@$(BIN)/python -m tests.browser
 	$(BIN)/python -m pytest
 
 lint: .venv/installed

@@ -53,7 +53,7 @@ class _Checker:
         wrong = [fault for each in outputs if (fault := _fault(each, heads[place(each)]))]
         found = {where: (head.size, head.etag) for where, head in heads.items() if head}
         detail = "; ".join(wrong)[:500] or None
-        self._checks.note(report, found, not wrong, detail)
+        self._checks.note(report, found, not wrong)
         if wrong:
             # COS reads what was written at once, so another look in a moment would see the same.
             raise GiveUp(detail)

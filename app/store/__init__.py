@@ -93,7 +93,7 @@ class Store:
             deliveries=Deliveries(db),
             failures=Failures(db, runs),
             replays=Replays(db, limits),
-            checks=Checks(db, limits.history),
+            checks=Checks(db),
             due=Due(db),
             refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),

@@ -1,19 +1,17 @@
 -- Notes what COS says of a job's outputs, if the job still is what was checked and the note says anything new.
--- ARGV: prefix, job id, digest that the checked outputs belong to, the note (JSON), event id, RFC 3339 now,
--- history_max, the open history entry (JSON without its closing brace).
+-- ARGV: prefix, job id, digest that the checked outputs belong to, the note (JSON), event id, RFC 3339 now.
+-- What was looked at, and when, stands with the tries of the run: the history has no line of its own for it.
 -- Returns 1 if the record has changed.
 local prefix, id = ARGV[1], ARGV[2]
 local job = prefix .. 'job:' .. id
-local digest, old, report, state, version = unpack(
-  redis.call('HMGET', job, 'digest', 'check', 'report', 'state', 'version'))
+local digest, old, report, state, version, entries = unpack(
+  redis.call('HMGET', job, 'digest', 'check', 'report', 'state', 'version', 'entries'))
 if not report or digest ~= ARGV[3] or old == ARGV[4] then return 0 end
-local n = redis.call('HINCRBY', job, 'entries', 1)
-if n <= tonumber(ARGV[7]) then redis.call('RPUSH', job .. ':history', ARGV[8] .. ',"entry":' .. n .. '}') end
 version = tonumber(version) + 1
 redis.call('HSET', job, 'check', ARGV[4], 'version', version, 'updated', ARGV[6])
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 -- For those who listen; it runs no handlers.
 redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[5], 'job_id', id, 'kind', 'check', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', n, 'at', ARGV[6], 'handlers', '0', 'report', report)
+  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[6], 'handlers', '0', 'report', report)
 return 1

@@ -38,27 +38,18 @@ def merged(report: dict[str, Any], check: str | None) -> dict[str, Any]:
 class Checks:
     """Notes of checked outputs."""
 
-    def __init__(self, db: Database, history_max: int) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._history_max = history_max
         self._script = script(db, "check")
 
-    def note(self, report: Report, found: Found, ok: bool, detail: str | None) -> bool:
+    def note(self, report: Report, found: Found, ok: bool) -> bool:
         """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has."""
         note = json.dumps({"ok": ok, "of": _of(report.outputs), "found": found}, sort_keys=True)
         at = rfc3339(now_ms())
         digest = report.digest
         event = event_id(event_id(report.job_id, digest), note)
-        entry = {
-            "kind": "check",
-            "at": at,
-            "outcome": "ok" if ok else "failed",
-            "state": report.state,
-            "detail": detail,
-            "event_id": event,
-        }
-        arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, at, self._history_max]
-        return bool(self._script(args=[*arguments, json.dumps(entry)[:-1]]))
+        arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, at]
+        return bool(self._script(args=arguments))
 
 
 def _of(outputs: Any) -> list[list[str | None]]:

@@ -33,14 +33,14 @@ def checked(service: Service, job_id: str) -> Any:
 
 
 def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
-    """Size and ETag of each; the record's version moves; the history says when; a later poll does not lose it."""
+    """Size and ETag of each; the record's version moves; the run says when; a later poll does not lose it."""
     service = start(check_outputs=True)
     job_id = a_finished_job(service)
     job = eventually(lambda: checked(service, job_id), "the check")
     assert job["outputs_ok"] is True
     assert all(each["size"] > 0 and each["etag"] for each in job["outputs"])
     entry = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"][-1]
-    assert (entry["kind"], entry["outcome"]) == ("check", "ok")
+    assert ("check_outputs", "done") in [(run["handler"], run["state"]) for run in entry["runs"]]
 
     again = service.call("POST", f"/v1/jobs/{job_id}/refresh").json()
     assert again["outputs_ok"] is True
@@ -98,18 +98,18 @@ def test_news_that_came_meanwhile_wins(services: Services) -> None:
     old = parse(body(job_id)).details[0].report
     new = parse(body(job_id, EndTime="2024-03-05T23:00:31+0800", Message="again")).details
     services.store.acceptor.accept(News(new, "callback", "token", body=as_body(new)))
-    assert not services.store.checks.note(old, {}, True, None)
+    assert not services.store.checks.note(old, {}, True)
     job = services.store.jobs.get(job_id)
     assert job and job.outputs_ok is None and job.version == 2
 
 
 def test_a_check_is_heard_of_once(services: Services) -> None:
-    """The same finding twice is one entry and one event, which runs no handlers."""
+    """The same finding twice is one event, which runs no handlers."""
     job_id, _ = tell(services)
     report = parse(body(job_id)).details[0].report
     found = {"songs-1250000000/ap-chongqing/out/voice.mp3": (7, "e")}
-    assert services.store.checks.note(report, found, False, "x")
-    assert not services.store.checks.note(report, found, False, "x")
+    assert services.store.checks.note(report, found, False)
+    assert not services.store.checks.note(report, found, False)
     posted = services.store.outbox.after("0-0", 10)
     assert [(each.event.kind, each.event.runs_handlers) for each in posted] == [
         ("callback", True),

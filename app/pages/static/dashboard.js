@@ -21,21 +21,45 @@ async function page(cursor) {
   return body;
 }
 
+// Everything of a job is a stranger's text: it goes in as text, never as markup.
 function cell(row, text, className) {
   const td = row.insertCell();
   td.textContent = text ?? "";
   if (className) td.className = className;
+  return td;
+}
+
+function add(parent, name, text) {
+  const part = document.createElement(name);
+  part.textContent = text;
+  parent.append(part);
+}
+
+function state(row, job) {
+  const late = job.submission && job.submission.overdue ? " overdue" : "";
+  const td = cell(row, "", `${/^\w+$/.test(job.state ?? "") ? job.state : ""}${late}`);
+  add(td, "b", job.state ?? "unknown");
+  if (job.state === "Failed") add(td, "small", [job.code, job.message].filter(Boolean).join(": "));
+}
+
+function outputs(row, job) {
+  const td = cell(row, "");
+  for (const output of job.outputs) {
+    const line = document.createElement("div");
+    line.textContent = output.object;
+    if (output.role) add(line, "small", output.role);
+    td.append(line);
+  }
 }
 
 function line(job) {
   const row = document.createElement("tr");
-  const late = job.submission && job.submission.overdue ? " overdue" : "";
   cell(row, job.job_id);
-  cell(row, job.state ?? "unknown", `${/^\w+$/.test(job.state ?? "") ? job.state : ""}${late}`);
+  state(row, job);
   cell(row, job.tag);
   cell(row, job.input ? job.input.object ?? job.input.url : "");
-  cell(row, job.outputs.map((output) => `${output.role ?? "file"}: ${output.object}`).join("\n"));
-  cell(row, job.created_at);
+  outputs(row, job);
+  cell(row, (job.created_at ?? "").replace("T", " ").replace(/(\.\d+)?Z$/, ""));
   cell(row, job.verification === "unconfirmed" ? "unconfirmed" : job.source);
   return row;
 }

@@ -1,0 +1,106 @@
+"""The examples of docs/streams.md, run as they stand there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from docs.generate import FOLDER
+from tests.servers import Process, Service, as_environment, eventually
+from tests.workers.news import tell
+
+
+def example(language: str, holding: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", (FOLDER / "streams.md").read_text(), re.S)
+    (found,) = [each for each in blocks if holding in each]
+    return str(found)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser.new_page()
+        browser.close()
+
+
+def test_curl(service: Service, tmp_path: Path) -> None:
+    """The stream on a terminal."""
+    log = tmp_path / "curl.log"
+    command = example("sh", "curl -N").strip()
+    environment = os.environ | {"KEY": service.key, "URL": service.url}
+    with Process(["sh", "-c", command], log, environment):
+        eventually(lambda: "welcome" in log.read_text(), "the stream to begin")
+        job_id, event_id = tell(service.services)
+        eventually(lambda: f'"job_id": "{job_id}"' in log.read_text(), "the event")
+        assert event_id in log.read_text()
+
+
+def test_browser(service: Service, page: Page) -> None:
+    """``fetch`` with the key in a header, in a real browser."""
+    page.goto(f"{service.url}/healthz")
+    page.add_script_tag(content=example("javascript", "async function listen"))
+    page.evaluate(
+        "([url, key]) => { window.told = []; window.listen(url, key, (news) => window.told.push(news)) }",
+        [service.url, service.key],
+    )
+
+    def told() -> bool:
+        tell(service.services)  # the stream may not have begun at the first
+        return bool(page.evaluate("window.told.length"))
+
+    eventually(told, "the news")
+    (first, *_) = page.evaluate("window.told")
+    assert first["kind"] in {"callback", "check"} and first["job"]["state"] == "Success"
+
+
+def test_a_consumer_of_ones_own(service: Service, tmp_path: Path) -> None:
+    """XREADGROUP: what a consumer took before it died comes again."""
+    script = tmp_path / "listen.py"
+    script.write_text(example("python", "xreadgroup"))
+    store = service.services.store
+    key = store.db.key("events")
+    log = tmp_path / "listen.log"
+    command = [sys.executable, str(script), service.settings.redis_url, key]
+    store.db.client.xgroup_create(key, "mine", id="$", mkstream=True)
+    tell(service.services, job_id="jtaken")
+    store.db.client.xreadgroup("mine", "one", {key: ">"}, count=1)
+    with Process(command, log):
+        tell(service.services, job_id="jlater")
+        eventually(lambda: "jlater" in log.read_text(), "what came later")
+        assert "jtaken" in log.read_text()
+
+
+def test_flask_jobs_wait(service: Service) -> None:
+    """Ends when the job does, with the job on standard output and an exit code that says how."""
+    job_id, _ = tell(service.services, "Running", EndTime=None)
+    environment = service_environment(service)
+    command = [
+        sys.executable,
+        "-m",
+        "flask",
+        "--app",
+        "app",
+        "jobs",
+        "wait",
+        job_id,
+        "--timeout",
+        "60",
+        "--json",
+    ]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as waiting:
+        tell(service.services, "Failed", job_id, Code="InternalError")
+        said, _ = waiting.communicate(timeout=60)
+    assert (json.loads(said)["state"], waiting.returncode) == ("Failed", 1)
+
+
+def service_environment(service: Service) -> dict[str, str]:
+    return os.environ | as_environment(service.settings)

@@ -1,0 +1,39 @@
+"""The browser that the tests of the pages need: found, or installed where that is possible, or named in one line.
+
+``python -m tests.browser`` is what ``make test`` runs first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find() -> str | None:
+    """The path of a browser: CHROMIUM, or the first of the usual names."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def main() -> int:
+    if find():
+        return 0
+    apt = shutil.which("apt-get")
+    if apt and os.geteuid() == 0:
+        sys.stdout.write("installing chromium for the tests of the pages …\n")
+        for step in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run([apt, *step], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        if find():
+            return 0
+    sys.stderr.write(
+        "The tests of the pages need a browser: install the package `chromium`, "
+        "or name one in the environment: CHROMIUM=/path/to/it\n"
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""A real browser, driven; nothing of it may call anyone but the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
+
+from tests import browser as installed
+from tests.conftest import make_settings
+from tests.servers import Valkey, Web, free_port
+
+# Chromium of its own accord looks for updates, fonts and more: none of that is ours to test.
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = installed.find()
+    if path is None:
+        pytest.fail(
+            "no browser: run `python -m tests.browser`, which installs one or names it", pytrace=False
+        )
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS.split())
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    settings = make_settings(valkey.url)
+    with Web(settings, free_port(), tmp_path_factory.mktemp("web"), WEB_CONCURRENCY="1") as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Browser, web: Web) -> Iterator[Page]:
+    """A fresh tab. Afterwards: no error on it, no dialog, no request to anyone else."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    tab = context.new_page()
+    wrong: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def blocked(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            wrong.append(said.text)
+
+    def called(request: Request) -> None:
+        if not request.url.startswith((web.url, "data:", "blob:")):
+            wrong.append(request.url)
+
+    tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    tab.on("dialog", dismiss)
+    tab.on("console", blocked)
+    tab.on("request", called)
+    yield tab
+    context.close()
+    assert wrong == []
