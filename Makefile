@@ -34,6 +34,9 @@ format: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m bench
 
+chaos: .venv/installed
+	$(BIN)/python -m chaos
+
 fuzz: .venv/installed
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	$(BIN)/python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus

@@ -7,6 +7,7 @@ that waits that is its due time, for one that runs it is the end of its claim, w
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -109,7 +110,13 @@ class Runs:
 
     def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
         kept = {field: getattr(event, field) for field in Event.__slots__}
-        arguments: list[Any] = [self._db.prefix, now_ms(), event.event_id, event.job_id, json.dumps(kept)]
+        arguments: list[Any] = [
+            self._db.prefix,
+            now_ms(),
+            event.event_id,
+            event.job_id,
+            zlib.compress(json.dumps(kept).encode(), 1),
+        ]
         arguments.append(event.tag or "")
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
@@ -177,7 +184,11 @@ class Runs:
         """Those of these events that are kept because of their runs, by id."""
         ids = list(dict.fromkeys(event_ids))
         rows: Any = self._redis.mget([self._db.key("event", each) for each in ids]) if ids else []
-        return {each: Event(**json.loads(row)) for each, row in zip(ids, rows, strict=True) if row}
+        return {
+            each: Event(**json.loads(zlib.decompress(row)))
+            for each, row in zip(ids, rows, strict=True)
+            if row
+        }
 
     def of_job(self, job_id: str) -> list[Run]:
         return self.many(sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs")))))
