@@ -10,6 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 _FAILS = 0.05
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A relay that was killed while it spoke: expected."""
+
+
 class Downstream:
     """Listens on a free port; ``seen`` counts the answers of 200 for each event id."""
 
@@ -37,7 +42,7 @@ class Downstream:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it that
                 """Silence."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

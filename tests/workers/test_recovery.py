@@ -12,6 +12,7 @@ import pytest
 
 from app.settings import Settings
 from app.store import UNAVAILABLE
+from app.store.scripts import texts
 from tests.servers import Valkey, eventually
 from tests.workers.fleet import Fleet, family, kill_family
 
@@ -144,6 +145,23 @@ def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Pa
             eventually(lambda: _answers(fleet), "Redis to be back")
         wanted = {f"j{turn}-{n}" for turn in range(4) for n in range(50)}
         eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
+
+
+def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
+    """However many runs there were, RQ's own keys are those of its workers and its queue."""
+    with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
+        for n in range(150):
+            fleet.end(f"j{n}", "Quick" if n % 3 else "Raise")
+        eventually(lambda: fleet.store.runs.next_due_s() is None, f"all runs: {fleet.logs()}", 60)
+        redis = fleet.store.db.client
+
+        def names() -> set[str]:
+            """Without the names of workers."""
+            found = texts(redis.scan_iter("rq:*"))
+            return {name for name in found if not name.startswith("rq:worker:")}
+
+        few = {"rq:queues", "rq:workers", f"rq:workers:{settings.key_prefix.strip(':')}", "rq:clean_groups"}
+        eventually(lambda: names() <= few, f"nothing but {few}, not {names()}")
 
 
 def _with(settings: Settings, **changes: object) -> Settings:
