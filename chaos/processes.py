@@ -89,7 +89,8 @@ class Stack:
         environment |= {NOTES: str(self.notes)}
         self.socket = folder / "s"
         config = folder / "valkey.conf"
-        embedded.configure(config, self.socket, folder / "data")
+        # Redis itself is killed here: see docs/durability.md for what `everysec` cannot promise then.
+        embedded.configure(config, self.socket, folder / "data", fsync="always")
         python, fresh = (
             sys.executable,
             "import os, sys; os.path.exists(sys.argv[1]) and os.unlink(sys.argv[1]); ",
