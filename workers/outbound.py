@@ -74,8 +74,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: Bounds) -> A
             finally:
                 connection.close()
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            late = f"no answer within {bounds.total_s:g} s"
-            raise Unreachable(late if deadline.over else f"{type(error).__name__}: {error}") from error
+            # Which of the two clocks is first, the socket's or ours, is chance.
+            if deadline.over or isinstance(error, TimeoutError):
+                raise Unreachable(f"no answer within {bounds.total_s:g} s") from error
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
 
 
 def judge(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> list[str]:
