@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 from flask.cli import AppGroup, with_appcontext
 
@@ -13,6 +15,7 @@ from app.cli.output import (
     as_json,
     fail,
     guarded,
+    plain,
     show_job,
     show_json,
     show_table,
@@ -102,3 +105,34 @@ def cancel(job_id: str, json_wanted: bool) -> None:
     """Cancel the job at CI."""
     reconcile.cancel(services(), _found(job_id))
     show_job(_found(job_id), json_wanted)
+
+
+@group.command("delete")
+@click.argument("job_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@with_appcontext
+@guarded
+def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
+    """Remove the job with its history, payloads, runs and failures, and say what that was.
+
+    CI keeps it, and files at COS stay. What CI tells of the job after that is taken in as of a new one. Exit code 3:
+    no such job; 1: the answer was no.
+    """
+    job = _found(job_id)
+    if not yes:
+        ends = (
+            ""
+            if job.terminal
+            else " It has not ended: CI will tell more of it, which makes it a new job here."
+        )
+        click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
+    dropped = services().store.retention.drop_job(job_id)
+    if dropped is None:
+        fail(f"No job {job_id} is known here.", NOT_FOUND)
+    if json_wanted:
+        show_json(asdict(dropped))
+        return
+    parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")
+    tail = f"; submission {dropped.submission} with it" if dropped.submission else ""
+    click.echo(plain(f"{job_id} deleted: {', '.join(parts)} ({dropped.failures} of them failures){tail}"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
 from app.services import services
 from app.store import Job
 from app.store.jobs import Filter
@@ -50,33 +51,44 @@ def _which(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
 @with_appcontext
 @guarded
-def replay(job_id: str | None, rate: float, dry_run: bool, yes: bool, **which: Any) -> None:
+def replay(
+    job_id: str | None, rate: float, dry_run: bool, yes: bool, json_wanted: bool, **which: Any
+) -> None:
     """Announce the news of one job once more, or of all that match, after showing how many.
 
     Each makes an event of its own, with replay_of: handlers and endpoints run again.
     """
     if job_id:
         made = services().store.replays.replay(job_id, me())
-        click.echo(made.event_id if made else fail(f"No job {job_id} is known here.", NOT_FOUND))
+        if made is None:
+            fail(f"No job {job_id} is known here.", NOT_FOUND)
+        if json_wanted:
+            show_json(asdict(made))
+        else:
+            click.echo(made.event_id)
         return
     if not any(which.values()):
         fail("Name a job, or a range with --after, --before, --tag, --state.", REFUSED)
     ids = [job.job_id for job in _matching(which)]
     click.echo(f"{len(ids)} jobs match; at {rate:g} a second that takes {len(ids) / rate:.0f} s.", err=True)
-    if dry_run:
-        return
-    if not yes:
+    if not (dry_run or yes):
         click.confirm("Replay them?", abort=True, err=True)
-    click.echo(f"{_replay_all(ids, rate)} replayed")
+    done = 0 if dry_run else _replay_all(ids, rate)
+    if json_wanted:
+        show_json({"matched": len(ids), "replayed": done, "dry_run": dry_run})
+    elif not dry_run:
+        click.echo(f"{done} replayed")
 
 
 @click.command("export")
 @_which
+@click.option("--json", "_json_wanted", is_flag=True, help="Nothing else is ever printed.")
 @with_appcontext
 @guarded
-def export(**which: Any) -> None:
+def export(_json_wanted: bool, **which: Any) -> None:
     """Every job that matches as one line of JSON, newest first, without raw payloads."""
     for job in _matching(which):
         click.echo(job.model_dump_json())

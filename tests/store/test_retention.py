@@ -174,6 +174,36 @@ def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
     assert store.submissions.get(submission) is None
 
 
+def test_a_job_that_was_removed_is_not_brought_back(store: Store) -> None:
+    """While another job of its submission stays: only one whose record was lost is asked about."""
+    submission = new_submission(store)
+    tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)
+    dropped = store.retention.drop_job("j1")
+    assert dropped is not None
+    assert (dropped.entries, dropped.payloads, dropped.submission) == (1, 1, None)
+    assert store.submissions.without_record([submission]) == []
+    store.db.client.delete(store.db.key("job", "j2"))
+    assert store.submissions.without_record([submission]) == [submission]
+    assert store.retention.drop_job("j1") is None
+
+
+def test_a_run_at_work_leaves_nothing_of_a_job_that_is_removed(store: Store) -> None:
+    """Its worker goes on and tells of it: the claim, the end, the rest of its batch."""
+    tell(store, said("j1", "Success"))
+    _plan_all(store, None)
+    (event,) = [posted.event for posted in store.outbox.after("0", 10)]
+    run = run_id(event.event_id, "h")
+    assert store.runs.start(Start(run, 15, 3, "w")) == 1
+    dropped = store.retention.drop_job("j1")
+    assert dropped is not None
+    assert (dropped.runs, dropped.failures) == (2, 0)
+    assert not store.runs.beat(run, 1, 15)
+    assert not store.runs.finish(End(run, 1, "waiting", {"n": 1}))
+    store.runs.hand_back([run])
+    assert store.runs.start(Start(run, 15, 3, "w")) == 0
+    assert _keys(store) - FIXED == set()
+
+
 def test_a_submission_is_open_until_its_jobs_have_ended(store: Store) -> None:
     """So long the key that signed its token must not go."""
     submission = new_submission(store)
