@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
@@ -20,10 +21,10 @@ from app.cli.output import (
     show_json,
     show_table,
 )
+from app.cli.which import wanted, which_jobs
 from app.services import services
 from app.store import Job
 from app.store.cursors import BadCursor
-from app.store.jobs import Filter
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
 
@@ -33,18 +34,16 @@ def _found(job_id: str) -> Job:
 
 
 @group.command("list")
-@click.option("--state", help="Submitted, Running, Success, Failed, Pause or Cancel.")
-@click.option("--tag", help="VoiceSeparate, Transcode, …")
+@which_jobs
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
 @click.option("--cursor", help="next_cursor of the page before.")
 @as_json
 @with_appcontext
 @guarded
-def list_jobs(state: str | None, tag: str | None, limit: int, cursor: str | None, json_wanted: bool) -> None:
-    """The newest jobs first."""
-    equal = tuple((field, value) for field, value in (("state", state), ("tag", tag)) if value)
+def list_jobs(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
+    """The newest jobs first; those that fit every filter."""
     try:
-        page = services().store.jobs.page(Filter(equal=equal), limit, cursor)
+        page = services().store.jobs.page(wanted(which), limit, cursor)
     except BadCursor:
         fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
     if json_wanted:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from tests.conftest import make_settings
 from tests.emulated import Emulated
 from tests.receiver.callbacks import body
 from tests.servers import ROOT, Emulator, Valkey, as_environment
+from tests.store.said import said, tell
+from tests.store.samples import submission
 
 REFUSED, NOT_FOUND, NOT_YET, NO_STORE, CI_FAULT = 2, 3, 4, 5, 6
 SUBMIT = (
@@ -142,6 +145,62 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     shown = shell.run("jobs", "show", "j1").stdout
     assert "out/voice.mp3" in shown
     assert "j2" in shell.run("jobs", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ({"state": "Failed"}, "j2"), ({"tag": "Transcode"}, "j2"), ({"queue_id": "q-2"}, "j2"),
+        ({"bucket": "other-1250000000"}, "j3"), ({"input_object": "in/b c.mp3"}, "j3"),
+        ({"user_data": "order 42"}, "j3"), ({"user_data": ""}, ""), ({"state": "Failed", "tag": "none"}, ""), ({"created_after": "2024-03-05"}, "j3 j2"),
+        ({"created_before": "2024-03-05T10:00:00+08:00"}, "j2 j1"),
+        ({"created_after": "2024-03-04", "created_before": "2024-03-06", "limit": "1"}, "j3"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_jobs_list_has_the_filters_of_the_api(
+    shell: Shell, api: FlaskClient, wanted: dict[str, str], ids: str
+) -> None:
+    """Each by its own name, with the same answer; and so has the export."""
+    put(shell.store, "j1", CreationTime="2024-03-01T10:00:00+0800")
+    put(
+        shell.store,
+        "j2",
+        CreationTime="2024-03-05T10:00:00+0800",
+        State="Failed",
+        Tag="Transcode",
+        QueueId="q-2",
+    )
+    there = {"BucketId": "other-1250000000", "Object": "in/b c.mp3", "Region": "ap-chongqing"}
+    put(
+        shell.store,
+        "j3",
+        CreationTime="2024-03-05T10:00:01+0800",
+        Input=there,
+        Operation={"UserData": "order 42"},
+    )
+    asked = [word for name, value in wanted.items() for word in (f"--{name.replace('_', '-')}", value)]
+    listed = shell.json("jobs", "list", *asked)
+    assert [job["job_id"] for job in listed["jobs"]] == ids.split()
+    assert listed == api.get("/v1/jobs", query_string=wanted, headers=reader(shell)).get_json()
+    if "limit" not in wanted:
+        lines = shell.run("jobs", "export", *asked).stdout.splitlines()
+        assert [json.loads(line) for line in lines] == listed["jobs"]
+
+
+def test_jobs_list_tells_the_overdue_from_the_others(shell: Shell, api: FlaskClient) -> None:
+    """As the API does; a job that nobody submitted here is never overdue."""
+    late = replace(submission("slate"), deadline="2024-03-05T10:00:00Z")
+    shell.store.submissions.create(late)
+    tell(shell.store, said("jlate", "Running"), submission=late.id)
+    put(shell.store, "j1", State="Running")
+    for option, asked in (("--overdue", "true"), ("--not-overdue", "false")):
+        answer = api.get("/v1/jobs", query_string={"overdue": asked}, headers=reader(shell))
+        assert shell.json("jobs", "list", option) == answer.get_json()
+    assert [job["job_id"] for job in shell.json("jobs", "list", "--overdue")["jobs"]] == ["jlate"]
+    shell.run("jobs", "list", "--created-after", "yesterday", code=REFUSED)
+    shell.run("jobs", "list", "--limit", "201", code=REFUSED)
+    assert len(shell.json("jobs", "list", "--after", "20w")["jobs"]) == 0
 
 
 def test_an_unknown_job_has_its_exit_code(shell: Shell) -> None:
