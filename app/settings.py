@@ -278,12 +278,14 @@ class Settings(BaseSettings):
         200, gt=0, description="Entries kept in one job's history; later ones are only counted."
     )
     outbox_max: int = Field(
-        100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
+        100_000,
+        gt=0,
+        description="Events that may wait in the outbox; past it callbacks with news go to the spool.",
     )
     jobs_max: int = Field(
         5_000_000,
         gt=0,
-        description="Jobs that may be kept; past it, callbacks of unknown jobs are not taken.",
+        description="Jobs that may be kept; past it callbacks of jobs never seen go to the spool.",
     )
     redis_timeout: Seconds = Field(
         2.0, description="The longest that a request waits for a Redis that does not answer."

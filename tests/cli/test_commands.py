@@ -152,7 +152,8 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     [
         ({"state": "Failed"}, "j2"), ({"tag": "Transcode"}, "j2"), ({"queue_id": "q-2"}, "j2"),
         ({"bucket": "other-1250000000"}, "j3"), ({"input_object": "in/b c.mp3"}, "j3"),
-        ({"user_data": "order 42"}, "j3"), ({"user_data": ""}, ""), ({"state": "Failed", "tag": "none"}, ""), ({"created_after": "2024-03-05"}, "j3 j2"),
+        ({"user_data": "order 42"}, "j3"), ({"user_data": ""}, ""), ({"state": "Failed", "tag": "none"}, ""),
+        ({"created_after": "2024-03-05"}, "j3 j2"),
         ({"created_before": "2024-03-05T10:00:00+08:00"}, "j2 j1"),
         ({"created_after": "2024-03-04", "created_before": "2024-03-06", "limit": "1"}, "j3"),
     ],
