@@ -127,16 +127,18 @@ def test_a_redis_that_is_loading(
     """After a restart Redis reads its file for a while, and takes nothing: the spool does."""
     url, job_id = path(settings), new_job_id()
     pipe = ours.store.db.client.pipeline(transaction=False)
-    for n in range(20_000):
+    for n in range(60_000):
         pipe.set(f"{settings.key_prefix}filler:{n}", n)
     pipe.execute()
     server.kill()
+    # That takes longer than the test by far, and is told to hurry when it has been seen.
     slow = Valkey(
-        server.socket.parent, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024"
+        server.socket.parent, "--key-load-delay", "400", "--loading-process-events-interval-bytes", "1024"
     )
     with slow:
         eventually(lambda: "LOADING" in _ping(settings), "it to be loading")
         assert outcome(client.post(url, data=body(job_id))) == "spooled"
+        Services.open(settings, timeout=5).store.db.client.config_set("key-load-delay", 0)
         eventually(lambda: drained(ours), "the spool to be drained", 40)
         assert next(entry["outcome"] for entry in history(ours, job_id)) == "accepted"
 
