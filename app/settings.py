@@ -270,7 +270,10 @@ class Settings(BaseSettings):
         600, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
-    retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
+    retention_jobs: Seconds = Field(
+        90 * 86400,
+        description="How long jobs are kept after their last change; twice as long with failures or unfinished runs.",
+    )
     key_prefix: str = Field(
         "ci:", description="Prefix of every Redis key: several installations on one Redis."
     )

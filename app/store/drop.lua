@@ -1,12 +1,12 @@
 -- Removes one job with everything that belongs to it: record, history, raw payloads, runs, events, indexes, schedules,
 -- and its submission with the last of its jobs. Can be repeated: what is gone already is no fault.
--- ARGV: prefix, job id, '1' to keep, this once, a job whose runs have failed or are not over (else ''),
+-- ARGV: prefix, job id, '1' to keep, once, a job whose runs have failed or are not over (else ''),
 -- its new last change then (ms).
 -- Returns 0 if it is kept for now, else {1 if it was there, entries, payloads, runs, failures, its submission if that
 -- went too, else ''}.
 local prefix, id, careful, later = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4]
 local job = prefix .. 'job:' .. id
-local idx, submission, kept = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept'))
+local idx, submission, kept, version = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept', 'version'))
 local runs = redis.call('SMEMBERS', job .. ':runs')
 
 local function is_over(run)
@@ -14,10 +14,11 @@ local function is_over(run)
   return state ~= 'waiting' and state ~= 'running' and state ~= 'failed'
 end
 
-if careful and not kept then
+-- Once for each version: news that came after it was kept may have failed too.
+if careful and kept ~= version then
   for _, run in ipairs(runs) do
     if not is_over(run) then
-      redis.call('HSET', job, 'kept', 1)
+      redis.call('HSET', job, 'kept', version or '')
       redis.call('ZADD', prefix .. 'touched', 'XX', later, id)
       return 0
     end

@@ -16,6 +16,7 @@ from app.services import Services
 from app.settings import Settings
 from app.store import Event, NotBelieved, Store
 from app.store.clock import now_ms
+from app.store.failures import Wanted
 from app.store.runs import End, Start, run_id
 from app.store.scripts import texts
 from app.store.submissions import Submission, deadline_after, new_id
@@ -160,6 +161,30 @@ def test_jobs_whose_runs_are_not_over_stay_longer(store: Store, state: str | Non
     store.retention.drop_jobs(NOW, 100)
     assert store.jobs.get("j1") is None
     assert _keys(store) - FIXED == set()
+
+
+def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> None:
+    """The job was kept for one failure; another piece of news comes and fails, and has its own time."""
+    tell(store, said("j1", "Running"))
+    _plan_all(store, "failed")
+    store.retention.drop_jobs(NOW, 100)
+    tell(store, said("j1", "Success"))
+    _plan_all(store, "failed")
+    store.retention.drop_jobs(NOW, 100)
+    assert len(store.failures.page(Wanted(), 10)[0]) == 4
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
+    assert store.failures.count() == 0
+
+
+def test_dismissed_failures_keep_no_job(store: Store) -> None:
+    """Somebody has looked at them."""
+    tell(store, said("j1", "Success"))
+    _plan_all(store, "failed")
+    for run in store.failures.all(Wanted()):
+        store.failures.dismiss(run, "me", "seen")
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
 
 
 def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
