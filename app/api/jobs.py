@@ -140,18 +140,28 @@ def raw(job_id: str, entry: int) -> Response:
 @blueprint.post("/<job_id>/refresh")
 @needs("submit")
 @described(
-    Operation("Ask CI about this job now", answers={200: Job}, problems=("ci_refused", "ci_unavailable"))
+    Operation(
+        "Ask CI about this job now",
+        answers={200: Job},
+        problems=("not_askable", "ci_refused", "ci_unavailable"),
+    )
 )
 def refresh(job_id: str) -> Response:
-    _ci(lambda: reconcile.ask(services(), [found(job_id)]))
+    job = _askable(job_id)
+    _ci(lambda: reconcile.ask(services(), [job]))
     return _answer(job_id)
 
 
 @blueprint.post("/<job_id>/cancel")
 @needs("submit")
-@described(Operation("Cancel this job at CI", answers={200: Job}, problems=("ci_refused", "ci_unavailable")))
+@described(
+    Operation(
+        "Cancel this job at CI", answers={200: Job}, problems=("not_askable", "ci_refused", "ci_unavailable")
+    )
+)
 def cancel(job_id: str) -> Response:
-    _ci(lambda: reconcile.cancel(services(), found(job_id)))
+    job = _askable(job_id)
+    _ci(lambda: reconcile.cancel(services(), job))
     return _answer(job_id)
 
 
@@ -190,6 +200,13 @@ def found(job_id: str) -> Job:
         raise Problem(
             "not_found", "No job of that id was reported to this service, or it is past RETENTION_JOBS."
         )
+    return job
+
+
+def _askable(job_id: str) -> Job:
+    job = found(job_id)
+    if why := reconcile.why_not(job):
+        raise Problem("not_askable", why)
     return job
 
 

@@ -33,6 +33,13 @@ def _found(job_id: str) -> Job:
     return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
 
 
+def _askable(job_id: str) -> Job:
+    job = _found(job_id)
+    if why := reconcile.why_not(job):
+        fail(why, REFUSED)
+    return job
+
+
 @group.command("list")
 @which_jobs
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
@@ -88,8 +95,8 @@ def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def refresh(job_id: str, json_wanted: bool) -> None:
-    """Ask CI about the job now. Exit code 3: CI does not know it."""
-    answered = reconcile.ask(services(), [_found(job_id)])
+    """Ask CI about the job now. Exit code 3: CI does not know it; 2: it is a review or a workflow run, not a job."""
+    answered = reconcile.ask(services(), [_askable(job_id)])
     show_job(_found(job_id), json_wanted)
     if job_id not in answered:
         fail("CI does not know this job.", NOT_FOUND)
@@ -102,7 +109,7 @@ def refresh(job_id: str, json_wanted: bool) -> None:
 @guarded
 def cancel(job_id: str, json_wanted: bool) -> None:
     """Cancel the job at CI."""
-    reconcile.cancel(services(), _found(job_id))
+    reconcile.cancel(services(), _askable(job_id))
     show_job(_found(job_id), json_wanted)
 
 
