@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flask import Blueprint, Response, jsonify
+from prometheus_client.core import Metric
 from redis.exceptions import RedisError
 
 from app import metrics
@@ -57,7 +60,26 @@ def _room(ours: Services) -> str:
 
 @blueprint.get("/metrics")
 def metrics_page() -> Response:
-    spool = services().spool
-    if spool:
-        metrics.SPOOL_BYTES.set(spool.condition()[1])
-    return Response(metrics.exposition(), mimetype="text/plain; version=0.0.4")
+    ours = services()
+    if ours.spool:
+        metrics.SPOOL_BYTES.set(ours.spool.condition()[1])
+    return Response(metrics.exposition(*_deliveries(ours)), mimetype="text/plain; version=0.0.4")
+
+
+def _deliveries(ours: Services) -> tuple[Metric, ...]:
+    """What the relays have counted for the configured endpoints; nothing while Redis is away."""
+    tries, waiting = metrics.deliveries(), metrics.deliveries_waiting()
+    counted: Counter[tuple[str, str]] = Counter()
+    held: Counter[str] = Counter()
+    try:
+        for endpoint in ours.settings.forward_urls:
+            state = ours.store.deliveries.state(endpoint.name)
+            counted.update({(endpoint.host, outcome): n for outcome, n in state.outcomes.items()})
+            held[endpoint.host] += state.waiting
+    except RedisError:
+        return ()
+    for labels, number in counted.items():
+        tries.add_metric(labels, number)
+    for host, number in held.items():
+        waiting.add_metric([host], number)
+    return tries, waiting

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, json, request
 from pydantic import BaseModel
 
-from app import reconcile
+from app import metrics, reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
@@ -72,7 +72,7 @@ def show(job_id: str) -> Response:
     job = found(job_id)
     if query.wait and not job.terminal:
         # Where no more clients may wait, the answer comes at once: it says how the job is, and so is never wrong.
-        with suppress(Full):
+        with suppress(Full), metrics.WAITING.track_inprogress():
             services().tail.wait(
                 job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
             )
