@@ -40,6 +40,8 @@ _files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = max(_files, min(_most_files, 65536)) if _most_files != resource.RLIM_INFINITY else 65536
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _most_files))
 worker_connections = max(100, min(10_000, _files - 500))
+# Nobody's request says where we are mounted: PUBLIC_URL does.
+forwarder_headers = ""
 # The application writes its own access log: gunicorn's would hold callback tokens.
 accesslog = None
 # Its place is one for all of this user's gunicorns on the machine.

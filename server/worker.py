@@ -3,14 +3,15 @@
 gunicorn 27 gives a thread to each new connection (for 5 s, even if nothing is ever said on it), reads slow heads and
 bodies in it for as long as they trickle, and lingers up to 2 s on its only accepting thread over a connection that
 the other side does not close. A few dozen connections were enough to keep every callback waiting for minutes.
-Here request heads are gathered and closing connections are waited for on the accepting thread, which never blocks;
-what is read afterwards is read against the clock. ``tests/receiver/test_slow_and_idle.py`` is the promise.
+Here requests are gathered, up to 64 KiB of each, and closing connections are waited for on the accepting thread, which
+never blocks; what is read afterwards is read against the clock. The promise: ``tests/receiver/test_slow_and_idle.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -31,6 +32,10 @@ SEND_SECONDS = 20.0
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024
 _HEAD_BYTES = 64 * 1024
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,7})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+_DECLARED_MOST = 2**20
 _NO_MORE_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -63,11 +68,13 @@ class Clock:
 
 
 class Connection(gthread.TConn):
-    """One connection, with what has arrived of its next request's head."""
+    """One connection, with what has arrived of its next request. ``late``: the rest of its body took too long."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
-        self.head = b""
+        self.arrived = b""
+        self.in_body = False
+        self.late = False
         self.drained = 0
         self.clock = Clock(sock)
 
@@ -78,8 +85,8 @@ class Connection(gthread.TConn):
             self.parser.unreader.sock = self.clock
         self.sock.settimeout(SEND_SECONDS)
         self.clock.start(HEAD_SECONDS)
-        self.parser.unreader.unread(self.head)
-        self.head = b""
+        self.parser.unreader.unread(self.arrived)
+        self.arrived = b""
 
 
 class Worker(gthread.ThreadWorker):
@@ -106,30 +113,49 @@ class Worker(gthread.ThreadWorker):
         self.enqueue_req(Connection(self.cfg, sock, client, listener.getsockname()))
 
     def enqueue_req(self, conn: Connection) -> None:
-        """A new connection, or one kept alive that has become readable: its next head is gathered."""
+        """A new connection, or one kept alive that has become readable: its next request is gathered."""
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return
         conn.sock.setblocking(False)
-        self._gather(conn, HEAD_SECONDS)
+        conn.in_body = conn.late = False
+        self._gather_head(conn, HEAD_SECONDS)
 
-    def _gather(self, conn: Connection, seconds: float) -> None:
-        """Read what is there of the head; park the connection until more comes or the time is up."""
+    def _gather_head(self, conn: Connection, seconds: float) -> None:
+        """Read what is there; park the connection until more comes or the time is up."""
+        if not self._receive(conn):
+            self._drop(conn)
+        elif b"\r\n\r\n" in conn.arrived or len(conn.arrived) >= _HEAD_BYTES:
+            # An overlong head goes on to the parser, which says what is too long about it.
+            self._wait_for_body(conn, BODY_SECONDS)
+        else:
+            self._park(conn, seconds, self._gather_head)
+
+    def _gather_body(self, conn: Connection, seconds: float) -> None:
+        if self._receive(conn):
+            self._wait_for_body(conn, seconds)
+        else:
+            # It ends in the middle, and will be told so.
+            super().enqueue_req(conn)
+
+    def _wait_for_body(self, conn: Connection, seconds: float) -> None:
+        if len(conn.arrived) < _HEAD_BYTES and _is_awaited(conn.arrived):
+            conn.in_body = True
+            self._park(conn, seconds, self._gather_body)
+        else:
+            super().enqueue_req(conn)
+
+    @staticmethod
+    def _receive(conn: Connection) -> bool:
+        """Whether the other side has not ended it."""
         try:
             more = conn.sock.recv(_HEAD_BYTES)
         except BlockingIOError:
-            more = None
+            return True
         except OSError:
-            more = b""
-        if more == b"":
-            self._drop(conn)
-            return
-        conn.head += more or b""
-        if b"\r\n\r\n" in conn.head or len(conn.head) >= _HEAD_BYTES:
-            # An overlong head goes on to the parser, which says what is too long about it.
-            super().enqueue_req(conn)
-            return
-        self._park(conn, seconds, self._gather)
+            return False
+        conn.arrived += more
+        return bool(more)
 
     def _park(self, conn: Connection, seconds: float, then: Callable[[Connection, float], None]) -> None:
         until = time.monotonic() + seconds
@@ -148,7 +174,7 @@ class Worker(gthread.ThreadWorker):
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        conn.clock.start(BODY_SECONDS, in_body=True)
+        conn.clock.start(0.0 if conn.late else BODY_SECONDS, in_body=True)
         try:
             return super().handle_request(req, conn)
         except TimeoutError:
@@ -195,7 +221,7 @@ class Worker(gthread.ThreadWorker):
         elif not keep:
             self._linger(conn)
         elif ahead := conn.parser.unreader.take_buffered():
-            conn.head = ahead
+            conn.arrived = ahead
             self.enqueue_req(conn)
         else:
             super().finish_request(conn, fs)
@@ -246,7 +272,25 @@ class Worker(gthread.ThreadWorker):
     def _evict(self, conn: Connection) -> None:
         del self._parked[conn]
         self.poller.unregister(conn.sock)
-        self._drop(conn)
+        if conn.in_body:
+            conn.late = True
+            super().enqueue_req(conn)
+        else:
+            self._drop(conn)
+
+
+def _is_awaited(request: bytes) -> bool:
+    """Whether a part of the body is still to come. A guess that only decides who waits for it: what the request means,
+    the parser says. A client that expects to be asked for its body, and a body past all bounds, are answered at once.
+    """
+    head, _, body = request.partition(b"\r\n\r\n")
+    head += b"\r\n"
+    if _EXPECTS.search(head):
+        return False
+    if _CHUNKED.search(head):
+        return not body.endswith(b"0\r\n\r\n")
+    length = _LENGTH.search(head)
+    return length is not None and len(body) < int(length[1]) <= _DECLARED_MOST
 
 
 _REASONS = {

@@ -82,4 +82,6 @@ def read_json(body: bytes) -> object:
 
 def body_of_request() -> bytes:
     """The body of this request, bounded as a callback's is."""
-    return read_bytes(request, services().settings.max_body)
+    ours = services()
+    with ours.gate.outside():
+        return read_bytes(request, ours.settings.max_body)

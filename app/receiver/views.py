@@ -41,7 +41,8 @@ def callback(token: str) -> dict[str, Any]:
     seen = Callback("probe", "json", ())
     try:
         check_address(_caller(ours), ours.settings)
-        body = read_body(request, ours.settings.max_body)
+        with ours.gate.outside():
+            body = read_body(request, ours.settings.max_body)
         seen = _parse(body)
         for detail in seen.details:
             check_binding(detail.report, binding, ours.settings)

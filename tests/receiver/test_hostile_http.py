@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests import raw
+from tests.callbacks import new_job_id
 from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
 from tests.servers import Web, free_port
@@ -271,6 +272,15 @@ def test_a_kept_connection_serves_many(web: Web, path: str) -> None:
     with requests.Session() as session:
         for n in range(20):
             assert session.post(web.url + path, data=body(JobId=f"jkept{n}"), timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["SCRIPT_NAME: /x", "SCRIPT_NAME: /callbacks", "PATH_INFO: /healthz"])
+def test_no_header_moves_us(web: Web, path: str, header: str) -> None:
+    """Where the service is mounted is PUBLIC_URL's to say, not a request's; a callback is taken all the same."""
+    content = body(JobId=new_job_id())
+    sent = raw.head("POST", path, f"Content-Length: {len(content)}", header) + content
+    assert raw.exchange(web.port, sent).status == 200
+    assert raw.exchange(web.port, raw.head("GET", "/healthz", header)).status == 200
 
 
 def test_connections_that_are_dropped_at_once_do_no_harm(web: Web) -> None:
