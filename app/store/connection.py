@@ -22,7 +22,7 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004
 )
 from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.store.breaker import Breaker
 
@@ -120,7 +120,12 @@ class _Pipeline(Pipeline):
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         send = super().execute
-        return guarded(self.breaker, self.connection_pool, lambda: send(raise_on_error))
+        answers = guarded(self.breaker, self.connection_pool, lambda: send(raise_on_error))
+        if any(
+            isinstance(refusal_of(each), WritesRefused) for each in answers if isinstance(each, Exception)
+        ):
+            _ask_anew(self.connection_pool)
+        return answers
 
 
 def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
@@ -137,9 +142,18 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
         raise
     except ResponseError as error:
         _answered(breaker)
-        raise refusal_of(error) from error
+        found = refusal_of(error)
+        if isinstance(found, WritesRefused):
+            _ask_anew(pool)
+        raise found from error
     _answered(breaker)
     return answer
+
+
+def _ask_anew(pool: ConnectionPool) -> None:
+    """A primary that has lost its replicas may have been replaced, without knowing: ask the sentinels again."""
+    if isinstance(pool, SentinelConnectionPool):
+        pool.disconnect(inuse_connections=False)
 
 
 def _answered(breaker: Breaker | None) -> None:
