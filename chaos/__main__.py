@@ -42,8 +42,10 @@ def _options() -> argparse.Namespace:
         "chaos", description="Break everything while callbacks come in; lose nothing."
     )
     parser.add_argument("--only", choices=("machine", "hosts"), help="one part; else both")
-    parser.add_argument("--callbacks", type=int, help="20000 on one machine, 3000 on several hosts")
-    parser.add_argument("--seconds", type=float, help="how long they are sent and things are broken: 300, 90")
+    parser.add_argument("--callbacks", type=int, help="20000 on one machine, 3500 on several hosts")
+    parser.add_argument(
+        "--seconds", type=float, help="how long they are sent and things are broken: 300, 110"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--durability", choices=("process", "fsync"), default="process", help="on one machine"
@@ -66,7 +68,7 @@ def _hosts(options: argparse.Namespace) -> tuple[bool, str]:
     folder = tempfile.mkdtemp(prefix="chaos-")
     text = ""
     try:
-        words = [str(options.callbacks or 3000), str(options.seconds or 90), str(options.seed), folder]
+        words = [str(options.callbacks or 3500), str(options.seconds or 110), str(options.seed), folder]
         command = namespaces.enclosed([sys.executable, "-m", "chaos.hosts", *words])
         inside = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         text = inside.stdout or f"make chaos: {hosts.TITLE}: ended early, with {inside.returncode}\n"

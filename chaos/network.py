@@ -74,6 +74,15 @@ class Network:
         for host in hosts:
             _ip(f"link set {_port(_BACK, host)} master {_BACK}")
 
+    def part(self, host: Host, others: Iterable[Host]) -> None:
+        """Whatever this host sends to these vanishes; everybody else reaches it, and them."""
+        for other in others:
+            _ip(f"-n {host.name} route add blackhole {other.back}/32")
+
+    def join(self, host: Host, others: Iterable[Host]) -> None:
+        for other in others:
+            _ip(f"-n {host.name} route del blackhole {other.back}/32")
+
 
 def _port(switch: str, host: Host) -> str:
     # A name of an interface has 15 characters at most.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +17,9 @@ from chaos.sender import Answer
 BACK_WITHIN_S = 15.0
 _HEALTHY_S = 30
 
-Kind = Literal["killed", "cut off"]
-"""What happens to the primary."""
+Kind = Literal["killed", "cut off", "parted"]
+"""What happens to the primary: dead with its host; cut off from everything but one receiver; parted from the other two
+Redis hosts alone, while everybody else still reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,9 @@ class Outage:
 
 def rounds(seconds: float, chance: random.Random) -> list[Round]:
     """Each leaves time to come back from it before the next."""
-    return [
-        Round(seconds * 0.08 + chance.uniform(0, 3), seconds * 0.22, "killed"),
-        Round(seconds * 0.50 + chance.uniform(0, 3), seconds * 0.22, "cut off"),
-    ]
+    kinds: tuple[Kind, ...] = ("killed", "cut off", "parted")
+    starts = (seconds * share + chance.uniform(0, 3) for share in (0.05, 0.36, 0.67))
+    return [Round(at, seconds * 0.16, kind) for at, kind in zip(starts, kinds, strict=True)]
 
 
 class Breaker:
@@ -91,16 +91,21 @@ class Breaker:
 
     def _do(self, planned: Round, primary: Host, over: threading.Event) -> Fault:
         stranded = self._chance.choice(self._receivers) if planned.kind == "cut off" else None
-        if stranded:
-            self._network.cut_off([primary, stranded])
-        else:
-            self._cluster.kill(primary)
+        group = [primary, stranded] if stranded else [primary]
+        others = [host for host in self._cluster.hosts if host != primary]
+        ways: dict[Kind, tuple[Callable[[], None], Callable[[], None]]] = {
+            "killed": (lambda: self._cluster.kill(primary), lambda: self._cluster.start(primary)),
+            "cut off": (lambda: self._network.cut_off(group), lambda: self._network.mend(group)),
+            "parted": (
+                lambda: self._network.part(primary, others),
+                lambda: self._network.join(primary, others),
+            ),
+        }
+        begin, end = ways[planned.kind]
+        begin()
         began = time.monotonic()
         over.wait(planned.seconds)
-        if stranded:
-            self._network.mend([primary, stranded])
-        else:
-            self._cluster.start(primary)
+        end()
         return Fault(planned.kind, primary, stranded, began, time.monotonic())
 
 

@@ -151,8 +151,11 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
 
 
 def _ask_anew(pool: ConnectionPool) -> None:
-    """A primary that has lost its replicas may have been replaced, without knowing: ask the sentinels again."""
+    """A primary that has lost its replicas may have been replaced, without knowing, and so may not the sentinel that
+    named it: another one is asked first."""
     if isinstance(pool, SentinelConnectionPool):
+        sentinels = pool.sentinel_manager.sentinels
+        sentinels[:] = sentinels[1:] + sentinels[:1]
         pool.disconnect(inuse_connections=False)
 
 
