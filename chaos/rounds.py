@@ -33,11 +33,16 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A round as it came to pass; times are those of ``time.monotonic()``. ``stranded`` is cut off too."""
+    """A round as it came to pass; times are those of ``time.monotonic()``. ``stranded`` is cut off too.
+
+    What began before ``began`` may have been answered by a primary that was well; what ended after ``announced`` may
+    have met the fault.
+    """
 
     kind: Kind
     primary: Host
     stranded: Host | None
+    announced: float
     began: float
     ended: float
 
@@ -102,18 +107,19 @@ class Breaker:
             ),
         }
         begin, end = ways[planned.kind]
+        announced = time.monotonic()
         begin()
         began = time.monotonic()
         over.wait(planned.seconds)
         end()
-        return Fault(planned.kind, primary, stranded, began, time.monotonic())
+        return Fault(planned.kind, primary, stranded, announced, began, time.monotonic())
 
 
 def outages(faults: Sequence[Fault], receivers: Sequence[Host], answers: Sequence[Answer]) -> list[Outage]:
     """How each receiver came through each fault, from what it answered until the next one began."""
-    nexts = [*(fault.began for fault in faults[1:]), float("inf")]
+    nexts = [*(fault.announced for fault in faults[1:]), float("inf")]
     return [
-        _outage(fault, receiver, [a for a in answers if fault.began <= a.began < following])
+        _outage(fault, receiver, [a for a in answers if fault.began <= a.began and a.ended < following])
         for fault, following in zip(faults, nexts, strict=True)
         for receiver in receivers
     ]
