@@ -39,7 +39,7 @@ def storm(callbacks: int, seconds: float, seed: int, durability: str, folder: Pa
         durability=durability,
         spool_dir=str(folder / "spool"),
     )
-    stack = Stack(settings, port, folder, "always" if durability == "fsync" else "everysec")
+    stack = Stack(settings, port, folder)
     try:
         until(lambda: is_up(f"http://127.0.0.1:{port}/readyz"), "the service to be ready", _READY_S)
         store = Services.open(settings, timeout=5).store

@@ -17,7 +17,7 @@ from app import create_app
 from app.settings import Settings
 from app.store import Store
 from app.tokens import fingerprint, read
-from tests.api.helpers import put
+from tests.api.stored import put
 from tests.conftest import make_settings
 from tests.emulated import Emulated
 from tests.receiver.callbacks import body

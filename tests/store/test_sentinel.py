@@ -156,7 +156,9 @@ def hold_open(client: Redis, count: int) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize("write", [lambda store: store.presence.probe(), lambda store: store.durable.fence()])
+@pytest.mark.parametrize(
+    "write", [lambda store: store.presence.probe(), lambda store: store.durable.settle()]
+)
 def test_a_primary_that_was_replaced_without_knowing_is_left(
     write: Callable[[Store], object], sentinel: Sentinel, other: Sentinel, old: Server, new: Server
 ) -> None:
