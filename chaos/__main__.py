@@ -15,15 +15,7 @@ from chaos import hosts, machine, namespaces
 
 
 def main() -> int:
-    # As Ctrl-C: what was started is ended in order.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return _run(_options())
-    except KeyboardInterrupt:
-        return 130
-
-
-def _run(options: argparse.Namespace) -> int:
+    options = _options()
     parts = {"machine": _machine, "hosts": _hosts}
     chosen = [options.only] if options.only else list(parts)
     good, texts = True, list[str]()
@@ -88,4 +80,9 @@ def _remove(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # As Ctrl-C: what was started is ended in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
