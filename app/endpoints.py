@@ -58,6 +58,11 @@ class Endpoint:
             filters += [(key, value) for value in sorted(values)]
         return f"{self.url}#{urlencode(filters)}"
 
+    @property
+    def host(self) -> str:
+        """What metrics may say of it: an address may hold more than everybody should see."""
+        return urlsplit(self.url).hostname or ""
+
     def wants(self, tag: str | None, state: str | None, bucket: str | None) -> bool:
         pairs = ((self.tags, tag), (self.states, state), (self.buckets, bucket))
         return all(not wanted or value in wanted for wanted, value in pairs)

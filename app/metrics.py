@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import REGISTRY
+from prometheus_client.registry import REGISTRY, Collector
 
 CALLBACKS = Counter(
     "ci_callbacks_total", "Jobs reported by callbacks, by what became of the report", ["outcome"]
@@ -24,10 +26,35 @@ ACCEPT_SECONDS = Histogram(
 )
 
 
-def exposition() -> bytes:
-    """All processes of this server together, in Prometheus' text format."""
+LISTENERS = Gauge("ci_listeners", "Clients that listen to /v1/events now", multiprocess_mode="livesum")
+WAITING = Gauge("ci_waiting", "Clients that wait for a job to end now (?wait=)", multiprocess_mode="livesum")
+
+
+def deliveries() -> CounterMetricFamily:
+    """Counted in Redis, by the relays: they serve no page."""
+    said = "Tries to deliver an event, by the endpoint's host and by what became of them: delivered, retried, failed"
+    return CounterMetricFamily("ci_deliveries_total", said, labels=["host", "outcome"])
+
+
+def deliveries_waiting() -> GaugeMetricFamily:
+    said = "Events that wait to be delivered, by the endpoint's host"
+    return GaugeMetricFamily("ci_deliveries_waiting", said, labels=["host"])
+
+
+def exposition(*others: Metric) -> bytes:
+    """All processes of this server together, in Prometheus' text format; ``others`` were counted elsewhere."""
+    elsewhere = CollectorRegistry()
+    elsewhere.register(_Given(others))
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
+        return generate_latest(REGISTRY) + generate_latest(elsewhere)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(elsewhere)
+
+
+class _Given(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

@@ -270,7 +270,10 @@ class Settings(BaseSettings):
         600, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
-    retention_jobs: Seconds = Field(90 * 86400, description="How long jobs are kept after their last change.")
+    retention_jobs: Seconds = Field(
+        90 * 86400,
+        description="How long jobs are kept after their last change; twice as long with failures or unfinished runs.",
+    )
     key_prefix: str = Field(
         "ci:", description="Prefix of every Redis key: several installations on one Redis."
     )
@@ -278,12 +281,14 @@ class Settings(BaseSettings):
         200, gt=0, description="Entries kept in one job's history; later ones are only counted."
     )
     outbox_max: int = Field(
-        100_000, gt=0, description="Events that may wait in the outbox; past it nothing more is taken."
+        100_000,
+        gt=0,
+        description="Events that may wait in the outbox; past it callbacks with news go to the spool.",
     )
     jobs_max: int = Field(
         5_000_000,
         gt=0,
-        description="Jobs that may be kept; past it, callbacks of unknown jobs are not taken.",
+        description="Jobs that may be kept; past it callbacks of jobs never seen go to the spool.",
     )
     redis_timeout: Seconds = Field(
         2.0, description="The longest that a request waits for a Redis that does not answer."

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from prometheus_client.core import Metric
+from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
 
+from app import metrics
 from app.problems import PROBLEMS
 from app.settings import Settings
 
@@ -38,6 +42,24 @@ words, `type` is `/problems/<reason>`, and `detail` says what is wrong and what 
 {rows}
 """
 
+_METRICS = """# Metrics
+
+Made of `app/metrics.py` by `make docs`. `GET /metrics` has them in Prometheus' text format, for all processes of one
+web server together. It asks for no key: let your proxy keep it from strangers.
+
+| name | type | labels | what |
+| --- | --- | --- | --- |
+{rows}
+
+No label ever holds a job id, a path, a token or the name of a process. The deliveries are counted in Redis, for the
+endpoints in `FORWARD_URLS` only, so every web server tells the same numbers: take their `max`, not their `sum`. While
+Redis is away they are not there.
+
+Worth an alert: `ci_spool_bytes` that does not go down, `ci_callbacks_total{{outcome="spooled"}}` and
+`ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
+these is a [failure](failures.md) to look at.
+"""
+
 
 def settings_page() -> str:
     """``docs/settings.md``."""
@@ -53,7 +75,25 @@ def problems_page() -> str:
     return _PROBLEMS.format(rows="\n".join(rows))
 
 
-PAGES = {"settings.md": settings_page, "problems.md": problems_page}
+def metrics_page() -> str:
+    """``docs/metrics.md``."""
+    here = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
+    families = [family for each in here for family in each.describe()]
+    labels = {family.name: each._labelnames for each in here for family in each.describe()}
+    for other in (metrics.deliveries(), metrics.deliveries_waiting()):
+        families.append(other)
+        labels[other.name] = other._labelnames
+    rows = [_metric(each, labels[each.name]) for each in sorted(families, key=lambda each: each.name)]
+    return _METRICS.format(rows="\n".join(rows))
+
+
+def _metric(family: Metric, labels: Sequence[str]) -> str:
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    words = ", ".join(f"`{label}`" for label in labels)
+    return f"| `{name}` | {family.type} | {words} | {family.documentation} |"
+
+
+PAGES = {"settings.md": settings_page, "problems.md": problems_page, "metrics.md": metrics_page}
 
 
 def _default(value: object) -> str:

@@ -95,6 +95,8 @@ class Forwarder:
             return
         tries = self._settings.forward_tries
         number = self._store.runs.start(Start(run_id, self._claim_s, tries, _name()))
+        if number == -1:
+            self._store.deliveries.count(self.endpoint.name, "failed")
         if number < 1:
             return
         started = now_ms()
@@ -131,15 +133,18 @@ class Forwarder:
         if verdict.error is None:
             runs.finish(End(run_id, number, "done", entry))
             self._store.deliveries.succeeded(endpoint)
+            self._store.deliveries.count(endpoint, "delivered")
             return
         log.warning("%s, try %d of run %s: %s", endpoint, number, run_id, verdict.error)
-        if verdict.final or counted >= self._settings.forward_tries:
+        is_over = verdict.final or counted >= self._settings.forward_tries
+        if is_over:
             runs.finish(End(run_id, number, "failed", entry))
         else:
             pause = max(verdict.again_in_s or 0.0, self._pause(counted))
             runs.finish(End(run_id, number, "waiting", entry, pause))
         if verdict.trouble:
             self._store.deliveries.failed(endpoint, verdict.error, verdict.again_in_s)
+        self._store.deliveries.count(endpoint, "failed" if is_over else "retried")
 
     def _pause(self, tries: int) -> float:
         return backoff(tries, self._settings.forward_backoff, _BACKOFF_MAX_S)

@@ -34,8 +34,10 @@ def step(services: Services, stopping: threading.Event) -> None:
         stopping.wait(_IDLE_S)
         return
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
-    for gone in set(ids) - {job.job_id for job in jobs}:
-        services.store.due.drop(gone)
+    jobs = [job for job in jobs if reconcile.why_not(job) is None]
+    # Those that are gone, and those that CI would refuse to speak of for ever.
+    for never in set(ids) - {job.job_id for job in jobs}:
+        services.store.due.drop(never)
     for place, group in reconcile.by_place(services, jobs).items():
         _ask(services, place, group)
 

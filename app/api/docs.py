@@ -20,7 +20,8 @@ _ALWAYS = ("unauthorized", "forbidden")
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457. ``reason`` is one machine word; ``errors`` names every fault of a request."""
+    """RFC 9457. ``reason`` is one machine word; ``errors`` names every fault of a request, ``warnings`` what is only
+    doubtful in it. Where an error or warning has a ``word``, that word in ``allow`` may let it through."""
 
     type: str
     title: str
@@ -28,6 +29,7 @@ class ProblemDocument(BaseModel):
     reason: str
     detail: str | None = None
     errors: list[dict[str, str]] | None = None
+    warnings: list[dict[str, str]] | None = None
 
 
 def init_app(app: Flask) -> None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel, Field
 
+from app import metrics
 from app.api.auth import needs
 from app.api.describe import Operation, described
 from app.api.requests import Query, read_query
@@ -65,6 +66,7 @@ def stream() -> Response:
         seat.enter_context(every.tail.seat())
         after = asked or every.store.outbox.last_id()
         listener = seat.enter_context(every.tail.listen(after, query.job_id, query.tag))
+        seat.enter_context(metrics.LISTENERS.track_inprogress())
     except Full:
         raise Problem(
             "too_many_waiting", "Come back in a moment, or ask another process.", retry_after=5

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flask import Blueprint, Response, jsonify
+from prometheus_client.core import Metric
 from redis.exceptions import RedisError
 
 from app import metrics
 from app.services import Services, services
 
 blueprint = Blueprint("health", __name__)
+
+_JOBS_FULL = "jobs full"
+"""Callbacks of known jobs are still taken: to send nobody here any more would lose those too."""
 
 
 @blueprint.get("/healthz")
@@ -24,7 +30,7 @@ def readyz() -> tuple[Response, int]:
     redis, parts = _redis(ours)
     spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
     parts = {"redis": redis, "spool": spool} | parts
-    ready = redis == "ok" or spool == "ok"
+    ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
     good = all(part == "ok" for name, part in parts.items() if name != "spool") and spool in {"ok", "none"}
     status = ("ok" if good else "degraded") if ready else "unavailable"
     return jsonify({"status": status, "parts": parts, "spool_bytes": waiting}), 200 if ready else 503
@@ -35,19 +41,45 @@ def _redis(ours: Services) -> tuple[str, dict[str, str]]:
     store = ours.store
     try:
         store.presence.probe()
-        full = store.outbox.size() >= ours.settings.outbox_max
+        room = _room(ours)
         parts = {
             name: "ok" if store.presence.seen(role) else "missing"
             for name, role in (("relay", "relay"), ("workers", "worker"))
         }
     except RedisError as error:
         return f"unavailable: {type(error).__name__}", {"relay": "unknown", "workers": "unknown"}
-    return "outbox full" if full else "ok", parts
+    return room, parts
+
+
+def _room(ours: Services) -> str:
+    """The caps at which the store turns callbacks away: past one nothing new is taken, past the other no new job."""
+    if ours.store.outbox.size() >= ours.settings.outbox_max:
+        return "outbox full"
+    return _JOBS_FULL if ours.store.jobs.count() >= ours.settings.jobs_max else "ok"
 
 
 @blueprint.get("/metrics")
 def metrics_page() -> Response:
-    spool = services().spool
-    if spool:
-        metrics.SPOOL_BYTES.set(spool.condition()[1])
-    return Response(metrics.exposition(), mimetype="text/plain; version=0.0.4")
+    ours = services()
+    if ours.spool:
+        metrics.SPOOL_BYTES.set(ours.spool.condition()[1])
+    return Response(metrics.exposition(*_deliveries(ours)), mimetype="text/plain; version=0.0.4")
+
+
+def _deliveries(ours: Services) -> tuple[Metric, ...]:
+    """What the relays have counted for the configured endpoints; nothing while Redis is away."""
+    tries, waiting = metrics.deliveries(), metrics.deliveries_waiting()
+    counted: Counter[tuple[str, str]] = Counter()
+    held: Counter[str] = Counter()
+    try:
+        for endpoint in ours.settings.forward_urls:
+            state = ours.store.deliveries.state(endpoint.name)
+            counted.update({(endpoint.host, outcome): n for outcome, n in state.outcomes.items()})
+            held[endpoint.host] += state.waiting
+    except RedisError:
+        return ()
+    for labels, number in counted.items():
+        tries.add_metric(labels, number)
+    for host, number in held.items():
+        waiting.add_metric([host], number)
+    return tries, waiting

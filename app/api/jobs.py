@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, json, request
 from pydantic import BaseModel
 
-from app import reconcile
+from app import metrics, reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
 from app.api.describe import Operation, described
@@ -72,7 +72,7 @@ def show(job_id: str) -> Response:
     job = found(job_id)
     if query.wait and not job.terminal:
         # Where no more clients may wait, the answer comes at once: it says how the job is, and so is never wrong.
-        with suppress(Full):
+        with suppress(Full), metrics.WAITING.track_inprogress():
             services().tail.wait(
                 job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
             )
@@ -140,18 +140,28 @@ def raw(job_id: str, entry: int) -> Response:
 @blueprint.post("/<job_id>/refresh")
 @needs("submit")
 @described(
-    Operation("Ask CI about this job now", answers={200: Job}, problems=("ci_refused", "ci_unavailable"))
+    Operation(
+        "Ask CI about this job now",
+        answers={200: Job},
+        problems=("not_askable", "ci_refused", "ci_unavailable"),
+    )
 )
 def refresh(job_id: str) -> Response:
-    _ci(lambda: reconcile.ask(services(), [found(job_id)]))
+    job = _askable(job_id)
+    _ci(lambda: reconcile.ask(services(), [job]))
     return _answer(job_id)
 
 
 @blueprint.post("/<job_id>/cancel")
 @needs("submit")
-@described(Operation("Cancel this job at CI", answers={200: Job}, problems=("ci_refused", "ci_unavailable")))
+@described(
+    Operation(
+        "Cancel this job at CI", answers={200: Job}, problems=("not_askable", "ci_refused", "ci_unavailable")
+    )
+)
 def cancel(job_id: str) -> Response:
-    _ci(lambda: reconcile.cancel(services(), found(job_id)))
+    job = _askable(job_id)
+    _ci(lambda: reconcile.cancel(services(), job))
     return _answer(job_id)
 
 
@@ -190,6 +200,13 @@ def found(job_id: str) -> Job:
         raise Problem(
             "not_found", "No job of that id was reported to this service, or it is past RETENTION_JOBS."
         )
+    return job
+
+
+def _askable(job_id: str) -> Job:
+    job = found(job_id)
+    if why := reconcile.why_not(job):
+        raise Problem("not_askable", why)
     return job
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
-from flask import Blueprint, Response, current_app, request, url_for
-from pydantic import BaseModel, RootModel
+from flask import Blueprint, Response, current_app, json, request, url_for
+from pydantic import BaseModel, Field, RootModel
 
 from app.api.auth import needs
 from app.api.ci_errors import from_ci
@@ -14,7 +14,7 @@ from app.api.describe import Operation, described
 from app.api.idempotency import once
 from app.api.jobs import served
 from app.api.requests import body_of_request, read_json
-from app.ci.broken import BadRequest, Broken
+from app.ci.broken import BadRequest, Broken, told
 from app.ci.request import SubmitRequest
 from app.ci.rules import examine
 from app.problems import Problem
@@ -28,13 +28,30 @@ from app.submitter import Receipt, Submitter
 blueprint = Blueprint("submissions", __name__, url_prefix="/v1")
 
 
-class SubmittedJobs(BaseModel):
+class Doubt(BaseModel):
+    """A rule that the request breaks, only inferred or harmless: it was sent all the same. With its ``word`` in
+    ``allow`` nothing is said of it."""
+
+    field: str
+    rule: str
+    word: str
+
+
+class _Doubted(BaseModel):
+    warnings: list[Doubt] = Field([], description="Not there where nothing is doubtful.")
+
+
+class SubmittedJob(Job, _Doubted):
+    """The job, and what is doubtful about the request."""
+
+
+class SubmittedJobs(_Doubted):
     """Several operations in one request are several jobs."""
 
     jobs: list[Job]
 
 
-class Submitted(RootModel[Job | SubmittedJobs]):
+class Submitted(RootModel[SubmittedJob | SubmittedJobs]):
     """The job of one operation; the jobs of several."""
 
 
@@ -58,6 +75,10 @@ class SubmissionView(BaseModel):
     ci_advice: str | None = None
 
 
+class AcceptedSubmission(SubmissionView, _Doubted):
+    """The submission, and what is doubtful about the request."""
+
+
 @blueprint.post("/jobs")
 @needs("submit")
 @described(
@@ -65,7 +86,7 @@ class SubmissionView(BaseModel):
         "Submit a job (or several) to CI",
         body=SubmitRequest,
         headers={"Idempotency-Key": "Within 24 h the same key and body get the first answer again."},
-        answers={201: Submitted, 202: SubmissionView},
+        answers={201: Submitted, 202: AcceptedSubmission},
         problems=(
             "invalid_request",
             "idempotency_mismatch",
@@ -122,8 +143,8 @@ def _receipt(receipt: Receipt) -> Response:
     if not jobs:
         return _accepted(receipt)
     if len(receipt.job_ids) > 1:
-        return _json(SubmittedJobs(jobs=jobs), 201)
-    answer = _json(jobs[0], 201)
+        return _json(SubmittedJobs(jobs=jobs), 201, receipt)
+    answer = _json(jobs[0], 201, receipt)
     answer.headers["Location"] = url_for("jobs.show", job_id=jobs[0].job_id)
     return answer
 
@@ -142,18 +163,22 @@ def _accepted(receipt: Receipt) -> Response:
         kept = services().store.submissions.get(receipt.submission) if receipt.stored else None
     except UNAVAILABLE:
         kept = None
-    answer = _json(_view(kept or receipt.record), 202)
+    answer = _json(_view(kept or receipt.record), 202, receipt)
     answer.headers["Location"] = url_for("submissions.show", submission_id=receipt.submission)
     return answer
 
 
 def _broken(broken: Iterable[Broken]) -> Problem:
-    errors = [{"field": each.field, "rule": each.rule, "word": each.word} for each in _errors(broken)]
-    return Problem("invalid_request", "The request breaks rules of CI; see errors.", errors=errors)
+    """Every broken rule; what would have been a warning beside them, so that both can be put right at once."""
+    found = tuple(broken)
+    members: dict[str, Any] = {"errors": told(found, "error"), **_warnings(found)}
+    return Problem("invalid_request", "The request breaks rules of CI; see errors.", **members)
 
 
-def _errors(broken: Iterable[Broken]) -> list[Broken]:
-    return [each for each in broken if each.severity == "error"]
+def _warnings(broken: Iterable[Broken]) -> dict[str, list[dict[str, str]]]:
+    """The member ``warnings``, where there are any: an answer without is the job as everybody sees it."""
+    doubts = told(broken, "warning")
+    return {"warnings": doubts} if doubts else {}
 
 
 def _view(submission: Submission) -> SubmissionView:
@@ -164,5 +189,7 @@ def _view(submission: Submission) -> SubmissionView:
     return SubmissionView.model_validate(ours | said | {"job_ids": list(submission.job_ids)})
 
 
-def _json(value: BaseModel, status: int) -> Response:
-    return current_app.response_class(value.model_dump_json(), status, mimetype="application/json")
+def _json(value: BaseModel, status: int, receipt: Receipt | None = None) -> Response:
+    document = value.model_dump(mode="json", exclude={"warnings"})
+    text = json.dumps(document | _warnings(receipt.warnings if receipt else ()))
+    return current_app.response_class(text, status, mimetype="application/json")

@@ -11,6 +11,7 @@ from app.services import Services
 CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     redis.reachable,
     redis.keeps,
+    redis.room,
     ours.durability,
     ours.spool,
     ours.processes,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+Level = Literal["ok", "warn", "fail"]
+
 
 class Finding(NamedTuple):
     """``fail``: it will not work; ``warn``: it works, with a loss that ``said`` names. ``todo`` says what to do."""
 
-    level: Literal["ok", "warn", "fail"]
+    level: Level
     what: str
     said: str
     todo: str = ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from app.checks.finding import Finding
+from app.checks.finding import Finding, Level
 from app.services import Services
 
 _OLDEST = (6, 2)
@@ -79,3 +79,23 @@ def _memory(info: dict[str, Any]) -> Iterator[Finding]:
     if most and used > _FULL * most:
         todo = "Raise maxmemory, or shorten RETENTION_JOBS and RETENTION_RAW."
         yield Finding("warn", "Redis memory", f"{used / most:.0%} of maxmemory is in use", todo)
+
+
+def room(services: Services) -> Iterator[Finding]:
+    """Our own caps: past them callbacks go to the spool, or are turned away."""
+    settings = services.settings
+    try:
+        counts = (
+            ("OUTBOX_MAX", services.store.outbox.size(), settings.outbox_max, "Is the relay running?"),
+            (
+                "JOBS_MAX",
+                services.store.jobs.count(),
+                settings.jobs_max,
+                "Raise it, or shorten RETENTION_JOBS.",
+            ),
+        )
+    except RedisError:
+        return
+    for name, count, most, todo in counts:
+        level: Level = "fail" if count >= most else "warn" if count > _FULL * most else "ok"
+        yield Finding(level, name, f"{count} of {most}", "" if level == "ok" else todo)

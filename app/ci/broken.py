@@ -25,3 +25,9 @@ class BadRequest(ValueError):
     def __init__(self, broken: Iterable[Broken]) -> None:
         self.broken = tuple(broken)
         super().__init__("; ".join(f"{b.field}: {b.rule}" if b.field else b.rule for b in self.broken))
+
+
+def told(broken: Iterable[Broken], severity: Severity) -> list[dict[str, str]]:
+    """Those of one severity, as callers are told of them."""
+    fields = {"field", "rule", "word"}
+    return [each.model_dump(include=fields) for each in broken if each.severity == severity]

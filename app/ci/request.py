@@ -134,7 +134,11 @@ class SubmitRequest(Operation):
     callback_type: str | None = Field(None, description="Url (CI's default) or TDMQ.")
     callback_mq_config: MqConfig | None = Field(None, description="Needed when callback_type is TDMQ.")
     labels: dict[str, Scalar] = Field(default_factory=dict, description="Your own; they stay with us.")
-    allow: tuple[str, ...] = Field((), description="Words of rules to let through: what CI has added since.")
+    allow: tuple[str, ...] = Field(
+        (),
+        description="Words of rules to let through, as errors and warnings name them: what CI has added since, and "
+        "what you know better.",
+    )
 
     def each(self) -> Iterator[tuple[str, Operation]]:
         """Every operation with its path in the request: `""` for the flat one, else `operations.<n>.`."""

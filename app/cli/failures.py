@@ -53,9 +53,10 @@ def list_failures(limit: int, cursor: str | None, json_wanted: bool, **which: st
 @_which
 @click.option("--all", "everything", is_flag=True, help="All failures, without a filter.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
 @with_appcontext
 @guarded
-def retry(event_id: str | None, everything: bool, yes: bool, **which: str | None) -> None:
+def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, **which: str | None) -> None:
     """Give failures new tries: those of one event, or all that match, after showing how many."""
     if not (event_id or everything or any(which.values())):
         fail("Name an event, a filter, or --all.", REFUSED)
@@ -66,22 +67,31 @@ def retry(event_id: str | None, everything: bool, yes: bool, **which: str | None
     click.echo(f"{len(runs)} failures match.", err=True)
     if not (event_id or yes):
         click.confirm("Retry them?", abort=True, err=True)
-    click.echo(f"{sum(store.failures.retry(run, me()) for run in runs)} retried")
+    retried = sum(store.failures.retry(run, me()) for run in runs)
+    if json_wanted:
+        show_json({"matched": len(runs), "retried": retried, "dry_run": False, "more": False})
+    else:
+        click.echo(f"{retried} retried")
 
 
 @group.command("dismiss")
 @click.argument("event_id")
 @_which
 @click.option("--reason", required=True, help="Stays in the job's history.")
+@as_json
 @with_appcontext
 @guarded
-def dismiss(event_id: str, reason: str, **which: str | None) -> None:
+def dismiss(event_id: str, reason: str, json_wanted: bool, **which: str | None) -> None:
     """Take the failures of one event off the list."""
     store = services().store
     runs = list(store.failures.all(Wanted(event_id=event_id, **which)))
     if not runs:
         fail("No failure of that event matches.", NOT_FOUND)
-    click.echo(f"{sum(store.failures.dismiss(run, me(), reason) for run in runs)} dismissed")
+    dismissed = sum(store.failures.dismiss(run, me(), reason) for run in runs)
+    if json_wanted:
+        show_json({"dismissed": dismissed})
+    else:
+        click.echo(f"{dismissed} dismissed")
 
 
 def _document(run: Run) -> dict[str, Any]:

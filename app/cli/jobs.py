@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import click
 from flask.cli import AppGroup, with_appcontext
 
@@ -13,14 +16,15 @@ from app.cli.output import (
     as_json,
     fail,
     guarded,
+    plain,
     show_job,
     show_json,
     show_table,
 )
+from app.cli.which import wanted, which_jobs
 from app.services import services
 from app.store import Job
 from app.store.cursors import BadCursor
-from app.store.jobs import Filter
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
 
@@ -29,19 +33,24 @@ def _found(job_id: str) -> Job:
     return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
 
 
+def _askable(job_id: str) -> Job:
+    job = _found(job_id)
+    if why := reconcile.why_not(job):
+        fail(why, REFUSED)
+    return job
+
+
 @group.command("list")
-@click.option("--state", help="Submitted, Running, Success, Failed, Pause or Cancel.")
-@click.option("--tag", help="VoiceSeparate, Transcode, …")
+@which_jobs
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
 @click.option("--cursor", help="next_cursor of the page before.")
 @as_json
 @with_appcontext
 @guarded
-def list_jobs(state: str | None, tag: str | None, limit: int, cursor: str | None, json_wanted: bool) -> None:
-    """The newest jobs first."""
-    equal = tuple((field, value) for field, value in (("state", state), ("tag", tag)) if value)
+def list_jobs(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
+    """The newest jobs first; those that fit every filter."""
     try:
-        page = services().store.jobs.page(Filter(equal=equal), limit, cursor)
+        page = services().store.jobs.page(wanted(which), limit, cursor)
     except BadCursor:
         fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
     if json_wanted:
@@ -86,8 +95,8 @@ def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def refresh(job_id: str, json_wanted: bool) -> None:
-    """Ask CI about the job now. Exit code 3: CI does not know it."""
-    answered = reconcile.ask(services(), [_found(job_id)])
+    """Ask CI about the job now. Exit code 3: CI does not know it; 2: it is a review or a workflow run, not a job."""
+    answered = reconcile.ask(services(), [_askable(job_id)])
     show_job(_found(job_id), json_wanted)
     if job_id not in answered:
         fail("CI does not know this job.", NOT_FOUND)
@@ -100,5 +109,36 @@ def refresh(job_id: str, json_wanted: bool) -> None:
 @guarded
 def cancel(job_id: str, json_wanted: bool) -> None:
     """Cancel the job at CI."""
-    reconcile.cancel(services(), _found(job_id))
+    reconcile.cancel(services(), _askable(job_id))
     show_job(_found(job_id), json_wanted)
+
+
+@group.command("delete")
+@click.argument("job_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@with_appcontext
+@guarded
+def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
+    """Remove the job with its history, payloads, runs and failures, and say what that was.
+
+    CI keeps it, and files at COS stay. What CI tells of the job after that is taken in as of a new one. Exit code 3:
+    no such job; 1: the answer was no.
+    """
+    job = _found(job_id)
+    if not yes:
+        ends = (
+            ""
+            if job.terminal
+            else " It has not ended: CI will tell more of it, which makes it a new job here."
+        )
+        click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
+    dropped = services().store.retention.drop_job(job_id)
+    if dropped is None:
+        fail(f"No job {job_id} is known here.", NOT_FOUND)
+    if json_wanted:
+        show_json(asdict(dropped))
+        return
+    parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")
+    tail = f"; submission {dropped.submission} with it" if dropped.submission else ""
+    click.echo(plain(f"{job_id} deleted: {', '.join(parts)} ({dropped.failures} of them failures){tail}"))

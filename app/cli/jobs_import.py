@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import click
 from flask.cli import with_appcontext
 
 from app.backfill import Span, take_in, walk
 from app.cli.output import as_json, guarded, show_json
+from app.cli.which import Moment
 from app.services import services
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Moment(click.ParamType[datetime]):
-    """A time, or how long ago."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        text = str(value)
-        ago = re.fullmatch(r"(\d{1,5})([mhdw])", text)
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(
-                f"{text!r} is neither 2026-01-31, 2026-01-31T09:00:00+08:00 nor 90m, 36h, 7d, 2w", param, ctx
-            )
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @click.command("import")

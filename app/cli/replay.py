@@ -3,80 +3,67 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
+from app.cli.which import wanted, which_jobs
 from app.services import services
 from app.store import Job
-from app.store.jobs import Filter
 
 _PAGE = 200
 
 
-class _Time(click.ParamType[int]):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2024-03-05T22:00:00Z", param, ctx)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _which(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--state", help="Only jobs in this state."),
-        click.option("--tag", help="Only jobs with this tag."),
-        click.option("--before", "created_before", type=_Time(), help="Created before that time."),
-        click.option(
-            "--after", "created_after", type=_Time(), help="Created at that time or later; UTC by default."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command("replay")
 @click.argument("job_id", required=False)
-@_which
+@which_jobs
 @click.option(
     "--rate", default=20.0, show_default=True, type=click.FloatRange(0.1, 1000), help="Jobs a second."
 )
 @click.option("--dry-run", is_flag=True, help="Only count.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
 @with_appcontext
 @guarded
-def replay(job_id: str | None, rate: float, dry_run: bool, yes: bool, **which: Any) -> None:
+def replay(
+    job_id: str | None, rate: float, dry_run: bool, yes: bool, json_wanted: bool, **which: Any
+) -> None:
     """Announce the news of one job once more, or of all that match, after showing how many.
 
     Each makes an event of its own, with replay_of: handlers and endpoints run again.
     """
     if job_id:
         made = services().store.replays.replay(job_id, me())
-        click.echo(made.event_id if made else fail(f"No job {job_id} is known here.", NOT_FOUND))
+        if made is None:
+            fail(f"No job {job_id} is known here.", NOT_FOUND)
+        if json_wanted:
+            show_json(asdict(made))
+        else:
+            click.echo(made.event_id)
         return
-    if not any(which.values()):
-        fail("Name a job, or a range with --after, --before, --tag, --state.", REFUSED)
+    if all(value is None for value in which.values()):
+        fail("Name a job, or a range with --after, --before, --tag, --state, …", REFUSED)
     ids = [job.job_id for job in _matching(which)]
     click.echo(f"{len(ids)} jobs match; at {rate:g} a second that takes {len(ids) / rate:.0f} s.", err=True)
-    if dry_run:
-        return
-    if not yes:
+    if not (dry_run or yes):
         click.confirm("Replay them?", abort=True, err=True)
-    click.echo(f"{_replay_all(ids, rate)} replayed")
+    done = 0 if dry_run else _replay_all(ids, rate)
+    if json_wanted:
+        show_json({"matched": len(ids), "replayed": done, "dry_run": dry_run})
+    elif not dry_run:
+        click.echo(f"{done} replayed")
 
 
 @click.command("export")
-@_which
+@which_jobs
+@click.option("--json", "_json_wanted", is_flag=True, help="Nothing else is ever printed.")
 @with_appcontext
 @guarded
-def export(**which: Any) -> None:
+def export(_json_wanted: bool, **which: Any) -> None:
     """Every job that matches as one line of JSON, newest first, without raw payloads."""
     for job in _matching(which):
         click.echo(job.model_dump_json())
@@ -92,11 +79,9 @@ def _replay_all(ids: list[str], rate: float) -> int:
 
 
 def _matching(which: dict[str, Any]) -> Iterator[Job]:
-    equal = tuple((field, which[field]) for field in ("state", "tag") if which[field])
-    wanted = Filter(equal=equal, created_after=which["created_after"], created_before=which["created_before"])
     cursor: str | None = None
     while True:
-        page = services().store.jobs.page(wanted, _PAGE, cursor)
+        page = services().store.jobs.page(wanted(which), _PAGE, cursor)
         yield from page.jobs
         cursor = page.next_cursor
         if cursor is None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.ci.broken import BadRequest
+from app.ci.broken import BadRequest, told
 from app.ci.rules import examine
 from app.cli import submit_many
 from app.cli.output import (
@@ -125,8 +125,12 @@ def _show(receipt: Receipt, json_wanted: bool) -> None:
         click.echo(
             "CI has it; Redis went away before it could be stored, and it will be looked for.", err=True
         )
-    elif json_wanted and len(jobs) > 1:
-        show_json({"jobs": [job.model_dump(mode="json") for job in jobs]})
+    elif json_wanted:
+        shown = [job.model_dump(mode="json") for job in jobs]
+        doubts = told(receipt.warnings, "warning")
+        show_json(
+            (shown[0] if len(shown) == 1 else {"jobs": shown}) | ({"warnings": doubts} if doubts else {})
+        )
     else:
         for job in jobs:
             show_job(job, json_wanted)

@@ -1,6 +1,6 @@
 """Asking CI and believing its answer: what makes silence, doubt, forgery and lost answers harmless."""
 
-from app.reconcile.asking import Place, ask, ask_place, by_place, cancel, pause, restore, take_in
+from app.reconcile.asking import Place, ask, ask_place, by_place, cancel, pause, restore, take_in, why_not
 from app.reconcile.lost import Search, search
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "restore",
     "search",
     "take_in",
+    "why_not",
 ]

@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
+from app.ci import askable
 from app.ci.payload import Detail
 from app.services import Services
 from app.store import Job, News, Outcome
@@ -21,6 +22,14 @@ LONGEST_POLLED_S = 60.0
 
 Place = tuple[str, str]
 """A bucket and a region: whom to ask."""
+
+
+def why_not(job: Job) -> str | None:
+    """Why CI cannot be asked about it, and what to do instead; ``None`` where it can.
+
+    What CI has named as a job of ours is one, whatever callbacks call it since.
+    """
+    return askable.why_not(job) if job.submission is None else None
 
 
 def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
@@ -17,9 +17,14 @@ _FIRST_PAUSE_MS = 1_000
 _LONGEST_PAUSE_MS = 600_000
 
 
+Outcome = Literal["delivered", "retried", "failed"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """``paused_until`` is set while the endpoint is left alone; ``waiting`` counts deliveries, due or not."""
+    """``paused_until`` is set while the endpoint is left alone; ``waiting`` counts deliveries, due or not; ``outcomes``
+    counts what became of them, try by try."""
 
     name: str
     waiting: int
@@ -28,6 +33,7 @@ class EndpointState:
     last_error: str | None
     last_failure_at: str | None
     last_success_at: str | None
+    outcomes: dict[Outcome, int]
 
 
 class Deliveries:
@@ -52,6 +58,10 @@ class Deliveries:
         """The endpoint is in trouble; ``not_before_s`` is when it asked us to come back, in seconds."""
         self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000))
 
+    def count(self, endpoint: str, outcome: Outcome, number: int = 1) -> None:
+        """What became of a try: for those who watch."""
+        self._redis.hincrby(self._state(endpoint), f"n:{outcome}", number)
+
     def next_due_s(self, endpoint: str) -> float | None:
         """Seconds until there may be something to take; ``None`` if nothing waits."""
         rows: list[tuple[bytes, float]] = self._redis.zrange(  # type: ignore[assignment]
@@ -69,10 +79,13 @@ class Deliveries:
             self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
         )
         failures = self._db.key("failures")
-        return sum(
+        given_up = sum(
             int(self._give_up(keys=[self._db.key("run", each), schedule, failures], args=[each, why]))
             for each in ids
         )
+        if given_up:
+            self.count(endpoint, "failed", given_up)
+        return given_up
 
     def endpoints(self) -> list[str]:
         """Every endpoint that ever had a run, configured or not."""
@@ -95,6 +108,7 @@ class Deliveries:
             last_error=kept.get("error"),
             last_failure_at=rfc3339(int(kept["failed"])) if "failed" in kept else None,
             last_success_at=rfc3339(int(kept["succeeded"])) if "succeeded" in kept else None,
+            outcomes={each: int(kept.get(f"n:{each}", 0)) for each in OUTCOMES},
         )
 
     def _noted(self, endpoint: str, error: str, wait_ms: int) -> None:

@@ -1,10 +1,12 @@
 -- Removes one job with everything that belongs to it: record, history, raw payloads, runs, events, indexes, schedules,
 -- and its submission with the last of its jobs. Can be repeated: what is gone already is no fault.
--- ARGV: prefix, job id, '1' to keep, this once, a job whose runs have failed or are not over (else ''),
--- its new last change then (ms). Returns 1, or 0 if it is kept for now.
+-- ARGV: prefix, job id, '1' to keep, once, a job whose runs have failed or are not over (else ''),
+-- its new last change then (ms).
+-- Returns 0 if it is kept for now, else {1 if it was there, entries, payloads, runs, failures, its submission if that
+-- went too, else ''}.
 local prefix, id, careful, later = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4]
 local job = prefix .. 'job:' .. id
-local idx, submission, kept = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept'))
+local idx, submission, kept, version = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept', 'version'))
 local runs = redis.call('SMEMBERS', job .. ':runs')
 
 local function is_over(run)
@@ -12,21 +14,24 @@ local function is_over(run)
   return state ~= 'waiting' and state ~= 'running' and state ~= 'failed'
 end
 
-if careful and not kept then
+-- Once for each version: news that came after it was kept may have failed too.
+if careful and kept ~= version then
   for _, run in ipairs(runs) do
     if not is_over(run) then
-      redis.call('HSET', job, 'kept', 1)
+      redis.call('HSET', job, 'kept', version or '')
       redis.call('ZADD', prefix .. 'touched', 'XX', later, id)
       return 0
     end
   end
 end
 
+local told = {redis.call('EXISTS', job), redis.call('LLEN', job .. ':history'), redis.call('HLEN', job .. ':raw'), #runs,
+  0, ''}
 for _, run in ipairs(runs) do
   local hash = prefix .. 'run:' .. run
   local event, endpoint = unpack(redis.call('HMGET', hash, 'event_id', 'endpoint'))
   redis.call('ZREM', prefix .. 'runs', run)
-  redis.call('ZREM', prefix .. 'failures', run)
+  told[5] = told[5] + redis.call('ZREM', prefix .. 'failures', run)
   if endpoint and endpoint ~= '' then redis.call('ZREM', prefix .. 'endpoint:' .. endpoint .. ':runs', run) end
   if event then redis.call('DEL', prefix .. 'event:' .. event) end
   redis.call('DEL', hash)
@@ -38,12 +43,17 @@ redis.call('DEL', job, job .. ':history', job .. ':raw', job .. ':runs')
 if submission then
   local hash = prefix .. 'submission:' .. submission
   redis.call('SREM', hash .. ':claims', id)
-  for other in string.gmatch(redis.call('HGET', hash, 'job_ids') or '', '%S+') do
-    if redis.call('EXISTS', prefix .. 'job:' .. other) == 1 then return 1 end
+  local named = redis.call('HGET', hash, 'job_ids')
+  if not named then return told end
+  for other in string.gmatch(named, '%S+') do
+    if redis.call('EXISTS', prefix .. 'job:' .. other) == 1 then
+      -- Jobs of a submission that have no record are brought back: not those that were removed.
+      redis.call('HSET', hash, 'dropped', (redis.call('HGET', hash, 'dropped') or '') .. ' ' .. id)
+      return told
+    end
   end
-  if redis.call('HEXISTS', hash, 'job_ids') == 1 then
-    redis.call('DEL', hash, hash .. ':claims')
-    for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
-  end
+  told[6] = submission
+  redis.call('DEL', hash, hash .. ':claims')
+  for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
 end
-return 1
+return told

@@ -131,6 +131,10 @@ class Jobs:
         """The job as it was at the event, without its raw payload."""
         return self.at(event, self.known([event.job_id], raw=False)[event.job_id])
 
+    def count(self) -> int:
+        """How many there are: what ``JOBS_MAX`` bounds."""
+        return int(self._redis.zcard(self._db.key("jobs")))
+
     def newest(self) -> str | None:
         """The id of the newest job."""
         rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)

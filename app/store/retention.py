@@ -4,11 +4,25 @@ each job, and can be repeated, so that a sweep may be killed anywhere."""
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from app.store.clock import now_ms, to_ms
 from app.store.connection import Database
-from app.store.scripts import Call, in_turn, script, texts
+from app.store.scripts import Call, in_turn, script, text, texts
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How much of a job was removed: lines of its history, payloads, runs, and failures among these; and the id of its
+    submission, if that went with it."""
+
+    job_id: str
+    entries: int
+    payloads: int
+    runs: int
+    failures: int
+    submission: str | None
 
 
 class Retention:
@@ -67,11 +81,13 @@ class Retention:
         in_turn(self._db, [(self._drop_submission, [], [self._db.prefix, each, now]) for each in ids])
         return len(ids)
 
-    def drop_job(self, job_id: str) -> bool:
-        """This job, whatever its runs are at; false if it was not there."""
-        was_there = bool(self._redis.exists(self._db.key("job", job_id)))
-        self._drop(args=[self._db.prefix, job_id, "", 0])
-        return was_there
+    def drop_job(self, job_id: str) -> Dropped | None:
+        """This job, whatever its runs are at; ``None`` if it was not there."""
+        answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0])
+        was_there, entries, payloads, runs, failures, submission = answer
+        if not was_there:
+            return None
+        return Dropped(job_id, entries, payloads, runs, failures, text(submission) or None)
 
     def _oldest(self, schedule: str, cutoff: int, count: int) -> list[str]:
         rows: Any = self._redis.zrange(

@@ -172,18 +172,23 @@ class Submissions:
         return [(member.decode(), score) for member, score in rows]
 
     def without_record(self, submission_ids: Sequence[str]) -> list[str]:
-        """Those of these submissions that CI has answered, and of whose jobs one has no record."""
+        """Those of these submissions that CI has answered, and of whose jobs one has lost its record."""
         pipe = self._redis.pipeline(transaction=False)
         for each in submission_ids:
-            pipe.hget(self._db.key("submission", each), "job_ids")
-        answered = dict(zip(submission_ids, map(text, pipe.execute() if submission_ids else ()), strict=True))
-        pairs = [(each, job_id) for each, ids in answered.items() for job_id in (ids or "").split()]
+            pipe.hmget(self._db.key("submission", each), "job_ids", "dropped")
+        answered = dict(zip(submission_ids, pipe.execute() if submission_ids else (), strict=True))
+        pairs = [(each, job_id) for each, row in answered.items() for job_id in _staying(*map(text, row))]
         for _, job_id in pairs:
             pipe.hexists(self._db.key("job", job_id), "version")
         kept = pipe.execute() if pairs else []
         return list(
             dict.fromkeys(each for (each, _), is_kept in zip(pairs, kept, strict=True) if not is_kept)
         )
+
+
+def _staying(job_ids: str | None, dropped: str | None) -> list[str]:
+    """The jobs of a submission but for those that were removed on purpose, or for their age."""
+    return [each for each in (job_ids or "").split() if each not in (dropped or "").split()]
 
 
 def deadline_after(seconds: float) -> str:

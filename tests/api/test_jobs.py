@@ -21,6 +21,7 @@ from app.store.clock import rfc3339
 from app.store.submissions import Submission
 from tests.api.stored import put
 from tests.ci import samples
+from tests.ci.samples import NO_JOBS
 from tests.receiver.callbacks import body_of
 
 INPUT = {"BucketId": "songs-1250000000", "Object": "in/tune.mp3", "Region": "ap-chongqing"}
@@ -317,3 +318,17 @@ def test_overdue_is_what_is_silent_past_its_deadline(
         store.acceptor.accept(News(details, "callback", "token", submission=submission, bind=False))
     assert ids(client, key, "overdue=true") == ["jlate"]
     assert sorted(ids(client, key, "overdue=false")) == ["jdone", "jsoon"]
+
+
+@pytest.mark.parametrize("kind", NO_JOBS)
+@pytest.mark.parametrize("what", ["refresh", "cancel"])
+def test_what_ci_cannot_be_asked_about_says_why(
+    client: FlaskClient, store: Store, key: dict[str, str], kind: str, what: str
+) -> None:
+    """A review, a workflow run, an id that CI cannot have: the fault of no gateway, and CI is not bothered."""
+    content, job_id = NO_JOBS[kind]
+    store.acceptor.accept(News(parse(content).details, "callback", "token", body=content))
+    answer = client.post(f"/v1/jobs/{quote(job_id)}/{what}", headers=key)
+    assert (answer.status_code, answer.get_json()["reason"]) == (422, "not_askable")
+    assert "CI" in answer.get_json()["detail"]
+    assert client.get(f"/v1/jobs/{quote(job_id)}", headers=key).status_code == 200

@@ -177,3 +177,16 @@ def _typed(text: str) -> Any:
     except ValueError:
         return text
     return number if isinstance(number, int | float) and str(number) == text else text
+
+
+NO_JOBS = {
+    "a workflow run": (to_json({"WorkflowExecution": workflow_run(State="Running", RunId="irun")}), "irun"),
+    "a run by its task": (to_json(event({"Workflow": {"RunId": "irun"}, "State": "Running"})), "irun"),
+    "a review": (
+        to_json({"code": "0", "data": {"event": "ReviewText", "trace_id": "st1", "url": "https://e.com/a"}}),
+        "st1",
+    ),
+    "a review in detail": (to_json({"EventName": "ReviewImage", "JobsDetail": {"JobId": "si1"}}), "si1"),
+    "an id that CI cannot have": (to_json(event(voice_separate(JobId="a,b"))), "a,b"),
+}
+"""Bodies that are kept as jobs, with their ids, and about which CI's job interface cannot be asked."""

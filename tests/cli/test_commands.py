@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +17,16 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.settings import Settings
 from app.store import Store
+from app.store.runs import Start
+from app.store.scripts import texts
 from app.tokens import fingerprint, read
 from tests.api.stored import put
 from tests.conftest import make_settings
 from tests.emulated import Emulated
 from tests.receiver.callbacks import body
 from tests.servers import ROOT, Emulator, Valkey, as_environment
+from tests.store.said import said, tell
+from tests.store.samples import submission
 
 REFUSED, NOT_FOUND, NOT_YET, NO_STORE, CI_FAULT = 2, 3, 4, 5, 6
 SUBMIT = (
@@ -142,8 +147,65 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     assert "j2" in shell.run("jobs", "list").stdout
 
 
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ({"state": "Failed"}, "j2"), ({"tag": "Transcode"}, "j2"), ({"queue_id": "q-2"}, "j2"),
+        ({"bucket": "other-1250000000"}, "j3"), ({"input_object": "in/b c.mp3"}, "j3"),
+        ({"user_data": "order 42"}, "j3"), ({"user_data": ""}, ""), ({"state": "Failed", "tag": "none"}, ""),
+        ({"created_after": "2024-03-05"}, "j3 j2"),
+        ({"created_before": "2024-03-05T10:00:00+08:00"}, "j2 j1"),
+        ({"created_after": "2024-03-04", "created_before": "2024-03-06", "limit": "1"}, "j3"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_jobs_list_has_the_filters_of_the_api(
+    shell: Shell, api: FlaskClient, wanted: dict[str, str], ids: str
+) -> None:
+    """Each by its own name, with the same answer; and so has the export."""
+    put(shell.store, "j1", CreationTime="2024-03-01T10:00:00+0800")
+    put(
+        shell.store,
+        "j2",
+        CreationTime="2024-03-05T10:00:00+0800",
+        State="Failed",
+        Tag="Transcode",
+        QueueId="q-2",
+    )
+    there = {"BucketId": "other-1250000000", "Object": "in/b c.mp3", "Region": "ap-chongqing"}
+    put(
+        shell.store,
+        "j3",
+        CreationTime="2024-03-05T10:00:01+0800",
+        Input=there,
+        Operation={"UserData": "order 42"},
+    )
+    asked = [word for name, value in wanted.items() for word in (f"--{name.replace('_', '-')}", value)]
+    listed = shell.json("jobs", "list", *asked)
+    assert [job["job_id"] for job in listed["jobs"]] == ids.split()
+    assert listed == api.get("/v1/jobs", query_string=wanted, headers=reader(shell)).get_json()
+    if "limit" not in wanted:
+        lines = shell.run("jobs", "export", *asked).stdout.splitlines()
+        assert [json.loads(line) for line in lines] == listed["jobs"]
+
+
+def test_jobs_list_tells_the_overdue_from_the_others(shell: Shell, api: FlaskClient) -> None:
+    """As the API does; a job that nobody submitted here is never overdue."""
+    late = replace(submission("slate"), deadline="2024-03-05T10:00:00Z")
+    shell.store.submissions.create(late)
+    tell(shell.store, said("jlate", "Running"), submission=late.id)
+    put(shell.store, "j1", State="Running")
+    for option, asked in (("--overdue", "true"), ("--not-overdue", "false")):
+        answer = api.get("/v1/jobs", query_string={"overdue": asked}, headers=reader(shell))
+        assert shell.json("jobs", "list", option) == answer.get_json()
+    assert [job["job_id"] for job in shell.json("jobs", "list", "--overdue")["jobs"]] == ["jlate"]
+    shell.run("jobs", "list", "--created-after", "yesterday", code=REFUSED)
+    shell.run("jobs", "list", "--limit", "201", code=REFUSED)
+    assert len(shell.json("jobs", "list", "--after", "20w")["jobs"]) == 0
+
+
 def test_an_unknown_job_has_its_exit_code(shell: Shell) -> None:
-    for command in ("show", "wait", "refresh", "cancel", "replay"):
+    for command in ("show", "wait", "refresh", "cancel", "replay", "delete"):
         result = shell.run("jobs", command, "jnone", code=NOT_FOUND)
         assert result.stdout == ""
         assert "jnone" in result.stderr
@@ -192,6 +254,52 @@ def test_jobs_export_is_a_line_for_each_job(shell: Shell) -> None:
     lines = shell.run("jobs", "export").stdout.splitlines()
     assert {json.loads(line)["job_id"] for line in lines} == {f"j{n}" for n in range(5)}
     assert len(shell.run("jobs", "export", "--state", "Failed").stdout.splitlines()) == 3
+    assert shell.run("jobs", "export", "--json").stdout.splitlines() == lines
+
+
+def test_jobs_delete_removes_all_of_a_job_and_says_what(shell: Shell) -> None:
+    """After asking; the other jobs and their entries stay as they are."""
+    put(shell.store, "j1", State="Running")
+    before = keys(shell)
+    put(shell.store, "j2", State="Running", UserData="only-mine")
+    put(shell.store, "j2")
+    shell.run("jobs", "replay", "j2")
+    plan_failures(shell.store, "j2")
+    asked = shell.app.test_cli_runner().invoke(args=["jobs", "delete", "j2"], input="n\n")
+    assert (asked.exit_code, "j2: Success. Delete it?" in asked.stderr, asked.stdout) == (1, True, "")
+    assert shell.store.jobs.get("j2")
+    told = shell.json("jobs", "delete", "j2", "--yes")
+    assert told == {
+        "job_id": "j2", "entries": 3, "payloads": 2, "runs": 3, "failures": 3, "submission": None
+    }  # fmt: skip
+    assert keys(shell) == before
+    assert shell.json("failures", "list")["failures"] == []
+    assert [job["job_id"] for job in shell.json("jobs", "list")["jobs"]] == ["j1"]
+    shell.run("jobs", "delete", "j2", "--yes", code=NOT_FOUND)
+
+
+def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
+    """CI will tell more of it; and without a terminal the answer is no."""
+    put(shell.store, "j1", State="Running")
+    asked = shell.run("jobs", "delete", "j1", code=1)
+    assert "It has not ended" in asked.stderr
+    said = shell.app.test_cli_runner().invoke(args=["jobs", "delete", "j1"], input="y\n")
+    assert said.stdout == "j1 deleted: 1 entries, 1 payloads, 0 runs (0 of them failures)\n"
+
+
+def keys(shell: Shell) -> set[str]:
+    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed."""
+    found = texts(shell.store.db.client.scan_iter(shell.store.db.key("*")))
+    return set(found) - {shell.store.db.key("events")}
+
+
+def plan_failures(store: Store, job_id: str) -> None:
+    """A run for each event of the job, all of them out of tries."""
+    for posted in store.outbox.after("0", 100):
+        if posted.event.job_id == job_id:
+            store.runs.plan([(posted.event, [("mine.publish", None)])])
+    for run in store.runs.of_job(job_id):
+        assert store.runs.start(Start(run.id, 1, 0, "w")) == -1
 
 
 def test_jobs_replay_makes_an_event(shell: Shell) -> None:
@@ -204,6 +312,9 @@ def test_jobs_replay_makes_an_event(shell: Shell) -> None:
     shell.run("jobs", "replay", code=REFUSED)
     assert shell.run("jobs", "replay", "--state", "Success", "--dry-run").stdout == ""
     assert "1 replayed" in shell.run("jobs", "replay", "--state", "Success", "--yes").stdout
+    assert shell.json("jobs", "replay", "j1")["replay_of"] == entries[0]["event_id"]
+    counted = shell.json("jobs", "replay", "--state", "Success", "--dry-run")
+    assert counted == {"matched": 1, "replayed": 0, "dry_run": True}
 
 
 def test_failures_are_listed_and_unknown_ones_have_their_exit_code(shell: Shell) -> None:
@@ -272,6 +383,7 @@ def test_redis_away_has_its_exit_code() -> None:
     shell = Shell(make_settings("redis://127.0.0.1:9/0", redis_timeout="0.3"))
     for arguments in (
         ("jobs", "list"), ("jobs", "show", "j1"), ("jobs", "wait", "j1"), ("jobs", "export"), ("jobs", "replay", "j1"),
+        ("jobs", "delete", "j1", "--yes"),
         ("failures", "list"), ("failures", "retry", "--all", "--yes"), ("keys", "list"), ("keys", "create", "x"),
         ("callback-url", "--revoke", "x"), SUBMIT,
     ):  # fmt: skip

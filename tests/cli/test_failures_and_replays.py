@@ -46,6 +46,9 @@ def test_a_bulk_retry_shows_the_count_and_asks(app: Flask, services: Services) -
     done = runner.invoke(args=["failures", "retry", "--all", "--yes"])
     assert "3 retried" in done.output
     assert services.store.failures.count() == 0
+    event_id = a_failure(services)
+    told = runner.invoke(args=["failures", "retry", event_id, "--json"]).stdout
+    assert json.loads(told) == {"matched": 1, "retried": 1, "dry_run": False, "more": False}
     assert runner.invoke(args=["failures", "retry", "--all", "--yes"]).exit_code == 3
 
 
@@ -59,6 +62,8 @@ def test_a_failure_is_dismissed_with_a_reason(app: Flask, services: Services) ->
     assert event
     (run,) = services.store.runs.of_job(event.job_id)
     assert (run.state, run.acts[0]["reason"]) == ("dismissed", "old")
+    gone = runner.invoke(args=["failures", "dismiss", a_failure(services), "--reason", "old", "--json"])
+    assert json.loads(gone.stdout) == {"dismissed": 1}
 
 
 def test_one_job_is_replayed(app: Flask, services: Services) -> None:

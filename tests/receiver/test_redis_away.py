@@ -127,16 +127,18 @@ def test_a_redis_that_is_loading(
     """After a restart Redis reads its file for a while, and takes nothing: the spool does."""
     url, job_id = path(settings), new_job_id()
     pipe = ours.store.db.client.pipeline(transaction=False)
-    for n in range(20_000):
+    for n in range(60_000):
         pipe.set(f"{settings.key_prefix}filler:{n}", n)
     pipe.execute()
     server.kill()
+    # That takes longer than the test by far, and is told to hurry when it has been seen.
     slow = Valkey(
-        server.socket.parent, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024"
+        server.socket.parent, "--key-load-delay", "400", "--loading-process-events-interval-bytes", "1024"
     )
     with slow:
         eventually(lambda: "LOADING" in _ping(settings), "it to be loading")
         assert outcome(client.post(url, data=body(job_id))) == "spooled"
+        Services.open(settings, timeout=5).store.db.client.config_set("key-load-delay", 0)
         eventually(lambda: drained(ours), "the spool to be drained", 40)
         assert next(entry["outcome"] for entry in history(ours, job_id)) == "accepted"
 
@@ -164,6 +166,41 @@ def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
     eventually(lambda: drained(ours), "the spool to be drained")
     assert ours.store.outbox.size() == 2
     small.extensions["services"].drainer.stop()
+
+
+def test_at_the_cap_on_jobs_known_ones_are_taken(server: Valkey, settings: Settings, ours: Services) -> None:
+    """Past JOBS_MAX callbacks of jobs never seen wait in the spool until there is room; /readyz names it, and stays
+    200."""
+    small = create_app(settings.model_copy(update={"jobs_max": 2}))
+    client, url, known, stranger = small.test_client(), path(settings), new_job_id(), new_job_id()
+    assert outcome(client.post(url, data=body(known, "Running"))) == "accepted"
+    assert client.get("/readyz").get_json()["parts"]["redis"] == "ok"
+    assert outcome(client.post(url, data=body("jold"))) == "accepted"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.get_json()["status"]) == (200, "degraded")
+    assert ready.get_json()["parts"]["redis"] == "jobs full"
+    assert outcome(client.post(url, data=body(known))) == "accepted"
+    assert outcome(client.post(url, data=body(stranger))) == "spooled"
+    ours.store.retention.drop_job("jold")
+    eventually(lambda: ours.store.jobs.get(stranger), "the spool to be drained")
+    small.extensions["services"].drainer.stop()
+
+
+@pytest.mark.parametrize(
+    ("cap", "part", "status"), [("outbox_max", "outbox", 503), ("jobs_max", "jobs", 200)]
+)
+def test_at_a_cap_and_without_a_spool_readiness_is_what_callbacks_get(
+    server: Valkey, settings: Settings, cap: str, part: str, status: int
+) -> None:
+    """A full outbox: 503 for every callback with news. As many jobs as may be: 503 for those never seen only."""
+    changes = {"spool_dir": None, cap: 1}
+    client, known = create_app(settings.model_copy(update=changes)).test_client(), new_job_id()
+    assert outcome(client.post(path(settings), data=body(known, "Running"))) == "accepted"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.get_json()["parts"]["redis"]) == (status, f"{part} full")
+    assert client.post(path(settings), data=body(known)).status_code == status
+    answer = client.post(path(settings), data=body(new_job_id()))
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
 
 
 def test_a_stalled_redis_does_not_eat_the_threads(

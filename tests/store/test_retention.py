@@ -16,6 +16,7 @@ from app.services import Services
 from app.settings import Settings
 from app.store import Event, NotBelieved, Store
 from app.store.clock import now_ms
+from app.store.failures import Wanted
 from app.store.runs import End, Start, run_id
 from app.store.scripts import texts
 from app.store.submissions import Submission, deadline_after, new_id
@@ -162,6 +163,30 @@ def test_jobs_whose_runs_are_not_over_stay_longer(store: Store, state: str | Non
     assert _keys(store) - FIXED == set()
 
 
+def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> None:
+    """The job was kept for one failure; another piece of news comes and fails, and has its own time."""
+    tell(store, said("j1", "Running"))
+    _plan_all(store, "failed")
+    store.retention.drop_jobs(NOW, 100)
+    tell(store, said("j1", "Success"))
+    _plan_all(store, "failed")
+    store.retention.drop_jobs(NOW, 100)
+    assert len(store.failures.page(Wanted(), 10)[0]) == 4
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
+    assert store.failures.count() == 0
+
+
+def test_dismissed_failures_keep_no_job(store: Store) -> None:
+    """Somebody has looked at them."""
+    tell(store, said("j1", "Success"))
+    _plan_all(store, "failed")
+    for run in store.failures.all(Wanted()):
+        store.failures.dismiss(run, "me", "seen")
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
+
+
 def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
     """One with jobs is needed as long as they are; one without goes by its own age."""
     submission = new_submission(store)
@@ -172,6 +197,36 @@ def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
     assert store.submissions.get(submission) is not None
     store.retention.drop_job("j2")
     assert store.submissions.get(submission) is None
+
+
+def test_a_job_that_was_removed_is_not_brought_back(store: Store) -> None:
+    """While another job of its submission stays: only one whose record was lost is asked about."""
+    submission = new_submission(store)
+    tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)
+    dropped = store.retention.drop_job("j1")
+    assert dropped is not None
+    assert (dropped.entries, dropped.payloads, dropped.submission) == (1, 1, None)
+    assert store.submissions.without_record([submission]) == []
+    store.db.client.delete(store.db.key("job", "j2"))
+    assert store.submissions.without_record([submission]) == [submission]
+    assert store.retention.drop_job("j1") is None
+
+
+def test_a_run_at_work_leaves_nothing_of_a_job_that_is_removed(store: Store) -> None:
+    """Its worker goes on and tells of it: the claim, the end, the rest of its batch."""
+    tell(store, said("j1", "Success"))
+    _plan_all(store, None)
+    (event,) = [posted.event for posted in store.outbox.after("0", 10)]
+    run = run_id(event.event_id, "h")
+    assert store.runs.start(Start(run, 15, 3, "w")) == 1
+    dropped = store.retention.drop_job("j1")
+    assert dropped is not None
+    assert (dropped.runs, dropped.failures) == (2, 0)
+    assert not store.runs.beat(run, 1, 15)
+    assert not store.runs.finish(End(run, 1, "waiting", {"n": 1}))
+    store.runs.hand_back([run])
+    assert store.runs.start(Start(run, 15, 3, "w")) == 0
+    assert _keys(store) - FIXED == set()
 
 
 def test_a_submission_is_open_until_its_jobs_have_ended(store: Store) -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from app import reconcile
+from app.ci.payload import parse
 from app.provider import ProviderError
 from app.services import Services
+from app.store import News
 from app.store.clock import now_ms, rfc3339
+from tests.ci.samples import NO_JOBS
 from tests.servers import Emulator
 from tests.store.said import said, tell
 from tests.workers.asking import Relay, asked, change, end_at_ci, fault, job_of, submit
@@ -54,6 +57,20 @@ def test_a_job_without_a_callback_of_ours_is_asked_about_at_once(
     end_at_ci(ci, job_id)
     relay.ask()
     assert job_of(ours, job_id).state == "Success"
+
+
+@pytest.mark.parametrize("kind", NO_JOBS)
+def test_what_ci_cannot_be_asked_about_is_not_asked_about(
+    ours: Services, ci: Emulator, relay: Relay, kind: str
+) -> None:
+    """A review has no state, and would be asked about for ever; so it is said why, and nobody asks."""
+    body, job_id = NO_JOBS[kind]
+    ours.store.acceptor.accept(News(parse(body).details, "callback", "token", body=body, ask_after=60.0))
+    relay.ask()
+    assert _due_in_s(ours, job_id) is None
+    assert asked(ci, "describe") == 0
+    tell(ours.store, said(job_id, "Running", tag="ReviewText"), binds=True, submission="s1", source="poll")
+    assert reconcile.why_not(job_of(ours, job_id)) is None, "CI itself has named it as a job of ours"
 
 
 def test_a_cancelled_job_is_found_by_asking(ours: Services, ci: Emulator, relay: Relay) -> None:
@@ -143,10 +160,10 @@ def test_trouble_at_ci_only_costs_time(
 def test_one_job_that_ci_cannot_be_asked_about_spoils_no_others(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
-    """An id from a stranger's callback may be such that the whole question is refused."""
+    """An id may be such that the whole question is refused."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
-    tell(ours.store, said("j,odd", "Running"))
+    tell(ours.store, said("j,odd", "Running"), source="submit", submission="s1", ask_after=1.0)
     relay.ask()
     assert job_of(ours, job_id).state == "Success"
     assert ours.store.due.asked("j,odd") == 1

@@ -70,6 +70,55 @@ def test_every_broken_rule_is_named_at_once(post: Any, ci: Emulated) -> None:
     assert ci.requests() == []
 
 
+DOUBTFUL = REQUEST | {"output": {"au_object": "out/a.mp3", "object": "out/b.mp3"}}
+"""IsAudio makes no background: that is inferred."""
+
+
+def test_what_is_doubtful_is_sent_and_said(
+    post: Any, client: FlaskClient, key: dict[str, str], ci: Emulated
+) -> None:
+    """`warnings` beside the job, which is otherwise as everybody sees it; `allow` says that one knows."""
+    answer = post(DOUBTFUL, Idempotency_Key="doubt")
+    assert answer.status_code == 201, answer.text
+    job = answer.get_json()
+    (doubt,) = job.pop("warnings")
+    assert (doubt["field"], doubt["word"]) == ("output.object", "output_unused")
+    assert doubt["rule"]
+    assert job.keys() == client.get(answer.headers["Location"], headers=key).get_json().keys()
+    assert post(DOUBTFUL, Idempotency_Key="doubt").get_json()["warnings"] == [doubt]
+    known = post(DOUBTFUL | {"allow": ["output_unused"]})
+    assert (known.status_code, "warnings" in known.get_json()) == (201, False)
+    assert ci.statuses() == [200, 200]
+
+
+def test_doubts_are_said_in_every_answer(post: Any, ci: Emulated) -> None:
+    """Of several jobs, beside errors, and where CI's answer is lost."""
+    each = {name: DOUBTFUL[name] for name in ("voice_separate", "output")}
+    several = post({"input": REQUEST["input"], "operations": [each, REQUEST | {}]})
+    assert several.status_code == 422, "an operation has no labels"
+    second = {name: REQUEST[name] for name in ("voice_separate", "output")}
+    several = post({"input": REQUEST["input"], "operations": [each, second]})
+    assert [doubt["field"] for doubt in several.get_json()["warnings"]] == ["operations.0.output.object"]
+    wrong = post(DOUBTFUL | {"job_level": 7}).get_json()
+    assert [error["word"] for error in wrong["errors"]] == ["job_level"]
+    assert [doubt["word"] for doubt in wrong["warnings"]] == ["output_unused"]
+    ci.fault("lost_answer", on="submit")
+    lost = post(DOUBTFUL)
+    assert (lost.status_code, lost.get_json()["warnings"][0]["word"]) == (202, "output_unused")
+
+
+def test_a_documented_rule_can_be_let_through_on_purpose(post: Any, ci: Emulated) -> None:
+    """As with `--allow`: by the word that the refusal named; what cannot be is an error itself."""
+    new = REQUEST | {"voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "opus"}}}
+    refused = post(new).get_json()["errors"]
+    assert [error["word"] for error in refused] == ["codec"]
+    ci.fault("error", on="submit", code="InvalidArgument", status=400)
+    assert post(new | {"allow": ["codec"]}).get_json()["reason"] == "ci_refused"
+    assert "<Codec>opus</Codec>" in ci.requests()[0]["full"]["body"]
+    (error,) = post(REQUEST | {"allow": ["user_data"]}).get_json()["errors"]
+    assert error["field"] == "allow.0"
+
+
 @pytest.mark.parametrize(
     "code", ["MediaBucketUnBinded", "CIRoleNotExist", "SignatureExpired", "QueueSaturated"]
 )

@@ -16,6 +16,7 @@ from app.api import idempotency
 from app.services import Services
 from app.settings import Settings
 from app.store import Store
+from app.store.clock import now_ms
 from app.submitter import Submitter
 from tests.api.submit.conftest import REQUEST
 from tests.emulated import Emulated
@@ -84,16 +85,16 @@ def test_one_in_flight_is_a_conflict_for_another_process(
     ci: Emulated,
 ) -> None:
     """409 from a second application with the same store, while the first waits for CI; then its answer."""
-    ci.fault("slow", on="submit", seconds=1.5, times=1)
+    ci.fault("slow", on="submit", seconds=4, times=1)
     headers = key | {"Idempotency-Key": "k"}
+    one, other = create_app(settings).test_client(), create_app(settings).test_client()
     first: list[Any] = []
 
     def send() -> None:
-        first.append(create_app(settings).test_client().post("/v1/jobs", json=REQUEST, headers=headers))
+        first.append(one.post("/v1/jobs", json=REQUEST, headers=headers))
 
     thread = threading.Thread(target=send)
     thread.start()
-    other = create_app(settings).test_client()
     eventually(store.submissions.unanswered, "the first to have stored its submission")
     busy = other.post("/v1/jobs", json=REQUEST, headers=headers)
     thread.join()
@@ -175,10 +176,9 @@ def test_two_who_find_the_same_dead_request_do_it_once(
     headers = key | {"Idempotency-Key": "k"}
     with monkeypatch.context() as dying:
         crash(dying, "before it is stored")
+        dying.setattr(idempotency, "now_ms", lambda: now_ms() - 1000 * (1 + idempotency._IN_FLIGHT_S))
         with pytest.raises(Killed):
             app.test_client().post("/v1/jobs", json=REQUEST, headers=headers)
-    monkeypatch.setattr(idempotency, "_IN_FLIGHT_S", 1)
-    time.sleep(1.1)
     answers: list[int] = []
     barrier = threading.Barrier(6)
 

@@ -17,6 +17,7 @@ from app.settings import Settings
 from tests.cli.submit.conftest import Flask, command
 from tests.emulated import Emulated
 from tests.servers import ROOT, Service, free_port
+from tests.store.said import said, tell
 
 
 def findings(flask: Flask, **changes: Any) -> dict[str, dict[str, str]]:
@@ -60,7 +61,7 @@ def test_redis_away(flask: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "word"),
     [
         ({"redis_mode": "cluster"}, "cluster"),
         ({"role": "slave"}, "slave"),
@@ -71,11 +72,23 @@ def test_redis_away(flask: Flask) -> None:
         ({"used_memory": 95, "maxmemory": 100}, "95%"),
     ],
 )
-def test_a_redis_that_would_lose_jobs(changes: dict[str, Any], said: str, services: Services) -> None:
+def test_a_redis_that_would_lose_jobs(changes: dict[str, Any], word: str, services: Services) -> None:
     """Taken from what a real server says of itself, with one thing changed."""
     info: dict[str, Any] = services.store.db.client.info() | changes
     found = [*redis_checks._kind(info), *redis_checks._persistence(info), *redis_checks._memory(info)]
-    assert any(said in one.said and one.todo for one in found if one.level != "ok")
+    assert any(word in one.said and one.todo for one in found if one.level != "ok")
+
+
+@pytest.mark.parametrize("cap", ["jobs_max", "outbox_max"])
+@pytest.mark.parametrize(("most", "level"), [(20, "ok"), (6, "warn"), (5, "fail")])
+def test_caps_are_told_before_they_are_reached(
+    flask: Flask, services: Services, cap: str, most: int, level: str
+) -> None:
+    """How many there are, and of how many that may be."""
+    for n in range(5):
+        tell(services.store, said(f"j{n}", "Running"))
+    found = findings(flask, **{cap: most})[cap.upper()]
+    assert (found["level"], found["said"]) == (level, f"5 of {most}")
 
 
 @pytest.mark.parametrize(

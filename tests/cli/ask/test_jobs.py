@@ -7,6 +7,7 @@ from app.services import Services
 from app.store import News
 from app.submitter import Submitter
 from tests.callbacks import body, new_job_id
+from tests.ci.samples import NO_JOBS
 from tests.cli.submit.conftest import Flask
 from tests.emulated import Emulated
 from tests.servers import eventually
@@ -54,3 +55,14 @@ def test_what_ci_refuses_is_said(flask: Flask, services: Services, ci: Emulated)
     ran = flask("jobs", "cancel", job_id)
     assert ran.code == 6
     assert "AccessDenied" in ran.err
+
+
+def test_what_ci_cannot_be_asked_about_is_said(flask: Flask, services: Services, ci: Emulated) -> None:
+    """Exit code 2, why, and what to do instead; nobody asks CI."""
+    content, run_id = NO_JOBS["a workflow run"]
+    services.store.acceptor.accept(News(parse(content).details, "callback", "token", body=content))
+    for command in ("refresh", "cancel"):
+        ran = flask("jobs", command, run_id)
+        assert (ran.code, ran.out) == (2, "")
+        assert "run of a workflow" in ran.err
+    assert ci.requests("describe") + ci.requests("cancel") == []

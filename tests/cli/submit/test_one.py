@@ -128,11 +128,19 @@ def test_a_rule_can_be_let_through_on_purpose(flask: Flask) -> None:
     assert "<Codec>opus</Codec>" in allowed.out
 
 
+def test_what_is_doubtful_is_said_in_json_too(flask: Flask) -> None:
+    """As the API says it, and for people on standard error."""
+    ran = flask("submit", "voice-separate", *ONE, "--output-object", "out/b.mp3", "--json")
+    assert [doubt["word"] for doubt in ran.json["warnings"]] == ["output_unused"]
+    assert "[output_unused]" in ran.err
+
+
 def test_a_job_is_submitted_and_shown(flask: Flask, ci: Emulated) -> None:
     """`--json` is what the API answers; the submission can be looked up."""
     ran = flask("submit", "voice-separate", *ONE, "--label", "order=7", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["state"], ran.json["tag"]) == ("Submitted", "VoiceSeparate")
+    assert "warnings" not in ran.json
     seen = flask("submit", "show", ran.json["submission"]["id"], "--json")
     assert (seen.json["status"], seen.json["labels"]) == ("submitted", {"order": "7"})
     assert ci.statuses() == [200]

@@ -1,0 +1,70 @@
+"""GET /metrics: what it serves is documented, and counts what happens."""
+
+from __future__ import annotations
+
+import threading
+
+import requests
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from docs.generate import FOLDER
+from tests.api.test_stream import listening
+from tests.downstream import Downstream, Reply
+from tests.servers import Service, eventually
+from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
+from tests.workers.news import tell
+
+Values = dict[tuple[str, ...], float]
+
+
+def values(service: Service, name: str) -> Values:
+    """What a metric says, by the values of its labels."""
+    text = requests.get(f"{service.url}/metrics", timeout=10).text
+    families = text_string_to_metric_families(text)
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return {tuple(sample.labels.values()): sample.value for sample in samples}
+
+
+def test_every_metric_is_documented(client: FlaskClient) -> None:
+    """Those of the language and its process, and when each was made, are Prometheus' own."""
+    page = (FOLDER / "metrics.md").read_text()
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        if family.name.startswith("ci_") and not family.name.endswith("_created"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            assert f"| `{name}` | {family.type} |" in page, "run `make docs`"
+
+
+def test_those_who_listen_and_wait_are_counted_while_they_do(service: Service) -> None:
+    """Over all processes of the server."""
+    running, _ = tell(service.services, "Running", EndTime=None)
+    assert values(service, "ci_listeners") in ({}, {(): 0})
+    waiting = threading.Thread(target=service.call, args=("GET", f"/v1/jobs/{running}?wait=60"))
+    waiting.start()
+    with listening(service), listening(service):
+        eventually(lambda: values(service, "ci_listeners") == {(): 2}, "two to listen")
+        eventually(lambda: values(service, "ci_waiting") == {(): 1}, "one to wait")
+    tell(service.services, "Success", running)
+    waiting.join()
+    eventually(lambda: values(service, "ci_waiting") == {(): 0}, "none to wait")
+
+    def gone() -> bool:
+        # That a client has gone is noticed when something is written to it.
+        tell(service.services)
+        return values(service, "ci_listeners") == {(): 0}
+
+    eventually(gone, "none to listen")
+
+
+def test_deliveries_are_counted_by_host_and_outcome(start: Start, downstream: Downstream) -> None:  # noqa: F811
+    """All endpoints of a host together; an address never stands in a label."""
+    downstream.behaviours["/once"] = lambda _, before: Reply(204 if before else 500)
+    downstream.behaviours["/gone"] = lambda *_: Reply(410)
+    url = downstream.url
+    service = start(forward_urls=f"{url}/fine,{url}/once,{url}/gone", forward_backoff="0.1s")
+    assert values(service, "ci_deliveries_total")[("127.0.0.1", "delivered")] == 0
+    tell(service.services)
+    wanted = {("127.0.0.1", "delivered"): 2, ("127.0.0.1", "retried"): 1, ("127.0.0.1", "failed"): 1}
+    eventually(lambda: values(service, "ci_deliveries_total") == wanted, "the counts")
+    assert values(service, "ci_deliveries_waiting") == {("127.0.0.1",): 0}
+    assert "/once" not in requests.get(f"{service.url}/metrics", timeout=10).text
