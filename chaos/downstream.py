@@ -16,9 +16,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class Downstream:
-    """Listens on a free port; ``seen`` counts the answers of 200 for each event id."""
+    """Listens on a free port of ``address``; ``seen`` counts the answers of 200 for each event id."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, address: str = "127.0.0.1") -> None:
         self.seen: Counter[str] = Counter()
         self.failed = 0
         lock = threading.Lock()
@@ -42,7 +42,7 @@ class Downstream:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it that
                 """Silence."""
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server((address, 0), Handler)
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

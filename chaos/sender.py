@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import queue
 import random
@@ -19,22 +20,46 @@ _NEVER = 0.2
 """How many of the callbacks that failed are never tried again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of 200: from whom, to a request that began and ended when (``time.monotonic()``)."""
+
+    message: Message
+    outcome: str
+    receiver: str
+    began: float
+    ended: float
+
+
 @dataclass
 class Sent:
-    """What came of it. ``answered`` has one message for each answer of 200."""
+    """What came of it."""
 
-    answered: list[Message] = field(default_factory=list)
-    outcomes: Counter[str] = field(default_factory=Counter)
+    answers: list[Answer] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     given_up: int = 0
-    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def answered(self) -> list[Message]:
+        return [answer.message for answer in self.answers]
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        return Counter(answer.outcome for answer in self.answers)
+
+    @property
+    def seconds(self) -> list[float]:
+        return [answer.ended - answer.began for answer in self.answers]
 
 
 class Sender:
-    """Some threads with connections of their own."""
+    """Some threads with connections of their own. Several receivers get the requests in turns, as from a load
+    balancer that looks at nothing: what fails at one is tried again only by CI, a moment later."""
 
-    def __init__(self, port: int, path: str, threads: int, chance: random.Random) -> None:
-        self._port, self._path, self._threads, self._chance = port, path, threads, chance
+    def __init__(
+        self, receivers: Sequence[tuple[str, int]], path: str, threads: int, chance: random.Random
+    ) -> None:
+        self._receivers, self._path, self._threads, self._chance = receivers, path, threads, chance
         self._due: queue.PriorityQueue[tuple[float, int, Message | None]] = queue.PriorityQueue()
         self._lock = threading.Lock()
         self.sent = Sent()
@@ -55,14 +80,14 @@ class Sender:
         return self.sent
 
     def _work(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE_S)
+        connections = [http.client.HTTPConnection(*each, timeout=_PATIENCE_S) for each in self._receivers]
+        turns = itertools.cycle(connections)
         while True:
             at, number, message = self._due.get()
             if message is None:
                 return
             time.sleep(max(0.0, at - time.monotonic()))
-            again = self._post(connection, message)
-            if again:
+            if self._post(next(turns), message):
                 self._due.put((time.monotonic() + 0.5 + self._random(), number, message))
             self._due.task_done()
 
@@ -78,10 +103,9 @@ class Sender:
             return self._failed(type(error).__name__)
         if status != 200:
             return self._failed(str(status))
+        outcome = json.loads(body)["results"][0]["outcome"]
         with self._lock:
-            self.sent.answered.append(message)
-            self.sent.outcomes[json.loads(body)["results"][0]["outcome"]] += 1
-            self.sent.seconds.append(time.monotonic() - began)
+            self.sent.answers.append(Answer(message, outcome, connection.host, began, time.monotonic()))
         return False
 
     def _failed(self, why: str) -> bool:

@@ -71,9 +71,10 @@ def work(settings: Settings) -> None:
     store = Store.open(settings.redis_url, settings.key_prefix, timeout=10)
     board = Board()
     tasks.use(store, board)
-    # RQ blocks on its connection on purpose, and gives it a time-out of its own.
+    # RQ blocks on its connection on purpose, for 15 s less than `worker_ttl`, and gives it a time-out 10 s beyond that:
+    # so long a worker does not notice that its Redis host has vanished.
     connection = connect(settings.redis_url, timeout=None)
-    options: dict[str, Any] = {"worker_ttl": 30, "maintenance_interval": 30, "job_monitoring_interval": 10}
+    options: dict[str, Any] = {"worker_ttl": 18, "maintenance_interval": 30, "job_monitoring_interval": 10}
     worker = BatchWorker(
         [queue(settings, connection)],
         connection=connection,

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from app import logs, preflight, settings
 from app.services import Services
-from app.store import UNAVAILABLE, connect
+from app.store import UNAVAILABLE
 from workers import check_outputs, dispatch, feed, forward, lost, registry, retention, silence
 from workers.queue import queue
 
@@ -40,7 +40,8 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     services = Services.open(chosen, timeout=10)
     news = threading.Event()
-    sender = dispatch.Dispatcher(services.store, queue(chosen, connect(chosen.redis_url, timeout=10)))
+    # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
+    sender = dispatch.Dispatcher(services.store, queue(chosen, services.store.db.client))
     feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}", chosen.forward_urls)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
     audit = lost.Audit(services)

@@ -11,6 +11,7 @@ import time
 
 from app import logs, preflight, settings
 from app.settings import Settings
+from app.store import UNAVAILABLE
 from workers import check_outputs, member, registry
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,9 @@ def _be_member(chosen: Settings, parent: int) -> int:
     try:
         member.work(chosen)
     except SystemExit:
+        return 1
+    except UNAVAILABLE as error:
+        log.error("a worker has ended: Redis is away (%s)", type(error).__name__)
         return 1
     except Exception:
         log.exception("a worker has failed")

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.connection import ConnectionPool
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004
@@ -21,7 +22,7 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004
 )
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.store.breaker import Breaker
 
@@ -68,8 +69,7 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
         "socket_connect_timeout": timeout or 5.0,
         "health_check_interval": 30,
     }
-    # A connection that the server has dropped is opened anew, once; whoever has waited in vain does not wait again.
-    retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
+    retry = _Once(NoBackoff(), 1, supported_errors=(ConnectionError,))
     if urlsplit(url).scheme == "redis+sentinel":
         client: Redis = _behind_sentinel(url, options, retry)
     else:
@@ -86,6 +86,20 @@ def refusal_of(error: Exception) -> Exception:
     return error
 
 
+class _Once(Retry):
+    """A connection that the server has dropped is opened anew, once; whoever has waited in vain does not wait again."""
+
+    def call_with_retry(
+        self, do: Callable[[], T], fail: Any, is_retryable: Any = None, with_failure_count: bool = False
+    ) -> T:
+        # Every sentinel was asked already, and each may have taken its time.
+        return super().call_with_retry(do, fail, _is_no_missing_primary, with_failure_count)
+
+
+def _is_no_missing_primary(error: Exception) -> bool:
+    return not isinstance(error, MasterNotFoundError)
+
+
 class _Client(Redis):
     """A client that knows a server which cannot keep anything, and does not wait for one that has just been away."""
 
@@ -93,7 +107,7 @@ class _Client(Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         send = super().execute_command
-        return guarded(self.breaker, lambda: send(*args, **options))  # type: ignore[no-untyped-call]
+        return guarded(self.breaker, self.connection_pool, lambda: send(*args, **options))  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
         pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -106,29 +120,57 @@ class _Pipeline(Pipeline):
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         send = super().execute
-        return guarded(self.breaker, lambda: send(raise_on_error))
+        answers = guarded(self.breaker, self.connection_pool, lambda: send(raise_on_error))
+        if any(
+            isinstance(refusal_of(each), WritesRefused) for each in answers if isinstance(each, Exception)
+        ):
+            _ask_anew(self.connection_pool)
+        return answers
 
 
-def guarded(breaker: Breaker | None, call: Callable[[], T]) -> T:
+def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
     """``call()``, unless the breaker is open; its failure opens the breaker."""
     if breaker and not breaker.allows():
         raise ConnectionError("Redis did not answer a moment ago")
     try:
         answer = call()
     except (ConnectionError, TimeoutError):
+        # The idle ones lead to the same host: if it is gone for good, each of them would let somebody wait in vain.
+        pool.disconnect(inuse_connections=False)
         if breaker:
             breaker.failed()
         raise
     except ResponseError as error:
         _answered(breaker)
-        raise refusal_of(error) from error
+        found = refusal_of(error)
+        if isinstance(found, WritesRefused):
+            _ask_anew(pool)
+        raise found from error
     _answered(breaker)
     return answer
+
+
+def _ask_anew(pool: ConnectionPool) -> None:
+    """A primary that has lost its replicas may have been replaced, without knowing, and so may not the sentinel that
+    named it: another one is asked first."""
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = pool.sentinel_manager.sentinels
+        sentinels[:] = sentinels[1:] + sentinels[:1]
+        pool.disconnect(inuse_connections=False)
 
 
 def _answered(breaker: Breaker | None) -> None:
     if breaker:
         breaker.succeeded()
+
+
+class _Sentinels(Sentinel):
+    def discover_master(self, service_name: str) -> Any:
+        try:
+            return super().discover_master(service_name)  # type: ignore[no-untyped-call]
+        except MasterNotFoundError:
+            # The library's own message is kilobytes of settings, and would be in the log for every call.
+            raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
 
 
 def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client:
@@ -146,7 +188,9 @@ def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client
     # They are asked one after the other: together they may take as long as one call may.
     patience = options["socket_connect_timeout"] / len(addresses)
     asking = options | {"socket_timeout": patience, "socket_connect_timeout": patience}
-    sentinel = Sentinel(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
+    # The library's own default: three more tries with pauses of seconds, for each step of the way.
+    asking["retry"] = Retry(NoBackoff(), 0)
+    sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
     master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
         service, redis_class=_Client, db=int(number or 0), retry=retry, **credentials, **options
     )

@@ -222,7 +222,9 @@ class Tail:
         ready.wait(self._patience_s)
 
     def _read(self, ready: threading.Event) -> None:
-        outbox = Outbox(Database(connect(self._url, timeout=None), self._prefix))
+        # Longer than the server blocks: a host that vanished without a word would hold this reader for ever.
+        timeout = _BLOCK_MS / 1000 + self._patience_s
+        outbox = Outbox(Database(connect(self._url, timeout=timeout), self._prefix))
         position: str | None = None
         while not self.closing.is_set():
             try:

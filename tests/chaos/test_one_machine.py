@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.__main__ import storm
+from chaos.machine import storm
 
 
 @pytest.mark.slow

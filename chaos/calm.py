@@ -1,0 +1,42 @@
+"""Waiting until everything is dealt with: only then can be said what is missing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.store import UNAVAILABLE, Store
+from app.store.outbox import GROUP
+from app.store.runs import schedule_of
+from app.store.spool import SUFFIX
+
+
+def is_calm(store: Store, spools: Sequence[Path]) -> bool:
+    """Nothing waits anywhere: not in a spool, not in the outbox, not in a schedule."""
+    if any(True for spool in spools for _ in spool.glob(f"*{SUFFIX}")):
+        return False
+    try:
+        redis, key = store.db.client, store.db.key
+        groups = [g for g in redis.xinfo_groups(key("events")) if g["name"].decode() == GROUP]
+        schedules = [key("runs"), *(schedule_of(store.db, each) for each in store.deliveries.endpoints())]
+        return (
+            bool(groups)
+            and groups[0]["pending"] == 0
+            and groups[0]["last-delivered-id"].decode() == store.outbox.last_id()
+            and not any(redis.zcard(schedule) for schedule in schedules)
+        )
+    except UNAVAILABLE:
+        return False
+
+
+def until(true: Callable[[], object], what: str, seconds: float) -> float:
+    """How long it took. What does not come in time is left for the verdict to tell."""
+    began = time.monotonic()
+    while not true():
+        if time.monotonic() - began > seconds:
+            sys.stderr.write(f"waited {seconds:g} s in vain for {what}\n")
+            break
+        time.sleep(0.2)
+    return time.monotonic() - began

@@ -1,0 +1,106 @@
+"""Several hosts: the storm, run inside ``chaos.namespaces``. ``python -m chaos.hosts`` is what is started in there."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.services import Services
+from app.tokens import Binding, mint
+from chaos import plan, report
+from chaos.calm import is_calm, until
+from chaos.cluster import Cluster
+from chaos.downstream import Downstream
+from chaos.fleet import PORT, Fleet
+from chaos.network import US, Network
+from chaos.rounds import BACK_WITHIN_S, Breaker, Outage, outages, rounds
+from chaos.sender import Sender
+from chaos.settings import settings_of
+from chaos.verify import verify
+
+TITLE = "several hosts"
+LOST = "traces are in"
+_READY_S = 60
+_CALM_S = 90
+
+
+def main() -> int:
+    """Arguments: how many callbacks, over how many seconds, the seed, a folder. The report goes to stdout."""
+    callbacks, seconds, seed, folder = sys.argv[1:]
+    try:
+        good, text = storm(int(callbacks), float(seconds), int(seed), Path(folder))
+    except KeyboardInterrupt:
+        return 130
+    sys.stdout.write(text)
+    return 0 if good else 1
+
+
+def storm(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool, str]:
+    """Run it all: whether it went well, and the report."""
+    # What the processes leave in the temporary folder goes away with ours.
+    os.environ["TMPDIR"] = str(folder)
+    network = Network()
+    cluster = Cluster([network.host(f"redis-{n}") for n in (1, 2, 3)], folder)
+    receivers = [network.host(f"receiver-{n}") for n in (1, 2)]
+    downstream = Downstream(random.Random(seed), US)
+    settings = settings_of(
+        cluster.url,
+        f"http://{receivers[0].front}:{PORT}",
+        f"{US}:{downstream.port}",
+        f"{US}/32",
+        durability="replicated",
+    )
+    until(cluster.primary, "three Redis hosts in step", _READY_S)
+    fleet = Fleet(receivers, [network.host(f"worker-{n}") for n in (1, 2)], settings, folder)
+    try:
+        until(fleet.is_ready, "the service to be ready", _READY_S)
+        chance = random.Random(seed)
+        messages = plan.messages(callbacks, chance)
+        path = f"/callbacks/{mint(Binding(name='chaos'), settings.callback_keys)}"
+        sender = Sender([(host.front, PORT) for host in receivers], path, 32, random.Random(seed))
+        breaker = Breaker(network, cluster, receivers, random.Random(seed))
+        over, planned = threading.Event(), rounds(seconds, chance)
+        breaking = threading.Thread(target=breaker.run, args=(planned, over))
+        breaking.start()
+        began = time.monotonic()
+        sent = sender.send(messages, seconds)
+        sending_s = time.monotonic() - began
+        over.set()
+        breaking.join()
+        store = Services.open(settings, timeout=5).store
+        calm_s = until(lambda: is_calm(store, fleet.spools), "everything to be dealt with", _CALM_S)
+        verdict = verify(store, sent.answered, fleet.notes, downstream.seen)
+        found = outages(breaker.faults, receivers, sent.answers)
+        numbers = report.answers(sent) | _lines(found) | report.took(sending_s, calm_s, downstream)
+        head = f"seed {seed}, {callbacks} callbacks over {seconds:g} s, DURABILITY=replicated"
+        head += f"; {LOST} {folder}" * bool(verdict.lost)
+        in_time = len(breaker.faults) == len(planned) and all(each.in_time for each in found)
+        text = report.page(TITLE, head, len(messages), numbers, verdict)
+        text += f"ACCEPTING AGAIN WITHIN {BACK_WITHIN_S:g} s: {'yes' if in_time else 'NO'}\n"
+        return in_time and not verdict.lost, text
+    finally:
+        fleet.close()
+        cluster.close()
+        downstream.close()
+
+
+def _lines(found: Sequence[Outage]) -> dict[str, str]:
+    """One line for each receiver in each round."""
+    return {f"{each.fault.kind}, {each.receiver.name}": _line(each) for each in found}
+
+
+def _line(outage: Outage) -> str:
+    fault = outage.fault
+    back = "never" if outage.back_s is None else f"after {outage.back_s:.1f} s"
+    spooled = "nothing" if outage.spooled_until_s is None else f"until {outage.spooled_until_s:.1f} s"
+    side = ", on the same side of the cut" if outage.receiver == fault.stranded else ""
+    return f"{fault.primary.name} for {fault.ended - fault.began:.0f} s{side}; accepted {back}, spooled {spooled}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
