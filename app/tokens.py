@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, Serializer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
+from pydantic import TypeAdapter
 
 from app.settings import CallbackKey
 
@@ -22,16 +23,12 @@ _SALT = "ci-callback"
 
 
 class BadToken(Exception):
-    """The token cannot be trusted. ``reason`` is ``bad_token`` or ``expired_token``."""
-
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason = reason
+    """The token is not one of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a token stands for. An empty tuple or ``None`` binds nothing."""
+    """What a token stands for. An empty tuple or ``None`` binds nothing; ``expires`` is in seconds since 1970."""
 
     submission: str | None = None
     name: str | None = None
@@ -42,6 +39,9 @@ class Binding:
     user_data: tuple[str, ...] = ()
     expires: int | None = None
     nonce: str | None = None
+
+    def has_expired(self, now: float | None = None) -> bool:
+        return self.expires is not None and self.expires < (time.time() if now is None else now)
 
 
 _FIELDS = {
@@ -55,6 +55,9 @@ _FIELDS = {
     "expires": "e",
     "nonce": "i",
 }
+
+
+_SHAPE = TypeAdapter(Binding)
 
 
 def digest(text: str) -> str:
@@ -87,21 +90,22 @@ def mint(binding: Binding, keys: Sequence[CallbackKey]) -> str:
     return str(_serializer(keys).dumps(payload))
 
 
-def read(token: str, keys: Sequence[CallbackKey], now: float | None = None) -> Binding:
-    """Verify in constant time and return the binding, or raise ``BadToken``."""
+def read(token: str, keys: Sequence[CallbackKey]) -> Binding:
+    """Verify in constant time and return the binding, which may have expired; or raise ``BadToken``."""
     try:
         payload = _serializer(keys).loads(token)
         _check_spelling(token)
+        return _binding(payload)
     except (BadData, ValueError):
-        raise BadToken("bad_token", "The token in the URL is not one that this service signed.") from None
-    values = {field: payload.get(short) for field, short in _FIELDS.items()}
-    expires = values["expires"]
-    if expires is not None and expires < (time.time() if now is None else now):
-        raise BadToken("expired_token", "The token in the URL has expired.")
-    given: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None
-    }
-    return Binding(**given)
+        raise BadToken("The token in the URL is not one that this service signed.") from None
+
+
+def _binding(payload: Any) -> Binding:
+    """Raises ``ValueError`` for what was signed with our key, and not by this module."""
+    if not isinstance(payload, dict):
+        raise ValueError("shape")
+    given = {field: payload[short] for field, short in _FIELDS.items() if payload.get(short) is not None}
+    return _SHAPE.validate_python(given)
 
 
 def _check_spelling(token: str) -> None:
@@ -115,9 +119,16 @@ def _check_spelling(token: str) -> None:
         raise ValueError("spelling")
 
 
+class _Serializer(URLSafeSerializer):
+    """Never compresses: a compressed token begins with a dot, and many a proxy refuses what looks like a dotfile."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        return base64_encode(Serializer.dump_payload(self, obj))
+
+
 def _serializer(keys: Sequence[CallbackKey]) -> URLSafeSerializer:
     # itsdangerous signs with the last key of its list and accepts all of them.
-    return URLSafeSerializer(
+    return _Serializer(
         [key.secret for key in reversed(keys)],
         salt=_SALT,
         signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import pytest
@@ -31,12 +32,11 @@ FULL = Binding(
 TOKEN = mint(FULL, (NEW,))
 
 
-def refuses(token: str, *keys: CallbackKey) -> str:
-    """The reason why the token is not believed."""
+def refuses(token: str, *keys: CallbackKey) -> None:
+    """Nothing in the token is believed."""
     with pytest.raises(BadToken) as caught:
         read(token, keys or (NEW,))
     assert len(token) < 8 or token not in str(caught.value), "the sentence does not quote the token"
-    return caught.value.reason
 
 
 def test_a_token_carries_its_binding() -> None:
@@ -55,22 +55,22 @@ def test_every_flipped_bit_is_noticed() -> None:
     for place, letter in enumerate(TOKEN):
         for bit in range(8):
             bent = TOKEN[:place] + chr(ord(letter) ^ (1 << bit)) + TOKEN[place + 1 :]
-            assert refuses(bent) == "bad_token"
+            refuses(bent)
 
 
 def test_there_is_one_spelling() -> None:
     """Letters that Base64 readers skip make another fingerprint, so they make another token: revoked stays revoked."""
     for junk in ("=", "==", "!", "\n", " ", "\t", "%3D", ".", "\x00", "é", "\ud800"):
         for bent in (TOKEN + junk, junk + TOKEN, TOKEN[:-5] + junk + TOKEN[-5:]):
-            assert refuses(bent) == "bad_token"
+            refuses(bent)
 
 
 def test_truncated_and_extended_tokens_are_refused() -> None:
     for cut in range(len(TOKEN)):
-        assert refuses(TOKEN[:cut]) == "bad_token"
-        assert refuses(TOKEN[cut + 1 :]) == "bad_token"
+        refuses(TOKEN[:cut])
+        refuses(TOKEN[cut + 1 :])
     for more in ("A", TOKEN, "." + TOKEN, "/" + TOKEN, "?x"):
-        assert refuses(TOKEN + more) == "bad_token"
+        refuses(TOKEN + more)
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,21 @@ def test_truncated_and_extended_tokens_are_refused() -> None:
     ],
 )
 def test_what_is_no_token_is_refused(text: str) -> None:
-    assert refuses(text) == "bad_token"
+    refuses(text)
 
 
 @given(st.text())
 def test_no_text_upsets_the_reader(text: str) -> None:
     """Any text at all is refused, and in no other way."""
-    assert refuses(text) == "bad_token"
+    refuses(text)
 
 
 def test_the_key_and_the_salt_must_be_ours() -> None:
     """A payload of ours that was signed with another secret, or for another purpose, is nobody's."""
-    assert refuses(mint(FULL, (OTHER,))) == "bad_token"
-    assert refuses(str(URLSafeSerializer(NEW.secret, salt="other").dumps({"s": "x"}))) == "bad_token"
-    assert refuses(str(URLSafeSerializer(NEW.secret).dumps({"s": "x"}))) == "bad_token"
-    assert (
-        refuses(str(URLSafeTimedSerializer(NEW.secret, salt="ci-callback").dumps({"s": "x"}))) == "bad_token"
-    )
+    refuses(mint(FULL, (OTHER,)))
+    refuses(str(URLSafeSerializer(NEW.secret, salt="other").dumps({"s": "x"})))
+    refuses(str(URLSafeSerializer(NEW.secret).dumps({"s": "x"})))
+    refuses(str(URLSafeTimedSerializer(NEW.secret, salt="ci-callback").dumps({"s": "x"})))
 
 
 def test_keys_rotate() -> None:
@@ -116,20 +114,37 @@ def test_keys_rotate() -> None:
     before, after = (OLD,), (NEW, OLD)
     token = mint(FULL, before)
     assert read(token, after) == FULL
-    assert refuses(mint(FULL, after), OLD) == "bad_token"
+    refuses(mint(FULL, after), OLD)
     assert read(mint(FULL, after), (NEW,)) == FULL
-    assert refuses(token, NEW) == "bad_token"
+    refuses(token, NEW)
 
 
 def test_tokens_expire() -> None:
-    """Until its time a token is good; then it says so, and only to whoever holds a good one."""
-    token = mint(Binding(name="x", expires=1000), (NEW,))
-    assert read(token, (NEW,), now=1000).name == "x"
-    with pytest.raises(BadToken) as caught:
-        read(token, (NEW,), now=1000.5)
-    assert caught.value.reason == "expired_token"
-    assert refuses(mint(Binding(name="x", expires=int(time.time()) - 1), (NEW,))) == "expired_token"
-    assert refuses(token[:-1] + "A") == "bad_token"
+    """Until its time a token is good; after it, it still tells what it was made for, so that CI can be asked."""
+    binding = read(mint(Binding(name="x", expires=1000), (NEW,)), (NEW,))
+    assert (binding.name, binding.has_expired(1000), binding.has_expired(1000.5)) == ("x", False, True)
+    assert binding.has_expired()
+    assert not Binding(name="x").has_expired()
+    assert not Binding(expires=int(time.time()) + 60).has_expired()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [[], "x", None, 1, {"e": "x"}, {"e": [1]}, {"s": ["a"]}, {"s": {"a": 1}}, {"t": "x"}, {"o": [1]}],
+)
+def test_what_we_signed_for_another_purpose_is_no_token(payload: object) -> None:
+    """The key may sign other things; a payload of another shape is refused like a forged one."""
+    signer = URLSafeSerializer(
+        NEW.secret,
+        salt="ci-callback",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
+    refuses(str(signer.dumps(payload)))
+
+
+def test_a_token_never_looks_like_a_dotfile() -> None:
+    """However much there is to be said: many a proxy refuses a path with a dot behind a slash."""
+    assert not mint(Binding(name="x" * 500, objects=("a" * 12,) * 6), (NEW,)).startswith(".")
 
 
 def test_tokens_with_the_same_binding_differ_by_nonce() -> None:

@@ -11,6 +11,8 @@ from app.tokens import BadToken, Binding, digest, object_digest, read
 JOB_EVENT = "TaskFinish"
 """CI's name for the end of any job. A JobsDetail that gives no Tag gets it as its tag, and says nothing by it."""
 
+_ADVICE = "Make a fresh URL with `flask callback-url`, or submit the job anew."
+
 
 def check_token(token: str, settings: Settings) -> Binding:
     """Who the URL was made for. Without ``token`` among the checks, any last part of the URL will do."""
@@ -19,14 +21,19 @@ def check_token(token: str, settings: Settings) -> Binding:
     except BadToken as error:
         if "token" not in settings.verify:
             return Binding()
-        advice = "Make a fresh URL with `flask callback-url`, or submit the job anew."
-        raise Problem(error.reason, f"{error} {advice}") from None
+        raise Problem("bad_token", f"{error} {_ADVICE}") from None
+
+
+def check_expiry(binding: Binding, settings: Settings) -> None:
+    if "token" in settings.verify and binding.has_expired():
+        raise Problem("expired_token", f"The token in the URL has expired. {_ADVICE}")
 
 
 def check_address(address: Address | None, settings: Settings) -> None:
     if "ip" in settings.verify and (address is None or not is_in(address, settings.allowed_ips)):
+        who = address or "A caller without an address"
         raise Problem(
-            "ip_not_allowed", f"{address} is in none of ALLOWED_IPS. Is a proxy missing in TRUSTED_PROXIES?"
+            "ip_not_allowed", f"{who} is in none of ALLOWED_IPS. Is a proxy missing in TRUSTED_PROXIES?"
         )
 
 

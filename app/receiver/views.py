@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, g, request
 
 from app import metrics
-from app.ci.payload import Callback, Refused, parse
+from app.ci.payload import Callback, Detail, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
 from app.receiver.keep import WHY, keep
-from app.receiver.verify import check_address, check_binding, check_token, layers
+from app.receiver.verify import check_address, check_binding, check_expiry, check_token, layers
 from app.services import Services, services
 from app.store import UNAVAILABLE, News
 from app.tokens import Binding, fingerprint
@@ -22,8 +23,7 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("receiver", __name__)
 
 
-@blueprint.post("/callbacks/", defaults={"token": ""})
-@blueprint.post("/callbacks/<path:token>")
+@blueprint.post("/callbacks/<anything:token>")
 @metrics.ACCEPT_SECONDS.time()
 def callback(token: str) -> dict[str, Any]:
     """Take one callback: one or more JobsDetail, all or nothing.
@@ -38,17 +38,19 @@ def callback(token: str) -> dict[str, Any]:
     except Problem as problem:
         metrics.REFUSALS.labels(problem.reason).inc()
         raise
-    seen = Callback("probe", "json", ())
+    details: Sequence[Detail] = ()
     try:
+        check_expiry(binding, ours.settings)
         check_address(_caller(ours), ours.settings)
         with ours.gate.outside():
             body = read_body(request, ours.settings.max_body)
         seen = _parse(body)
-        for detail in seen.details:
+        details = seen.details
+        for detail in details:
             check_binding(detail.report, binding, ours.settings)
         return {"results": _keep(ours, seen, body, binding, mark)}
     except Problem as problem:
-        _refused(ours, problem, seen, binding, mark)
+        _refused(ours, problem, details, binding, mark)
         raise
 
 
@@ -97,7 +99,9 @@ def _check_revoked(ours: Services, mark: str) -> None:
         raise Problem("revoked_token", WHY["revoked_token"])
 
 
-def _refused(ours: Services, problem: Problem, seen: Callback, binding: Binding, mark: str) -> None:
+def _refused(
+    ours: Services, problem: Problem, details: Sequence[Detail], binding: Binding, mark: str
+) -> None:
     """A refusal may hide the truth: it is noted, and CI is asked. Where even that fails the deadline still stands."""
     metrics.REFUSALS.labels(problem.reason).inc()
     if problem.reason == "store_unavailable" or not (binding.submission or binding.name):
@@ -108,7 +112,7 @@ def _refused(ours: Services, problem: Problem, seen: Callback, binding: Binding,
             problem.detail,
             token=mark,
             submission=binding.submission,
-            job_ids=[detail.report.job_id for detail in seen.details],
+            job_ids=[detail.report.job_id for detail in details],
         )
     except UNAVAILABLE:
         log.warning("a refusal could not be noted: %s", problem.reason)

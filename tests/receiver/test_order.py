@@ -88,6 +88,25 @@ def test_an_expired_token_says_so(client: FlaskClient, settings: Settings) -> No
     assert (answer.status_code, answer.json["reason"]) == (403, "expired_token")  # type: ignore[index]
 
 
+def test_an_expired_token_makes_us_ask(client: FlaskClient, settings: Settings, store: Store) -> None:
+    """It was ours once, so what came with it may be true."""
+    named = a_token(settings, name="console")
+    assert client.post(f"/callbacks/{named}", data=body(JobId="j1", State="Running")).status_code == 200
+    late = a_token(settings, name="console", expires=1000)
+    assert client.post(f"/callbacks/{late}", data=body(JobId="j1")).status_code == 403
+    (newest,) = store.refusals.newest(1)
+    assert (newest["reason"], newest["token"]) == ("expired_token", fingerprint(late))
+
+
+@pytest.mark.parametrize("bent", ["{}%0A", "a%0Ab", "/{}", "{}/", "", "%00", "../{}", "{}%2F.."])
+def test_whatever_stands_in_the_tokens_place_is_a_token(
+    client: FlaskClient, settings: Settings, bent: str
+) -> None:
+    """And refused as one: 403, and counted."""
+    answer = client.post("/callbacks/" + bent.format(a_token(settings)), data=body())
+    assert (answer.status_code, answer.json["reason"]) == (403, "bad_token")  # type: ignore[index]
+
+
 def test_a_revoked_token_is_refused(client: FlaskClient, settings: Settings, store: Store) -> None:
     """At once, by its fingerprint, for callbacks and probes; others with the same binding go on."""
     gone, other = a_token(settings), a_token(settings)
