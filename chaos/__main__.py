@@ -78,7 +78,7 @@ def storm(callbacks: int, seconds: float, seed: int, durability: str, folder: Pa
         forward_tries=40,
         key_prefix="chaos:",
     )
-    stack = Stack(settings, port, folder, "always" if durability == "fsync" else "everysec")
+    stack = Stack(settings, port, folder)
     try:
         _until(lambda: is_up(f"http://127.0.0.1:{port}/readyz"), "the service to be ready", _READY_S)
         store = Services.open(settings, timeout=5).store

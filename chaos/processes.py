@@ -82,7 +82,7 @@ class Kept:
 class Stack:
     """Redis, web, relay and worker on one machine."""
 
-    def __init__(self, settings: Settings, port: int, folder: Path, fsync: str) -> None:
+    def __init__(self, settings: Settings, port: int, folder: Path) -> None:
         self.notes = folder / "notes"
         self.notes.touch()
         environment = os.environ | as_environment(settings) | {"HOST": "127.0.0.1", "PORT": str(port)}
@@ -98,7 +98,7 @@ class Stack:
         # A server that was killed leaves its socket behind.
         launch = [python, "-c", fresh + "os.execv(sys.argv[2], sys.argv[2:])", str(self.socket)]
         commands = {
-            "redis": [*launch, embedded.binary(), str(config), "--appendfsync", fsync],
+            "redis": [*launch, embedded.binary(), str(config)],
             "web": [python, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"],
             "relay": [python, "-m", "workers.relay"],
             "worker": [python, "-m", "workers.worker"],

@@ -24,6 +24,9 @@ from app.store.scripts import script
 
 log = logging.getLogger(__name__)
 
+_SETTLE_TRIES = 3
+"""A file that is synced once a second may take longer than one call may wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -40,7 +43,7 @@ class Durable:
         self.level: Level = level
         self._redis = db.client
         self._offer = Offer(db.client)
-        self._fence_key = db.key("probe")
+        self._mark_key = db.key("probe")
         self._together = script(db, "together")
         # An answer comes through a socket that has this patience too: the wait has to end before the socket's does.
         self._patience_ms = max(1, int(patience_s * 1000 * 0.8))
@@ -69,10 +72,24 @@ class Durable:
         """Plain commands, all or nothing, at the strongest level; whether they are as safe as promised."""
         return self.strongest(self._together, [json.dumps(commands)]).safe
 
-    def fence(self) -> bool:
-        """A small write of no meaning: whether writes can be made safe now."""
-        stamp = str(time.time_ns())
-        return self.run(self._together, [json.dumps([["SET", self._fence_key, stamp, "EX", "60"]])]).safe
+    def settle(self) -> str | None:
+        """Make everything that was written so far as safe as this server can, with some patience.
+
+        Returns the server's run id, by which one that was started anew is told; ``None`` where ``DURABILITY`` is not
+        reached.
+        """
+        waits, reached = self._offer.all(), set[Wait]()
+        for _ in range(_SETTLE_TRIES):
+            _, reached = self._send(self._together, [self._mark()], waits)
+            if reached >= set(waits):
+                break
+        if not self._enough(reached):
+            return None
+        said: dict[str, Any] = self._redis.info("server")
+        return str(said.get("run_id", ""))
+
+    def _mark(self) -> str:
+        return json.dumps([["SET", self._mark_key, str(time.time_ns()), "EX", "60"]])
 
     def check(self) -> list[str]:
         """What an operator should know of this level and this server. Raises ``NotOffered``."""

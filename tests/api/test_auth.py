@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from app.store import Store
 from app.store.apikeys import SCOPES
-from tests.api.helpers import put
+from tests.api.stored import put
 
 CALLS = [
     ("GET", "/v1/jobs", "read"),

@@ -19,7 +19,7 @@ from app.ci.payload import parse
 from app.store import News, Store
 from app.store.clock import rfc3339
 from app.store.submissions import Submission
-from tests.api.helpers import put
+from tests.api.stored import put
 from tests.ci import samples
 from tests.ci.samples import NO_JOBS
 from tests.receiver.callbacks import body_of

@@ -15,7 +15,8 @@ from app.problems import PROBLEMS
 from app.store import Store
 from app.store.jobs import Job, Page
 from app.store.submissions import Submission
-from tests.api.helpers import faults, put
+from tests.api.described import faults
+from tests.api.stored import put
 from tests.ci import samples
 
 

@@ -20,7 +20,7 @@ from app.store import Store
 from app.store.runs import Start
 from app.store.scripts import texts
 from app.tokens import fingerprint, read
-from tests.api.helpers import put
+from tests.api.stored import put
 from tests.conftest import make_settings
 from tests.emulated import Emulated
 from tests.receiver.callbacks import body

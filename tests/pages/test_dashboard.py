@@ -6,7 +6,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.api.helpers import put
+from tests.api.stored import put
 from tests.servers import Web
 
 

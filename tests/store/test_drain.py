@@ -5,16 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from app.services import Services
 from app.store import Store
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.drain import Away, Drainer
 from app.store.spool.files import OwnFile
 from app.store.spool.record import pack, unpack
 from tests.callbacks import new_job_id
+from tests.conftest import make_settings
+from tests.servers import Valkey
 from tests.store.samples import news
 
 
@@ -27,8 +31,9 @@ class Home:
         self.said: Counter[str] = Counter()
         self.drainer = self.another()
 
-    def another(self) -> Drainer:
-        return Drainer(self.spool, self.store.acceptor, self.store.refusals, self.store.durable, self._hear)
+    def another(self, hear: Callable[[str], None] | None = None) -> Drainer:
+        store = self.store
+        return Drainer(self.spool, store.acceptor, store.refusals, store.durable, hear or self._hear)
 
     def _hear(self, outcome: str) -> None:
         self.said[outcome] += 1
@@ -74,13 +79,13 @@ def test_it_comes_home_in_order_and_the_folder_is_empty(home: Home) -> None:
     home.put(*(pack(news("j1", state)) for state in ("Submitted", "Running", "Success", "Success")))
     home.drainer.step()
     assert home.outcomes("j1") == ["accepted", "accepted", "accepted", "duplicate"]
-    assert not home.files() and not home.files(".place")
+    assert not home.files()
     assert home.said == {"accepted": 3, "duplicate": 1}
 
 
 @pytest.mark.parametrize("whole", range(4))
-def test_a_crash_after_any_record_costs_one_duplicate_at_most(home: Home, whole: int) -> None:
-    """Taken in, and killed before that was noted: the next drainer takes that one record in again, as a duplicate."""
+def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
+    """Killed anywhere: the next drainer takes the file in again, and what was taken in is a duplicate of itself."""
     ids = [new_job_id() for _ in range(4)]
     home.put(*(pack(news(job_id)) for job_id in ids))
 
@@ -91,13 +96,36 @@ def test_a_crash_after_any_record_costs_one_duplicate_at_most(home: Home, whole:
         if sum(bool(home.outcomes(job_id)) for job_id in ids) > whole:
             raise Killed
 
-    first = Drainer(home.spool, home.store.acceptor, home.store.refusals, home.store.durable, die)
     with pytest.raises(Killed):
-        first.step()
+        home.another(die).step()
     home.drainer.step()
     assert not home.files()
     for n, job_id in enumerate(ids):
-        assert home.outcomes(job_id) == (["accepted", "duplicate"] if n == whole else ["accepted"])
+        assert home.outcomes(job_id) == (["accepted", "duplicate"] if n <= whole else ["accepted"])
+
+
+@pytest.mark.parametrize("taken", range(1, 5))
+def test_a_redis_that_forgets_what_it_has_just_taken(tmp_path: Path, taken: int) -> None:
+    """Killed and started again, it knows nothing of the records before; they are still there, and come again."""
+    with Valkey(tmp_path, "--appendonly", "no") as server:
+        home = Home(Services.open(make_settings(server.url), timeout=5).store, tmp_path / "spool")
+        ids = [new_job_id() for _ in range(4)]
+        home.put(*(pack(news(job_id)) for job_id in ids[:2]))
+        home.put(*(pack(news(job_id)) for job_id in ids[2:]))
+
+        def restart(outcome: str) -> None:
+            home.said[outcome] += 1
+            if home.said.total() == taken:
+                server.kill()
+                server.start()
+
+        drainer = home.another(restart)
+        with pytest.raises(Away, match="started anew"):
+            drainer.step()
+        drainer.step()
+        assert not home.files()
+        again = [["accepted"] if n < taken else ["accepted", "duplicate"] for n in range(4)]
+        assert [home.outcomes(job_id) for job_id in ids] == again
 
 
 def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
@@ -184,9 +212,8 @@ def test_while_redis_is_away_nothing_moves(home: Home) -> None:
 
 
 def test_what_crashes_leave_behind_goes_away(home: Home) -> None:
-    """Places of files that are gone, and files that never got a name."""
+    """Files that never got a name."""
     home.put(pack(news("j1")))
-    (home.spool.folder / "00-1.place").write_bytes(b"1")
     unnamed = home.spool.folder / "00-1.new"
     unnamed.write_bytes(b"")
     os.utime(unnamed, (1, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -75,6 +76,25 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert records(spool.folder) == [b"two"]
     assert spool.condition()[0] == "ok"
     spool.hand_over(at_once=True)
+
+
+def test_a_disk_that_fails_to_sync_is_not_believed_later(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is given up, nothing more is written to it, and the next record gets a file of its own."""
+    spool.append(b"one")
+    with monkeypatch.context() as failing:
+        failing.setattr("os.fsync", fail)
+        with pytest.raises(NoRoom, match="Input/output error"):
+            spool.append(b"two")
+    spool.append(b"three")
+    first, _ = sorted(spool.folder.glob(f"*{SUFFIX}"))
+    assert b"three" not in first.read_bytes()
+    assert {b"one", b"three"} <= set(records(spool.folder))
+
+
+def fail(_fd: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 _FULL_DISK = """

@@ -104,7 +104,7 @@ class Spool:
 
     def _current(self) -> OwnFile:
         file = self._file
-        if file and (file.size >= _FILE_BYTES or time.monotonic() - file.opened >= _FILE_S):
+        if file and (file.broken or file.size >= _FILE_BYTES or time.monotonic() - file.opened >= _FILE_S):
             self._drop()
         if self._file is None:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

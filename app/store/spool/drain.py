@@ -21,12 +21,15 @@ from app.store.refusals import Refusals
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.files import OwnFile
 from app.store.spool.frames import Damage, Frame, scan
+from app.store.spool.progress import Progress
 from app.store.spool.record import Unreadable, unpack
 
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.25
 _AWAY_S = 1.0
+_SETTLE_S = 2.0
+"""So much work is done again, at most, when Redis goes away in the middle of it."""
 _TRIES = 5
 """After so many tries a record that Redis answers with an error of its own is set aside: it must not hold up others."""
 
@@ -42,8 +45,9 @@ class Away(Exception):
 class Drainer:
     """A thread of each web process; the one that holds the folder's lock drains the files of all, dead ones too.
 
-    A record is done when the store has taken it in; its place in the file is noted after that. So a crash between the
-    two takes it in twice, and the second time it is a duplicate. ``drained`` hears each outcome.
+    A record is done when the store has taken it in and cannot forget it any more: a Redis that dies just then may lose
+    what it answered last. So a file goes only after a write behind it is safe, on the same Redis; what is not certain
+    is taken in again, as duplicates. ``drained`` hears each outcome.
     """
 
     def __init__(
@@ -58,6 +62,9 @@ class Drainer:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._pid = 0
+        self._progress = Progress()
+        self._server = ""
+        self._settled = 0.0
 
     def start(self) -> None:
         """Begin, unless this very process has begun already: threads do not survive a fork."""
@@ -110,20 +117,34 @@ class Drainer:
         """Drain every file that no living process writes, oldest first. Raises ``Away``."""
         _sweep(self._spool.folder)
         waiting = sorted(self._spool.folder.glob(f"*{SUFFIX}"))
-        if waiting:
-            self._check_store()
-        for path in waiting:
-            if self._stop.is_set():
-                return
-            self._drain(path)
-
-    def _check_store(self) -> None:
-        """Whether Redis keeps things as safely as promised: a record that is tried too early leaves an entry."""
+        if not waiting:
+            return
+        # A record that is tried too early leaves an entry.
+        self._server = self._make_safe()
         try:
-            if not self._durable.fence():
-                raise Away(f"DURABILITY {self._durable.level} is not reached")
+            for path in waiting:
+                self._drain(path)
+            self._settle()
+        except Exception:
+            self._progress.undo()
+            raise
+
+    def _make_safe(self) -> str:
+        """Which Redis it is that has everything up to now as safely as promised."""
+        try:
+            server = self._durable.settle()
         except RedisError as error:
             raise Away(str(error)) from error
+        if server is None:
+            raise Away(f"DURABILITY {self._durable.level} is not reached")
+        self._settled = time.monotonic()
+        return server
+
+    def _settle(self) -> None:
+        if self._make_safe() != self._server:
+            raise Away("Redis was started anew; what it was given last is given again")
+        for path in self._progress.commit():
+            path.unlink(missing_ok=True)
 
     def _drain(self, path: Path) -> None:
         try:
@@ -135,30 +156,25 @@ class Drainer:
         except OSError:
             return  # its process still writes it
         else:
-            if self._drain_records(path):
-                path.unlink()
-                _place_file(path).unlink(missing_ok=True)
+            self._drain_records(path)
         finally:
             os.close(fd)
 
-    def _drain_records(self, path: Path) -> bool:
-        """Whether all of it is done."""
-        place = _Place(path)
-        try:
-            for found in scan(path.read_bytes(), place.known):
-                if self._stop.is_set():
-                    return False
-                started = time.monotonic()
-                if isinstance(found, Damage):
-                    self._report(path, found)
-                else:
-                    self._bring_home(path, found)
-                place.note(found.end)
-                # Half of the time belongs to live traffic; a Redis that is slow is asked less.
-                self._stop.wait(min(time.monotonic() - started, _AWAY_S))
-        finally:
-            place.close()
-        return True
+    def _drain_records(self, path: Path) -> None:
+        for found in scan(path.read_bytes(), self._progress.reached(path)):
+            if self._stop.is_set():
+                return
+            started = time.monotonic()
+            if isinstance(found, Damage):
+                self._report(path, found)
+            else:
+                self._bring_home(path, found)
+            self._progress.reach(path, found.end)
+            if started - self._settled > _SETTLE_S:
+                self._settle()
+            # Half of the time belongs to live traffic; a Redis that is slow is asked less.
+            self._stop.wait(min(time.monotonic() - started, _AWAY_S))
+        self._progress.finish(path)
 
     def _bring_home(self, path: Path, frame: Frame) -> None:
         try:
@@ -228,30 +244,8 @@ class Drainer:
         self._drained("set_aside")
 
 
-class _Place:
-    """How far a file is drained. Not synced: after a power cut some records come twice, as duplicates."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(_place_file(path), os.O_RDWR | os.O_CREAT, 0o600)
-        noted = os.pread(self._fd, 20, 0)
-        self.known = int(noted) if noted.isdigit() else 0
-
-    def note(self, end: int) -> None:
-        os.pwrite(self._fd, b"%020d" % end, 0)
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-def _place_file(path: Path) -> Path:
-    return path.with_suffix(".place")
-
-
 def _sweep(folder: Path) -> None:
-    """What crashes have left behind: places of files that are gone, files that never got a name."""
-    for place in folder.glob("*.place"):
-        if not place.with_suffix(SUFFIX).exists():
-            place.unlink(missing_ok=True)
+    """What a crash has left behind: files that never got a name."""
     for unnamed in folder.glob("*.new"):
         with suppress(FileNotFoundError):
             if time.time() - unnamed.stat().st_mtime > _ABANDONED_S:

@@ -20,6 +20,7 @@ class OwnFile:
         self.opened = time.monotonic()
         self._syncing = threading.Lock()
         self._synced = 0
+        self.broken = False
         self._done = False
         self._header = new_header()
         self.size = len(self._header)
@@ -42,6 +43,8 @@ class OwnFile:
 
         Not for several threads at once: the caller holds a lock.
         """
+        if self.broken:
+            raise OSError("the spool file was given up")
         frame = encode(payload, self._header)
         try:
             _write(self._fd, frame)
@@ -59,26 +62,26 @@ class OwnFile:
                 self._sync()
 
     def close(self) -> None:
-        """Synced, and handed over to whoever drains."""
+        """Synced, where the disk still does that, and handed over to whoever drains."""
         with self._syncing:
             if self._done:
                 return
             try:
-                self._sync()
+                if not self.broken:
+                    self._sync()
             finally:
                 self._done = True
                 os.close(self._fd)
 
     def _sync(self) -> None:
-        if self._done:
+        if self._done or self.broken:
             raise OSError("the spool file was given up")
         target = self.size
         try:
             os.fsync(self._fd)
         except OSError:
             # The system may have dropped what it could not write: a second try would succeed and mean nothing.
-            self._done = True
-            os.close(self._fd)
+            self.broken = True
             raise
         self._synced = target
 

@@ -1,0 +1,18 @@
+"""Jobs in the store as callbacks would put them there."""
+
+from __future__ import annotations
+
+from app.ci.payload import parse
+from app.store import News, Store
+from tests.ci import samples
+from tests.receiver.callbacks import body_of
+
+
+def put(store: Store, job_id: str, **changes: object) -> None:
+    """A job that a callback told of."""
+    content = body_of(samples.voice_separate(JobId=job_id, **changes))
+    store.acceptor.accept(
+        News(
+            parse(content).details, "callback", "token", body=content, note={"verified": ["token", "binding"]}
+        )
+    )
