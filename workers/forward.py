@@ -11,8 +11,10 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from app.endpoints import Endpoint
@@ -57,6 +59,7 @@ class Forwarder:
         self._threads = settings.forward_concurrency
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="forward")
         self._busy = 0
+        self._under_way: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self.news = threading.Event()
 
@@ -73,9 +76,17 @@ class Forwarder:
             self.news.wait(_IDLE_S if due is None else min(_IDLE_S, max(0.02, due)))
             self.news.clear()
 
-    def close(self) -> None:
-        """Begin nothing more. What is under way ends within its time-out, or is done again by another relay."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def close(self, until: float) -> None:
+        """Begin nothing more, and wait for what is under way until then (``time.monotonic()``); the rest is given back,
+        for another relay to deliver again at once."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        while self._busy and time.monotonic() < until:
+            time.sleep(0.02)
+        for run_id, (number, started) in list(self._under_way.items()):
+            stopped = Verdict("the relay was stopped before there was an answer")
+            log.warning("%s: run %s is given back", self.endpoint.name, run_id)
+            with suppress(*UNAVAILABLE):
+                self._store.runs.finish(End(run_id, number, "waiting", _entry(number, started, stopped)))
 
     def _one(self, run_id: str) -> None:
         try:
@@ -100,19 +111,13 @@ class Forwarder:
         if number < 1:
             return
         started = now_ms()
-        verdict = self._attempt(run)
-        entry: dict[str, Any] = {
-            "n": number,
-            "started_at": rfc3339(started),
-            "ended_at": rfc3339(now_ms()),
-            "ms": now_ms() - started,
-            "worker": _name(),
-            "error": verdict.error,
-            "status": verdict.status,
-        }
-        if verdict.text:
-            entry["answer"] = verdict.text
-        self._settle(run_id, number, number - run.forgiven, verdict, entry)
+        self._under_way[run_id] = number, started
+        try:
+            verdict = self._attempt(run)
+            entry = _entry(number, started, verdict)
+            self._settle(run_id, number, number - run.forgiven, verdict, entry)
+        finally:
+            del self._under_way[run_id]
 
     def _attempt(self, run: Run) -> Verdict:
         event = self._store.runs.event(run.event_id)
@@ -160,6 +165,22 @@ def chores(store: Store, settings: Settings, stopping: threading.Event) -> None:
         elif not store.deliveries.expire(endpoint, _UNKNOWN_S, "the endpoint is in FORWARD_URLS no more"):
             store.deliveries.forget(endpoint)
     stopping.wait(_CHORES_S)
+
+
+def _entry(number: int, started: int, verdict: Verdict) -> dict[str, Any]:
+    """How a try is written down; ``started`` is milliseconds since 1970."""
+    entry: dict[str, Any] = {
+        "n": number,
+        "started_at": rfc3339(started),
+        "ended_at": rfc3339(now_ms()),
+        "ms": now_ms() - started,
+        "worker": _name(),
+        "error": verdict.error,
+        "status": verdict.status,
+    }
+    if verdict.text:
+        entry["answer"] = verdict.text
+    return entry
 
 
 def _name() -> str:

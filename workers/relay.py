@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from app import logs, preflight, settings
@@ -24,6 +25,8 @@ from workers.queue import queue
 log = logging.getLogger(__name__)
 
 stopping = threading.Event()
+_STOP_S = 7.0
+"""How long what is under way may take when we are told to stop: `docker stop` kills after ten seconds."""
 
 
 def main() -> int:
@@ -68,10 +71,11 @@ def main() -> int:
             log.error("a loop has ended; so does the relay")
             stopping.set()
             return 1
+    until = time.monotonic() + _STOP_S
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(max(0.0, until - time.monotonic()))
     for forwarder in forwarders:
-        forwarder.close()
+        forwarder.close(until)
     return 0
 
 
@@ -99,4 +103,7 @@ def _present(services: Services) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    # Threads that wait for an answer of CI or of an endpoint would hold an ordinary exit.
+    os._exit(code)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from redis.exceptions import RedisError
+
 from app import metrics
 from app.problems import Problem
 from app.services import Services
 from app.store import News, NotBelieved, NotDurable, Unavailable
+from app.store.refusals import Refusal
 from app.store.spool import NoRoom
-from app.store.spool.record import pack
+from app.store.spool.record import pack, pack_refusal
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
+_REFUSALS_SHARE = 0.5
+"""Of the spool: whoever has a leaked token must not be able to fill it with what is refused."""
 
 WHY = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
@@ -40,6 +45,27 @@ def keep(ours: Services, news: News) -> Sequence[str]:
     for outcome in outcomes:
         metrics.CALLBACKS.labels(outcome).inc()
     return outcomes
+
+
+def note(ours: Services, refusal: Refusal) -> None:
+    """Have CI asked about a callback that is turned away: now, or by way of the spool. Where neither can be, the job's
+    deadline still stands."""
+    try:
+        ours.store.refusals.note(refusal)
+    except RedisError as error:
+        _spool_refusal(ours, refusal, error)
+
+
+def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> None:
+    if ours.spool is None or ours.drainer is None:
+        log.warning("a refusal could not be noted (%s): %s", type(why).__name__, refusal.reason)
+        return
+    try:
+        ours.spool.append(pack_refusal(refusal), share=_REFUSALS_SHARE)
+    except NoRoom as error:
+        log.warning("a refusal could not be noted: %s", error)
+    else:
+        ours.drainer.start()
 
 
 def _spool(ours: Services, news: News, why: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +12,13 @@ from app.ci.payload import Callback, Detail, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
-from app.receiver.keep import WHY, keep
+from app.receiver.keep import WHY, keep, note
 from app.receiver.verify import check_address, check_binding, check_expiry, check_token, layers
 from app.services import Services, services
 from app.store import UNAVAILABLE, News
+from app.store.refusals import Refusal
 from app.tokens import Binding, fingerprint
 
-log = logging.getLogger(__name__)
 blueprint = Blueprint("receiver", __name__)
 
 
@@ -102,17 +101,9 @@ def _check_revoked(ours: Services, mark: str) -> None:
 def _refused(
     ours: Services, problem: Problem, details: Sequence[Detail], binding: Binding, mark: str
 ) -> None:
-    """A refusal may hide the truth: it is noted, and CI is asked. Where even that fails the deadline still stands."""
+    """A refusal may hide the truth: it is noted, and CI is asked."""
     metrics.REFUSALS.labels(problem.reason).inc()
     if problem.reason == "store_unavailable" or not (binding.submission or binding.name):
         return
-    try:
-        ours.store.refusals.note(
-            problem.reason,
-            problem.detail,
-            token=mark,
-            submission=binding.submission,
-            job_ids=[detail.report.job_id for detail in details],
-        )
-    except UNAVAILABLE:
-        log.warning("a refusal could not be noted: %s", problem.reason)
+    job_ids = tuple(detail.report.job_id for detail in details)
+    note(ours, Refusal(problem.reason, problem.detail, mark, binding.submission, job_ids))

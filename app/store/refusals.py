@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from app.store.accept import Limits, Unavailable
@@ -14,6 +15,18 @@ from app.store.scripts import script
 _KEPT = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A callback that was turned away; ``spooled_ms`` is when, where it could not be noted at once."""
+
+    reason: str
+    detail: str
+    token: str
+    submission: str | None
+    job_ids: tuple[str, ...]
+    spooled_ms: int | None = None
+
+
 class Refusals:
     """The newest thousand refusals; each also stands in the history of the job it belongs to."""
 
@@ -23,27 +36,27 @@ class Refusals:
         self._durable = durable
         self._script = script(db, "refuse")
 
-    def note(
-        self, reason: str, detail: str, *, token: str, submission: str | None, job_ids: list[str]
-    ) -> int:
+    def note(self, refusal: Refusal) -> int:
         """Note it and have CI asked. A submission's own jobs are the ones meant, whatever the payload claims."""
         now = now_ms()
         entry = {
             "kind": "refused",
-            "at": rfc3339(now),
+            "at": rfc3339(refusal.spooled_ms or now),
             "outcome": "refused",
-            "reason": reason,
-            "detail": detail[:300],
-            "token": token,
+            "reason": refusal.reason,
+            "detail": refusal.detail[:300],
+            "token": refusal.token,
         }
+        if refusal.spooled_ms:
+            entry["spooled_at"] = rfc3339(refusal.spooled_ms)
         arguments: list[Any] = [
             self._db.prefix,
             now,
             json.dumps(entry)[:-1],
             self._limits.history,
             _KEPT,
-            submission or "",
-            *job_ids,
+            refusal.submission or "",
+            *refusal.job_ids,
         ]
         return int(self._script(args=arguments))
 

@@ -98,12 +98,11 @@ def test_wait_gives_the_job_as_it_is_when_the_time_is_up(
     assert time.monotonic() - started >= 0.5
 
 
+@pytest.mark.timeout(40)  # less than it is willing to wait
 def test_wait_answers_when_the_job_ends(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
     put(store, "j1", State="Running", EndTime=None)
     threading.Timer(0.5, put, (store, "j1")).start()
-    started = time.monotonic()
     assert client.get("/v1/jobs/j1?wait=60", headers=key).get_json()["state"] == "Success"
-    assert time.monotonic() - started < 20
 
 
 def test_what_is_unknown_is_404(client: FlaskClient, key: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from app.problems import PROBLEMS
 from app.store import Store
 from app.store.jobs import Job, Page
+from app.store.refusals import Refusal
 from app.store.submissions import Submission
 from tests.api.described import faults
 from tests.api.stored import put
@@ -90,7 +91,7 @@ def test_what_is_served_is_what_is_described(
             "s1", "lost", "2024-03-05T13:59:58Z", "2024-03-05T14:59:58Z", "own", "b", "r", labels={"a": "b"}
         )
     )
-    store.refusals.note("malformed_xml", "x", token="t", submission=None, job_ids=["jfull"])
+    store.refusals.note(Refusal("malformed_xml", "x", "t", None, ("jfull",)))
     for path, template, status in (
         ("/v1/jobs/jfull", "/v1/jobs/{job_id}", 200),
         ("/v1/jobs/jbare", "/v1/jobs/{job_id}", 200),

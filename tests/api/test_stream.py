@@ -144,9 +144,11 @@ def test_who_listens_does_not_keep_others_out(start: Any) -> None:  # noqa: F811
     refused = service_get(service, "", {})
     assert (refused.status_code, refused.json()["reason"]) == (503, "too_many_waiting")
     assert int(refused.headers["Retry-After"]) > 0
-    began = time.monotonic()
-    assert service.call("GET", f"/v1/jobs/{job_id}?wait=30").json()["state"] == "Running"
-    assert time.monotonic() - began < 15
+    # Whoever waited for it would hear that it has ended.
+    later = threading.Timer(20, tell, (service.services, "Success", job_id))
+    later.start()
+    assert service.call("GET", f"/v1/jobs/{job_id}?wait=60").json()["state"] == "Running"
+    later.cancel()
     for stream in streams:
         stream.answer.close()
     tell(service.services)  # what is written to them finds out that they are gone
@@ -163,11 +165,9 @@ def test_who_listens_does_not_keep_others_out(start: Any) -> None:  # noqa: F811
 def test_a_stream_ends_when_the_service_stops(service: Service) -> None:
     """At once, so that a deploy does not wait for those who listen."""
     with listening(service) as stream:
-        began = time.monotonic()
         service.web.signal(signal.SIGTERM)
         assert stream.ended.wait(15)
         assert service.web.popen and service.web.popen.wait(15) == 0
-        assert time.monotonic() - began < 15
 
 
 def test_a_restart_of_redis_is_survived(service: Service, tmp_path: Path) -> None:

@@ -144,11 +144,11 @@ def test_a_name_is_text_not_a_pattern() -> None:
 
 def test_matching_takes_no_time_whatever_is_asked_for() -> None:
     """As a regular expression this would not end."""
-    started = time.process_time()
+    started = time.thread_time()
     assert roles({"Object": "${a}a" * 200 + "b"}, "a" * 50_000, "a" * 49_999 + "b") == [None, "background"]
     assert roles({"Object": "/${a}" * 200}, "/" * 50_000, "b" * 50_000) == [None, None]
     assert roles({"Object": "${a}a" * 5_000 + "b"}, "a" * 49_999 + "b") == [None]
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 5
 
 
 @pytest.mark.parametrize("names", [["out/voice.mp3", "out/rest.mp3"], ["out/rest.mp3", "out/voice.mp3"]])
@@ -173,11 +173,11 @@ GROWTH = {
 def test_a_small_body_cannot_make_a_huge_record(file: dict[str, Any]) -> None:
     """What stands in every output is counted as often: 400 kB before 50,000 names would be 20 GB."""
     body = to_json(event({"JobId": "j1", "Operation": {"MediaResult": {"OutputFile": file}}}))
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(Refused) as caught:
         parse(body)
     assert caught.value.reason == "too_complex"
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 5
 
 
 def test_nor_can_many_small_jobs_or_their_event() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,11 +139,9 @@ def test_while_ci_is_away_it_stays_unconfirmed(confirming: Service, ci: Any) -> 
         False,
         "unconfirmed",
     )
-    started = time.monotonic()
     ci.disarm()
     ended = eventually(lambda: (found := job(confirming, job_id))["terminal"] and found, "CI's answer", 60)
     assert (ended["state"], ended["verification"]) == ("Success", "confirmed")
-    assert time.monotonic() - started < 60
 
 
 def test_a_callback_before_the_submit_answer(confirming: Service, ci: Any) -> None:

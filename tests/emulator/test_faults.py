@@ -90,10 +90,8 @@ def test_a_connection_can_be_dropped_before_anything_is_done(account: Account) -
 def test_a_connection_can_hang(account: Account) -> None:
     """Silence until the client loses patience; meanwhile others are served."""
     account.fault("hang", on="submit", times=1, seconds=20)
-    began = time.monotonic()
     impatient = Account(account.emulator, account.emulator.client(Timeout=0.5), account.bucket)
     assert "timed out" in lost(impatient)
-    assert time.monotonic() - began < 5
     assert account.submit()
 
 
@@ -131,8 +129,7 @@ def test_a_job_can_run_for_ever(account: Account) -> None:
     account.fault("stuck", times=1)
     job_id = account.submit()
     account.wait(job_id, "Running")
-    time.sleep(0.6)
-    assert account.job(job_id)["Progress"] == "99"
+    eventually(lambda: account.job(job_id)["Progress"] == "99")
     account.emulator.control("POST", f"jobs/{job_id}", {"state": "Success"})
     assert account.job(job_id)["State"] == "Success"
 

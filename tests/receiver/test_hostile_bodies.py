@@ -66,7 +66,7 @@ def readable(web: Web, job_id: str) -> None:
     assert web.call("GET", f"{address}/events/{events[0]['entry']}/raw").status_code == 200
     assert web.call("GET", f"{address}?wait=0.1").status_code == 200
     asked = web.call("POST", f"{address}/refresh")
-    assert asked.json()["reason"] in {"ci_unavailable", "ci_refused"}, "CI is away here"
+    assert asked.json()["reason"] in {"ci_unavailable", "ci_refused", "not_askable"}
     for field in ("state", "tag", "user_data", "queue_id"):
         value = job.json()[field]
         if value and len(value) < 2000:

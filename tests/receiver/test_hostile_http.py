@@ -62,7 +62,6 @@ def test_a_gigabyte_declared_is_refused_unread(web: Web, path: str) -> None:
     """Content-Length alone is enough to say no."""
     answer = raw.exchange(web.port, raw.head("POST", path, f"Content-Length: {2**30}"))
     is_problem(answer, 413, "body_too_large")
-    assert answer.seconds < 5
 
 
 def test_a_gigabyte_declared_and_sent_is_refused_early(web: Web, path: str) -> None:
@@ -76,12 +75,9 @@ def test_a_gigabyte_declared_and_sent_is_refused_early(web: Web, path: str) -> N
             sent += len(piece)
             yield piece
 
-    with raw.connect(web.port) as link:
-        started = time.monotonic()
-        with pytest.raises(OSError):
-            for piece in gigabyte():
-                link.sendall(piece)
-        assert time.monotonic() - started < 20
+    with raw.connect(web.port) as link, pytest.raises(OSError):
+        for piece in gigabyte():
+            link.sendall(piece)
     assert sent < 200 * MIB
 
 
@@ -91,7 +87,6 @@ def test_a_gigabyte_in_chunks_is_refused_at_the_limit(web: Web, path: str) -> No
     head = raw.head("POST", path, "Transfer-Encoding: chunked")
     answer = raw.exchange(web.port, head, *repeat(piece, 5))
     is_problem(answer, 413, "body_too_large")
-    assert answer.seconds < 5
 
 
 def test_a_body_of_exactly_the_limit_is_read(web: Web, path: str) -> None:

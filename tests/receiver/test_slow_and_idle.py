@@ -49,7 +49,6 @@ def test_slow_heads_cost_no_thread(web: Web) -> None:
     text = raw.head("POST", "/callbacks/x", "Content-Length: 2", *(f"X-{n}: {'a' * 50}" for n in range(40)))
     with ExitStack() as held:
         slow = [held.enter_context(raw.connect(web.port)) for _ in range(CROWD)]
-        started = time.monotonic()
         stop = threading.Event()
         closed = threading.Event()
 
@@ -70,7 +69,6 @@ def test_slow_heads_cost_no_thread(web: Web) -> None:
         assert closed.wait(30)
         stop.set()
         sender.join()
-        assert time.monotonic() - started < 30
 
 
 def test_heads_in_pieces_are_requests_all_the_same(web: Web) -> None:
@@ -122,7 +120,6 @@ def test_bodies_that_do_not_come_are_given_up(web: Web) -> None:
         )
     for answer in answers:
         assert (answer.status, answer.document["reason"]) == (408, "slow_body")
-        assert answer.seconds < 40
 
 
 def _trickle(head: bytes) -> Iterator[bytes]:

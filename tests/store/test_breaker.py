@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
 
+import pytest
+
+from app.store import breaker as module
 from app.store.breaker import Breaker
+
+
+class Clock:
+    """Time passes only where a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
 
 
 def test_closed_until_something_fails() -> None:
@@ -15,30 +35,30 @@ def test_closed_until_something_fails() -> None:
     assert breaker.allows()
 
 
-def test_open_after_a_failure_then_one_probe_at_a_time() -> None:
+def test_open_after_a_failure_then_one_probe_at_a_time(clock: Clock) -> None:
     """During the pause nobody may try; after it one may, and the others go on without waiting for that one."""
     breaker = Breaker(0.2)
     breaker.failed()
     assert not breaker.allows()
-    time.sleep(0.25)
+    clock.passes(0.25)
     assert [breaker.allows() for _ in range(3)] == [True, False, False]
 
 
-def test_a_success_closes_it() -> None:
+def test_a_success_closes_it(clock: Clock) -> None:
     """One probe that succeeds lets everyone in again."""
-    breaker = Breaker(0.05)
+    breaker = Breaker(0.2)
     breaker.failed()
-    time.sleep(0.1)
+    clock.passes(0.25)
     assert breaker.allows()
     breaker.succeeded()
     assert all(breaker.allows() for _ in range(3))
 
 
-def test_a_probe_that_dies_costs_another_pause_only() -> None:
+def test_a_probe_that_dies_costs_another_pause_only(clock: Clock) -> None:
     """Whoever was allowed and never came back does not leave it open for ever."""
-    breaker = Breaker(0.05)
+    breaker = Breaker(0.2)
     breaker.failed()
-    time.sleep(0.1)
-    assert breaker.allows()
-    time.sleep(0.1)
+    clock.passes(0.25)
+    assert [breaker.allows() for _ in range(2)] == [True, False]
+    clock.passes(0.25)
     assert breaker.allows()

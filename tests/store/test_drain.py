@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.services import Services
-from app.store import Store
+from app.store import News, Store
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.drain import Away, Drainer
 from app.store.spool.files import OwnFile
@@ -59,6 +59,7 @@ def test_a_record_is_the_news_itself() -> None:
     """What comes out is what went in, with the exact body, and when it was spooled."""
     original = news("j1")
     back = unpack(pack(original))
+    assert isinstance(back, News)
     assert back.note == {**(original.note or {}), "spooled_at": "2025-10-09T08:53:20.000Z"}
     for field in (
         "details",

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.store import Event, NotBelieved, Store
 from app.store.clock import now_ms
 from app.store.failures import Wanted
+from app.store.refusals import Refusal
 from app.store.runs import End, Start, run_id
 from app.store.scripts import texts
 from app.store.submissions import Submission, deadline_after, new_id
@@ -82,7 +83,7 @@ def _a_lot_of_everything(store: Store) -> None:
     tell(store, said("jalone", "Running"), said("jalone2", None))
     tell(store, said("jheld", "Success"), hold=True)
     tell(store, said("jpolled", "Failed"), source="poll")
-    store.refusals.note("binding_mismatch", "no", token="t", submission=None, job_ids=["j3"])
+    store.refusals.note(Refusal("binding_mismatch", "no", "t", None, ("j3",)))
     with pytest.raises(NotBelieved):
         tell(store, said("jother", "Success"), submission=store.submissions.page(float("inf"), 99)[-1][0])
     store.due.slow_down(0.01)

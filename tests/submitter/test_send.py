@@ -149,10 +149,8 @@ def test_slow_down_is_obeyed_and_tried_again(submitter: Submitter, services: Ser
 def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) -> None:
     """A caller who waits for an answer gets one: CI's SlowDown, and a failed submission."""
     ci.fault("error", on="submit", code="SlowDown", status=429)
-    began = time.monotonic()
     with pytest.raises(Throttled) as told:
         Submitter(services, patience=2).submit(REQUEST)
-    assert time.monotonic() - began < 15
     kept = services.store.submissions.get(told.value.submission or "")
     assert kept is not None
     assert kept.status == "failed"

@@ -56,8 +56,9 @@ class Fleet:
             process.clear()
 
     def until_ready(self) -> None:
-        seen = self.store.presence.seen
-        eventually(lambda: seen("relay") and seen("worker"), f"the fleet to be there: {self.logs()}", 30)
+        seen, roles = self.store.presence.seen, {"relay": self.relays, "worker": self.workers}
+        wanted = [role for role, processes in roles.items() if processes]
+        eventually(lambda: all(map(seen, wanted)), f"the fleet to be there: {self.logs()}", 30)
 
     def add_worker(self) -> Process:
         worker = self._process("workers.worker")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 
 import pytest
 from pydantic import SecretStr
@@ -100,10 +99,8 @@ def test_an_endpoint_that_hangs_is_left() -> None:
         downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=30)
         downstream.behaviours["/drips"] = lambda *_: Reply(200, drip=True)
         for path in ("/hangs", "/drips"):
-            began = time.monotonic()
             with pytest.raises(Unreachable, match="no answer within 1 s"):
                 post(downstream.url + path, b"{}", sign_for(b"{}"), Bounds(1, LOOPBACK))
-            assert time.monotonic() - began < 10
 
 
 def test_only_the_beginning_of_an_answer_is_read() -> None:

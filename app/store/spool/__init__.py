@@ -45,11 +45,12 @@ class Spool:
         self._total = 0
         self._looked = 0.0
 
-    def append(self, payload: bytes) -> None:
-        """Return when ``payload`` is on the disk. Raises ``NoRoom``; then it is not kept."""
+    def append(self, payload: bytes, *, share: float = 1.0) -> None:
+        """Return when ``payload`` is on the disk. Raises ``NoRoom``; then it is not kept. What matters less than others
+        may take only its ``share`` of the limit."""
         try:
             with self._lock:
-                self._check_limit(len(payload))
+                self._check_limit(len(payload), share)
                 file = self._current()
                 upto = self._write(file, payload)
             file.sync(upto)
@@ -93,13 +94,13 @@ class Spool:
             return "unwritable", waiting
         return "ok", waiting
 
-    def _check_limit(self, size: int) -> None:
+    def _check_limit(self, size: int, share: float) -> None:
         # The others' files are looked at a few times a second only: together, processes may pass the limit by what
         # they take in that time.
         now = time.monotonic()
         if now - self._looked > _LOOK_S:
             self._total, self._looked = self.waiting(), now
-        if self._total + size > self._limit:
+        if self._total + size > self._limit * share:
             raise NoRoom("the spool is at SPOOL_MAX")
 
     def _current(self) -> OwnFile:

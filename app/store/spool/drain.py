@@ -14,10 +14,9 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from app.store.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
-from app.store.clock import rfc3339
 from app.store.connection import UNAVAILABLE
 from app.store.durable import Durable
-from app.store.refusals import Refusals
+from app.store.refusals import Refusal, Refusals
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.files import OwnFile
 from app.store.spool.frames import Damage, Frame, scan
@@ -178,13 +177,16 @@ class Drainer:
 
     def _bring_home(self, path: Path, frame: Frame) -> None:
         try:
-            news = unpack(frame.payload)
+            record = unpack(frame.payload)
         except Unreadable as error:
             self._set_aside(path, frame, str(error))
             return
         for left in reversed(range(_TRIES)):
             try:
-                self._take_in(news)
+                if isinstance(record, Refusal):
+                    self._note(record)
+                else:
+                    self._take_in(record)
             except RedisError as error:
                 if isinstance(error, UNAVAILABLE):
                     raise Away(str(error)) from error
@@ -211,13 +213,19 @@ class Drainer:
                 self._drained(outcome)
 
     def _refuse(self, news: News, reason: str) -> None:
-        self._refusals.note(
-            reason,
-            f"Found when it came from the spool, where it had lain since {rfc3339(news.received_ms or 0)}.",
-            token=news.token or "",
-            submission=news.submission,
-            job_ids=[detail.report.job_id for detail in news.details],
+        self._note(
+            Refusal(
+                reason,
+                "Found when it came from the spool.",
+                token=news.token or "",
+                submission=news.submission,
+                job_ids=tuple(detail.report.job_id for detail in news.details),
+                spooled_ms=news.received_ms,
+            )
         )
+
+    def _note(self, refusal: Refusal) -> None:
+        self._refusals.note(refusal)
         self._drained("refused")
 
     def _report(self, path: Path, damage: Damage) -> None:

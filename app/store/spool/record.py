@@ -1,13 +1,16 @@
-"""News as it lies in the spool: a line of JSON that says how it was verified, then the exact body."""
+"""What lies in the spool. News: a line of JSON that says how it was verified, then the exact body. A refusal: such a
+line alone."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from typing import Any
 
 from app.ci.payload import parse
 from app.store.accept import News
 from app.store.clock import now_ms, rfc3339
+from app.store.refusals import Refusal
 
 _FIELDS = ("verification", "submission", "token", "bind", "hold", "ask_after", "received_ms", "note")
 
@@ -23,11 +26,20 @@ def pack(news: News) -> bytes:
     return json.dumps(head).encode() + b"\n" + news.body
 
 
-def unpack(payload: bytes) -> News:
-    """The news again; its history entry will say when it was spooled. Raises ``Unreadable``."""
+def pack_refusal(refusal: Refusal) -> bytes:
+    """What has to be known to note it later."""
+    head = asdict(replace(refusal, detail=refusal.detail[:300], spooled_ms=now_ms()))
+    return json.dumps({"v": 1, "refusal": head}).encode() + b"\n"
+
+
+def unpack(payload: bytes) -> News | Refusal:
+    """The same again; its history entry will say when it was spooled. Raises ``Unreadable``."""
     line, _, body = payload.partition(b"\n")
     try:
         head = json.loads(line)
+        if "refusal" in head:
+            kept = head["refusal"]
+            return Refusal(**(kept | {"job_ids": tuple(kept["job_ids"])}))
         known: dict[str, Any] = {name: head[name] for name in _FIELDS}
         details = parse(body).details
     except (ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,6 @@ import csv
 import json
 import signal
 import subprocess
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -259,6 +258,4 @@ def test_two_runs_of_one_file_at_a_time_are_one_too_many(
         assert "Another process" in second.err
     finally:
         run.send_signal(signal.SIGINT)
-        began = time.monotonic()
         assert run.wait(30) == 130, "interrupted"
-        assert time.monotonic() - began < 20

@@ -1,0 +1,143 @@
+"""The relay is told to stop in the middle of its work: it ends by itself, and another goes on where it stopped."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.ci.asked import Asked, AskedOperation
+from app.settings import Settings
+from tests.conftest import make_settings
+from tests.downstream import KEY, Downstream, Reply
+from tests.servers import Valkey, eventually
+from tests.store.said import said, tell
+from tests.store.samples import submission
+from tests.workers.fleet import Fleet
+
+SECONDS = 15
+"""What Procfile runners and containers leave a process at the least before they kill it, and some more."""
+
+
+@pytest.fixture
+def settings(valkey: Valkey, downstream: Downstream) -> Settings:
+    """An endpoint too: what the relay delivers itself must not be cut off either."""
+    return make_settings(
+        valkey.url,
+        forward_urls=f"{downstream.url}/hook",
+        forward_keys=KEY,
+        forward_allow_private="127.0.0.0/8",
+        forward_timeout="60s",
+    )
+
+
+class Load:
+    """Jobs that end one after the other, in a thread, until they are enough."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._tell)
+        self.told: list[str] = []
+
+    def _tell(self) -> None:
+        while not self._enough.wait(0.002):
+            self._fleet.end(f"j{len(self.told)}", "Quick")
+            self.told.append(f"j{len(self.told)}")
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._enough.set()
+        self._thread.join()
+
+
+def unacknowledged(fleet: Fleet) -> int:
+    """Events that a relay holds, and has not dealt with."""
+    found: Any = fleet.store.db.client.xpending(fleet.store.db.key("events"), "relay")
+    return int(found["pending"])
+
+
+def test_nothing_is_lost_or_done_twice(settings: Settings, tmp_path: Path, downstream: Downstream) -> None:
+    """SIGTERM under load, three times: exit code 0; every handler has run once, every delivery was made once."""
+    downstream.behaviours["/hook"] = lambda *_: Reply(seconds=0.02)
+    with Fleet(settings, tmp_path) as fleet, Load(fleet) as load:
+        for _ in range(3):
+            before = len(load.told)
+            eventually(lambda: len(fleet.times("quick")) > before, f"work to be done: {fleet.logs()}", 40)  # noqa: B023
+            relay = fleet.relays.pop()
+            assert relay.stop(SECONDS) == 0, relay.text()
+            assert unacknowledged(fleet) == 0, "what it had read it has dealt with"
+            fleet.add_relay()
+        load.__exit__()
+        wanted = dict.fromkeys(load.told, 1)
+        eventually(lambda: fleet.times("quick") == wanted, f"every handler: {fleet.logs()}", 60)
+        eventually(lambda: len(downstream.on("/hook")) >= len(wanted), "every delivery", 60)
+        delivered = Counter(each.event["subject"] for each in downstream.on("/hook"))
+        assert delivered == wanted
+
+
+def test_an_endpoint_that_is_silent_does_not_hold_it(
+    settings: Settings, tmp_path: Path, downstream: Downstream
+) -> None:
+    """Nobody waits a minute for FORWARD_TIMEOUT: what is under way is given back, and another relay need not wait for
+    the end of its claim."""
+    downstream.behaviours["/hook"] = lambda _, before: Reply(seconds=0 if before else 60)
+    with Fleet(settings, tmp_path) as fleet:
+        fleet.end("j1", "Quick")
+        eventually(lambda: downstream.on("/hook"), f"the delivery to begin: {fleet.logs()}")
+        assert fleet.relays.pop().stop(SECONDS) == 0, fleet.logs()
+        fleet.add_relay()
+        eventually(lambda: len(downstream.on("/hook")) == 2, f"it to be delivered again: {fleet.logs()}")
+        (run,) = [each for each in fleet.store.runs.of_job("j1") if each.endpoint]
+        assert "stopped" in run.tries[0]["error"]
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, list[socket.socket]]]:
+    """Takes connections and never says a word: its address, and who has come."""
+    came: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+
+        def take() -> None:
+            with suppress(OSError):
+                while True:
+                    came.append(stack.enter_context(server.accept()[0]))
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", came
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_silent_ci_does_not_hold_it(
+    settings: Settings, tmp_path: Path, silent: tuple[str, list[socket.socket]]
+) -> None:
+    """Every loop that asks CI waits for an answer: about jobs, about lost submissions, about lost records."""
+    endpoint, came = silent
+    with Fleet(settings.model_copy(update={"ci_endpoint": endpoint}), tmp_path, relays=0) as fleet:
+        store = fleet.store
+        facts = Asked(
+            bucket="demo-1250000000", region="ap-chongqing", input_object="in/a.mp3", input_url=None, queue_id=None,
+            callback="own", operations=(AskedOperation(
+                tag="VoiceSeparate", template_id=None, audio_mode=None, outputs=(), user_data=None, job_level=None
+            ),),
+        ).model_dump(mode="json")  # fmt: skip
+        for n in range(5):
+            store.submissions.create(replace(submission(f"slost{n}"), facts=facts))
+            store.submissions.settle(f"slost{n}", "lost", "no answer", look_again_s=0)
+        store.submissions.create(submission("sgone"))
+        tell(store, said("jgone", "Running"), source="submit", submission="sgone")
+        store.db.client.delete(store.db.key("job", "jgone"))
+        tell(store, said("jasked", None))
+        relay = fleet.add_relay()
+        eventually(lambda: len(came) == 3, f"three loops to ask: {relay.text()}")
+        assert relay.stop(SECONDS) == 0, relay.text()
