@@ -37,14 +37,16 @@ def outputs(
         return ()
     asked = node(operation.get("Output"))
     here = _Place(None, None).of(asked)
-    names = sum(len(many(file.get("ObjectName"))) for file in files)
-    roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" and names <= MAX_SEPARATED else None
     found = [(place, file) for file in files for place in [here.of(file)]]
     sprites = [
         (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
     ]
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
-    return tuple(output for place, file in found + sprites for output in _of_file(file, place, roles, budget))
+    found += sprites
+    names = sum(len(many(file.get("ObjectName"))) for _, file in found)
+    budget.spend(names * EMPTY_OUTPUT)
+    roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" and names <= MAX_SEPARATED else None
+    return tuple(output for place, file in found for output in _of_file(file, place, roles, budget))
 
 
 def _of_file(file: dict[str, Any], place: _Place, roles: Roles | None, budget: Budget) -> Iterator[Output]:
@@ -54,7 +56,7 @@ def _of_file(file: dict[str, Any], place: _Place, roles: Roles | None, budget: B
     for name in texts(file.get("ObjectName")):
         key = (prefix + name).removeprefix("/")
         md5 = sums.get(name.removeprefix("/")) or sums.get(key)
-        budget.spend(EMPTY_OUTPUT + len(key) + len(md5 or "") + shared)
+        budget.spend(len(key) + len(md5 or "") + shared)
         yield Output(
             role=roles.of(key) if roles else None,
             bucket=place.bucket,

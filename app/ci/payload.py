@@ -96,7 +96,7 @@ def parse(body: bytes) -> Callback:
     if runs:
         return Callback("workflow", form, tuple(Detail(reports.of_workflow(raw, event), raw) for raw in runs))
     if {"event", "trace_id"} & node(top.get("data")).keys():
-        return Callback("review", form, (Detail(reports.of_simple_review(top), top),))
+        return Callback("review", form, (Detail(reports.of_simple_review(top, event), top),))
     raise Refused("not_a_callback", f"Found {_names(view, top)}; {EXPECTED}")
 
 

@@ -71,7 +71,7 @@ def of_workflow(run: dict[str, Any], event: str | None) -> Report:
     )
 
 
-def of_simple_review(body: dict[str, Any]) -> Report:
+def of_simple_review(body: dict[str, Any], event: str | None) -> Report:
     """A moderation callback in CI's ``Simple`` form: ``{code, data{event, trace_id, url, …}, message}``.
 
     It has no state: that it came says that the review is over, and ``raw`` has the verdict.
@@ -79,7 +79,7 @@ def of_simple_review(body: dict[str, Any]) -> Report:
     data = node(body.get("data"))
     return Report(
         job_id=_job_id(data.get("trace_id")),
-        tag=word(data.get("event")),
+        tag=word(data.get("event")) or event,
         code=text(body.get("code")),
         message=text(body.get("message")),
         input=_part(Input, url=text(data.get("url"))),

@@ -3,7 +3,7 @@
 -- Everything is checked before the first write, because a script has no rollback.
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
--- then for each item: the report (JSON), the report to show while unconfirmed (JSON),
+-- then for each item: the report (JSON), the report to show while nothing is certain (JSON) or '',
 -- the open history entry (JSON without its closing brace).
 -- Returns {'ok', outcome, outcome, …} or {'refused', reason} or {'full', what}.
 
@@ -18,7 +18,7 @@ local function entry_of(i) return ARGV[3 * i + 3] end
 -- ── what is known ───────────────────────────────────────────────────────────
 
 local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'idx', 'created',
-  'verification', 'submission', 'raw_entry'}
+  'verification', 'submission', 'raw_entry', 'claim'}
 
 local function known_job(id)
   local values = redis.call('HMGET', key('job', id), unpack(FIELDS))
@@ -190,7 +190,8 @@ local function schedule(item, id, rank, ask_now, outcome)
   end
 end
 
-local function link(id, job)
+local function link(i, item, job)
+  local id = item.id
   if not submission then return end
   if header.binds then
     redis.call('HSET', key('job', id), 'submission', header.submission)
@@ -198,6 +199,10 @@ local function link(id, job)
     redis.call('HSET', key('job', id), 'submission', header.submission)
     if not next(bound) and is_known then
       redis.call('SADD', submission .. ':claims', id)
+      -- What is left of the job, should CI name another one.
+      if not job.exists then
+        redis.call('HSET', key('job', id), 'claim', cjson.encode({report = pending_report_of(i), idx = item.held_idx}))
+      end
       -- Should CI's answer be lost, this is how the job is found: soon.
       redis.call('ZADD', key('lost'), 'XX', 'LT', now + header.claim_ms, header.submission)
     end
@@ -245,6 +250,9 @@ local function replace(i, item, job, entry, version)
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
   index(item.id, job, item.idx)
+  if job.claim and (source ~= 'callback' or header.submission ~= job.submission) then
+    redis.call('HDEL', hash, 'claim')
+  end
 end
 
 -- CI's own answer, even one that is no news, makes what we know certain.
@@ -267,7 +275,7 @@ end
 local function write(i, item, job, outcome, ask_now)
   local id = item.id
   enter(item, job)
-  link(id, job)
+  link(i, item, job)
   if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, id) end
   if outcome == 'accepted' and (header.hold or is_flood(id)) then return hold(i, item, job) end
 
@@ -300,6 +308,18 @@ for i, item in ipairs(items) do
   answer[#answer + 1] = outcome
 end
 
+-- A job that only this claim told of: the claim was wrong, so nothing that it said is known.
+local function forget(id, job)
+  local claim, hash = cjson.decode(job.claim), key('job', id)
+  redis.call('HSET', hash, 'report', claim.report, 'rank', 0, 'idx', cjson.encode(claim.idx),
+    'version', tonumber(job.version) + 1, 'updated', header.at)
+  redis.call('HDEL', hash, 'state', 'ended', 'digest', 'raw_entry', 'claim')
+  for _, field in ipairs(redis.call('HKEYS', hash)) do
+    if string.sub(field, 1, 2) == 'd:' then redis.call('HDEL', hash, field) end
+  end
+  index(id, job, claim.idx)
+end
+
 -- CI itself has named the jobs of our request. That wins over what callbacks had claimed before.
 if header.binds and is_known then
   local ids, named = {}, {}
@@ -308,9 +328,13 @@ if header.binds and is_known then
     named[item.id] = true
   end
   redis.call('HSET', submission, 'job_ids', table.concat(ids, ' '), 'status', 'submitted')
-  redis.call('HDEL', submission, 'error')
+  redis.call('HDEL', submission, 'error', 'ci')
   for _, id in ipairs(redis.call('SMEMBERS', submission .. ':claims')) do
-    if not named[id] then
+    local job = known_job(id)
+    if named[id] then
+      redis.call('HDEL', key('job', id), 'claim')
+    else
+      if job.claim then forget(id, job) end
       redis.call('HDEL', key('job', id), 'submission')
       redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'doubt', 1)
       redis.call('ZADD', key('due'), 'LT', now, id)

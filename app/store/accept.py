@@ -158,7 +158,7 @@ class Acceptor:
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
             "items": [
-                _item(detail.report, n, now, news.ask_after, news.hold)
+                _item(detail.report, n, now, news.ask_after, _may_be_undone(news))
                 for n, detail in enumerate(news.details)
             ],
         }
@@ -171,7 +171,7 @@ class Acceptor:
         for detail in news.details:
             arguments += [
                 detail.report.model_dump_json(),
-                _pending(detail.report).model_dump_json() if news.hold else "",
+                _pending(detail.report).model_dump_json() if _may_be_undone(news) else "",
                 _entry(detail, news, now),
             ]
         return arguments
@@ -185,7 +185,7 @@ def event_id(job_id: str, digest: str) -> str:
     return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
 
 
-def _item(report: Report, position: int, now: int, ask_after: float | None, hold: bool) -> dict[str, Any]:
+def _item(report: Report, position: int, now: int, ask_after: float | None, undone: bool) -> dict[str, Any]:
     digest = report.digest
     item: dict[str, Any] = {
         "id": report.job_id,
@@ -198,14 +198,19 @@ def _item(report: Report, position: int, now: int, ask_after: float | None, hold
         "created": to_ms(report.created_at) or now,
         "position": position,
         "idx": names(report),
-        "held_idx": names(_pending(report)) if hold else None,
+        "held_idx": names(_pending(report)) if undone else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}
 
 
+def _may_be_undone(news: News) -> bool:
+    """It waits for CI's confirmation, or a token claims it for a submission whose jobs CI may not have named yet."""
+    return news.hold or (news.source == "callback" and news.submission is not None)
+
+
 def _pending(report: Report) -> Report:
-    """What may be shown before CI has confirmed: who the job is, and nothing of how it ended."""
+    """What may be shown while nothing is certain: who the job is, and nothing of how it ended."""
     known = report.model_dump(include={"job_id", "tag", "input", "queue_id", "queue_type", "workflow"})
     blank = dict.fromkeys(Report.model_fields)
     return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known)

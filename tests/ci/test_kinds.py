@@ -169,6 +169,12 @@ def test_a_simple_review_is_known_by_its_trace_id() -> None:
     assert callback.details[0].raw == body
 
 
+def test_a_simple_review_may_name_its_event_outside() -> None:
+    """As every other callback may."""
+    callback = parse(b'{"EventName":"ReviewText","code":0,"data":{"trace_id":"t1"},"message":"Success"}')
+    assert (callback.kind, callback.details[0].report.tag) == ("review", "ReviewText")
+
+
 PROBES = {
     "as published": b'{"code":0,"message":"Test request when setting callback url"}',
     "with a review": b'{"code":0,"data":{"event":"ReviewText","trace_id":"t"},'

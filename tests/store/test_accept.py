@@ -8,6 +8,7 @@ from app.ci.payload import Detail
 from app.store import NotBelieved, Store, Unavailable
 from app.store.accept import Acceptor, Limits, Source
 from app.store.clock import now_ms
+from app.store.jobs import Filter
 from app.store.scripts import texts
 from app.store.submissions import Submission, deadline_after
 from tests.store.invariants import broken_invariants
@@ -231,14 +232,38 @@ def test_a_callback_may_come_before_the_answer(store: Store) -> None:
 
 
 def test_the_answer_wins_over_a_claim(store: Store) -> None:
-    """A job that a callback claimed, and that CI then did not name, loses the claim and is asked about."""
+    """A job that a callback claimed, and that CI then did not name, loses the claim and all that it said, and is asked
+    about; whatever CI says of it is believed, and so is what another token says."""
     _create(store, "s1")
-    tell(store, said("jforged", "Success", EARLY), submission="s1")
+    for job_id in ("jforged", "jother"):
+        tell(store, said(job_id, "Running"), submission="s1")
+        tell(store, said(job_id, "Success", EARLY), submission="s1")
     tell(store, said("j1", "Submitted"), source="submit", submission="s1")
     forged = store.jobs.get("jforged")
     assert forged is not None
     assert (forged.submission, forged.verification) == (None, "unconfirmed")
-    assert store.due.take(10, 60) == ["jforged"]
+    assert (forged.state, forged.terminal, forged.ended_at, forged.raw) == (None, False, None, None)
+    assert [job.job_id for job in store.jobs.page(Filter(equal=(("state", "Success"),)), 10).jobs] == []
+    assert sorted(store.due.take(10, 60)) == ["jforged", "jother"]
+    assert tell(store, said("jforged", "Running"), source="poll") == ["accepted"]
+    assert tell(store, said("jother", "Success", EARLY)) == ["accepted"]
+    assert [job.job_id for job in store.jobs.page(Filter(equal=(("state", "Success"),)), 10).jobs] == [
+        "jother"
+    ]
+
+
+def test_what_was_known_before_a_claim_stays(store: Store) -> None:
+    """A claim that was wrong takes along only what came with it."""
+    _create(store, "s1")
+    tell(store, said("j2", "Running"))
+    tell(store, said("j2", "Success", EARLY), submission="s1")
+    tell(store, said("j3", "Running"), submission="s1")
+    tell(store, said("j3", "Success", EARLY), source="poll")
+    tell(store, said("j1", "Submitted"), source="submit", submission="s1")
+    assert {job_id: job.state for job_id in ("j2", "j3") if (job := store.jobs.get(job_id))} == {
+        "j2": "Success",
+        "j3": "Success",
+    }
 
 
 def test_a_token_cannot_claim_the_job_of_another_submission(store: Store) -> None:
