@@ -31,8 +31,18 @@ local function known_job(id)
   return job
 end
 
+-- What was heard is marked in the job's hash: each content, and each end, whose wording may vary.
+local function marks(item)
+  local content = 'd:' .. item.digest
+  if item.state and item.ended then return content, 'd:' .. item.state .. '@' .. item.ended end
+  return content
+end
+
 local function heard_before(item)
-  return redis.call('HEXISTS', key('job', item.id), 'd:' .. item.digest) == 1
+  for _, mark in ipairs({marks(item)}) do
+    if redis.call('HEXISTS', key('job', item.id), mark) == 1 then return true end
+  end
+  return false
 end
 
 -- ── what it means: an outcome, and whether CI is to be asked at once ─────────
@@ -220,7 +230,8 @@ end
 local function mark(item, is_kept)
   -- Past the history's cap contents are no longer told apart, so that no hash grows for ever. What comes twice then
   -- makes the same event twice, and an event of the same id sets off nothing anew.
-  if is_kept then redis.call('HSET', key('job', item.id), 'd:' .. item.digest, 1) end
+  if not is_kept then return end
+  for _, mark in ipairs({marks(item)}) do redis.call('HSET', key('job', item.id), mark, 1) end
 end
 
 local function set_or_clear(hash, name, value)

@@ -43,6 +43,8 @@ TABLE: list[tuple[str, str, str, str | None]] = [
     ("c Running", "c Running", "duplicate", "Running"),
     ("c Success@early", "c Success@early", "duplicate", "Success"),
     ("c Success@early", "c Success@early+", "duplicate", "Success"),
+    ("c Success@early, c Failed@late", "c Success@early+", "duplicate", "Failed"),
+    ("c Success@late, c Success@early", "c Success@early+", "duplicate", "Success"),
     ("p Success@early", "c Success@early", "duplicate", "Success"),
     ("c Success@early", "p Success@early", "duplicate", "Success"),
     # End against end: the later one wins, one without a time never does.
@@ -88,8 +90,8 @@ def _read(step: str) -> tuple[Source, Detail]:
 @pytest.mark.parametrize(("known", "news", "outcome", "state"), TABLE)
 def test_what_becomes_of_news(store: Store, known: str, news: str, outcome: str, state: str | None) -> None:
     """Each line of the table."""
-    if known:
-        source, detail = _read(known)
+    for step in filter(None, known.split(", ")):
+        source, detail = _read(step)
         tell(store, detail, source=source)
     source, detail = _read(news)
     assert tell(store, detail, source=source) == [outcome]
