@@ -13,7 +13,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One view: its summary, the models of its query and body, and of its answers by status."""
+    """One view: its summary, the models of its query and body, and of its answers by status.
+
+    ``raw`` are the media types of a body that is no model; ``open`` is one that needs no API key.
+    """
 
     summary: str
     query: type[BaseModel] | None = None
@@ -21,6 +24,8 @@ class Operation:
     headers: dict[str, str] = field(default_factory=dict)
     answers: dict[int, type[BaseModel] | str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
+    open: bool = False
 
 
 def described(operation: Operation) -> Callable[[F], F]:

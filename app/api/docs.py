@@ -14,9 +14,23 @@ from werkzeug.routing import Rule
 
 from app.api.describe import Operation
 from app.problems import PROBLEMS
+from app.receiver.views import PROBLEMS as RECEIVER_PROBLEMS
+from app.receiver.views import Results
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = ("unauthorized", "forbidden")
+
+
+# The receiver is below the API and knows nothing of how it is described.
+_BELOW = {
+    "receiver.callback": Operation(
+        "What CI calls: one or more jobs in XML or JSON, told apart by the first byte; all or nothing.",
+        raw=("application/xml", "application/json"),
+        answers={200: Results},
+        problems=RECEIVER_PROBLEMS,
+        open=True,
+    )
+}
 
 
 class ProblemDocument(BaseModel):
@@ -57,8 +71,10 @@ def _operations() -> list[tuple[Rule, Operation, str]]:
     found = []
     for rule in current_app.url_map.iter_rules():
         view = current_app.view_functions[rule.endpoint]
-        operation = getattr(view, "operation", None) or getattr(
-            getattr(view, "__wrapped__", None), "operation", None
+        operation = (
+            _BELOW.get(rule.endpoint)
+            or getattr(view, "operation", None)
+            or getattr(getattr(view, "__wrapped__", None), "operation", None)
         )
         if operation:
             found.append((rule, operation, getattr(view, "scope", "")))
@@ -96,6 +112,11 @@ def _operation(
         "responses": {str(status): _answer(answer, refs) for status, answer in operation.answers.items()}
         | _problems(rule, operation, refs),
     }
+    if operation.open:
+        document["security"] = []
+    if operation.raw:
+        bytes_ = {"schema": {"type": "string", "format": "binary"}}
+        document["requestBody"] = {"required": True, "content": dict.fromkeys(operation.raw, bytes_)}
     if operation.body:
         schema = refs[operation.body, "validation"]
         document["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
@@ -144,7 +165,9 @@ def _answer(answer: type[BaseModel] | str, refs: dict[Any, dict[str, Any]]) -> d
 
 
 def _problems(rule: Rule, operation: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    reasons = [*_ALWAYS, *operation.problems, *(("not_found",) if rule.arguments else ())]
+    reasons = list(operation.problems)
+    if not operation.open:
+        reasons += [*_ALWAYS, *(("not_found",) if rule.arguments else ())]
     reasons += ["invalid_request"] if operation.query else []
     by_status: dict[str, list[str]] = {}
     for reason in dict.fromkeys(reasons):

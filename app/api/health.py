@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any, Literal
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 from prometheus_client.core import Metric
+from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from app import metrics
+from app.api.describe import Operation, described
 from app.services import Services, services
 
 blueprint = Blueprint("health", __name__)
@@ -17,14 +20,30 @@ _JOBS_FULL = "jobs full"
 """Callbacks of known jobs are still taken: to send nobody here any more would lose those too."""
 
 
+class Health(BaseModel):
+    """The process is up."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    parts: dict[str, str]
+    spool_bytes: int
+
+
 @blueprint.get("/healthz")
+@described(Operation("Is the process up?", answers={200: Health}, open=True))
 def healthz() -> dict[str, str]:
     """The process is up; says nothing of anything else."""
-    return {"status": "ok"}
+    return Health().model_dump()
 
 
 @blueprint.get("/readyz")
-def readyz() -> tuple[Response, int]:
+@described(Operation("Can a callback be stored now?", answers={200: Readiness, 503: Readiness}, open=True))
+def readyz() -> tuple[dict[str, Any], int]:
     """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
     ours = services()
     redis, parts = _redis(ours)
@@ -32,8 +51,9 @@ def readyz() -> tuple[Response, int]:
     parts = {"redis": redis, "spool": spool} | parts
     ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
     good = all(part == "ok" for name, part in parts.items() if name != "spool") and spool in {"ok", "none"}
-    status = ("ok" if good else "degraded") if ready else "unavailable"
-    return jsonify({"status": status, "parts": parts, "spool_bytes": waiting}), 200 if ready else 503
+    status: Any = ("ok" if good else "degraded") if ready else "unavailable"
+    said = Readiness(status=status, parts=parts, spool_bytes=waiting)
+    return said.model_dump(), 200 if ready else 503
 
 
 def _redis(ours: Services) -> tuple[str, dict[str, str]]:
@@ -59,6 +79,7 @@ def _room(ours: Services) -> str:
 
 
 @blueprint.get("/metrics")
+@described(Operation("For Prometheus.", answers={200: "text/plain"}, open=True))
 def metrics_page() -> Response:
     ours = services()
     if ours.spool:

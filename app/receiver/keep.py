@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 from redis.exceptions import RedisError
 
@@ -11,6 +12,7 @@ from app import metrics
 from app.problems import Problem
 from app.services import Services
 from app.store import News, NotBelieved, NotDurable, Unavailable
+from app.store.accept import Outcome
 from app.store.refusals import Refusal
 from app.store.spool import NoRoom
 from app.store.spool.record import pack, pack_refusal
@@ -18,6 +20,9 @@ from app.store.spool.record import pack, pack_refusal
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
+
+Kept = Outcome | Literal["spooled"]
+"""What became of a callback that is kept."""
 _REFUSALS_SHARE = 0.5
 """Of the spool: whoever has a leaked token must not be able to fill it with what is refused."""
 
@@ -27,9 +32,9 @@ WHY = {
 }
 
 
-def keep(ours: Services, news: News) -> Sequence[str]:
+def keep(ours: Services, news: News) -> Sequence[Kept]:
     """What became of each detail. When this returns, they are kept as safely as ``DURABILITY`` promises."""
-    outcomes: Sequence[str]
+    outcomes: Sequence[Kept]
     try:
         outcomes = ours.store.acceptor.accept(news)
     except NotBelieved as error:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, g, request
+from pydantic import BaseModel
 
 from app import metrics
 from app.ci.payload import Callback, Detail, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
-from app.receiver.keep import WHY, keep, note
+from app.receiver.keep import WHY, Kept, keep, note
 from app.receiver.verify import check_address, check_binding, check_expiry, check_token, layers
 from app.services import Services, services
 from app.store import UNAVAILABLE, News
@@ -20,6 +21,26 @@ from app.store.refusals import Refusal
 from app.tokens import Binding, fingerprint
 
 blueprint = Blueprint("receiver", __name__)
+
+PROBLEMS = (
+    "bad_token", "expired_token", "revoked_token", "ip_not_allowed", "body_too_large", "content_encoding",
+    "unsupported_media_type", "empty_body", "incomplete_body", "slow_body", "malformed_xml", "forbidden_xml",
+    "malformed_json", "too_complex", "not_a_callback", "bad_job_id", "binding_mismatch", "store_unavailable",
+)  # fmt: skip
+"""Every reason for which a callback is turned away."""
+
+
+class Result(BaseModel):
+    """What became of one job of the body."""
+
+    job_id: str
+    outcome: Kept
+
+
+class Results(BaseModel):
+    """One for each job, in order; none for a probe."""
+
+    results: list[Result]
 
 
 @blueprint.post("/callbacks/<anything:token>")
@@ -47,7 +68,7 @@ def callback(token: str) -> dict[str, Any]:
         details = seen.details
         for detail in details:
             check_binding(detail.report, binding, ours.settings)
-        return {"results": _keep(ours, seen, body, binding, mark)}
+        return Results(results=_keep(ours, seen, body, binding, mark)).model_dump()
     except Problem as problem:
         _refused(ours, problem, details, binding, mark)
         raise
@@ -65,7 +86,7 @@ def _parse(body: bytes) -> Callback:
         raise Problem(error.reason, str(error)) from None
 
 
-def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: str) -> list[dict[str, str]]:
+def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: str) -> list[Result]:
     if seen.kind == "probe":
         _check_revoked(ours, mark)
         metrics.PROBES.inc()
@@ -85,7 +106,10 @@ def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: s
         note={"verified": layers(settings), "format": seen.format, "token": mark},
     )
     outcomes = keep(ours, news)
-    return [{"job_id": d.report.job_id, "outcome": o} for d, o in zip(seen.details, outcomes, strict=True)]
+    return [
+        Result(job_id=detail.report.job_id, outcome=outcome)
+        for detail, outcome in zip(seen.details, outcomes, strict=True)
+    ]
 
 
 def _check_revoked(ours: Services, mark: str) -> None:

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from pydantic import BaseModel
 
 from app.problems import PROBLEMS
+from app.settings import Settings
 from app.store import Store
 from app.store.jobs import Job, Page
 from app.store.refusals import Refusal
@@ -19,6 +20,7 @@ from app.store.submissions import Submission
 from tests.api.described import faults
 from tests.api.stored import put
 from tests.ci import samples
+from tests.receiver.callbacks import a_token, body
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_the_document_is_whole(document: dict[str, Any]) -> None:
 def test_every_address_of_the_api_is_described(app: Flask, document: dict[str, Any]) -> None:
     """A view that is missing here is missing in the documentation."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/v1"):
+        if rule.rule.startswith(("/v1", "/callbacks", "/healthz", "/readyz", "/metrics")):
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 assert method.lower() in document["paths"].get(path, {}), (method, path)
@@ -100,10 +102,25 @@ def test_what_is_served_is_what_is_described(
         ("/v1/submissions/s1", "/v1/submissions/{submission_id}", 200),
         ("/v1/jobs/none", "/v1/jobs/{job_id}", 404),
         ("/v1/jobs?limit=0", "/v1/jobs", 422),
+        ("/healthz", "/healthz", 200),
+        ("/readyz", "/readyz", 200),
     ):
         answer = client.get(path, headers=key)
         assert answer.status_code == status
         assert faults(answer.get_json(), schema_of(document, template, status), document) == [], path
+
+
+def test_the_receiver_is_described(client: FlaskClient, settings: Settings, document: dict[str, Any]) -> None:
+    """Its answers, its refusals, and that it takes no API key but a token in its path."""
+    described = document["paths"]["/callbacks/{token}"]["post"]
+    assert described["security"] == []
+    assert set(described["requestBody"]["content"]) == {"application/xml", "application/json"}
+    content = body()
+    for token, status in ((a_token(settings), 200), ("forged", 403)):
+        answer = client.post(f"/callbacks/{token}", data=content)
+        assert answer.status_code == status
+        schema = next(iter(described["responses"][str(status)]["content"].values()))["schema"]
+        assert faults(answer.get_json(), schema, document) == []
 
 
 @pytest.mark.parametrize(("path", "model"), [("/v1/jobs/j1", Job), ("/v1/jobs", Page)])
