@@ -19,7 +19,15 @@ from urllib.parse import urlsplit
 
 import click
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.development import is_development, made_secrets
@@ -105,6 +113,18 @@ class CallbackKey(tuple[str, SecretStr]):
         return self[1].get_secret_value()
 
 
+def _bucket(value: str) -> str:
+    if not re.fullmatch(r".+-\d+", value):
+        raise ValueError("must end in a hyphen and the APPID")
+    return value
+
+
+def _one_of_each_id(keys: tuple[CallbackKey, ...]) -> tuple[CallbackKey, ...]:
+    if len({key.id for key in keys}) < len(keys):
+        raise ValueError("two keys have the same id: nobody could tell which one a token was signed with")
+    return keys
+
+
 def _public_url(value: str | None) -> str | None:
     if not value:
         return None
@@ -134,7 +154,13 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)
 Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
-Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_comma_list), Field(min_length=1)]
+Keys = Annotated[
+    tuple[Key, ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(_one_of_each_id),
+    Field(min_length=1),
+]
 Endpoints = Annotated[
     tuple[Annotated[Endpoint, BeforeValidator(_endpoint)], ...],
     NoDecode,
@@ -151,7 +177,11 @@ class Settings(BaseSettings):
     """What the operator decides. Durations are seconds, sizes are bytes."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", arbitrary_types_allowed=True, env_ignore_empty=True
+        frozen=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
+        env_ignore_empty=True,
+        validate_default=True,
     )
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
@@ -171,8 +201,8 @@ class Settings(BaseSettings):
         None, description="Session token, where the credentials are temporary ones."
     )
     cos_region: str = Field(description="Default region of buckets, such as `ap-chongqing`.", min_length=1)
-    cos_bucket: str = Field(
-        description="Default bucket, with its APPID: `name-1250000000`.", pattern=r"^.+-\d+$"
+    cos_bucket: Annotated[str, AfterValidator(_bucket)] = Field(
+        description="Default bucket, with its APPID: `name-1250000000`."
     )
     ci_endpoint: Annotated[str | None, AfterValidator(_public_url)] = Field(
         None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
@@ -294,19 +324,24 @@ class Settings(BaseSettings):
         2.0, description="The longest that a request waits for a Redis that does not answer."
     )
 
-    @model_validator(mode="after")
-    def _ip_check_needs_networks(self) -> Settings:
-        if "ip" in self.verify and not self.allowed_ips:
-            raise ValueError(
-                "VERIFY holds ip, so ALLOWED_IPS must name the networks that callbacks come from"
-            )
-        return self
+    # Of one field each, and not of the whole: those are looked at only when every field is right by itself.
+    @field_validator("allowed_ips")
+    @classmethod
+    def _ip_check_needs_networks(
+        cls, networks: tuple[Network, ...], info: ValidationInfo
+    ) -> tuple[Network, ...]:
+        if "ip" in info.data.get("verify", ()) and not networks:
+            raise ValueError("VERIFY holds ip, so it must name the networks that callbacks come from")
+        return networks
 
-    @model_validator(mode="after")
-    def _what_is_forwarded_is_signed(self) -> Settings:
-        if self.forward_urls and not self.forward_keys:
-            raise ValueError("FORWARD_URLS is set, so FORWARD_KEYS must name a key to sign with: whsec_…")
-        return self
+    @field_validator("forward_keys")
+    @classmethod
+    def _what_is_forwarded_is_signed(
+        cls, keys: tuple[SecretStr, ...], info: ValidationInfo
+    ) -> tuple[SecretStr, ...]:
+        if info.data.get("forward_urls") and not keys:
+            raise ValueError("FORWARD_URLS is set, so it must name a key to sign with: whsec_…")
+        return keys
 
     @classmethod
     def settings_customise_sources(
@@ -320,6 +355,13 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
 
 
+class _Unreadable:
+    """Stands where a value should be; no field takes it, and the message says why."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
     """``NAME_FILE`` holds the path of a file whose content is the value of ``NAME``."""
 
@@ -330,10 +372,9 @@ class _SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except OSError as error:
-            raise SettingsError(
-                f"{name} names a file that cannot be read: {path} ({error.strerror})"
-            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "no text in UTF-8"
+            return _Unreadable(f"{name} names a file that cannot be read: {path} ({why})"), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found = {
@@ -384,10 +425,12 @@ def _made_keys() -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> str:
     lines = ["The settings are not complete:"]
-    for fault in error.errors(include_input=False, include_url=False):
+    for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
         field = Settings.model_fields.get(name)
         what = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+        if isinstance(fault["input"], _Unreadable):
+            what = fault["input"].sentence
         lines.append(f"  {name.upper()}: {what}. {field.description}" if field else f"  {what}.")
     lines.append(
         "Set them in the environment or in .env (docs/settings.md), or try it all out with: make run"

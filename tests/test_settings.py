@@ -90,9 +90,32 @@ def test_every_wrong_value_is_named_at_once(good: pytest.MonkeyPatch) -> None:
         assert f"  {name}: " in message, name
 
 
+def test_faults_of_every_kind_are_named_at_once(good: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Files that cannot be read, settings that need each other, and a wrong value: one message."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name, value in {
+        "COS_SECRET_KEY_FILE": str(tmp_path / "none"),
+        "COS_TOKEN_FILE": str(tmp_path / "binary"),
+        "CALLBACK_KEYS_FILE": "/proc/none",
+        "VERIFY": "ip",
+        "FORWARD_URLS": "https://example.com/hook",
+        "COS_BUCKET": "bad",
+    }.items():
+        good.setenv(name, value)
+    for name in ("COS_SECRET_KEY", "CALLBACK_KEYS", "COS_REGION"):
+        good.delenv(name)
+    message = refusal()
+    for name in ("COS_SECRET_KEY_FILE", "COS_TOKEN_FILE", "CALLBACK_KEYS_FILE"):
+        assert f"{name} names a file that cannot be read" in message
+    for name in ("ALLOWED_IPS", "FORWARD_KEYS", "COS_BUCKET", "COS_REGION"):
+        assert f"  {name}: " in message, name
+    assert "pattern" not in message
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("CALLBACK_KEYS", "k1:0123456789abcdef,k1:fedcba9876543210"),
         ("VERIFY", "binding"),
         ("VERIFY", "ip,binding"),
         ("VERIFY", "ip"),

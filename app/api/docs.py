@@ -49,7 +49,7 @@ class ProblemDocument(BaseModel):
 def init_app(app: Flask) -> None:
     # Without the bar on top, in which one could have another document shown.
     plain = {"layout": "BaseLayout"}
-    app.register_blueprint(get_swaggerui_blueprint("/docs", "../openapi.json", plain), url_prefix="/docs")
+    app.register_blueprint(get_swaggerui_blueprint(".", "../openapi.json", plain), url_prefix="/docs")
 
     @app.get("/openapi.json")
     def openapi() -> dict[str, Any]:

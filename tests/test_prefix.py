@@ -1,0 +1,30 @@
+"""A PUBLIC_URL with a path: whether a proxy strips it or passes it on, everything is found."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin
+
+import pytest
+
+from app import create_app
+from tests.conftest import make_settings
+from tests.receiver.callbacks import a_token, body
+from tests.servers import Valkey
+
+
+@pytest.mark.parametrize("prefix", ["", "/ci/x"])
+def test_everything_is_found_under_the_path(valkey: Valkey, prefix: str) -> None:
+    """Callbacks, look-ups, the page, and the API docs with all that they load."""
+    settings = make_settings(valkey.url, public_url="https://example.com/ci/x")
+    client = create_app(settings).test_client()
+    assert client.get(f"{prefix}/healthz").status_code == 200
+    assert client.post(f"{prefix}/callbacks/{a_token(settings)}", data=body()).status_code == 200
+    assert client.get(f"{prefix}/v1/jobs").status_code == 401
+    assert client.get(f"{prefix}/").status_code == 200
+    docs = f"{prefix}/docs/"
+    page = client.get(docs).text
+    loaded = [*re.findall(r'(?:href|src)="([^"]+)"', page), *re.findall(r'"url": "([^"]+)"', page)]
+    assert len(loaded) > 5
+    for address in loaded:
+        assert client.get(urljoin(docs, address)).status_code == 200, address
