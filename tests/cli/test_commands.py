@@ -147,6 +147,20 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     assert "j2" in shell.run("jobs", "list").stdout
 
 
+def test_jobs_raw_prints_the_newest_callback_and_only_that(shell: Shell) -> None:
+    """Or the entry that is named; never what a poll said, unless that is named."""
+    put(shell.store, "j1", State="Running")
+    put(shell.store, "j1")
+    tell(shell.store, said("j1", "Failed"), source="poll")
+    newest = shell.run("jobs", "raw", "j1").stdout_bytes
+    assert newest == shell.store.jobs.raw_bytes("j1", 2)
+    assert shell.run("jobs", "raw", "j1", "--entry", "1").stdout_bytes != newest
+    assert b"Failed" in shell.run("jobs", "raw", "j1", "--entry", "3").stdout_bytes
+    assert "entry 9" in shell.run("jobs", "raw", "j1", "--entry", "9", code=NOT_FOUND).stderr
+    tell(shell.store, said("j2", "Success"), source="poll")
+    assert shell.run("jobs", "raw", "j2", code=NOT_FOUND).stdout_bytes == b""
+
+
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from tests.conftest import make_settings
 from tests.servers import ROOT, Service, as_environment, eventually
 from tests.workers.conftest import Start
-from tests.workers.news import body, tell
+from tests.workers.news import tell
 
 MODULE = """
 import os, signal, sys, time
@@ -65,18 +67,6 @@ def eats(event: Event, job: Job) -> None:
     hoard = []
     while True:
         hoard.append(bytearray(1 << 26))
-"""
-
-TEST = """
-from pathlib import Path
-from workers.testing import event_from
-import my_handlers
-
-def test_fine() -> None:
-    event, job = event_from((Path(__file__).parent / "recorded.json").read_bytes())
-    my_handlers.fine(event, job)
-    assert job.outputs[0].role == "vocals"
-    assert (Path(my_handlers.__file__).parent / "fine").exists()
 """
 
 
@@ -227,13 +217,31 @@ def test_a_handler_that_only_seems_to_run_is_a_failure(service: Service) -> None
     assert "has returned a coroutine" in run_of(service, job_id, "failed").tries[0]["error"]
 
 
-def test_ones_own_handlers_can_be_tested(folder: Path) -> None:
-    """With one recorded callback, and no server: as docs/handlers.md says."""
-    (folder / "recorded.json").write_bytes(body("j1"))
-    (folder / "test_mine.py").write_text(TEST)
+@pytest.mark.parametrize("form", ["JSON", "XML"])
+def test_ones_own_handlers_can_be_tested(service: Service, tmp_path: Path, form: str) -> None:
+    """docs/handlers.md to the letter: a callback of the running service, recorded, and a test without any server."""
+    mine = tmp_path / "srv"
+    mine.mkdir()
+    page = (ROOT / "docs" / "handlers.md").read_text()
+    for name, text in re.findall(r"```python\n# /srv/mine/(\S+)\n(.*?)```", page, re.S):
+        (mine / name).write_text(text)
+    (record,) = re.findall(r"```sh\n(.*jobs raw.*\n)```", page)
+    (run,) = re.findall(r"```sh\n(.*pytest.*\n)```", page)
+    job_id = json.loads(shell(service, f"flask trigger VoiceSeparate --format {form}", mine))["job_id"]
+    shell(service, record.replace("JOB_ID", job_id), mine)
+    assert (mine / "recorded").read_bytes().startswith(b"{" if form == "JSON" else b"<")
+    assert "1 passed" in shell(service, run, mine)
+
+
+def shell(service: Service, line: str, mine: Path) -> str:
+    """The line in this checkout, with the folder of one's own and the environment of the tests put in."""
+    bin_ = f"{Path(sys.executable).parent}/"
+    line = line.replace("/srv/mine", str(mine)).replace(".venv/bin/", "")
+    environment = os.environ | as_environment(service.settings)
+    environment["PATH"] = f"{bin_}:{environment['PATH']}"
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
-        cwd=folder, env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"},
-        capture_output=True, text=True, timeout=60, check=False,
+        ["sh", "-c", line],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
