@@ -106,7 +106,8 @@ class Dismissed(BaseModel):
 
 
 class EndpointView(BaseModel):
-    """An endpoint of FORWARD_URLS, as it stands. ``paused_until`` is set while it is left alone."""
+    """An endpoint of FORWARD_URLS, as it stands. ``paused_until`` is set while it is left alone: after failures in a row that
+    are its trouble (no answer, 5xx, 408, 425, 429). ``failures_in_a_row`` and ``last_error`` are of every kind."""
 
     name: str
     waiting: int
