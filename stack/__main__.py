@@ -42,7 +42,7 @@ def main() -> int:
     announce(layout, runner.pid)
     try:
         if not _is_ready(layout, runner):
-            return _report_failure(layout)
+            return 0 if _is_over(runner) else _report_failure(layout)
         _say(_banner(layout, _first_job(layout)))
         return _watch(runner)
     finally:
@@ -53,6 +53,11 @@ def main() -> int:
 def _on_stop(_number: int, _frame: FrameType | None) -> None:
     global _stop_wanted  # noqa: PLW0603 - a signal handler has no other way to speak
     _stop_wanted = True
+
+
+def _is_over(runner: subprocess.Popen[bytes]) -> bool:
+    """Whether that is what somebody wants: Ctrl-C here, or `make stop`, which ends the runner in order."""
+    return _stop_wanted or runner.poll() in {0, -signal.SIGTERM}
 
 
 def _check_free(layout: Layout) -> None:
@@ -162,7 +167,7 @@ def _watch(runner: subprocess.Popen[bytes]) -> int:
     log.touch()
     with log.open() as lines:
         lines.seek(0, os.SEEK_END)
-        while not _stop_wanted:
+        while not _is_over(runner):
             if runner.poll() is not None:
                 sys.stderr.write(
                     "The process runner has died; stopping the rest. Start again with: make run\n"
@@ -199,8 +204,6 @@ def _stop_other() -> int:
 
 
 def _report_failure(layout: Layout) -> int:
-    if _stop_wanted:
-        return 130
     sys.stderr.write(f"Not ready. The newest lines of {layout.logs}:\n")
     for path in sorted(layout.logs.glob("*.log")):
         lines = path.read_text(errors="replace").splitlines()[-8:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any, Self
 
 import requests
 from pydantic import SecretStr
+from redis.connection import AbstractConnection
 
 from app.services import Services
 from app.settings import CallbackKey, Settings
@@ -40,6 +42,12 @@ def eventually(true: Callable[[], Any], what: str, seconds: float = 20) -> Any:
             return answer
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def patience_of_the_library() -> float:
+    """The time-out that redis-py gives to a client that names none."""
+    default = inspect.signature(AbstractConnection).parameters["socket_timeout"].default
+    return float(default or 0)
 
 
 class Process:

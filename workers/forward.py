@@ -122,7 +122,7 @@ class Forwarder:
     def _attempt(self, run: Run) -> Verdict:
         event = self._store.runs.event(run.event_id)
         if event is None:
-            return Verdict("the event is gone", final=True)
+            return Verdict("the event is gone", final=True, ours=True)
         body, headers = message(event, self._store.jobs.lean(event), self._settings)
         try:
             return judge(post(self.endpoint.url, body, headers, self._bounds))
@@ -148,7 +148,9 @@ class Forwarder:
             pause = max(verdict.again_in_s or 0.0, self._pause(counted))
             runs.finish(End(run_id, number, "waiting", entry, pause))
         if verdict.trouble:
-            self._store.deliveries.failed(endpoint, verdict.error, verdict.again_in_s)
+            self._store.deliveries.in_trouble(endpoint, verdict.error, verdict.again_in_s)
+        elif not verdict.ours:
+            self._store.deliveries.refused(endpoint, verdict.error)
         self._store.deliveries.count(endpoint, "failed" if is_over else "retried")
 
     def _pause(self, tries: int) -> float:

@@ -23,16 +23,12 @@ import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from app.networks import Address, inner, is_public
 from app.settings import Network
 
 _CONNECT_S: Final = 5.0
 _ANSWER_MAX: Final = 2048
 """Bytes of an answer's body that are read at all; what is in it matters to people only."""
-
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Reachable from inside a cloud only, although their ranges are public ones.
-_CLOUD_INTERNAL = (ipaddress.ip_network("168.63.129.16/32"),)
 
 
 class Blocked(Exception):
@@ -90,21 +86,9 @@ def judge(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> li
     )
 
 
-def _may(address: _Address, allowed: Sequence[Network]) -> bool:
-    inner = _inner(address)
-    if any(one in network for network in allowed for one in (address, inner)):
-        return True
-    internal = any(inner in network for network in _CLOUD_INTERNAL)
-    return inner.is_global and not inner.is_multicast and not internal
-
-
-def _inner(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address stands for, in any of the ways to write one; else the address itself."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
+def _may(address: Address, allowed: Sequence[Network]) -> bool:
+    meant = any(one in network for network in allowed for one in (address, inner(address)))
+    return meant or is_public(address)
 
 
 def _resolve(host: str, port: int) -> list[str]:

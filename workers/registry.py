@@ -7,9 +7,11 @@ import random
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 
 from app.settings import SettingsError
 from app.store import Event, Job
+from workers import declaration
 
 _OWN = "workers.handlers"
 
@@ -80,17 +82,18 @@ def handler(
 ) -> Callable[[Function], Function]:
     """Declare a handler. ``name`` identifies its runs; by default it is the module and the function.
 
-    Raises ValueError for a name that is taken or holds a ``|``, and for limits that allow no try.
+    Raises ValueError for a name that is taken or holds a ``|``, for limits that allow no try, and for a function that
+    would never be run: an ``async def``, one that yields or does not take an event and a job, or an unknown state.
     """
 
     def declare(function: Function) -> Function:
         known_as = name or f"{function.__module__}.{function.__qualname__}"
         if "|" in known_as or min(tries, timeout) <= 0 or min(backoff, backoff_max) < 0:
             raise ValueError(f"{known_as!r}: no | in a name; tries and timeout above 0; no negative backoff")
-        declared = Handler(
-            known_as, function, _words(tag), _words(state), tries, timeout, backoff, backoff_max
-        )
-        add(declared)
+        tags, states = _words(tag), _words(state)
+        if faults := tuple(declaration.faults(function, tags, states)):
+            raise ValueError(f"the handler {known_as!r} {'; it '.join(faults)}")
+        add(Handler(known_as, function, tags, states, tries, timeout, backoff, backoff_max))
         return function
 
     return declare
@@ -111,19 +114,42 @@ def _words(value: str | Iterable[str] | None) -> frozenset[str]:
 def load(modules: Iterable[str]) -> None:
     """Import the modules that hold handlers, or stop the start with one message that says which is broken and why."""
     chosen = tuple(modules)
-    for module in chosen:
-        try:
-            importlib.import_module(module)
-        except (Exception, SystemExit) as error:
-            where = "".join(traceback.format_exception_only(error)).strip()
-            last = traceback.extract_tb(error.__traceback__)[-1]
+    # Imported by every module for its decorator; its own handler is not one of theirs.
+    importlib.import_module(_OWN)
+    for name in chosen:
+        before = set(_handlers)
+        module = _import(name)
+        if not (set(_handlers) - before or _declares(module)):
             raise SettingsError(
-                f"HANDLERS names {module!r}, which cannot be imported: {where} ({last.filename}:{last.lineno})"
-            ) from error
+                f"HANDLERS names {name!r}, which declares no handler: put @handler(…) of workers.handlers before one "
+                "of its functions, or take the module out of HANDLERS"
+            )
     if _OWN not in chosen:
-        # Imported by others for its decorator; its own handler is for those who name it.
         for name in [each.name for each in _handlers.values() if each.function.__module__ == _OWN]:
             del _handlers[name]
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        why = "".join(traceback.format_exception_only(error)).strip()
+        frames = traceback.extract_tb(error.__traceback__)
+        # What is refused here was written elsewhere.
+        last = next((each for each in reversed(frames) if each.filename != __file__), frames[-1])
+        raise SettingsError(
+            f"HANDLERS names {name!r}, which cannot be imported: {why} ({last.filename}:{last.lineno})"
+        ) from error
+
+
+def _declares(module: ModuleType) -> bool:
+    """Whether handlers are its own, or stand in it by an import; it may have been imported by another one before."""
+    held = {id(value) for value in vars(module).values()}
+    inside = f"{module.__name__}."
+    return any(
+        id(each.function) in held or f"{each.function.__module__}.".startswith(inside)
+        for each in _handlers.values()
+    )
 
 
 def names() -> list[str]:

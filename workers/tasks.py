@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
-from app.store import UNAVAILABLE, Store
+from app.store import UNAVAILABLE, Event, Job, Store
 from app.store.clock import now_ms, rfc3339, to_ms
 from app.store.runs import End, Run, Start
-from workers import registry
+from workers import declaration, registry
 from workers.batch import Batch
 from workers.board import Board
 from workers.keeper import CLAIM_S, Keeper
@@ -120,12 +120,15 @@ class Performer:
             return Failed("the event is gone", final=True)
         try:
             with self._keeper.attending(run.id, number, handler.timeout), _limited(handler.timeout):
-                handler.function(event, self._store.jobs.at(event, self._jobs[run.job_id]))
+                call: Callable[[Event, Job], object] = handler.function
+                answer = call(event, self._store.jobs.at(event, self._jobs[run.job_id]))
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
             log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
             return _raised(error)
+        if declaration.ran_not(answer):
+            return Failed(f"has returned a {type(answer).__name__}, so nothing of it has run", final=True)
         return None
 
 

@@ -17,11 +17,13 @@ _TROUBLE = frozenset({408, 425, 429})
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``error`` is ``None`` for what was taken. ``final``: no further try. ``trouble``: it is the endpoint's fault, so
-    it is given a rest. ``again_in_s`` is when it asked us to come back."""
+    it is given a rest. ``ours``: the endpoint has nothing to do with it. ``again_in_s`` is when it asked us to come
+    back."""
 
     error: str | None
     final: bool = False
     trouble: bool = False
+    ours: bool = False
     again_in_s: float | None = None
     status: int | None = None
     text: str | None = None

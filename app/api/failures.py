@@ -81,9 +81,11 @@ class OneQuery(Query):
 
 
 class RetryMany(FailureFilter):
-    """Which failures to retry. ``dry_run`` only counts them. No filter means all."""
+    """Which failures to retry: those that match every filter, or ``all`` of them. One or the other has to be said.
+    ``dry_run`` only counts them."""
 
-    dry_run: bool = False
+    all: bool = Field(False, description="Every failure there is. Not beside a filter.")
+    dry_run: bool = Field(False, description="Only count them: the same request without it retries these.")
 
 
 class Retried(BaseModel):
@@ -106,7 +108,8 @@ class Dismissed(BaseModel):
 
 
 class EndpointView(BaseModel):
-    """An endpoint of FORWARD_URLS, as it stands. ``paused_until`` is set while it is left alone."""
+    """An endpoint of FORWARD_URLS, as it stands. ``failures_in_a_row`` and ``last_error`` are of every kind;
+    ``paused_until`` is set while it is left alone, for those that are its trouble: no answer, 5xx, 408, 425, 429."""
 
     name: str
     waiting: int
@@ -190,6 +193,7 @@ def dismiss(event_id: str) -> Response:
 )
 def retry_many() -> Response:
     query = read_document(RetryMany)
+    _must_choose(query)
     matched = retried = 0
     more = False
     for run in services().store.failures.all(_wanted(query)):
@@ -200,6 +204,16 @@ def retry_many() -> Response:
         if not query.dry_run:
             retried += services().store.failures.retry(run, g.api_key.name)
     return _json({"matched": matched, "retried": retried, "dry_run": query.dry_run, "more": more})
+
+
+def _must_choose(query: RetryMany) -> None:
+    """An empty object may be a filter that went missing on its way."""
+    is_filtered = any(getattr(query, name) is not None for name in FailureFilter.model_fields)
+    if is_filtered != query.all:
+        return
+    names = ", ".join(FailureFilter.model_fields)
+    rule = f"Either a filter ({names}), or all: true for every failure there is"
+    raise Problem("invalid_request", f"{rule}.", errors=[{"field": "all", "rule": rule}])
 
 
 @blueprint.get("/endpoints")

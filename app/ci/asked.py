@@ -47,8 +47,8 @@ def asked(request: SubmitRequest, defaults: Defaults) -> Asked:
     return Asked(
         bucket=where.bucket or "",
         region=where.region or "",
-        input_object=request.input.object,
-        input_url=request.input.url,
+        input_object=request.input.object or None,
+        input_url=request.input.url or None,
         queue_id=request.queue_id,
         callback=request.callback_kind,
         operations=tuple(_operation(view, where) for view in views(request)),

@@ -8,26 +8,10 @@ from urllib.parse import urlsplit
 
 from app.ci import facts
 from app.ci.request import MqConfig, SubmitRequest
+from app.networks import is_public
 
 Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
-_PRIVATE = [
-    ipaddress.ip_network(n)
-    for n in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "224.0.0.0/3",
-        "::/127",
-        "fc00::/7",
-        "fe80::/10",
-        "ff00::/8",
-    )
-]
 _PRIVATE_NAMES = ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+\Z")
 _HOST = re.compile(r"[A-Za-z0-9._-]+\Z")
@@ -40,12 +24,12 @@ def callback_rules(request: SubmitRequest) -> Found:
         yield "callback_type", "callback_type", "is Url or TDMQ"
     if request.callback_format and request.callback_format.upper() not in facts.CALLBACK_FORMATS:
         yield "callback_format", "callback_format", "is JSON or XML"
-    if request.callback_kind == "queue":
+    if (kind or "").upper() == "TDMQ":
         yield from _queue(request.callback_mq_config or MqConfig())
-        if request.callback:
-            yield "callback", "callback_unused", "news goes to the queue when callback_type is TDMQ"
     elif request.callback_mq_config:
         yield "callback_mq_config", "mq_config_unused", "is for callback_type TDMQ only"
+    if request.callback and request.callback_kind == "queue":
+        yield "callback", "callback_unused", "news goes to a queue unless callback_type is Url"
     if request.callback and request.callback.lower() != "no":
         yield from _url(request.callback)
 
@@ -91,9 +75,7 @@ def is_private(host: str) -> bool:
     address = _address(name)
     if address is None:
         return "." not in name or any(name == n or name.endswith(f".{n}") for n in _PRIVATE_NAMES)
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    return any(address.version == n.version and address in n for n in _PRIVATE)
+    return not is_public(address)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from app.ci import facts
-from app.ci.operation import View
+from app.ci.operation import View, views
 from app.ci.request import VOICE_SEPARATE, Defaults, SubmitRequest
 from app.ci.text_rules import raw_rules
 
@@ -37,16 +37,24 @@ def input_rules(request: SubmitRequest, defaults: Defaults) -> Found:
 
 
 def _input_file(request: SubmitRequest) -> Found:
-    key, url = request.input.object, request.input.url
+    key, url, tags = request.input.object, request.input.url, {view.tag for view in views(request)}
     if not key and not url:
-        yield "input.object", "missing", "the key of the input file is required"
+        yield from _no_input(tags)
     if url:
         yield "input.url", "input_url", "CI documents input.object only; a URL has been seen to work"
     if key:
         yield from _key("input.object", key)
         extension = key.rpartition("/")[2].rpartition(".")
-        if extension[1] and request.tag == VOICE_SEPARATE and extension[2].lower() not in facts.INPUT_FORMATS:
+        if extension[1] and VOICE_SEPARATE in tags and extension[2].lower() not in facts.INPUT_FORMATS:
             yield "input.object", "input_format", f"VoiceSeparate reads {', '.join(facts.INPUT_FORMATS)}"
+
+
+def _no_input(tags: set[str]) -> Found:
+    if VOICE_SEPARATE in tags:
+        yield "input.object", "missing", "the key of the input file is required"
+    elif any(tag.strip() and tag not in facts.NO_INPUT for tag in tags):
+        told = " and ".join(facts.NO_INPUT)
+        yield "input.object", "no_input", f"nearly every tag works on a file; {told} are known not to"
 
 
 def _place(at: str, bucket: str | None, region: str | None) -> Found:
@@ -99,10 +107,10 @@ def operation_rules(view: View) -> Found:
         yield view.path + name, "twice", "is also in the raw operation; it can be said only once"
     if "Tag" in view.raw and view.raw["Tag"] != view.tag:
         yield f"{view.path}operation.Tag", "twice", "contradicts tag; it can be said only once"
-    if view.tag != VOICE_SEPARATE and not (view.raw or view.template_id or view.output):
-        yield f"{view.path}operation", "missing", f"an operation is required for the tag {view.tag[:100]}"
-    if view.voice_separate and view.tag != VOICE_SEPARATE:
-        yield view.field("voice_separate"), "voice_separate", "belongs to the tag VoiceSeparate only"
+    if not view.tag.strip():
+        yield f"{view.path}tag", "missing", "CI's name of the feature is required, as VoiceSeparate"
+    elif view.tag != VOICE_SEPARATE:
+        yield from _other_tag(view)
     yield from raw_rules(f"{view.path}operation", view.raw)
     data = view.user_data
     if data is not None and (len(data) > facts.USER_DATA_MAX or not re.fullmatch(r"[\x20-\x7e]*", data)):
@@ -113,6 +121,13 @@ def operation_rules(view: View) -> Found:
         )
     if view.job_level is not None and view.job_level not in facts.JOB_LEVELS:
         yield view.field("job_level"), "job_level", "is 0, 1 or 2"
+
+
+def _other_tag(view: View) -> Found:
+    if not (view.raw or view.template_id or view.output):
+        yield f"{view.path}operation", "missing", f"an operation is required for the tag {view.tag[:100]}"
+    if view.voice_separate:
+        yield view.field("voice_separate"), "voice_separate", "belongs to the tag VoiceSeparate only"
 
 
 def output_rules(view: View, request: SubmitRequest, defaults: Defaults) -> Found:

@@ -45,6 +45,9 @@ CODECS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Codec, and its sample rates (Hz) and channels, outside MusicMode."""
 
+CHANNELS = ("1", "2", "4", "5", "6", "8")
+"""Of any codec that CI has documented."""
+
 MUSIC_CODECS = ("mp3", "wav", "aac")
 DEFAULT_CODEC = "aac"
 BITRATE = range(8, 1001)  # Kbps
@@ -59,6 +62,9 @@ CALLBACK_FORMATS = ("JSON", "XML")
 
 WILDCARDS = ("ext", "jobid")
 """What CI fills in as `${…}` in VoiceSeparate's output keys; its pages vary the case (inferred: any)."""
+
+NO_INPUT = ("Tts", "FileCompress")
+"""Tags whose published requests have no Input: a text, or a list of files, stands in their Operation."""
 
 INPUT_FORMATS = ("mp4", "avi", "mov", "flac", "wav", "amr", "mp3", "aac")
 

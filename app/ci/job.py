@@ -10,6 +10,9 @@ TERMINAL: Final = frozenset({"Success", "Failed", "Cancel"})
 
 _RANK: Final = {"Submitted": 1, "Running": 2, "Pause": 2, **dict.fromkeys(TERMINAL, 3)}
 
+STATES: Final = frozenset(_RANK)
+"""All of CI's words for how a job is."""
+
 
 def rank(state: str | None) -> int:
     """How far along a job is: 0 unknown, 1 submitted, 2 running or paused, 3 terminal. Lower is older."""

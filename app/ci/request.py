@@ -149,12 +149,14 @@ class SubmitRequest(Operation):
             yield f"operations.{index}.", operation
 
     def tag_of(self, operation: Operation) -> str:
-        return operation.tag or self.tag
+        """Its own, else the request's. One that is there and blank stays blank: that is for the rules to name."""
+        return self.tag if operation.tag is None else operation.tag
 
     @property
     def callback_kind(self) -> Literal["own", "no", "foreign", "queue"]:
         """Where news of the job will go; all but `own` mean that we have to ask CI."""
-        if (self.callback_type or "").upper() == "TDMQ":
+        # Kafka, and whatever CI adds, is let through by `allow`: a URL of ours would not be called then.
+        if (self.callback_type or "Url").lower() != "url":
             return "queue"
         if not self.callback:
             return "own"

@@ -1,5 +1,6 @@
 """A ready XML request, as `flask submit raw` takes it: read for our record, sent as it is but for CallBack."""
 
+from collections.abc import Iterable
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 from xml.parsers import expat
@@ -18,8 +19,10 @@ _REQUEST_NODES = {
 }
 
 
-def read_xml(xml: bytes) -> SubmitRequest:
+def read_xml(xml: bytes, allow: Iterable[str] = ()) -> SubmitRequest:
     """The request that `xml` makes, so that it can be checked and remembered; each Operation stays raw.
+
+    `allow` are words of rules to let through: a file cannot hold them itself.
 
     Raises BadRequest when it is not a well-formed `<Request>` in UTF-8. Children of Request that we do not know
     are not in the answer; they are sent all the same, since the bytes are.
@@ -29,7 +32,8 @@ def read_xml(xml: bytes) -> SubmitRequest:
     if not operations:
         raise _bad("has no Operation")
     data: dict[str, Any] = {
-        "input": {"object": root.findtext("Input/Object"), "url": root.findtext("Input/Url")}
+        "input": {"object": root.findtext("Input/Object"), "url": root.findtext("Input/Url")},
+        "allow": tuple(allow),
     }
     for theirs, ours in _REQUEST_NODES.items():
         data[ours] = (root.findtext(theirs) or "").strip() or None

@@ -21,6 +21,7 @@ WARNINGS = frozenset(
         "region",
         "bucket_appid",
         "input_url",
+        "no_input",
         "input_format",
         "template_wins",
         "ignored_in_music_mode",

@@ -63,12 +63,12 @@ def _audio(config: AudioConfig) -> Found:
         yield "codec", "codec", f"is one of {', '.join(facts.CODECS)}; wav is for MusicMode only"
     elif config.codec:
         yield from _case(config.codec)
-    rates, channels = facts.CODECS.get(codec, (facts.SAMPLERATES, ()))
+    rates, channels = facts.CODECS.get(codec, (facts.SAMPLERATES, facts.CHANNELS))
     if config.samplerate and config.samplerate not in rates:
         yield "samplerate", "samplerate", f"for {codec[:20]} is one of {', '.join(rates)}"
     if codec == "amr" and not config.samplerate:
         yield "samplerate", "amr_samplerate", "CI's default of 44100 is not possible with amr: say 8000"
-    if config.channels and channels and config.channels not in channels:
+    if config.channels and config.channels not in channels:
         yield "channels", "channels", f"for {codec[:20]} is one of {', '.join(channels)}"
     if config.bitrate and not _in_range(config.bitrate):
         yield "bitrate", "bitrate", f"is a whole number of Kbps, {facts.BITRATE[0]} to {facts.BITRATE[-1]}"

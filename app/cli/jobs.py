@@ -71,6 +71,37 @@ def show(job_id: str, json_wanted: bool) -> None:
     show_job(_found(job_id), json_wanted)
 
 
+@group.command("raw")
+@click.argument("job_id")
+@click.option(
+    "--entry", type=click.IntRange(1), help="This entry of the job's history. Default: the newest callback."
+)
+@with_appcontext
+@guarded
+def raw(job_id: str, entry: int | None) -> None:
+    """The exact bytes of a callback, to test a handler with. Exit code 3: there are none, or no more."""
+    _found(job_id)
+    store = services().store.jobs
+    entries = [entry] if entry else _callbacks(store.history(job_id)[0])
+    found = next((body for each in entries if (body := store.raw_bytes(job_id, each)) is not None), None)
+    if found is None:
+        what = f"entry {entry}" if entry else "a callback"
+        fail(
+            f"The bytes of {what} of {plain(job_id)} are not here; RETENTION_RAW says how long they are.",
+            NOT_FOUND,
+        )
+    click.echo(found, nl=False)
+
+
+def _callbacks(entries: list[dict[str, Any]]) -> list[int]:
+    """Those that were news, newest first."""
+    return [
+        each["entry"]
+        for each in reversed(entries)
+        if (each["kind"], each["outcome"]) == ("callback", "accepted")
+    ]
+
+
 @group.command("wait")
 @click.argument("job_id")
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait at most.")

@@ -20,7 +20,7 @@ from app.services import services
     "--since",
     required=True,
     type=Moment(),
-    help="A time (UTC unless it says otherwise), or 90m, 36h, 7d, 2w ago.",
+    help="A time (UTC unless it says otherwise), or 30s, 90m, 36h, 7d, 2w ago.",
 )
 @click.option("--until", type=Moment(), help="Only jobs made before that. Default: now.")
 @click.option(

@@ -24,7 +24,7 @@ from app.cli.output import (
     show_submission,
     submission_view,
 )
-from app.cli.voice_options import request_of, voice_options
+from app.cli.voice_options import allow_option, request_of, voice_options
 from app.services import services
 from app.submitter import Draft, Receipt, Submitter
 
@@ -66,16 +66,17 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
 
 @group.command("raw")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@allow_option
 @click.option("--dry-run", is_flag=True, help="Print the exact XML; send nothing.")
 @as_json
 @with_appcontext
 @guarded
-def raw(file: Path, dry_run: bool, json_wanted: bool) -> None:
+def raw(file: Path, allow: tuple[str, ...], dry_run: bool, json_wanted: bool) -> None:
     """Send a ready XML request (`-`: from standard input) as it is, with our own CallBack where it has none."""
     submitter = Submitter(services(), patience=PATIENCE_S)
     with click.open_file(str(file), "rb") as opened:
         xml = opened.read()
-    _go(submitter, submitter.draft_file(xml), dry_run, json_wanted)
+    _go(submitter, submitter.draft_file(xml, allow), dry_run, json_wanted)
 
 
 @group.command("show")

@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 
 import click
 
+from app.ci.broken import told
 from app.cli.output import CI_FAULT, REFUSED, fail
 from app.services import Services
 from app.submitter.draft import defaults, draft
@@ -129,17 +130,22 @@ def _submit(found: Iterable[Result], count: int, results: list[Result], json_wan
 
 def _try_out(services: Services, rows: list[Row], chosen: Chosen) -> NoReturn:
     """The XML of every row that can be sent, and the rules that the others break."""
-    results = []
-    for row in rows:
-        request = checked(row, defaults(services.settings))
-        if isinstance(request, Result):
-            results.append(request)
-        else:
-            click.echo(draft(services.settings, request).xml)
+    results = [_tried_out(services, row) for row in rows]
     _report(chosen.report, results)
-    click.echo(f"{len(rows) - len(results)} of {len(rows)} rows can be sent; nothing was.", err=True)
+    ready = sum(result.status == "ready" for result in results)
+    click.echo(f"{ready} of {len(rows)} rows can be sent; nothing was.", err=True)
+    _show_doubts(results)
     _show_trouble(results)
-    sys.exit(PARTLY if results else 0)
+    sys.exit(PARTLY if ready < len(rows) else 0)
+
+
+def _tried_out(services: Services, row: Row) -> Result:
+    request = checked(row, defaults(services.settings))
+    if isinstance(request, Result):
+        return request
+    made = draft(services.settings, request)
+    click.echo(made.xml)
+    return Result(row, "ready", broken=made.warnings)
 
 
 def _conclude(rows: list[Row], results: list[Result], course: Course, chosen: Chosen, code: int) -> NoReturn:
@@ -158,18 +164,30 @@ def _summary(rows: list[Row], results: list[Result], course: Course, chosen: Cho
         "refused": "break rules, not sent",
         "failed": "refused by CI",
     }
-    told = [f"{counts[status]} {word}" for status, word in words.items() if counts[status]]  # type: ignore[index]
+    parts = [f"{counts[status]} {word}" for status, word in words.items() if counts[status]]  # type: ignore[index]
     if len(results) < len(rows):
-        told.append(f"{len(rows) - len(results)} not tried")
-    click.echo(f"{len(rows)} rows: {', '.join(told)}.", err=True)
+        parts.append(f"{len(rows) - len(results)} not tried")
+    click.echo(f"{len(rows)} rows: {', '.join(parts)}.", err=True)
     if course.why:
         click.echo(f"Stopped: {course.why} Start the same command again to go on.", err=True)
+    _show_doubts(results)
     _show_trouble(results)
+
+
+def _show_doubts(results: list[Result]) -> None:
+    """Only how many, by word: thousands of rows are mostly doubtful for the same reason."""
+    doubtful = [result for result in results if _doubts(result)]
+    if doubtful:
+        words = Counter(each["word"] for result in doubtful for each in _doubts(result))
+        counts = ", ".join(f"{count} of [{word}]" for word, count in words.most_common())
+        click.echo(
+            f"warnings: {len(doubtful)} rows are doubtful: {counts}. --report FILE holds each.", err=True
+        )
 
 
 def _show_trouble(results: list[Result]) -> None:
     trouble = sorted(
-        (r for r in results if r.status not in {"submitted", "before"}), key=lambda r: r.row.number
+        (r for r in results if r.status not in {"submitted", "before", "ready"}), key=lambda r: r.row.number
     )
     for result in trouble[:_SHOWN]:
         click.echo(f"row {result.row.number}: {result.status}: {_why(result)}", err=True)
@@ -178,8 +196,15 @@ def _show_trouble(results: list[Result]) -> None:
 
 
 def _why(result: Result) -> str:
-    errors = [each for each in result.broken if each.severity == "error"]
-    return result.error or "; ".join(f"{e.field}: {e.rule} [{e.word}]" if e.field else e.rule for e in errors)
+    return result.error or _said(told(result.broken, "error"))
+
+
+def _doubts(result: Result) -> list[dict[str, str]]:
+    return told(result.broken, "warning")
+
+
+def _said(rules: list[dict[str, str]]) -> str:
+    return "; ".join(f"{r['field']}: {r['rule']} [{r['word']}]" if r["field"] else r["rule"] for r in rules)
 
 
 def _line(result: Result) -> dict[str, Any]:
@@ -191,6 +216,7 @@ def _line(result: Result) -> dict[str, Any]:
         "why": _why(result) or None,
         "ci_code": result.ci_code,
         "ci_request_id": result.ci_request_id,
+        "warnings": _doubts(result),
     }
 
 
@@ -206,7 +232,9 @@ def _report(path: Path | None, results: list[Result]) -> None:
 
 
 def _as_csv(file: IO[str], lines: list[dict[str, Any]]) -> None:
-    names = ("row", "status", "job_ids", "submission", "why", "ci_code", "ci_request_id")
+    names = ("row", "status", "job_ids", "submission", "why", "ci_code", "ci_request_id", "warnings")
     writer = csv.DictWriter(file, names)
     writer.writeheader()
-    writer.writerows(line | {"job_ids": " ".join(line["job_ids"])} for line in lines)
+    writer.writerows(
+        line | {"job_ids": " ".join(line["job_ids"]), "warnings": _said(line["warnings"])} for line in lines
+    )

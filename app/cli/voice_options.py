@@ -23,8 +23,14 @@ _FIELDS = (
         "Key of the recording: MP4 AVI MOV FLAC WAV AMR MP3 AAC.",
     ),
     _Field(("--input-url",), "input.url", "A URL instead of a key: seen in use, not documented by CI."),
-    _Field(("--bucket",), "input.bucket", "Bucket of the recording, BucketName-APPID. Default: COS_BUCKET."),
-    _Field(("--region",), "input.region", "Its region, as ap-chongqing. Default: COS_REGION."),
+    _Field(
+        ("--bucket", "--input-bucket"),
+        "input.bucket",
+        "Bucket of the recording, BucketName-APPID. Default: COS_BUCKET.",
+    ),
+    _Field(
+        ("--region", "--input-region"), "input.region", "Its region, as ap-chongqing. Default: COS_REGION."
+    ),
     _Field(("--template-id",), "template_id", "A template instead of --audio-mode; it wins over it."),
     _Field(
         ("--audio-mode",),
@@ -85,17 +91,24 @@ _FIELDS = (
 
 Command = Callable[..., Any]
 
+allow_option = click.option(
+    "--allow",
+    multiple=True,
+    metavar="WORD",
+    help="Let a rule through, by its word in [brackets]. Repeatable.",
+)
+
 
 def voice_options(command: Command) -> Command:
     """All of them, for ``request_of``."""
+    command = allow_option(command)
     command = click.option(
-        "--allow",
+        "--label",
+        "labels",
         multiple=True,
-        metavar="WORD",
-        help="Let a rule through, by its word in [brackets]. Repeatable.",
-    )(command)
-    command = click.option(
-        "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Your own; stays with us. Repeatable."
+        callback=_labels,
+        metavar="NAME=VALUE",
+        help="Your own; stays with us. Repeatable.",
     )(command)
     for field in reversed(_FIELDS):
         command = click.option(*field.flags, _parameter(field), metavar="TEXT", help=field.help)(command)
@@ -105,10 +118,20 @@ def voice_options(command: Command) -> Command:
 def request_of(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the body of ``POST /v1/jobs`` would have them; what is not given is not there."""
     flat = {field.path: options[_parameter(field)] for field in _FIELDS}
-    labels = {
-        f"labels.{name}": value for name, _, value in (each.partition("=") for each in options["labels"])
-    }
-    return nest(flat | labels | {"allow": list(options["allow"])})
+    labels = {"labels": options["labels"]} if options["labels"] else {}
+    return nest(flat | {"allow": list(options["allow"])}) | labels
+
+
+def _labels(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
+        if name in labels:
+            raise click.BadParameter(f"{name!r} is given twice")
+        labels[name] = value
+    return labels
 
 
 def _parameter(field: _Field) -> str:

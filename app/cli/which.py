@@ -12,7 +12,7 @@ import click
 from app.store.index import FIELDS
 from app.store.jobs import Filter
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Moment(click.ParamType[datetime]):
@@ -24,14 +24,16 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         text = str(value)
-        ago = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+        ago = re.fullmatch(r"(\d{1,5})([smhdw])", text)
         if ago:
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         try:
             found = datetime.fromisoformat(text)
         except ValueError:
             self.fail(
-                f"{text!r} is neither 2026-01-31, 2026-01-31T09:00:00+08:00 nor 90m, 36h, 7d, 2w", param, ctx
+                f"{text!r} is neither 2026-01-31, 2026-01-31T09:00:00+08:00 nor 30s, 90m, 36h, 7d, 2w",
+                param,
+                ctx,
             )
         return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -49,7 +51,7 @@ _OPTIONS = (
         "--created-after",
         "created_after",
         type=Moment(),
-        help="Created at that time or later: UTC unless it says otherwise, or 90m, 36h, 7d, 2w ago.",
+        help="Created at that time or later: UTC unless it says otherwise, or 30s, 90m, 36h, 7d, 2w ago.",
     ),
     click.option(
         "--before",

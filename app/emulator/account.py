@@ -25,12 +25,17 @@ _ADDRESS = re.compile(r"^(?:[0-9.]+|\[[0-9a-f:.]+\]|localhost|[a-z0-9_-]+)$")
 class Target:
     """What a request is about. `named` is false when the host was a bare address, as in a presigned URL that
     the Python SDK makes for a fixed IP: such a URL says nothing about its bucket. `only_ci` is true for
-    CI's own hosts, which have no objects."""
+    CI's own hosts, which have no objects. `region_told` is false where the host leaves the region open."""
 
     bucket: str
     region: str
     named: bool
     only_ci: bool = False
+    region_told: bool = False
+
+    def serves(self, region: str) -> bool:
+        """Whether what is in that region is seen through this host: each region is a service of its own."""
+        return not self.region_told or region == self.region
 
 
 def owns(bucket: str) -> bool:
@@ -54,8 +59,9 @@ def target(host: str) -> Target:
         raise EmulatorError(
             "AccessDenied", f"The bucket {match['bucket']!r} belongs to another account.", 403
         )
+    told = match["region"] is not None
     region = match["region"] or DEFAULT_REGION
-    return Target(match["bucket"], region, named=True, only_ci=match["service"] == "ci")
+    return Target(match["bucket"], region, named=True, only_ci=match["service"] == "ci", region_told=told)
 
 
 def without_port(host: str) -> str:

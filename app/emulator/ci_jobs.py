@@ -34,13 +34,13 @@ def jobs_blueprint(emulator: Emulator) -> Blueprint:
     @blueprint.get("/jobs")
     def listed() -> Response:
         target: Target = g.target
-        jobs, token = listing.page(emulator.database, target.bucket, listing.read(request.args))
+        jobs, token = listing.page(emulator.database, target, listing.read(request.args))
         return xml(_details(jobs) | ({"NextToken": token} if token else {}))
 
     @blueprint.get("/jobs/<id:job_ids>")
     def describe(job_ids: str) -> Response:
         target: Target = g.target
-        wanted = {one: emulator.jobs.get(one, target.bucket) for one in job_ids.split(",") if one}
+        wanted = {one: _seen(emulator, target, one) for one in job_ids.split(",") if one}
         absent: list[Node] = [one for one, job in wanted.items() if job is None]
         known = [job for job in wanted.values() if job is not None]
         return xml(_details(known) | ({"NonExistJobIds": absent} if absent else {}))
@@ -60,12 +60,17 @@ def _details(jobs: list[Job]) -> Tree:
     return {"JobsDetail": [detail(job, now) for job in jobs]}
 
 
+def _seen(emulator: Emulator, target: Target, job_id: str) -> Job | None:
+    job = emulator.jobs.get(job_id, target.bucket)
+    return job if job and target.serves(job.region) else None
+
+
 def _cancel(emulator: Emulator, target: Target, job_ids: list[str]) -> None:
     """Cancel jobs that have not begun: all, or where one cannot be, none after it."""
     if not 1 <= len(job_ids) <= MAX_IDS:
         raise EmulatorError("InvalidArgument", f"1 to {MAX_IDS} job ids can be cancelled at once.")
     for one in job_ids:
-        job = emulator.jobs.get(one, target.bucket)
+        job = _seen(emulator, target, one)
         if job is None:
             raise EmulatorError("ResourceNotFound", f"There is no job {one[:100]!r}.")
         if not emulator.engine.cancel(job):

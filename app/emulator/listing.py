@@ -14,6 +14,7 @@ from .ids import read_moment
 from .jobs import STATES, Job, load
 
 if TYPE_CHECKING:
+    from .account import Target
     from .database import Database
 
 DEFAULT_SIZE, MAX_SIZE = 10, 100
@@ -96,9 +97,9 @@ def _token(created: float, seq: int) -> str:
     return base64.urlsafe_b64encode(json.dumps([created, seq]).encode()).decode()
 
 
-def page(database: Database, bucket: str, query: Query) -> tuple[list[Job], str]:
+def page(database: Database, target: Target, query: Query) -> tuple[list[Job], str]:
     """One page of jobs and the token of the next one, empty at the end."""
-    where, values = _where(bucket, query)
+    where, values = _where(target, query)
     direction = "ASC" if query.ascending else "DESC"
     rows = database.rows(
         f"SELECT seq, created, record FROM jobs WHERE {where}"  # noqa: S608  only text of our own
@@ -111,9 +112,11 @@ def page(database: Database, bucket: str, query: Query) -> tuple[list[Job], str]
     return [load(row) for row in shown], _token(shown[-1]["created"], shown[-1]["seq"]) if more else ""
 
 
-def _where(bucket: str, query: Query) -> tuple[str, list[object]]:
+def _where(target: Target, query: Query) -> tuple[str, list[object]]:
     """Times are compared in whole seconds, as CI shows them."""
-    terms: list[tuple[str, list[object]]] = [("bucket = ? AND tag = ?", [bucket, query.tag])]
+    terms: list[tuple[str, list[object]]] = [("bucket = ? AND tag = ?", [target.bucket, query.tag])]
+    if target.region_told:
+        terms.append(("json_extract(record, '$.region') = ?", [target.region]))
     if query.queue_id:
         terms.append(("queue_id = ?", [query.queue_id]))
     if query.input_object:

@@ -35,7 +35,9 @@ def detail(job: Job, now: float, state: str | None = None) -> Tree:
     }
     if not job.tag_inside:
         tree["Tag"] = job.tag
-    return tree | {"Input": job.input, "Operation": _operation(job, with_result=state == "Success")}
+    if job.input:
+        tree["Input"] = job.input
+    return tree | {"Operation": _operation(job, with_result=state == "Success")}
 
 
 def _operation(job: Job, *, with_result: bool) -> Tree:

@@ -50,8 +50,10 @@ def submit_problems(request: Tree, *, public_callbacks: bool) -> list[str]:
 
 
 def _input_problems(request: Tree) -> Iterator[str]:
+    """The pages of other tags differ: a Tts job has its text in its operation, and no Input at all."""
     source = child(request, "Input")
-    if not text(source, "Object") and not text(source, "Url"):
+    tags = {tag_of(request, operation) for operation in children(request, "Operation")}
+    if "VoiceSeparate" in tags and not text(source, "Object") and not text(source, "Url"):
         yield "Input.Object is required"
 
 

@@ -12,7 +12,7 @@ from app.store.runs import schedule_of
 from app.store.scripts import script, text_map, texts
 
 TROUBLE = 3
-"""Failures in a row after which an endpoint is out of order: fewer may be the fault of one event."""
+"""Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
 _FIRST_PAUSE_MS = 1_000
 _LONGEST_PAUSE_MS = 600_000
 
@@ -24,7 +24,8 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 @dataclass(frozen=True, slots=True)
 class EndpointState:
     """``paused_until`` is set while the endpoint is left alone; ``waiting`` counts deliveries, due or not; ``outcomes``
-    counts what became of them, try by try."""
+    counts what became of them, try by try. ``failures_in_a_row`` are of every kind: not all of them are trouble, and
+    lead to a pause."""
 
     name: str
     waiting: int
@@ -54,9 +55,13 @@ class Deliveries:
     def succeeded(self, endpoint: str) -> None:
         self._noted(endpoint, "", 0)
 
-    def failed(self, endpoint: str, error: str, not_before_s: float | None = None) -> None:
-        """The endpoint is in trouble; ``not_before_s`` is when it asked us to come back, in seconds."""
-        self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000))
+    def refused(self, endpoint: str, error: str) -> None:
+        """It did not take an event, or may not be asked: noted for people to see, and no reason to leave it alone."""
+        self._noted(endpoint, error[:300] or "?", 0)
+
+    def in_trouble(self, endpoint: str, error: str, not_before_s: float | None = None) -> None:
+        """``not_before_s`` is when it asked us to come back, in seconds."""
+        self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000), trouble=True)
 
     def count(self, endpoint: str, outcome: Outcome, number: int = 1) -> None:
         """What became of a try: for those who watch."""
@@ -111,9 +116,10 @@ class Deliveries:
             outcomes={each: int(kept.get(f"n:{each}", 0)) for each in OUTCOMES},
         )
 
-    def _noted(self, endpoint: str, error: str, wait_ms: int) -> None:
+    def _noted(self, endpoint: str, error: str, wait_ms: int, *, trouble: bool = False) -> None:
         factor = random.uniform(0.8, 1.2)  # noqa: S311
-        arguments: list[Any] = [error, wait_ms, TROUBLE, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS, factor]
+        pauses: list[Any] = [TROUBLE, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS, factor]
+        arguments: list[Any] = [error, wait_ms, *pauses, int(trouble)]
         self._note(keys=[self._state(endpoint)], args=arguments)
 
     def _state(self, endpoint: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.ci.asked import Asked, asked
@@ -43,9 +44,9 @@ def draft(settings: Settings, request: SubmitRequest, submission: str | None = N
     return Draft(submission, xml, _told(settings, facts), callback, warnings, dict(request.labels))
 
 
-def draft_file(settings: Settings, xml: bytes) -> Draft:
+def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Draft:
     """A ready XML request: as it is, but for a CallBack of our own where it has none. Raises ``BadRequest``."""
-    request = read_xml(xml)
+    request = read_xml(xml, allow)
     facts, warnings = _checked(settings, request)
     submission = new_id()
     callback = _callback(settings, submission, facts, request.callback)

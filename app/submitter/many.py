@@ -22,7 +22,7 @@ from app.submitter.pace import Pace
 from app.submitter.rows import Row
 from app.submitter.send import Receipt, Submitter, may_pass
 
-Status = Literal["submitted", "before", "lost", "refused", "failed"]
+Status = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 
 MARKS_KEPT_S = 30 * 86400
 PATIENCE_S = 300.0
@@ -35,7 +35,8 @@ _UNKNOWN = "it was on its way when an earlier run ended; whether CI has it is be
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; it is looked for); ``refused`` by
-    the rules (``broken``); ``failed`` (CI refused it: ``ci_code`` and the rest)."""
+    the rules; ``failed`` (CI refused it: ``ci_code`` and the rest); ``ready`` (tried out: it could be sent).
+    ``broken`` are the rules that it breaks, the doubtful ones too."""
 
     row: Row
     status: Status
@@ -154,8 +155,9 @@ class Many:
             status: Status = "before" if left.status == "submitted" else "lost"
             error = left.error if status == "before" else left.error or _UNKNOWN
             return Result(row, status, left.id, left.job_ids, error=error)
+        draft = self._submitter.draft(request, submission)
         try:
-            receipt = self._submitter.send(self._submitter.draft(request, submission))
+            receipt = self._submitter.send(draft)
         except ProviderError as error:
             if may_pass(error):
                 raise
@@ -163,6 +165,7 @@ class Many:
                 row,
                 "failed",
                 submission,
+                broken=draft.warnings,
                 error=str(error),
                 ci_code=error.code,
                 ci_request_id=error.request_id,
@@ -185,4 +188,6 @@ class Many:
 
 def _sent(row: Row, receipt: Receipt) -> Result:
     status: Status = "submitted" if receipt.job_ids else "lost"
-    return Result(row, status, receipt.submission, receipt.job_ids, error=receipt.record.error)
+    return Result(
+        row, status, receipt.submission, receipt.job_ids, receipt.warnings, error=receipt.record.error
+    )

@@ -25,8 +25,8 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One request: ``number`` is its line (CSV: counted without the head), ``key`` tells it from every other row of
-    the file, and is the same when the file is read again."""
+    """One request: ``number`` is its line (CSV: its row, counted without the head); blank ones count. ``key`` tells
+    it from every other row of the file, and is the same when the file is read again."""
 
     number: int
     key: str
@@ -71,21 +71,22 @@ def over(below: Mapping[str, Any], above: Any) -> Any:
 def read_csv(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
     """The rows of a CSV, ``common`` filling what they leave open. Raises ``Unreadable``."""
     try:
-        reader = csv.DictReader(file, strict=True)
-        _check_columns(reader.fieldnames)
-        found = [_csv_row(cells) for cells in reader]
+        reader = csv.reader(file, strict=True)
+        names = next(reader, None)
+        _check_columns(names)
+        found = [(number, *_csv_row(names or [], cells)) for number, cells in enumerate(reader, 1) if cells]
     except (csv.Error, UnicodeDecodeError) as error:
         raise Unreadable(f"This is not a CSV in UTF-8: {error}.") from None
-    return _rows((over(common, data), fault) for data, fault in found)
+    return _rows((number, over(common, data), fault) for number, data, fault in found)
 
 
 def read_json_lines(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
     """The rows of a file with one JSON object a line, ``common`` filling what they leave open."""
     try:
-        lines = [line for line in file if line.strip()]
+        lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except UnicodeDecodeError as error:
         raise Unreadable(f"This is not text in UTF-8: {error}.") from None
-    return _rows(_json_row(line, common) for line in lines)
+    return _rows((number, *_json_row(line, common)) for number, line in lines)
 
 
 def _names(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -113,11 +114,11 @@ def _check_columns(names: Iterable[str] | None) -> None:
         raise Unreadable(f"Columns that are there twice: {', '.join(twice[:10])}.")
 
 
-def _csv_row(cells: dict[str | None, Any]) -> tuple[dict[str, Any], str | None]:
-    if None in cells:
+def _csv_row(names: list[str], cells: list[str]) -> tuple[dict[str, Any], str | None]:
+    if len(cells) > len(names):
         return {}, "has more cells than there are columns"
     flat = {
-        name: value.split() if name in _LISTS and value else value for name, value in cells.items() if name
+        name: value.split() if name in _LISTS else value for name, value in zip(names, cells, strict=False)
     }
     return nest(flat), None
 
@@ -129,11 +130,11 @@ def _json_row(line: str, common: Mapping[str, Any]) -> tuple[Any, str | None]:
         return {}, "is not one JSON object on one line"
 
 
-def _rows(found: Iterable[tuple[Any, str | None]]) -> list[Row]:
+def _rows(found: Iterable[tuple[int, Any, str | None]]) -> list[Row]:
     """A row that is there twice is two jobs: the second one has a key of its own."""
     seen: Counter[str] = Counter()
     rows = []
-    for number, (data, fault) in enumerate(found, 1):
+    for number, data, fault in found:
         content = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
         seen[content] += 1
         rows.append(Row(number, f"{content}.{seen[content]}", data, fault))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from app.ci.broken import Broken
@@ -80,9 +81,10 @@ class Submitter:
         """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``."""
         return draft(self._settings, request, submission)
 
-    def draft_file(self, xml: bytes) -> Draft:
-        """A ready XML request: as it is, but for a CallBack of our own where it has none. Raises ``BadRequest``."""
-        return draft_file(self._settings, xml)
+    def draft_file(self, xml: bytes, allow: Iterable[str] = ()) -> Draft:
+        """A ready XML request: as it is, but for a CallBack of our own where it has none. ``allow`` are words of rules
+        to let through. Raises ``BadRequest``."""
+        return draft_file(self._settings, xml, allow)
 
     def submit(self, request: SubmitRequest) -> Receipt:
         """``draft`` and ``send``."""

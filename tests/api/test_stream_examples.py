@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from docs.generate import FOLDER
-from tests.servers import Process, Service, as_environment, eventually
+from tests.servers import Process, Service, as_environment, eventually, patience_of_the_library
 from tests.workers.news import tell
 
 
@@ -63,7 +64,7 @@ def test_browser(service: Service, page: Page) -> None:
 
 
 def test_a_consumer_of_ones_own(service: Service, tmp_path: Path) -> None:
-    """XREADGROUP: what a consumer took before it died comes again."""
+    """XREADGROUP: what a consumer took before it died comes again, and a long silence is not the end."""
     script = tmp_path / "listen.py"
     script.write_text(example("python", "xreadgroup"))
     store = service.services.store
@@ -77,6 +78,11 @@ def test_a_consumer_of_ones_own(service: Service, tmp_path: Path) -> None:
         tell(service.services, job_id="jlater")
         eventually(lambda: "jlater" in log.read_text(), "what came later")
         assert "jtaken" in log.read_text()
+        time.sleep(patience_of_the_library() + 1)
+        tell(service.services, job_id="jafter_silence")
+        eventually(
+            lambda: "jafter_silence" in log.read_text(), f"what came after a silence: {log.read_text()}"
+        )
 
 
 def test_flask_jobs_wait(service: Service) -> None:

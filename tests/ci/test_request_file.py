@@ -58,6 +58,32 @@ def test_the_rules_hold_for_a_file_too() -> None:
     assert [b.field for b in found] == ["operation.VoiceSeparate.AudioConfig.Codec"]
 
 
+def test_a_rule_can_be_let_through_in_a_file_too() -> None:
+    """The file has no place for that: it is said beside it."""
+    odd = FILE.replace(b"<Codec>mp3", b"<Codec>ogg")
+    assert check(read_xml(odd, allow=["codec"]), DEFAULTS) == []
+    assert check(read_xml(odd, allow=["codex"]), DEFAULTS)[0].field == "allow.0"
+
+
+@pytest.mark.parametrize("tag", [b"", b"<Tag/>", b"<Tag> </Tag>"])
+def test_a_file_needs_a_tag(tag: bytes) -> None:
+    """For each of its operations: its own, or that of the request."""
+    bare = FILE.replace(b"<Tag>VoiceSeparate</Tag>", tag)
+    assert [(b.field, b.word) for b in check(read_xml(bare), DEFAULTS)] == [("tag", "missing")]
+    operation = FILE[FILE.index(b"<Operation>") : FILE.index(b"</Operation>")] + b"</Operation>"
+    several = bare.replace(operation, operation + b"<Operation><Tag>Tts</Tag><A>b</A></Operation>")
+    assert [b.field for b in check(read_xml(several), DEFAULTS)] == ["operations.0.tag"]
+
+
+def test_a_file_without_input_is_read() -> None:
+    """Tts has none: nothing is made up for our record."""
+    made = read_xml(
+        b"<Request><Tag>Tts</Tag><Operation><TtsConfig><Input>a</Input></TtsConfig></Operation></Request>"
+    )
+    assert check(made, DEFAULTS) == []
+    assert (asked(made, DEFAULTS).input_object, asked(made, DEFAULTS).input_url) == (None, None)
+
+
 def test_only_the_requests_own_callback_is_replaced() -> None:
     """Comments, spaces, unknown nodes and a CallBack elsewhere keep every byte."""
     made = with_callback(FILE, "https://new.example.com/?x=1&y=<2>")

@@ -62,6 +62,12 @@ def test_the_least_request() -> None:
     )
 
 
+def test_without_an_input_there_is_no_node_for_it() -> None:
+    """An empty one would be an input without a key."""
+    made = request(tag="Tts", input={}, operation={"A": "b"}, voice_separate=None, output=None)
+    assert "<Input" not in xml(made)
+
+
 def test_without_a_callback_no_format_is_sent() -> None:
     """`no` is CI's word for none; a format is sent only where there is something to format, or when asked for."""
     assert "<CallBack>no</CallBack>\n</Request>" in xml(request(), "no")

@@ -8,6 +8,8 @@ from app.ci.request import Defaults
 from app.ci.rules import MAY_PASS, WARNINGS
 from tests.ci.requests import DEFAULTS, GOOD, broken, request, told, voice
 
+GOOD_OPERATION = {"tag": "VoiceSeparate"} | {name: GOOD[name] for name in ("voice_separate", "output")}
+
 
 def test_a_good_request_breaks_nothing() -> None:
     """Defaults fill bucket and region."""
@@ -24,6 +26,35 @@ def test_the_input_is_required_and_so_is_its_host() -> None:
     """Bucket and region come from the request or from the settings."""
     made = request(input={})
     assert told(made, Defaults()) == {(f"input.{f}", "missing") for f in ("object", "bucket", "region")}
+
+
+@pytest.mark.parametrize("tag", ["Tts", "FileCompress"])
+def test_what_works_on_no_file_needs_no_input(tag: str) -> None:
+    """CI's own requests for these tags have none."""
+    flat = {"voice_separate": None, "output": None}
+    made = request(tag=tag, input={}, operation={"TtsConfig": {"Input": "hello"}}, **flat)
+    assert broken(made) == []
+    both = request(tag=tag, input={}, operations=[{"Tag": tag, "A": "b"}, GOOD_OPERATION], **flat)
+    assert told(both) == {("input.object", "missing")}
+
+
+def test_without_an_input_other_tags_are_doubtful() -> None:
+    """Which of them need one is nowhere in one table."""
+    made = request(
+        tag="Transcode", input={}, operation={"TemplateId": "t1"}, voice_separate=None, output=None
+    )
+    assert told(made) == {("input.object", "no_input")}
+    assert broken(made)[0].severity == "warning"
+
+
+@pytest.mark.parametrize("tag", ["", " ", "\t\n"])
+def test_a_tag_is_required(tag: str) -> None:
+    """A blank one is none, wherever it stands; and nothing misleading is said of what is beside it."""
+    assert told(request(tag=tag)) == {("tag", "missing")}
+    assert told(request(tag=tag, voice_separate=None, output=None)) == {("tag", "missing")}
+    flat = {"voice_separate": None, "output": None}
+    made = request(**flat, operations=[GOOD_OPERATION, GOOD_OPERATION | {"tag": tag}, {"Tag": tag, "A": "b"}])
+    assert told(made) == {("operations.1.tag", "missing"), ("operations.2.tag", "missing")}
 
 
 def test_an_input_url_is_doubtful() -> None:

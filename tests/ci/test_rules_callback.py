@@ -17,8 +17,9 @@ QUEUE: dict[str, Any] = {"mq_region": "sh", "mq_mode": "Queue", "mq_name": "jobs
         "NO",
         "http://callback.demo.com",
         "https://example.com:8443/a/b?c=d&e=%E6%95%B0",
-        "https://203.0.113.9/x",
-        "https://[2001:db8::1]/x",
+        "https://1.1.1.1/x",
+        "https://[2606:4700:4700::1111]/x",
+        "https://[64:ff9b::808:808]/x",
         "https://8.8.8.8",
         "https://example.com/" + "t" * 2000,
         "HTTPS://EXAMPLE.COM/",
@@ -74,6 +75,18 @@ def test_what_is_no_address_is_an_error(url: str) -> None:
         "[fe80::1%25eth0]",
         "[fd00::1]",
         "[::ffff:10.0.0.1]",
+        "[::10.0.0.1]",
+        "[64:ff9b::10.0.0.1]",
+        "[64:ff9b:1::1]",
+        "[2002:a00:1::]",
+        "[2001:db8::1]",
+        "[fec0::1]",
+        "192.0.2.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "192.0.0.1",
         "localhost",
         "LOCALHOST",
         "localhost.",
@@ -139,6 +152,22 @@ def test_a_queue_without_its_address_is_an_error(config: Any, broken_rules: set[
     """CallBackMqConfig is required with TDMQ."""
     made = request(callback_type="TDMQ", callback_mq_config=config)
     assert told(made) == {(f"callback_mq_config.{field}", word) for field, word in broken_rules}
+
+
+@pytest.mark.parametrize("kind", ["Kafka", "kafka", "Carrier"])
+def test_what_ci_may_call_otherwise_is_no_url_of_ours(kind: str) -> None:
+    """Let through on purpose, its news goes elsewhere: a minted URL would never be called."""
+    made = request(callback_type=kind, allow=["callback_type"])
+    assert (broken(made), made.callback_kind) == ([], "queue")
+    assert told(made.model_copy(update={"callback": "https://example.com/"})) == {
+        ("callback", "callback_unused")
+    }
+
+
+@pytest.mark.parametrize("kind", [None, "", "Url", "url"])
+def test_a_url_is_the_default(kind: str | None) -> None:
+    """Written in any case, or not at all."""
+    assert request(callback_type=kind).callback_kind == "own"
 
 
 def test_what_has_no_effect_is_said() -> None:

@@ -57,6 +57,14 @@ def test_what_ci_documents_against_is_an_error(config: dict[str, Any], field: st
     assert [(b.field, b.word, b.severity) for b in found] == [(f"{CONFIG}.{field}", field, "error")]
 
 
+@pytest.mark.parametrize("field", ["samplerate", "channels", "bitrate"])
+def test_an_unknown_codec_hides_nothing(field: str) -> None:
+    """What no codec has is said beside it."""
+    config: dict[str, Any] = {"codec": "opus", field: 77777}
+    assert told(voice(**config)) == {(f"{CONFIG}.{name}", name) for name in ("codec", field)}
+    assert told(voice(codec="opus", samplerate=44100, channels=8)) == {(f"{CONFIG}.codec", "codec")}
+
+
 def test_every_broken_rule_is_named_at_once() -> None:
     """Rate, channels and bitrate are each looked at, whatever the others are."""
     made = voice(codec="amr", samplerate=44100, channels=2, bitrate=5000)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -145,6 +146,34 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     shown = shell.run("jobs", "show", "j1").stdout
     assert "out/voice.mp3" in shown
     assert "j2" in shell.run("jobs", "list").stdout
+
+
+@pytest.mark.parametrize("ago", ["30s", "5m", "36h", "7d", "2w"])
+@pytest.mark.parametrize("command", ["list", "export", "replay"])
+def test_every_command_takes_the_same_forms_of_time(shell: Shell, command: str, ago: str) -> None:
+    """A moment, or how long ago, for either end; `jobs import` has the same (tests of its own)."""
+    put(shell.store, "jold", CreationTime="2024-03-05T21:59:58+0800")
+    put(shell.store, "jnew", CreationTime=datetime.now(UTC).isoformat())
+    more = ("--dry-run", "--yes") if command == "replay" else ()
+    since = shell.run("jobs", command, "--after", ago, *more)
+    assert "1 jobs match" in since.stderr if more else ("jnew" in since.stdout and "jold" not in since.stdout)
+    until = shell.run("jobs", command, "--before", ago, *more)
+    assert "1 jobs match" in until.stderr if more else ("jold" in until.stdout and "jnew" not in until.stdout)
+    assert "30s, 90m" in shell.run("jobs", command, "--after", "yesterday", code=REFUSED).stderr
+
+
+def test_jobs_raw_prints_the_newest_callback_and_only_that(shell: Shell) -> None:
+    """Or the entry that is named; never what a poll said, unless that is named."""
+    put(shell.store, "j1", State="Running")
+    put(shell.store, "j1")
+    tell(shell.store, said("j1", "Failed"), source="poll")
+    newest = shell.run("jobs", "raw", "j1").stdout_bytes
+    assert newest == shell.store.jobs.raw_bytes("j1", 2)
+    assert shell.run("jobs", "raw", "j1", "--entry", "1").stdout_bytes != newest
+    assert b"Failed" in shell.run("jobs", "raw", "j1", "--entry", "3").stdout_bytes
+    assert "entry 9" in shell.run("jobs", "raw", "j1", "--entry", "9", code=NOT_FOUND).stderr
+    tell(shell.store, said("j2", "Success"), source="poll")
+    assert shell.run("jobs", "raw", "j2", code=NOT_FOUND).stdout_bytes == b""
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,7 @@ import json
 from flask import Flask
 
 from app.services import Services
-from app.store.runs import Start
-from tests.workers.news import tell
-
-
-def a_failure(services: Services, handler: str = "mine.publish", tag: str = "VoiceSeparate") -> str:
-    """An event whose only run is out of tries; returns its id."""
-    job_id, event_id = tell(services, Tag=tag)
-    runs = services.store.runs
-    (posted,) = [each for each in services.store.outbox.after("0-0", 100) if each.event.event_id == event_id]
-    runs.plan([(posted.event, [(handler, None)])])
-    (run,) = runs.of_job(job_id)
-    assert runs.start(Start(run.id, 1, 0, "w")) == -1
-    return event_id
+from tests.workers.news import a_failure, tell
 
 
 def test_failures_are_listed(app: Flask, services: Services) -> None:

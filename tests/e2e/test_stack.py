@@ -36,13 +36,17 @@ class Checkout:
         self.runs = 0
 
     def start(self) -> Process:
+        process = self.begin()
+        eventually(lambda: "stop with Ctrl-C" in process.text(), f"ready: {process.text()}", _SECONDS)
+        return process
+
+    def begin(self) -> Process:
         self.runs += 1
         process = Process(
             [sys.executable, "-m", "stack"], self.folder / f"run-{self.runs}.log", self.environment
         )
         process.cwd = self.folder
         process.start()
-        eventually(lambda: "stop with Ctrl-C" in process.text(), f"ready: {process.text()}", _SECONDS)
         return process
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -129,7 +133,26 @@ def test_make_run(checkout: Checkout) -> None:
     assert {job["job_id"], json.loads(submitted.stdout)["job_id"]} <= {
         each["job_id"] for each in listed["jobs"]
     }
-    again.stop(60)
+    assert again.stop(60) == 0
+    assert checkout.leftovers() == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("how", ["Ctrl-C", "make stop"])
+@pytest.mark.parametrize("when", ["starting", "stop with Ctrl-C"])
+def test_whoever_stops_it_on_purpose_sees_no_error(checkout: Checkout, how: str, when: str) -> None:
+    """Not in the terminal of ``make run`` either, whether it is up already or only starting."""
+    run = checkout.begin()
+    eventually(lambda: when in run.text(), "the moment", _SECONDS)
+    if how == "Ctrl-C":
+        run.signal(signal.SIGINT)
+    else:
+        stop = [sys.executable, "-m", "stack", "stop"]
+        stopped = subprocess.run(stop, cwd=checkout.folder, env=checkout.environment, timeout=90, check=False)
+        assert stopped.returncode == 0
+    assert run.popen is not None
+    assert run.popen.wait(60) == 0, run.text()
+    assert "has died" not in run.text() and "Not ready" not in run.text()
     assert checkout.leftovers() == []
 
 

@@ -195,6 +195,20 @@ def test_only_a_job_that_waits_can_be_cancelled(account: Account) -> None:
     assert refusal(account.sdk.ci_cancel_jobs, Bucket=account.bucket, JobID="jx")[1] == "ResourceNotFound"
 
 
+def test_a_job_is_seen_through_its_own_region_only(account: Account) -> None:
+    """As if it were another service: not described, not listed, not cancelled."""
+    account.emulator.control("PATCH", "settings", {"queue_seconds": 60})
+    job_id = account.submit()
+    far = account.emulator.client(Region="ap-beijing")
+    answer = far.ci_get_media_jobs(Bucket=account.bucket, JobIDs=job_id)
+    assert "JobsDetail" not in answer and job_id in str(answer["NonExistJobIds"])
+    assert not far.ci_list_media_jobs(Bucket=account.bucket, QueueId="", Tag="VoiceSeparate").get(
+        "JobsDetail"
+    )
+    assert refusal(far.ci_cancel_jobs, Bucket=account.bucket, JobID=job_id)[1] == "ResourceNotFound"
+    assert account.job(job_id)["State"] == "Submitted"
+
+
 def test_jobs_pause_with_their_queue(account: Account) -> None:
     """Those that wait become Pause, and go on when the queue does; one that runs is left alone."""
     account.emulator.control("PATCH", "settings", {"queue_seconds": 1.5, "run_seconds": 0.5})

@@ -104,6 +104,17 @@ def test_an_illegal_request_is_refused_by_name(
     assert named in message
 
 
+def test_what_works_on_no_file_needs_no_input(account: Account) -> None:
+    """CI's pages for Tts have none; neither has the job, then. Beside a VoiceSeparate there has to be one."""
+    output = account.output(AuObject=None)
+    speech = {"TtsConfig": {"Input": "hello", "InputType": "Text"}, "Output": output, "UserData": "x"}
+    job_id = account.submit(Tag="Tts", Input=None, Operation=speech)
+    assert "Input" not in account.job(job_id)
+    assert account.wait(job_id, "Success")["Operation"]["MediaResult"]
+    both = [{"Tag": "Tts", **speech}, {"Tag": "VoiceSeparate", **account.operation()}]
+    assert "Input.Object" in refusal(account.submit, Tag=None, Input=None, Operation=both)[2]
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from app.ci.request_xml import render
 from app.services import Services
 from app.settings import Settings
 from app.store import Unavailable as StoreUnavailable
 from app.store.submissions import AMBIGUOUS
 from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
+from app.tokens import read
 from tests.conftest import make_settings
 from tests.emulated import Emulated
 from tests.servers import Valkey, free_port
@@ -222,10 +224,11 @@ ELSEWHERE: list[tuple[dict[str, Any], str, str | None]] = [
         "queue",
         None,
     ),
+    ({"callback_type": "Kafka", "allow": ["callback_type"]}, "queue", None),
 ]
 
 
-@pytest.mark.parametrize(("choice", "kind", "told"), ELSEWHERE, ids=[one[1] for one in ELSEWHERE])
+@pytest.mark.parametrize(("choice", "kind", "told"), ELSEWHERE, ids=str)
 def test_a_job_whose_news_goes_elsewhere_is_polled_at_once(
     choice: dict[str, Any],
     kind: str,
@@ -315,6 +318,28 @@ def test_a_raw_file_is_sent_as_it_is(submitter: Submitter, ci: Emulated) -> None
     assert head == xml.decode().removesuffix("</Request>")
     assert rest.startswith("http://127.0.0.1:9/callbacks/")
     assert rest.endswith("</Request>")
+
+
+def test_a_job_without_input_is_submitted_and_bound(
+    submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """By a raw operation and by a ready file: Tts has its text in its operation. Its callback is its own."""
+    speech = {
+        "TtsConfig": {"Input": "hello"},
+        "Output": {"Region": "ap-chongqing", "Bucket": ci.bucket, "Object": "o"},
+    }
+    raw = SubmitRequest(tag="Tts", operation=speech, user_data="said")
+    xml = render(raw, None, submitter.defaults)
+    for draft in (submitter.draft(raw), submitter.draft_file(xml)):
+        assert (draft.warnings, draft.asked.input_object) == ((), None)
+        receipt = submitter.send(draft)
+        job = services.store.jobs.get(receipt.job_ids[0])
+        assert job is not None
+        assert (job.tag, job.user_data, job.input) == ("Tts", "said", None)
+        assert draft.callback is not None
+        bound = read(draft.callback.rpartition("/")[2], services.settings.callback_keys)
+        assert (bound.tags, bound.objects, bool(bound.user_data)) == (("Tts",), (), True)
+    assert all("<Input" not in one["full"]["body"].partition("<Operation")[0] for one in ci.requests())
 
 
 def test_what_may_be_sent_again(submitter: Submitter, services: Services, ci: Emulated) -> None:

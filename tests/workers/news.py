@@ -9,6 +9,7 @@ from app.ci.payload import parse
 from app.services import Services
 from app.store import News
 from app.store.accept import event_id
+from app.store.runs import Start
 from tests.ci import samples
 
 
@@ -26,3 +27,14 @@ def tell(
     details = parse(content).details
     services.store.acceptor.accept(News(details, "callback", "token", body=content))
     return job_id, event_id(job_id, details[0].report.digest)
+
+
+def a_failure(services: Services, handler: str = "mine.publish", tag: str = "VoiceSeparate") -> str:
+    """An event whose only run is out of tries; returns its id."""
+    job_id, event_id = tell(services, Tag=tag)
+    runs = services.store.runs
+    (posted,) = [each for each in services.store.outbox.after("0-0", 100) if each.event.event_id == event_id]
+    runs.plan([(posted.event, [(handler, None)])])
+    (run,) = runs.of_job(job_id)
+    assert runs.start(Start(run.id, 1, 0, "w")) == -1
+    return event_id

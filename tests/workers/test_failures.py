@@ -134,6 +134,10 @@ def test_failures_are_filtered_counted_and_retried_together(service: Service, tm
     assert (done["matched"], done["retried"]) == (5, 5)
     eventually(lambda: len(listed(service)) == 1, "only the other one to be left")
     assert service.call("POST", "/v1/failures/retry", json={"handlr": "x"}).status_code == 422
+    counted = service.call("POST", "/v1/failures/retry", json={"all": True, "dry_run": True}).json()
+    assert (counted["matched"], counted["retried"], counted["dry_run"]) == (1, 0, True)
+    assert service.call("POST", "/v1/failures/retry", json={"all": True}).json()["retried"] == 1
+    eventually(lambda: not listed(service), "none to be left")
 
 
 def test_a_dismissed_failure_keeps_its_reason(service: Service) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 
+from app.services import Services
 from tests.downstream import OLD_KEY, Delivery, Downstream, Reply
 from tests.servers import Service, eventually
 from tests.workers.conftest import Start
@@ -151,6 +152,49 @@ def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> Non
     eventually(lambda: state_of(service, job_id) == "failed", "the failure")
     assert not downstream.on("/secret")
     assert "redirects are not followed" in runs(service, job_id)[0]["tries"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "allowed", "said"),
+    [
+        (Reply(410), "127.0.0.0/8", "answered 410"),
+        (Reply(307, {"Location": "/x"}), "127.0.0.0/8", "redirects are not followed"),
+        (Reply(400), "127.0.0.0/8", "answered 400"),
+        (Reply(), "10.0.0.0/8", "FORWARD_ALLOW_PRIVATE"),
+    ],
+    ids=["410", "redirect", "400", "blocked"],
+)
+def test_an_endpoint_that_takes_nothing_shows_why(
+    start: Start, downstream: Downstream, reply: Reply, allowed: str, said: str
+) -> None:
+    """Its last error, when that was, how often in a row; it is not left alone for that: others would only wait."""
+    downstream.behaviours["/no"] = lambda *_: reply
+    service = start(
+        forward_urls=f"{downstream.url}/no",
+        forward_allow_private=allowed,
+        forward_tries=2,
+        forward_backoff="0.1s",
+    )
+    jobs = [tell(service.services)[0] for _ in range(4)]
+    eventually(lambda: all(state_of(service, job) == "failed" for job in jobs), "the failures")
+    (shown,) = service.call("GET", "/v1/endpoints").json()["endpoints"]
+    assert said in shown["last_error"]
+    assert shown["last_failure_at"]
+    assert shown["failures_in_a_row"] >= 4
+    assert (shown["paused_until"], shown["last_success_at"]) == (None, None)
+
+
+def test_an_endpoint_that_says_no_is_not_out_of_order_any_more(services: Services) -> None:
+    """It was left alone, answers again, and refuses that one event: the others need not wait."""
+    deliveries = services.store.deliveries
+    for _ in range(5):
+        deliveries.in_trouble("mine", "answered 500")
+    assert deliveries.state("mine").paused_until
+    deliveries.refused("mine", "answered 400")
+    state = deliveries.state("mine")
+    assert (state.paused_until, state.failures_in_a_row, state.last_error) == (None, 6, "answered 400")
+    deliveries.succeeded("mine")
+    assert deliveries.state("mine").failures_in_a_row == 0
 
 
 def test_private_addresses_are_not_forwarded_to(start: Start, downstream: Downstream) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from tests.conftest import make_settings
 from tests.servers import ROOT, Service, as_environment, eventually
 from tests.workers.conftest import Start
-from tests.workers.news import body, tell
+from tests.workers.news import tell
 
 MODULE = """
 import os, signal, sys, time
@@ -50,6 +52,14 @@ def waits(event: Event, job: Job) -> None:
     if note("waits", event) == 1:
         raise Later(0.5, "the archive is locked")
 
+def hide(function):
+    return lambda event, job: function(event, job)
+
+@handler(tag="Hidden", name="hidden")
+@hide
+async def hidden(event: Event, job: Job) -> None:
+    note("hidden", event)
+
 @handler(tag="Eats", tries=2, backoff=0.1)
 def eats(event: Event, job: Job) -> None:
     import resource
@@ -57,18 +67,6 @@ def eats(event: Event, job: Job) -> None:
     hoard = []
     while True:
         hoard.append(bytearray(1 << 26))
-"""
-
-TEST = """
-from pathlib import Path
-from workers.testing import event_from
-import my_handlers
-
-def test_fine() -> None:
-    event, job = event_from((Path(__file__).parent / "recorded.json").read_bytes())
-    my_handlers.fine(event, job)
-    assert job.outputs[0].role == "vocals"
-    assert (Path(my_handlers.__file__).parent / "fine").exists()
 """
 
 
@@ -148,13 +146,25 @@ def test_a_worker_that_is_killed_loses_nothing(service: Service, folder: Path) -
         assert run_of(service, job_id, "done")
 
 
+IMPORT = "from workers.handlers import handler\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(0)", "SystemExit"),
-        ("from workers.handlers import handler\n@handler(name='a|b')\ndef f(e, j): ...", "no | in a name"),
+        (IMPORT + "@handler(name='a|b')\ndef f(e, j): ...", "no | in a name"),
+        (IMPORT + "@handler()\nasync def f(e, j): ...", "'broken.f' is an `async def`"),
+        (IMPORT + "@handler()\ndef f(e, j):\n    yield", "'broken.f' is a generator"),
+        (IMPORT + "@handler()\nasync def f(e, j):\n    yield", "'broken.f' is an async generator"),
+        (IMPORT + "@handler()\ndef f(job): ...", "does not take them: (job)"),
+        (IMPORT + "@handler()\ndef f(e, j, *, db): ...", "does not take them: (e, j, *, db)"),
+        (IMPORT + "@handler(state='success')\ndef f(e, j): ...", "state='success', which no event has"),
+        (IMPORT + "@handler(state=['Success', ''])\ndef f(e, j): ...", "state='', which no event has"),
+        (IMPORT + "@handler(tag='')\ndef f(e, j): ...", "empty tag"),
+        (IMPORT + "def f(e, j): ...", "declares no handler"),
     ],
 )
 @pytest.mark.parametrize("process", ["workers.worker", "workers.relay"])
@@ -169,16 +179,69 @@ def test_a_broken_module_stops_the_start(tmp_path: Path, text: str, said: str, p
     )  # fmt: skip
     assert ended.returncode == 2
     assert "HANDLERS names 'broken'" in ended.stderr and said in ended.stderr
+    assert "registry.py" not in ended.stderr, "the place of the fault is in the user's own module"
     assert "Traceback" not in ended.stderr
 
 
-def test_ones_own_handlers_can_be_tested(folder: Path) -> None:
-    """With one recorded callback, and no server: as docs/handlers.md says."""
-    (folder / "recorded.json").write_bytes(body("j1"))
-    (folder / "test_mine.py").write_text(TEST)
+@pytest.mark.parametrize(
+    ("modules", "files"),
+    [
+        (["workers.handlers"], {}),
+        (["mine"], {"mine.py": IMPORT + "@handler(state='Success')\ndef f(event, job, retries=3): ..."}),
+        (["mine"], {"mine.py": IMPORT + "from functools import partial, wraps\n"
+                    "def given(f):\n    @wraps(f)\n    def g(*both): return f(*both, None)\n    return g\n"
+                    "@handler()\n@given\ndef f(event, job, session): ..."}),
+        (["all_of_mine"], {"all_of_mine/__init__.py": "from . import one", "all_of_mine/one.py":
+                           IMPORT + "@handler()\ndef f(event, job): ..."}),
+        (["one", "two"], {"one.py": "import two\n" + IMPORT + "@handler()\ndef f(event, job): ...",
+                          "two.py": IMPORT + "@handler()\ndef f(event, job): ..."}),
+        (["one", "two"], {"one.py": IMPORT + "@handler()\ndef f(event, job): ...", "two.py": "from one import f"}),
+    ],
+)  # fmt: skip
+def test_whatever_can_work_is_taken(tmp_path: Path, modules: list[str], files: dict[str, str]) -> None:
+    """Defaults, decorators, packages that import their parts, modules that import each other."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
-        cwd=folder, env=os.environ | {"PYTHONPATH": f"{folder}:{ROOT}"},
+        [sys.executable, "-m", "workers.check", *modules],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_handler_that_only_seems_to_run_is_a_failure(service: Service) -> None:
+    """A decorator may hide that it is an `async def`: it is never noted as done."""
+    job_id, _ = tell(service.services, Tag="Hidden")
+    assert "has returned a coroutine" in run_of(service, job_id, "failed").tries[0]["error"]
+
+
+@pytest.mark.parametrize("form", ["JSON", "XML"])
+def test_ones_own_handlers_can_be_tested(service: Service, tmp_path: Path, form: str) -> None:
+    """docs/handlers.md to the letter: a callback of the running service, recorded, and a test without any server."""
+    mine = tmp_path / "srv"
+    mine.mkdir()
+    page = (ROOT / "docs" / "handlers.md").read_text()
+    for name, text in re.findall(r"```python\n# /srv/mine/(\S+)\n(.*?)```", page, re.S):
+        (mine / name).write_text(text)
+    (record,) = re.findall(r"```sh\n(.*jobs raw.*\n)```", page)
+    (run,) = re.findall(r"```sh\n(.*pytest.*\n)```", page)
+    job_id = json.loads(shell(service, f"flask trigger VoiceSeparate --format {form}", mine))["job_id"]
+    shell(service, record.replace("JOB_ID", job_id), mine)
+    assert (mine / "recorded").read_bytes().startswith(b"{" if form == "JSON" else b"<")
+    assert "1 passed" in shell(service, run, mine)
+
+
+def shell(service: Service, line: str, mine: Path) -> str:
+    """The line in this checkout, with the folder of one's own and the environment of the tests put in."""
+    bin_ = f"{Path(sys.executable).parent}/"
+    line = line.replace("/srv/mine", str(mine)).replace(".venv/bin/", "")
+    environment = os.environ | as_environment(service.settings)
+    environment["PATH"] = f"{bin_}:{environment['PATH']}"
+    ended = subprocess.run(
+        ["sh", "-c", line],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout

@@ -61,6 +61,21 @@ def test_a_job_that_has_ended_meanwhile_is_found_with_its_end(
     assert ours.store.outbox.after("0", 10)[-1].event.runs_handlers
 
 
+def test_a_job_without_input_is_found(ours: Services, ci: Emulator, relay: Relay) -> None:
+    """By its tag, outputs, user data and time; another one of the same minute is not taken for it."""
+    place = {"Region": "ap-chongqing", "Bucket": "demo-1250000000"}
+    raw: dict[str, Any] = {"tag": "Tts", "input": {}, "voice_separate": None, "output": None}
+    first = {"TtsConfig": {"Input": "a"}, "Output": place | {"Object": "out/a.mp3"}}
+    second = {"TtsConfig": {"Input": "b"}, "Output": place | {"Object": "out/b.mp3"}}
+    submit(ours, **raw, operation=second)
+    submission = _lose_answer(ours, ci, **raw, operation=first)
+    relay.look_for_lost()
+    (job_id,) = _kept(ours, submission).job_ids
+    job = job_of(ours, job_id)
+    assert job.submission is not None
+    assert (job.tag, job.input, job.submission.id) == ("Tts", None, submission)
+
+
 def test_several_operations_are_found_together(ours: Services, ci: Emulator, relay: Relay) -> None:
     """Each operation is told from the others by what it writes and carries."""
     operations = [

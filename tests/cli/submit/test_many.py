@@ -151,6 +151,50 @@ def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, 
     assert "1 submitted, 1 submitted before" in mended.err, "what CI refused is tried again"
 
 
+def test_what_is_doubtful_in_a_row_is_said(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """Each row's own in the report, their number by word on standard error; whether they are sent or tried out."""
+    text = "input.object,output.au_object,output.object,user_data\n" + (
+        "in/0.mp3,out/0.mp3,,row-0\nin/1.mp3,out/1.mp3,out/b.mp3,row-1\nin/2.txt,out/2.mp3,out/b.mp3,row-2\n"
+        "in/3.txt,out/3.mp3,,café\n"
+    )
+    path, report, lines = file_of(tmp_path, text), tmp_path / "report.csv", tmp_path / "report.jsonl"
+    common = ("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "1")
+    ran = flask(*common, "--dry-run", "--report", str(lines))
+    counted = "warnings: 3 rows are doubtful: 2 of [output_unused], 2 of [input_format]."
+    assert counted in ran.err
+    tried = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [line["status"] for line in tried] == ["ready"] * 3 + ["refused"]
+    assert [[each["word"] for each in line["warnings"]] for line in tried] == [
+        [], ["output_unused"], ["input_format", "output_unused"], ["input_format"]
+    ]  # fmt: skip
+    ran = flask(*common, "--report", str(report))
+    assert ran.code == 1
+    assert counted in ran.err
+    told = list(csv.DictReader(report.open()))
+    assert [line["status"] for line in told] == ["submitted"] * 3 + ["refused"]
+    assert told[0]["warnings"] == ""
+    assert "output.object: IsAudio makes no file for this key [output_unused]" in told[2]["warnings"]
+    assert "[input_format]" not in told[3]["why"]
+    assert flask(*common, "--allow", "output_unused").err.count("output_unused") == 0
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_rows_are_numbered_as_they_stand_in_the_file(
+    form: str, flask: Flask, ci: Emulated, tmp_path: Path
+) -> None:
+    """Blank lines are no rows, and count: an editor, or a spreadsheet, shows the same number."""
+    if form == "csv":
+        text = HEAD + "\n" + rows_of(1) + "\n\n" + ",out/x.mp3,x,1\n"
+    else:
+        good = {"input": {"object": "in/0.mp3"}, "output": {"au_object": "out/0.mp3"}, "user_data": "row-0"}
+        text = "\n" + json.dumps(good) + "\n\n  \n" + json.dumps({"output": {"au_object": "x"}}) + "\n"
+    path = file_of(tmp_path, text, f"jobs.{form}")
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert ran.out.startswith("2\t")
+    assert "row 5: refused: input.object" in ran.err
+    assert "2 rows: 1 submitted, 1 break rules" in ran.err
+
+
 def test_json_lines_from_standard_input(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:

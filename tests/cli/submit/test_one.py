@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from app.ci.request import SubmitRequest
 from app.cli.submit import voice_separate
 from app.cli.voice_options import _FIELDS
+from app.services import Services
 from app.settings import Settings
 from app.submitter.rows import columns
 from tests.cli.submit.conftest import ONE, Flask, command
@@ -124,6 +125,61 @@ def test_a_rule_can_be_let_through_on_purpose(flask: Flask) -> None:
     arguments = ["submit", "voice-separate", *ONE[:4], "--codec", "opus", "--au-object", "o", "--dry-run"]
     assert flask(*arguments).code == 2
     allowed = flask(*arguments, "--allow", "codec")
+    assert allowed.code == 0, allowed.err
+    assert "<Codec>opus</Codec>" in allowed.out
+
+
+@pytest.mark.parametrize("label", ["foo", "=x", ""])
+def test_a_label_is_name_and_value(label: str, flask: Flask, ci: Emulated) -> None:
+    """Anything else is a mistake, and not silently dropped."""
+    ran = flask("submit", "voice-separate", *ONE, "--label", label)
+    assert (ran.code, ran.out) == (2, "")
+    assert "is not NAME=VALUE" in ran.err
+    assert ci.requests() == []
+
+
+def test_labels_are_kept_as_they_are(flask: Flask, services: Services) -> None:
+    """With an equals sign, or nothing, as their value."""
+    ran = flask("submit", "voice-separate", *ONE, "--label", "a=b=c", "--label", "d.e=", "--json")
+    kept = services.store.submissions.get(ran.json["submission"]["id"])
+    assert kept is not None
+    assert kept.labels == {"a": "b=c", "d.e": ""}
+    twice = flask("submit", "voice-separate", *ONE, "--label", "a=1", "--label", "a=2")
+    assert (twice.code, "given twice" in twice.err) == (2, True)
+
+
+def test_bucket_and_region_of_the_input_go_by_either_name(flask: Flask) -> None:
+    """As those of the output do."""
+    short = flask(
+        "submit", "voice-separate", *ONE, "--bucket", "b-1250000000", "--region", "ap-tokyo", "--dry-run"
+    )
+    long = flask(
+        "submit",
+        "voice-separate",
+        *ONE,
+        "--input-bucket",
+        "b-1250000000",
+        "--input-region",
+        "ap-tokyo",
+        "--dry-run",
+    )
+    assert "<Bucket>b-1250000000</Bucket>" in long.out
+    assert [ran.out.partition("<CallBack>")[0] for ran in (short, long)] == [
+        long.out.partition("<CallBack>")[0]
+    ] * 2
+
+
+def test_a_rule_can_be_let_through_for_a_ready_file(flask: Flask, tmp_path: Path) -> None:
+    """By its word, as for a typed request."""
+    path = tmp_path / "request.xml"
+    path.write_text(
+        "<Request><Tag>VoiceSeparate</Tag><Input><Object>a.mp3</Object></Input><Operation><VoiceSeparate>"
+        "<AudioMode>IsAudio</AudioMode><AudioConfig><Codec>opus</Codec></AudioConfig></VoiceSeparate><Output>"
+        "<Region>ap-chongqing</Region><Bucket>b-1250000000</Bucket><AuObject>o</AuObject></Output></Operation></Request>"
+    )
+    refused = flask("submit", "raw", str(path), "--dry-run")
+    assert (refused.code, "[codec]" in refused.err) == (2, True)
+    allowed = flask("submit", "raw", str(path), "--allow", "codec", "--dry-run")
     assert allowed.code == 0, allowed.err
     assert "<Codec>opus</Codec>" in allowed.out
 
