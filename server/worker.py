@@ -32,9 +32,8 @@ SEND_SECONDS = 20.0
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024
 _HEAD_BYTES = 64 * 1024
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,7})[ \t]*\r\n", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
-_EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,7})[ \t]*(?=\r\n)", re.IGNORECASE)
+_UNFORESEEN = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 _DECLARED_MOST = 2**20
 _NO_MORE_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -281,16 +280,15 @@ class Worker(gthread.ThreadWorker):
 
 def _is_awaited(request: bytes) -> bool:
     """Whether a part of the body is still to come. A guess that only decides who waits for it: what the request means,
-    the parser says. A client that expects to be asked for its body, and a body past all bounds, are answered at once.
+    the parser says. Whoever expects to be asked for the body, sends it in chunks, or declares one past all bounds goes
+    to a thread at once.
     """
     head, _, body = request.partition(b"\r\n\r\n")
     head += b"\r\n"
-    if _EXPECTS.search(head):
+    lengths = _LENGTH.findall(head)
+    if len(lengths) != 1 or _UNFORESEEN.search(head):
         return False
-    if _CHUNKED.search(head):
-        return not body.endswith(b"0\r\n\r\n")
-    length = _LENGTH.search(head)
-    return length is not None and len(body) < int(length[1]) <= _DECLARED_MOST
+    return len(body) < int(lengths[0]) <= _DECLARED_MOST
 
 
 _REASONS = {

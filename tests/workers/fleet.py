@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -52,7 +53,7 @@ class Fleet:
     ) -> None:
         for process in (*self.relays, *self.workers):
             for each in family(process):
-                each.kill()
+                send(each, signal.SIGKILL)
             process.clear()
 
     def until_ready(self) -> None:
@@ -106,12 +107,17 @@ def family(process: Process) -> list[psutil.Process]:
         return []
 
 
+def send(process: psutil.Process, number: signal.Signals) -> None:
+    """One that has just ended by itself is none to complain about."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+
+
 def kill_family(process: Process) -> None:
     """As a machine that loses power: SIGKILL to the worker, its members and their batches at the same time."""
     members = family(process)
-    for each in members:
-        each.send_signal(signal.SIGSTOP)
-    for each in members:
-        each.kill()
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for each in members:
+            send(each, number)
     if process.popen:
         process.popen.wait()

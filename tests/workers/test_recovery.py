@@ -14,7 +14,7 @@ from app.settings import Settings
 from app.store import UNAVAILABLE
 from app.store.scripts import texts
 from tests.servers import Valkey, eventually
-from tests.workers.fleet import Fleet, family, kill_family
+from tests.workers.fleet import Fleet, family, kill_family, send
 
 SOON_S = 30
 """The promise: a run whose worker died is started again within that time."""
@@ -67,7 +67,7 @@ def test_a_run_outlives_its_worker_alone(settings: Settings, tmp_path: Path) -> 
         at_work = int(fleet.notes("begin")[0][3])
         for each in family(fleet.workers[0]):
             if each.pid != at_work:
-                each.kill()
+                send(each, signal.SIGKILL)
         fleet.add_worker()
         eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}", 40)
         assert fleet.times("begin") == fleet.times("end") == {"jlong": 1}
