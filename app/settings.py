@@ -7,170 +7,46 @@ current folder and, while ``make run`` is up in this checkout, from ``var/stack.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import os
-import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import click
 from dotenv import dotenv_values
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.development import is_development, made_secrets
-from app.endpoints import Endpoint, distinct
+from app.setting_types import (
+    Bucket,
+    Bytes,
+    Checks,
+    Endpoints,
+    Keys,
+    Network,
+    Networks,
+    Proxies,
+    PublicUrl,
+    RedisUrl,
+    Seconds,
+    WebhookKeys,
+    Words,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK_ENV = ROOT / "var" / "stack.env"
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Check = Literal["token", "ip", "binding", "confirm"]
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 class SettingsError(click.ClickException):
     """The start is refused; the message names every fault and what each setting is for."""
 
     exit_code = 2
-
-
-def _number_with_unit(units: Mapping[str, int], kind: str) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
-        if match is None or match[2].lower() not in units:
-            raise ValueError(
-                f"{kind} is a number with one of {', '.join(u for u in units if u)}, not {value!r}"
-            )
-        return float(match[1]) * units[match[2].lower()]
-
-    return read
-
-
-def _comma_list(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _key_pair(value: object) -> object:
-    if isinstance(value, str):
-        name, _, secret = value.partition(":")
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) or len(secret) < 16:
-            raise ValueError("each key is id:secret, the secret at least 16 characters long")
-        return CallbackKey(name, SecretStr(secret))
-    return value
-
-
-def _endpoint(value: object) -> object:
-    return Endpoint.parse(value) if isinstance(value, str) else value
-
-
-def _webhook_key(value: SecretStr) -> SecretStr:
-    kind, _, encoded = value.get_secret_value().partition("_")
-    try:
-        length = len(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
-    except (binascii.Error, ValueError):
-        length = 0
-    if kind != "whsec" or not 24 <= length <= 64:
-        raise ValueError(
-            "each key is whsec_ and the base64 of 24 to 64 random bytes; make one with: "
-            "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
-        )
-    return value
-
-
-class CallbackKey(tuple[str, SecretStr]):
-    """One signing key: ``id`` goes into each token, ``secret`` never leaves the process."""
-
-    __slots__ = ()
-
-    def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
-        return super().__new__(cls, (name, secret))
-
-    @property
-    def id(self) -> str:
-        return self[0]
-
-    @property
-    def secret(self) -> str:
-        return self[1].get_secret_value()
-
-
-def _bucket(value: str) -> str:
-    if not re.fullmatch(r".+-\d+", value):
-        raise ValueError("must end in a hyphen and the APPID")
-    return value
-
-
-def _one_of_each_id(keys: tuple[CallbackKey, ...]) -> tuple[CallbackKey, ...]:
-    if len({key.id for key in keys}) < len(keys):
-        raise ValueError("two keys have the same id: nobody could tell which one a token was signed with")
-    return keys
-
-
-def _public_url(value: str | None) -> str | None:
-    if not value:
-        return None
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be http://host… or https://host…, without a query")
-    return value.rstrip("/")
-
-
-def _redis_url(value: str) -> str:
-    if urlsplit(value).scheme not in {"redis", "rediss", "unix", "redis+sentinel"}:
-        raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
-    return value
-
-
-def _checks(value: frozenset[Check]) -> frozenset[Check]:
-    if not value & {"token", "ip", "confirm"}:
-        raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could report a job")
-    if "binding" in value and "token" not in value:
-        raise ValueError("binding needs token: the binding is carried by the token")
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
-Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
-Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
-Keys = Annotated[
-    tuple[Key, ...],
-    NoDecode,
-    BeforeValidator(_comma_list),
-    AfterValidator(_one_of_each_id),
-    Field(min_length=1),
-]
-Endpoints = Annotated[
-    tuple[Annotated[Endpoint, BeforeValidator(_endpoint)], ...],
-    NoDecode,
-    BeforeValidator(_comma_list),
-    AfterValidator(distinct),
-]
-WebhookKeys = Annotated[
-    tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)
-]
-Checks = Annotated[frozenset[Check], NoDecode, BeforeValidator(_comma_list), AfterValidator(_checks)]
 
 
 class Settings(BaseSettings):
@@ -184,11 +60,11 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisUrl = Field(
         description="Redis or Valkey that keeps everything: `redis://`, `rediss://`, `unix://`, "
         "or `redis+sentinel://host:port,host:port/service`."
     )
-    public_url: Annotated[str | None, AfterValidator(_public_url)] = Field(
+    public_url: PublicUrl = Field(
         None,
         description="Where CI reaches this service, a path prefix allowed. Without it jobs go out with `CallBack=no` "
         "and CI is asked instead.",
@@ -201,10 +77,8 @@ class Settings(BaseSettings):
         None, description="Session token, where the credentials are temporary ones."
     )
     cos_region: str = Field(description="Default region of buckets, such as `ap-chongqing`.", min_length=1)
-    cos_bucket: Annotated[str, AfterValidator(_bucket)] = Field(
-        description="Default bucket, with its APPID: `name-1250000000`."
-    )
-    ci_endpoint: Annotated[str | None, AfterValidator(_public_url)] = Field(
+    cos_bucket: Bucket = Field(description="Default bucket, with its APPID: `name-1250000000`.")
+    ci_endpoint: PublicUrl = Field(
         None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
     )
     callback_keys: Keys = Field(

@@ -17,7 +17,7 @@ from itsdangerous import BadData, Serializer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from pydantic import TypeAdapter
 
-from app.settings import CallbackKey
+from app.setting_types import CallbackKey
 
 _SALT = "ci-callback"
 

@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from redis.connection import AbstractConnection
 
 from app.services import Services
-from app.settings import CallbackKey, Settings
+from app.setting_types import CallbackKey
+from app.settings import Settings
 from app.store.apikeys import SCOPES
 from stack import valkey as embedded
 

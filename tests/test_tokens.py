@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from app.settings import CallbackKey
+from app.setting_types import CallbackKey
 from app.tokens import BadToken, Binding, digest, fingerprint, mint, new_nonce, object_digest, read
 
 OLD = CallbackKey("old", SecretStr("an-old-secret-of-the-tests"))

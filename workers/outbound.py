@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from app.networks import Address, inner, is_public
-from app.settings import Network
+from app.setting_types import Network
 
 _CONNECT_S: Final = 5.0
 _ANSWER_MAX: Final = 2048

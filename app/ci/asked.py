@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.ci.operation import ROLES, View, views
+from app.ci.operation import View, ci_name, views
 from app.ci.request import VOICE_SEPARATE, Defaults, SubmitRequest
+from app.ci.voice_separate import ROLES
 
 
 class _Frozen(BaseModel):
@@ -68,9 +69,8 @@ def _operation(view: View, where: Defaults) -> AskedOperation:
 
 
 def _outputs(view: View, where: Defaults) -> Iterator[AskedOutput]:
-    for name, role in ROLES.items() if view.output else ():
-        key = getattr(view.output, name)
-        if view.output and key:
+    for name, key in view.output or ():
+        if (role := ROLES.get(ci_name(name))) and key and view.output:
             yield AskedOutput(
                 role=role if view.tag == VOICE_SEPARATE else None,
                 bucket=view.output.bucket or where.bucket,

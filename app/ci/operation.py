@@ -19,9 +19,6 @@ TYPED = {
 }
 """Our names for the children of CI's Operation that have typed fields, and CI's."""
 
-ROLES = {"object": "background", "au_object": "vocals", "bass_object": "bass", "drum_object": "drums"}
-"""What VoiceSeparate writes to which key of Output."""
-
 
 def ci_name(name: str) -> str:
     """CI's name of one of our fields: `au_object` is `AuObject`."""

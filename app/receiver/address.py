@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from app.settings import Network
+from app.setting_types import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

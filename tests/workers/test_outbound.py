@@ -8,7 +8,7 @@ import socket
 import pytest
 from pydantic import SecretStr
 
-from app.settings import Network
+from app.setting_types import Network
 from tests.downstream import KEY, Downstream, Reply
 from tests.servers import free_port
 from workers import outbound
