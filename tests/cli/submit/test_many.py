@@ -94,12 +94,15 @@ def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
         torn.write(b'{"key":"half a li')
     before = len(submitted(services, ci))
     assert 0 < before < 60, "killed in the middle"
-    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "16")
+    report = tmp_path / "report.jsonl"
+    ran = flask(
+        "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "16", "--report", str(report)
+    )
     jobs = submitted(services, ci)
     assert len(jobs) == len(set(jobs)), "nothing is submitted twice"
     # A row whose process died between storing and sending is not sent by guess: it is looked for.
-    lost = ran.err.count(": lost:")
-    assert len(jobs) >= 60 - lost
+    lost = [json.loads(line)["status"] for line in report.read_text().splitlines()].count("lost")
+    assert len(jobs) >= 60 - lost, ran.err
     assert ran.code == (1 if lost else 0), ran.err
     assert lost <= 12, "four at a time, three kills"
 
