@@ -35,7 +35,7 @@ def free_port() -> int:
     return port
 
 
-def eventually(true: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def eventually(true: Callable[[], Any], what: str, seconds: float = 45) -> Any:
     """The first truthy answer of ``true()``. Fails, saying what was waited for, when the time is up."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
