@@ -31,7 +31,7 @@ SEND_SECONDS = 20.0
 """For each piece of an answer that the client is slow to take."""
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024
-_HEAD_BYTES = 64 * 1024
+_GATHERED_BYTES = 64 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,7})[ \t]*(?=\r\n)", re.IGNORECASE)
 _UNFORESEEN = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 _DECLARED_MOST = 2**20
@@ -124,7 +124,7 @@ class Worker(gthread.ThreadWorker):
         """Read what is there; park the connection until more comes or the time is up."""
         if not self._receive(conn):
             self._drop(conn)
-        elif b"\r\n\r\n" in conn.arrived or len(conn.arrived) >= _HEAD_BYTES:
+        elif b"\r\n\r\n" in conn.arrived or len(conn.arrived) >= _GATHERED_BYTES:
             # An overlong head goes on to the parser, which says what is too long about it.
             self._wait_for_body(conn, BODY_SECONDS)
         else:
@@ -138,7 +138,7 @@ class Worker(gthread.ThreadWorker):
             super().enqueue_req(conn)
 
     def _wait_for_body(self, conn: Connection, seconds: float) -> None:
-        if len(conn.arrived) < _HEAD_BYTES and _is_awaited(conn.arrived):
+        if len(conn.arrived) < _GATHERED_BYTES and _is_awaited(conn.arrived):
             conn.in_body = True
             self._park(conn, seconds, self._gather_body)
         else:
@@ -148,7 +148,7 @@ class Worker(gthread.ThreadWorker):
     def _receive(conn: Connection) -> bool:
         """Whether the other side has not ended it."""
         try:
-            more = conn.sock.recv(_HEAD_BYTES)
+            more = conn.sock.recv(_GATHERED_BYTES)
         except BlockingIOError:
             return True
         except OSError:

@@ -33,13 +33,11 @@ end
 
 -- What was heard is marked in the job's hash: each content, and each end, whose wording may vary.
 local function marks(item)
-  local content = 'd:' .. item.digest
-  if item.state and item.ended then return content, 'd:' .. item.state .. '@' .. item.ended end
-  return content
+  return {'d:' .. item.digest, item.state and item.ended and 'd:' .. item.state .. '@' .. item.ended or nil}
 end
 
 local function heard_before(item)
-  for _, mark in ipairs({marks(item)}) do
+  for _, mark in ipairs(marks(item)) do
     if redis.call('HEXISTS', key('job', item.id), mark) == 1 then return true end
   end
   return false
@@ -71,7 +69,6 @@ end
 local function decide_callback(item, job)
   if heard_before(item) then return 'duplicate', false end
   if not item.state then return 'accepted', true end
-  if item.ended and item.state == job.state and item.ended == job.ended then return 'duplicate', false end
   if item.rank == 3 and job.rank == 3 then return decide_ends(item, job) end
   if item.rank < 3 and job.rank < 3 and job.source == 'poll' and job.state then
     return 'stale', item.rank >= job.rank
@@ -231,7 +228,7 @@ local function mark(item, is_kept)
   -- Past the history's cap contents are no longer told apart, so that no hash grows for ever. What comes twice then
   -- makes the same event twice, and an event of the same id sets off nothing anew.
   if not is_kept then return end
-  for _, mark in ipairs({marks(item)}) do redis.call('HSET', key('job', item.id), mark, 1) end
+  for _, mark in ipairs(marks(item)) do redis.call('HSET', key('job', item.id), mark, 1) end
 end
 
 local function set_or_clear(hash, name, value)

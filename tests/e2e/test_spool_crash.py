@@ -46,6 +46,14 @@ def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
             for _ in range(5):
                 time.sleep(0.5)
                 kill_a_worker(service, chosen)
+            # Redis stays away until there is something to lose, however slow this machine is.
+            eventually(
+                lambda: (
+                    Counter(word for sender in senders for word in sender.answered.copy().values())["spooled"]
+                    > 50
+                ),
+                "callbacks to be spooled",
+            )
             server.start()
             for _ in range(5):
                 time.sleep(0.3)
@@ -57,7 +65,7 @@ def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
 
             store = service.services.store
             said = {job_id: word for sender in senders for job_id, word in sender.answered.items()}
-            assert Counter(said.values())["spooled"], "some of it went through the spool"
+            assert Counter(said.values())["spooled"] > 50, "most of it went through the spool"
             for job_id, word in said.items():
                 outcomes = [entry["outcome"] for entry in store.jobs.history(job_id)[0]]
                 assert outcomes.count("accepted") == 1, (job_id, word, outcomes)

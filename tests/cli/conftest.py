@@ -1,0 +1,30 @@
+"""An installation for commands, with CI and without."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.settings import Settings
+from tests.cli.shell import Shell
+from tests.conftest import make_settings
+from tests.emulated import Emulated
+from tests.servers import Emulator, Valkey
+
+
+@pytest.fixture
+def shell(settings: Settings) -> Shell:
+    """Redis is there; CI is away."""
+    return Shell(settings)
+
+
+@pytest.fixture
+def ci(valkey: Valkey, emulator: Emulator) -> tuple[Shell, Emulated]:
+    """CI is there too."""
+    emulated = Emulated(emulator.url)
+    return Shell(make_settings(valkey.url, ci_endpoint=emulator.url, cos_bucket=emulated.bucket)), emulated
+
+
+@pytest.fixture
+def api(shell: Shell) -> FlaskClient:
+    return shell.app.test_client()
