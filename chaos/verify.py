@@ -63,7 +63,7 @@ def _check_job(store: Store, verdict: Verdict, job_id: str, told: list[Message])
     """Returns the events of the job that say it has ended."""
     entries, count = store.jobs.history(job_id)
     verdict.entries += count
-    raw: dict[bytes, bytes] = store.db.client.hgetall(store.db.key("job", job_id, "raw"))  # type: ignore[assignment]
+    raw: dict[bytes, bytes] = store.db.client.hgetall(store.db.key("raw", job_id))  # type: ignore[assignment]
     kept = Counter(zlib.decompress(body) for body in raw.values())
     for message, times in Counter(told).items():
         if kept[message.body] < times:

@@ -10,7 +10,7 @@
 local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
 local items, source, now = header.items, header.source, header.now
 
-local function key(...) return prefix .. table.concat({...}, ':') end
+local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
 local function report_of(i) return ARGV[3 * i + 1] end
 local function pending_report_of(i) return ARGV[3 * i + 2] end
 local function entry_of(i) return ARGV[3 * i + 3] end
@@ -89,6 +89,7 @@ end
 -- ── may it be said at all ───────────────────────────────────────────────────
 
 local submission = header.submission and key('submission', header.submission)
+local claims = header.submission and key('claims', header.submission)
 local asked_for = submission and redis.call('HMGET', submission, 'submitted_at', 'job_ids') or {}
 local is_known = asked_for[1]
 local bound = {}
@@ -107,12 +108,12 @@ local function refusal()
   local strangers = 0
   for _, item in ipairs(items) do
     if contradicts_token(item.id) then return 'binding_mismatch' end
-    if is_known and not next(bound) and redis.call('SISMEMBER', submission .. ':claims', item.id) == 0 then
+    if is_known and not next(bound) and redis.call('SISMEMBER', claims, item.id) == 0 then
       strangers = strangers + 1
     end
   end
   -- One submission has a handful of jobs. More names than this is somebody playing with a leaked URL.
-  if strangers > 0 and redis.call('SCARD', submission .. ':claims') + strangers > header.claims_max then
+  if strangers > 0 and redis.call('SCARD', claims) + strangers > header.claims_max then
     return 'binding_mismatch'
   end
 end
@@ -152,7 +153,7 @@ end
 -- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
 local function remember(id, job, i, outcome, event_id)
   local n = tonumber(job.entries or 0) + 1
-  local lines, raws = key('job', id, 'history'), key('job', id, 'raw')
+  local lines, raws = key('history', id), key('raw', id)
   redis.call('HSET', key('job', id), 'entries', n)
   local event = event_id and (',"event_id":' .. cjson.encode(event_id)) or ''
   local line = entry_of(i) .. ',"entry":' .. n .. ',"outcome":"' .. outcome .. '"' .. event .. '}'
@@ -205,7 +206,7 @@ local function link(i, item, job)
   elseif source == 'callback' and (not job.submission or job.submission == header.submission) then
     redis.call('HSET', key('job', id), 'submission', header.submission)
     if not next(bound) and is_known then
-      redis.call('SADD', submission .. ':claims', id)
+      redis.call('SADD', claims, id)
       -- What is left of the job, should CI name another one.
       if not job.exists then
         redis.call('HSET', key('job', id), 'claim', cjson.encode({report = pending_report_of(i), idx = item.held_idx}))
@@ -337,7 +338,7 @@ if header.binds and is_known then
   end
   redis.call('HSET', submission, 'job_ids', table.concat(ids, ' '), 'status', 'submitted')
   redis.call('HDEL', submission, 'error', 'ci')
-  for _, id in ipairs(redis.call('SMEMBERS', submission .. ':claims')) do
+  for _, id in ipairs(redis.call('SMEMBERS', claims)) do
     local job = known_job(id)
     if named[id] then
       redis.call('HDEL', key('job', id), 'claim')
@@ -351,7 +352,7 @@ if header.binds and is_known then
   if redis.call('HDEL', submission, 'doubted') == 1 then
     for _, id in ipairs(ids) do redis.call('ZADD', key('due'), now, id) end
   end
-  redis.call('DEL', submission .. ':claims')
+  redis.call('DEL', claims)
   redis.call('ZREM', key('lost'), header.submission)
 end
 

@@ -24,6 +24,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
+from app.store import keys
 from app.store.breaker import Breaker
 
 T = TypeVar("T")
@@ -55,8 +56,8 @@ class Database:
     client: Redis
     prefix: str
 
-    def key(self, *parts: str) -> str:
-        return self.prefix + ":".join(parts)
+    def key(self, kind: str, each: str | None = None) -> str:
+        return keys.key(self.prefix, kind, each)
 
 
 def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) -> Redis:

@@ -7,7 +7,7 @@
 local prefix, id, careful, later = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4]
 local job = prefix .. 'job:' .. id
 local idx, submission, kept, version = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept', 'version'))
-local runs = redis.call('SMEMBERS', job .. ':runs')
+local runs = redis.call('SMEMBERS', prefix .. 'job_runs:' .. id)
 
 local function is_over(run)
   local state = redis.call('HGET', prefix .. 'run:' .. run, 'state')
@@ -25,24 +25,24 @@ if careful and kept ~= version then
   end
 end
 
-local told = {redis.call('EXISTS', job), redis.call('LLEN', job .. ':history'), redis.call('HLEN', job .. ':raw'), #runs,
-  0, ''}
+local told = {redis.call('EXISTS', job), redis.call('LLEN', prefix .. 'history:' .. id),
+  redis.call('HLEN', prefix .. 'raw:' .. id), #runs, 0, ''}
 for _, run in ipairs(runs) do
   local hash = prefix .. 'run:' .. run
   local event, endpoint = unpack(redis.call('HMGET', hash, 'event_id', 'endpoint'))
   redis.call('ZREM', prefix .. 'runs', run)
   told[5] = told[5] + redis.call('ZREM', prefix .. 'failures', run)
-  if endpoint and endpoint ~= '' then redis.call('ZREM', prefix .. 'endpoint:' .. endpoint .. ':runs', run) end
+  if endpoint and endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
   if event then redis.call('DEL', prefix .. 'event:' .. event) end
   redis.call('DEL', hash)
 end
 for _, name in ipairs(idx and cjson.decode(idx) or {}) do redis.call('ZREM', prefix .. 'index:' .. name, id) end
 for _, name in ipairs({'jobs', 'touched', 'raws', 'due'}) do redis.call('ZREM', prefix .. name, id) end
-redis.call('DEL', job, job .. ':history', job .. ':raw', job .. ':runs')
+redis.call('DEL', job, prefix .. 'history:' .. id, prefix .. 'raw:' .. id, prefix .. 'job_runs:' .. id)
 
 if submission then
   local hash = prefix .. 'submission:' .. submission
-  redis.call('SREM', hash .. ':claims', id)
+  redis.call('SREM', prefix .. 'claims:' .. submission, id)
   local named = redis.call('HGET', hash, 'job_ids')
   if not named then return told end
   for other in string.gmatch(named, '%S+') do
@@ -53,7 +53,7 @@ if submission then
     end
   end
   told[6] = submission
-  redis.call('DEL', hash, hash .. ':claims')
+  redis.call('DEL', hash, prefix .. 'claims:' .. submission)
   for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
 end
 return told

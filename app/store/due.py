@@ -18,7 +18,7 @@ class Due:
         self._db = db
         self._redis = db.client
         self._key = db.key("due")
-        self._slow, self._slow_times = db.key("slow"), db.key("slow", "times")
+        self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
         self._take, self._postpone = script(db, "take"), script(db, "postpone")
 
     def take(self, count: int, put_off_s: float) -> list[str]:

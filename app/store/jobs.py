@@ -110,7 +110,7 @@ class Jobs:
         for job_id, row in zip(ids, rows, strict=True):
             entry = (row["raw_entry"] or "").partition(":")[0]
             if raw:
-                pipe.hget(self._db.key("job", job_id, "raw"), entry)
+                pipe.hget(self._db.key("raw", job_id), entry)
         bodies = pipe.execute() if ids and raw else [None] * len(ids)
         cards = self._cards(rows)
         return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
@@ -157,13 +157,13 @@ class Jobs:
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
         """The exact bytes that a history entry came from, while they are retained."""
-        kept = self._redis.hget(self._db.key("job", job_id, "raw"), str(entry))
+        kept = self._redis.hget(self._db.key("raw", job_id), str(entry))
         return zlib.decompress(kept) if isinstance(kept, bytes) else None
 
     def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
         """The kept entries, oldest first, and how many there were in all."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.lrange(self._db.key("job", job_id, "history"), 0, -1)
+        pipe.lrange(self._db.key("history", job_id), 0, -1)
         pipe.hget(self._db.key("job", job_id), "entries")
         lines, count = pipe.execute()
         return [json.loads(line) for line in lines], int(count or 0)
@@ -229,9 +229,7 @@ class Jobs:
     def _raw(self, job_id: str, raw_entry: str | None) -> dict[str, Any] | None:
         if not raw_entry:
             return None
-        return _detail(
-            self._redis.hget(self._db.key("job", job_id, "raw"), raw_entry.partition(":")[0]), raw_entry
-        )
+        return _detail(self._redis.hget(self._db.key("raw", job_id), raw_entry.partition(":")[0]), raw_entry)
 
     @staticmethod
     def _record(

@@ -63,7 +63,7 @@ class Marks:
 
     def _key(self, space: str, name: str) -> str:
         """Names are text of any length from outside."""
-        return self._db.key("mark", space, hashlib.sha256(name.encode()).hexdigest())
+        return self._db.key("mark", f"{space}:{hashlib.sha256(name.encode()).hexdigest()}")
 
 
 def _text(mark: Mark) -> str:

@@ -12,7 +12,7 @@ for i = 7, #ARGV, 4 do
     redis.call('HSET', run, 'event_id', event_id, 'job_id', job_id, 'handler', ARGV[i + 1],
       'endpoint', endpoint, 'tag', tag, 'state', 'waiting', 'tries', 0, 'created', now)
     redis.call('ZADD', ARGV[i + 3], now, id)
-    redis.call('SADD', prefix .. 'job:' .. job_id .. ':runs', id)
+    redis.call('SADD', prefix .. 'job_runs:' .. job_id, id)
     if endpoint ~= '' then redis.call('SADD', prefix .. 'endpoints', endpoint) end
     made = made + 1
   end

@@ -19,8 +19,8 @@ for _, id in ipairs(ids) do
   local job = prefix .. 'job:' .. id
   if redis.call('HEXISTS', job, 'version') == 1 then
     local n = redis.call('HINCRBY', job, 'entries', 1)
-    if redis.call('LLEN', job .. ':history') < history_max then
-      redis.call('RPUSH', job .. ':history', open_entry .. ',"entry":' .. n .. '}')
+    if redis.call('LLEN', prefix .. 'history:' .. id) < history_max then
+      redis.call('RPUSH', prefix .. 'history:' .. id, open_entry .. ',"entry":' .. n .. '}')
     end
     -- A job that has ended is asked about too: the refused callback may have been the truth.
     redis.call('HSET', job, 'doubt', 1)

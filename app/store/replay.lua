@@ -8,7 +8,7 @@ local report, digest, state, version = unpack(redis.call('HMGET', job, 'report',
 if not report or not digest then return 'gone' end
 if redis.call('XLEN', events) >= tonumber(ARGV[7]) then return 'full' end
 local n = redis.call('HINCRBY', job, 'entries', 1)
-if n <= tonumber(ARGV[6]) then redis.call('RPUSH', job .. ':history', ARGV[8] .. ',"entry":' .. n .. '}') end
+if n <= tonumber(ARGV[6]) then redis.call('RPUSH', prefix .. 'history:' .. id, ARGV[8] .. ',"entry":' .. n .. '}') end
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 redis.call('XADD', events, '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'replay', 'state', state or '',

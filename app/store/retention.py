@@ -44,8 +44,8 @@ class Retention:
         ids = self._oldest("raws", cutoff, count)
         pipe = self._redis.pipeline(transaction=False)
         for job_id in ids:
-            pipe.hkeys(self._db.key("job", job_id, "raw"))
-            pipe.lrange(self._db.key("job", job_id, "history"), 0, -1)
+            pipe.hkeys(self._db.key("raw", job_id))
+            pipe.lrange(self._db.key("history", job_id), 0, -1)
         answers = pipe.execute() if ids else []
         in_turn(
             self._db,
@@ -62,7 +62,7 @@ class Retention:
         came = {str(entry["entry"]): to_ms(entry["at"]) or 0 for entry in entries}
         staying = [came[each] for each in kept if came.get(each, 0) > cutoff]
         going = [each for each in kept if came.get(each, 0) <= cutoff]
-        keys = [self._db.key("job", job_id, "raw"), self._db.key("raws")]
+        keys = [self._db.key("raw", job_id), self._db.key("raws")]
         # What comes while we look is newer than all of this, and looked at too early rather than too late.
         return self._drop_raws, keys, [job_id, min(staying, default=now_ms()), *going]
 

@@ -86,7 +86,7 @@ def run_id(event_id: str, handler: str, endpoint: str | None = None) -> str:
 
 def schedule_of(db: Database, endpoint: str) -> str:
     """The key of an endpoint's own schedule."""
-    return db.key("endpoint", endpoint, "runs")
+    return db.key("deliveries", endpoint)
 
 
 class Runs:
@@ -191,7 +191,7 @@ class Runs:
         }
 
     def of_job(self, job_id: str) -> list[Run]:
-        return self.many(sorted(texts(self._redis.smembers(self._db.key("job", job_id, "runs")))))
+        return self.many(sorted(texts(self._redis.smembers(self._db.key("job_runs", job_id)))))
 
     def many(self, ids: list[str]) -> list[Run]:
         """Those of these runs that are (still) there."""

@@ -1,5 +1,6 @@
 -- What became of a submission that CI has not named a job for; its answer, when it came after all, is never undone.
--- KEYS: the submission, the lost ones, the open ones. ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now).
+-- KEYS: the submission, the lost ones, the open ones, its claims.
+-- ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now).
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'sending' and status ~= 'lost' then
   redis.call('ZREM', KEYS[2], ARGV[1])
@@ -10,11 +11,11 @@ if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'ci', ARGV[4]) end
 if ARGV[2] == 'failed' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
-  redis.call('DEL', KEYS[1] .. ':claims')
+  redis.call('DEL', KEYS[4])
 else
   local now = redis.call('TIME')
   -- Where a callback has claimed a job for it, there is something to find.
-  local pause = redis.call('EXISTS', KEYS[1] .. ':claims') == 1 and math.min(ARGV[5], 30000) or ARGV[5]
+  local pause = redis.call('EXISTS', KEYS[4]) == 1 and math.min(ARGV[5], 30000) or ARGV[5]
   redis.call('ZADD', KEYS[2], 'XX', now[1] * 1000 + math.floor(now[2] / 1000) + pause, ARGV[1])
 end
 return 1

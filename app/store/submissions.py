@@ -128,7 +128,8 @@ class Submissions:
     ) -> bool:
         """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for, in so many seconds.
         False when it is answered, or not there."""
-        keys = [self._db.key("submission", submission_id), self._db.key("lost"), self._db.key("open")]
+        keys = [self._db.key(*each) for each in (("submission", submission_id), ("lost",), ("open",))]
+        keys.append(self._db.key("claims", submission_id))
         told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
         return bool(self._settle(keys=keys, args=[submission_id, status, error, told, pause]))
 
@@ -149,7 +150,7 @@ class Submissions:
 
     def claims(self, submission_id: str) -> list[str]:
         """Jobs that callbacks with its token have named, before CI has."""
-        return sorted(texts(self._redis.smembers(self._db.key("submission", submission_id, "claims"))))
+        return sorted(texts(self._redis.smembers(self._db.key("claims", submission_id))))
 
     def owner(self, job_id: str) -> str | None:
         """The submission that a job belongs to."""

@@ -205,7 +205,7 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 def keys(shell: Shell) -> set[str]:
     """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed."""
-    found = texts(shell.store.db.client.scan_iter(shell.store.db.key("*")))
+    found = texts(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
     return set(found) - {shell.store.db.key("events")}
 
 

@@ -24,7 +24,7 @@ def broken_invariants(store: Store) -> list[str]:
     }
     for job_id in texts(ids):
         job = text_map(redis.hgetall(key("job", job_id)))
-        lines = [json.loads(line) for line in redis.lrange(key("job", job_id, "history"), 0, -1)]
+        lines = [json.loads(line) for line in redis.lrange(key("history", job_id), 0, -1)]
         faults += [f"{job_id}: {fault}" for fault in _of_job(job, lines, events)]
         faults += [
             f"{job_id}: not in index {name}"

@@ -342,7 +342,7 @@ def test_a_history_is_capped_and_still_ends_with_what_changed_the_job(store: Sto
     assert (len(entries), count) == (5, 23)
     assert (entries[-1]["state"], entries[-1]["entry"]) == ("Success", 22)
     assert store.jobs.raw_bytes("j1", 22) is not None
-    assert store.db.client.hlen(store.db.key("job", "j1", "raw")) == 5
+    assert store.db.client.hlen(store.db.key("raw", "j1")) == 5
 
 
 def test_a_full_outbox_takes_no_news_but_knows_duplicates(store: Store) -> None:

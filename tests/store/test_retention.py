@@ -104,7 +104,7 @@ def test_nothing_is_left_of_what_is_removed(store: Store) -> None:
     assert not broken_invariants(store)
     _sweep(store)
     time.sleep(0.02)
-    assert _keys(store) - FIXED - {"slow:times"} == set()
+    assert _keys(store) - FIXED - {"slow_times"} == set()
 
 
 def test_events_that_come_late_leave_nothing(store: Store) -> None:
@@ -280,7 +280,7 @@ def test_a_sweep_may_be_killed_anywhere(store: Store, settings: Settings) -> Non
         assert not faults
     _sweep(store)
     time.sleep(0.02)
-    assert _keys(store) - FIXED - {"slow:times"} == set()
+    assert _keys(store) - FIXED - {"slow_times"} == set()
 
 
 def test_a_flood_of_news_about_one_job_sets_off_no_end_of_runs(store: Store) -> None:

@@ -1,0 +1,52 @@
+"""Every kind of key that we keep in Redis. KEYS.md says what each one holds, who writes it and who removes it.
+
+A key is ``<KEY_PREFIX><kind>`` or ``<KEY_PREFIX><kind>:<id>``. The kind comes first and holds no colon, the id comes
+last: so no id, whatever it is made of, can name a key of another kind, or that of another id.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Type = Literal["string", "hash", "list", "set", "zset", "stream"]
+
+KINDS: Final[dict[str, Type]] = {
+    "job": "hash",
+    "history": "list",
+    "raw": "hash",
+    "jobs": "zset",
+    "touched": "zset",
+    "raws": "zset",
+    "due": "zset",
+    "index": "zset",
+    "slow": "string",
+    "slow_times": "string",
+    "submission": "hash",
+    "claims": "set",
+    "submissions": "zset",
+    "lost": "zset",
+    "open": "zset",
+    "mark": "string",
+    "events": "stream",
+    "event": "string",
+    "run": "hash",
+    "job_runs": "set",
+    "runs": "zset",
+    "failures": "zset",
+    "endpoints": "set",
+    "endpoint": "hash",
+    "deliveries": "zset",
+    "refusals": "list",
+    "revoked": "set",
+    "keys": "hash",
+    "presence": "zset",
+    "probe": "string",
+}
+"""The kinds, each with its Redis type."""
+
+
+def key(prefix: str, kind: str, each: str | None = None) -> str:
+    """The key of a kind that there is once, or of one of its things."""
+    if kind not in KINDS:
+        raise KeyError(f"{kind!r} is no kind of key: add it to app/store/keys.py and KEYS.md")
+    return f"{prefix}{kind}" if each is None else f"{prefix}{kind}:{each}"
