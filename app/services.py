@@ -36,7 +36,12 @@ class Services:
 
         ``breaker`` is for the web: a request must not wait for a Redis that has just let another wait in vain.
         """
-        limits = Limits(history=settings.history_max, outbox=settings.outbox_max, jobs=settings.jobs_max)
+        limits = Limits(
+            history=settings.history_max,
+            outbox=settings.outbox_max,
+            jobs=settings.jobs_max,
+            raw_s=min(settings.retention_raw, settings.retention_jobs),
+        )
         store = Store.open(
             settings.redis_url,
             settings.key_prefix,

@@ -19,7 +19,6 @@ def step(services: Services, stopping: threading.Event) -> int:
     """Remove some of what is too old; wait longer when that was all. Returns how much was looked at."""
     settings, retention = services.settings, services.store.retention
     found = [
-        retention.drop_raws(min(settings.retention_raw, settings.retention_jobs), _COUNT),
         retention.drop_jobs(settings.retention_jobs, _COUNT),
         retention.drop_submissions(settings.retention_jobs, _COUNT),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, Unavailable
+from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, OverLimit, Unavailable
 from app.store.apikeys import ApiKeys
 from app.store.breaker import Breaker
 from app.store.checks import Checks
@@ -38,6 +38,7 @@ __all__ = [
     "NotDurable",
     "NotOffered",
     "Outcome",
+    "OverLimit",
     "Store",
     "Unavailable",
     "connect",

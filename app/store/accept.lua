@@ -1,11 +1,12 @@
 -- Takes what CI said about one or more jobs, all or nothing, in one atomic step:
--- compares it with what is known, writes the job, its indexes, its history and its event.
--- Everything is checked before the first write, because a script has no rollback.
+-- compares it with what is known (decide.lua, in front of this file), writes the job, its indexes, its history and its
+-- event. Everything is checked before the first write, types too, because a script has no rollback.
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
 -- then for each item: the report (JSON), the report to show while nothing is certain (JSON) or '',
 -- the open history entry (JSON without its closing brace).
--- Returns {'ok', outcome, outcome, …} or {'refused', reason} or {'full', what}.
+-- Returns {'ok', outcome, outcome, …}, {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
+-- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed.
 
 local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
 local items, source, now = header.items, header.source, header.now
@@ -15,10 +16,21 @@ local function report_of(i) return ARGV[3 * i + 1] end
 local function pending_report_of(i) return ARGV[3 * i + 2] end
 local function entry_of(i) return ARGV[3 * i + 3] end
 
+local function server_time()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- ── may this release write here ─────────────────────────────────────────────
+
+local schema = redis.call('HGET', key('schema'), 'version')
+-- Without a job there is nothing to migrate: a new Redis, or one that lost its data.
+if schema ~= header.schema and (schema or redis.call('EXISTS', key('jobs')) == 1) then return {'schema', schema or ''} end
+
 -- ── what is known ───────────────────────────────────────────────────────────
 
 local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'idx', 'created',
-  'verification', 'submission', 'raw_entry', 'claim'}
+  'verification', 'submission', 'claim', 'doubt', 'held', 'news'}
 
 local function known_job(id)
   local values = redis.call('HMGET', key('job', id), unpack(FIELDS))
@@ -28,65 +40,23 @@ local function known_job(id)
   job.rank = tonumber(job.rank or 0)
   job.ended = tonumber(job.ended)
   job.polled = tonumber(job.polled or 0)
+  job.news = tonumber(job.news or 0)
   return job
 end
 
--- What was heard is marked in the job's hash: each content, and each end, whose wording may vary.
-local function marks(item)
+-- What came is remembered in the job's hash: each content, and each end, whose wording may vary.
+local function seen_fields(item)
   return {'d:' .. item.digest, item.state and item.ended and 'd:' .. item.state .. '@' .. item.ended or nil}
 end
 
 local function heard_before(item)
-  for _, mark in ipairs(marks(item)) do
-    if redis.call('HEXISTS', key('job', item.id), mark) == 1 then return true end
+  for _, field in ipairs(seen_fields(item)) do
+    if redis.call('HEXISTS', key('job', item.id), field) == 1 then return true end
   end
   return false
 end
 
--- ── what it means: an outcome, and whether CI is to be asked at once ─────────
---
--- An ended job beats one that has not; then CI's answer to us beats what came by itself. Of two answers the one that
--- was asked for later counts, of two ends the later one, of two callbacks on the way the further one. So the order in
--- which they arrive does not matter. Where two contradict each other and none of this decides, the first two lines
--- that come to mind would both be guesses: CI is asked.
-
-local function decide_poll(item, job)
-  if not item.state then return heard_before(item) and 'duplicate' or 'accepted', false end
-  if item.digest == job.digest then return 'duplicate', false end
-  if job.rank == 3 and item.rank < 3 then return 'stale', false end
-  local as_far = (job.rank == 3) == (item.rank == 3)
-  if job.state and job.source == 'poll' and as_far and header.asked < job.polled then return 'stale', false end
-  return 'accepted', false
-end
-
-local function decide_ends(item, job)
-  local differ = item.state ~= job.state
-  if job.source == 'poll' then return 'stale', differ end
-  if item.ended and (not job.ended or item.ended > job.ended) then return 'accepted', false end
-  return 'stale', differ and item.ended == job.ended
-end
-
-local function decide_callback(item, job)
-  if heard_before(item) then return 'duplicate', false end
-  if not item.state then return 'accepted', true end
-  if item.rank == 3 and job.rank == 3 then return decide_ends(item, job) end
-  if item.rank < 3 and job.rank < 3 and job.source == 'poll' and job.state then
-    return 'stale', item.rank >= job.rank
-  end
-  if item.rank < job.rank then return 'stale', false end
-  return 'accepted', job.state and item.rank == job.rank and item.state ~= job.state
-end
-
-local function decide(item, job)
-  if source == 'poll' then
-    if not job.exists then return 'accepted', false end
-    return decide_poll(item, job)
-  end
-  if not job.exists then return 'accepted', not item.state end
-  return decide_callback(item, job)
-end
-
--- ── may it be said at all ───────────────────────────────────────────────────
+-- ── whose word is it ────────────────────────────────────────────────────────
 
 local submission = header.submission and key('submission', header.submission)
 local claims = header.submission and key('claims', header.submission)
@@ -94,6 +64,25 @@ local asked_for = submission and redis.call('HMGET', submission, 'submitted_at',
 local is_known = asked_for[1]
 local bound = {}
 for id in string.gmatch(asked_for[2] or '', '%S+') do bound[id] = true end
+
+-- A URL without a submission does not speak for a job that has a callback URL of its own.
+local function has_own_url(job)
+  return job.submission and redis.call('HGET', key('submission', job.submission), 'callback') == 'own'
+end
+
+local function doubtful_sender(job)
+  if source ~= 'callback' or not header.bind then return nil end
+  if submission then return not is_known and 'unknown_submission' or nil end
+  return has_own_url(job) and 'foreign_url' or nil
+end
+
+local function decide(item, job)
+  job.heard = job.exists and heard_before(item)
+  if source == 'callback' then return decide_callback(item, job, server_time(), doubtful_sender(job)) end
+  if job.heard and source == 'submit' then return 'duplicate' end
+  if source == 'submit' then return decide_by_rank(item, job) end
+  return job.exists and decide_poll(item, job, header.asked) or 'accepted'
+end
 
 -- A token speaks for the jobs of its own submission: those that CI named, or until then those that nobody else has.
 local function contradicts_token(id)
@@ -108,35 +97,80 @@ local function refusal()
   local strangers = 0
   for _, item in ipairs(items) do
     if contradicts_token(item.id) then return 'binding_mismatch' end
-    if is_known and not next(bound) and redis.call('SISMEMBER', claims, item.id) == 0 then
-      strangers = strangers + 1
-    end
+    if not next(bound) and redis.call('SISMEMBER', claims, item.id) == 0 then strangers = strangers + 1 end
   end
   -- One submission has a handful of jobs. More names than this is somebody playing with a leaked URL.
-  if strangers > 0 and redis.call('SCARD', claims) + strangers > header.claims_max then
-    return 'binding_mismatch'
+  if strangers > 0 and redis.call('SCARD', claims) + strangers > header.claims_max then return 'binding_mismatch' end
+end
+
+-- ── what may one URL cost ───────────────────────────────────────────────────
+
+-- The counters of a submission's URL stand in its record, those of any other URL in a record of the URL's own.
+local usage = is_known and submission or (header.token and key('url', header.token))
+local minute = math.floor(now / 60000)
+local used = {count = 0, bytes = 0, kept = 0}
+
+local function seconds_over_limit()
+  local limit = header.limit
+  if not (limit and usage) then return nil end
+  local counted = redis.call('HGET', usage, 'usage') or '0 0 0 0'
+  local since, count, bytes, kept = string.match(counted, '(%d+) (%d+) (%d+) (%d+)')
+  if tonumber(since) == minute then used.count, used.bytes = tonumber(count), tonumber(bytes) end
+  used.kept = tonumber(kept)
+  local is_new = redis.call('EXISTS', key('body', header.body)) == 0
+  local size = is_new and header.size or 0
+  if used.count + 1 > limit.per_minute or used.bytes + size > (limit.bytes_per_minute or math.huge) then
+    return 60 - math.floor(now / 1000) % 60
   end
+  if used.kept + size > (limit.bytes or math.huge) then return 3600 end
+  used.count, used.bytes, used.kept = used.count + 1, used.bytes + size, used.kept + size
+end
+
+-- ── is there room ───────────────────────────────────────────────────────────
+
+-- Each is read by a command of its own type: a key of another type stops the script here, before anything is written.
+local function check_types()
+  for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls'}) do redis.call('ZCARD', key(kind)) end
+  for _, item in ipairs(items) do
+    redis.call('LLEN', key('history', item.id))
+    for _, names in ipairs({item.idx, item.held_idx or {}}) do
+      for _, name in ipairs(names) do redis.call('ZCARD', key('index', name)) end
+    end
+  end
+  if claims then redis.call('SCARD', claims) end
+  if usage then redis.call('HLEN', usage) end
 end
 
 -- Duplicates and the like need no room: they must never be turned away because there is none.
-local foreseen = {}
-local function is_full()
+local function what_is_full(foreseen)
   local news, strangers = false, false
-  for i, item in ipairs(items) do
-    local job = known_job(item.id)
-    local outcome, ask_now = decide(item, job)
-    foreseen[i] = {job, outcome, ask_now}
-    if not job.exists then strangers = true end
-    if outcome == 'accepted' then news = true end
+  for _, each in ipairs(foreseen) do
+    if not each.job.exists then strangers = true end
+    if each.outcome == 'accepted' or each.doubt then news = true end
   end
   if news and redis.call('XLEN', key('events')) >= header.outbox_max then return 'outbox' end
   if strangers and source == 'callback' and redis.call('ZCARD', key('jobs')) >= header.jobs_max then return 'jobs' end
 end
 
+local function foresee(i, item)
+  local job = known_job(item.id)
+  local outcome, ask, doubt = decide(item, job)
+  return {job = job, outcome = outcome, ask = ask, doubt = doubt}
+end
+
 local reason = refusal()
 if reason then return {'refused', reason} end
-local full = is_full()
+local wait = seconds_over_limit()
+if wait then return {'limited', tostring(wait)} end
+local foreseen = {}
+for i, item in ipairs(items) do foreseen[i] = foresee(i, item) end
+local full = what_is_full(foreseen)
 if full then return {'full', full} end
+for i, each in ipairs(foreseen) do
+  local needs_pending = each.doubt and not each.job.exists
+  if needs_pending and pending_report_of(i) == '' then return {'uncertain'} end
+end
+check_types()
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
@@ -150,46 +184,68 @@ local function index(id, job, names)
   for _, name in ipairs(names) do redis.call('ZADD', key('index', name), job.created, id) end
 end
 
+local keeps_body = false
+
 -- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
-local function remember(id, job, i, outcome, event_id)
+local function remember(id, job, i, outcome, event_id, doubt)
   local n = tonumber(job.entries or 0) + 1
-  local lines, raws = key('history', id), key('raw', id)
+  local lines = key('history', id)
   redis.call('HSET', key('job', id), 'entries', n)
-  local event = event_id and (',"event_id":' .. cjson.encode(event_id)) or ''
-  local line = entry_of(i) .. ',"entry":' .. n .. ',"outcome":"' .. outcome .. '"' .. event .. '}'
+  local line = entry_of(i) .. ',"entry":' .. n .. ',"outcome":"' .. outcome .. '"'
+    .. (event_id and (',"event_id":"' .. event_id .. '"') or '') .. (doubt and (',"doubt":"' .. doubt .. '"') or '') .. '}'
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
   elseif outcome == 'accepted' then
-    redis.call('HDEL', raws, cjson.decode(redis.call('LINDEX', lines, -1)).entry)
     redis.call('LSET', lines, -1, line)
   else
     return n, false
   end
-  if body ~= '' then
-    redis.call('HSET', raws, n, body)
-    redis.call('ZADD', key('raws'), 'NX', now, id)
-  end
+  keeps_body = true
   return n, true
 end
 
--- What the event tells of the job: what came in; or, where that says nothing of its state, what is known.
-local function announce(i, item, job, entry, version)
-  local handlers = (source ~= 'poll' or item.state ~= job.state) and '1' or '0'
-  local report = report_of(i)
-  if not item.state and job.exists then report = redis.call('HGET', key('job', item.id), 'report') or report end
-  redis.call('XADD', key('events'), '*', 'event_id', item.event_id, 'job_id', item.id, 'kind', source,
-    'state', item.state or '', 'tag', item.tag or '', 'version', version,
-    'entry', entry, 'at', header.at, 'handlers', handlers, 'report', report)
+local function add_event(item, fields)
+  redis.call('XADD', key('events'), '*', 'event_id', fields.event_id, 'job_id', item.id, 'kind', fields.kind,
+    'state', fields.state or '', 'tag', item.tag or '', 'version', fields.version,
+    'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report)
 end
 
--- A doubt lasts until CI's answer settles it, whatever comes by itself meanwhile; an end that is not doubted is final.
-local function schedule(item, id, rank, ask_now, outcome)
+-- Handlers run for a callback unless the job is doubted, and for CI's answer where it changes the state, or where an
+-- earlier event still owes them a run.
+local function handlers_for(item, job)
+  if source ~= 'poll' then return job.doubt and '0' or '1' end
+  return (item.state ~= job.state or (job.held and item.state)) and '1' or '0'
+end
+
+-- What the event says of the job: what came in; or, where that says nothing of its state, what is known.
+local function announce(i, item, job, entry, version)
+  local report, handlers = report_of(i), handlers_for(item, job)
+  if not item.state and job.exists then report = redis.call('HGET', key('job', item.id), 'report') or report end
+  if source ~= 'poll' and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
+  add_event(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
+    handlers = handlers, report = report})
+end
+
+local HOUR_MS = 3600000
+
+local function is_asked_again(id)
+  local asked = tonumber(redis.call('HGET', key('job', id), 'reasked') or 0)
+  if now - asked < HOUR_MS then return false end
+  redis.call('HSET', key('job', id), 'reasked', now)
+  return true
+end
+
+-- An open question lasts until CI's own answer, whatever comes by itself meanwhile; an end without one is final.
+local function schedule(item, id, rank, ask, outcome)
   local hash = key('job', id)
-  if source == 'poll' and item.state and outcome ~= 'stale' then redis.call('HDEL', hash, 'doubt') end
-  if ask_now then
-    redis.call('HSET', hash, 'doubt', 1)
+  if source == 'poll' and item.state and outcome ~= 'stale' then
+    redis.call('HDEL', hash, 'question', 'doubt', 'doubt_report', 'held')
+  end
+  if ask == 'hourly' and not is_asked_again(id) then ask = nil end
+  if ask then
+    redis.call('HSET', hash, 'question', 1)
     redis.call('ZADD', key('due'), 'LT', now, id)
-  elseif rank == 3 and redis.call('HEXISTS', hash, 'doubt') == 0 then
+  elseif rank == 3 and redis.call('HEXISTS', hash, 'question') == 0 then
     redis.call('ZREM', key('due'), id)
   elseif item.ask_at and source == 'poll' then
     redis.call('ZADD', key('due'), item.ask_at, id)
@@ -200,12 +256,19 @@ end
 
 local function link(i, item, job)
   local id = item.id
+  if header.place and not job.exists and not is_known then
+    redis.call('HSET', key('job', id), 'place', cjson.encode(header.place))
+  end
   if not submission then return end
-  if header.binds then
+  if source == 'callback' and not is_known then
+    -- Nobody knows what it asked for: it gets no job, and its names stay bounded.
+    redis.call('SADD', claims, id)
+    redis.call('PEXPIRE', claims, header.unknown_ms)
+  elseif header.binds then
     redis.call('HSET', key('job', id), 'submission', header.submission)
   elseif source == 'callback' and (not job.submission or job.submission == header.submission) then
     redis.call('HSET', key('job', id), 'submission', header.submission)
-    if not next(bound) and is_known then
+    if not next(bound) then
       redis.call('SADD', claims, id)
       -- What is left of the job, should CI name another one.
       if not job.exists then
@@ -225,37 +288,66 @@ local function enter(item, job)
   end
 end
 
-local function mark(item, is_kept)
-  -- Past the history's cap contents are no longer told apart, so that no hash grows for ever. What comes twice then
-  -- makes the same event twice, and an event of the same id sets off nothing anew.
+local function note_seen(item, is_kept)
+  -- Past the history's cap contents are not remembered, so that no hash grows for ever. What comes twice then makes the
+  -- same event twice, and an event of the same id runs nothing again.
   if not is_kept then return end
-  for _, mark in ipairs(marks(item)) do redis.call('HSET', key('job', item.id), mark, 1) end
+  for _, field in ipairs(seen_fields(item)) do redis.call('HSET', key('job', item.id), field, 1) end
 end
 
 local function set_or_clear(hash, name, value)
   if value then redis.call('HSET', hash, name, value) else redis.call('HDEL', hash, name) end
 end
 
--- The news waits for CI's own answer: nothing moves, nothing is announced.
-local function hold(i, item, job)
-  local id, hash = item.id, key('job', item.id)
-  redis.call('HSET', hash, 'verification', 'unconfirmed', 'version', tonumber(job.version or 0) + 1,
-    'updated', header.at)
+-- The record of a job of which nothing is certain yet, or one more version of what is known.
+local function leave_unmoved(i, item, job, fields)
+  local hash, version = key('job', item.id), tonumber(job.version or 0) + 1
+  redis.call('HSET', hash, 'version', version, 'updated', header.at, unpack(fields))
   if not job.exists then
-    redis.call('HSET', hash, 'report', pending_report_of(i), 'rank', 0, 'source', source,
-      'idx', cjson.encode(item.held_idx))
-    index(id, job, item.held_idx)
+    redis.call('HSET', hash, 'verification', 'unconfirmed', 'report', pending_report_of(i), 'rank', 0,
+      'source', source, 'idx', cjson.encode(item.held_idx))
+    index(item.id, job, item.held_idx)
   end
-  local _, is_kept = remember(id, job, i, 'accepted')
-  mark(item, is_kept)
-  schedule(item, id, 0, true, 'accepted')
+  return version
 end
 
-local function replace(i, item, job, entry, version)
+-- The news waits for CI's own answer: nothing moves, nothing is announced.
+local function hold(i, item, job)
+  leave_unmoved(i, item, job, {'verification', 'unconfirmed'})
+  local _, is_kept = remember(item.id, job, i, 'accepted')
+  note_seen(item, is_kept)
+  schedule(item, item.id, 0, 'now', 'accepted')
+end
+
+-- A report that contradicts what is known stands beside it, until CI or a person decides. It is not remembered as seen:
+-- CI's answer may prove it right, and then it is news.
+local function raise_doubt(i, item, job, reason)
+  local id, hash = item.id, key('job', item.id)
+  local known, report = job.doubt and cjson.decode(job.doubt), cjson.decode(report_of(i))
+  local is_news = not known or known.digest ~= item.digest
+  local doubt = {reason = reason, since = known and known.since or header.at, digest = item.digest,
+    reported = {state = report.state, code = report.code, ended_at = report.ended_at},
+    asked_at = known and known.asked_at or cjson.null}
+  local version = job.version or 1
+  if is_news then
+    version = leave_unmoved(i, item, job, {'doubt', cjson.encode(doubt), 'doubt_report', report_of(i)})
+  end
+  -- An event of its own id: the content may come again as news.
+  local event = is_news and job.news < header.runs_max and string.sub(redis.sha1hex('doubt ' .. item.event_id), 1, 32)
+  local entry = remember(id, job, i, 'stale', event or nil, reason)
+  if event then
+    redis.call('HINCRBY', hash, 'news', 1)
+    add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
+      handlers = '0', report = redis.call('HGET', hash, 'report')})
+  end
+  schedule(item, id, 0, 'now', 'stale')
+end
+
+local function replace(i, item, job, version)
   local hash = key('job', item.id)
   redis.call('HSET', hash, 'report', report_of(i), 'rank', item.rank, 'digest', item.digest, 'source', source,
     'verification', header.verification, 'version', version, 'updated', header.at,
-    'raw_entry', entry .. ':' .. (item.position or 0), 'idx', cjson.encode(item.idx))
+    'raw', (header.body or '') .. ':' .. item.position, 'idx', cjson.encode(item.idx))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
   index(item.id, job, item.idx)
@@ -267,62 +359,86 @@ end
 -- CI's own answer, even one that is no news, makes what we know certain.
 local function confirm(item, job, outcome)
   local hash = key('job', item.id)
+  if outcome == 'stale' then return end
   redis.call('HSET', hash, 'verification', header.verification)
   if outcome ~= 'duplicate' or not item.state then return end
   redis.call('HSET', hash, 'source', source, 'polled', math.max(header.asked, job.polled))
-  if job.verification == 'unconfirmed' then
+  if job.verification == 'unconfirmed' or job.doubt then
     redis.call('HSET', hash, 'version', tonumber(job.version) + 1, 'updated', header.at)
   end
 end
 
--- So much news of one job is somebody playing with a leaked URL. It no longer moves the job, and sets off no more runs:
--- CI is asked.
+-- So much news of one job is somebody playing with a leaked URL. It no longer moves the job, and runs no handlers: CI is
+-- asked.
 local function is_flood(id)
-  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > header.news_max
+  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > header.runs_max
 end
 
-local function write(i, item, job, outcome, ask_now)
+local function take(i, item, job, outcome, ask)
   local id = item.id
-  enter(item, job)
-  link(i, item, job)
-  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, id) end
-  if outcome == 'accepted' and (header.hold or is_flood(id)) then return hold(i, item, job) end
-
-  local vague = not item.state and job.exists
-  local moves = outcome == 'accepted' and not vague
-  local version = tonumber(job.version or 0) + (vague and 0 or 1)
-  local event = outcome == 'accepted' and item.event_id or nil
-  local entry, is_kept = remember(id, job, i, outcome, event)
-  mark(item, is_kept)
+  local is_vague = not item.state and job.exists
+  local moves = outcome == 'accepted' and not is_vague
+  local version = tonumber(job.version or 0) + (is_vague and 0 or 1)
+  -- CI confirms what was doubted: the event whose handlers did not run is announced once more.
+  local is_owed = source == 'poll' and outcome == 'duplicate' and item.state and job.held
+  local event = (outcome == 'accepted' or is_owed) and item.event_id or nil
+  local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event)
+  note_seen(item, is_kept)
   if moves then
-    replace(i, item, job, entry, version)
+    replace(i, item, job, version)
     if source == 'poll' then redis.call('HSET', key('job', id), 'polled', header.asked) end
   elseif source == 'poll' then
     confirm(item, job, outcome)
   end
   if event then announce(i, item, job, entry, version) end
-  schedule(item, id, moves and item.rank or job.rank, ask_now, outcome)
+  schedule(item, id, moves and item.rank or job.rank, ask, outcome)
+  return is_owed and 'accepted' or outcome
 end
 
+local function write(i, item, each)
+  local job, outcome = each.job, each.outcome
+  enter(item, job)
+  link(i, item, job)
+  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.id) end
+  if each.doubt then
+    raise_doubt(i, item, job, each.doubt)
+  elseif outcome == 'accepted' and (header.hold or is_flood(item.id)) then
+    hold(i, item, job)
+  else
+    return take(i, item, job, outcome, each.ask)
+  end
+  return outcome
+end
+
+local function count_usage()
+  if not (header.token and source == 'callback') then return end
+  if header.limit then
+    redis.call('HSET', usage, 'usage', string.format('%d %d %d %d', minute, used.count, used.bytes, used.kept))
+  end
+  if submission and not is_known then redis.call('PEXPIRE', usage, header.unknown_ms) end
+  if not header.url then return end
+  redis.call('ZADD', key('urls'), 'NX', now, header.token)
+  for name, value in pairs(header.url) do redis.call('HSETNX', usage, name, value) end
+  redis.call('HSET', usage, 'used', now)
+end
+
+if not schema then redis.call('HSET', key('schema'), 'version', header.schema, 'since', now) end
 local answer, written = {'ok'}, {}
 for i, item in ipairs(items) do
-  local job, outcome, ask_now = unpack(foreseen[i])
-  if written[item.id] then
-    -- One body may speak of the same job twice: the later item must see what the earlier one wrote.
-    job = known_job(item.id)
-    outcome, ask_now = decide(item, job)
-  end
+  -- One body may speak of the same job twice: the later item must see what the earlier one wrote.
+  local each = written[item.id] and foresee(i, item) or foreseen[i]
   written[item.id] = true
-  write(i, item, job, outcome, ask_now)
-  answer[#answer + 1] = outcome
+  answer[#answer + 1] = write(i, item, each)
 end
+if keeps_body and body ~= '' then redis.call('SET', key('body', header.body), body, 'PX', header.body_ms) end
+count_usage()
 
 -- A job that only this claim told of: the claim was wrong, so nothing that it said is known.
 local function forget(id, job)
   local claim, hash = cjson.decode(job.claim), key('job', id)
   redis.call('HSET', hash, 'report', claim.report, 'rank', 0, 'idx', cjson.encode(claim.idx),
     'version', tonumber(job.version) + 1, 'updated', header.at)
-  redis.call('HDEL', hash, 'state', 'ended', 'digest', 'raw_entry', 'claim')
+  redis.call('HDEL', hash, 'state', 'ended', 'digest', 'raw', 'claim')
   for _, field in ipairs(redis.call('HKEYS', hash)) do
     if string.sub(field, 1, 2) == 'd:' then redis.call('HDEL', hash, field) end
   end
@@ -345,7 +461,7 @@ if header.binds and is_known then
     else
       if job.claim then forget(id, job) end
       redis.call('HDEL', key('job', id), 'submission')
-      redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'doubt', 1)
+      redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1)
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
   end

@@ -6,18 +6,19 @@ import json
 import logging
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
 
-from app.ci.job import Report, rank
+from app.ci.job import STATES, Report, rank
 from app.ci.payload import Detail
 from app.store.clock import now_ms, rfc3339, to_ms
 from app.store.connection import Database
 from app.store.durable import Durable, Kept
 from app.store.index import names
+from app.store.schema import VERSION, mismatch
 from app.store.scripts import script
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ Outcome = Literal["accepted", "duplicate", "stale"]
 
 _CLAIMS_MAX = 32
 """Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
-_NEWS_MAX = 1000
-"""Different things that callbacks may tell about one job, before only CI's own answers count."""
 _CLAIM_MS = 5000
 """How long CI's answer may still come after its callback, before the job is looked for."""
 _FULL = {
@@ -43,10 +42,10 @@ class Unavailable(Exception):
 
 
 class NotDurable(Exception):
-    """It is stored, with these ``outcomes``, and not as safe as ``DURABILITY`` promises."""
+    """Stored with these ``outcomes``, but below the configured ``DURABILITY``."""
 
     def __init__(self, outcomes: list[Outcome]) -> None:
-        super().__init__("stored, and not as safe as DURABILITY promises")
+        super().__init__("stored, but below the configured DURABILITY")
         self.outcomes = outcomes
 
 
@@ -58,13 +57,34 @@ class NotBelieved(Exception):
         self.reason = reason
 
 
+class OverLimit(Exception):
+    """The URL has used up its ``CALLBACK_LIMITS``; nothing was stored. It may send again in ``seconds``."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"over its limits for {seconds} s")
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that the script keeps: entries of one job's history, entries in the outbox, jobs in all."""
+    """Bounds that the script keeps: entries of one job's history, entries in the outbox, jobs in all, callbacks that
+    may run one job's handlers; and for how many seconds the exact bytes are kept, and counters of unknown URLs."""
 
     history: int = 200
     outbox: int = 100_000
     jobs: int = 5_000_000
+    runs: int = 20
+    raw_s: float = 7 * 86400
+    unknown_s: float = 30 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class UrlLimit:
+    """What one callback URL may cost: callbacks a minute, bytes in all that it may have kept, bytes a minute."""
+
+    per_minute: int
+    bytes: int | None = None
+    bytes_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +94,8 @@ class News:
     ``hold`` keeps the state until CI itself confirms; ``ask_after`` (seconds) is when a job that has not ended is
     asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
     ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
+    ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
+    is the bucket and region that its token names.
     """
 
     details: Sequence[Detail]
@@ -89,6 +111,9 @@ class News:
     note: dict[str, Any] | None = None
     binds: bool = False
     asked_ms: int | None = None
+    limit: UrlLimit | None = None
+    url: dict[str, str | int] | None = None
+    place: tuple[str, str] | None = None
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -103,7 +128,7 @@ class Acceptor:
         self._limits = limits
         self._durable = durable
         self._prefix = db.prefix
-        self._script = script(db, "accept")
+        self._script = script(db, "decide", "accept")
 
     def accept(self, news: News) -> list[Outcome]:
         """The outcome of each detail, in order.
@@ -113,6 +138,8 @@ class Acceptor:
         """
         try:
             kept = self._run(news)
+            if kept.answer[0] == b"uncertain":
+                kept = self._run(news, undone=True)
         except RedisError as error:
             # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
@@ -120,11 +147,13 @@ class Acceptor:
         if not kept.safe:
             if news.source == "callback":
                 raise NotDurable(outcomes)
-            log.warning("the jobs of submission %s are stored, and not safely enough", news.submission)
+            log.warning(
+                "the jobs of submission %s are stored, but below the configured DURABILITY", news.submission
+            )
         return outcomes
 
-    def _run(self, news: News) -> Kept:
-        arguments = self._arguments(news)
+    def _run(self, news: News, undone: bool = False) -> Kept:
+        arguments = self._arguments(news, undone or _may_be_undone(news))
         if news.source == "submit" or news.binds:
             return self._durable.strongest(self._script, arguments)
         if news.source == "poll":
@@ -138,43 +167,64 @@ class Acceptor:
             raise NotBelieved(rest[0])
         if verdict == "full":
             raise Unavailable(_FULL[rest[0]])
+        if verdict == "limited":
+            raise OverLimit(int(rest[0]))
+        if verdict == "schema":
+            raise Unavailable(mismatch(rest[0]))
         return rest
 
-    def _arguments(self, news: News) -> list[Any]:
-        now = now_ms()
+    def _arguments(self, news: News, undone: bool) -> list[Any]:
+        header = self._header(news, undone)
+        body = zlib.compress(news.body, 1) if news.body else b""
+        arguments = [self._prefix, json.dumps(header), body]
+        for detail in news.details:
+            arguments += [
+                detail.report.model_dump_json(),
+                _pending(detail.report).model_dump_json() if undone else "",
+                _entry(detail, news, header),
+            ]
+        return arguments
+
+    def _header(self, news: News, undone: bool) -> dict[str, Any]:
+        now, limits = now_ms(), self._limits
         header = {
+            "schema": VERSION,
             "now": now,
             "at": rfc3339(now),
             "source": news.source,
             "verification": news.verification,
             "bind": news.bind,
             "hold": news.hold,
-            "history_max": self._limits.history,
-            "outbox_max": self._limits.outbox,
-            "jobs_max": self._limits.jobs,
+            "history_max": limits.history,
+            "outbox_max": limits.outbox,
+            "jobs_max": limits.jobs,
+            "runs_max": limits.runs,
             "claims_max": _CLAIMS_MAX,
-            "news_max": _NEWS_MAX,
             "claim_ms": _CLAIM_MS,
+            "unknown_ms": int(limits.unknown_s * 1000),
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
             "items": [
-                _item(detail.report, n, now, news.ask_after, _may_be_undone(news))
-                for n, detail in enumerate(news.details)
+                _item(detail.report, n, now, news.ask_after, undone) for n, detail in enumerate(news.details)
             ],
+            "submission": news.submission,
+            "token": news.token,
+            "limit": news.limit and {k: v for k, v in asdict(news.limit).items() if v is not None},
+            "url": news.url,
+            "place": news.place,
         }
-        if news.submission:
-            header["submission"] = news.submission
-        if news.token:
-            header["token"] = news.token
-        body = zlib.compress(news.body, 1) if news.body else b""
-        arguments = [self._prefix, json.dumps(header), body]
-        for detail in news.details:
-            arguments += [
-                detail.report.model_dump_json(),
-                _pending(detail.report).model_dump_json() if _may_be_undone(news) else "",
-                _entry(detail, news, now),
-            ]
-        return arguments
+        if news.body:
+            header |= {
+                "body": body_id(news.body),
+                "size": len(news.body),
+                "body_ms": int(limits.raw_s * 1000),
+            }
+        return {name: value for name, value in header.items() if value is not None}
+
+
+def body_id(body: bytes) -> str:
+    """The name of these exact bytes: a body is kept once, however many jobs it speaks of, and however often it comes."""
+    return blake2b(body, digest_size=12).hexdigest()
 
 
 def event_id(job_id: str, digest: str) -> str:
@@ -191,6 +241,7 @@ def _item(report: Report, position: int, now: int, ask_after: float | None, undo
         "id": report.job_id,
         "rank": rank(report.state),
         "state": report.state,
+        "is_word": report.state in STATES,
         "tag": report.tag,
         "ended": to_ms(report.ended_at),
         "digest": digest,
@@ -204,9 +255,21 @@ def _item(report: Report, position: int, now: int, ask_after: float | None, undo
     return {name: value for name, value in item.items() if value is not None}
 
 
+_SOON_MS = 300_000
+
+
 def _may_be_undone(news: News) -> bool:
-    """It waits for CI's confirmation, or a token claims it for a submission whose jobs CI may not have named yet."""
-    return news.hold or (news.source == "callback" and news.submission is not None)
+    """It waits for CI's confirmation, a token claims it for a submission whose jobs CI may not have named yet, or it is
+    likely to be a doubt. Where this is wrong, the script says that it needs the reports of jobs of which nothing is
+    certain."""
+    if news.hold or (news.source == "callback" and news.submission is not None):
+        return True
+    return any(_is_doubtful(detail.report) for detail in news.details)
+
+
+def _is_doubtful(report: Report) -> bool:
+    is_word = report.state is None or report.state in STATES
+    return not is_word or (to_ms(report.ended_at) or 0) > now_ms() + _SOON_MS
 
 
 def _pending(report: Report) -> Report:
@@ -216,12 +279,13 @@ def _pending(report: Report) -> Report:
     return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known)
 
 
-def _entry(detail: Detail, news: News, now: int) -> str:
+def _entry(detail: Detail, news: News, header: dict[str, Any]) -> str:
     entry = {
         "kind": news.source,
-        "at": rfc3339(news.received_ms or now),
+        "at": rfc3339(news.received_ms) if news.received_ms else header["at"],
         "state": detail.report.state,
         "verification": news.verification,
+        **({"body": header["body"]} if "body" in header else {}),
         **(news.note or {}),
     }
     return json.dumps(entry, separators=(",", ":"))[:-1]

@@ -25,8 +25,17 @@ if careful and kept ~= version then
   end
 end
 
-local told = {redis.call('EXISTS', job), redis.call('LLEN', prefix .. 'history:' .. id),
-  redis.call('HLEN', prefix .. 'raw:' .. id), #runs, 0, ''}
+-- The exact bytes expire by themselves; where a person removes the job, they go with it.
+local bodies = {}
+if not careful then
+  for _, line in ipairs(redis.call('LRANGE', prefix .. 'history:' .. id, 0, -1)) do
+    local body = cjson.decode(line).body
+    if body then bodies[#bodies + 1] = prefix .. 'body:' .. body end
+  end
+end
+local payloads = 0
+for _, body in ipairs(bodies) do payloads = payloads + redis.call('DEL', body) end
+local told = {redis.call('EXISTS', job), redis.call('LLEN', prefix .. 'history:' .. id), payloads, #runs, 0, ''}
 for _, run in ipairs(runs) do
   local hash = prefix .. 'run:' .. run
   local event, endpoint = unpack(redis.call('HMGET', hash, 'event_id', 'endpoint'))
@@ -37,8 +46,8 @@ for _, run in ipairs(runs) do
   redis.call('DEL', hash)
 end
 for _, name in ipairs(idx and cjson.decode(idx) or {}) do redis.call('ZREM', prefix .. 'index:' .. name, id) end
-for _, name in ipairs({'jobs', 'touched', 'raws', 'due'}) do redis.call('ZREM', prefix .. name, id) end
-redis.call('DEL', job, prefix .. 'history:' .. id, prefix .. 'raw:' .. id, prefix .. 'job_runs:' .. id)
+for _, name in ipairs({'jobs', 'touched', 'due'}) do redis.call('ZREM', prefix .. name, id) end
+redis.call('DEL', job, prefix .. 'history:' .. id, prefix .. 'job_runs:' .. id)
 
 if submission then
   local hash = prefix .. 'submission:' .. submission

@@ -54,7 +54,7 @@ class Due:
         """Ask no more, whatever was in doubt."""
         pipe = self._redis.pipeline()
         pipe.zrem(self._key, job_id)
-        pipe.hdel(self._db.key("job", job_id), "asked", "doubt")
+        pipe.hdel(self._db.key("job", job_id), "asked", "question")
         pipe.execute()
 
     def slow_down(self, wish_s: float | None = None) -> float:

@@ -24,8 +24,8 @@ from app.store.scripts import text, texts
 _SCAN_MAX = 2000
 _CHUNK = 200
 _FIELDS = (
-    "report", "submission", "verification", "source", "version", "updated", "raw_entry", "deadline", "created", "rank",
-    "check",
+    "report", "submission", "verification", "source", "version", "updated", "raw", "deadline", "created", "rank",
+    "check", "doubt",
 )  # fmt: skip
 
 
@@ -41,9 +41,32 @@ class Submitted(BaseModel):
     overdue: bool
 
 
+class Reported(BaseModel):
+    """What a callback reported that contradicts what is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: str | None
+    code: str | None
+    ended_at: str | None
+
+
+class Doubt(BaseModel):
+    """Two sources contradict each other: ``reason`` says how. CI is asked; until it has answered, or a person has
+    settled it, the job keeps the state that was known. ``asked_at`` is when CI was asked last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    since: str
+    reported: Reported
+    asked_at: str | None
+
+
 class Job(Report):
     """The normalized job: what CI reported, and what we know about how we know it."""
 
+    doubt: Doubt | None
     submission: Submitted | None
     verification: str | None
     source: str | None
@@ -96,7 +119,7 @@ class Jobs:
         fields = dict(zip(_FIELDS, map(text, values), strict=True))
         if fields["report"] is None:
             return None
-        return self._record(fields, self._cards([fields])[0], self._raw(job_id, fields["raw_entry"]))
+        return self._record(fields, self._cards([fields])[0], self._raw(fields["raw"]))
 
     def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
         """All there is to know about these jobs, in few round trips, to be read with ``at``."""
@@ -107,10 +130,8 @@ class Jobs:
         rows = (
             [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()] if ids else []
         )
-        for job_id, row in zip(ids, rows, strict=True):
-            entry = (row["raw_entry"] or "").partition(":")[0]
-            if raw:
-                pipe.hget(self._db.key("raw", job_id), entry)
+        for row in rows if raw else ():
+            pipe.get(self._body_key(row["raw"]))
         bodies = pipe.execute() if ids and raw else [None] * len(ids)
         cards = self._cards(rows)
         return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
@@ -124,7 +145,7 @@ class Jobs:
         }
         if event.kind != "check":
             then["check"] = None
-        raw = _detail(known.body, known.fields["raw_entry"] or "")
+        raw = _detail(known.body, known.fields["raw"] or "")
         return self._record(known.fields | then, known.card, raw)
 
     def lean(self, event: Event) -> Job:
@@ -157,8 +178,9 @@ class Jobs:
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
         """The exact bytes that a history entry came from, while they are retained."""
-        kept = self._redis.hget(self._db.key("raw", job_id), str(entry))
-        return zlib.decompress(kept) if isinstance(kept, bytes) else None
+        kept = next((each for each in self.history(job_id)[0] if each["entry"] == entry), {})
+        body = self._redis.get(self._body_key(kept.get("body")))
+        return zlib.decompress(body) if isinstance(body, bytes) else None
 
     def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
         """The kept entries, oldest first, and how many there were in all."""
@@ -226,10 +248,12 @@ class Jobs:
             for row in rows
         ]
 
-    def _raw(self, job_id: str, raw_entry: str | None) -> dict[str, Any] | None:
-        if not raw_entry:
-            return None
-        return _detail(self._redis.hget(self._db.key("raw", job_id), raw_entry.partition(":")[0]), raw_entry)
+    def _raw(self, raw: str | None) -> dict[str, Any] | None:
+        return _detail(self._redis.get(self._body_key(raw)), raw) if raw else None
+
+    def _body_key(self, raw: str | None) -> str:
+        """``raw`` is the name of a body, and behind a colon the position of a JobsDetail in it."""
+        return self._db.key("body", (raw or "").partition(":")[0])
 
     @staticmethod
     def _record(
@@ -239,6 +263,7 @@ class Jobs:
         return Job.model_validate(
             report
             | {
+                "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
                 "submission": _submitted(fields, card, bool(report["terminal"])),
                 "verification": fields["verification"],
                 "source": fields["source"],
@@ -249,11 +274,11 @@ class Jobs:
         )
 
 
-def _detail(body: Any, raw_entry: str) -> dict[str, Any] | None:
-    """A view of the JobsDetail in a kept body; ``raw_entry`` ends in its position."""
+def _detail(body: Any, raw: str) -> dict[str, Any] | None:
+    """A view of the JobsDetail in a kept body; ``raw`` ends in its position."""
     if not isinstance(body, bytes):
         return None
-    return dict(parse(zlib.decompress(body)).details[int(raw_entry.partition(":")[2])].raw)
+    return dict(parse(zlib.decompress(body)).details[int(raw.partition(":")[2])].raw)
 
 
 def _submitted(

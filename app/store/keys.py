@@ -11,12 +11,12 @@ from typing import Final, Literal
 Type = Literal["string", "hash", "list", "set", "zset", "stream"]
 
 KINDS: Final[dict[str, Type]] = {
+    "schema": "hash",
     "job": "hash",
     "history": "list",
-    "raw": "hash",
+    "body": "string",
     "jobs": "zset",
     "touched": "zset",
-    "raws": "zset",
     "due": "zset",
     "index": "zset",
     "slow": "string",
@@ -33,6 +33,9 @@ KINDS: Final[dict[str, Type]] = {
     "job_runs": "set",
     "runs": "zset",
     "failures": "zset",
+    "url": "hash",
+    "urls": "zset",
+    "flooded": "zset",
     "endpoints": "set",
     "endpoint": "hash",
     "deliveries": "zset",

@@ -23,7 +23,7 @@ for _, id in ipairs(ids) do
       redis.call('RPUSH', prefix .. 'history:' .. id, open_entry .. ',"entry":' .. n .. '}')
     end
     -- A job that has ended is asked about too: the refused callback may have been the truth.
-    redis.call('HSET', job, 'doubt', 1)
+    redis.call('HSET', job, 'question', 1)
     redis.call('ZADD', prefix .. 'due', 'LT', now, id)
   end
 end

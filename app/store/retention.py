@@ -1,15 +1,14 @@
-"""Removing what is old: raw payloads first, then whole jobs, those with failures last. Each step is small, atomic for
-each job, and can be repeated, so that a sweep may be killed anywhere."""
+"""Removing what is old: whole jobs, those with failures last. Each step is small, atomic for each job, and can be
+repeated, so that a sweep may be killed anywhere. Exact bytes expire by themselves before."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from app.store.clock import now_ms, to_ms
+from app.store.clock import now_ms
 from app.store.connection import Database
-from app.store.scripts import Call, in_turn, script, text, texts
+from app.store.scripts import in_turn, script, text, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +33,7 @@ class Retention:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._redis = db.client
-        self._drop, self._drop_submission, self._drop_raws = (
-            script(db, name) for name in ("drop", "drop_submission", "drop_raws")
-        )
-
-    def drop_raws(self, older_than_s: float, count: int) -> int:
-        """Raw payloads that came longer ago than that."""
-        cutoff = now_ms() - int(older_than_s * 1000)
-        ids = self._oldest("raws", cutoff, count)
-        pipe = self._redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.hkeys(self._db.key("raw", job_id))
-            pipe.lrange(self._db.key("history", job_id), 0, -1)
-        answers = pipe.execute() if ids else []
-        in_turn(
-            self._db,
-            [
-                self._drop_raws_call(job_id, texts(kept), lines, cutoff)
-                for job_id, kept, lines in zip(ids, answers[::2], answers[1::2], strict=True)
-            ],
-        )
-        return len(ids)
-
-    def _drop_raws_call(self, job_id: str, kept: list[str], lines: list[bytes], cutoff: int) -> Call:
-        """A payload is as old as its entry in the history; one without an entry is nobody's."""
-        entries = [json.loads(line) for line in lines]
-        came = {str(entry["entry"]): to_ms(entry["at"]) or 0 for entry in entries}
-        staying = [came[each] for each in kept if came.get(each, 0) > cutoff]
-        going = [each for each in kept if came.get(each, 0) <= cutoff]
-        keys = [self._db.key("raw", job_id), self._db.key("raws")]
-        # What comes while we look is newer than all of this, and looked at too early rather than too late.
-        return self._drop_raws, keys, [job_id, min(staying, default=now_ms()), *going]
+        self._drop, self._drop_submission = (script(db, name) for name in ("drop", "drop_submission"))
 
     def drop_jobs(self, older_than_s: float, count: int) -> int:
         """Jobs whose last change was longer ago; those with runs that failed, or are not over, stay twice as long."""

@@ -23,9 +23,10 @@ def _source(name: str) -> str:
     return (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
 
 
-def script(db: Database, name: str) -> Script:
-    """The script ``name``.lua, sent by its hash and, where the server has forgotten it, by its text."""
-    return db.client.register_script(_source(name))
+def script(db: Database, *names: str) -> Script:
+    """The script of these files, one behind the other; sent by its hash and, where the server has forgotten it, by its
+    text."""
+    return db.client.register_script("".join(map(_source, names)))
 
 
 def in_turn(db: Database, calls: Sequence[Call]) -> list[Any]:

@@ -65,7 +65,7 @@ class Submissions:
         self._db = db
         self._durable = durable
         self._redis = db.client
-        self._take, self._settle = script(db, "take"), script(db, "settle")
+        self._take, self._unanswered = script(db, "take"), script(db, "unanswered")
 
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
@@ -131,7 +131,7 @@ class Submissions:
         keys = [self._db.key(*each) for each in (("submission", submission_id), ("lost",), ("open",))]
         keys.append(self._db.key("claims", submission_id))
         told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
-        return bool(self._settle(keys=keys, args=[submission_id, status, error, told, pause]))
+        return bool(self._unanswered(keys=keys, args=[submission_id, status, error, told, pause]))
 
     def unanswered(self) -> list[str]:
         """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""

@@ -43,7 +43,7 @@ def _of_job(job: dict[str, str], lines: list[dict[str, Any]], events: set[tuple[
         announced = line.get("event_id")
         if announced and (json.loads(job["report"])["job_id"], announced, line["entry"]) not in events:
             faults.append(f"entry {line['entry']} has no event")
-        if line["outcome"] in {"duplicate", "stale"} and announced:
+        if line["outcome"] in {"duplicate", "stale"} and announced and "doubt" not in line:
             faults.append(f"entry {line['entry']} is {line['outcome']} and has an event")
     told = {(line["event_id"], line["entry"]) for line in lines if line.get("event_id")}
     job_id = json.loads(job["report"])["job_id"]
