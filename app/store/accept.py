@@ -223,7 +223,7 @@ class Acceptor:
 
 
 def body_id(body: bytes) -> str:
-    """The name of these exact bytes: a body is kept once, however many jobs it speaks of, and however often it comes."""
+    """The name of these exact bytes: kept once, however many jobs they speak of and however often they come."""
     return blake2b(body, digest_size=12).hexdigest()
 
 

@@ -262,7 +262,7 @@ def test_odd_texts_in_every_field(web: Web, number: int) -> None:
     detail = samples.voice_separate(
         JobId=f"jodd{number}",
         Tag=odd,
-        State=odd,
+        State="Failed",
         Code=odd,
         Message=odd,
         CreationTime=odd,
@@ -297,6 +297,9 @@ def test_odd_texts_in_every_field(web: Web, number: int) -> None:
     assert job["message"] == expected
     assert job["raw"]["Message"] == expected
     assert job["outputs"]
+    answer = send(web, json.dumps({"JobsDetail": {"JobId": f"joddstate{number}", "State": odd}}).encode())
+    assert answer.status_code == 200, answer.text
+    assert web.call("GET", f"/v1/jobs/joddstate{number}").json()["doubt"]["reported"]["state"]
 
 
 @pytest.mark.parametrize(

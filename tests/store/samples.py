@@ -29,7 +29,6 @@ def news(job_id: str, state: str = "Success") -> News:
         source="callback",
         verification="token",
         body=text,
-        submission="s1",
         token="f00f",
         received_ms=1_760_000_000_000,
         note={"verified": ["token", "binding"], "format": "json", "token": "f00f"},

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def home(store: Store, tmp_path: Path) -> Home:
 
 def test_a_record_is_the_news_itself() -> None:
     """What comes out is what went in, with the exact body, and when it was spooled."""
-    original = news("j1")
+    original = replace(news("j1"), submission="s1")
     back = unpack(pack(original))
     assert isinstance(back, News)
     assert back.note == {**(original.note or {}), "spooled_at": "2025-10-09T08:53:20.000Z"}

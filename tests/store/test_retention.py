@@ -122,7 +122,7 @@ def test_events_that_come_late_leave_nothing(store: Store) -> None:
     tell(store, said("j1", "Success"))
     store.retention.drop_job("j1")
     _plan_all(store, None)
-    assert _keys(store) == {"events"}
+    assert _keys(store) == {"events", "schema"}
 
 
 def test_payloads_go_first(store: Store) -> None:
