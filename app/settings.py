@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.callback_limits import CallbackLimits, LimitsOfUrls
 from app.development import is_development, made_secrets
 from app.setting_types import (
     Bucket,
@@ -89,6 +90,18 @@ class Settings(BaseSettings):
         (),
         description="Comma list of ids of keys that are gone on purpose (leaked, say). Without it a start is refused "
         "while jobs are open whose URLs they signed; with it CI is asked about those jobs.",
+    )
+    callback_life: Seconds = Field(
+        30 * 86400,
+        description="How long the callback URL of a submission is valid. At most `RETENTION_JOBS`. "
+        "A URL of `flask callback-url` expires only with `--days`.",
+    )
+    callback_limits: LimitsOfUrls = Field(
+        CallbackLimits(),
+        description="What one callback URL may cost: comma list of `name=value`, a name that is left out keeps its "
+        "default. `submission_…` hold for the URL of one submission: callbacks a minute, bytes kept in all, handler "
+        "runs of a job; `console_…` for a URL of `flask callback-url`: callbacks and bytes a minute, handler runs of a "
+        "job. Callbacks and bytes beyond them get 429.",
     )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="The format that submitted jobs ask CI for."
@@ -207,6 +220,17 @@ class Settings(BaseSettings):
         if "ip" in info.data.get("verify", ()) and not networks:
             raise ValueError("VERIFY holds ip, so it must name the networks that callbacks come from")
         return networks
+
+    @field_validator("retention_jobs")
+    @classmethod
+    def _jobs_outlive_their_urls(cls, seconds: float, info: ValidationInfo) -> float:
+        life = info.data.get("callback_life")
+        if life is not None and life > seconds:
+            raise ValueError(
+                f"is shorter than CALLBACK_LIFE ({life / 86400:g} d), so a callback could come for a job that is gone: "
+                "raise it, or lower CALLBACK_LIFE"
+            )
+        return seconds
 
     @field_validator("forward_keys")
     @classmethod

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.callback_limits import CallbackLimits
 from app.settings import Settings, SettingsError, load
 from tests.servers import ROOT, as_environment, free_port
 
@@ -131,6 +132,15 @@ def test_faults_of_every_kind_are_named_at_once(good: pytest.MonkeyPatch, tmp_pa
         ("MAX_BODY", "0"),
         ("MAX_BODY", "-1"),
         ("MAX_BODY", "1 parsec"),
+        ("CALLBACK_LIFE", "0"),
+        ("CALLBACK_LIFE", "91 d"),
+        ("CALLBACK_LIMITS", "120"),
+        ("CALLBACK_LIMITS", "console_runs"),
+        ("CALLBACK_LIMITS", "console_runs=0"),
+        ("CALLBACK_LIMITS", "console_runs=1.5"),
+        ("CALLBACK_LIMITS", "console_bytes=1MiB"),
+        ("CALLBACK_LIMITS", "console_runs=1,console_runs=2"),
+        ("CALLBACK_LIMITS", "submission_bytes=1 parsec"),
         ("DEADLINE", "0"),
         ("DEADLINE", "1 fortnight"),
         ("REDIS_URL", ""),
@@ -156,6 +166,13 @@ def test_a_wrong_value_stops_the_start(good: pytest.MonkeyPatch, name: str, valu
         ("PUBLIC_URL", "https://ci.example.com/hooks/", "https://ci.example.com/hooks"),
         ("PUBLIC_URL", "", None),
         ("REDIS_URL", "redis+sentinel://a:1,b:2/main", "redis+sentinel://a:1,b:2/main"),
+        ("CALLBACK_LIFE", "90 d", 90 * 86400),
+        ("CALLBACK_LIMITS", "", CallbackLimits()),
+        (
+            "CALLBACK_LIMITS",
+            "submission_bytes = 1.5 KiB, console_per_minute=100000",
+            CallbackLimits(submission_bytes=1536, console_per_minute=100_000),
+        ),
         ("VERIFY", "token, confirm", frozenset({"token", "confirm"})),
         ("HANDLERS", "mine.handlers, theirs", ("mine.handlers", "theirs")),
     ],
@@ -165,6 +182,29 @@ def test_values_read_as_people_write_them(
 ) -> None:
     good.setenv(name, text)
     assert getattr(load(), name.lower()) == value
+
+
+def test_every_fault_of_the_limits_is_named(good: pytest.MonkeyPatch) -> None:
+    """Each wrong limit with its name and its rule, and for an unknown one the names that there are."""
+    good.setenv("CALLBACK_LIMITS", "console_runs=0,submission_bytes=much,submission_run=3")
+    message = refusal()
+    for fault in ("console_runs: ", "submission_bytes: a size is", "'submission_run' is no limit"):
+        assert fault in message, fault
+    assert ", ".join(CallbackLimits.model_fields) in message
+
+
+def test_limits_read_back_as_they_are_written() -> None:
+    for limits in (CallbackLimits(), CallbackLimits(submission_bytes=1537, console_bytes_per_minute=2**30)):
+        assert CallbackLimits.parse(str(limits)) == limits
+
+
+def test_a_url_never_outlives_the_job_that_it_reports(good: pytest.MonkeyPatch) -> None:
+    """A start with a shorter RETENTION_JOBS names both settings, whichever of the two was set; equal is enough."""
+    good.setenv("RETENTION_JOBS", "29 d")
+    message = refusal()
+    assert "  RETENTION_JOBS: is shorter than CALLBACK_LIFE (30 d)" in message
+    good.setenv("CALLBACK_LIFE", "29 d")
+    assert load().callback_life == load().retention_jobs
 
 
 def test_keys_are_a_list(good: pytest.MonkeyPatch) -> None:
