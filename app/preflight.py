@@ -11,7 +11,7 @@ import sys
 
 from app import logs, settings
 from app.settings import Settings, SettingsError
-from app.store import UNAVAILABLE, Database, Durable, NotOffered, connect
+from app.store import UNAVAILABLE, Database, Durable, NotOffered, Schema, WrongSchema, connect
 from app.store.submissions import Submissions
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def check(chosen: Settings) -> None:
     try:
         for advice in durable.check():
             log.warning("%s", advice)
+        _check_schema(chosen, database)
         _check_keys(chosen, Submissions(database, durable))
     except NotOffered as error:
         raise SettingsError(f"{error} Or choose another DURABILITY (docs/durability.md).") from None
@@ -34,6 +35,14 @@ def check(chosen: Settings) -> None:
         log.warning("Redis is not available (%s); going on without it", type(error).__name__)
     finally:
         client.close()
+
+
+def _check_schema(chosen: Settings, database: Database) -> None:
+    """Data of an earlier release becomes that of this one; data of a newer one is left alone."""
+    try:
+        Schema(database, min(chosen.retention_raw, chosen.retention_jobs)).prepare()
+    except WrongSchema as error:
+        raise SettingsError(str(error)) from None
 
 
 def _check_keys(chosen: Settings, submissions: Submissions) -> None:

@@ -55,6 +55,7 @@ def main() -> int:
         "lost": lambda: lost.step(services, stopping),
         "audit": lambda: audit.step(stopping),
         "retention": lambda: retention.step(services, stopping),
+        "schema": lambda: _keep_schema(services),
         "presence": lambda: _present(services),
         "endpoints": lambda: forward.chores(services.store, chosen, stopping),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},
@@ -95,6 +96,13 @@ def _loop(name: str, step: Callable[[], object]) -> None:
 def _tell(news: threading.Event, forwarders: list[forward.Forwarder]) -> None:
     for each in (news, *(forwarder.news for forwarder in forwarders)):
         each.set()
+
+
+def _keep_schema(services: Services) -> None:
+    """For a Redis that was away at the start, and for processes of an earlier release that still write."""
+    services.store.schema.prepare()
+    services.store.schema.take_over_stragglers()
+    stopping.wait(60.0)
 
 
 def _present(services: Services) -> None:

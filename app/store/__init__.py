@@ -10,6 +10,7 @@ from app.store.breaker import Breaker
 from app.store.checks import Checks
 from app.store.connection import UNAVAILABLE, Database, connect
 from app.store.deliveries import Deliveries
+from app.store.doubts import Doubts
 from app.store.due import Due
 from app.store.durable import Durable
 from app.store.failures import Failures
@@ -22,6 +23,7 @@ from app.store.refusals import Refusals
 from app.store.replays import Replays
 from app.store.retention import Retention
 from app.store.runs import Event, Runs
+from app.store.schema import Schema, WrongSchema
 from app.store.submissions import Submissions
 
 __all__ = [
@@ -39,8 +41,10 @@ __all__ = [
     "NotOffered",
     "Outcome",
     "OverLimit",
+    "Schema",
     "Store",
     "Unavailable",
+    "WrongSchema",
     "connect",
 ]
 
@@ -66,6 +70,8 @@ class Store:
     presence: Presence
     marks: Marks
     retention: Retention
+    schema: Schema
+    doubts: Doubts
 
     @classmethod
     def open(
@@ -83,10 +89,11 @@ class Store:
         limits = limits or Limits()
         durable = Durable(db, durability, timeout or 2.0)
         runs = Runs(db)
+        acceptor = Acceptor(db, limits, durable)
         return cls(
             db=db,
             durable=durable,
-            acceptor=Acceptor(db, limits, durable),
+            acceptor=acceptor,
             jobs=Jobs(db),
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
@@ -101,4 +108,6 @@ class Store:
             presence=Presence(db),
             marks=Marks(db),
             retention=Retention(db),
+            schema=Schema(db, limits.raw_s),
+            doubts=Doubts(db, acceptor),
         )

@@ -10,6 +10,9 @@
 
 local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
 local items, source, now = header.items, header.source, header.now
+-- CI's own answer, or a person's: it decides what is doubted.
+local runs_max = header.limit and header.limit.runs or header.runs_max
+local is_answer = source == 'poll' or source == 'settle'
 
 local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
 local function report_of(i) return ARGV[3 * i + 1] end
@@ -79,6 +82,7 @@ end
 local function decide(item, job)
   job.heard = job.exists and heard_before(item)
   if source == 'callback' then return decide_callback(item, job, server_time(), doubtful_sender(job)) end
+  if source == 'settle' then return header.keeps_known and 'duplicate' or 'accepted' end
   if job.heard and source == 'submit' then return 'duplicate' end
   if source == 'submit' then return decide_by_rank(item, job) end
   return job.exists and decide_poll(item, job, header.asked) or 'accepted'
@@ -210,10 +214,10 @@ local function add_event(item, fields)
     'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report)
 end
 
--- Handlers run for a callback unless the job is doubted, and for CI's answer where it changes the state, or where an
+-- Handlers run for a callback unless the job is doubted, and for an answer where it changes the state, or where an
 -- earlier event still owes them a run.
 local function handlers_for(item, job)
-  if source ~= 'poll' then return job.doubt and '0' or '1' end
+  if not is_answer then return job.doubt and '0' or '1' end
   return (item.state ~= job.state or (job.held and item.state)) and '1' or '0'
 end
 
@@ -221,7 +225,7 @@ end
 local function announce(i, item, job, entry, version)
   local report, handlers = report_of(i), handlers_for(item, job)
   if not item.state and job.exists then report = redis.call('HGET', key('job', item.id), 'report') or report end
-  if source ~= 'poll' and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
+  if not is_answer and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
   add_event(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
     handlers = handlers, report = report})
 end
@@ -238,8 +242,8 @@ end
 -- An open question lasts until CI's own answer, whatever comes by itself meanwhile; an end without one is final.
 local function schedule(item, id, rank, ask, outcome)
   local hash = key('job', id)
-  if source == 'poll' and item.state and outcome ~= 'stale' then
-    redis.call('HDEL', hash, 'question', 'doubt', 'doubt_report', 'held')
+  if is_answer and outcome ~= 'stale' and (item.state or source == 'settle') then
+    redis.call('HDEL', hash, 'question', 'doubt', 'doubt_report', 'doubt_raw', 'held')
   end
   if ask == 'hourly' and not is_asked_again(id) then ask = nil end
   if ask then
@@ -299,6 +303,9 @@ local function set_or_clear(hash, name, value)
   if value then redis.call('HSET', hash, name, value) else redis.call('HDEL', hash, name) end
 end
 
+-- Where the exact bytes of an item are: the name of the body, and its place in it.
+local function raw_of(item) return header.raw or ((header.body or '') .. ':' .. item.position) end
+
 -- The record of a job of which nothing is certain yet, or one more version of what is known.
 local function leave_unmoved(i, item, job, fields)
   local hash, version = key('job', item.id), tonumber(job.version or 0) + 1
@@ -330,10 +337,11 @@ local function raise_doubt(i, item, job, reason)
     asked_at = known and known.asked_at or cjson.null}
   local version = job.version or 1
   if is_news then
-    version = leave_unmoved(i, item, job, {'doubt', cjson.encode(doubt), 'doubt_report', report_of(i)})
+    version = leave_unmoved(i, item, job, {'doubt', cjson.encode(doubt), 'doubt_report', report_of(i),
+      'doubt_raw', raw_of(item)})
   end
   -- An event of its own id: the content may come again as news.
-  local event = is_news and job.news < header.runs_max and string.sub(redis.sha1hex('doubt ' .. item.event_id), 1, 32)
+  local event = is_news and job.news < runs_max and string.sub(redis.sha1hex('doubt ' .. item.event_id), 1, 32)
   local entry = remember(id, job, i, 'stale', event or nil, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
@@ -347,7 +355,7 @@ local function replace(i, item, job, version)
   local hash = key('job', item.id)
   redis.call('HSET', hash, 'report', report_of(i), 'rank', item.rank, 'digest', item.digest, 'source', source,
     'verification', header.verification, 'version', version, 'updated', header.at,
-    'raw', (header.body or '') .. ':' .. item.position, 'idx', cjson.encode(item.idx))
+    'raw', raw_of(item), 'idx', cjson.encode(item.idx))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
   index(item.id, job, item.idx)
@@ -356,13 +364,15 @@ local function replace(i, item, job, version)
   end
 end
 
--- CI's own answer, even one that is no news, makes what we know certain.
+-- An answer, even one that is no news, makes what we know certain. What it refutes is no news when it comes again.
 local function confirm(item, job, outcome)
   local hash = key('job', item.id)
   if outcome == 'stale' then return end
   redis.call('HSET', hash, 'verification', header.verification)
-  if outcome ~= 'duplicate' or not item.state then return end
-  redis.call('HSET', hash, 'source', source, 'polled', math.max(header.asked, job.polled))
+  for _, field in ipairs(header.refuted or {}) do redis.call('HSET', hash, field, 1) end
+  if outcome ~= 'duplicate' or not (item.state or source == 'settle') then return end
+  redis.call('HSET', hash, 'source', source)
+  if source == 'poll' then redis.call('HSET', hash, 'polled', math.max(header.asked, job.polled)) end
   if job.verification == 'unconfirmed' or job.doubt then
     redis.call('HSET', hash, 'version', tonumber(job.version) + 1, 'updated', header.at)
   end
@@ -371,7 +381,7 @@ end
 -- So much news of one job is somebody playing with a leaked URL. It no longer moves the job, and runs no handlers: CI is
 -- asked.
 local function is_flood(id)
-  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > header.runs_max
+  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > runs_max
 end
 
 local function take(i, item, job, outcome, ask)
@@ -379,15 +389,15 @@ local function take(i, item, job, outcome, ask)
   local is_vague = not item.state and job.exists
   local moves = outcome == 'accepted' and not is_vague
   local version = tonumber(job.version or 0) + (is_vague and 0 or 1)
-  -- CI confirms what was doubted: the event whose handlers did not run is announced once more.
-  local is_owed = source == 'poll' and outcome == 'duplicate' and item.state and job.held
+  -- It confirms what was doubted: the event whose handlers did not run is announced once more.
+  local is_owed = is_answer and outcome == 'duplicate' and job.held
   local event = (outcome == 'accepted' or is_owed) and item.event_id or nil
   local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event)
   note_seen(item, is_kept)
   if moves then
     replace(i, item, job, version)
     if source == 'poll' then redis.call('HSET', key('job', id), 'polled', header.asked) end
-  elseif source == 'poll' then
+  elseif is_answer then
     confirm(item, job, outcome)
   end
   if event then announce(i, item, job, entry, version) end

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from app.ci.job import STATES, Report, rank
 from app.ci.payload import Detail
+from app.store.body import body_id
 from app.store.clock import now_ms, rfc3339, to_ms
 from app.store.connection import Database
 from app.store.durable import Durable, Kept
@@ -23,7 +24,7 @@ from app.store.scripts import script
 
 log = logging.getLogger(__name__)
 
-Source = Literal["submit", "callback", "poll"]
+Source = Literal["submit", "callback", "poll", "settle"]
 Outcome = Literal["accepted", "duplicate", "stale"]
 
 
@@ -80,11 +81,23 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class UrlLimit:
-    """What one callback URL may cost: callbacks a minute, bytes in all that it may have kept, bytes a minute."""
+    """What one callback URL may cost: callbacks a minute, events that run one job's handlers, bytes in all that it may
+    have kept, bytes a minute."""
 
     per_minute: int
+    runs: int = 20
     bytes: int | None = None
     bytes_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """``keeps_known``: what was known stays, and the news repeats it. ``raw`` is where the bytes of the news are, and
+    ``refuted`` names what was decided against: a digest, and a state with its end."""
+
+    keeps_known: bool
+    raw: str | None
+    refuted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,7 @@ class News:
     asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
     ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
     ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
-    is the bucket and region that its token names.
+    is the bucket and region that its token names; ``settled`` is how a person decided a doubt.
     """
 
     details: Sequence[Detail]
@@ -114,6 +127,7 @@ class News:
     limit: UrlLimit | None = None
     url: dict[str, str | int] | None = None
     place: tuple[str, str] | None = None
+    settled: Settled | None = None
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -213,6 +227,8 @@ class Acceptor:
             "url": news.url,
             "place": news.place,
         }
+        if news.settled:
+            header |= asdict(news.settled)
         if news.body:
             header |= {
                 "body": body_id(news.body),
@@ -222,9 +238,10 @@ class Acceptor:
         return {name: value for name, value in header.items() if value is not None}
 
 
-def body_id(body: bytes) -> str:
-    """The name of these exact bytes: kept once, however many jobs they speak of and however often they come."""
-    return blake2b(body, digest_size=12).hexdigest()
+def seen_fields(report: Report) -> tuple[str, ...]:
+    """The fields of a job's hash that remember this report: its content, and its end."""
+    ended = to_ms(report.ended_at)
+    return (f"d:{report.digest}", *([f"d:{report.state}@{ended}"] if report.state and ended else []))
 
 
 def event_id(job_id: str, digest: str) -> str:

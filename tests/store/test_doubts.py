@@ -1,0 +1,95 @@
+"""A person settles a doubt that CI cannot decide."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.store import Store
+from app.store.jobs import Job
+from tests.store.invariants import broken_invariants
+from tests.store.said import said, tell
+
+EARLY, FUTURE = "2022-06-27T07:30:00Z", "9999-12-31T00:00:00Z"
+
+
+def _job(store: Store) -> Job:
+    job = store.jobs.get("j1")
+    assert job is not None
+    return job
+
+
+def _handled(store: Store) -> list[tuple[str, str | None]]:
+    return [(e.event.kind, e.event.state) for e in store.outbox.after("0", 100) if e.event.runs_handlers]
+
+
+def test_what_was_known_stays(store: Store) -> None:
+    """The doubt is gone, its handlers run no second time, and the same contradiction is no news any more."""
+    tell(store, said("j1", "Success", EARLY))
+    tell(store, said("j1", "Failed", EARLY))
+    assert store.doubts.settle("j1", "known", "ops")
+    job = _job(store)
+    assert (job.state, job.doubt, job.verification, job.source) == ("Success", None, "settled", "settle")
+    assert job.raw == {"JobId": "j1", "State": "Success"}
+    assert tell(store, said("j1", "Failed", EARLY)) == ["duplicate"]
+    assert _handled(store) == [("callback", "Success")]
+    assert store.due.size() == 0
+    assert not broken_invariants(store)
+
+
+def test_what_was_reported_is_taken(store: Store) -> None:
+    """With its own bytes, and its handlers run; what was known before is no news any more."""
+    tell(store, said("j1", "Success", EARLY))
+    tell(store, said("j1", "Failed", EARLY))
+    assert store.doubts.settle("j1", "reported", "ops")
+    job = _job(store)
+    assert (job.state, job.terminal, job.doubt) == ("Failed", True, None)
+    assert job.raw == {"JobId": "j1", "State": "Failed"}
+    assert tell(store, said("j1", "Success", EARLY)) == ["duplicate"]
+    assert _handled(store) == [("callback", "Success"), ("settle", "Failed")]
+    assert not broken_invariants(store)
+
+
+def test_handlers_that_waited_for_the_decision_run(store: Store) -> None:
+    """News that came while the job was doubted is handled when a person says that it is right."""
+    tell(store, said("j1", "Failed", FUTURE))
+    tell(store, said("j1", "Success", EARLY))
+    assert _handled(store) == []
+    assert store.doubts.settle("j1", "known", "ops")
+    assert _handled(store) == [("settle", "Success")]
+
+
+@pytest.mark.parametrize(("choice", "state"), [("known", None), ("reported", "Failed")])
+def test_a_job_of_which_nothing_was_known(store: Store, choice: str, state: str | None) -> None:
+    """It stays unknown, or becomes what was reported."""
+    tell(store, said("j1", "Failed", FUTURE))
+    assert store.doubts.settle("j1", choice, "ops")  # type: ignore[arg-type]
+    assert (_job(store).state, _job(store).doubt) == (state, None)
+    assert not broken_invariants(store)
+
+
+def test_the_history_names_who_decided(store: Store) -> None:
+    """An entry of kind settle, with the choice and the name of the key."""
+    tell(store, said("j1", "Success", EARLY))
+    tell(store, said("j1", "Failed", EARLY))
+    store.doubts.settle("j1", "known", "ops")
+    entry = store.jobs.history("j1")[0][-1]
+    assert (entry["kind"], entry["as"], entry["by"]) == ("settle", "known", "ops")
+    json.dumps(entry)
+
+
+def test_without_a_doubt_there_is_nothing_to_settle(store: Store) -> None:
+    """Neither for a job that nobody contradicts nor for one that nobody knows."""
+    tell(store, said("j1", "Success", EARLY))
+    assert not store.doubts.settle("j1", "known", "ops")
+    assert not store.doubts.settle("j2", "reported", "ops")
+
+
+def test_after_a_decision_ci_still_decides(store: Store) -> None:
+    """CI's own answer beats the person's."""
+    tell(store, said("j1", "Success", EARLY))
+    tell(store, said("j1", "Failed", EARLY))
+    store.doubts.settle("j1", "known", "ops")
+    assert tell(store, said("j1", "Failed", EARLY), source="poll") == ["accepted"]
+    assert _job(store).state == "Failed"
