@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, json, request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app import metrics, reconcile
 from app.api.auth import may, needs
@@ -49,6 +49,9 @@ class Entry(BaseModel):
     detail: str | None = None
     replay_of: str | None = None
     by: str | None = None
+    body: str | None = None
+    doubt: str | None = None
+    choice: str | None = Field(None, alias="as")
     runs: list[RunView] = []
 
 

@@ -16,6 +16,7 @@ from app.cli.output import (
     as_json,
     fail,
     guarded,
+    me,
     plain,
     show_job,
     show_json,
@@ -25,6 +26,7 @@ from app.cli.which import wanted, which_jobs
 from app.services import services
 from app.store import Job
 from app.store.cursors import BadCursor
+from app.store.doubts import Choice
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
 
@@ -141,6 +143,26 @@ def refresh(job_id: str, json_wanted: bool) -> None:
 def cancel(job_id: str, json_wanted: bool) -> None:
     """Cancel the job at CI."""
     reconcile.cancel(services(), _askable(job_id))
+    show_job(_found(job_id), json_wanted)
+
+
+@group.command("settle")
+@click.argument("job_id")
+@click.option(
+    "--as",
+    "choice",
+    required=True,
+    type=click.Choice(["known", "reported"]),
+    help="Keep the job as it was known, or take what was reported.",
+)
+@as_json
+@with_appcontext
+@guarded
+def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
+    """Decide a doubt that CI has not decided. Exit code 2: nothing is in doubt; 3: no such job."""
+    _found(job_id)
+    if not services().store.doubts.settle(job_id, choice, me()):
+        fail("Nothing contradicts what is known of this job.", REFUSED)
     show_job(_found(job_id), json_wanted)
 
 

@@ -89,6 +89,11 @@ def show_job(job: Job, json_wanted: bool) -> None:
     _say(f"{job.job_id}  {job.state or 'unknown'}  {job.tag or ''}")
     if job.message or (job.code and job.code != "Success"):
         _say(f"  {job.code or ''} {job.message or ''}".rstrip())
+    if job.doubt:
+        what = job.doubt.reported
+        _say(
+            f"  doubt   {job.doubt.reason}: reported {what.state or 'no state'}, ended {what.ended_at or '-'}"
+        )
     if job.input and job.input.object:
         _say(f"  input   {job.input.bucket}/{job.input.object}")
     for output in job.outputs:

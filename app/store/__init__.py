@@ -14,6 +14,7 @@ from app.store.doubts import Doubts
 from app.store.due import Due
 from app.store.durable import Durable
 from app.store.failures import Failures
+from app.store.floods import Floods
 from app.store.jobs import Job, Jobs
 from app.store.marks import Marks
 from app.store.offer import Level, NotOffered
@@ -72,6 +73,7 @@ class Store:
     retention: Retention
     schema: Schema
     doubts: Doubts
+    floods: Floods
 
     @classmethod
     def open(
@@ -110,4 +112,5 @@ class Store:
             retention=Retention(db),
             schema=Schema(db, limits.raw_s),
             doubts=Doubts(db, acceptor),
+            floods=Floods(db),
         )

@@ -1,0 +1,43 @@
+"""POST /v1/jobs/<id>/settle: a person decides a doubt."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, g
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.auth import needs
+from app.api.describe import Operation, described
+from app.api.jobs import found, served
+from app.api.requests import read_document
+from app.problems import Problem
+from app.services import services
+from app.store import Job
+from app.store.doubts import Choice
+
+blueprint = Blueprint("settle", __name__, url_prefix="/v1/jobs")
+
+
+class SettleRequest(BaseModel):
+    """``known`` keeps the job as it was known before it was contradicted, ``reported`` takes what was reported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    choice: Choice = Field(alias="as")
+
+
+@blueprint.post("/<job_id>/settle")
+@needs("admin")
+@described(
+    Operation(
+        "Decide a doubt that CI has not decided",
+        body=SettleRequest,
+        answers={200: Job},
+        problems=("not_doubted", "store_unavailable"),
+    )
+)
+def settle(job_id: str) -> Response:
+    wanted = read_document(SettleRequest)
+    found(job_id)
+    if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
+        raise Problem("not_doubted", "Nothing contradicts what is known of this job. Look at its `doubt`.")
+    return current_app.response_class(served(found(job_id)).model_dump_json(), mimetype="application/json")

@@ -1,0 +1,26 @@
+-- Notes that a callback URL went beyond its limits. What it may have meant is asked of CI: about the jobs of its
+-- submission; for another URL CI's job list is read once, when the flood has ended.
+-- ARGV: prefix, token fingerprint, submission or '', now (ms), until when the URL is refused (ms).
+local prefix, token, submission, now, over_at = unpack(ARGV)
+if submission == '' then
+  redis.call('HSETNX', prefix .. 'url:' .. token, 'flood_since', now)
+  redis.call('ZADD', prefix .. 'flooded', over_at, token)
+  return 0
+end
+local hash = prefix .. 'submission:' .. submission
+local ids = redis.call('HGET', hash, 'job_ids')
+if not ids then
+  -- CI's answer, which names the jobs, is still to come: then they are asked about.
+  if redis.call('EXISTS', hash) == 1 then redis.call('HSET', hash, 'doubted', 1) end
+  return 0
+end
+local asked = 0
+for id in string.gmatch(ids, '%S+') do
+  local job = prefix .. 'job:' .. id
+  if redis.call('HEXISTS', job, 'version') == 1 then
+    redis.call('HSET', job, 'question', 1)
+    redis.call('ZADD', prefix .. 'due', 'LT', now, id)
+    asked = asked + 1
+  end
+end
+return asked
