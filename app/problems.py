@@ -44,6 +44,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "head_too_large": (431, "The head of the request is too large"),
     "idempotency_mismatch": (422, "This Idempotency-Key was used with another body"),
     "idempotency_in_flight": (409, "A request with this Idempotency-Key is being worked on"),
+    "not_retryable": (422, "Only part of the body was read, so it cannot be taken in"),
     "not_askable": (422, "CI cannot be asked about this"),
     "ci_refused": (502, "CI refused"),
     "ci_unavailable": (503, "CI cannot be reached, or asks us to wait"),

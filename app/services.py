@@ -13,6 +13,7 @@ from app.provider import Provider, ProviderConfig
 from app.settings import Settings
 from app.store import Limits, Store
 from app.store.breaker import Breaker
+from app.store.refusals import Bounds
 from app.store.spool import Spool
 from app.store.spool.drain import Drainer
 from app.store.tail import Tail
@@ -44,6 +45,7 @@ class Services:
             limits=limits,
             durability=settings.durability,
             breaker=breaker,
+            refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
         gate = Gate()

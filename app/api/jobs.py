@@ -49,6 +49,8 @@ class Entry(BaseModel):
     detail: str | None = None
     replay_of: str | None = None
     by: str | None = None
+    refusal: str | None = None
+    refused_at: str | None = None
     runs: list[RunView] = []
 
 
