@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -23,7 +22,9 @@ from app.store.refusal import Refusal, Wanted
 
 group = AppGroup("refusals", help="Callbacks that were refused although their token was good.")
 
+_PAGE = 200
 _SHOWN = 2000
+"""Bytes of a body that a terminal gets."""
 _OPTIONS = (
     click.option("--reason", help="Only with this reason, such as malformed_json."),
     click.option("--job-id", help="Only of this job."),
@@ -104,17 +105,19 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
     """
     if not (refusal_ids or everything or any(which.values())):
         fail("Name a refusal, a filter, or --all.", REFUSED)
-    chosen = list(refusal_ids) or [each.id for each in _all(_wanted(which))]
+    chosen = [_open(each) for each in refusal_ids] or _all(_wanted(which))
     if not chosen:
         fail("No refusal matches.", NOT_FOUND)
     if not (refusal_ids or yes):
         click.echo(f"{len(chosen)} refusals match.", err=True)
         click.confirm("Take them in?", abort=True, err=True)
-    done = [_take_in(_open(each)) for each in chosen]
+    done = []
+    for each in chosen:
+        done.append(_take_in(each))
+        if not json_wanted:
+            _show_retried(done[-1])
     if json_wanted:
         show_json([each.model_dump() for each in done])
-    else:
-        _show_retried(done)
     sys.exit(0 if all(each.taken for each in done) else 1)
 
 
@@ -135,22 +138,22 @@ def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
 
 def _take_in(refusal: Refusal) -> Retried:
     try:
-        return take_in(services(), refusal, me())
+        return take_in(services(), services().store.refusals.get(refusal.id) or refusal, me())
     except Partial as error:
         return Retried.not_taken(refusal.id, refusal.reason, str(error))
     except Problem as problem:
         raise Unavailable(problem.detail) from problem
 
 
-def _all(wanted: Wanted) -> Iterable[Refusal]:
-    """Oldest first, as they came."""
+def _all(wanted: Wanted) -> list[Refusal]:
+    """Oldest first, as they came; without their bodies."""
     found: list[Refusal] = []
     cursor: str | None = None
     while True:
-        page, cursor = services().store.refusals.page(wanted, 200, cursor)
+        page, cursor = services().store.refusals.page(wanted, _PAGE, cursor)
         found += page
         if cursor is None:
-            return reversed(found)
+            return found[::-1]
 
 
 def _found(refusal_id: str) -> Refusal:
@@ -207,10 +210,9 @@ def _show(refusal: Refusal) -> None:
         click.echo(f"… {len(refusal.body) - _SHOWN} more bytes: --raw prints all.", err=True)
 
 
-def _show_retried(done: list[Retried]) -> None:
-    for each in done:
-        if not each.taken:
-            click.echo(plain(f"{each.id}  refused: {each.reason}: {each.detail}"))
-            continue
-        said = ", ".join(f"{result.job_id} {result.outcome}" for result in each.results)
-        click.echo(plain(f"{each.id}  taken: {said or 'a test message, no job'}"))
+def _show_retried(done: Retried) -> None:
+    if not done.taken:
+        click.echo(plain(f"{done.id}  refused: {done.reason}: {done.detail}"))
+        return
+    said = ", ".join(f"{result.job_id} {result.outcome}" for result in done.results)
+    click.echo(plain(f"{done.id}  taken: {said or 'a test message, no job'}"))

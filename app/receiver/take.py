@@ -27,7 +27,7 @@ class Result(BaseModel):
 
 def take(ours: Services, came: Incoming, note: Mapping[str, str] | None = None) -> list[Result]:
     """Take it in, or raise ``Problem``. ``note`` goes into the history entry of each job."""
-    seen = _read(came, ours.settings)
+    seen = understand(came, ours.settings)
     if seen.kind == "probe":
         _check_revoked(ours, came.token)
         metrics.PROBES.inc()
@@ -39,7 +39,8 @@ def take(ours: Services, came: Incoming, note: Mapping[str, str] | None = None) 
     ]
 
 
-def _read(came: Incoming, settings: Settings) -> Callback:
+def understand(came: Incoming, settings: Settings) -> Callback:
+    """What it says, and which jobs it means; or ``Problem``: it says nothing, or what its token may not say."""
     try:
         seen = parse(came.body)
     except Refused as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, g, request
@@ -13,7 +14,7 @@ from app.receiver.address import caller
 from app.receiver.body import Unfinished, read_body
 from app.receiver.incoming import Incoming, as_refusal
 from app.receiver.keep import WHY, note
-from app.receiver.take import Result, take
+from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_token
 from app.services import Services, services
 from app.tokens import Binding, fingerprint
@@ -68,6 +69,8 @@ def _receive(ours: Services, came: Incoming) -> None:
         came.body = problem.read if isinstance(problem, Unfinished) else b""
         raise objection or problem from None
     if objection:
+        with suppress(Problem):
+            understand(came, ours.settings)
         raise objection
 
 

@@ -17,7 +17,7 @@ from app.store.refusal import FIELDS, Refusal, Wanted, cut, entry_of, of_row, ro
 from app.store.scripts import script, text_map
 
 _OVERHEAD = 1000
-"""What Redis needs for a refusal beside its texts and body (measured: 700 to 1,000 bytes)."""
+"""What Redis needs for a refusal beside its texts and body (measured: 800 to 900 bytes)."""
 _SHARES = 8
 """One token may fill an eighth of the room, so that a leaked URL does not push out what came by others."""
 _DROPS_MAX = 1000
