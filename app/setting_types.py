@@ -19,7 +19,8 @@ from app.endpoints import Endpoint, distinct
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Check = Literal["token", "ip", "binding", "confirm"]
 
-_LEAST = 2**16
+_LEAST, _SOME = 2**16, 2**26
+_LONGEST_S = 3650 * 86400
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
@@ -95,12 +96,12 @@ def _age_and_size(value: object) -> object:
         return value
     age, _, size = value.partition(",")
     try:
-        seconds: Any = _number_with_unit(_UNITS, "a duration")(age)
-        most: Any = _number_with_unit(_SIZES, "a size")(size)
+        seconds: Any = _number_with_unit(_UNITS, "the first part")(age)
+        most: Any = _number_with_unit(_SIZES, "the second part")(size) if size else _SOME
     except ValueError as error:
         raise ValueError(f"is a duration and a size, such as `7 d, 64 MiB`: {error}") from None
-    if seconds <= 0 or most < _LEAST:
-        raise ValueError("needs a duration above 0 and at least 64 KiB")
+    if not 0 < seconds <= _LONGEST_S or most < _LEAST:
+        raise ValueError("needs a duration above 0 and below ten years, and at least 64 KiB")
     return AgeAndSize(seconds, int(most))
 
 

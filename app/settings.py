@@ -183,7 +183,8 @@ class Settings(BaseSettings):
     retention_refusals: Kept = Field(
         AgeAndSize(7 * 86400, 64 * 2**20),
         description="How long callbacks are kept that were refused although their token was good, and how many bytes "
-        "of Redis they may fill; one token may fill an eighth of that. The oldest go first.",
+        "of Redis they may fill (64 MiB where only the first part is given). One token may fill an eighth of that. The "
+        "oldest go first.",
     )
     key_prefix: str = Field(
         "ci:", description="Prefix of every Redis key: several installations on one Redis."

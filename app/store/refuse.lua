@@ -23,8 +23,13 @@ local function count(token, bytes)
   end
 end
 
-local function set(id, fields)
-  for name, value in pairs(fields) do redis.call('HSET', key('refusal', id), name, value) end
+local function set(id, fields, ...)
+  local flat = {...}
+  for name, value in pairs(fields) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', key('refusal', id), unpack(flat))
 end
 
 local function take_off(id)
@@ -67,9 +72,8 @@ local function note(refusal)
   for _, id in ipairs(ids) do
     if remember(id) then ask(id) end
   end
-  set(refusal.id, refusal.fields)
-  redis.call('HSET', key('refusal', refusal.id), 'token', refusal.token, 'bytes', refusal.bytes,
-    'job_ids', table.concat(ids, ' '), 'body', body)
+  set(refusal.id, refusal.fields, 'token', refusal.token, 'bytes', refusal.bytes, 'job_ids', table.concat(ids, ' '),
+    'body', body)
   redis.call('ZADD', key('refused'), refusal.received, refusal.id)
   redis.call('ZADD', key('refused_of', refusal.token), refusal.received, refusal.id)
   count(refusal.token, refusal.bytes)
