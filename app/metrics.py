@@ -41,6 +41,16 @@ def deliveries_waiting() -> GaugeMetricFamily:
     return GaugeMetricFamily("ci_deliveries_waiting", said, labels=["host"])
 
 
+def refusals() -> GaugeMetricFamily:
+    """Counted in Redis, as the next one."""
+    said = "Callbacks that were refused although their token was good, and that nobody has retried or dismissed yet"
+    return GaugeMetricFamily("ci_refusals_open", said)
+
+
+def refusals_bytes() -> GaugeMetricFamily:
+    return GaugeMetricFamily("ci_refusals_open_bytes", "Bytes of Redis that these fill")
+
+
 def exposition(*others: Metric) -> bytes:
     """All processes of this server together, in Prometheus' text format; ``others`` were counted elsewhere."""
     elsewhere = CollectorRegistry()

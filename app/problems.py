@@ -46,6 +46,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "idempotency_mismatch": (422, "This Idempotency-Key was used with another body"),
     "idempotency_in_flight": (409, "A request with this Idempotency-Key is being worked on"),
     "not_doubted": (409, "Nothing is in doubt about this job"),
+    "not_retryable": (422, "Only part of the body was read, so it cannot be taken in"),
     "not_askable": (422, "CI cannot be asked about this"),
     "ci_refused": (502, "CI refused"),
     "ci_unavailable": (503, "CI cannot be reached, or asks us to wait"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import Flask, current_app
@@ -13,9 +13,11 @@ from app.provider import Provider, ProviderConfig
 from app.settings import Settings
 from app.store import Limits, Store
 from app.store.breaker import Breaker
+from app.store.refusals import Bounds
 from app.store.spool import Spool
 from app.store.spool.drain import Drainer
 from app.store.tail import Tail
+from app.url_usage import UrlUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Services:
     tail: Tail
     spool: Spool | None
     drainer: Drainer | None
+    usage: UrlUsage = field(default_factory=UrlUsage)
 
     @classmethod
     def open(cls, settings: Settings, *, timeout: float | None, breaker: Breaker | None = None) -> Services:
@@ -49,6 +52,7 @@ class Services:
             limits=limits,
             durability=settings.durability,
             breaker=breaker,
+            refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
         gate = Gate()

@@ -7,7 +7,8 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -18,6 +19,8 @@ from app.endpoints import Endpoint, distinct
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Check = Literal["token", "ip", "binding", "confirm"]
 
+_LEAST, _SOME = 2**16, 2**26
+_LONGEST_S = 3650 * 86400
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
@@ -67,6 +70,39 @@ def _webhook_key(value: SecretStr) -> SecretStr:
             "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
         )
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class AgeAndSize:
+    """How long something is kept (seconds), and how many bytes it may fill in all."""
+
+    seconds: float
+    size: int
+
+    def __str__(self) -> str:
+        return f"{_largest(self.seconds, _UNITS)}, {_largest(self.size, _SIZES)}"
+
+
+def _largest(number: float, units: Mapping[str, int]) -> str:
+    """The number in the largest unit in which it is whole; powers of two before powers of ten."""
+    names = {"b": "B", "kib": "KiB", "mib": "MiB", "gib": "GiB"} | {name: name for name in "smhd"}
+    fitting = [(size, name) for name, size in units.items() if name in names and number % size == 0]
+    size, name = max(fitting, default=(1, ""))
+    return f"{number / size:g} {names[name]}" if name else str(number)
+
+
+def _age_and_size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    age, _, size = value.partition(",")
+    try:
+        seconds: Any = _number_with_unit(_UNITS, "the first part")(age)
+        most: Any = _number_with_unit(_SIZES, "the second part")(size) if size else _SOME
+    except ValueError as error:
+        raise ValueError(f"is a duration and a size, such as `7 d, 64 MiB`: {error}") from None
+    if not 0 < seconds <= _LONGEST_S or most < _LEAST:
+        raise ValueError("needs a duration above 0 and below ten years, and at least 64 KiB")
+    return AgeAndSize(seconds, int(most))
 
 
 class CallbackKey(tuple[str, SecretStr]):
@@ -126,6 +162,7 @@ RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
+Kept = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
 Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]

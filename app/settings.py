@@ -25,10 +25,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app.callback_limits import CallbackLimits, LimitsOfUrls
 from app.development import is_development, made_secrets
 from app.setting_types import (
+    AgeAndSize,
     Bucket,
     Bytes,
     Checks,
     Endpoints,
+    Kept,
     Keys,
     Network,
     Networks,
@@ -190,6 +192,12 @@ class Settings(BaseSettings):
     retention_jobs: Seconds = Field(
         90 * 86400,
         description="How long jobs are kept after their last change; twice as long with failures or unfinished runs.",
+    )
+    retention_refusals: Kept = Field(
+        AgeAndSize(7 * 86400, 64 * 2**20),
+        description="How long callbacks are kept that were refused although their token was good, and how many bytes "
+        "of Redis they may fill (64 MiB where only the first part is given). One token may fill an eighth of that. The "
+        "oldest go first.",
     )
     key_prefix: str = Field(
         "ci:", description="Prefix of every Redis key: several installations on one Redis."

@@ -52,12 +52,12 @@ web server together. It asks for no key: let your proxy keep it from strangers.
 {rows}
 
 No label ever holds a job id, a path, a token or the name of a process. The deliveries are counted in Redis, for the
-endpoints in `FORWARD_URLS` only, so every web server tells the same numbers: take their `max`, not their `sum`. While
-Redis is away they are not there.
+endpoints in `FORWARD_URLS` only, and so are the open refusals, so every web server tells the same numbers: take their
+`max`, not their `sum`. While Redis is away they are not there.
 
 Worth an alert: `ci_spool_bytes` that does not go down, `ci_callbacks_total{{outcome="spooled"}}` and
 `ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
-these is a [failure](failures.md) to look at.
+these is a [failure](failures.md) to look at. So is `ci_refusals_open` above 0, for [refusals](refusals.md).
 """
 
 
@@ -80,7 +80,12 @@ def metrics_page() -> str:
     here = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
     families = [family for each in here for family in each.describe()]
     labels = {family.name: each._labelnames for each in here for family in each.describe()}
-    for other in (metrics.deliveries(), metrics.deliveries_waiting()):
+    for other in (
+        metrics.deliveries(),
+        metrics.deliveries_waiting(),
+        metrics.refusals(),
+        metrics.refusals_bytes(),
+    ):
         families.append(other)
         labels[other.name] = other._labelnames
     rows = [_metric(each, labels[each.name]) for each in sorted(families, key=lambda each: each.name)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.callback_limits import CallbackLimits
+from app.setting_types import AgeAndSize
 from app.settings import Settings, SettingsError, load
 from tests.servers import ROOT, as_environment, free_port
 
@@ -146,6 +147,12 @@ def test_faults_of_every_kind_are_named_at_once(good: pytest.MonkeyPatch, tmp_pa
         ("REDIS_URL", ""),
         ("COS_SECRET_KEY", ""),
         ("COS_BUCKET", "songs"),
+        ("RETENTION_REFUSALS", "64 MiB"),
+        ("RETENTION_REFUSALS", "7 d, 1 h"),
+        ("RETENTION_REFUSALS", "7 d, 1 KiB"),
+        ("RETENTION_REFUSALS", "0, 64 MiB"),
+        ("RETENTION_REFUSALS", "99999999 d"),
+        ("RETENTION_REFUSALS", "7 d, 64 MiB, 1"),
     ],
 )
 def test_a_wrong_value_stops_the_start(good: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -164,6 +171,10 @@ def test_a_wrong_value_stops_the_start(good: pytest.MonkeyPatch, name: str, valu
         ("DEADLINE", "1.5 h", 5400),
         ("DEADLINE", "7 d", 604800),
         ("PUBLIC_URL", "https://ci.example.com/hooks/", "https://ci.example.com/hooks"),
+        ("RETENTION_REFUSALS", "7 d, 64 MiB", AgeAndSize(604800, 2**26)),
+        ("RETENTION_REFUSALS", "90s,1000kb", AgeAndSize(90, 1_000_000)),
+        ("RETENTION_REFUSALS", "36h", AgeAndSize(129600, 2**26)),
+        ("RETENTION_REFUSALS", str(AgeAndSize(5400.5, 1_000_001)), AgeAndSize(5400.5, 1_000_001)),
         ("PUBLIC_URL", "", None),
         ("REDIS_URL", "redis+sentinel://a:1,b:2/main", "redis+sentinel://a:1,b:2/main"),
         ("CALLBACK_LIFE", "90 d", 90 * 86400),

@@ -21,6 +21,7 @@ def step(services: Services, stopping: threading.Event) -> int:
     found = [
         retention.drop_jobs(settings.retention_jobs, _COUNT),
         retention.drop_submissions(settings.retention_jobs, _COUNT),
+        services.store.refusals.drop_old(settings.retention_refusals.seconds, _COUNT),
     ]
     stopping.wait(_BUSY_S if max(found) == _COUNT else _IDLE_S)
     return sum(found)

@@ -4,8 +4,8 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.api import docs, events, failures, health, jobs, settle, submissions
+    from app.api import docs, events, failures, health, jobs, refusals, settle, submissions
 
-    for module in (jobs, settle, submissions, failures, events, health):
+    for module in (jobs, settle, submissions, failures, refusals, events, health):
         app.register_blueprint(module.blueprint)
     docs.init_app(app)

@@ -84,7 +84,9 @@ def metrics_page() -> Response:
     ours = services()
     if ours.spool:
         metrics.SPOOL_BYTES.set(ours.spool.condition()[1])
-    return Response(metrics.exposition(*_deliveries(ours)), mimetype="text/plain; version=0.0.4")
+    return Response(
+        metrics.exposition(*_deliveries(ours), *_refusals(ours)), mimetype="text/plain; version=0.0.4"
+    )
 
 
 def _deliveries(ours: Services) -> tuple[Metric, ...]:
@@ -104,3 +106,15 @@ def _deliveries(ours: Services) -> tuple[Metric, ...]:
     for host, number in held.items():
         waiting.add_metric([host], number)
     return tries, waiting
+
+
+def _refusals(ours: Services) -> tuple[Metric, ...]:
+    """Those on the list; nothing while Redis is away."""
+    count, size = metrics.refusals(), metrics.refusals_bytes()
+    try:
+        values = ours.store.refusals.open()
+    except RedisError:
+        return ()
+    for family, value in zip((count, size), values, strict=True):
+        family.add_metric([], value)
+    return count, size

@@ -52,6 +52,8 @@ class Entry(BaseModel):
     body: str | None = None
     doubt: str | None = None
     choice: str | None = Field(None, alias="as")
+    refusal: str | None = None
+    refused_at: str | None = None
     runs: list[RunView] = []
 
 

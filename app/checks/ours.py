@@ -13,6 +13,7 @@ from app.checks.finding import Finding
 from app.services import Services
 from app.settings import ROOT
 from app.store import NotOffered
+from app.store.clock import rfc3339
 
 _HANDLERS_S = 60
 
@@ -92,3 +93,18 @@ def keys(services: Services) -> Iterator[Finding]:
         yield Finding(
             "warn", "API keys", "none: nobody can use the API", "flask keys create NAME --scope read"
         )
+
+
+def refusals(services: Services) -> Iterator[Finding]:
+    """Callbacks that were turned away although their token was good: a person should look."""
+    try:
+        count, _ = services.store.refusals.open()
+        newest = services.store.refusals.newest(1)
+    except RedisError:
+        return
+    if not newest:
+        yield Finding("ok", "refusals", "none is open")
+        return
+    said = f"{count} open, the newest for {newest[0].reason} at {rfc3339(newest[0].received_ms)}"
+    todo = "flask refusals list; mend the cause, then flask refusals retry, or dismiss with a reason."
+    yield Finding("warn", "refusals", said, todo)

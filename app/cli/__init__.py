@@ -12,13 +12,14 @@ def init_app(app: Flask) -> None:
         jobs_import,
         keys,
         queues,
+        refusals,
         replay,
         submit,
         trigger,
     )
 
     jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, queues.group, keys.group)
+    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group)
     for command in (*groups, callback_url.command, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:

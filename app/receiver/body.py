@@ -12,6 +12,12 @@ from app.problems import Problem
 _CHUNK = 64 * 1024
 
 
+class Unfinished(Problem):
+    """The body was not read to its end; ``read`` is what came of it."""
+
+    read = b""
+
+
 def read_body(request: Request, limit: int) -> bytes:
     """The whole body, at most ``limit`` bytes; a larger one is refused before it is read.
 
@@ -25,17 +31,27 @@ def read_body(request: Request, limit: int) -> bytes:
         raise Problem("content_encoding", "Send the body as it is, without a Content-Encoding.")
     if declared is None and not request.environ.get("wsgi.input_terminated"):
         return b""
+    body = bytearray()
     try:
-        body = b"".join(_pieces(request, limit + 1 if declared is None else declared))
+        _read(request, limit, declared, body)
+    except Unfinished as problem:
+        problem.read = bytes(body[:limit])
+        raise
+    return bytes(body)
+
+
+def _read(request: Request, limit: int, declared: int | None, body: bytearray) -> None:
+    try:
+        for piece in _pieces(request, limit + 1 if declared is None else declared):
+            body += piece
     except TimeoutError:
-        raise Problem("slow_body", "The body did not arrive in time.") from None
+        raise Unfinished("slow_body", "The body did not arrive in time.") from None
     except (OSError, ParseException):
         raise _incomplete() from None
     if len(body) > limit:
         raise _too_large(limit)
     if declared is not None and len(body) < declared:
         raise _incomplete()
-    return body
 
 
 def _pieces(request: Request, most: int) -> Iterator[bytes]:
@@ -45,9 +61,9 @@ def _pieces(request: Request, most: int) -> Iterator[bytes]:
         yield piece
 
 
-def _incomplete() -> Problem:
-    return Problem("incomplete_body", "The body ended before its Content-Length, or its last chunk.")
+def _incomplete() -> Unfinished:
+    return Unfinished("incomplete_body", "The body ended before its Content-Length, or its last chunk.")
 
 
-def _too_large(limit: int) -> Problem:
-    return Problem("body_too_large", f"At most {limit} bytes are taken (MAX_BODY).", limit=limit)
+def _too_large(limit: int) -> Unfinished:
+    return Unfinished("body_too_large", f"At most {limit} bytes are taken (MAX_BODY).", limit=limit)

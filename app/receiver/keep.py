@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from redis.exceptions import RedisError
 
 from app import metrics
 from app.problems import Problem
+from app.receiver.limits import over_limit
 from app.services import Services
-from app.store import News, NotBelieved, NotDurable, Unavailable
+from app.store import News, NotBelieved, NotDurable, OverLimit, Unavailable
 from app.store.accept import Outcome
-from app.store.refusals import Refusal
+from app.store.refusal import Refusal
 from app.store.spool import NoRoom
 from app.store.spool.record import pack, pack_refusal
 
@@ -23,8 +25,11 @@ RETRY_AFTER_S = 30
 
 Kept = Outcome | Literal["spooled"]
 """What became of a callback that is kept."""
+
 _REFUSALS_SHARE = 0.5
 """Of the spool: whoever has a leaked token must not be able to fill it with what is refused."""
+_BODIES_SHARE = 0.25
+"""Past it refusals are spooled without their bodies, which leaves room for what CI is asked about."""
 
 WHY = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
@@ -39,6 +44,8 @@ def keep(ours: Services, news: News) -> Sequence[Kept]:
         outcomes = ours.store.acceptor.accept(news)
     except NotBelieved as error:
         raise Problem(error.reason, WHY[error.reason]) from None
+    except OverLimit as error:
+        raise over_limit(ours, news.submission, news.token or "", error.seconds) from None
     except NotDurable as error:
         # It is in Redis, and what it meant is known; the second copy that was promised is here. When that comes home
         # it is a duplicate, unless Redis has forgotten the first.
@@ -52,25 +59,32 @@ def keep(ours: Services, news: News) -> Sequence[Kept]:
     return outcomes
 
 
-def note(ours: Services, refusal: Refusal) -> None:
-    """Have CI asked about a callback that is turned away: now, or by way of the spool. Where neither can be, the job's
-    deadline still stands."""
+def note(ours: Services, refusal: Refusal) -> Literal["kept", "revoked"] | None:
+    """Keep a callback that is turned away, and have CI asked: now, or by way of the spool.
+
+    ``None`` where neither can be: the job's deadline still stands. ``revoked``: its token was, so nothing is kept.
+    """
     try:
-        ours.store.refusals.note(refusal)
+        return "kept" if ours.store.refusals.note(refusal) else "revoked"
     except RedisError as error:
-        _spool_refusal(ours, refusal, error)
+        return "kept" if _spool_refusal(ours, refusal, error) else None
 
 
-def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> None:
+def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> bool:
     if ours.spool is None or ours.drainer is None:
-        log.warning("a refusal could not be noted (%s): %s", type(why).__name__, refusal.reason)
-        return
-    try:
-        ours.spool.append(pack_refusal(refusal), share=_REFUSALS_SHARE)
-    except NoRoom as error:
-        log.warning("a refusal could not be noted: %s", error)
-    else:
-        ours.drainer.start()
+        log.warning("refusal %s could not be kept (%s): %s", refusal.id, type(why).__name__, refusal.reason)
+        return False
+    without = replace(refusal, body=b"", whole=False)
+    for each, share in ((refusal, _BODIES_SHARE), (without, _REFUSALS_SHARE)):
+        try:
+            ours.spool.append(pack_refusal(each), share=share)
+        except NoRoom as error:
+            said = str(error)
+        else:
+            ours.drainer.start()
+            return True
+    log.warning("refusal %s could not be kept: %s", refusal.id, said)
+    return False
 
 
 def _spool(ours: Services, news: News, why: str) -> None:

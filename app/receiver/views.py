@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, g, request
 from pydantic import BaseModel
 
 from app import metrics
-from app.ci.payload import Callback, Detail, Refused, parse
 from app.problems import Problem
 from app.receiver.address import caller
-from app.receiver.body import read_body
-from app.receiver.keep import WHY, Kept, keep, note
-from app.receiver.verify import check_address, check_binding, check_expiry, check_token, layers
+from app.receiver.body import Unfinished, read_body
+from app.receiver.incoming import Incoming, as_refusal
+from app.receiver.keep import WHY, note
+from app.receiver.limits import check_usage
+from app.receiver.take import Result, take, understand
+from app.receiver.verify import check_address, check_expiry, check_token
 from app.services import Services, services
-from app.store import UNAVAILABLE, News
-from app.store.refusals import Refusal
 from app.tokens import Binding, fingerprint
 
 blueprint = Blueprint("receiver", __name__)
@@ -26,15 +26,9 @@ PROBLEMS = (
     "bad_token", "expired_token", "revoked_token", "ip_not_allowed", "body_too_large", "content_encoding",
     "unsupported_media_type", "empty_body", "incomplete_body", "slow_body", "malformed_xml", "forbidden_xml",
     "malformed_json", "too_complex", "not_a_callback", "bad_job_id", "binding_mismatch", "store_unavailable",
+    "too_many_callbacks",
 )  # fmt: skip
 """Every reason for which a callback is turned away."""
-
-
-class Result(BaseModel):
-    """What became of one job of the body."""
-
-    job_id: str
-    outcome: Kept
 
 
 class Results(BaseModel):
@@ -55,23 +49,41 @@ def callback(token: str) -> dict[str, Any]:
     g.log_fields = f" token={mark}"
     try:
         binding = check_token(token, ours.settings)
+        check_usage(ours, binding, mark)
     except Problem as problem:
-        metrics.REFUSALS.labels(problem.reason).inc()
+        _count(problem)
         raise
-    details: Sequence[Detail] = ()
+    came = Incoming(binding, mark, request.content_type or "")
+    try:
+        _receive(ours, came)
+        return Results(results=take(ours, came)).model_dump()
+    except Problem as problem:
+        raise _refused(ours, came, problem) from None
+
+
+def _receive(ours: Services, came: Incoming) -> None:
+    """Read the body. What is refused for its URL or its sender is read all the same: a person may take it in yet."""
+    objection = _objection(ours, came.binding)
+    try:
+        with ours.gate.outside():
+            came.body = read_body(request, ours.settings.max_body)
+        came.whole = True
+    except Problem as problem:
+        came.body = problem.read if isinstance(problem, Unfinished) else b""
+        raise objection or problem from None
+    if objection:
+        with suppress(Problem):
+            understand(came, ours.settings)
+        raise objection
+
+
+def _objection(ours: Services, binding: Binding) -> Problem | None:
     try:
         check_expiry(binding, ours.settings)
         check_address(_caller(ours), ours.settings)
-        with ours.gate.outside():
-            body = read_body(request, ours.settings.max_body)
-        seen = _parse(body)
-        details = seen.details
-        for detail in details:
-            check_binding(detail.report, binding, ours.settings)
-        return Results(results=_keep(ours, seen, body, binding, mark)).model_dump()
     except Problem as problem:
-        _refused(ours, problem, details, binding, mark)
-        raise
+        return problem
+    return None
 
 
 def _caller(ours: Services) -> Any:
@@ -79,55 +91,21 @@ def _caller(ours: Services) -> Any:
     return caller(request.remote_addr, forwarded, ours.settings.trusted_proxies)
 
 
-def _parse(body: bytes) -> Callback:
-    try:
-        return parse(body)
-    except Refused as error:
-        raise Problem(error.reason, str(error)) from None
+def _refused(ours: Services, came: Incoming, problem: Problem) -> Problem:
+    """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
+    for what the caller is to send again."""
+    is_signed = came.binding != Binding()
+    if is_signed and problem.reason != "revoked_token" and problem.retry_after is None:
+        refusal = as_refusal(came, problem)
+        kept = note(ours, refusal)
+        if kept == "revoked":
+            problem = Problem("revoked_token", WHY["revoked_token"])
+        elif kept:
+            g.log_fields += f" refusal={refusal.id}"
+    _count(problem)
+    return problem
 
 
-def _keep(ours: Services, seen: Callback, body: bytes, binding: Binding, mark: str) -> list[Result]:
-    if seen.kind == "probe":
-        _check_revoked(ours, mark)
-        metrics.PROBES.inc()
-        return []
-    settings = ours.settings
-    hold = "confirm" in settings.verify
-    news = News(
-        details=seen.details,
-        source="callback",
-        verification="unconfirmed" if hold else layers(settings)[0],
-        body=body,
-        submission=binding.submission,
-        token=mark,
-        bind="binding" in settings.verify,
-        hold=hold,
-        ask_after=settings.deadline,
-        note={"verified": layers(settings), "format": seen.format, "token": mark},
-    )
-    outcomes = keep(ours, news)
-    return [
-        Result(job_id=detail.report.job_id, outcome=outcome)
-        for detail, outcome in zip(seen.details, outcomes, strict=True)
-    ]
-
-
-def _check_revoked(ours: Services, mark: str) -> None:
-    """For what is not stored; else the store checks it, in the same step in which it stores."""
-    try:
-        revoked = ours.store.refusals.is_revoked(mark)
-    except UNAVAILABLE:
-        return
-    if revoked:
-        raise Problem("revoked_token", WHY["revoked_token"])
-
-
-def _refused(
-    ours: Services, problem: Problem, details: Sequence[Detail], binding: Binding, mark: str
-) -> None:
-    """A refusal may hide the truth: it is noted, and CI is asked."""
+def _count(problem: Problem) -> None:
     metrics.REFUSALS.labels(problem.reason).inc()
-    if problem.reason == "store_unavailable" or not (binding.submission or binding.name):
-        return
-    job_ids = tuple(detail.report.job_id for detail in details)
-    note(ours, Refusal(problem.reason, problem.detail, mark, binding.submission, job_ids))
+    g.log_fields += f" reason={problem.reason}"

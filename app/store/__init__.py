@@ -20,7 +20,7 @@ from app.store.marks import Marks
 from app.store.offer import Level, NotOffered
 from app.store.outbox import Outbox
 from app.store.presence import Presence
-from app.store.refusals import Refusals
+from app.store.refusals import Bounds, Refusals
 from app.store.replays import Replays
 from app.store.retention import Retention
 from app.store.runs import Event, Runs
@@ -85,6 +85,7 @@ class Store:
         limits: Limits | None = None,
         durability: Level = "process",
         breaker: Breaker | None = None,
+        refusals: Bounds | None = None,
     ) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
@@ -105,7 +106,7 @@ class Store:
             replays=Replays(db, limits),
             checks=Checks(db),
             due=Due(db),
-            refusals=Refusals(db, limits, durable),
+            refusals=Refusals(db, limits, durable, refusals),
             api_keys=ApiKeys(db),
             presence=Presence(db),
             marks=Marks(db),

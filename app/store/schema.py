@@ -1,8 +1,8 @@
 """The version of what is stored, and how data of an earlier release becomes that of this one.
 
-``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, from which one. Release 1
-wrote none. A start takes over what an earlier release wrote; a newer version than ours is refused, by the start and by
-every callback.
+``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, from which one.
+Release 1 wrote none. A start takes over what an earlier release wrote; a newer version than ours is refused, by the
+start and by every callback.
 """
 
 from __future__ import annotations

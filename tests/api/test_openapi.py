@@ -15,7 +15,7 @@ from app.problems import PROBLEMS
 from app.settings import Settings
 from app.store import Store
 from app.store.jobs import Job, Page
-from app.store.refusals import Refusal
+from app.store.refusal import Refusal
 from app.store.submissions import Submission
 from tests.api.described import faults
 from tests.api.stored import put
@@ -93,7 +93,7 @@ def test_what_is_served_is_what_is_described(
             "s1", "lost", "2024-03-05T13:59:58Z", "2024-03-05T14:59:58Z", "own", "b", "r", labels={"a": "b"}
         )
     )
-    store.refusals.note(Refusal("malformed_xml", "x", "t", None, ("jfull",)))
+    store.refusals.note(Refusal("malformed_xml", "x", "t", {}, ("jfull",), body=b"<x", whole=True, id="r1"))
     for path, template, status in (
         ("/v1/jobs/jfull", "/v1/jobs/{job_id}", 200),
         ("/v1/jobs/jbare", "/v1/jobs/{job_id}", 200),
@@ -102,6 +102,10 @@ def test_what_is_served_is_what_is_described(
         ("/v1/submissions/s1", "/v1/submissions/{submission_id}", 200),
         ("/v1/jobs/none", "/v1/jobs/{job_id}", 404),
         ("/v1/jobs?limit=0", "/v1/jobs", 422),
+        ("/v1/refusals", "/v1/refusals", 200),
+        ("/v1/refusals/r1", "/v1/refusals/{refusal_id}", 200),
+        ("/v1/refusals/none", "/v1/refusals/{refusal_id}", 404),
+        ("/v1/refusals?limit=0", "/v1/refusals", 422),
         ("/healthz", "/healthz", 200),
         ("/readyz", "/readyz", 200),
     ):

@@ -69,8 +69,9 @@ def test_redis_away_has_its_exit_code() -> None:
     for arguments in (
         ("jobs", "list"), ("jobs", "show", "j1"), ("jobs", "wait", "j1"), ("jobs", "export"), ("jobs", "replay", "j1"),
         ("jobs", "delete", "j1", "--yes"),
-        ("failures", "list"), ("failures", "retry", "--all", "--yes"), ("keys", "list"), ("keys", "create", "x"),
-        ("callback-url", "--revoke", "x"), SUBMIT,
+        ("failures", "list"), ("failures", "retry", "--all", "--yes"), ("refusals", "list"), ("refusals", "show", "x"),
+        ("refusals", "retry", "x"), ("refusals", "dismiss", "x", "--reason", "y"), ("keys", "list"),
+        ("keys", "create", "x"), ("callback-url", "--revoke", "x"), SUBMIT,
     ):  # fmt: skip
         result = shell.run(*arguments, code=NO_STORE)
         assert "REDIS_URL" in result.stderr, arguments
@@ -90,7 +91,7 @@ def test_every_command_explains_itself(shell: Shell) -> None:
             assert name in said
             walk(inner, (*path, name))
 
-    ours = {"submit", "jobs", "failures", "queues", "keys", "callback-url", "doctor", "trigger"}
+    ours = {"submit", "jobs", "failures", "refusals", "queues", "keys", "callback-url", "doctor", "trigger"}
     assert ours <= set(shell.app.cli.commands)
     for name in ours:
         walk(shell.app.cli.commands[name], (name,))

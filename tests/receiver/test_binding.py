@@ -91,7 +91,7 @@ def test_a_contradiction_is_refused(
     assert token not in str(entries)
     assert (due_in_s(store, JOB) or 0) <= 0
     assert store.jobs.get("jforged") is None, "what it claimed is not known"
-    assert store.refusals.newest(1)[0]["reason"] == "binding_mismatch"
+    assert store.refusals.newest(1)[0].reason == "binding_mismatch"
 
 
 @pytest.mark.parametrize(

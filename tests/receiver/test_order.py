@@ -95,7 +95,7 @@ def test_an_expired_token_makes_us_ask(client: FlaskClient, settings: Settings, 
     late = a_token(settings, name="console", expires=1000)
     assert client.post(f"/callbacks/{late}", data=body(JobId="j1")).status_code == 403
     (newest,) = store.refusals.newest(1)
-    assert (newest["reason"], newest["token"]) == ("expired_token", fingerprint(late))
+    assert (newest.reason, newest.token) == ("expired_token", fingerprint(late))
 
 
 @pytest.mark.parametrize("bent", ["{}%0A", "a%0Ab", "/{}", "{}/", "", "%00", "../{}", "{}%2F.."])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,11 @@ from flask.testing import FlaskClient
 from redis.exceptions import BusyLoadingError
 
 from app import create_app
+from app.receiver.retry import retry
 from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE
+from app.store.clock import now_ms
 from app.store.spool import SUFFIX
 from app.tokens import Binding, fingerprint
 from tests.callbacks import body, new_job_id, outcome, path
@@ -260,8 +263,8 @@ def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
     eventually(lambda: drained(ours), "the spool to be drained")
     assert ours.store.jobs.get(told_to) is not None
     assert ours.store.jobs.get(other) is None
-    reasons = {str(refusal["reason"]) for refusal in ours.store.refusals.newest(10)}
-    assert reasons == {"revoked_token", "binding_mismatch"}
+    reasons = {refusal.reason for refusal in ours.store.refusals.newest(10)}
+    assert reasons == {"binding_mismatch"}, "a revoked token leaves nothing"
 
 
 def test_a_refusal_is_noted_when_redis_is_back(
@@ -280,12 +283,64 @@ def test_a_refusal_is_noted_when_redis_is_back(
     _, *refused = history(ours, job_id)
     assert [entry["reason"] for entry in refused] == ["binding_mismatch", "not_a_callback"]
     assert all(entry["kind"] == "refused" and entry["spooled_at"] for entry in refused)
-    assert [each["reason"] for each in ours.store.refusals.newest(10)] == [
+    assert [each.reason for each in ours.store.refusals.newest(10)] == [
         "not_a_callback",
         "binding_mismatch",
     ]
     assert ours.store.due.take(10, 60) == [job_id], "CI is asked about the submission's own job"
     assert ours.store.jobs.get(other) is None
+
+
+def test_a_refused_body_is_kept_while_redis_is_away(
+    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+) -> None:
+    """It comes from the spool as it was read, with its binding, its id and the time at which it came."""
+    url = path(settings, Binding(name="q", nonce="n", bucket="songs-1250000000"))
+    began = now_ms()
+    with killed(server):
+        assert client.post(url, data=b'{"JobsDetail": [],}', content_type="text/json").status_code == 400
+        assert client.post(path(settings, Binding(name="old", expires=1)), data=body("j1")).status_code == 403
+        gone = now_ms()
+    eventually(lambda: drained(ours), "the spool to be drained")
+    late, broken = (ours.store.refusals.get(each.id) for each in ours.store.refusals.newest(10))
+    assert broken and late
+    assert (broken.body, broken.whole, broken.content_type) == (b'{"JobsDetail": [],}', True, "text/json")
+    assert broken.binding == {"name": "q", "nonce": "n", "bucket": "songs-1250000000"}
+    assert began <= broken.received_ms <= gone and broken.spooled_ms
+    assert retry(ours, late, "anna").taken
+    assert ours.store.jobs.get("j1") is not None
+
+
+def test_what_only_redis_refuses_keeps_its_body(
+    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+) -> None:
+    """A job that is not the submission's, found out when it is taken from the spool; held to that when retried."""
+    told_to, other = new_job_id(), new_job_id()
+    bound = path(settings, Binding(submission="s1"))
+    ours.store.submissions.create(submission("s1"))
+    ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", told_to)
+    with killed(server):
+        assert outcome(client.post(bound, data=body(other))) == "spooled"
+    eventually(lambda: drained(ours), "the spool to be drained")
+    (found,) = ours.store.refusals.newest(10)
+    refusal = ours.store.refusals.get(found.id)
+    assert refusal and refusal.body == body(other)
+    assert (refusal.job_ids, refusal.submission) == ((told_to,), "s1")
+    assert retry(ours, refusal, "anna").reason == "binding_mismatch"
+
+
+def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, settings: Settings) -> None:
+    """Past a quarter of SPOOL_MAX refusals are spooled without their bodies: CI is asked all the same."""
+    app = create_app(settings.model_copy(update={"spool_max": 100_000}))
+    client, ours, url = app.test_client(), app.extensions["services"], path(settings)
+    with killed(server):
+        for _ in range(8):
+            assert client.post(url, data=secrets.token_bytes(5000)).status_code == 415
+    eventually(lambda: drained(ours), "the spool to be drained")
+    kept = ours.store.refusals.newest(10)
+    assert len(kept) == 8
+    assert 2 <= sum(each.whole for each in kept) <= 5
+    app.extensions["services"].drainer.stop()
 
 
 def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import pytest
 
 from app.services import Services
 from app.store import News, Store
+from app.store.refusal import Refusal
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.drain import Away, Drainer
 from app.store.spool.files import OwnFile
-from app.store.spool.record import pack, unpack
+from app.store.spool.record import pack, pack_refusal, unpack
 from tests.callbacks import new_job_id
 from tests.conftest import make_settings
 from tests.servers import Valkey
@@ -74,6 +76,25 @@ def test_a_record_is_the_news_itself() -> None:
         "ask_after",
     ):
         assert getattr(back, field) == getattr(original, field)
+
+
+def test_a_record_of_a_refusal_is_the_refusal_itself() -> None:
+    """With what was read of its body."""
+    original = Refusal("malformed_json", "d", "f00f", {"name": "q"}, ("j1",), b"{,", True, "text/json")
+    back = unpack(pack_refusal(original))
+    assert isinstance(back, Refusal)
+    assert back.spooled_ms
+    assert replace(back, spooled_ms=None) == original
+
+
+def test_a_refusal_that_an_older_release_spooled_is_read() -> None:
+    """It has no body, no id and no binding but its submission."""
+    head = {"reason": "not_a_callback", "detail": "d", "token": "f00f", "submission": "s1", "job_ids": ["j1"]}
+    old = json.dumps({"v": 1, "refusal": head | {"spooled_ms": 1_760_000_000_000}}).encode() + b"\n"
+    back = unpack(old)
+    assert isinstance(back, Refusal)
+    assert (back.submission, back.job_ids, back.received_ms) == ("s1", ("j1",), 1_760_000_000_000)
+    assert (back.body, back.whole) == (b"", False)
 
 
 def test_it_comes_home_in_order_and_the_folder_is_empty(home: Home) -> None:

@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store import Event, NotBelieved, Store
 from app.store.clock import now_ms
 from app.store.failures import Wanted
-from app.store.refusals import Refusal
+from app.store.refusal import Refusal
 from app.store.runs import End, Start, run_id
 from app.store.scripts import texts
 from app.store.submissions import Submission, deadline_after, new_id
@@ -28,17 +28,7 @@ from tests.store.said import said, tell
 NOW = -1.0
 """An age that everything has."""
 
-FIXED = {
-    "events",
-    "keys",
-    "revoked",
-    "refusals",
-    "presence:relay",
-    "presence:worker",
-    "probe",
-    "endpoints",
-    "schema",
-}
+FIXED = {"events", "keys", "revoked", "presence:relay", "presence:worker", "probe", "endpoints", "schema"}
 """Keys whose number and size do not grow with the jobs."""
 
 
@@ -93,7 +83,7 @@ def _a_lot_of_everything(store: Store) -> None:
     tell(store, said("jalone", "Running"), said("jalone2", None))
     tell(store, said("jheld", "Success"), hold=True)
     tell(store, said("jpolled", "Failed"), source="poll")
-    store.refusals.note(Refusal("binding_mismatch", "no", "t", None, ("j3",)))
+    store.refusals.note(Refusal("binding_mismatch", "no", "t", {}, ("j3",), body=b"x"))
     with pytest.raises(NotBelieved):
         tell(store, said("jother", "Success"), submission=store.submissions.page(float("inf"), 99)[-1][0])
     store.due.slow_down(0.01)
@@ -104,6 +94,7 @@ def _sweep(store: Store, count: int = 7) -> None:
     for step in (retention.drop_jobs, retention.drop_submissions):
         while step(NOW, count) == count:
             pass
+    store.refusals.drop_old(NOW, count)
 
 
 def test_nothing_is_left_of_what_is_removed(store: Store) -> None:

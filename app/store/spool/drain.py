@@ -9,14 +9,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
 from app.store.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
+from app.store.clock import now_ms
 from app.store.connection import UNAVAILABLE
 from app.store.durable import Durable
-from app.store.refusals import Refusal, Refusals
+from app.store.refusal import Refusal
+from app.store.refusals import Refusals
 from app.store.spool import SUFFIX, Spool
 from app.store.spool.files import OwnFile
 from app.store.spool.frames import Damage, Frame, scan
@@ -216,10 +219,18 @@ class Drainer:
         self._note(
             Refusal(
                 reason,
-                "Found when it came from the spool.",
+                "Found when it was taken from the spool.",
                 token=news.token or "",
-                submission=news.submission,
+                # What else its token was made for was checked before it was spooled.
+                binding={"submission": news.submission} if news.submission else {},
                 job_ids=tuple(detail.report.job_id for detail in news.details),
+                body=news.body,
+                whole=True,
+                # The same however often it is drained.
+                id=blake2b(
+                    f"{news.token} {news.received_ms} ".encode() + news.body, digest_size=6
+                ).hexdigest(),
+                received_ms=news.received_ms or now_ms(),
                 spooled_ms=news.received_ms,
             )
         )

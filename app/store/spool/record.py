@@ -1,18 +1,19 @@
 """What lies in the spool. News: a line of JSON that says how it was verified, then the exact body. A refusal: such a
-line alone."""
+line, then as much of the body as was read, compressed."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+import zlib
 from typing import Any
 
 from app.ci.payload import parse
 from app.store.accept import News
 from app.store.clock import now_ms, rfc3339
-from app.store.refusals import Refusal
+from app.store.refusal import Refusal, cut
 
 _FIELDS = ("verification", "submission", "token", "bind", "hold", "ask_after", "received_ms", "note")
+_REFUSAL_FIELDS = ("id", "reason", "detail", "token", "job_ids", "whole", "content_type", "received_ms")
 
 
 class Unreadable(Exception):
@@ -27,9 +28,10 @@ def pack(news: News) -> bytes:
 
 
 def pack_refusal(refusal: Refusal) -> bytes:
-    """What has to be known to note it later."""
-    head = asdict(replace(refusal, detail=refusal.detail[:300], spooled_ms=now_ms()))
-    return json.dumps({"v": 1, "refusal": head}).encode() + b"\n"
+    """What has to be known to keep it later."""
+    given = {name: getattr(refusal, name) for name in _REFUSAL_FIELDS}
+    head = given | {"detail": cut(refusal.detail), "binding": dict(refusal.binding), "spooled_ms": now_ms()}
+    return json.dumps({"v": 1, "refusal": head}).encode() + b"\n" + zlib.compress(refusal.body, 1)
 
 
 def unpack(payload: bytes) -> News | Refusal:
@@ -38,11 +40,21 @@ def unpack(payload: bytes) -> News | Refusal:
     try:
         head = json.loads(line)
         if "refusal" in head:
-            kept = head["refusal"]
-            return Refusal(**(kept | {"job_ids": tuple(kept["job_ids"])}))
+            return _refusal(head["refusal"], body)
         known: dict[str, Any] = {name: head[name] for name in _FIELDS}
         details = parse(body).details
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise Unreadable(str(error)) from error
     known["note"] = (known["note"] or {}) | {"spooled_at": rfc3339(known["received_ms"])}
     return News(details=details, source="callback", body=body, **known)
+
+
+def _refusal(head: dict[str, Any], body: bytes) -> Refusal:
+    known = head | {"job_ids": tuple(head["job_ids"])}
+    if "id" in head:
+        return Refusal(**known, body=zlib.decompress(body))
+    # Of a release that kept no bodies.
+    submission = known.pop("submission")
+    return Refusal(
+        **known, binding={"submission": submission} if submission else {}, received_ms=head["spooled_ms"]
+    )

@@ -1,0 +1,218 @@
+"""``flask refusals``: callbacks that were turned away although their token was good."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, plain, show_json
+from app.cli.which import Moment
+from app.problems import Problem
+from app.receiver.retry import Partial, Retried
+from app.receiver.retry import retry as take_in
+from app.receiver.shown import RefusalPage, RefusalWithBody
+from app.services import services
+from app.store import Unavailable
+from app.store.clock import rfc3339
+from app.store.cursors import BadCursor
+from app.store.refusal import Refusal, Wanted
+
+group = AppGroup("refusals", help="Callbacks that were refused although their token was good.")
+
+_PAGE = 200
+_SHOWN = 2000
+"""Bytes of a body that a terminal gets."""
+_OPTIONS = (
+    click.option("--reason", help="Only with this reason, such as malformed_json."),
+    click.option("--job-id", help="Only of this job."),
+    click.option("--token", help="Only by this URL: its token's fingerprint, as logs show it."),
+    click.option("--name", help="Only by URLs of `flask callback-url` with this name."),
+    click.option(
+        "--after",
+        type=Moment(),
+        help="Received at that time or later: UTC unless it says otherwise, or 30s, 90m, 36h, 7d, 2w ago.",
+    ),
+    click.option("--before", type=Moment(), help="Received at that time or earlier."),
+)
+
+
+def _which(command: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _wanted(which: dict[str, Any]) -> Wanted:
+    moments = {
+        name: int(which[name].timestamp() * 1000) if which[name] else None for name in ("after", "before")
+    }
+    return Wanted(**(which | moments))
+
+
+@group.command("list")
+@_which
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
+@click.option("--cursor", help="next_cursor of the page before.")
+@as_json
+@with_appcontext
+@guarded
+def list_refusals(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
+    """The newest refusals first."""
+    try:
+        found, following = services().store.refusals.page(_wanted(which), limit, cursor)
+    except BadCursor:
+        fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
+    if json_wanted:
+        show_json(RefusalPage.of(found, following))
+        return
+    _table(found)
+    if following:
+        click.echo(f"more: --cursor {following}", err=True)
+
+
+@group.command("show")
+@click.argument("refusal_id")
+@click.option("--raw", is_flag=True, help="Print the exact bytes of the body, and only them.")
+@as_json
+@with_appcontext
+@guarded
+def show(refusal_id: str, raw: bool, json_wanted: bool) -> None:
+    """One refusal with its body, as far as it was read. Exit code 3: there is none."""
+    refusal = _found(refusal_id)
+    if raw:
+        click.echo(refusal.body, nl=False)
+    elif json_wanted:
+        show_json(RefusalWithBody.of(refusal))
+    else:
+        _show(refusal)
+
+
+@group.command("retry")
+@click.argument("refusal_ids", nargs=-1, metavar="[REFUSAL_ID]...")
+@_which
+@click.option("--all", "everything", is_flag=True, help="All refusals, without a filter.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@with_appcontext
+@guarded
+def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted: bool, **which: Any) -> None:
+    """Take refusals in again, as if they came now: those named, or all that match, after showing how many.
+
+    What is taken leaves the list. Exit code 1: some were refused again, and stay; 3: there is none.
+    """
+    if not (refusal_ids or everything or any(which.values())):
+        fail("Name a refusal, a filter, or --all.", REFUSED)
+    chosen = [_open(each) for each in refusal_ids] or _all(_wanted(which))
+    if not chosen:
+        fail("No refusal matches.", NOT_FOUND)
+    if not (refusal_ids or yes):
+        click.echo(f"{len(chosen)} refusals match.", err=True)
+        click.confirm("Take them in?", abort=True, err=True)
+    done = []
+    for each in chosen:
+        done.append(_take_in(each))
+        if not json_wanted:
+            _show_retried(done[-1])
+    if json_wanted:
+        show_json([each.model_dump() for each in done])
+    sys.exit(0 if all(each.taken for each in done) else 1)
+
+
+@group.command("dismiss")
+@click.argument("refusal_id")
+@click.option("--reason", required=True, help="Stays in the history of its jobs.")
+@as_json
+@with_appcontext
+@guarded
+def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
+    """Take a refusal off the list. Exit code 3: there is none."""
+    dismissed = int(services().store.refusals.dismiss(_open(refusal_id), me(), reason))
+    if json_wanted:
+        show_json({"dismissed": dismissed})
+    else:
+        click.echo(f"{dismissed} dismissed")
+
+
+def _take_in(refusal: Refusal) -> Retried:
+    try:
+        return take_in(services(), services().store.refusals.get(refusal.id) or refusal, me())
+    except Partial as error:
+        return Retried.not_taken(refusal.id, refusal.reason, str(error))
+    except Problem as problem:
+        raise Unavailable(problem.detail) from problem
+
+
+def _all(wanted: Wanted) -> list[Refusal]:
+    """Oldest first, as they came; without their bodies."""
+    found: list[Refusal] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = services().store.refusals.page(wanted, _PAGE, cursor)
+        found += page
+        if cursor is None:
+            return found[::-1]
+
+
+def _found(refusal_id: str) -> Refusal:
+    return services().store.refusals.get(refusal_id) or fail(
+        f"There is no refusal {plain(refusal_id)}; it was taken in, or is past RETENTION_REFUSALS.", NOT_FOUND
+    )
+
+
+def _open(refusal_id: str) -> Refusal:
+    refusal = _found(refusal_id)
+    if refusal.state != "open":
+        fail(f"Refusal {refusal.id} was dismissed.", NOT_FOUND)
+    return refusal
+
+
+def _table(refusals: list[Refusal]) -> None:
+    if not refusals:
+        click.echo("No refusal matches.", err=True)
+        return
+    click.echo(f"{'id':<13} {'received (UTC)':<20} {'reason':<23} from or about")
+    for each in refusals:
+        about = each.name or " ".join(each.job_ids) or each.submission or each.token
+        at = rfc3339(each.received_ms)[:19].replace("T", " ")
+        click.echo(f"{each.id:<13} {at:<20} {each.reason:<23} {_short(plain(about), 21)}".rstrip())
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _show(refusal: Refusal) -> None:
+    click.echo(f"{refusal.id}  {refusal.state}  {refusal.reason}")
+    click.echo(plain(f"  {refusal.detail}"))
+    lines = {
+        "received": rfc3339(refusal.received_ms),
+        "spooled": rfc3339(refusal.spooled_ms) if refusal.spooled_ms else "",
+        "token": refusal.token,
+        "name": refusal.name or "",
+        "submission": refusal.submission or "",
+        "jobs": " ".join(refusal.job_ids),
+        "type": refusal.content_type,
+        "body": f"{refusal.size} bytes{'' if refusal.whole else ', not all that was sent'}",
+    }
+    for name, value in lines.items():
+        if value:
+            click.echo(plain(f"  {name:<10} {value}"))
+    for act in refusal.acts:
+        click.echo(plain(f"  {act['at']} {act['act']} by {act['by']}: {act['reason']}"))
+    if refusal.body:
+        click.echo("")
+        for line in refusal.body[:_SHOWN].decode("utf-8", "replace").split("\n"):
+            click.echo(plain(line.removesuffix("\r")))
+    if len(refusal.body) > _SHOWN:
+        click.echo(f"… {len(refusal.body) - _SHOWN} more bytes: --raw prints all.", err=True)
+
+
+def _show_retried(done: Retried) -> None:
+    if not done.taken:
+        click.echo(plain(f"{done.id}  refused: {done.reason}: {done.detail}"))
+        return
+    said = ", ".join(f"{result.job_id} {result.outcome}" for result in done.results)
+    click.echo(plain(f"{done.id}  taken: {said or 'a test message, no job'}"))

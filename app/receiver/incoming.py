@@ -1,0 +1,46 @@
+"""A callback as far as it was read, and the refusal that is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from pydantic import TypeAdapter
+
+from app.problems import Problem
+from app.store.refusal import Refusal
+from app.tokens import Binding
+
+_BINDING = TypeAdapter(Binding)
+
+
+@dataclass(slots=True)
+class Incoming:
+    """It grows while it is read, so that a refusal keeps whatever was there by then.
+
+    ``token`` is the fingerprint; ``whole`` says whether ``body`` is all that was sent.
+    """
+
+    binding: Binding
+    token: str
+    content_type: str = ""
+    body: bytes = b""
+    whole: bool = False
+    job_ids: tuple[str, ...] = ()
+
+
+def as_refusal(came: Incoming, problem: Problem) -> Refusal:
+    return Refusal(
+        problem.reason,
+        problem.detail,
+        came.token,
+        binding={name: value for name, value in asdict(came.binding).items() if value},
+        job_ids=came.job_ids,
+        body=came.body,
+        whole=came.whole,
+        content_type=came.content_type,
+    )
+
+
+def from_refusal(refusal: Refusal) -> Incoming:
+    binding = _BINDING.validate_python(dict(refusal.binding))
+    return Incoming(binding, refusal.token, refusal.content_type, refusal.body, refusal.whole)

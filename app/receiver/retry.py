@@ -1,0 +1,54 @@
+"""Taking a refusal in again, as if it came now: the present code and settings decide."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel
+
+from app.problems import Problem
+from app.receiver.incoming import from_refusal
+from app.receiver.take import Result, take
+from app.services import Services
+from app.store.clock import now_ms, rfc3339
+from app.store.refusal import Refusal
+
+
+class Partial(Exception):
+    """Only part of the body was read when it was refused, so nobody can say what it is."""
+
+
+class Retried(BaseModel):
+    """Taken in, with the outcome of each job; or refused again: it stays on the list, for this ``reason`` now."""
+
+    id: str
+    taken: bool
+    results: tuple[Result, ...]
+    reason: str | None
+    detail: str | None
+
+    @classmethod
+    def not_taken(cls, refusal_id: str, reason: str, detail: str) -> Self:
+        return cls(id=refusal_id, taken=False, results=(), reason=reason, detail=detail)
+
+
+def retry(ours: Services, refusal: Refusal, by: str) -> Retried:
+    """The same checks as of a callback that comes now, but for the token's expiry and the caller's address.
+
+    Raises ``Partial``; raises ``Problem`` where nothing can be stored now: then the refusal stays as it is.
+    """
+    if not refusal.whole:
+        raise Partial(
+            "Only part of its body was read, so it cannot be taken in. Ask CI about the job, or dismiss it."
+        )
+    note = {"refusal": refusal.id, "refused_at": rfc3339(refusal.received_ms), "by": by}
+    try:
+        results = take(ours, from_refusal(refusal), note)
+    except Problem as problem:
+        if problem.retry_after is not None:
+            raise
+        act = {"act": "retry", "at": rfc3339(now_ms()), "by": by, "reason": problem.reason}
+        ours.store.refusals.amend(refusal, problem.reason, problem.detail, act)
+        return Retried.not_taken(refusal.id, problem.reason, problem.detail)
+    ours.store.refusals.taken(refusal)
+    return Retried(id=refusal.id, taken=True, results=tuple(results), reason=None, detail=None)
