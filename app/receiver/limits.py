@@ -40,7 +40,7 @@ def check_usage(ours: Services, binding: Binding, token: str) -> None:
 
 
 def over_limit(ours: Services, submission: str | None, token: str, seconds: int) -> Problem:
-    """The refusal of a URL that may send again in ``seconds``; with the first one CI is asked what it may have meant."""
+    """The refusal of a URL that may send again in ``seconds``; with the first one CI is asked what it has to say."""
     if ours.usage.refuse(token, seconds):
         log.warning("callback URL %s is over CALLBACK_LIMITS, refused for %d s", token, seconds)
         try:
