@@ -20,8 +20,9 @@ def step(services: Services, stopping: threading.Event) -> int:
     settings, retention = services.settings, services.store.retention
     found = [
         retention.drop_raws(min(settings.retention_raw, settings.retention_jobs), _COUNT),
-        retention.drop_jobs(settings.retention_jobs, _COUNT),
+        retention.drop_jobs(settings.retention_jobs, _COUNT, settings.callback_life),
         retention.drop_submissions(settings.retention_jobs, _COUNT),
     ]
+    services.store.callback_urls.drop_expired(settings.retention_jobs)
     stopping.wait(_BUSY_S if max(found) == _COUNT else _IDLE_S)
     return sum(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, Unavailable
 from app.store.apikeys import ApiKeys
 from app.store.breaker import Breaker
+from app.store.callback_urls import CallbackUrls
 from app.store.checks import Checks
 from app.store.connection import UNAVAILABLE, Database, connect
 from app.store.deliveries import Deliveries
@@ -61,6 +62,7 @@ class Store:
     checks: Checks
     due: Due
     refusals: Refusals
+    callback_urls: CallbackUrls
     api_keys: ApiKeys
     presence: Presence
     marks: Marks
@@ -96,6 +98,7 @@ class Store:
             checks=Checks(db),
             due=Due(db),
             refusals=Refusals(db, limits, durable),
+            callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
             marks=Marks(db),

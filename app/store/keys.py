@@ -38,6 +38,8 @@ KINDS: Final[dict[str, Type]] = {
     "deliveries": "zset",
     "refusals": "list",
     "revoked": "set",
+    "url": "hash",
+    "urls": "zset",
     "keys": "hash",
     "presence": "zset",
     "probe": "string",

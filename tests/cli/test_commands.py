@@ -70,7 +70,7 @@ def test_redis_away_has_its_exit_code() -> None:
         ("jobs", "list"), ("jobs", "show", "j1"), ("jobs", "wait", "j1"), ("jobs", "export"), ("jobs", "replay", "j1"),
         ("jobs", "delete", "j1", "--yes"),
         ("failures", "list"), ("failures", "retry", "--all", "--yes"), ("keys", "list"), ("keys", "create", "x"),
-        ("callback-url", "--revoke", "x"), SUBMIT,
+        ("callback-url", "list"), ("callback-url", "--revoke", "0123456789ab"), SUBMIT,
     ):  # fmt: skip
         result = shell.run(*arguments, code=NO_STORE)
         assert "REDIS_URL" in result.stderr, arguments

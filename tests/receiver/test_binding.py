@@ -14,7 +14,7 @@ from app.store import News, NotBelieved, Store
 from app.store.clock import now_ms, rfc3339
 from app.store.submissions import Submission, new_id
 from app.submitter import SubmitRequest, Submitter
-from app.submitter.address import binding_of
+from app.submitter.address import binding_of, valid_until
 from app.tokens import Binding, mint, read
 from tests.ci import samples
 from tests.ci.samples import Tree
@@ -38,7 +38,7 @@ def submitted(services: Services, request: dict[str, object] = REQUEST, *jobs: s
     )  # fmt: skip
     if jobs:
         answered(services.store, draft.submission, *jobs)
-    return mint(binding_of(draft.submission, draft.asked), services.settings.callback_keys)
+    return mint(binding_of(draft.submission, draft.asked, draft.expires), services.settings.callback_keys)
 
 
 def answered(store: Store, submission: str, *jobs: str) -> None:
@@ -174,7 +174,7 @@ def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, s
         bucket="songs-1250000000", region="ap-chongqing", input_object="in/tune.mp3", input_url=None,
         queue_id=None, callback="own", operations=operations,
     )  # fmt: skip
-    token = mint(binding_of(new_id(), asked), services.settings.callback_keys)
+    token = mint(binding_of(new_id(), asked, valid_until(services.settings)), services.settings.callback_keys)
     pair = [
         samples.voice_separate(JobId="jone", Tag="Transcode", Operation={"UserData": "one"}),
         samples.voice_separate(JobId="jtwo", Tag="Snapshot", Operation={"UserData": "two"}),
