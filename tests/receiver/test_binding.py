@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -162,6 +164,22 @@ def test_a_console_token_s_refusal_asks_about_the_job_it_named(
     assert client.post(f"/callbacks/{token}", data=body(JobId="jknown")).status_code == 403
     assert (due_in_s(store, "jknown") or 0) <= 0
     assert store.jobs.history("jknown")[0][-1]["kind"] == "refused"
+
+
+def test_after_its_life_a_submissions_url_is_refused_and_ci_is_asked(
+    client: FlaskClient, services: Services, settings: Settings, store: Store
+) -> None:
+    """Its callback may be the truth all the same: the job keeps its state, and is asked about at once."""
+    life = settings.model_copy(update={"callback_life": -2.0})
+    token = submitted(replace(services, settings=life), REQUEST, JOB)
+    answer = client.post(f"/callbacks/{token}", data=body(JobId=JOB))
+    assert (answer.status_code, answer.json["reason"]) == (403, "expired_token")  # type: ignore[index]
+    job = store.jobs.get(JOB)
+    assert job is not None
+    assert job.state == "Submitted"
+    due = due_in_s(store, JOB)
+    assert due is not None
+    assert due <= 0
 
 
 def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, services: Services) -> None:
