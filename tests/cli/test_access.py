@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from unicodedata import east_asian_width
 
 import pytest
@@ -11,8 +12,9 @@ from app.store.clock import to_ms
 from app.tokens import fingerprint, read
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
 from tests.conftest import make_settings
+from tests.downstream import Downstream
 from tests.receiver.callbacks import body
-from tests.servers import Valkey
+from tests.servers import Emulator, Valkey, eventually
 
 
 def test_keys_create_prints_the_key_and_only_that(shell: Shell, api: FlaskClient) -> None:
@@ -132,6 +134,19 @@ def test_a_url_is_made_while_redis_is_away() -> None:
     assert result.stdout.startswith("https://receiver.example.com/callbacks/")
     assert result.stdout.count("\n") == 1
     assert "flask callback-url list" in result.stderr
+
+
+def test_the_url_of_a_trigger_is_valid_for_an_hour(valkey: Valkey, emulator: Emulator) -> None:
+    """So no test leaves a URL behind that is good, or listed, for ever."""
+    with Downstream() as there:
+        shell = Shell(make_settings(valkey.url, ci_endpoint=emulator.url, public_url=there.url))
+        began = time.time()
+        shell.run("trigger", "VoiceSeparate")
+        eventually(lambda: there.unverified, "the callback")
+    token = there.unverified[0].partition(":")[0].rpartition("/")[2]
+    binding = read(token, shell.app.extensions["services"].settings.callback_keys)
+    assert binding.expires
+    assert 3599 <= binding.expires - began <= 3660
 
 
 def test_callback_url_needs_an_address(valkey: Valkey) -> None:
