@@ -51,6 +51,16 @@ def refusals_bytes() -> GaugeMetricFamily:
     return GaugeMetricFamily("ci_refusals_open_bytes", "Bytes of Redis that these fill")
 
 
+def callback_url_expiry() -> GaugeMetricFamily:
+    said = "Seconds until the callback URL of that name expires, of several the first; +Inf where none does"
+    return GaugeMetricFamily("ci_callback_url_expires_seconds", said, labels=["name"])
+
+
+def callback_url_idle() -> GaugeMetricFamily:
+    said = "Seconds since a callback URL of that name was last used, or else since it was made"
+    return GaugeMetricFamily("ci_callback_url_idle_seconds", said, labels=["name"])
+
+
 def exposition(*others: Metric) -> bytes:
     """All processes of this server together, in Prometheus' text format; ``others`` were counted elsewhere."""
     elsewhere = CollectorRegistry()

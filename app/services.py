@@ -44,6 +44,7 @@ class Services:
             outbox=settings.outbox_max,
             jobs=settings.jobs_max,
             raw_s=min(settings.retention_raw, settings.retention_jobs),
+            unknown_s=settings.callback_life,
         )
         store = Store.open(
             settings.redis_url,

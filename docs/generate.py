@@ -53,11 +53,14 @@ web server together. It asks for no key: let your proxy keep it from strangers.
 
 No label ever holds a job id, a path, a token or the name of a process. The deliveries are counted in Redis, for the
 endpoints in `FORWARD_URLS` only, and so are the open refusals, so every web server tells the same numbers: take their
-`max`, not their `sum`. While Redis is away they are not there.
+`max`, not their `sum`. The same holds for the URLs of `flask callback-url`: at most 50 names, those that expire first;
+a revoked URL is left out, and an expired one as soon as another of its name is valid. While Redis is away none of these
+are there.
 
 Worth an alert: `ci_spool_bytes` that does not go down, `ci_callbacks_total{{outcome="spooled"}}` and
 `ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
 these is a [failure](failures.md) to look at. So is `ci_refusals_open` above 0, for [refusals](refusals.md).
+And `ci_callback_url_expires_seconds < 14 * 86400`: a queue's URL is about to expire.
 """
 
 
@@ -85,6 +88,8 @@ def metrics_page() -> str:
         metrics.deliveries_waiting(),
         metrics.refusals(),
         metrics.refusals_bytes(),
+        metrics.callback_url_expiry(),
+        metrics.callback_url_idle(),
     ):
         families.append(other)
         labels[other.name] = other._labelnames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from app.setting_types import CallbackKey
 from app.tokens import BadToken, Binding, digest, fingerprint, mint, new_nonce, object_digest, read
+from tests.servers import ROOT
 
 OLD = CallbackKey("old", SecretStr("an-old-secret-of-the-tests"))
 NEW = CallbackKey("new", SecretStr("a-new-secret-of-the-tests"))
@@ -126,6 +128,17 @@ def test_tokens_expire() -> None:
     assert binding.has_expired()
     assert not Binding(name="x").has_expired()
     assert not Binding(expires=int(time.time()) + 60).has_expired()
+
+
+def test_tokens_of_an_earlier_release_keep_what_they_carry() -> None:
+    """What the release before CALLBACK_LIFE minted reads as ever, and never expires."""
+    manifest = json.loads((ROOT / "tests" / "data" / "release1" / "manifest.json").read_text())
+    name, _, secret = manifest["callback_keys"].partition(":")
+    assert manifest["callback_paths"]
+    for path in manifest["callback_paths"].values():
+        binding = read(path.rpartition("/")[2], (CallbackKey(name, SecretStr(secret)),))
+        assert binding.submission or binding.name
+        assert (binding.expires, binding.has_expired(10**12)) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from app import metrics
+from app.api import url_metrics
 from app.api.describe import Operation, described
 from app.services import Services, services
+from app.store.clock import now_ms
 
 blueprint = Blueprint("health", __name__)
 
@@ -85,8 +87,17 @@ def metrics_page() -> Response:
     if ours.spool:
         metrics.SPOOL_BYTES.set(ours.spool.condition()[1])
     return Response(
-        metrics.exposition(*_deliveries(ours), *_refusals(ours)), mimetype="text/plain; version=0.0.4"
+        metrics.exposition(*_deliveries(ours), *_refusals(ours), *_callback_urls(ours)),
+        mimetype="text/plain; version=0.0.4",
     )
+
+
+def _callback_urls(ours: Services) -> tuple[Metric, ...]:
+    """Those that were made by hand; nothing while Redis is away."""
+    try:
+        return url_metrics.families(ours.store.callback_urls.list(), now_ms())
+    except RedisError:
+        return ()
 
 
 def _deliveries(ours: Services) -> tuple[Metric, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.checks import ci, ours, public, redis
+from app.checks import ci, ours, public, redis, urls
 from app.checks.finding import Finding
 from app.services import Services
 
@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     ci.clock,
     ci.objects,
     public.address,
+    urls.by_hand,
 )
 
 __all__ = ["CHECKS", "Finding"]

@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
 
     jobs.group.add_command(jobs_import.command)
     groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group)
-    for command in (*groups, callback_url.command, doctor.command, trigger.command):
+    for command in (*groups, callback_url.group, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:
         jobs.group.add_command(more)

@@ -1,39 +1,155 @@
-"""``flask callback-url``: an address for the console's queue settings, or for a test."""
+"""``flask callback-url``: addresses for the console's queue settings, or for a test."""
 
 from __future__ import annotations
 
+import re
 import time
+from typing import Any
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import REFUSED, fail, guarded
-from app.services import services
+from app.cli.columns import day, fitted
+from app.cli.output import REFUSED, as_json, fail, guarded, show_json
+from app.services import Services, services
+from app.settings import Settings
+from app.store import UNAVAILABLE, Unavailable
+from app.store.callback_urls import CallbackUrl
+from app.store.clock import now_ms, rfc3339
 from app.submitter.address import callback_url
-from app.tokens import Binding, fingerprint, new_nonce
+from app.tokens import BadToken, Binding, fingerprint, new_nonce, read
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{12}\Z")
+_NAME_MAX = 64
 
 
-@click.command("callback-url")
-@click.option("--name", default="console", show_default=True, help="What it is for; shown in histories.")
+def _name(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.isprintable() or not 0 < len(value.strip()) <= _NAME_MAX:
+        raise click.BadParameter(f"a name is 1 to {_NAME_MAX} printable characters.")
+    return value.strip()
+
+
+@click.group("callback-url", cls=AppGroup, invoke_without_command=True)
+@click.option(
+    "--name",
+    default="console",
+    show_default=True,
+    callback=_name,
+    help="What it is for; shown in histories, lists and metrics.",
+)
 @click.option("--tag", "tags", multiple=True, help="Take only jobs of this tag. May be repeated.")
 @click.option("--bucket", help="Take only jobs on files of this bucket.")
 @click.option("--days", type=click.IntRange(1), help="Expire after so many days; default: never.")
 @click.option(
-    "--revoke", metavar="URL", help="Make no URL; from now on refuse this one (or its fingerprint)."
+    "--revoke", metavar="URL", help="Make no URL; refuse this one (or its fingerprint) from now on."
 )
+@click.pass_context
 @with_appcontext
 @guarded
-def command(
-    name: str, tags: tuple[str, ...], bucket: str | None, days: int | None, revoke: str | None
+def group(
+    context: click.Context,
+    name: str,
+    tags: tuple[str, ...],
+    bucket: str | None,
+    days: int | None,
+    revoke: str | None,
 ) -> None:
-    """Print a callback URL, and only that."""
+    """Print a callback URL, and only that; or list those that were made."""
+    if context.invoked_subcommand:
+        return
     ours = services()
     if revoke:
-        last = revoke.rstrip("/").rpartition("/")[2]
-        ours.store.refusals.revoke(last if len(last) == 12 else fingerprint(last))
+        ours.store.refusals.revoke(_fingerprint(revoke, ours.settings))
         return
     if ours.settings.public_url is None:
         fail("PUBLIC_URL is not set, so CI could not reach this service. Set it and try again.", REFUSED)
     expires = int(time.time()) + days * 86400 if days else None
     binding = Binding(name=name, tags=tags, bucket=bucket, expires=expires, nonce=new_nonce())
-    click.echo(callback_url(ours.settings, binding))
+    url = callback_url(ours.settings, binding)
+    click.echo(url)
+    _list_it(ours, url, binding)
+
+
+def _fingerprint(given: str, settings: Settings) -> str:
+    """Of a URL as people paste it, or of one that is given by its fingerprint."""
+    last = re.split(r"[?#]", given.strip())[0].rstrip("/").rpartition("/")[2]
+    if _FINGERPRINT.match(last):
+        return last
+    try:
+        read(last, settings.callback_keys)
+    except BadToken:
+        fail(
+            "This is neither a fingerprint nor a callback URL that a key in CALLBACK_KEYS signed; nothing is revoked.\n"
+            "Look for its fingerprint in `flask callback-url list`.",
+            REFUSED,
+        )
+    return fingerprint(last)
+
+
+def _list_it(ours: Services, url: str, binding: Binding) -> None:
+    """The URL is good without its entry: what fails here is a warning."""
+    made = CallbackUrl(
+        fingerprint=fingerprint(url.rpartition("/")[2]),
+        name=binding.name or "",
+        tags=binding.tags,
+        bucket=binding.bucket,
+        created=now_ms(),
+        expires=binding.expires * 1000 if binding.expires else None,
+    )
+    try:
+        ours.store.callback_urls.add(made)
+    except (Unavailable, *UNAVAILABLE) as error:
+        click.echo(
+            f"The URL works, and `flask callback-url list` may not show it before its first use: {error}",
+            err=True,
+        )
+
+
+@group.command("list")
+@as_json
+@with_appcontext
+@guarded
+def list_urls(json_wanted: bool) -> None:
+    """Name, fingerprint, what it takes, made, last use, expiry; never the URL. A URL that an earlier release made is
+    listed from its next use on."""
+    urls, now = services().store.callback_urls.list(), now_ms()
+    if json_wanted:
+        show_json([_view(url, now) for url in urls])
+        return
+    if not urls:
+        click.echo("There is none: `flask callback-url` makes one.")
+        return
+    click.echo(_row("NAME", "FINGERPRINT", "MADE", "LAST USE", "EXPIRES"))
+    for url in urls:
+        used = day(url.used) if url.used else "never"
+        click.echo(_row(url.name, url.fingerprint, day(url.created), used, _end(url, now)))
+        if url.tags or url.bucket:
+            click.echo(
+                fitted(f"  takes {', '.join(url.tags) or 'any tag'} in {url.bucket or 'any bucket'}", 80)
+            )
+
+
+def _row(name: str, *cells: str) -> str:
+    return " ".join((fitted(name, 22, pad=True), *(f"{cell:<12}" for cell in cells))).rstrip()
+
+
+def _end(url: CallbackUrl, now: int) -> str:
+    if url.revoked:
+        return "revoked"
+    if url.expires is None:
+        return "never"
+    return "expired" if url.has_expired(now) else day(url.expires)
+
+
+def _view(url: CallbackUrl, now: int) -> dict[str, Any]:
+    return {
+        "name": url.name,
+        "fingerprint": url.fingerprint,
+        "tags": list(url.tags),
+        "bucket": url.bucket,
+        "created_at": rfc3339(url.created),
+        "last_used_at": rfc3339(url.used) if url.used else None,
+        "expires_at": rfc3339(url.expires) if url.expires else None,
+        "expired": url.has_expired(now),
+        "revoked": url.revoked,
+    }

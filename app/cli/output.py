@@ -104,7 +104,9 @@ def show_job(job: Job, json_wanted: bool) -> None:
 def submission_view(submission: Submission) -> dict[str, Any]:
     """A submission as the API shows it."""
     ours = {
-        name: value for name, value in asdict(submission).items() if name not in {"facts", "key_id", "ci"}
+        name: value
+        for name, value in asdict(submission).items()
+        if name not in {"facts", "key_id", "ci", "token_expires"}
     }
     said = submission.ci or dict.fromkeys(("code", "message", "request_id", "advice"))
     return (

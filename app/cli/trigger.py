@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 import requests
 from flask.cli import with_appcontext
@@ -10,6 +12,13 @@ from app.cli.output import CI_FAULT, REFUSED, fail, guarded, show_json
 from app.services import services
 from app.submitter.address import callback_url
 from app.tokens import Binding, new_nonce
+
+_LIFE_S = 3600
+"""Of the URL that is made for one test, so that none of them stays valid or listed."""
+
+
+def _binding() -> Binding:
+    return Binding(name="trigger", expires=int(time.time()) + _LIFE_S, nonce=new_nonce())
 
 
 @click.command("trigger")
@@ -33,7 +42,7 @@ def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url
     settings = services().settings
     if settings.ci_endpoint is None or (url is None and settings.public_url is None):
         fail("This needs the emulator (CI_ENDPOINT) and PUBLIC_URL; `make run` sets both.", REFUSED)
-    target = url or callback_url(settings, Binding(name="trigger", nonce=new_nonce()))
+    target = url or callback_url(settings, _binding())
     wanted = {
         "url": target,
         "tag": tag,

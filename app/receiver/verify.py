@@ -26,7 +26,11 @@ def check_token(token: str, settings: Settings) -> Binding:
 
 def check_expiry(binding: Binding, settings: Settings) -> None:
     if "token" in settings.verify and binding.has_expired():
-        raise Problem("expired_token", f"The token in the URL has expired. {_ADVICE}")
+        raise Problem(
+            "expired_token",
+            "The token in the URL has expired; CI is asked about its job. "
+            "For a queue, make a fresh URL with `flask callback-url`.",
+        )
 
 
 def check_address(address: Address | None, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, OverLimit, Unavailable
 from app.store.apikeys import ApiKeys
 from app.store.breaker import Breaker
+from app.store.callback_urls import CallbackUrls
 from app.store.checks import Checks
 from app.store.connection import UNAVAILABLE, Database, connect
 from app.store.deliveries import Deliveries
@@ -67,6 +68,7 @@ class Store:
     checks: Checks
     due: Due
     refusals: Refusals
+    callback_urls: CallbackUrls
     api_keys: ApiKeys
     presence: Presence
     marks: Marks
@@ -107,6 +109,7 @@ class Store:
             checks=Checks(db),
             due=Due(db),
             refusals=Refusals(db, limits, durable, refusals),
+            callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
             marks=Marks(db),

@@ -1,12 +1,14 @@
 -- Removes one job with everything that belongs to it: record, history, raw payloads, runs, events, indexes, schedules,
 -- and its submission with the last of its jobs. Can be repeated: what is gone already is no fault.
--- ARGV: prefix, job id, '1' to keep, once, a job whose runs have failed or are not over (else ''),
--- its new last change then (ms).
+-- ARGV: prefix, job id, '1' to keep a job that has not ended while its callback URL is valid, and, once, a job whose
+-- runs have failed or are not over (else ''); now (ms): the last change of a job that is kept; the time (RFC 3339)
+-- since which the URLs of submissions without `token_expires` are still valid.
 -- Returns 0 if it is kept for now, else {1 if it was there, entries, payloads, runs, failures, its submission if that
 -- went too, else ''}.
-local prefix, id, careful, later = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4]
+local prefix, id, careful, now, valid_since = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4], ARGV[5]
 local job = prefix .. 'job:' .. id
-local idx, submission, kept, version = unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept', 'version'))
+local idx, submission, kept, version, rank =
+  unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept', 'version', 'rank'))
 local runs = redis.call('SMEMBERS', prefix .. 'job_runs:' .. id)
 
 local function is_over(run)
@@ -14,12 +16,26 @@ local function is_over(run)
   return state ~= 'waiting' and state ~= 'running' and state ~= 'failed'
 end
 
+-- Its end may still come by that URL, and would be refused or unknown without the record.
+local function may_be_reported()
+  if not submission or rank == '3' then return false end
+  local expires, key_id, submitted_at =
+    unpack(redis.call('HMGET', prefix .. 'submission:' .. submission, 'token_expires', 'key_id', 'submitted_at'))
+  if expires then return tonumber(expires) > tonumber(now) end
+  return key_id and key_id ~= '' and (submitted_at or '') > valid_since
+end
+
+if careful and may_be_reported() then
+  redis.call('ZADD', prefix .. 'touched', 'XX', now, id)
+  return 0
+end
+
 -- Once for each version: news that came after it was kept may have failed too.
 if careful and kept ~= version then
   for _, run in ipairs(runs) do
     if not is_over(run) then
       redis.call('HSET', job, 'kept', version or '')
-      redis.call('ZADD', prefix .. 'touched', 'XX', later, id)
+      redis.call('ZADD', prefix .. 'touched', 'XX', now, id)
       return 0
     end
   end

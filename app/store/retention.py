@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.store.clock import now_ms
+from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
 from app.store.scripts import in_turn, script, text, texts
 
@@ -35,12 +35,14 @@ class Retention:
         self._redis = db.client
         self._drop, self._drop_submission = (script(db, name) for name in ("drop", "drop_submission"))
 
-    def drop_jobs(self, older_than_s: float, count: int) -> int:
-        """Jobs whose last change was longer ago; those with runs that failed, or are not over, stay twice as long."""
+    def drop_jobs(self, older_than_s: float, count: int, token_life_s: float = 0) -> int:
+        """Jobs whose last change was longer ago. Those with runs that failed, or are not over, stay twice as long; one
+        that has not ended stays while its submission's token is valid: ``token_life_s`` for one that does not say."""
         now = now_ms()
         ids = self._oldest("touched", now - int(older_than_s * 1000), count)
-        later = now  # its new age begins
-        in_turn(self._db, [(self._drop, [], [self._db.prefix, job_id, "1", later]) for job_id in ids])
+        # The age of a job that is kept begins anew.
+        arguments = ["1", now, rfc3339(now - int(token_life_s * 1000))]
+        in_turn(self._db, [(self._drop, [], [self._db.prefix, job_id, *arguments]) for job_id in ids])
         return len(ids)
 
     def drop_submissions(self, older_than_s: float, count: int) -> int:
@@ -52,7 +54,7 @@ class Retention:
 
     def drop_job(self, job_id: str) -> Dropped | None:
         """This job, whatever its runs are at; ``None`` if it was not there."""
-        answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0])
+        answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0, ""])
         was_there, entries, payloads, runs, failures, submission = answer
         if not was_there:
             return None

@@ -23,7 +23,9 @@ CallbackKind = Literal["own", "foreign", "no", "queue"]
 class Submission:
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
     ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
-    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339."""
+    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, but for
+    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none.
+    """
 
     id: str
     status: Status
@@ -38,6 +40,7 @@ class Submission:
     facts: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     ci: dict[str, str | None] | None = None
+    token_expires: int | None = None
 
     @property
     def came_to_nothing(self) -> bool:
@@ -81,6 +84,8 @@ class Submissions:
             "labels": json.dumps(submission.labels),
             "facts": json.dumps(submission.facts),
         }
+        if submission.token_expires:
+            values["token_expires"] = str(submission.token_expires)
         fields = [word for pair in values.items() for word in pair]
         look_at = now_ms() + int(PATIENCE_S * 1000)
         commands = [
@@ -116,6 +121,7 @@ class Submissions:
             facts=json.loads(kept["facts"]),
             error=kept.get("error"),
             ci=json.loads(kept.get("ci") or "null"),
+            token_expires=int(kept["token_expires"]) if "token_expires" in kept else None,
         )
 
     def settle(
@@ -157,12 +163,14 @@ class Submissions:
         return text(self._redis.hget(self._db.key("job", job_id), "submission"))
 
     def open_keys(self) -> dict[str, int]:
-        """The ids of the keys that signed the tokens of submissions whose jobs have not ended, and how many each."""
+        """The ids of the keys that signed the tokens of submissions whose jobs have not ended, and how many each. An
+        expired token needs its key no longer."""
         ids = texts(self._redis.zrange(self._db.key("open"), 0, -1))
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
-            pipe.hget(self._db.key("submission", each), "key_id")
-        return dict(Counter(filter(None, map(text, pipe.execute() if ids else ()))))
+            pipe.hmget(self._db.key("submission", each), "key_id", "token_expires")
+        now, rows = now_ms(), pipe.execute() if ids else []
+        return dict(Counter(key_id.decode() for key_id, ends in rows if key_id and int(ends or now) >= now))
 
     def page(self, before_ms: float, count: int) -> list[tuple[str, float]]:
         """Submissions made before that time, and when, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
@@ -17,8 +18,14 @@ def callback_url(settings: Settings, binding: Binding) -> str:
     return f"{settings.public_url}/callbacks/{mint(binding, settings.callback_keys)}"
 
 
-def binding_of(submission: str, asked: Asked) -> Binding:
-    """What the jobs of this submission may say of themselves."""
+def valid_until(settings: Settings) -> int:
+    """When a submission's URL that is minted now expires, in seconds since 1970."""
+    return int(time.time() + settings.callback_life)
+
+
+def binding_of(submission: str, asked: Asked, expires: int) -> Binding:
+    """What the jobs of this submission may say of themselves. Bucket and region are always there: with them CI can be
+    asked even when the submission's record is gone."""
     told = [operation.user_data for operation in asked.operations]
     return Binding(
         submission=submission,
@@ -28,6 +35,7 @@ def binding_of(submission: str, asked: Asked) -> Binding:
         objects=(object_digest(asked.input_object),) if asked.input_object else (),
         # Where one of several operations carries no user data, its job may say anything CI makes of that.
         user_data=_each(digest(text) for text in told if text) if all(told) else (),
+        expires=expires,
     )
 
 

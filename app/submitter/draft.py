@@ -13,17 +13,20 @@ from app.ci.request_xml import render
 from app.ci.rules import check
 from app.settings import Settings
 from app.store.submissions import new_id
-from app.submitter.address import binding_of, callback_url, doubts
+from app.submitter.address import binding_of, callback_url, doubts, valid_until
+from app.tokens import Binding
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A request that is ready to go: what CI will be sent, what is remembered of it, and what is doubtful in it."""
+    """A request that is ready to go: what CI will be sent, what is remembered of it, and what is doubtful in it.
+    ``expires`` (seconds since 1970) is until when a callback URL of ours in it is valid."""
 
     submission: str
     xml: bytes
     asked: Asked
     callback: str | None
+    expires: int
     warnings: tuple[Broken, ...]
     labels: dict[str, str]
 
@@ -38,21 +41,21 @@ def defaults(settings: Settings) -> Defaults:
 def draft(settings: Settings, request: SubmitRequest, submission: str | None = None) -> Draft:
     """Raises ``BadRequest`` with every broken rule."""
     facts, warnings = _checked(settings, request)
-    submission = submission or new_id()
-    callback = _callback(settings, submission, facts, request.callback)
+    submission, expires = submission or new_id(), valid_until(settings)
+    callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     xml = render(request, callback, defaults(settings))
-    return Draft(submission, xml, _told(settings, facts), callback, warnings, dict(request.labels))
+    return Draft(submission, xml, _told(settings, facts), callback, expires, warnings, dict(request.labels))
 
 
 def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Draft:
     """A ready XML request: as it is, but for a CallBack of our own where it has none. Raises ``BadRequest``."""
     request = read_xml(xml, allow)
     facts, warnings = _checked(settings, request)
-    submission = new_id()
-    callback = _callback(settings, submission, facts, request.callback)
+    submission, expires = new_id(), valid_until(settings)
+    callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     if facts.callback == "own":
         xml = with_callback(xml, callback, settings.callback_format)
-    return Draft(submission, xml, _told(settings, facts), callback, warnings, {})
+    return Draft(submission, xml, _told(settings, facts), callback, expires, warnings, {})
 
 
 def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:
@@ -63,13 +66,13 @@ def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[B
     return facts, (*broken, *(doubts(settings) if facts.callback == "own" else ()))
 
 
-def _callback(settings: Settings, submission: str, facts: Asked, chosen: str | None) -> str | None:
+def _callback(settings: Settings, binding: Binding, facts: Asked, chosen: str | None) -> str | None:
     """What CI is told: our own URL, the caller's choice, or ``no`` where nobody could reach us."""
     if facts.callback != "own":
         return chosen
     if settings.public_url is None:
         return "no"
-    return callback_url(settings, binding_of(submission, facts))
+    return callback_url(settings, binding)
 
 
 def _told(settings: Settings, facts: Asked) -> Asked:

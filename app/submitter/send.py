@@ -121,6 +121,7 @@ class Submitter:
             raise
 
     def _record(self, draft: Draft) -> Submission:
+        own = draft.asked.callback == "own"
         return Submission(
             id=draft.submission,
             status="sending",
@@ -129,7 +130,8 @@ class Submitter:
             callback=draft.asked.callback,
             bucket=draft.asked.bucket,
             region=draft.asked.region,
-            key_id=self._settings.callback_keys[0].id if draft.asked.callback == "own" else None,
+            key_id=self._settings.callback_keys[0].id if own else None,
+            token_expires=draft.expires * 1000 if own else None,
             labels=draft.labels,
             facts=draft.asked.model_dump(mode="json"),
         )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
+import pytest
 import requests
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.store import Store
+from app.store.callback_urls import CallbackUrl
+from app.store.clock import now_ms
 from docs.generate import FOLDER
 from tests.api.test_stream import listening
 from tests.downstream import Downstream, Reply
@@ -33,6 +38,46 @@ def test_every_metric_is_documented(client: FlaskClient) -> None:
         if family.name.startswith("ci_") and not family.name.endswith("_created"):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             assert f"| `{name}` | {family.type} |" in page, "run `make docs`"
+
+
+def gauge(client: FlaskClient, name: str) -> dict[str, float]:
+    """What a gauge of callback URLs says, by name."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return {sample.labels["name"]: sample.value for sample in samples}
+
+
+def test_callback_urls_are_watched(client: FlaskClient, store: Store) -> None:
+    """By name: when the first of them expires, and when one was last used. Neither a revoked one, nor one of a test,
+    nor one that has expired and been replaced, is a false alarm."""
+    now, day = now_ms(), 86_400_000
+    urls = [
+        ("queue", 40, 10, 5), ("queue", 40, 20, None), ("queue", 40, -1, None), ("endless", 7, None, None),
+        ("late", 40, -2, None), ("gone", 40, 1, None), ("test", 0, 0.1, None),
+    ]  # fmt: skip
+    for n, (name, age, left, idle) in enumerate(urls):
+        mark, ends = f"{n:012x}", None if left is None else now + int(left * day)
+        store.callback_urls.add(CallbackUrl(mark, name, created=now - age * day, expires=ends))
+        if idle:
+            store.db.client.hset(store.db.key("url", mark), "used", now - idle * day)
+    store.refusals.revoke(f"{5:012x}")
+    expires = gauge(client, "ci_callback_url_expires_seconds")
+    assert expires.pop("endless") == math.inf
+    assert expires == pytest.approx({"queue": 10 * 86_400, "late": -2 * 86_400}, abs=60)
+    idle_for = gauge(client, "ci_callback_url_idle_seconds")
+    assert idle_for == pytest.approx(
+        {"queue": 5 * 86_400, "late": 40 * 86_400, "endless": 7 * 86_400}, abs=60
+    )
+
+
+def test_names_of_callback_urls_are_bounded(client: FlaskClient, store: Store) -> None:
+    """However many there are, and however long: those that expire first are shown."""
+    now = now_ms()
+    for n in range(60):
+        url = CallbackUrl(f"{n:012x}", f"{n:02}" + "x" * 500, created=1, expires=now + (n + 1) * 86_400_000)
+        store.callback_urls.add(url)
+    shown = gauge(client, "ci_callback_url_expires_seconds")
+    assert sorted(shown) == [f"{n:02}" + "x" * 62 for n in range(50)]
 
 
 def test_those_who_listen_and_wait_are_counted_while_they_do(service: Service) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from unicodedata import east_asian_width
+
 import pytest
 from flask.testing import FlaskClient
 
+from app.store.clock import to_ms
 from app.tokens import fingerprint, read
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
 from tests.conftest import make_settings
+from tests.downstream import Downstream
 from tests.receiver.callbacks import body
-from tests.servers import Valkey
+from tests.servers import Emulator, Valkey, eventually
 
 
 def test_keys_create_prints_the_key_and_only_that(shell: Shell, api: FlaskClient) -> None:
@@ -51,6 +56,97 @@ def test_callback_url_prints_a_url_that_works(shell: Shell, api: FlaskClient) ->
         assert shell.run("callback-url", "--revoke", how(free)).stdout == ""
         assert api.post(path, data=body()).status_code == 403
     assert shell.run("callback-url").stdout != shell.run("callback-url").stdout
+
+
+@pytest.mark.parametrize("pasted", ["{}", " {}\n", "{}/", "{}?a=b", "{}#x"])
+def test_a_url_is_revoked_as_people_paste_it(shell: Shell, api: FlaskClient, pasted: str) -> None:
+    url = shell.run("callback-url").stdout.strip()
+    shell.run("callback-url", "--revoke", pasted.format(url))
+    assert api.post("/callbacks/" + url.rpartition("/")[2], data=body()).status_code == 403
+
+
+@pytest.mark.parametrize("text", ["x", "console", "https://receiver.example.com/callbacks/x", "0123456789AB"])
+def test_what_is_no_url_of_ours_is_not_revoked(shell: Shell, text: str) -> None:
+    """A URL that was cut off while copying would otherwise stay valid, and nobody would know."""
+    assert "nothing is revoked" in shell.run("callback-url", "--revoke", text, code=REFUSED).stderr
+    assert not shell.store.db.client.exists(shell.store.db.key("revoked"))
+
+
+def test_callback_url_list_shows_every_url(shell: Shell) -> None:
+    """With its binding, when it was made and used, and how it ends; neither the URL nor its token."""
+    assert "none" in shell.run("callback-url", "list").stdout
+    assert shell.json("callback-url", "list") == []
+    made = {}
+    for name, *more in (
+        ("plain",),
+        ("queue", "--tag", "VoiceSeparate", "--tag", "Transcode", "--bucket", "b-1", "--days", "3"),
+        ("gone",),
+    ):
+        url = shell.run("callback-url", "--name", name, *more).stdout.strip()
+        made[name] = fingerprint(url.rpartition("/")[2])
+    shell.run("callback-url", "--revoke", made["gone"])
+    used = shell.store.db.key("url", made["plain"])
+    shell.store.db.client.hset(used, "used", to_ms("2026-03-04T05:06:07Z"))
+
+    listed = {each["name"]: each for each in shell.json("callback-url", "list")}
+    assert {name: each["fingerprint"] for name, each in listed.items()} == made
+    assert (listed["queue"]["tags"], listed["queue"]["bucket"]) == (["VoiceSeparate", "Transcode"], "b-1")
+    assert listed["plain"]["last_used_at"] == "2026-03-04T05:06:07.000Z"
+    assert [listed[name]["revoked"] for name in ("plain", "queue", "gone")] == [False, False, True]
+    assert [bool(listed[name]["expires_at"]) for name in ("plain", "queue", "gone")] == [False, True, False]
+    left = (to_ms(listed["queue"]["expires_at"]) or 0) - (to_ms(listed["queue"]["created_at"]) or 0)
+    assert 2 * 86_400_000 < left <= 3 * 86_400_000
+
+    lines = shell.run("callback-url", "list").stdout.splitlines()
+    row = {name: next(line for line in lines if line.startswith(name)) for name in made}
+    assert "2026-03-04" in row["plain"]
+    assert row["plain"].endswith("never")
+    assert listed["queue"]["expires_at"][:10] in row["queue"]
+    assert row["gone"].endswith("revoked")
+    assert "  takes VoiceSeparate, Transcode in b-1" in lines
+    assert not any("/callbacks/" in line for line in lines)
+
+
+def test_callback_url_list_keeps_within_80_columns(shell: Shell) -> None:
+    """Whatever names, tags and buckets are made of: Chinese characters take two columns; controls are spelled out."""
+    for name, tag, bucket in (
+        ("n" * 64, "T" * 70, "b" * 70),
+        ("录音队列" * 16, "标签" * 40, "桶"),
+        ("short", "A\x1b[31m", "b-1"),
+    ):
+        shell.run("callback-url", "--name", name, "--tag", tag, "--bucket", bucket, "--days", "9999")
+    lines = shell.run("callback-url", "list").stdout.splitlines()
+    assert len(lines) == 7
+    for line in lines:
+        assert sum(1 + (east_asian_width(letter) in "WF") for letter in line) <= 80
+        assert line.isprintable()
+
+
+@pytest.mark.parametrize("name", ["", " ", "n" * 65, "two\nlines", "\x1b[31m"])
+def test_a_name_is_short_and_printable(shell: Shell, name: str) -> None:
+    assert "printable" in shell.run("callback-url", "--name", name, code=2).stderr
+
+
+def test_a_url_is_made_while_redis_is_away() -> None:
+    """It works without any store, so it is printed, alone; that it is not listed yet is said beside it."""
+    shell = Shell(make_settings("redis://127.0.0.1:9/0", redis_timeout="0.3"))
+    result = shell.run("callback-url")
+    assert result.stdout.startswith("https://receiver.example.com/callbacks/")
+    assert result.stdout.count("\n") == 1
+    assert "flask callback-url list" in result.stderr
+
+
+def test_the_url_of_a_trigger_is_valid_for_an_hour(valkey: Valkey, emulator: Emulator) -> None:
+    """So no test leaves a URL behind that is good, or listed, for ever."""
+    with Downstream() as there:
+        shell = Shell(make_settings(valkey.url, ci_endpoint=emulator.url, public_url=there.url))
+        began = time.time()
+        shell.run("trigger", "VoiceSeparate")
+        eventually(lambda: there.unverified, "the callback")
+    token = there.unverified[0].partition(":")[0].rpartition("/")[2]
+    binding = read(token, shell.app.extensions["services"].settings.callback_keys)
+    assert binding.expires
+    assert 3599 <= binding.expires - began <= 3660
 
 
 def test_callback_url_needs_an_address(valkey: Valkey) -> None:

@@ -71,7 +71,7 @@ def test_redis_away_has_its_exit_code() -> None:
         ("jobs", "delete", "j1", "--yes"),
         ("failures", "list"), ("failures", "retry", "--all", "--yes"), ("refusals", "list"), ("refusals", "show", "x"),
         ("refusals", "retry", "x"), ("refusals", "dismiss", "x", "--reason", "y"), ("keys", "list"),
-        ("keys", "create", "x"), ("callback-url", "--revoke", "x"), SUBMIT,
+        ("keys", "create", "x"), ("callback-url", "list"), ("callback-url", "--revoke", "0123456789ab"), SUBMIT,
     ):  # fmt: skip
         result = shell.run(*arguments, code=NO_STORE)
         assert "REDIS_URL" in result.stderr, arguments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -14,7 +16,7 @@ from app.store import News, NotBelieved, Store
 from app.store.clock import now_ms, rfc3339
 from app.store.submissions import Submission, new_id
 from app.submitter import SubmitRequest, Submitter
-from app.submitter.address import binding_of
+from app.submitter.address import binding_of, valid_until
 from app.tokens import Binding, mint, read
 from tests.ci import samples
 from tests.ci.samples import Tree
@@ -38,7 +40,7 @@ def submitted(services: Services, request: dict[str, object] = REQUEST, *jobs: s
     )  # fmt: skip
     if jobs:
         answered(services.store, draft.submission, *jobs)
-    return mint(binding_of(draft.submission, draft.asked), services.settings.callback_keys)
+    return mint(binding_of(draft.submission, draft.asked, draft.expires), services.settings.callback_keys)
 
 
 def answered(store: Store, submission: str, *jobs: str) -> None:
@@ -164,6 +166,22 @@ def test_a_console_token_s_refusal_asks_about_the_job_it_named(
     assert store.jobs.history("jknown")[0][-1]["kind"] == "refused"
 
 
+def test_after_its_life_a_submissions_url_is_refused_and_ci_is_asked(
+    client: FlaskClient, services: Services, settings: Settings, store: Store
+) -> None:
+    """Its callback may be the truth all the same: the job keeps its state, and is asked about at once."""
+    life = settings.model_copy(update={"callback_life": -2.0})
+    token = submitted(replace(services, settings=life), REQUEST, JOB)
+    answer = client.post(f"/callbacks/{token}", data=body(JobId=JOB))
+    assert (answer.status_code, answer.json["reason"]) == (403, "expired_token")  # type: ignore[index]
+    job = store.jobs.get(JOB)
+    assert job is not None
+    assert job.state == "Submitted"
+    due = due_in_s(store, JOB)
+    assert due is not None
+    assert due <= 0
+
+
 def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, services: Services) -> None:
     """Each job may carry the tag and user data of any of the operations, and no others."""
     operations = tuple(
@@ -174,7 +192,7 @@ def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, s
         bucket="songs-1250000000", region="ap-chongqing", input_object="in/tune.mp3", input_url=None,
         queue_id=None, callback="own", operations=operations,
     )  # fmt: skip
-    token = mint(binding_of(new_id(), asked), services.settings.callback_keys)
+    token = mint(binding_of(new_id(), asked, valid_until(services.settings)), services.settings.callback_keys)
     pair = [
         samples.voice_separate(JobId="jone", Tag="Transcode", Operation={"UserData": "one"}),
         samples.voice_separate(JobId="jtwo", Tag="Snapshot", Operation={"UserData": "two"}),

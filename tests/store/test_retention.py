@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 
+from app.ci.job import TERMINAL
 from app.services import Services
 from app.settings import Settings
 from app.store import Event, NotBelieved, Store
-from app.store.clock import now_ms
+from app.store.clock import now_ms, rfc3339
 from app.store.failures import Wanted
 from app.store.refusal import Refusal
 from app.store.runs import End, Start, run_id
@@ -24,6 +27,7 @@ from app.store.submissions import Submission, deadline_after, new_id
 from tests.servers import ROOT
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
+from workers.retention import step as sweep_step
 
 NOW = -1.0
 """An age that everything has."""
@@ -38,14 +42,15 @@ def _keys(store: Store) -> set[str]:
     return {key.removeprefix(prefix) for key in texts(redis.scan_iter(f"{prefix}*")) if redis.ttl(key) == -1}
 
 
-def new_submission(store: Store) -> str:
-    submission = new_id()
-    store.submissions.create(
-        Submission(
-            submission, "sending", "2022-06-27T07:23:10Z", deadline_after(60), "own", "b", "r", key_id="k1"
-        )
-    )
-    return submission
+def new_submission(
+    store: Store, token_expires: int | None = None, submitted_at: str = "2022-06-27T07:23:10Z"
+) -> str:
+    submission = Submission(
+        new_id(), "sending", submitted_at, deadline_after(60), "own", "b", "r", key_id="k1",
+        token_expires=token_expires,
+    )  # fmt: skip
+    store.submissions.create(submission)
+    return submission.id
 
 
 def _plan_all(store: Store, state: str | None = "done") -> None:
@@ -159,6 +164,72 @@ def test_jobs_whose_runs_are_not_over_stay_longer(store: Store, state: str | Non
     store.retention.drop_jobs(NOW, 100)
     assert store.jobs.get("j1") is None
     assert _keys(store) - FIXED == set()
+
+
+@pytest.mark.parametrize("state", ["Submitted", "Running", "Pause", None])
+def test_a_job_that_has_not_ended_outlives_its_callback_url(store: Store, state: str | None) -> None:
+    """Whatever its age: its end may still come by that URL. After the URL it goes, and so does its submission."""
+    submission = new_submission(store, now_ms() + 60_000)
+    tell(store, said("j1", state), source="submit", submission=submission)
+    for _ in range(3):
+        store.retention.drop_jobs(NOW, 100)
+        store.retention.drop_submissions(NOW, 100)
+    assert store.jobs.get("j1") is not None
+    store.db.client.hset(store.db.key("submission", submission), "token_expires", now_ms() - 1)
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
+    assert _keys(store) - FIXED == set()
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_a_job_that_has_ended_does_not_wait_for_its_callback_url(store: Store, state: str) -> None:
+    """Nor does one that somebody deletes."""
+    for job_id, ends in (("j1", state), ("j2", "Running")):
+        submission = new_submission(store, now_ms() + 60_000)
+        tell(store, said(job_id, ends), source="submit", submission=submission)
+    store.retention.drop_jobs(NOW, 100)
+    assert store.jobs.get("j1") is None
+    assert store.retention.drop_job("j2") is not None
+
+
+def test_urls_of_earlier_releases_are_given_the_same_life(store: Store) -> None:
+    """Their submissions do not say when the URL expires: it is CALLBACK_LIFE after they were submitted."""
+    for job_id, age_s in (("jold", 40), ("jyoung", 20)):
+        submission = new_submission(store, submitted_at=rfc3339(now_ms() - age_s * 1000))
+        tell(store, said(job_id, "Running"), source="submit", submission=submission)
+    store.retention.drop_jobs(NOW, 100, 30)
+    assert store.jobs.get("jold") is None
+    assert store.jobs.get("jyoung") is not None
+
+
+def test_the_sweep_keeps_what_may_still_be_reported(services: Services) -> None:
+    """A step of the relay: with the shortest lives that settings allow, and a URL of longer ones before."""
+    short = services.settings.model_copy(update={"retention_jobs": 0.001, "callback_life": 0.001})
+    store = services.store
+    submission = new_submission(store, now_ms() + 60_000)
+    tell(store, said("j1", "Running"), source="submit", submission=submission)
+    tell(store, said("j2", "Running"))
+    time.sleep(0.02)
+    stopping = threading.Event()
+    stopping.set()
+    sweep_step(replace(services, settings=short), stopping)
+    assert store.jobs.get("j1") is not None
+    assert store.jobs.get("j2") is None
+
+
+def test_a_submission_without_jobs_outlives_its_callback_url(store: Store) -> None:
+    """Without its record the URL would mean something else."""
+    submission = new_submission(store, now_ms() + 60_000)
+    store.retention.drop_submissions(NOW, 100)
+    assert store.submissions.get(submission) is not None
+
+
+def test_an_expired_url_needs_its_key_no_longer(store: Store) -> None:
+    """Its callbacks are refused in any case, so the key may go although the job has not ended."""
+    new_submission(store, now_ms() - 1)
+    assert store.submissions.open_keys() == {}
+    new_submission(store, now_ms() + 60_000)
+    assert store.submissions.open_keys() == {"k1": 1}
 
 
 def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> None:

@@ -49,6 +49,33 @@ def test_a_job_is_bound_to_its_submission(submitter: Submitter, services: Servic
     assert ci.statuses() == [200]
 
 
+def test_its_callback_url_expires(services: Services) -> None:
+    """CALLBACK_LIFE after it was made, for a request and for a file; the record says the same, and the token carries
+    bucket and region, by which CI can be asked when the record is gone."""
+    submitter, settings = Submitter(changed(services, callback_life="2 d")), services.settings
+    began = time.time()
+    draft = submitter.draft(REQUEST)
+    again = submitter.draft_file(render(REQUEST, None, submitter.defaults))
+    for each in (draft, again):
+        token = (each.callback or "").rpartition("/")[2]
+        binding = read(token, settings.callback_keys)
+        assert token.encode() in each.xml
+        assert binding.expires == each.expires
+        assert 2 * 86400 - 1 <= each.expires - began <= 2 * 86400 + 60
+        assert (binding.bucket, binding.region) == (settings.cos_bucket, settings.cos_region)
+    submitter.send(draft)
+    kept = services.store.submissions.get(draft.submission)
+    assert kept is not None
+    assert kept.token_expires == draft.expires * 1000
+
+
+def test_a_submission_without_a_url_of_ours_has_no_expiry(submitter: Submitter, services: Services) -> None:
+    receipt = submitter.submit(REQUEST.model_copy(update={"callback": "no"}))
+    kept = services.store.submissions.get(receipt.submission)
+    assert kept is not None
+    assert (kept.key_id, kept.token_expires) == (None, None)
+
+
 def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services, ci: Emulated) -> None:
     """While CI has the request, the submission is there, `sending`, and waits to be looked for."""
     ci.fault("early")  # the callback comes before the answer: whoever takes it must find the submission

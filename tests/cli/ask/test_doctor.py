@@ -14,6 +14,9 @@ from app.checks import redis as redis_checks
 from app.checks.ci import clock
 from app.services import Services
 from app.settings import Settings
+from app.store import Store
+from app.store.callback_urls import CallbackUrl
+from app.store.clock import now_ms, rfc3339
 from tests.cli.submit.conftest import Flask, command
 from tests.emulated import Emulated
 from tests.servers import ROOT, Service, free_port
@@ -142,6 +145,47 @@ def test_a_public_url_that_ci_would_not_call(flask: Flask) -> None:
     found = findings(flask, ci_endpoint=None, public_url="http://10.1.2.3")["PUBLIC_URL"]
     assert (found["level"], "private" in found["said"]) == ("fail", True)
     assert findings(flask, public_url=None)["PUBLIC_URL"]["level"] == "warn"
+
+
+def test_a_callback_url_that_is_about_to_expire(flask: Flask, store: Store) -> None:
+    """Named 14 days ahead, with its last use and what to do; a revoked one and one of a test are not named."""
+    now, day = now_ms(), 86_400_000
+    for n, (name, ends, used) in enumerate(
+        [("queue", 13 * day, now - day), ("late", -day, None), ("good", 15 * day, None), ("endless", None, None),
+         ("gone", 2 * day, None), ("test", 60_000, None)]
+    ):  # fmt: skip
+        created = now if name == "test" else now - 30 * day
+        store.callback_urls.add(
+            CallbackUrl(f"{n:012x}", name, created=created, expires=None if ends is None else now + ends)
+        )
+        if used:
+            store.db.client.hset(store.db.key("url", f"{n:012x}"), "used", used)
+    store.refusals.revoke(f"{4:012x}")
+    found = findings(flask)
+    for name, level, words in (
+        ("queue", "warn", ("expires", rfc3339(now - day))),
+        ("late", "warn", ("has expired", "never used")),
+        ("good", "ok", ("expires",)),
+        ("endless", "ok", ("never expires",)),
+    ):
+        one = found[f"callback URL {name}"]
+        assert one["level"] == level, one
+        assert all(word in one["said"] for word in words), one
+        assert ("--revoke" in one["todo"]) == (level == "warn")
+    assert not found.keys() & {"callback URL gone", "callback URL test"}
+
+
+def test_many_callback_urls_are_summed_up(flask: Flask, store: Store) -> None:
+    """Those that expire first are named; of the rest it is said how many do."""
+    now = now_ms()
+    for n in range(25):
+        store.callback_urls.add(
+            CallbackUrl(f"{n:012x}", f"u{n:02}", created=1, expires=now + 86_400_000 + n * 60_000)
+        )
+    found = findings(flask)
+    assert sum(what.startswith("callback URL u") for what in found) == 20
+    assert found["callback URLs"]["level"] == "warn"
+    assert found["callback URLs"]["said"] == "5 more, of which 5 expire within 14 days"
 
 
 def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Callback URLs that were made by hand are listed, and never by more than a name and a fingerprint."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.store import Store, Unavailable
+from app.store.callback_urls import CallbackUrl
+from app.store.clock import now_ms
+from tests.conftest import make_settings
+from tests.servers import Valkey
+
+DAY = 86_400_000
+
+
+def test_what_is_added_is_listed(store: Store) -> None:
+    """As it was, the newest first; a use and a revocation show."""
+    now = now_ms()
+    plain = CallbackUrl("a" * 12, "console", created=now - 5000)
+    bound = CallbackUrl("b" * 12, "录音 队列", ("VoiceSeparate", "Transcode"), "b-1", now, now + DAY)
+    for url in (bound, plain):
+        store.callback_urls.add(url)
+    assert store.callback_urls.list() == [bound, plain]
+    store.db.client.hset(store.db.key("url", plain.fingerprint), "used", now)
+    store.refusals.revoke(bound.fingerprint)
+    listed = {url.fingerprint: url for url in store.callback_urls.list()}
+    assert (listed[plain.fingerprint].used, listed[bound.fingerprint].revoked) == (now, True)
+
+
+def test_a_url_that_was_only_used_is_listed(store: Store) -> None:
+    """One that an earlier release made: its entry is made by its use, and may hold little."""
+    store.db.client.hset(store.db.key("url", "c" * 12), mapping={"used": 7, "count": 1, "minute": 2})
+    store.db.client.zadd(store.db.key("urls"), {"c" * 12: 7})
+    assert store.callback_urls.list() == [CallbackUrl("c" * 12, "", created=7, used=7)]
+
+
+def test_entries_go_a_while_after_their_url_has_expired(store: Store) -> None:
+    """As long after it as it was valid, and at most as long as jobs are kept; those that never expire stay."""
+    now = now_ms()
+    ages = {"never": (now - 900 * DAY, None), "long": (now - 40 * DAY, now - 8 * DAY)}
+    ages |= {"short": (now - 3 * DAY, now - 2 * DAY), "late": (now - 40 * DAY, now - 6 * DAY)}
+    for n, (name, (created, expires)) in enumerate(ages.items()):
+        store.callback_urls.add(CallbackUrl(str(n) * 12, name, created=created, expires=expires))
+    assert store.callback_urls.drop_expired(7 * 86_400) == 2
+    assert {url.name for url in store.callback_urls.list()} == {"never", "late"}
+    assert len(store.db.client.keys(f"{store.db.prefix}url:*")) == 2
+
+
+def test_where_redis_is_away_that_is_said(valkey: Valkey) -> None:
+    settings = make_settings("redis://127.0.0.1:9/0")
+    store = Store.open(settings.redis_url, settings.key_prefix, timeout=0.3)
+    with pytest.raises(Unavailable):
+        store.callback_urls.add(CallbackUrl("a" * 12, "console", created=1))
