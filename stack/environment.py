@@ -33,14 +33,15 @@ class Environment:
 
     def prepare(self, python_named: bool) -> None:
         """Raises ``Unusable``. Only a Python that was named takes the place of the one that is in use."""
-        reason = self._why_anew(python_named)
+        reason = self.why_anew(python_named)
         if reason:
             self._make(reason)
         elif self._note.read_text() == self._contents():
             return
         self._install()
 
-    def _why_anew(self, python_named: bool) -> str | None:
+    def why_anew(self, python_named: bool) -> str | None:
+        """The reason for which it must be made, if there is one."""
         if not self.folder.exists():
             return "there is none yet"
         if not self._note.exists():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stack import valkey
+from stack.environment import Environment
 from tests.install.conftest import run
 from tests.servers import ROOT, Process, eventually
 
@@ -76,23 +77,32 @@ def test_an_interrupted_installation_is_made_anew(prepared: Prepared) -> None:
     assert prepared.has("six")
 
 
-def test_only_a_named_python_replaces_the_one_in_use(prepared: Prepared) -> None:
-    """`make test` after `make run PYTHON=…` goes on with that one; another PYTHON= makes it anew."""
+def test_only_what_will_not_do_is_made_anew(prepared: Prepared) -> None:
+    """Another PYTHON= than the one in use, a Python that is gone, a moved checkout. With no PYTHON= it stays."""
     prepared.prepare()
+    environment = Environment(prepared.folder, prepared.requirements)
+    assert environment.why_anew(python_named=True) is None
     prepared.edit("pyvenv.cfg", "^version = .*", "version = 3.11.0")
-    assert prepared.prepare() == ""
-    assert "it has Python 3.11.0" in prepared.prepare("--python-named")
-    assert prepared.prepare("--python-named") == ""
-
-
-def test_an_environment_without_its_python_is_made_anew(prepared: Prepared) -> None:
-    """The Python was removed from the machine, or the checkout was moved: its programs cannot run."""
-    prepared.prepare()
-    (prepared.folder / "bin" / "python").unlink()
-    assert "does not run" in prepared.prepare()
+    assert environment.why_anew(python_named=False) is None
+    assert environment.why_anew(python_named=True) == "it has Python 3.11.0"
     prepared.edit("installed", "^/.*", "/where/it/was/.venv")
-    assert "another place" in prepared.prepare()
-    assert prepared.has("six")
+    assert "another place" in str(environment.why_anew(python_named=False))
+    environment.python.unlink()
+    assert "does not run" in str(environment.why_anew(python_named=False))
+    assert "making" in prepared.prepare()
+    assert environment.why_anew(python_named=True) is None
+
+
+def test_a_link_to_another_environment_is_left_alone(prepared: Prepared) -> None:
+    """What it leads to may be somebody else's: one line says so, nothing is deleted."""
+    elsewhere = prepared.folder.with_name("elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    prepared.folder.symlink_to(elsewhere)
+    done = subprocess.run(prepared.command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "remove the link" in done.stderr
+    assert (elsewhere / "precious").exists()
 
 
 def test_a_failed_installation_is_said_and_not_believed(prepared: Prepared) -> None:
