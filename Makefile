@@ -1,52 +1,53 @@
 # Two commands on a fresh machine: `make run` and `make test`. Needs git, make and Python 3.11 or newer.
-PYTHON ?= python3
+# make run PYTHON=python3.13 makes .venv anew where it has another Python; without it the one in .venv stays.
+PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: run stop test lint format bench chaos fuzz docs lock clean
+.PHONY: environment run stop test lint format bench chaos fuzz docs lock clean
 
-.venv/installed: requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another: make run PYTHON=python3.12")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing what requirements-dev.txt names …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
+environment:
+	@$(or $(PYTHON),python3) stack/environment.py $(if $(PYTHON),--python-named) .venv requirements-dev.txt
 
-run: .venv/installed
+run: environment
 	@exec $(BIN)/python -m stack
 
-stop: .venv/installed
+stop: environment
 	@$(BIN)/python -m stack stop
 
-test: .venv/installed
+test: environment
 	@$(BIN)/python -m tests.browser
 	$(BIN)/python -m pytest
 
-lint: .venv/installed
+lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/installed
+format: environment
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/installed
+bench: environment
 	$(BIN)/python -m bench
 
-chaos: .venv/installed
+chaos: environment
 	$(BIN)/python -m chaos
 
-fuzz: .venv/installed
+fuzz: environment
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	$(BIN)/python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus
 
-docs: .venv/installed
+docs: environment
 	$(BIN)/python -m docs.generate
 
-lock: .venv/installed
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-header -o requirements.txt requirements.in
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-header -o requirements-dev.txt requirements-dev.in
+# One lock for every Python from 3.11.0 on and for every platform: what only some of them need has a marker.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+lock: environment
+	$(LOCK) -o requirements.txt requirements.in
+	$(LOCK) -c requirements.txt -o requirements-dev.txt requirements-dev.in
+	$(LOCK) -o requirements-fuzz.txt requirements-fuzz.in
 
 clean:
-	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv var build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -42,7 +42,9 @@ from app.setting_types import (
     Words,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
+_BESIDE = Path(__file__).resolve().parent.parent
+# The checkout, or, for an installed package, the folder that the process was started in.
+ROOT = _BESIDE if (_BESIDE / "gunicorn.conf.py").exists() else Path.cwd()
 STACK_ENV = ROOT / "var" / "stack.env"
 
 

