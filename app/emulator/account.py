@@ -18,6 +18,7 @@ _BUCKET_HOST = re.compile(
     r"^(?P<bucket>[a-z0-9][a-z0-9-]*-[0-9]+)\."
     r"(?:(?P<service>cos|ci|cos-internal|pic)\.(?P<region>[a-z0-9-]+)\.[a-z.]+|localhost)$"
 )
+_CI_HOST = re.compile(r"(?:.+\.)?ci\.[a-z0-9-]+\.(?:myqcloud\.com|tencentci\.cn)")
 _ADDRESS = re.compile(r"^(?:[0-9.]+|\[[0-9a-f:.]+\]|localhost|[a-z0-9_-]+)$")
 
 
@@ -62,6 +63,11 @@ def target(host: str) -> Target:
     told = match["region"] is not None
     region = match["region"] or DEFAULT_REGION
     return Target(match["bucket"], region, named=True, only_ci=match["service"] == "ci", region_told=told)
+
+
+def is_ci_host(host: str) -> bool:
+    """Whether it is one of CI's own, and be it one that names no bucket of ours."""
+    return _CI_HOST.fullmatch(without_port(host).lower()) is not None
 
 
 def without_port(host: str) -> str:
