@@ -49,6 +49,9 @@ class IdConverter(BaseConverter):
 def create_app(emulator: Emulator) -> Flask:
     app = Flask("emulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_OBJECT
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = (
+        False  # that would be COS's answer about CORS, which is not here
+    )
     app.url_map.converters["id"] = IdConverter
     for make in (jobs_blueprint, queues_blueprint, templates_blueprint, cos_blueprint):
         app.register_blueprint(make(emulator))
@@ -189,7 +192,8 @@ class _Wire:
         self._inner = inner
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        raw = unquote_to_bytes(_WITHOUT_HOST.sub("", str(environ["REQUEST_URI"])).partition("?")[0])
+        target = _WITHOUT_HOST.sub("", str(environ["REQUEST_URI"]))
+        raw = unquote_to_bytes(target.partition("?")[0].encode("latin-1"))
         environ[PATH] = sent = raw.decode("utf-8", "replace") or "/"
         # Routing drops leading slashes and stops at line ends; a key may have both, and so is not routed by.
         is_object = sent != "/" and not surface.is_ci(sent) and not _is_control(sent)
