@@ -32,7 +32,7 @@ class Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def make_environ(self) -> WSGIEnvironment:
-        """With the target as it was sent: of several slashes in front http.server leaves one, and a key may have them."""
+        """With the target as it was sent: http.server leaves one of several slashes in front, which a key may have."""
         environ = super().make_environ()
         environ["REQUEST_URI"] = self.requestline.split()[1]
         return environ

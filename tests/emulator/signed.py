@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,12 +26,14 @@ def send(
     path: str,
     host: str = "{}.cos.ap-chongqing.myqcloud.com",
     body: bytes = b"new",
-    **headers: str,
+    headers: Mapping[str, str] | None = None,
 ) -> requests.Response:
     """The answer to a signed request, its path and query as they are, to the host of the account's bucket."""
     signed = authorization(method, unquote(path.partition("?")[0]))
     told = {"Host": host.format(account.bucket), "Authorization": signed}
-    prepared = requests.Request(method, account.emulator.url, data=body, headers=told | headers).prepare()
+    prepared = requests.Request(
+        method, account.emulator.url, data=body, headers={**told, **(headers or {})}
+    ).prepare()
     prepared.url = account.emulator.url + path
     with requests.Session() as session:
         session.mount("http://", _AsItIs())

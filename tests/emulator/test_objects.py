@@ -79,7 +79,7 @@ def test_a_signature_for_another_number_of_slashes_is_refused(account: Account) 
     """They are not the same key."""
     signed = {"Host": f"{account.bucket}.cos.ap-chongqing.myqcloud.com"}
     signed["Authorization"] = authorization("GET", "/lead.txt")
-    assert send(account, "GET", "//lead.txt", body=b"", **signed).status_code == 403
+    assert send(account, "GET", "//lead.txt", body=b"", headers=signed).status_code == 403
 
 
 @pytest.mark.parametrize("body", [b"", b"123456789", b"x" * 100_000])
@@ -136,7 +136,7 @@ def test_a_condition_is_kept(account: Account) -> None:
         ("If-Unmodified-Since", later): 200,
         ("If-Unmodified-Since", past): 412,
     }
-    found = {(n, v): send(account, "GET", "/k", body=b"", **{n: v}).status_code for n, v in expected}
+    found = {(n, v): send(account, "GET", "/k", body=b"", headers={n: v}).status_code for n, v in expected}
     assert found == expected
 
 

@@ -134,7 +134,7 @@ def test_an_unknown_sub_resource_is_not_implemented(account: Account, query: str
 @pytest.mark.parametrize(("name", "value"), HEADERS.items())
 def test_a_header_that_asks_for_more_is_not_implemented(account: Account, name: str, value: str) -> None:
     """501 for a copy, an access list, a storage class; nothing is written."""
-    assert code(send(account, "PUT", "/k", **{name: value})) == (501, "NotImplemented")
+    assert code(send(account, "PUT", "/k", headers={name: value})) == (501, "NotImplemented")
     assert keys(account) == []
 
 
@@ -146,7 +146,7 @@ def test_a_header_that_asks_for_nothing_is_taken(account: Account) -> None:
         "x-cos-meta-a": "b",
         "x-cos-sdk-retry": "true",
     }
-    assert send(account, "PUT", "/k", **plain).status_code == 200
+    assert send(account, "PUT", "/k", headers=plain).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "PATCH", "OPTIONS"])
