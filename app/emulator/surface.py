@@ -63,7 +63,7 @@ _SIGNATURE = re.compile(r"q-[a-z-]+|x-(?:cos|ci)-security-token")
 
 # The headers by which COS is asked for more than the object, with the values that ask for nothing.
 _PLAIN_HEADERS = {"x-cos-storage-class": {"STANDARD"}, "x-cos-acl": {"default", "private"}}
-_FREE_HEADERS = re.compile(r"x-cos-(?:meta-.*|security-token|sdk-retry|traffic-limit)", re.DOTALL)
+_FREE_HEADERS = re.compile(r"x-cos-(?:meta-.*|security-token|sdk-[a-z-]+|traffic-limit)", re.DOTALL)
 _ASKING = ("x-cos-", "pic-operations")
 
 
