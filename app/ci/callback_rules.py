@@ -30,7 +30,7 @@ def callback_rules(request: SubmitRequest) -> Found:
         yield "callback_mq_config", "mq_config_unused", "is for callback_type TDMQ only"
     if request.callback and request.callback_kind == "queue":
         yield "callback", "callback_unused", "news goes to a queue unless callback_type is Url"
-    if request.callback and request.callback.lower() != "no":
+    if request.callback and request.callback != "no":
         yield from _url(request.callback)
 
 

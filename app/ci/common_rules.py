@@ -125,9 +125,18 @@ def operation_rules(view: View) -> Found:
 
 def _other_tag(view: View) -> Found:
     if not (view.raw or view.template_id or view.output):
-        yield f"{view.path}operation", "missing", f"an operation is required for the tag {view.tag[:100]}"
+        yield from _no_operation(view)
     if view.voice_separate:
         yield view.field("voice_separate"), "voice_separate", "belongs to the tag VoiceSeparate only"
+
+
+def _no_operation(view: View) -> Found:
+    field = f"{view.path}operation"
+    if view.tag in facts.NEEDS_OPERATION:
+        yield field, "missing", f"an operation is required for the tag {view.tag}"
+    elif view.tag not in facts.NO_OPERATION and view.user_data is None and view.job_level is None:
+        told = " and ".join(facts.NO_OPERATION)
+        yield field, "no_operation", f"nearly every tag has one; {told} are known to need none"
 
 
 def output_rules(view: View, request: SubmitRequest, defaults: Defaults) -> Found:

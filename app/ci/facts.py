@@ -66,6 +66,34 @@ WILDCARDS = ("ext", "jobid")
 NO_INPUT = ("Tts", "FileCompress")
 """Tags whose published requests have no Input: a text, or a list of files, stands in their Operation."""
 
+NO_OPERATION = ("MediaInfo", "ImageInspect")
+"""Tags that work on a file as it is: an Operation is not required (page of MediaInfo; Tencent's examples for both)."""
+
+NEEDS_OPERATION = frozenset(
+    (
+        "Animation",
+        "Concat",
+        "DigitalWatermark",
+        "ExtractDigitalWatermark",
+        "NoiseReduction",
+        "PicProcess",
+        "SDRtoHDR",
+        "Segment",
+        "SmartCover",
+        "Snapshot",
+        "SpeechRecognition",
+        "StreamExtract",
+        "SuperResolution",
+        "Transcode",
+        "Translation",
+        "Tts",
+        "VideoMontage",
+        "VideoProcess",
+        "WordsGeneralize",
+    )
+)
+"""Tags that write files, and so cannot do without. VoiceSeparate has rules of its own."""
+
 INPUT_FORMATS = ("mp4", "avi", "mov", "flac", "wav", "amr", "mp3", "aac")
 
 KEY_MAX = 850  # bytes of UTF-8, COS's own limit for an object key

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.ci.asked import Asked, AskedOperation, AskedOutput
-from app.ci.fields import node, text
+from app.ci.fields import node, text, word
+from app.ci.job import Report
+from app.ci.limits import ANSWER, Budget
 from app.ci.payload import Detail
+from app.ci.reports import of_job
 from app.ci.voice_separate import ROLES, Roles
 
 
@@ -30,17 +33,41 @@ def assign(asked: Asked, told: Sequence[Detail]) -> tuple[Detail, ...] | None:
 
 def fits(asked: Asked, operation: AskedOperation, told: Detail) -> bool:
     """Whether everything that both sides name is the same, and nothing that we asked for is missing."""
-    report = told.report
-    source = report.input
+    report, ours = told.report, _as_told(asked, operation, told.report.job_id)
     return (
-        report.tag == operation.tag
-        and _key(asked.input_object) == _key(source.object if source else None)
-        and (asked.input_url is None or asked.input_url == (source.url if source else None))
-        and (operation.user_data or None) == report.user_data
-        and _agree(operation.template_id, report.template.id if report.template else None)
-        and _agree(asked.queue_id, report.queue_id)
+        report.tag == ours.tag
+        and _object(report) == _object(ours)
+        and _url(ours) in {None, _url(report)}
+        and report.user_data == ours.user_data
+        and _agree(_template(ours), _template(report))
+        and _agree(ours.queue_id, report.queue_id)
         and _same_outputs(operation, told)
     )
+
+
+def _as_told(asked: Asked, operation: AskedOperation, job_id: str) -> Report:
+    """What we asked for as CI would tell of it, read as CI is read: so that a `-`, a blank or whatever else means
+    nothing in an answer means nothing here too, and never stands on one side of a comparison only."""
+    detail = {
+        "JobId": job_id,
+        "Tag": operation.tag,
+        "QueueId": asked.queue_id,
+        "Input": {"Object": asked.input_object, "Url": asked.input_url},
+        "Operation": {"TemplateId": operation.template_id, "UserData": operation.user_data},
+    }
+    return of_job(detail, None, Budget(ANSWER))
+
+
+def _object(report: Report) -> str | None:
+    return report.input.object if report.input else None
+
+
+def _url(report: Report) -> str | None:
+    return report.input.url if report.input else None
+
+
+def _template(report: Report) -> str | None:
+    return report.template.id if report.template else None
 
 
 def _groups(operations: Sequence[AskedOperation]) -> Iterator[list[AskedOperation]]:
@@ -56,7 +83,7 @@ def _agree(ours: str | None, theirs: str | None) -> bool:
 
 def _same_outputs(operation: AskedOperation, told: Detail) -> bool:
     output = node(node(told.raw.get("Operation")).get("Output"))
-    wanted = list(operation.outputs)
+    wanted = [each for each in operation.outputs if text(each.object)]
     named = [name for name in ROLES if text(output.get(name))]
     return len(named) == len(wanted) and all(_is_written(each, output, told) for each in wanted)
 
@@ -64,8 +91,8 @@ def _same_outputs(operation: AskedOperation, told: Detail) -> bool:
 def _is_written(wanted: AskedOutput, output: dict[str, Any], told: Detail) -> bool:
     names = [name for name, role in ROLES.items() if wanted.role in {None, role}]
     return (
-        _agree(wanted.bucket, text(output.get("Bucket")))
-        and _agree(wanted.region, text(output.get("Region")))
+        _agree(word(wanted.bucket), word(output.get("Bucket")))
+        and _agree(word(wanted.region), word(output.get("Region")))
         and any(_same_key(wanted.object, text(output.get(name)), told.report.job_id) for name in names)
     )
 
@@ -74,10 +101,5 @@ def _same_key(wanted: str, written: str | None, job_id: str) -> bool:
     """CI may show a key as it was asked for, or with its wildcards filled in."""
     if not written:
         return False
-    if _key(wanted) == _key(written):
-        return True
-    return Roles({"Object": wanted}, job_id, None).of(written.removeprefix("/")) is not None
-
-
-def _key(value: str | None) -> str | None:
-    return value.removeprefix("/") if value else None
+    bare = written.removeprefix("/")
+    return wanted.removeprefix("/") == bare or Roles({"Object": wanted}, job_id, None).of(bare) is not None

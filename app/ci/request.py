@@ -8,7 +8,15 @@ object); what CI allows is in `rules`, so that a broken rule is named by its sen
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from app.ci.broken import BadRequest, Broken
 
@@ -25,6 +33,11 @@ def _as_text(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value
+
+
+def _callback(value: str | None) -> str | None:
+    """`no` in any case is CI's own word for no callback at all, which it takes in lower case only."""
+    return "no" if value is not None and value.strip().lower() == "no" else value
 
 
 def _shallow(value: object) -> object:
@@ -126,7 +139,7 @@ class SubmitRequest(Operation):
         None, description="Up to six operations on the same input; each becomes a job of its own."
     )
     queue_id: str | None = Field(None, description="CI's queue; default: the one CI made for the feature.")
-    callback: str | None = Field(
+    callback: Annotated[str | None, AfterValidator(_callback)] = Field(
         None,
         description='Absent: a URL of ours, for this submission alone. "no": none. Else a URL of yours.',
     )
@@ -160,7 +173,7 @@ class SubmitRequest(Operation):
             return "queue"
         if not self.callback:
             return "own"
-        return "no" if self.callback.lower() == "no" else "foreign"
+        return "no" if self.callback == "no" else "foreign"
 
 
 class Defaults(BaseModel):

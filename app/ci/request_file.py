@@ -28,9 +28,7 @@ def read_xml(xml: bytes, allow: Iterable[str] = ()) -> SubmitRequest:
     are not in the answer; they are sent all the same, since the bytes are.
     """
     root = _root(xml)
-    operations = [_entry(root, node) for node in root.findall("Operation")]
-    if not operations:
-        raise _bad("has no Operation")
+    operations = [_entry(root, node) for node in root.findall("Operation")] or [{"tag": _tag(root)}]
     data: dict[str, Any] = {
         "input": {"object": root.findtext("Input/Object"), "url": root.findtext("Input/Url")},
         "allow": tuple(allow),
@@ -127,10 +125,14 @@ def _bad(rule: str) -> BadRequest:
     return BadRequest([Broken(field="xml", rule=f"the XML {rule}", word="xml")])
 
 
+def _tag(root: Element, node: Element | None = None) -> str:
+    own = None if node is None else node.findtext("Tag")
+    return (own or root.findtext("Tag") or "").strip()
+
+
 def _entry(root: Element, node: Element) -> dict[str, Any]:
-    raw = _json(node)
-    tag = node.findtext("Tag") or root.findtext("Tag") or ""
-    return {"tag": tag.strip(), "operation": {k: v for k, v in raw.items() if k != "Tag"} if raw else {}}
+    raw = _json(node) if len(node) else {}
+    return {"tag": _tag(root, node), "operation": {k: v for k, v in raw.items() if k != "Tag"}}
 
 
 def _json(node: Element, depth: int = 0) -> Any:

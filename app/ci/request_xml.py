@@ -22,7 +22,7 @@ def render(request: SubmitRequest, callback: str | None, defaults: Defaults) -> 
     _input(root, request)
     for _path, operation in request.each():
         tag = None if request.operations is None else request.tag_of(operation)
-        _operation(SubElement(root, "Operation"), tag, operation, where)
+        _operation(root, tag, operation, where)
     _text(root, "QueueId", request.queue_id)
     _callback(root, request, callback, defaults)
     return _bytes(root)
@@ -43,7 +43,9 @@ def _bytes(root: Element) -> bytes:
     return text.replace("\r", "&#13;").encode()
 
 
-def _operation(node: Element, tag: str | None, operation: Operation, where: Defaults) -> None:
+def _operation(root: Element, tag: str | None, operation: Operation, where: Defaults) -> None:
+    """None at all where it would be empty: MediaInfo needs none."""
+    node = Element("Operation")
     _text(node, "Tag", tag)
     _text(node, "TemplateId", operation.template_id)
     if operation.voice_separate:
@@ -55,6 +57,8 @@ def _operation(node: Element, tag: str | None, operation: Operation, where: Defa
         _output(SubElement(node, "Output"), operation.output, where)
     _text(node, "UserData", operation.user_data)
     _text(node, "JobLevel", operation.job_level)
+    if len(node):
+        root.append(node)
 
 
 def _voice_separate(node: Element, separate: VoiceSeparate) -> None:

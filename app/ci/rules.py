@@ -19,9 +19,9 @@ from app.ci.voice_rules import voice_rules
 WARNINGS = frozenset(
     (
         "region",
-        "bucket_appid",
         "input_url",
         "no_input",
+        "no_operation",
         "input_format",
         "template_wins",
         "ignored_in_music_mode",

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -19,6 +20,9 @@ from .server import create_app
 from .settings import parse
 from .state import Emulator
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +30,12 @@ class Handler(WSGIRequestHandler):
     """One request, not logged: Werkzeug's line would hold the query, with a presigned URL's signature."""
 
     disable_nagle_algorithm = True
+
+    def make_environ(self) -> WSGIEnvironment:
+        """With the target as it was sent: http.server leaves one of several slashes in front, which a key may have."""
+        environ = super().make_environ()
+        environ["REQUEST_URI"] = self.requestline.split()[1]
+        return environ
 
     def send_response(self, code: int, message: str | None = None) -> None:
         """The status line and the date; Server is CI's or COS's to say."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hmac
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 from .account import SECRET_ID, SECRET_KEY
 from .errors import EmulatorError
 from .signature import SignatureError, Signed, claim_from_header, claim_from_query, verify
+from .web import path, query
 
 if TYPE_CHECKING:
     from flask import Request
@@ -49,13 +49,12 @@ def check(request: Request, token: str | None, *, ci: bool) -> None:
 
 
 def _check_signature(request: Request) -> None:
-    # Decoded here rather than by Flask, which would drop what it cannot decode.
-    params = tuple(parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True))
+    params = query()
     authorization = request.headers.get("Authorization", "")
     claim = claim_from_header(authorization) if authorization else claim_from_query(params)
     if claim is None:
         raise SignatureError("missing", "The request is not signed.")
-    signed = Signed(request.method, request.path, params, tuple(request.headers.items()))
+    signed = Signed(request.method, path(), params, tuple(request.headers.items()))
     verify(claim, signed, SECRET_ID, SECRET_KEY, time.time())
 
 

@@ -18,19 +18,19 @@ _BUCKET_HOST = re.compile(
     r"^(?P<bucket>[a-z0-9][a-z0-9-]*-[0-9]+)\."
     r"(?:(?P<service>cos|ci|cos-internal|pic)\.(?P<region>[a-z0-9-]+)\.[a-z.]+|localhost)$"
 )
+_CI_HOST = re.compile(r"(?:[a-z0-9-]+\.)?ci\.[a-z0-9-]+\.[a-z.]+")
 _ADDRESS = re.compile(r"^(?:[0-9.]+|\[[0-9a-f:.]+\]|localhost|[a-z0-9_-]+)$")
 
 
 @dataclass(frozen=True)
 class Target:
     """What a request is about. `named` is false when the host was a bare address, as in a presigned URL that
-    the Python SDK makes for a fixed IP: such a URL says nothing about its bucket. `only_ci` is true for
-    CI's own hosts, which have no objects. `region_told` is false where the host leaves the region open."""
+    the Python SDK makes for a fixed IP: such a URL says nothing about its bucket. `region_told` is false
+    where the host leaves the region open."""
 
     bucket: str
     region: str
     named: bool
-    only_ci: bool = False
     region_told: bool = False
 
     def serves(self, region: str) -> bool:
@@ -61,7 +61,12 @@ def target(host: str) -> Target:
         )
     told = match["region"] is not None
     region = match["region"] or DEFAULT_REGION
-    return Target(match["bucket"], region, named=True, only_ci=match["service"] == "ci", region_told=told)
+    return Target(match["bucket"], region, named=True, region_told=told)
+
+
+def is_ci_host(host: str) -> bool:
+    """Whether it is one of CI's own, which have no objects; it need not name a bucket."""
+    return _CI_HOST.fullmatch(without_port(host).lower()) is not None
 
 
 def without_port(host: str) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request
 
+from .bucket_list import listed
 from .errors import EmulatorError
 from .ids import http_date
-from .tree import Tree, to_xml
+from .objects import CRC64
+from .web import Bare, path
 
 if TYPE_CHECKING:
     from .account import Target
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from .state import Emulator
 
 MAX_OBJECT = 64 * 1024 * 1024
-MAX_LISTED = 1000
+OBJECT = "/object"  # where server.py routes every object: its key is what was sent, and is not routed by
+_RESPONSE = "response-"
 _KEPT_HEADERS = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Expires")
 _RANGE = re.compile(r"^bytes=([0-9]*)-([0-9]*)$")
 
@@ -27,27 +30,32 @@ _RANGE = re.compile(r"^bytes=([0-9]*)-([0-9]*)$")
 def cos_blueprint(emulator: Emulator) -> Blueprint:
     blueprint = Blueprint("cos", __name__)
 
-    @blueprint.route("/", methods=["GET", "HEAD"])
+    @blueprint.get("/")  # HEAD too
     def bucket() -> Response:
         if request.method == "HEAD":
-            return Response(headers={"x-cos-bucket-region": g.target.region})
-        return _list(emulator, g.target)
+            return Bare(headers={"x-cos-bucket-region": g.target.region})
+        return listed(emulator.objects, g.target.bucket, request.args)
 
-    @blueprint.get("/<key:key>")  # HEAD too
-    def get(key: str) -> Response:
-        return _content(_find(emulator, g.target, key))
+    @blueprint.get(OBJECT)  # HEAD too
+    def get() -> Response:
+        return _content(_find(emulator, g.target, _key()))
 
-    @blueprint.put("/<key:key>")
-    def put(key: str) -> Response:
-        return _put(emulator, g.target, key)
+    @blueprint.put(OBJECT)
+    def put() -> Response:
+        return _put(emulator, g.target, _key())
 
-    @blueprint.delete("/<key:key>")
-    def delete(key: str) -> Response:
+    @blueprint.delete(OBJECT)
+    def delete() -> Response:
         target: Target = g.target
-        emulator.objects.delete(target.bucket, key)
-        return Response(status=204)
+        emulator.objects.delete(target.bucket, _key())
+        return Bare(status=204)
 
     return blueprint
+
+
+def _key() -> str:
+    """The path without its first slash; any further one is part of the key."""
+    return path()[1:]
 
 
 def _find(emulator: Emulator, target: Target, key: str) -> Stored:
@@ -67,16 +75,38 @@ def _content(stored: Stored) -> Response:
         "Last-Modified": http_date(stored.modified),
         "Accept-Ranges": "bytes",
         "Content-Length": str(len(stored.body)),
+        **_asked_headers(),
     }
-    if request.if_none_match.contains(stored.etag):
-        return Response(status=304, headers={"ETag": headers["ETag"]})
+    if _unchanged(stored):
+        return Bare(status=304, headers={"ETag": headers["ETag"]})
     wanted = request.headers.get("Range")
     if wanted is None:
-        return Response(stored.body, headers=headers)
+        return Bare(stored.body, headers=headers)
     first, last = _range(wanted, len(stored.body))
     headers["Content-Range"] = f"bytes {first}-{last}/{len(stored.body)}"
     headers["Content-Length"] = str(last - first + 1)
-    return Response(stored.body[first : last + 1], status=206, headers=headers)
+    return Bare(stored.body[first : last + 1], status=206, headers=headers)
+
+
+def _asked_headers() -> dict[str, str]:
+    """The headers that the reader wants to see: `response-content-type` and the like."""
+    asked = {name: value for name, value in request.args.items() if name.startswith(_RESPONSE)}
+    if any(not value.isprintable() or not value.isascii() for value in asked.values()):
+        raise EmulatorError("InvalidArgument", "A response-… parameter is not printable ASCII.")
+    return {name.removeprefix(_RESPONSE).title(): value for name, value in asked.items()}
+
+
+def _unchanged(stored: Stored) -> bool:
+    """Whether the reader has it already. Raises EmulatorError `PreconditionFailed` where he wants another one."""
+    since, before = request.if_modified_since, request.if_unmodified_since
+    modified = int(stored.modified)
+    if request.if_match and not request.if_match.contains(stored.etag):
+        raise EmulatorError("PreconditionFailed", "The object is not the one that If-Match names.")
+    if before and modified > before.timestamp():
+        raise EmulatorError("PreconditionFailed", "The object is newer than If-Unmodified-Since.")
+    if request.if_none_match:
+        return request.if_none_match.contains(stored.etag)
+    return since is not None and modified <= since.timestamp()
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
@@ -104,22 +134,4 @@ def _put(emulator: Emulator, target: Target, key: str) -> Response:
     given = {name.lower(): value for name, value in request.headers.items()}
     meta = {name: value for name, value in given.items() if name.startswith("x-cos-meta-")}
     stored = emulator.objects.put(target.bucket, key, body, kept | meta)
-    return Response(headers={"ETag": f'"{stored.etag}"'})
-
-
-def _list(emulator: Emulator, target: Target) -> Response:
-    """Objects by prefix, in one flat list; `delimiter` is not understood."""
-    prefix, marker = request.args.get("prefix", ""), request.args.get("marker", "")
-    limit = min(MAX_LISTED, int(request.args.get("max-keys") or MAX_LISTED))
-    found = emulator.objects.listed(target.bucket, prefix, marker, limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    tree: Tree = {
-        "Name": target.bucket,
-        "Prefix": prefix,
-        "Marker": marker,
-        "MaxKeys": str(limit),
-        "IsTruncated": "true" if more else "false",
-        **({"NextMarker": shown[-1].key} if more else {}),
-        "Contents": [{"Key": one.key, "ETag": f'"{one.etag}"', "Size": str(len(one.body))} for one in shown],
-    }
-    return Response(to_xml("ListBucketResult", tree, declaration=True), content_type="application/xml")
+    return Bare(headers={"ETag": f'"{stored.etag}"', CRC64: stored.headers[CRC64]})

@@ -104,7 +104,7 @@ class Engine:
         return told
 
     def _has_input(self, job: Job) -> bool:
-        key = text(job.input, "Object").lstrip("/")
+        key = text(job.input, "Object")
         return not self._settings().strict_input or not key or self._objects.get(job.bucket, key) is not None
 
     def _with_result(self, job: Job) -> Job:

@@ -110,7 +110,7 @@ def fault_from_text(text: str) -> Fault:
     return fault_from({"kind": kind, **{name: value for name, _, value in pairs}})
 
 
-def endpoint_of(method: str, path: str, *, ci: bool, cancel: bool) -> str:
+def endpoint_of(method: str, path: str, *, ci: bool) -> str:
     """The name by which a fault's `on` means a request: submit, describe, list, cancel, queues, queue_update,
     template_get, …, object_get, …"""
     if not ci:
@@ -120,12 +120,12 @@ def endpoint_of(method: str, path: str, *, ci: bool, cancel: bool) -> str:
         names = {
             "POST": "submit",
             "GET": "describe" if rest else "list",
-            "PUT": "cancel" if cancel else "jobs_put",
+            "PUT": "cancel",
         }
         return names.get(method, "jobs_other")
     if first == "queue":
         return "queues" if method == "GET" else "queue_update"
-    return f"template_{method.lower()}"
+    return f"template_{method.lower()}" if first == "template" else "ci_other"
 
 
 class Faults:

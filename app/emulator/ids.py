@@ -40,3 +40,8 @@ def read_moment(text: str) -> float:
 
 def http_date(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+def iso_date(at: float) -> str:
+    """`2019-05-24T10:56:40.000Z`, as COS's lists have it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -6,8 +6,11 @@ import hashlib
 import json
 import mimetypes
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import crcmod
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,10 +26,14 @@ _TYPES = {
     ".wav": "audio/wav",
 }
 
+CRC64 = "x-cos-hash-crc64ecma"
+_crc64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True)
+
 
 @dataclass(frozen=True)
 class Stored:
-    """One object. `etag` is the MD5 without quotes; `headers` are those it was put with."""
+    """One object. `etag` is the MD5 without quotes; `headers` are those it was put with, and its checksum,
+    which COS sends with every object and Tencent's SDKs compare."""
 
     bucket: str
     key: str
@@ -44,7 +51,7 @@ class Objects:
 
     def put(self, bucket: str, key: str, body: bytes, headers: dict[str, str] | None = None) -> Stored:
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
-        kept = {"Content-Type": content_type(key), **(headers or {})}
+        kept = {"Content-Type": content_type(key), **(headers or {}), CRC64: str(_crc64(body))}
         now = time.time()
         self._db.write(
             "INSERT OR REPLACE INTO objects (bucket, key, body, etag, headers, modified)"
@@ -65,14 +72,15 @@ class Objects:
     def delete(self, bucket: str, key: str) -> None:
         self._db.write("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket, key)
 
-    def listed(self, bucket: str, prefix: str, after: str, limit: int) -> list[Stored]:
-        """Objects in the order of their keys."""
-        rows = self._db.rows(
+    def after(self, bucket: str, prefix: str, marker: str) -> Iterator[Stored]:
+        """Objects in the order of their keys, read as they are wanted."""
+        while rows := self._db.rows(
             "SELECT * FROM objects WHERE bucket = ? AND substr(key, 1, ?) = ? AND key > ?"
-            " ORDER BY key LIMIT ?",
-            *(bucket, len(prefix), prefix, after, limit),
-        )
-        return [_load(row) for row in rows]
+            " ORDER BY key LIMIT 100",
+            *(bucket, len(prefix), prefix, marker),
+        ):
+            yield from map(_load, rows)
+            marker = rows[-1]["key"]
 
 
 def content_type(key: str) -> str:
@@ -81,13 +89,7 @@ def content_type(key: str) -> str:
 
 
 def _load(row: sqlite3.Row) -> Stored:
-    return Stored(
-        *(
-            row["bucket"],
-            row["key"],
-            bytes(row["body"]),
-            row["etag"],
-            json.loads(row["headers"]),
-            row["modified"],
-        )
-    )
+    body, headers = bytes(row["body"]), json.loads(row["headers"])
+    if CRC64 not in headers:  # written by a version that kept none
+        headers[CRC64] = str(_crc64(body))
+    return Stored(row["bucket"], row["key"], body, row["etag"], headers, row["modified"])

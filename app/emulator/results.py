@@ -52,7 +52,7 @@ def produce(job: Job, objects: Objects, templates: Templates) -> Tree:
     if not keys:
         return {}
     bucket = text(output, "Bucket") or job.bucket
-    files = [(key, objects.put(bucket, key.lstrip("/"), sound(name, job.id))) for name, key in keys]
+    files = [(key, objects.put(bucket, key, sound(name, job.id))) for name, key in keys]
     return {
         "MediaInfo": _media_info(codec, [len(stored.body) for _, stored in files]),
         "MediaResult": {

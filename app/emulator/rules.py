@@ -17,6 +17,23 @@ from .tree import Node, Tree, child, children, text
 MAX_OPERATIONS = 6
 MAX_USER_DATA = 1024
 OUTPUT_KEYS = ("AuObject", "Object", "BassObject", "DrumObject")
+# Tags whose pages require an Operation, because what they make must be written somewhere. The page of MediaInfo says
+# that it needs none, and nothing is known of a tag that has no page.
+NEEDS_OPERATION = frozenset(
+    (
+        *(
+            "Animation",
+            "Concat",
+            "DigitalWatermark",
+            "ExtractDigitalWatermark",
+            "NoiseReduction",
+            "PicProcess",
+        ),
+        *("SDRtoHDR", "Segment", "SmartCover", "Snapshot", "SpeechRecognition", "StreamExtract"),
+        *("SuperResolution", "Transcode", "Translation", "Tts", "VideoMontage", "VideoProcess"),
+        *("VoiceSeparate", "WordsGeneralize"),
+    )
+)
 AUDIO_MODES = ("IsAudio", "IsBackground", "AudioAndBackground", "MusicMode")
 MUSIC_CODECS = frozenset({"mp3", "wav", "aac"})
 MQ_REGIONS = frozenset({"sh", "bj", "gz", "cd", "hk"})
@@ -52,27 +69,33 @@ def submit_problems(request: Tree, *, public_callbacks: bool) -> list[str]:
 def _input_problems(request: Tree) -> Iterator[str]:
     """The pages of other tags differ: a Tts job has its text in its operation, and no Input at all."""
     source = child(request, "Input")
-    tags = {tag_of(request, operation) for operation in children(request, "Operation")}
+    tags = {tag_of(request, operation) for operation in operations_of(request)}
     if "VoiceSeparate" in tags and not text(source, "Object") and not text(source, "Url"):
         yield "Input.Object is required"
 
 
 def _operations_problems(request: Tree) -> Iterator[str]:
-    operations = children(request, "Operation")
-    if not 1 <= len(operations) <= MAX_OPERATIONS:
-        yield f"Operation is required, at most {MAX_OPERATIONS}"
+    operations = operations_of(request)
+    if len(operations) > MAX_OPERATIONS:
+        yield f"Operation stands at most {MAX_OPERATIONS} times"
     if isinstance(request.get("Tag"), list):
         yield "Tag is repeated"
     for operation in operations:
         tag = tag_of(request, operation)
         if not tag:
             yield "Tag is required"
-        if not isinstance(operation, dict):
-            yield "Operation is empty"
+        if not isinstance(operation, dict) or not operation:
+            if tag in NEEDS_OPERATION:
+                yield f"Operation is required for {tag}"
             continue
         yield from _common_problems(operation)
         if tag == "VoiceSeparate":
             yield from voice_separate_problems(operation)
+
+
+def operations_of(request: Tree) -> list[Node]:
+    """What is to be done: a job each. A request that names no operation has one all the same, that says nothing."""
+    return children(request, "Operation") or [{}]
 
 
 def tag_of(request: Tree, operation: Node) -> str:

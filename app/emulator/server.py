@@ -1,7 +1,8 @@
 """The web application: every request through the same gate, then to CI, COS or the control API.
 
-/jobs, /queue and /template are CI's, alone or with an id, whatever the host: the Python SDK, given a fixed
-address, sends a COS host for CI calls too. /_emulator is ours. The rest are objects: jobs/1/out.mp3 is one.
+CI's paths (/jobs, /queue, /template and those that are not here, see surface.py) are CI's alone or with an id, whatever
+the host: the Python SDK, given a fixed address, sends a COS host for CI calls too. /_emulator is ours. The rest are
+objects: jobs/1/out.mp3 is one.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import BaseConverter
 
-from . import access, account, ids
+from . import access, account, ids, surface
 from .ci_jobs import jobs_blueprint
 from .ci_queues import queues_blueprint
 from .ci_templates import templates_blueprint
 from .control import control_blueprint
-from .cos import MAX_OBJECT, cos_blueprint
+from .cos import MAX_OBJECT, OBJECT, cos_blueprint
 from .errors import EmulatorError, error_xml
 from .faults import Fault, endpoint_of
 from .ids import PATTERN as ID_PATTERN
+from .web import PATH, path, query
 
 if TYPE_CHECKING:
     from .state import Emulator
@@ -34,9 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
+_WITHOUT_HOST = re.compile("^https?://[^/?]*", re.IGNORECASE)  # a request made as to a proxy
 MAX_KEPT_BODY = 64 * 1024
-_ROUTING = {405: "MethodNotAllowed", 413: "InvalidContent"}
-_CI_PATH = re.compile(rf"^/(jobs|queue|template)(/{ID_PATTERN})?/?$")
 
 
 class IdConverter(BaseConverter):
@@ -45,19 +46,13 @@ class IdConverter(BaseConverter):
     regex = ID_PATTERN
 
 
-class KeyConverter(BaseConverter):
-    """An object's key: anything, with any slashes."""
-
-    regex = ".+"
-    part_isolating = False
-
-
 def create_app(emulator: Emulator) -> Flask:
     app = Flask("emulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_OBJECT
-    app.url_map.merge_slashes = False  # a//b is a key of its own
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = (
+        False  # that would be COS's answer about CORS, which is not here
+    )
     app.url_map.converters["id"] = IdConverter
-    app.url_map.converters["key"] = KeyConverter
     for make in (jobs_blueprint, queues_blueprint, templates_blueprint, cos_blueprint):
         app.register_blueprint(make(emulator))
     app.register_blueprint(control_blueprint(emulator), url_prefix=CONTROL)
@@ -67,12 +62,13 @@ def create_app(emulator: Emulator) -> Flask:
     return app
 
 
-def _is_control() -> bool:
-    return request.path == CONTROL or request.path.startswith(CONTROL + "/")
+def _is_control(sent: str | None = None) -> bool:
+    sent = sent or path()
+    return sent == CONTROL or sent.startswith(CONTROL + "/")
 
 
 def _is_ci() -> bool:
-    return _CI_PATH.match(request.path) is not None or (g.target is not None and g.target.only_ci)
+    return surface.is_ci(path()) or account.is_ci_host(request.host)
 
 
 def _gate(app: Flask, emulator: Emulator) -> None:
@@ -85,15 +81,14 @@ def _gate(app: Flask, emulator: Emulator) -> None:
                 raise NotFound
             return None
         g.target = account.target(request.host)
-        g.endpoint = endpoint_of(request.method, request.path, ci=_is_ci(), cancel="cancel" in request.args)
+        g.endpoint = endpoint_of(request.method, path(), ci=_is_ci())
         fault = emulator.faults.for_request(g.target.bucket, g.endpoint)
         if fault is not None:
             _suffer(fault)
             if "emulator.drop" in request.environ and fault.kind != "lost_answer":
                 return Response()
         access.check(request, emulator.options.token, ci=_is_ci())
-        if _is_ci() and request.blueprint == "cos":
-            raise EmulatorError("InvalidUrl", "CI has no such endpoint.")
+        _known()
         return None
 
     @app.after_request
@@ -108,6 +103,18 @@ def _gate(app: Flask, emulator: Emulator) -> None:
             response.headers["x-cos-request-id"] = g.request_id
         _note(emulator, response)
         return response
+
+
+def _known() -> None:
+    """Raise EmulatorError for what is not here: CI calls such a path InvalidUrl, COS what it lacks NotImplemented."""
+    if _is_ci() and request.blueprint in {None, "cos"}:
+        here = ", ".join(f"/{name}" for name in surface.HERE)
+        raise EmulatorError("InvalidUrl", f"The emulator has no such endpoint of CI's; it has {here}.")
+    if request.endpoint is None:
+        raise EmulatorError("NotImplemented", f"The emulator has no {request.method} of this kind.")
+    surface.check_query(request.endpoint, query())
+    if request.blueprint == "cos":
+        surface.check_headers(request.headers.items())
 
 
 def _suffer(fault: Fault) -> None:
@@ -129,14 +136,14 @@ def _note(emulator: Emulator, response: Response) -> None:
         "at": g.began,
         "endpoint": g.endpoint,
         "method": request.method,
-        "path": request.path,
+        "path": path(),
         "bucket": g.target.bucket if g.target else None,
         "status": status,
         "seconds": round(time.time() - g.began, 4),
         "full": _full() if _is_ci() else None,
     }
     emulator.requests.append(entry)
-    shown = request.path.encode("unicode_escape").decode()[:200]
+    shown = path().encode("unicode_escape").decode()[:200]
     log.info("%s %s %s %s", request.method, shown, g.endpoint, status or "dropped")
 
 
@@ -153,7 +160,7 @@ def _full() -> dict[str, Any]:
 def _errors(app: Flask, emulator: Emulator) -> None:
     def answered(error: EmulatorError) -> Response:
         edition = emulator.settings.error_edition
-        resource = None if edition == "media" and _is_ci() else f"{request.host}{request.path}"
+        resource = None if edition == "media" and _is_ci() else f"{request.host}{path()}"
         body = error_xml(error, resource, g.request_id, g.trace_id)
         prefix = "x-ci" if _is_ci() else "x-cos"
         headers = {f"{prefix}-trace-id": g.trace_id}
@@ -167,8 +174,10 @@ def _errors(app: Flask, emulator: Emulator) -> None:
             return Response(
                 f'{{"error": "{error.name}"}}\n', status=error.code, content_type="application/json"
             )
-        code = _ROUTING.get(error.code or 0, "InvalidUrl")
-        return answered(EmulatorError(code, error.name, error.code))
+        if error.code == 413:
+            code = "InvalidContent" if _is_ci() else "EntityTooLarge"
+            return answered(EmulatorError(code, error.name, error.code))
+        return answered(EmulatorError("InvalidArgument", error.description or error.name))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
@@ -183,9 +192,12 @@ class _Wire:
         self._inner = inner
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        # The server takes //a/b for a host and a path; a key may begin with a slash.
-        raw = str(environ.get("REQUEST_URI", environ["PATH_INFO"])).partition("?")[0]
-        environ["PATH_INFO"] = unquote_to_bytes(raw).decode("latin-1")
+        target = _WITHOUT_HOST.sub("", str(environ["REQUEST_URI"]))
+        raw = unquote_to_bytes(target.partition("?")[0].encode("latin-1"))
+        environ[PATH] = sent = raw.decode("utf-8", "replace") or "/"
+        # Routing drops leading slashes and stops at line ends; a key may have both, and so is not routed by.
+        is_object = sent != "/" and not surface.is_ci(sent) and not _is_control(sent)
+        environ["PATH_INFO"] = OBJECT if is_object else raw.decode("latin-1")
         body = self._inner(environ, start_response)
         if "emulator.drop" in environ:
             connection: socket.socket = environ["werkzeug.socket"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import ids, rules
 from .errors import EmulatorError
 from .jobs import CallBack, Job, Plan
-from .tree import Tree, XmlError, child, children, from_xml, text
+from .tree import Tree, XmlError, child, from_xml, text
 
 if TYPE_CHECKING:
     from .account import Target
@@ -57,7 +57,7 @@ def submit(emulator: Emulator, target: Target, body: bytes) -> list[Job]:
     early: list[Job] = []
     with emulator.database.transaction():
         made = []
-        for operation in children(tree, "Operation"):
+        for operation in rules.operations_of(tree):
             job, faults = _make(emulator, request, operation if isinstance(operation, dict) else {})
             emulator.jobs.add(job)
             made.append(job)
@@ -72,7 +72,7 @@ def _check(emulator: Emulator, target: Target, tree: Tree) -> None:
     problems = rules.submit_problems(tree, public_callbacks=settings.public_callbacks)
     if problems:
         raise EmulatorError("InvalidArgument", "; ".join(problems) + ".")
-    for operation in children(tree, "Operation"):
+    for operation in rules.operations_of(tree):
         foreign = rules.foreign_bucket(operation)
         if foreign:
             raise EmulatorError("AccessDenied", f"Output.Bucket {foreign[:100]!r} is another account's.", 403)

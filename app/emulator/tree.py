@@ -63,7 +63,8 @@ def to_xml(root: str, tree: Tree, *, declaration: bool = False) -> bytes:
     """The document: UTF-8, empty nodes as `<Message />`, characters that XML cannot hold left out."""
     element = ET.Element(root)
     _fill(element, tree)
-    body: bytes = ET.tostring(element, encoding="utf-8")
+    # A reader turns a bare carriage return into a line feed; a key may hold one.
+    body: bytes = ET.tostring(element, encoding="utf-8").replace(b"\r", b"&#13;")
     return b"<?xml version='1.0' encoding='utf-8' ?>\n" + body if declaration else body
 
 

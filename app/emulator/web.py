@@ -1,12 +1,32 @@
-"""What CI's endpoints share: reading a body, answering in XML."""
+"""What the endpoints share: what was asked for as it came in, and answers."""
 
 from __future__ import annotations
+
+from urllib.parse import parse_qsl
 
 from flask import Response, request
 
 from .errors import EmulatorError
 from .render import answer
 from .tree import Tree
+
+PATH = "emulator.path"
+
+
+class Bare(Response):
+    """An answer whose type is only what it says itself; Flask's own is text/html, even for an empty one."""
+
+    default_mimetype = None
+
+
+def path() -> str:
+    """The request's path, decoded and otherwise as it was sent: Werkzeug's has one slash less where there are two."""
+    return str(request.environ[PATH])
+
+
+def query() -> tuple[tuple[str, str], ...]:
+    """The query, decoded here rather than by Flask, which would drop what it cannot decode."""
+    return tuple(parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True))
 
 
 def body() -> bytes:

@@ -133,7 +133,7 @@ class Provider:
 
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
         """`HEAD` of an object; None where there is none."""
-        got = self._wire.send(Place(bucket, region), Ask("HEAD", key, service="cos"))
+        got = self._wire.send(Place(bucket, region), Ask("HEAD", f"/{key}", service="cos"))
         if got.status == 404:
             return None
         judge(got, self._secrets)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import qcloud_cos
 import requests
+from requests.adapters import HTTPAdapter
 
 from app.provider.broken_off import broken_off
 from app.provider.errors import Refused
@@ -50,7 +51,7 @@ class Place(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Ask:
     method: str
-    path: str  # as it is, not encoded
+    path: str  # as it is, not encoded; begins with a slash, which is no part of an object's key
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     service: str = "ci"  # or "cos"
@@ -62,6 +63,14 @@ class Response:
     status: int
     headers: Mapping[str, str]  # looked up in any case
     body: bytes
+
+
+class _Exact(HTTPAdapter):
+    """Sends a path as it was signed. Of several slashes in front Requests leaves one: another object."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        folded: str = super().request_url(request, proxies)
+        return request.path_url if folded.startswith("/") else folded
 
 
 class Wire:
@@ -104,7 +113,7 @@ class Wire:
         sign_host = None if self._config.endpoint is None else False
         client = self._client(_checked(place).region, _OFFLINE)
         url: str = client.get_presigned_url(
-            place.bucket, key, "GET", Expired=seconds, Params=params, SignHost=sign_host
+            place.bucket, f"/{key}", "GET", Expired=seconds, Params=params, SignHost=sign_host
         )
         return url
 
@@ -145,6 +154,8 @@ class Wire:
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Exact())
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # A proxy named in the environment is for the way out, not for a server on this machine.
         session.trust_env = (urlsplit(self._config.endpoint or "").hostname or "") not in _LOOPBACK

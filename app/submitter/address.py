@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from app.ci.asked import Asked
 from app.ci.broken import Broken
 from app.ci.callback_rules import is_private
+from app.ci.fields import text
 from app.settings import Settings
 from app.tokens import Binding, digest, mint, object_digest
 
@@ -26,7 +27,8 @@ def valid_until(settings: Settings) -> int:
 def binding_of(submission: str, asked: Asked, expires: int) -> Binding:
     """What the jobs of this submission may say of themselves. Bucket and region are always there: with them CI can be
     asked even when the submission's record is gone."""
-    told = [operation.user_data for operation in asked.operations]
+    # As it is read in callbacks: what means nothing there, such as a `-`, binds nothing.
+    told = [text(operation.user_data) for operation in asked.operations]
     return Binding(
         submission=submission,
         bucket=asked.bucket,
@@ -34,7 +36,7 @@ def binding_of(submission: str, asked: Asked, expires: int) -> Binding:
         tags=_each(operation.tag for operation in asked.operations),
         objects=(object_digest(asked.input_object),) if asked.input_object else (),
         # Where one of several operations carries no user data, its job may say anything CI makes of that.
-        user_data=_each(digest(text) for text in told if text) if all(told) else (),
+        user_data=_each(digest(data) for data in told if data) if all(told) else (),
         expires=expires,
     )
 

@@ -43,6 +43,21 @@ def test_the_key_is_the_prefix_and_the_name() -> None:
     assert objects({"MediaResult": {"OutputFile": [{"ObjectName": "a"}, {"ObjectName": "b"}]}}) == ["a", "b"]
 
 
+def test_a_slash_that_was_asked_for_is_the_keys_own() -> None:
+    """To COS `/a` and `a` are two objects: where the request named the first, that is where the file lies."""
+    asked = {"Object": "/out/b.mp3", "AuObject": "/out/${jobid}.mp3"}
+    files = {
+        "ObjectName": ["/out/b.mp3", "/out/j1.mp3"],
+        "Md5Info": [{"ObjectName": "/out/b.mp3", "Md5": "m"}],
+    }
+    operation = {"Output": asked, "MediaResult": {"OutputFile": files}}
+    found = outputs(operation, tag="VoiceSeparate")
+    assert [(one.object, one.role, one.md5) for one in found] == [
+        ("/out/b.mp3", "background", "m"),
+        ("/out/j1.mp3", "vocals", None),
+    ]
+
+
 def test_sprites_come_last() -> None:
     """Snapshot reports them inside the file, in a place of their own or the file's."""
     sprite = {"Bucket": "other", "ObjectName": "0.jpg", "ObjectPrefix": "sprite-", "Md5Info": None}

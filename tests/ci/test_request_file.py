@@ -75,6 +75,20 @@ def test_a_file_needs_a_tag(tag: bytes) -> None:
     assert [b.field for b in check(read_xml(several), DEFAULTS)] == ["operations.0.tag"]
 
 
+@pytest.mark.parametrize("operation", [b"", b"<Operation/>", b"<Operation>\n</Operation>"])
+def test_a_file_without_an_operation_is_read(operation: bytes) -> None:
+    """Its tag says whether there has to be one; an empty one is none."""
+    bare = b"<Request><Tag>%s</Tag><Input><Object>in/a.mp4</Object></Input>" + operation + b"</Request>"
+    assert check(read_xml(bare % b"MediaInfo"), DEFAULTS) == []
+    assert [b.word for b in check(read_xml(bare % b"Transcode"), DEFAULTS)] == ["missing"]
+    assert {b.field for b in check(read_xml(bare % b"VoiceSeparate"), DEFAULTS)} == {
+        "voice_separate",
+        "output",
+    }
+    (operations,) = asked(read_xml(bare % b"MediaInfo"), DEFAULTS).operations
+    assert (operations.tag, operations.outputs) == ("MediaInfo", ())
+
+
 def test_a_file_without_input_is_read() -> None:
     """Tts has none: nothing is made up for our record."""
     made = read_xml(
@@ -167,7 +181,6 @@ def test_a_file_with_several_operations() -> None:
         b"{}",
         b"<Request>",
         b"<Request/>",
-        b"<Request><Tag>A</Tag></Request>",
         b"<Response><Operation/></Response>",
         b'<r:Request xmlns:r="x"><Operation/></r:Request>',
         "<Request><Operation/></Request>".encode("utf-16"),

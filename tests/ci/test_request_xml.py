@@ -164,3 +164,14 @@ def test_whatever_raw_operation_passes_is_well_formed(raw: Any) -> None:
         return
     root = fromstring(render(made, URL, DEFAULTS))  # noqa: S314 - made here
     assert [node.tag for node in root] == ["Tag", "Input", "Operation", "CallBack", "CallBackFormat"]
+
+
+@pytest.mark.parametrize("operation", [None, {}], ids=["absent", "empty"])
+def test_there_is_no_empty_operation(operation: Any) -> None:
+    """MediaInfo needs none; what is said of it makes one."""
+    flat = {"voice_separate": None, "output": None}
+    made = request(tag="MediaInfo", operation=operation, **flat)
+    assert "Operation" not in xml(made)
+    assert "<Operation>\n<UserData>x</UserData>\n</Operation>" in xml(
+        request(tag="MediaInfo", user_data="x", **flat)
+    )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.ci import facts
 from app.ci.request import Defaults
 from app.ci.rules import MAY_PASS, WARNINGS
 from tests.ci.requests import DEFAULTS, GOOD, broken, request, told, voice
@@ -57,6 +58,42 @@ def test_a_tag_is_required(tag: str) -> None:
     assert told(made) == {("operations.1.tag", "missing"), ("operations.2.tag", "missing")}
 
 
+FLAT = {"voice_separate": None, "output": None}
+
+
+def test_every_place_of_a_bucket_needs_its_appid() -> None:
+    """The settings' default, a raw Output, an entry of several: each goes into a host name or into CI's hands."""
+    assert told(request(), Defaults(bucket="demo", region="ap-chongqing")) == {
+        ("input.bucket", "bucket_appid")
+    }
+    raw = {"TemplateId": "t1", "Output": {"Bucket": "demo", "Region": "ap-chongqing", "Object": "o"}}
+    made = request(tag="Transcode", operation=raw, **FLAT)
+    assert told(made) == {("operation.Output.Bucket", "bucket_appid")}
+    several = request(operations=[GOOD_OPERATION | {"output": GOOD["output"] | {"bucket": "demo"}}], **FLAT)
+    assert told(several) == {("operations.0.output.bucket", "bucket_appid")}
+    assert ("allow.0", "allow") in told(request(allow=["bucket_appid"]))
+
+
+@pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
+@pytest.mark.parametrize("more", [{}, {"operation": {}}, {"user_data": "x"}], ids=repr)
+def test_what_works_on_a_file_as_it_is_needs_no_operation(tag: str, more: dict[str, Any]) -> None:
+    """The page of MediaInfo says that it is not required."""
+    assert broken(request(tag=tag, **FLAT, **more)) == []
+
+
+@pytest.mark.parametrize("tag", sorted(facts.NEEDS_OPERATION))
+def test_what_writes_a_file_needs_an_operation(tag: str) -> None:
+    """Nowhere else it could say where to."""
+    assert told(request(tag=tag, **FLAT)) == {("operation", "missing")}
+
+
+def test_without_an_operation_an_unknown_tag_is_doubtful() -> None:
+    """It may be one that needs none."""
+    made = request(tag="Nonsense", **FLAT)
+    assert told(made) == {("operation", "no_operation")}
+    assert broken(made)[0].severity == "warning"
+
+
 def test_an_input_url_is_doubtful() -> None:
     """Seen in use, not documented for this tag."""
     assert told(request(input={"url": "https://example.com/a.mp3"})) == {("input.url", "input_url")}
@@ -85,11 +122,11 @@ def test_known_regions_pass(region: str) -> None:
 )
 @pytest.mark.parametrize("part", ["input", "output"])
 def test_names_of_hosts_are_looked_at(part: str, where: dict[str, str], word: str) -> None:
-    """They become a host name. An unknown region may be new, and a short bucket name is only unusual."""
+    """They become a host name, and a bucket's is BucketName-APPID. An unknown region may be new."""
     (field,) = where
     found = broken(request(**{part: GOOD[part] | where}))
     assert [(b.field, b.word) for b in found] == [(f"{part}.{field}", word)]
-    assert found[0].severity == ("warning" if word in ("region", "bucket_appid") else "error")
+    assert found[0].severity == ("warning" if word == "region" else "error")
 
 
 @pytest.mark.parametrize("data", ["", "This is my data.", "~ !", "x" * 1024])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.ci.callback_rules import is_private
+from app.ci.request_file import read_xml
 from tests.ci.requests import broken, request, told
 
 QUEUE: dict[str, Any] = {"mq_region": "sh", "mq_mode": "Queue", "mq_name": "jobs"}
@@ -175,3 +176,20 @@ def test_what_has_no_effect_is_said() -> None:
     assert told(request(callback_mq_config=QUEUE)) == {("callback_mq_config", "mq_config_unused")}
     made = request(callback_type="TDMQ", callback_mq_config=QUEUE, callback="https://example.com/")
     assert told(made) == {("callback", "callback_unused")}
+
+
+@pytest.mark.parametrize("word", ["no", "NO", "No", "nO", " no", "NO\n"])
+def test_no_in_any_case_is_cis_own_word(word: str) -> None:
+    """One thing to the rules, to our record and on the wire, where CI takes it in lower case only."""
+    made = request(callback=word)
+    assert (broken(made), made.callback, made.callback_kind) == ([], "no", "no")
+    xml = (
+        b"<Request><Tag>MediaInfo</Tag><Input><Object>a.mp4</Object></Input><CallBack>%s</CallBack></Request>"
+    )
+    assert read_xml(xml % word.encode()).callback == "no"
+
+
+@pytest.mark.parametrize("word", ["none", "n o", "off", "-"])
+def test_no_other_word_is_no(word: str) -> None:
+    """It would be a URL, and is none."""
+    assert told(request(callback=word)) == {("callback", "callback")}

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from defusedxml import ElementTree
 
 from .running import Account, eventually, refusal
+from .signed import send
 
 
 def test_a_submit_is_answered_with_the_job_as_ci_writes_it(account: Account) -> None:
@@ -175,6 +178,30 @@ def test_a_list_with_a_wrong_parameter_is_refused(account: Account, query: dict[
         400,
         "InvalidArgument",
     )
+
+
+@pytest.mark.parametrize("query", ["?cancel", "?cancel=", ""])
+def test_a_job_is_cancelled_with_and_without_the_word(account: Account, query: str) -> None:
+    """CI's pages and the Go and Python SDKs have `?cancel`; the SDKs for Java and Node send none."""
+    account.queue("Paused")
+    job_id = account.submit()
+    host = "{}.ci.ap-chongqing.myqcloud.com"
+    answer = send(account, "PUT", f"/jobs/{job_id}{query}", host, b"")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert account.job(job_id)["State"] == "Cancel"
+
+
+@pytest.mark.parametrize("key", ["in/a\nb.mp3", "in/a\rb.mp3", "in/a\r\nb\tc.mp3", "/in/a.mp3"], ids=repr)
+def test_a_key_is_told_as_it_was_given(account: Account, key: str) -> None:
+    """A line end in XML is written so that a reader gets the same one; and the file is found by it."""
+    account.emulator.control("PATCH", "settings", {"strict_input": True})
+    assert send(account, "PUT", "/" + quote(key)).status_code == 200
+    body = b"<Request><Tag>MediaInfo</Tag><Input><Object>%s</Object></Input><CallBack>no</CallBack></Request>"
+    given = body % key.replace("\r", "&#13;").encode()
+    answer = send(account, "POST", "/jobs", "{}.ci.ap-chongqing.myqcloud.com", given)
+    told = ElementTree.fromstring(answer.content)
+    assert told.findtext("JobsDetail/Input/Object") == key
+    account.wait(str(told.findtext("JobsDetail/JobId")), "Success")
 
 
 def test_only_a_job_that_waits_can_be_cancelled(account: Account) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import requests
 
+from app.emulator.rules import NEEDS_OPERATION
+
 from .running import Account, refusal
 from .test_signature import authorization
 
@@ -137,6 +139,30 @@ def test_an_illegal_operation_is_refused_by_name(
     status, code, message = refusal(account.submit, Operation=account.operation(**changes))
     assert (status, code) == (400, "InvalidArgument")
     assert named in message
+
+
+@pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect", "Nonsense"])
+@pytest.mark.parametrize("operation", [None, "", {}], ids=["absent", "empty", "no children"])
+def test_what_works_on_a_file_as_it_is_needs_no_operation(account: Account, tag: str, operation: Any) -> None:
+    """The page of MediaInfo says so; of other tags without a page nothing is known. It is one job."""
+    (made,) = account.submit_all(Tag=tag, Operation=operation)
+    job = account.wait(made["JobId"], "Success")
+    assert (job["Tag"], job["Input"]["Object"]) == (tag, "input/song.mp4")
+
+
+@pytest.mark.parametrize("tag", sorted(NEEDS_OPERATION))
+@pytest.mark.parametrize("operation", [None, ""], ids=["absent", "empty"])
+def test_what_writes_a_file_needs_an_operation(account: Account, tag: str, operation: Any) -> None:
+    """400 InvalidArgument that names it."""
+    status, code, message = refusal(account.submit, Tag=tag, Operation=operation)
+    assert (status, code) == (400, "InvalidArgument")
+    assert f"Operation is required for {tag}" in message
+
+
+def test_at_most_six_operations(account: Account) -> None:
+    """As documented."""
+    several = [{"Tag": "VoiceSeparate", **account.operation()}] * 7
+    assert "at most 6" in refusal(account.submit, Tag=None, Operation=several)[2]
 
 
 def test_every_broken_rule_is_named_at_once(account: Account) -> None:

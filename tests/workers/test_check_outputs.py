@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
+from urllib.request import urlopen
 
 from app.ci.payload import parse
 from app.services import Services
@@ -45,6 +47,24 @@ def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
     again = service.call("POST", f"/v1/jobs/{job_id}/refresh").json()
     assert again["outputs_ok"] is True
     assert [each["size"] for each in again["outputs"]] == [each["size"] for each in job["outputs"]]
+
+
+def test_odd_keys_are_found_where_they_were_asked_for(start: Start) -> None:
+    """A line end or a slash in front is part of a key, in CI's report, in our record, at COS and in our link."""
+    service = start(check_outputs=True)
+    for form in ("JSON", "XML"):
+        keys = {"object": f"/{form}/b.${{ext}}", "au_object": f"out/{form}\na\r\nb + %0A 録.${{ext}}"}
+        made = service.call("POST", "/v1/jobs", json=REQUEST | {"output": keys, "callback_format": form})
+        job_id = made.json()["job_id"]
+        job = eventually(partial(checked, service, job_id), "the check")
+        assert job["outputs_ok"] is True
+        assert {each["role"]: each["object"] for each in job["outputs"]} == {
+            "background": f"/{form}/b.mp3",
+            "vocals": f"out/{form}\na\r\nb + %0A 録.mp3",
+        }
+        for each in job["outputs"]:
+            with urlopen(each["url"], timeout=10) as link:  # noqa: S310  Requests would fold the slashes
+                assert len(link.read()) == each["size"]
 
 
 def test_a_missing_output_is_a_failure_to_look_at(start: Start) -> None:

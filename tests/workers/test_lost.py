@@ -49,6 +49,44 @@ def test_a_lost_answer_is_found_in_cis_list(ours: Services, ci: Emulator, relay:
     assert job_of(ours, job_id).state == "Success"
 
 
+@pytest.mark.parametrize("user_data", ["-", " ", "   ", "0", " x ", "~!@#$%^&*()<a>&amp;"])
+def test_user_data_that_means_nothing_to_ci_does_not_hide_a_job(
+    ours: Services, ci: Emulator, relay: Relay, user_data: str
+) -> None:
+    """CI writes `-` where there is nothing: both sides of the comparison are read alike."""
+    submission = _lose_answer(ours, ci, user_data=user_data)
+    relay.look_for_lost()
+    assert _kept(ours, submission).status == "submitted"
+
+
+@pytest.mark.parametrize(
+    "key", ["-", "in/a b+c%20&录音.mp3", "/in/a.mp3", "in/a\nb.mp3", "in/a\rb.mp3", "in/ "]
+)
+def test_an_odd_input_key_does_not_hide_a_job(ours: Services, ci: Emulator, relay: Relay, key: str) -> None:
+    """Whatever the rules let through is found again."""
+    submission = _lose_answer(ours, ci, input={"object": key})
+    relay.look_for_lost()
+    assert _kept(ours, submission).status == "submitted"
+
+
+@pytest.mark.parametrize("key", ["-", "out/a\nb.${ext}", "/out/${jobid}", "out/ä+b %20.${ext}"])
+def test_an_odd_output_key_does_not_hide_a_job(ours: Services, ci: Emulator, relay: Relay, key: str) -> None:
+    """An output named `-` is read as none on both sides."""
+    output = {"object": key, "au_object": "out/${jobid}/vocals.${ext}"}
+    submission = _lose_answer(ours, ci, output=output)
+    relay.look_for_lost()
+    assert _kept(ours, submission).status == "submitted"
+
+
+@pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
+def test_a_job_without_an_operation_is_found(ours: Services, ci: Emulator, relay: Relay, tag: str) -> None:
+    """By tag, input and time: it has nothing else."""
+    submission = _lose_answer(ours, ci, tag=tag, voice_separate=None, output=None, user_data=None)
+    relay.look_for_lost()
+    (job_id,) = _kept(ours, submission).job_ids
+    assert job_of(ours, job_id).tag == tag
+
+
 def test_a_job_that_has_ended_meanwhile_is_found_with_its_end(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:

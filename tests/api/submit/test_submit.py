@@ -107,6 +107,38 @@ def test_doubts_are_said_in_every_answer(post: Any, ci: Emulated) -> None:
     assert (lost.status_code, lost.get_json()["warnings"][0]["word"]) == (202, "output_unused")
 
 
+@pytest.mark.parametrize("part", ["input", "output"])
+def test_a_bucket_without_its_appid_is_refused_before_anything_is_sent(
+    part: str, post: Any, ci: Emulated
+) -> None:
+    """422 with the rule; CI hears nothing."""
+    answer = post(REQUEST | {part: REQUEST[part] | {"bucket": "noappid"}})
+    assert answer.status_code == 422, answer.text
+    (error,) = answer.get_json()["errors"]
+    assert (error["field"], error["word"]) == (f"{part}.bucket", "bucket_appid")
+    assert ci.requests() == []
+
+
+@pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
+@pytest.mark.parametrize("more", [{}, {"operation": {}}], ids=["absent", "empty"])
+def test_a_job_that_needs_no_operation_is_sent_without(
+    tag: str, more: dict[str, Any], post: Any, ci: Emulated
+) -> None:
+    """201, without a warning."""
+    answer = post({"tag": tag, "input": {"object": "in/a.mp4"}} | more)
+    assert (answer.status_code, answer.get_json()["tag"]) == (201, tag), answer.text
+    assert "warnings" not in answer.get_json()
+    assert "<Operation" not in ci.requests()[0]["full"]["body"]
+
+
+def test_no_callback_in_any_case_is_sent_as_ci_takes_it(post: Any, ci: Emulated) -> None:
+    """Lower case, whatever the caller wrote."""
+    for word in ("NO", "No", "no"):
+        assert post(REQUEST | {"callback": word}).status_code == 201
+    assert all("<CallBack>no</CallBack>" in one["full"]["body"] for one in ci.requests())
+    assert ci.statuses() == [200, 200, 200]
+
+
 def test_a_documented_rule_can_be_let_through_on_purpose(post: Any, ci: Emulated) -> None:
     """As with `--allow`: by the word that the refusal named; what cannot be is an error itself."""
     new = REQUEST | {"voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "opus"}}}

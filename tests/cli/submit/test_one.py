@@ -281,6 +281,18 @@ def test_a_ready_file_is_sent_as_it_is(dash: bool, flask: Flask, ci: Emulated, t
     assert "[xml]" in broken.err
 
 
+@pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
+def test_a_ready_file_may_have_no_operation(tag: str, flask: Flask, ci: Emulated) -> None:
+    """Where its tag needs none; and a `NO` in it reaches CI as `no`, with every other byte as it was."""
+    xml = f"<Request><Tag>{tag}</Tag>\n<Input><Object>in/a.mp4</Object></Input><CallBack>NO</CallBack>  </Request>"
+    ran = flask("submit", "raw", "-", "--json", stdin=xml)
+    assert (ran.code, ran.json["tag"]) == (0, tag), ran.err
+    assert ci.requests()[0]["full"]["body"] == xml.replace("NO", "no")
+    transcode = flask("submit", "raw", "-", stdin=xml.replace(tag, "Transcode"))
+    assert (transcode.code, "[missing]" in transcode.err) == (2, True)
+    assert len(ci.requests()) == 1
+
+
 def test_the_command_as_a_process(settings: Settings, ci: Emulated) -> None:
     """As a person starts it: the job's id on standard output, exit code 0."""
     argv, variables = command(settings, "submit", "voice-separate", *ONE)
