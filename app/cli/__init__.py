@@ -13,12 +13,13 @@ def init_app(app: Flask) -> None:
         keys,
         queues,
         replay,
+        spool,
         submit,
         trigger,
     )
 
     jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, queues.group, keys.group)
+    groups = (submit.group, jobs.group, failures.group, queues.group, keys.group, spool.group)
     for command in (*groups, callback_url.command, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:

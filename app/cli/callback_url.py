@@ -30,7 +30,13 @@ def command(
     ours = services()
     if revoke:
         last = revoke.rstrip("/").rpartition("/")[2]
-        ours.store.refusals.revoke(last if len(last) == 12 else fingerprint(last))
+        mark = last if len(last) == 12 else fingerprint(last)
+        ours.store.refusals.revoke(mark)
+        click.echo(
+            f"Revoked in Redis. Add {mark} to REVOKED_TOKENS as well: "
+            "that holds also while Redis is away, and when it comes back empty.",
+            err=True,
+        )
         return
     if ours.settings.public_url is None:
         fail("PUBLIC_URL is not set, so CI could not reach this service. Set it and try again.", REFUSED)

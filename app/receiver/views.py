@@ -14,7 +14,7 @@ from app.problems import Problem
 from app.receiver.address import caller
 from app.receiver.body import read_body
 from app.receiver.keep import WHY, Kept, keep, note
-from app.receiver.verify import check_address, check_binding, check_expiry, check_token, layers
+from app.receiver.verify import check_address, check_binding, check_expiry, check_revoked, check_token, layers
 from app.services import Services, services
 from app.store import UNAVAILABLE, News
 from app.store.refusals import Refusal
@@ -55,6 +55,7 @@ def callback(token: str) -> dict[str, Any]:
     g.log_fields = f" token={mark}"
     try:
         binding = check_token(token, ours.settings)
+        check_revoked(mark, ours.settings)
     except Problem as problem:
         metrics.REFUSALS.labels(problem.reason).inc()
         raise

@@ -39,6 +39,7 @@ KINDS: Final[dict[str, Type]] = {
     "refusals": "list",
     "revoked": "set",
     "keys": "hash",
+    "installation": "string",
     "presence": "zset",
     "probe": "string",
 }

@@ -42,7 +42,28 @@ def unpack(payload: bytes) -> News | Refusal:
             return Refusal(**(kept | {"job_ids": tuple(kept["job_ids"])}))
         known: dict[str, Any] = {name: head[name] for name in _FIELDS}
         details = parse(body).details
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable(str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
     known["note"] = (known["note"] or {}) | {"spooled_at": rfc3339(known["received_ms"])}
     return News(details=details, source="callback", body=body, **known)
+
+
+def with_reason(payload: bytes, reason: str) -> bytes:
+    """The same record, saying why it was put aside; as it is, where it cannot be read."""
+    line, _, body = payload.partition(b"\n")
+    try:
+        head = json.loads(line) | {"aside": reason[:300]}
+    except (ValueError, TypeError):
+        return payload
+    return json.dumps(head).encode() + b"\n" + body
+
+
+def describe(payload: bytes) -> tuple[str, list[str]]:
+    """Why a record was put aside, and the jobs that it speaks of."""
+    try:
+        record = unpack(payload)
+    except Unreadable as error:
+        return f"cannot be read: {error}", []
+    jobs = record.job_ids if isinstance(record, Refusal) else [each.report.job_id for each in record.details]
+    head = json.loads(payload.partition(b"\n")[0])
+    return head.get("aside", "put aside by an earlier release: see its log"), list(jobs)
