@@ -162,9 +162,8 @@ def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
             ("nohset", "-hset"),
             ("nokeys", "resetkeys ~none:*"),
         ):
-            whole.store.db.client.execute_command(
-                *f"ACL SETUSER {name} on nopass ~* &* +@all {rights}".split()
-            )
+            command = f"ACL SETUSER {name} on nopass ~* &* +@all {rights}".split()
+            whole.store.db.client.execute_command(*command)  # type: ignore[no-untyped-call]
             url = f"unix://{name}:any@{server.socket}"
             poor = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / name)
             poor.put(pack(news("j1")))
