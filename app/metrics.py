@@ -17,6 +17,19 @@ SPOOL_DRAINED = Counter(
     "ci_spool_drained_total", "Reports taken from the spool, by what became of them", ["outcome"]
 )
 SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
+SPOOL_SET_ASIDE = Gauge(
+    "ci_spool_set_aside",
+    "Records put aside by the spool: Redis refuses them, or they cannot be read",
+    multiprocess_mode="mostrecent",
+)
+SPOOL_SET_ASIDE_BYTES = Gauge(
+    "ci_spool_set_aside_bytes", "Bytes put aside by the spool", multiprocess_mode="mostrecent"
+)
+INSTALLATION_LOST = Gauge(
+    "ci_installation_lost",
+    "1 while Redis does not have the installation id that SPOOL_DIR has",
+    multiprocess_mode="mostrecent",
+)
 REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
 PROBES = Counter("ci_probes_total", "Test messages of the console")
 ACCEPT_SECONDS = Histogram(

@@ -12,6 +12,7 @@ import sys
 from app import logs, settings
 from app.settings import Settings, SettingsError
 from app.store import UNAVAILABLE, Database, Durable, NotOffered, Schema, WrongSchema, connect
+from app.store.installation import Installation
 from app.store.submissions import Submissions
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def check(chosen: Settings) -> None:
             log.warning("%s", advice)
         _check_schema(chosen, database)
         _check_keys(chosen, Submissions(database, durable))
+        _check_installation(chosen, database)
     except NotOffered as error:
         raise SettingsError(f"{error} Or choose another DURABILITY (docs/durability.md).") from None
     except UNAVAILABLE as error:
@@ -56,6 +58,14 @@ def _check_keys(chosen: Settings, submissions: Submissions) -> None:
             "Their callbacks would be refused. Put the keys back, behind the first one, until those jobs have ended; "
             "or, if they have leaked, name them in CALLBACK_KEYS_WITHDRAWN: then CI is asked about those jobs."
         )
+
+
+def _check_installation(chosen: Settings, database: Database) -> None:
+    """Made at the first start. One that Redis has lost is no reason to take no callbacks."""
+    if chosen.spool_dir:
+        installation = Installation(database, chosen.spool_dir, chosen.redis_url)
+        if (state := installation.state()) != "ok":
+            log.error("%s. What to do: flask doctor", installation.explain(state))
 
 
 def _check_spool(chosen: Settings) -> None:

@@ -13,6 +13,7 @@ from app.provider import Provider, ProviderConfig
 from app.settings import Settings
 from app.store import Limits, Store
 from app.store.breaker import Breaker
+from app.store.installation import Installation
 from app.store.refusals import Bounds
 from app.store.spool import Spool
 from app.store.spool.drain import Drainer
@@ -30,6 +31,7 @@ class Services:
     gate: Gate
     tail: Tail
     spool: Spool | None
+    installation: Installation | None
     drainer: Drainer | None
     usage: UrlUsage = field(default_factory=UrlUsage)
 
@@ -56,6 +58,9 @@ class Services:
             refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
+        installation = (
+            Installation(store.db, settings.spool_dir, settings.redis_url) if settings.spool_dir else None
+        )
         gate = Gate()
         return cls(
             settings=settings,
@@ -70,7 +75,16 @@ class Services:
                 gate.outside,
             ),
             spool=spool,
-            drainer=Drainer(spool, store.acceptor, store.refusals, store.durable, _drained)
+            installation=installation,
+            drainer=Drainer(
+                spool,
+                store.acceptor,
+                store.refusals,
+                store.durable,
+                _drained,
+                installation=installation,
+                revoked=settings.revoked_tokens,
+            )
             if spool
             else None,
         )

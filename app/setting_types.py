@@ -157,6 +157,14 @@ def _checks(value: frozenset[Check]) -> frozenset[Check]:
     return value
 
 
+def _fingerprint(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{12}", value):
+        raise ValueError(
+            "each is the fingerprint of a token, 12 hexadecimal digits, and not the token or its URL"
+        )
+    return value
+
+
 PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
@@ -166,6 +174,9 @@ Kept = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
 Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+Fingerprints = Annotated[
+    frozenset[Annotated[str, AfterValidator(_fingerprint)]], NoDecode, BeforeValidator(_comma_list)
+]
 Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
 Keys = Annotated[
     tuple[Key, ...],

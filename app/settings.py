@@ -30,6 +30,7 @@ from app.setting_types import (
     Bytes,
     Checks,
     Endpoints,
+    Fingerprints,
     Kept,
     Keys,
     Network,
@@ -107,6 +108,11 @@ class Settings(BaseSettings):
         "runs of a job; `console_…` for a URL of `flask callback-url`: callbacks and bytes a minute, handler runs of a "
         "job. Callbacks and bytes beyond them get 429.",
     )
+    revoked_tokens: Fingerprints = Field(
+        frozenset(),
+        description="Comma list of fingerprints of callback tokens that are refused, whatever Redis knows: also while "
+        "it is away, and after it came back empty. `flask callback-url --revoke` prints the fingerprint.",
+    )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="The format that submitted jobs ask CI for."
     )
@@ -128,7 +134,11 @@ class Settings(BaseSettings):
         description="Folder on a local disk, this installation's own, that keeps callbacks while Redis cannot. "
         "Without it they are answered with 503 then.",
     )
-    spool_max: Bytes = Field(256 * 2**20, description="The most that the spool may hold, in bytes.")
+    spool_max: Bytes = Field(
+        256 * 2**20,
+        description="The most that may wait in the spool, in bytes. What is put aside has as much "
+        "room again.",
+    )
     durability: Literal["process", "fsync", "replicated"] = Field(
         "process",
         description="What an answered callback survives: the death of any `process`; of the machine (`fsync`); "

@@ -15,11 +15,16 @@ from app.api import url_metrics
 from app.api.describe import Operation, described
 from app.services import Services, services
 from app.store.clock import now_ms
+from app.store.spool import SetAside
 
 blueprint = Blueprint("health", __name__)
 
 _JOBS_FULL = "jobs full"
 """Callbacks of known jobs are still taken: to send nobody here any more would lose those too."""
+
+
+_NOT_NEEDED = {"spool", "installation"}
+"""Without a spool there is neither."""
 
 
 class Health(BaseModel):
@@ -29,11 +34,13 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool."""
+    """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool, and
+    ``spool_set_aside`` records were put aside."""
 
     status: Literal["ok", "degraded", "unavailable"]
     parts: dict[str, str]
     spool_bytes: int
+    spool_set_aside: int
 
 
 @blueprint.get("/healthz")
@@ -50,11 +57,17 @@ def readyz() -> tuple[dict[str, Any], int]:
     ours = services()
     redis, parts = _redis(ours)
     spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
-    parts = {"redis": redis, "spool": spool} | parts
+    aside = ours.spool.set_aside() if ours.spool else SetAside()
+    parts = {
+        "redis": redis,
+        "spool": spool,
+        "set_aside": f"{aside.records} records, {aside.bytes} bytes" if aside.records else "ok",
+        "installation": _installation(ours),
+    } | parts
     ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
-    good = all(part == "ok" for name, part in parts.items() if name != "spool") and spool in {"ok", "none"}
+    good = all(part == "ok" or (part == "none" and name in _NOT_NEEDED) for name, part in parts.items())
     status: Any = ("ok" if good else "degraded") if ready else "unavailable"
-    said = Readiness(status=status, parts=parts, spool_bytes=waiting)
+    said = Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
     return said.model_dump(), 200 if ready else 503
 
 
@@ -73,6 +86,16 @@ def _redis(ours: Services) -> tuple[str, dict[str, str]]:
     return room, parts
 
 
+def _installation(ours: Services) -> str:
+    """Whether this is the Redis that the spool's folder knows; ``none`` without a spool: then nobody can know."""
+    if ours.installation is None:
+        return "none"
+    try:
+        return ours.installation.state()
+    except RedisError:
+        return "unknown"
+
+
 def _room(ours: Services) -> str:
     """The caps at which the store turns callbacks away: past one nothing new is taken, past the other no new job."""
     if ours.store.outbox.size() >= ours.settings.outbox_max:
@@ -85,7 +108,11 @@ def _room(ours: Services) -> str:
 def metrics_page() -> Response:
     ours = services()
     if ours.spool:
-        metrics.SPOOL_BYTES.set(ours.spool.condition()[1])
+        aside = ours.spool.set_aside()
+        metrics.SPOOL_BYTES.set(ours.spool.waiting())
+        metrics.SPOOL_SET_ASIDE.set(aside.records)
+        metrics.SPOOL_SET_ASIDE_BYTES.set(aside.bytes)
+        metrics.INSTALLATION_LOST.set(_installation(ours) in {"lost", "foreign"})
     return Response(
         metrics.exposition(*_deliveries(ours), *_refusals(ours), *_callback_urls(ours)),
         mimetype="text/plain; version=0.0.4",

@@ -14,6 +14,8 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     redis.room,
     ours.durability,
     ours.spool,
+    ours.set_aside,
+    ours.installation,
     ours.processes,
     ours.handlers,
     ours.keys,

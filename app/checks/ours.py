@@ -62,6 +62,38 @@ def spool(services: Services) -> Iterator[Finding]:
         yield Finding("fail", "SPOOL_DIR", condition, "Is its disk full, or not writable by this user?")
 
 
+def set_aside(services: Services) -> Iterator[Finding]:
+    """Nothing waits for these records, and nobody else looks for them."""
+    if services.spool and (aside := services.spool.set_aside()).records:
+        todo = "`flask spool list` says why; mend the cause, then `flask spool retry`: docs/durability.md."
+        yield Finding("warn", "Put aside", f"{aside.records} records, {aside.bytes} bytes", todo)
+
+
+_LOST = (
+    "Restore Redis from a backup if there is one. If not: make API keys anew (`flask keys create`), name revoked "
+    "tokens in REVOKED_TOKENS, ask CI for its jobs (`flask jobs import`); then `flask spool accept`."
+)
+_FOREIGN = (
+    "Two installations? Give this one a SPOOL_DIR of its own. Has Redis moved without its data? As for an empty one, "
+    "docs/durability.md; then `flask spool accept`. Until then nothing is taken from this spool."
+)
+
+
+def installation(services: Services) -> Iterator[Finding]:
+    """Whether Redis still is the one that this installation began with."""
+    if services.installation is None:
+        return
+    try:
+        state = services.installation.state()
+    except RedisError:
+        return
+    if state == "ok":
+        yield Finding("ok", "Installation", "Redis and SPOOL_DIR agree")
+    else:
+        todo = _LOST if state == "lost" else _FOREIGN
+        yield Finding("fail", "Installation", services.installation.explain(state), todo)
+
+
 def handlers(services: Services) -> Iterator[Finding]:
     """Imported by a process of their own: the web service never holds them."""
     names = ", ".join(services.settings.handlers)

@@ -14,12 +14,13 @@ def init_app(app: Flask) -> None:
         queues,
         refusals,
         replay,
+        spool,
         submit,
         trigger,
     )
 
     jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group)
+    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group, spool.group)
     for command in (*groups, callback_url.group, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:

@@ -59,7 +59,13 @@ def group(
         return
     ours = services()
     if revoke:
-        ours.store.refusals.revoke(_fingerprint(revoke, ours.settings))
+        mark = _fingerprint(revoke, ours.settings)
+        ours.store.refusals.revoke(mark)
+        click.echo(
+            f"Revoked in Redis. Add {mark} to REVOKED_TOKENS as well: "
+            "that holds also while Redis is away, and when it comes back empty.",
+            err=True,
+        )
         return
     if ours.settings.public_url is None:
         fail("PUBLIC_URL is not set, so CI could not reach this service. Set it and try again.", REFUSED)

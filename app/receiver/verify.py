@@ -24,6 +24,12 @@ def check_token(token: str, settings: Settings) -> Binding:
         raise Problem("bad_token", f"{error} {_ADVICE}") from None
 
 
+def check_revoked(fingerprint: str, settings: Settings) -> None:
+    """What the settings revoke; what Redis knows is checked by the store, in the step in which it stores."""
+    if fingerprint in settings.revoked_tokens:
+        raise Problem("revoked_token", f"The token in the URL was revoked. {_ADVICE}")
+
+
 def check_expiry(binding: Binding, settings: Settings) -> None:
     if "token" in settings.verify and binding.has_expired():
         raise Problem(

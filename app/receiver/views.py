@@ -16,7 +16,7 @@ from app.receiver.incoming import Incoming, as_refusal
 from app.receiver.keep import WHY, note
 from app.receiver.limits import check_usage
 from app.receiver.take import Result, take, understand
-from app.receiver.verify import check_address, check_expiry, check_token
+from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
 from app.services import Services, services
 from app.tokens import Binding, fingerprint
 
@@ -49,6 +49,7 @@ def callback(token: str) -> dict[str, Any]:
     g.log_fields = f" token={mark}"
     try:
         binding = check_token(token, ours.settings)
+        check_revoked(mark, ours.settings)
         check_usage(ours, binding, mark)
     except Problem as problem:
         _count(problem)

@@ -45,6 +45,7 @@ KINDS: Final[dict[str, Type]] = {
     "refused_bytes": "hash",
     "revoked": "set",
     "keys": "hash",
+    "installation": "string",
     "presence": "zset",
     "probe": "string",
 }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.store.spool import SUFFIX, NoRoom, Spool
+from app.store.spool.files import OwnFile
 from app.store.spool.frames import Frame, scan
 from tests.servers import ROOT
 
@@ -140,3 +142,96 @@ def test_a_fork_writes_into_a_file_of_its_own(spool: Spool) -> None:
     spool.append(b"parent again")
     assert sorted(records(spool.folder)) == [b"child", b"parent", b"parent again"]
     assert len({path.name.split("-")[1] for path in spool.folder.glob(f"*{SUFFIX}")}) == 2
+
+
+def _removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def _moved(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+
+
+def _replaced(folder: Path) -> None:
+    """By an empty one, as when a volume is swapped."""
+    _moved(folder)
+    folder.mkdir()
+
+
+def _swapped(folder: Path) -> None:
+    """By one that has a file of the same name in it."""
+    names = [path.name for path in folder.iterdir()]
+    _replaced(folder)
+    for name in names:
+        (folder / name).write_bytes(b"")
+
+
+def _emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("go", [_removed, _moved, _replaced, _swapped, _emptied])
+@pytest.mark.parametrize("when", ["before", "while it is synced", "after"])
+def test_a_folder_that_goes_takes_no_answered_record_along(
+    go: Callable[[Path], None], when: str, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system writes and syncs a file that is gone without a word. What ``append`` has returned for after that lies
+    in the folder that is there."""
+    spool.append(b"before")
+    if when == "before":
+        go(spool.folder)
+    sync = os.fsync
+
+    def meanwhile(fd: int) -> None:
+        nonlocal when
+        chosen, when = when, "done"
+        if chosen == "while it is synced":
+            go(spool.folder)
+        sync(fd)
+        if chosen == "after":
+            go(spool.folder)
+
+    monkeypatch.setattr("os.fsync", meanwhile)
+    spool.append(b"during")
+    spool.append(b"later")
+    assert records(spool.folder) == [b"during", b"later"]
+    assert spool.condition()[0] == "ok"
+
+
+@pytest.mark.parametrize(("gone", "again"), [("before", True), ("since", False)])
+def test_a_file_that_is_handed_over_meanwhile(
+    gone: str, again: bool, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread closes the file between the write and the sync of this one. That it was there when it was closed
+    counts, and not that a drainer has removed it since."""
+    write = Spool._write
+
+    def hand_over(self: Spool, file: OwnFile, payload: bytes) -> int:
+        upto = write(self, file, payload)
+        monkeypatch.undo()
+        if gone == "before":
+            file.path.unlink()
+        file.close()
+        file.path.unlink(missing_ok=True)
+        return upto
+
+    monkeypatch.setattr(Spool, "_write", hand_over)
+    spool.append(b"one")
+    assert records(spool.folder) == ([b"one"] if again else [])
+
+
+def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not answered for: the sender is told to come back."""
+    sync = os.fsync
+
+    def remove(fd: int) -> None:
+        sync(fd)
+        shutil.rmtree(spool.folder, ignore_errors=True)
+
+    monkeypatch.setattr("os.fsync", remove)
+    with pytest.raises(NoRoom):
+        spool.append(b"one")
+    monkeypatch.undo()
+    spool.append(b"two")
+    assert records(spool.folder) == [b"two"]

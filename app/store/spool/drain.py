@@ -1,4 +1,4 @@
-"""Bringing home what was spooled: one process on each machine, record by record, as if it had come just now."""
+"""Taking in what was spooled: one process on each machine, record by record, as if it had come just now."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from app.store.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
 from app.store.clock import now_ms
 from app.store.connection import UNAVAILABLE
 from app.store.durable import Durable
+from app.store.installation import Installation
 from app.store.refusal import Refusal
 from app.store.refusals import Refusals
 from app.store.spool import SUFFIX, Spool
-from app.store.spool.files import OwnFile
+from app.store.spool.aside import DAMAGED, Retries, Writer
+from app.store.spool.files import keep_bytes
 from app.store.spool.frames import Damage, Frame, scan
 from app.store.spool.progress import Progress
-from app.store.spool.record import Unreadable, unpack
+from app.store.spool.record import Unreadable, unpack, with_reason
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +34,16 @@ _LOOK_S = 0.25
 _AWAY_S = 1.0
 _SETTLE_S = 2.0
 """So much work is done again, at most, when Redis goes away in the middle of it."""
-_TRIES = 5
-"""After so many tries a record that Redis answers with an error of its own is set aside: it must not hold up others."""
+_TRIES = 3
+"""A record is put aside when Redis fails so often for it alone, and takes another write before each time."""
+_ASIDE_S = 0.25
+"""What is put aside is tried again for so long at a time, and then what has come meanwhile goes first."""
+
+_AWAY = (*UNAVAILABLE, NoPermissionError)
+"""Not the record's fault: Redis is not there, cannot write, or does not let this user write."""
 
 _ABANDONED_S = 60.0
+_LOCK = "drain.lock"
 
 Drained = Callable[[str], None]
 
@@ -49,22 +57,37 @@ class Drainer:
 
     A record is done when the store has taken it in and cannot forget it any more: a Redis that dies just then may lose
     what it answered last. So a file goes only after a write behind it is safe, on the same Redis; what is not certain
-    is taken in again, as duplicates. ``drained`` hears each outcome.
+    is taken in again, as duplicates. A record that Redis refuses for its own sake is put aside at once, and tried again
+    when nothing else waits. ``drained`` hears each outcome; ``revoked`` are tokens that are refused in any case.
     """
 
     def __init__(
-        self, spool: Spool, acceptor: Acceptor, refusals: Refusals, durable: Durable, drained: Drained
+        self,
+        spool: Spool,
+        acceptor: Acceptor,
+        refusals: Refusals,
+        durable: Durable,
+        drained: Drained,
+        *,
+        installation: Installation | None = None,
+        revoked: frozenset[str] = frozenset(),
     ) -> None:
         self._spool = spool
         self._acceptor = acceptor
         self._durable = durable
         self._refusals = refusals
         self._drained = drained
+        self._installation = installation
+        self._revoked = revoked
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._pid = 0
         self._progress = Progress()
+        self._aside = Writer(spool.folder)
+        self._retries = Retries()
+        self._suspect: tuple[Path, int] | None = None
+        self._suspected = 0
         self._server = ""
         self._settled = 0.0
 
@@ -89,7 +112,7 @@ class Drainer:
             pause = _LOOK_S
             try:
                 self._spool.hand_over()
-                lock = lock or self._lock()
+                lock = self._still(lock) or self._lock()
                 if lock:
                     self.step()
             except Away as error:
@@ -107,7 +130,7 @@ class Drainer:
         """The folder's lock, held until this process ends, however it ends."""
         if not self._spool.folder.is_dir():
             return None
-        fd = os.open(self._spool.folder / "drain.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fd = os.open(self._spool.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -115,21 +138,49 @@ class Drainer:
             return None
         return fd
 
+    def _still(self, lock: int | None) -> int | None:
+        """The lock, unless it lies in a folder that was removed or replaced: others lock the new one."""
+        if lock is None:
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), (self._spool.folder / _LOCK).stat()):
+                return lock
+        os.close(lock)
+        return None
+
     def step(self) -> None:
-        """Drain every file that no living process writes, oldest first. Raises ``Away``."""
+        """Drain every file that no living process writes, oldest first; then what is put aside and due again. Raises
+        ``Away``."""
         _sweep(self._spool.folder)
         waiting = sorted(self._spool.folder.glob(f"*{SUFFIX}"))
-        if not waiting:
+        due = self._retries.due(self._spool.folder)
+        if not waiting and not due:
             return
+        self._check_owner()
         # A record that is tried too early leaves an entry.
         self._server = self._make_safe()
         try:
             for path in waiting:
                 self._drain(path)
             self._settle()
+            until = time.monotonic() + _ASIDE_S
+            for path in due:
+                self._drain(path, until)
+            self._settle(again=True)
         except Exception:
             self._progress.undo()
+            self._aside.drop()
             raise
+
+    def _check_owner(self) -> None:
+        """What another installation has spooled does not belong into this Redis."""
+        if self._installation:
+            try:
+                state = self._installation.state()
+            except RedisError as error:
+                raise Away(str(error)) from error
+            if state == "foreign":
+                raise Away(self._installation.explain(state))
 
     def _make_safe(self) -> str:
         """Which Redis it is that has everything up to now as safely as promised."""
@@ -142,13 +193,14 @@ class Drainer:
         self._settled = time.monotonic()
         return server
 
-    def _settle(self) -> None:
+    def _settle(self, *, again: bool = False) -> None:
         if self._make_safe() != self._server:
             raise Away("Redis was started anew; what it was given last is given again")
+        self._retries.begin(self._aside.keep(), again=again)
         for path in self._progress.commit():
             path.unlink(missing_ok=True)
 
-    def _drain(self, path: Path) -> None:
+    def _drain(self, path: Path, until: float | None = None) -> None:
         try:
             fd = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -158,49 +210,56 @@ class Drainer:
         except OSError:
             return  # its process still writes it
         else:
-            self._drain_records(path)
+            self._drain_records(path, until)
         finally:
             os.close(fd)
 
-    def _drain_records(self, path: Path) -> None:
+    def _drain_records(self, path: Path, until: float | None) -> None:
         for found in scan(path.read_bytes(), self._progress.reached(path)):
-            if self._stop.is_set():
-                return
             started = time.monotonic()
+            if self._stop.is_set() or (until and started > until):
+                return
             if isinstance(found, Damage):
                 self._report(path, found)
             else:
-                self._bring_home(path, found)
+                self._bring_in(path, found)
             self._progress.reach(path, found.end)
             if started - self._settled > _SETTLE_S:
-                self._settle()
+                self._settle(again=until is not None)
             # Half of the time belongs to live traffic; a Redis that is slow is asked less.
             self._stop.wait(min(time.monotonic() - started, _AWAY_S))
         self._progress.finish(path)
 
-    def _bring_home(self, path: Path, frame: Frame) -> None:
+    def _bring_in(self, path: Path, frame: Frame) -> None:
         try:
             record = unpack(frame.payload)
-        except Unreadable as error:
-            self._set_aside(path, frame, str(error))
-            return
-        for left in reversed(range(_TRIES)):
-            try:
-                if isinstance(record, Refusal):
-                    self._note(record)
-                else:
-                    self._take_in(record)
-            except RedisError as error:
-                if isinstance(error, UNAVAILABLE):
-                    raise Away(str(error)) from error
-                if not left:
-                    self._set_aside(path, frame, str(error))
-                elif self._stop.wait(_AWAY_S):
-                    raise Away("stopping") from error
+            if isinstance(record, Refusal):
+                self._note(record)
             else:
-                return
+                self._take_in(record)
+        except Away:
+            raise
+        except _AWAY as error:
+            if not self._is_its_own_fault(path, frame):
+                raise Away(str(error)) from error
+            self._set_aside(path, frame, f"Redis fails for it alone: {error}")
+        except (Unreadable, RedisError) as error:
+            self._set_aside(path, frame, str(error))
+        except Exception as error:
+            log.exception("a record of %s cannot be taken in", path.name)
+            self._set_aside(path, frame, f"{type(error).__name__}: {error}")
+
+    def _is_its_own_fault(self, path: Path, frame: Frame) -> bool:
+        """Whether Redis has failed for this record in several steps, each of which began with a write that it took."""
+        suspect = (path, frame.end)
+        self._suspected = self._suspected + 1 if suspect == self._suspect else 1
+        self._suspect = suspect
+        return self._suspected >= _TRIES
 
     def _take_in(self, news: News) -> None:
+        if news.token in self._revoked:
+            self._refuse(news, "revoked_token")
+            return
         try:
             outcomes = self._acceptor.accept(news)
         except NotBelieved as error:
@@ -208,7 +267,7 @@ class Drainer:
         except NotDurable as error:
             raise Away(str(error)) from error
         except Unavailable as error:
-            if isinstance(error.__cause__, RedisError) and not isinstance(error.__cause__, UNAVAILABLE):
+            if isinstance(error.__cause__, RedisError):
                 raise error.__cause__ from None
             raise Away(str(error)) from error
         else:
@@ -247,19 +306,16 @@ class Drainer:
             )
             self._drained("torn")
             return
-        kept = path.with_suffix(f".{damage.start}.damaged")
-        kept.write_bytes(path.read_bytes()[damage.start : damage.end])
+        kept = path.with_suffix(f".{damage.start}{DAMAGED}")
+        keep_bytes(kept, path.read_bytes()[damage.start : damage.end])
         log.error(
             "%s: damaged from byte %d to %d; kept as %s", path.name, damage.start, damage.end, kept.name
         )
         self._drained("damaged")
 
     def _set_aside(self, path: Path, frame: Frame, why: str) -> None:
-        """In a file of its own that is not drained; renamed to ``….spool`` it is tried again."""
-        file = OwnFile(path.parent, ".aside")
-        file.write(frame.payload)
-        file.close()
-        log.error("a record of %s is set aside as %s: %s", path.name, file.path.name, why)
+        self._aside.add(with_reason(frame.payload, why))
+        log.error("a record of %s is put aside: %s", path.name, why)
         self._drained("set_aside")
 
 

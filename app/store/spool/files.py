@@ -11,6 +11,8 @@ from pathlib import Path
 from app.store.spool.frames import encode, new_header
 
 SUFFIX = ".spool"
+FILE_BYTES = 4 * 2**20
+"""A file is handed to the drainer at this size; it reads whole files into memory."""
 
 
 class OwnFile:
@@ -22,6 +24,7 @@ class OwnFile:
         self._synced = 0
         self.broken = False
         self._done = False
+        self._there = False
         self._header = new_header()
         self.size = len(self._header)
         name = f"{time.time_ns():020d}-{os.getpid()}"
@@ -61,17 +64,35 @@ class OwnFile:
             if self._synced < upto:
                 self._sync()
 
+    def is_there(self) -> bool:
+        """Whether what was synced lies where the drainer looks. Somebody may have removed or replaced the folder: the
+        system goes on to write and sync a file that has no name, or another place, and says nothing.
+
+        Of a closed file: whether it did when it was closed. Until then it is locked, and no drainer removes it.
+        """
+        with self._syncing:
+            return self._there if self._done else self._is_there()
+
     def close(self) -> None:
-        """Synced, where the disk still does that, and handed over to whoever drains."""
+        """Synced, where the disk still does that, and handed over to the drainer."""
         with self._syncing:
             if self._done:
                 return
             try:
                 if not self.broken:
                     self._sync()
+                    self._there = self._is_there()
             finally:
                 self._done = True
                 os.close(self._fd)
+
+    def _is_there(self) -> bool:
+        ours = os.fstat(self._fd)
+        try:
+            named = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
 
     def _sync(self) -> None:
         if self._done or self.broken:
@@ -86,6 +107,13 @@ class OwnFile:
         self._synced = target
 
 
+def make_folder(folder: Path) -> None:
+    """There, its own name on the disk too, readable by nobody else."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """A new file's name is on the disk too."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -93,6 +121,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def keep_bytes(path: Path, data: bytes) -> None:
+    """A file with these bytes, on the disk, in the place of what is there."""
+    unnamed = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    unnamed.rename(path)
+    sync_folder(path.parent)
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -22,7 +22,7 @@ class Unreadable(Exception):
 
 def pack(news: News) -> bytes:
     """What has to be known to take this callback in later."""
-    head: dict[str, Any] = {"v": 1} | {name: getattr(news, name) for name in _FIELDS}
+    head: dict[str, Any] = {"v": 1} | {name: getattr(news, name) for name in (*_FIELDS, "url", "place")}
     head["received_ms"] = news.received_ms or now_ms()
     return json.dumps(head).encode() + b"\n" + news.body
 
@@ -42,9 +42,11 @@ def unpack(payload: bytes) -> News | Refusal:
         if "refusal" in head:
             return _refusal(head["refusal"], body)
         known: dict[str, Any] = {name: head[name] for name in _FIELDS}
+        # An earlier release wrote none of these.
+        known |= {"url": head.get("url"), "place": head.get("place") and tuple(head["place"])}
         details = parse(body).details
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
-        raise Unreadable(str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
     known["note"] = (known["note"] or {}) | {"spooled_at": rfc3339(known["received_ms"])}
     return News(details=details, source="callback", body=body, **known)
 
@@ -58,3 +60,24 @@ def _refusal(head: dict[str, Any], body: bytes) -> Refusal:
     return Refusal(
         **known, binding={"submission": submission} if submission else {}, received_ms=head["spooled_ms"]
     )
+
+
+def with_reason(payload: bytes, reason: str) -> bytes:
+    """The same record, saying why it was put aside; as it is, where it cannot be read."""
+    line, _, body = payload.partition(b"\n")
+    try:
+        head = json.loads(line) | {"aside": reason[:300]}
+    except (ValueError, TypeError):
+        return payload
+    return json.dumps(head).encode() + b"\n" + body
+
+
+def describe(payload: bytes) -> tuple[str, list[str]]:
+    """Why a record was put aside, and the jobs that it speaks of."""
+    try:
+        record = unpack(payload)
+    except Unreadable as error:
+        return f"cannot be read: {error}", []
+    jobs = record.job_ids if isinstance(record, Refusal) else [each.report.job_id for each in record.details]
+    head = json.loads(payload.partition(b"\n")[0])
+    return head.get("aside", "put aside by an earlier release: see its log"), list(jobs)

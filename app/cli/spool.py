@@ -1,0 +1,93 @@
+"""``flask spool``: what was put aside, and what to do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
+from app.services import Services, services
+from app.store.clock import rfc3339
+from app.store.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
+from app.store.spool.record import describe
+
+group = AppGroup(
+    "spool", help="Spooled callbacks that were put aside: list, retry. And: accept an empty Redis."
+)
+
+
+@group.command("list")
+@as_json
+@with_appcontext
+@guarded
+def list_records(json_wanted: bool) -> None:
+    """Records that were put aside on this host: since when, why, and of which jobs."""
+    rows = [row for path in aside_files(_folder(services())) for row in _rows(path)]
+    if json_wanted:
+        show_json(rows)
+        return
+    for row in rows:
+        jobs = ", ".join(row["job_ids"]) or "unknown job"
+        click.echo(f"{row['file']}  {row['since']}  {row['bytes']} bytes  {jobs}: {row['reason']}")
+
+
+@group.command("retry")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@with_appcontext
+@guarded
+def retry_records(files: tuple[str, ...]) -> None:
+    """Put FILEs, or all that can be tried again, back into the queue; a running web process takes them in."""
+    found = {path.name: path for path in aside_files(_folder(services()), RECORDS)}
+    if unknown := set(files) - found.keys():
+        fail(
+            f"Nothing to try again is called {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND
+        )
+    chosen = [path for name, path in found.items() if not files or name in files]
+    for path in chosen:
+        retry(path)
+    click.echo(f"{len(chosen)} files are in the queue again.")
+
+
+@group.command("accept")
+@with_appcontext
+@guarded
+def accept() -> None:
+    """This Redis and SPOOL_DIR belong together from now on, although one does not have the other's installation id.
+
+    Where Redis came back empty, once is enough for all receivers; where it has another id, once for each.
+    """
+    ours = services()
+    _folder(ours)
+    if ours.installation:
+        ours.installation.accept()
+    click.echo("Redis and SPOOL_DIR have the same installation id now.")
+
+
+def _folder(ours: Services) -> Path:
+    if ours.spool is None:
+        fail("SPOOL_DIR is not set, so there is no spool.", REFUSED)
+    return ours.spool.folder
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        since = rfc3339(int(path.stat().st_mtime * 1000))
+        about = [(len(each), *describe(each)) for each in payloads(path)]
+        if path.suffix == DAMAGED:
+            about = [
+                (path.stat().st_size, "damaged on the disk; remove the file when you have looked at it", [])
+            ]
+    except FileNotFoundError:
+        return []  # taken in meanwhile
+    return [
+        {"file": path.name, "since": since, "bytes": size, "reason": _one_line(why), "job_ids": jobs}
+        for size, why, jobs in about
+    ]
+
+
+def _one_line(text: str) -> str:
+    """Redis' words may hold what a stranger sent."""
+    return "".join(each if each.isprintable() else "?" for each in text)

@@ -1,0 +1,168 @@
+"""What people and strangers do to a running service's spool and Redis, under load, and what stays true of each 200."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import requests
+
+from app.store.spool import SUFFIX
+from app.store.spool.aside import RECORDS, payloads
+from app.store.spool.frames import Frame, scan
+from app.store.spool.record import describe
+from app.tokens import Binding, fingerprint, new_nonce
+from tests.callbacks import Sender, body, new_job_id, path
+from tests.conftest import make_settings
+from tests.servers import Service, Valkey, Web, eventually, free_port
+
+SENDERS = 4
+
+
+class Noted(Sender):
+    """Keeps also when each request began."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.began: dict[str, float] = {}
+
+    def send(self, job_id: str, state: str = "Success") -> None:
+        self.began[job_id] = time.monotonic()
+        super().send(job_id, state)
+
+
+@contextmanager
+def load(url: str) -> Iterator[list[Noted]]:
+    """Callbacks from several clients, all the while."""
+    over, senders = threading.Event(), [Noted(url) for _ in range(SENDERS)]
+    threads = [
+        threading.Thread(target=each.send_while, args=(lambda: not over.is_set(),)) for each in senders
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield senders
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def jobs_in(folder: Path) -> set[str]:
+    """Every job of whole records in the folder, waiting or put aside."""
+    found = set()
+    for file in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{RECORDS}")):
+        for each in scan(file.read_bytes()):
+            if isinstance(each, Frame):
+                found.update(describe(each.payload)[1])
+    return found
+
+
+def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
+    """Redis is away, and the spool's folder is moved away, replaced and removed, again and again. What was sent after
+    that and answered ``spooled`` lies in the folder that came next, and what is in the last one is taken in."""
+    (tmp_path / "redis").mkdir()
+    spool, moved = tmp_path / "spool", [tmp_path / f"moved{n}" for n in range(6)]
+    with Valkey(tmp_path / "redis") as server:
+        settings = make_settings(server.url, spool_dir=str(spool), redis_timeout="1s")
+        with Service(settings, free_port(), tmp_path) as service:
+            server.kill()
+            ends = []
+            with load(service.url + path(settings)) as senders:
+                for n, place in enumerate(moved):
+                    time.sleep(0.7)
+                    eventually(spool.is_dir, "the folder to be made again")
+                    spool.rename(place)
+                    if n % 2:
+                        spool.mkdir(exist_ok=True)
+                    ends.append(time.monotonic())
+                time.sleep(0.7)
+                shutil.rmtree(spool, ignore_errors=True)
+                removed = time.monotonic()
+                time.sleep(1)
+            began = {job: at for each in senders for job, at in each.began.items() if job in each.answered}
+            words = {word for each in senders for word in each.answered.values()}
+            assert words == {"spooled"}
+            assert not [failure for each in senders for failure in each.failed]
+            for n, end in enumerate(ends[:-2]):
+                sent = {job for job, at in began.items() if end < at < ends[n + 1]}
+                assert sent, "load all the while"
+                assert sent <= jobs_in(moved[n + 1]) | jobs_in(moved[n + 2])
+            late = [job for job, at in began.items() if at > removed]
+            assert len(late) > 20
+            server.start()
+            store = service.services.store
+            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained", 60)
+            assert [job for job in late if not store.jobs.get(job)] == []
+
+
+def test_poison_under_load(tmp_path: Path) -> None:
+    """Jobs that Redis cannot take, of several senders and for good, while web processes are killed: everybody else's
+    callback is taken in, and each of theirs that was answered 200 lies aside and is seen; mended, it is taken in."""
+    (tmp_path / "redis").mkdir()
+    spool = tmp_path / "spool"
+    with Valkey(tmp_path / "redis") as server:
+        settings = make_settings(server.url, spool_dir=str(spool))
+        with Service(settings, free_port(), tmp_path) as service:
+            store, url = service.services.store, service.url + path(settings)
+            odd = [new_job_id() for _ in range(12)]
+            for n, job_id in enumerate(odd):
+                store.db.client.set(store.db.key(("job", "history")[n % 2], job_id), "of another type")
+            with load(url) as senders:
+                for _ in range(3):
+                    for job_id in odd:
+                        answer = requests.post(url, data=body(job_id), timeout=30)
+                        assert answer.json()["results"][0]["outcome"] == "spooled"
+                    psutil.Process(service.web.pid).children()[0].kill()
+                    time.sleep(1)
+            good = [job for each in senders for job in each.answered]
+            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained", 60)
+            assert [job for job in good if not store.jobs.get(job)] == []
+            assert jobs_in(spool) == set(odd)
+            ready = requests.get(f"{service.url}/readyz", timeout=10)
+            assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+            assert ready.json()["spool_set_aside"] >= len(odd)
+            for n, job_id in enumerate(odd):
+                store.db.client.delete(store.db.key(("job", "history")[n % 2], job_id))
+            eventually(lambda: service.ready().get("status") == "ok", "them to be taken in", 90)
+            assert all(store.jobs.get(job_id) for job_id in odd)
+            assert [each for path in spool.glob(f"*{RECORDS}") for each in payloads(path)] == []
+
+
+def test_redis_is_emptied_under_load(tmp_path: Path) -> None:
+    """FLUSHALL: callbacks go on to be taken, /readyz says that Redis has lost its data and stays 200, a token that the
+    settings revoke stays revoked; until somebody accepts it."""
+    (tmp_path / "redis").mkdir()
+    with Valkey(tmp_path / "redis") as server:
+        settings = make_settings(server.url, spool_dir=str(tmp_path / "spool"))
+        leaked = path(settings, Binding(name="leaked", nonce=new_nonce()))
+        mark = fingerprint(leaked.rpartition("/")[2])
+        settings = settings.model_copy(update={"revoked_tokens": frozenset({mark})})
+        with Web(settings, free_port(), tmp_path) as service, load(service.url + path(settings)) as senders:
+            store = service.services.store
+            eventually(lambda: service_part(service) == "ok", "the id to be made")
+            store.db.client.flushall()
+            emptied = time.monotonic()
+            eventually(lambda: service_part(service) == "lost", "it to be seen")
+            assert requests.get(f"{service.url}/readyz", timeout=10).status_code == 200
+            assert requests.post(service.url + leaked, data=body("jleaked"), timeout=10).status_code == 403
+            time.sleep(1)
+            assert service_part(service) == "lost"
+            assert service.services.installation is not None
+            service.services.installation.accept()
+            assert service_part(service) == "ok"
+        late = [job for each in senders for job in each.answered if each.began[job] > emptied]
+        assert len(late) > 20
+        assert [job for job in late if not store.jobs.get(job)] == []
+        assert store.jobs.get("jleaked") is None
+        assert not [failure for each in senders for failure in each.failed]
+
+
+def service_part(service: Service) -> str:
+    parts: dict[str, str] = requests.get(f"{service.url}/readyz", timeout=10).json()["parts"]
+    return parts["installation"]
