@@ -1,0 +1,124 @@
+"""What this product needs of a Redis user: one line for its ACL, and a question that tries every part of it.
+
+``COMMANDS`` is what the web, the workers, the relay, the commands and RQ send, in scripts too. A test runs all of them
+under exactly this line, and compares the list with what the server has counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from app.store.connection import MayNotAsk
+
+RQ_KEYS = "rq:*"
+RQ_CHANNELS = "rq:pubsub:*"
+CATEGORIES = ("@read", "@write", "@connection", "@transaction", "@scripting", "@pubsub", "time")
+"""Categories, and not single commands: servers of different age know different commands, and refuse unknown ones."""
+DANGEROUS = ("info", "config|get")
+"""For doctor, ``DURABILITY`` and RQ. Without them all goes on, and doctor says what it could not look at."""
+
+
+def acl_line(prefix: str, user: str = "receiver", password: str = "PASSWORD") -> str:
+    """What ``ACL SETUSER`` or the server's ``aclfile`` takes."""
+    allowed = " ".join(f"+{each}" for each in CATEGORIES)
+    more = " ".join(f"+{each}" for each in DANGEROUS)
+    return (
+        f"user {user} on >{password} resetkeys ~{prefix}* ~{RQ_KEYS} resetchannels &{RQ_CHANNELS} "
+        f"-@all {allowed} -@admin -@dangerous {more}"
+    )
+
+
+_KEY = "{key}"
+# Each with as many arguments as it must have: nothing of this is ever performed.
+_OF_KEYS: tuple[tuple[str, ...], ...] = (
+    ("DEL", _KEY), ("EXISTS", _KEY), ("EXPIRE", _KEY, "1"), ("GET", _KEY), ("SET", _KEY, "1"), ("HDEL", _KEY, "f"),
+    ("HEXISTS", _KEY, "f"), ("HGET", _KEY, "f"), ("HGETALL", _KEY), ("HINCRBY", _KEY, "f", "1"), ("HKEYS", _KEY),
+    ("HLEN", _KEY), ("HMGET", _KEY, "f"), ("HSET", _KEY, "f", "1"), ("HVALS", _KEY), ("LINDEX", _KEY, "0"),
+    ("LLEN", _KEY), ("LPUSH", _KEY, "v"), ("LRANGE", _KEY, "0", "1"), ("LREM", _KEY, "1", "v"),
+    ("LSET", _KEY, "0", "v"), ("LTRIM", _KEY, "0", "1"), ("RPUSH", _KEY, "v"), ("SADD", _KEY, "v"), ("SCARD", _KEY),
+    ("SISMEMBER", _KEY, "v"), ("SMEMBERS", _KEY), ("SREM", _KEY, "v"), ("ZADD", _KEY, "1", "v"), ("ZCARD", _KEY),
+    ("ZCOUNT", _KEY, "0", "1"), ("ZRANGE", _KEY, "0", "1"), ("ZRANGEBYSCORE", _KEY, "0", "1"), ("ZREM", _KEY, "v"),
+    ("ZREMRANGEBYSCORE", _KEY, "0", "1"), ("ZREVRANGEBYSCORE", _KEY, "1", "0"), ("ZSCORE", _KEY, "v"),
+    ("XADD", _KEY, "*", "f", "v"), ("XLEN", _KEY), ("XRANGE", _KEY, "-", "+"), ("XTRIM", _KEY, "MAXLEN", "1"),
+)  # fmt: skip
+_OF_RQ: tuple[tuple[str, ...], ...] = (
+    ("SADD", "rq:queues", "v"), ("HSET", "rq:job:probe", "f", "v"), ("RPUSH", "rq:queue:probe", "v"),
+    ("ZADD", "rq:wip:probe", "1", "v"), ("HSET", "rq:worker:probe", "f", "v"), ("GET", "rq:suspended"),
+    ("LMOVE", "rq:queue:probe", "rq:intermediate:probe", "LEFT", "RIGHT"),
+    ("BLMOVE", "rq:queue:probe", "rq:intermediate:probe", "LEFT", "RIGHT", "1"),
+    ("SUBSCRIBE", "rq:pubsub:probe"),
+)  # fmt: skip
+_OF_NO_KEY: tuple[tuple[str, ...], ...] = (("EVALSHA", "0" * 40, "0"), ("EVAL", "return 1", "0"), ("TIME",), ("PING",))
+
+
+def missing(client: Redis, prefix: str) -> list[str]:
+    """The rights that this user lacks, in words. Raises what Redis says when it is away.
+
+    Commands are asked for in a transaction that is given up: the server judges each when it is queued, as this very
+    user, on every version since ACLs exist. ``ACL DRYRUN`` would need a right that nobody should have for this.
+    """
+    connection = client.connection_pool.get_connection()
+    try:
+        if lacking := _refused(connection, ("MULTI",)):
+            return [lacking]
+        try:
+            found = [_refused(connection, command) for command in _probes(prefix)]
+        finally:
+            found_end = _refused(connection, ("DISCARD",))
+        found += [found_end, *(_refused(connection, command) for command in (("MULTI",), ("EXEC",)))]
+        return list(dict.fromkeys(each for each in found if each))
+    finally:
+        # Whatever state it is in, nobody else gets it.
+        connection.disconnect()
+        client.connection_pool.release(connection)
+
+
+def _probes(prefix: str) -> Iterator[tuple[str, ...]]:
+    for command in _OF_KEYS:
+        yield tuple(prefix + "probe" if part is _KEY else part for part in command)
+    yield from _OF_RQ
+    yield from _OF_NO_KEY
+
+
+def _refused(connection: Any, command: tuple[str, ...]) -> str:
+    """The right that this command lacks, or nothing. Other errors are of no interest here: a full server, say."""
+    connection.send_command(*command)
+    try:
+        connection.read_response()
+    except NoPermissionError as error:
+        return _right(command, str(error))
+    except ResponseError:
+        pass
+    return ""
+
+
+def _right(command: tuple[str, ...], said: str) -> str:
+    name = command[0].lower()
+    if "channel" in said:
+        return f"&{RQ_CHANNELS} (the channels of RQ)"
+    if " key" in said:
+        key = command[1]
+        return f"~{RQ_KEYS} (the keys of RQ)" if key.startswith("rq:") else f"~{key.removesuffix('probe')}* (our keys)"
+    return f"+{name}"
+
+
+def unlooked(client: Redis) -> list[str]:
+    """Of ``DANGEROUS``, what this user may not ask: no more than a loss for doctor."""
+    lacking = []
+    for command in (("INFO", "server"), ("CONFIG GET", "appendfsync")):
+        try:
+            client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except MayNotAsk:
+            lacking.append(" ".join(command[:-1]))
+        except RedisError:
+            pass
+    return lacking
+
+
+COMMANDS = frozenset(
+    command[0].lower() for command in (*_OF_KEYS, *_OF_RQ, *_OF_NO_KEY, ("MULTI",), ("EXEC",), ("DISCARD",))
+)
