@@ -7,6 +7,7 @@ master never imports the application: its workers would inherit that code throug
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -61,6 +62,11 @@ def _eviction(client: Redis) -> Iterator[str]:
         return
     if policy != "noeviction":
         yield f"Redis has maxmemory-policy {policy}, which throws jobs away when memory is short: set noeviction there."
+
+
+def ignore_reload() -> None:
+    """For processes that read their settings at their start only. SIGHUP would end them without a word."""
+    signal.signal(signal.SIGHUP, lambda *_: log.warning("SIGHUP changes nothing here: restart for new settings"))
 
 
 def _check_keys(chosen: Settings, submissions: Submissions) -> None:

@@ -62,9 +62,13 @@ def _first_line(text: str) -> str:
 
 
 class Outage:
-    """One for each process: its clients say how their calls ended. Says nothing between the beginning and the end."""
+    """One for each process: its clients say how their calls ended. Says nothing between the beginning and the end.
+
+    ``silent`` is for processes beside which another one speaks.
+    """
 
     def __init__(self) -> None:
+        self.silent = False
         self._lock = threading.Lock()
         self._cause = ""
         self._began = 0.0
@@ -80,7 +84,8 @@ class Outage:
             if self._cause:
                 return
             self._cause, self._began = found, now
-        log.error("%s; nothing more is said of it until it is over", found)
+        if not self.silent:
+            log.error("%s; the next line about it comes when it is over", found)
 
     def succeeded(self) -> None:
         """A call was answered. The usual case costs one look."""
@@ -91,7 +96,8 @@ class Outage:
             if not self._cause or now - self._last < self._quiet_s:
                 return
             self._cause, lasted = "", now - self._began
-        log.warning("Redis can be used again, after %.0f s", lasted)
+        if not self.silent:
+            log.warning("Redis can be used again, after %.0f s", lasted)
 
 
 OUTAGE = Outage()
