@@ -6,7 +6,7 @@ under exactly this line, and compares the list with what the server has counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis import Redis
@@ -44,15 +44,31 @@ _OF_KEYS: tuple[tuple[str, ...], ...] = (
     ("ZCOUNT", _KEY, "0", "1"), ("ZRANGE", _KEY, "0", "1"), ("ZRANGEBYSCORE", _KEY, "0", "1"), ("ZREM", _KEY, "v"),
     ("ZREMRANGEBYSCORE", _KEY, "0", "1"), ("ZREVRANGEBYSCORE", _KEY, "1", "0"), ("ZSCORE", _KEY, "v"),
     ("XADD", _KEY, "*", "f", "v"), ("XLEN", _KEY), ("XRANGE", _KEY, "-", "+"), ("XTRIM", _KEY, "MAXLEN", "1"),
+    ("XACK", _KEY, "g", "1-1"), ("XAUTOCLAIM", _KEY, "g", "c", "1", "0"), ("XGROUP", "CREATE", _KEY, "g", "$"),
+    ("XINFO", "STREAM", _KEY), ("XPENDING", _KEY, "g"), ("XREAD", "STREAMS", _KEY, "$"),
+    ("XREADGROUP", "GROUP", "g", "c", "STREAMS", _KEY, ">"), ("MGET", _KEY), ("ZREVRANGE", _KEY, "0", "1"),
+    ("XREVRANGE", _KEY, "+", "-"), ("PTTL", _KEY), ("INCR", _KEY),
 )  # fmt: skip
 _OF_RQ: tuple[tuple[str, ...], ...] = (
     ("SADD", "rq:queues", "v"), ("HSET", "rq:job:probe", "f", "v"), ("RPUSH", "rq:queue:probe", "v"),
     ("ZADD", "rq:wip:probe", "1", "v"), ("HSET", "rq:worker:probe", "f", "v"), ("GET", "rq:suspended"),
     ("LMOVE", "rq:queue:probe", "rq:intermediate:probe", "LEFT", "RIGHT"),
     ("BLMOVE", "rq:queue:probe", "rq:intermediate:probe", "LEFT", "RIGHT", "1"),
-    ("SUBSCRIBE", "rq:pubsub:probe"),
+    ("PERSIST", "rq:job:probe"), ("EXPIRE", "rq:job:probe", "1"), ("DEL", "rq:job:probe"), ("LPOP", "rq:queue:probe"),
+    ("LPOS", "rq:queue:probe", "v"), ("LREM", "rq:queue:probe", "1", "v"), ("HINCRBYFLOAT", "rq:job:probe", "f", "1"),
+    ("ZREMRANGEBYRANK", "rq:wip:probe", "0", "1"), ("ZPOPMIN", "rq:wip:probe"), ("RENAME", "rq:job:probe", "rq:job:probe"),
+    ("SUBSCRIBE", "rq:pubsub:probe"), ("UNSUBSCRIBE", "rq:pubsub:probe"), ("PUBLISH", "rq:pubsub:probe", "v"),
 )  # fmt: skip
-_OF_NO_KEY: tuple[tuple[str, ...], ...] = (("EVALSHA", "0" * 40, "0"), ("EVAL", "return 1", "0"), ("TIME",), ("PING",))
+_OF_NO_KEY: tuple[tuple[str, ...], ...] = (
+    ("EVALSHA", "0" * 40, "0"), ("EVAL", "return 1", "0"), ("SCRIPT", "LOAD", "return 1"), ("TIME",), ("PING",),
+    ("WAIT", "1", "1"), ("WAITAOF", "1", "0", "1"), ("CLIENT", "SETNAME", "probe"), ("CLIENT", "INFO"), ("UNWATCH",),
+)  # fmt: skip
+_BY_THEMSELVES: tuple[tuple[str, ...], ...] = (("WATCH", _KEY), ("UNWATCH",), ("MULTI",), ("EXEC",))
+"""What no transaction can hold."""
+
+
+_IN_TRANSACTION = (*_OF_KEYS, *_OF_RQ, *_OF_NO_KEY)
+COMMANDS = frozenset(command[0].lower() for command in (*_IN_TRANSACTION, *_BY_THEMSELVES, ("DISCARD",)))
 
 
 def missing(client: Redis, prefix: str) -> list[str]:
@@ -66,10 +82,10 @@ def missing(client: Redis, prefix: str) -> list[str]:
         if lacking := _refused(connection, ("MULTI",)):
             return [lacking]
         try:
-            found = [_refused(connection, command) for command in _probes(prefix)]
+            found = [_refused(connection, command) for command in _filled(_IN_TRANSACTION, prefix)]
         finally:
             found_end = _refused(connection, ("DISCARD",))
-        found += [found_end, *(_refused(connection, command) for command in (("MULTI",), ("EXEC",)))]
+        found += [found_end, *(_refused(connection, command) for command in _filled(_BY_THEMSELVES, prefix))]
         return list(dict.fromkeys(each for each in found if each))
     finally:
         # Whatever state it is in, nobody else gets it.
@@ -77,11 +93,9 @@ def missing(client: Redis, prefix: str) -> list[str]:
         client.connection_pool.release(connection)
 
 
-def _probes(prefix: str) -> Iterator[tuple[str, ...]]:
-    for command in _OF_KEYS:
+def _filled(commands: Iterable[tuple[str, ...]], prefix: str) -> Iterator[tuple[str, ...]]:
+    for command in commands:
         yield tuple(prefix + "probe" if part is _KEY else part for part in command)
-    yield from _OF_RQ
-    yield from _OF_NO_KEY
 
 
 def _refused(connection: Any, command: tuple[str, ...]) -> str:
@@ -89,10 +103,10 @@ def _refused(connection: Any, command: tuple[str, ...]) -> str:
     connection.send_command(*command)
     try:
         connection.read_response()
-    except NoPermissionError as error:
-        return _right(command, str(error))
-    except ResponseError:
-        pass
+    except ResponseError as error:
+        # EXEC has an error of its own, which quotes this one.
+        if isinstance(error, NoPermissionError) or "NOPERM" in str(error):
+            return _right(command, str(error))
     return ""
 
 
@@ -101,9 +115,14 @@ def _right(command: tuple[str, ...], said: str) -> str:
     if "channel" in said:
         return f"&{RQ_CHANNELS} (the channels of RQ)"
     if " key" in said:
-        key = command[1]
-        return f"~{RQ_KEYS} (the keys of RQ)" if key.startswith("rq:") else f"~{key.removesuffix('probe')}* (our keys)"
-    return f"+{name}"
+        if any(part.startswith("rq:") for part in command):
+            return f"~{RQ_KEYS} (the keys of RQ)"
+        ours = next(part for part in command[1:] if part.endswith("probe"))
+        return f"~{ours.removesuffix('probe')}* (our keys)"
+    return f"+{name}|{command[1].lower()}" if name in _CONTAINERS else f"+{name}"
+
+
+_CONTAINERS = {"client", "script", "xgroup", "xinfo"}
 
 
 def unlooked(client: Redis) -> list[str]:
@@ -117,8 +136,3 @@ def unlooked(client: Redis) -> list[str]:
         except RedisError:
             pass
     return lacking
-
-
-COMMANDS = frozenset(
-    command[0].lower() for command in (*_OF_KEYS, *_OF_RQ, *_OF_NO_KEY, ("MULTI",), ("EXEC",), ("DISCARD",))
-)
