@@ -10,6 +10,7 @@ from app.services import Services
 
 CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     redis.reachable,
+    redis.rights,
     redis.keeps,
     redis.room,
     ours.durability,
@@ -17,8 +18,8 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     ours.processes,
     ours.handlers,
     ours.keys,
-    ci.account,
     ci.clock,
+    ci.account,
     ci.objects,
     public.address,
 )

@@ -53,7 +53,7 @@ _WORDS: dict[type[Exception], str] = {
     OutOfMemoryError: "Redis has no memory left (OOM): raise maxmemory, or shorten RETENTION_JOBS",
     ReadOnlyError: "this Redis is a replica (READONLY): REDIS_URL must lead to the primary",
     TimeoutError: "Redis did not answer in time (TimeoutError)",
-    ConnectionError: "Redis is away (ConnectionError)",
+    ConnectionError: "Redis is away (ConnectionError): is REDIS_URL right, and does the server run",
 }
 
 
