@@ -26,7 +26,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.store.breaker import Breaker
-from app.store.outage import OUTAGE, SentinelRefused
+from app.store.outage import OUTAGE, SentinelRefused, wants_password
 
 T = TypeVar("T")
 
@@ -201,8 +201,7 @@ class _Sentinels(Sentinel):
             # the only place that says why each sentinel was of no use.
             said = str(error)
             if "AuthenticationError" in said:
-                wanted = "Authentication required" in said or "NOAUTH" in said
-                raise SentinelRefused(_WANTS_PASSWORD if wanted else _WRONG_PASSWORD) from None
+                raise SentinelRefused(_WANTS_PASSWORD if wants_password(said) else _WRONG_PASSWORD) from None
             raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
 
 

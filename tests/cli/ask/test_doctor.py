@@ -243,6 +243,12 @@ def test_a_wrong_password_is_called_that(flask: Flask, valkey: Valkey) -> None:
     assert (found["level"], "WRONGPASS" in found["said"]) == ("fail", True)
 
 
+def test_a_password_that_is_missing_is_called_that(flask: Flask, tmp_path: Path) -> None:
+    with Valkey(tmp_path, "--requirepass", "x") as locked:
+        found = findings(flask, redis_url=locked.url)["Redis"]
+    assert (found["level"], "NOAUTH" in found["said"]) == ("fail", True)
+
+
 def test_a_public_url_that_ci_would_not_call(flask: Flask) -> None:
     """Private, with the real CI; and none at all is a warning only."""
     found = findings(flask, ci_endpoint=None, public_url="http://10.1.2.3")["PUBLIC_URL"]
