@@ -26,7 +26,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.store.breaker import Breaker
-from app.store.outage import OUTAGE, SentinelRefused, wants_password
+from app.store.outage import OUTAGE, SentinelRefused
 
 T = TypeVar("T")
 
@@ -199,9 +199,9 @@ class _Sentinels(Sentinel):
         except MasterNotFoundError as error:
             # The library's own message is kilobytes of settings, and would be in the log for every call. It is also
             # the only place that says why each sentinel was of no use.
-            said = str(error)
-            if "AuthenticationError" in said:
-                raise SentinelRefused(_WANTS_PASSWORD if wants_password(said) else _WRONG_PASSWORD) from None
+            if "AuthenticationError" in str(error):
+                given = self.sentinel_kwargs.get("password")
+                raise SentinelRefused(_WRONG_PASSWORD if given else _WANTS_PASSWORD) from None
             raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
 
 

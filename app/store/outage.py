@@ -33,7 +33,7 @@ def cause(error: BaseException) -> str:
     if isinstance(error, SentinelRefused):
         return said
     if isinstance(error, AuthenticationError):
-        if wants_password(said):
+        if _wants_password(said):
             return "Redis wants a password and REDIS_URL has none (NOAUTH): put it there"
         if "without any password" in said:
             return "Redis knows no password and REDIS_URL has one: take it out, or set requirepass there"
@@ -48,7 +48,7 @@ def cause(error: BaseException) -> str:
     return f"Redis takes no writes: {_first_line(said)}"
 
 
-def wants_password(said: str) -> bool:
+def _wants_password(said: str) -> bool:
     """Whether these words of a server mean NOAUTH: the library takes the word itself away."""
     return any(word in said for word in ("NOAUTH", "Authentication required", "already authenticated"))
 
