@@ -17,9 +17,21 @@ CALLS = [
     ("GET", "/v1/jobs/j1/events/1/raw", "admin"),
     ("GET", "/v1/submissions/s1", "read"),
     ("POST", "/v1/jobs", "submit"),
-    ("POST", "/v1/jobs/j1/refresh", "submit"),
-    ("POST", "/v1/jobs/j1/cancel", "submit"),
+    ("POST", "/v1/jobs/j1/refresh", "read"),
 ]
+
+
+def test_what_shows_a_job_needs_read(client: FlaskClient, store: Store) -> None:
+    """A key that may only submit cannot read a job by asking CI about it, or by cancelling it."""
+    put(store, "j1")
+    for scopes, needed in (({"submit"}, "read"), ({"read"}, "submit"), ({"links", "submit"}, "read")):
+        key = store.api_keys.create("x", frozenset(scopes), replace=True)
+        answer = client.post("/v1/jobs/j1/cancel", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json["needed"]) == (403, needed)  # type: ignore[index]
+        assert "j1" not in answer.text
+    key = store.api_keys.create("x", frozenset({"submit", "read"}), replace=True)
+    answer = client.post("/v1/jobs/j1/cancel", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code != 403
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), CALLS)
