@@ -8,14 +8,12 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 
+from server import checked
+
 # One message that names every fault, instead of a traceback from each worker.
-_preflight = subprocess.run([sys.executable, "-m", "app.preflight"], check=False)
-if _preflight.returncode:
-    sys.exit(_preflight.returncode)
+checked.at_start()
 
 # The workers' counters add up in files here; the metrics library reads the variable when it is imported. A reload
 # keeps the folder; a new master (SIGUSR2) inherits the variable and needs a folder of its own, because the old master
@@ -23,7 +21,9 @@ if _preflight.returncode:
 _mine = os.environ.get("CI_METRICS_MASTER")
 _owns_metrics = _mine is not None or "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _owns_metrics and _mine != str(os.getpid()):
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ci-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(
+        prefix="ci-metrics-", dir=checked.temporary_folder()
+    )
     os.environ["CI_METRICS_MASTER"] = str(os.getpid())
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
@@ -35,6 +35,7 @@ threads = int(os.environ.setdefault("WEB_THREADS", "600"))
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
+worker_tmp_dir = checked.shared_memory()
 # Connections that wait cost a file each, and no thread; the rest is left to Redis, logs and the like.
 _files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = max(_files, min(_most_files, 65536)) if _most_files != resource.RLIM_INFINITY else 65536
@@ -48,10 +49,17 @@ accesslog = None
 control_socket_disable = True
 
 
-def post_fork(server, worker):
-    """Gunicorn's own words, tracebacks too, go the same way as ours: one format, no secrets."""
-    from app import logs
+def on_starting(server):
+    """A reload that could not serve is refused before it has changed anything."""
+    checked.guard_reload(server)
 
+
+def post_fork(server, worker):
+    """The worker serves with what was checked. Gunicorn's own words, tracebacks too, go the same way as ours: one
+    format, no secrets."""
+    from app import logs, settings
+
+    settings.hold(checked.held())
     logs.configure("web")
     worker.log.error_log.handlers.clear()
     worker.log.error_log.propagate = True

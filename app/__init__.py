@@ -15,7 +15,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Imported here, so that app.emulator and others can be imported without the whole service.
     from flask import Flask
 
-    from app import api, cli, logs, pages, problems, receiver
+    from app import api, cli, headers, logs, pages, problems, receiver
     from app.prefix import mount
     from app.services import Services, attach
     from app.settings import load
@@ -27,6 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     flask.config["MAX_CONTENT_LENGTH"] = settings.max_body
     attach(flask, Services.open(settings, timeout=settings.redis_timeout, breaker=Breaker()))
     logs.init_app(flask)
+    headers.init_app(flask)
     problems.init_app(flask)
     receiver.init_app(flask)
     api.init_app(flask)

@@ -115,7 +115,8 @@ def _from_fault(error: Exception) -> Response:
 
 
 def _from_store(error: Exception) -> Response:
-    log.warning("the store is not available to %s: %s", request.endpoint, type(error).__name__)
+    if isinstance(error, Unavailable):
+        log.warning("the store is not available to %s: %s", request.endpoint, error)
     return Problem("store_unavailable", "Redis cannot be used just now. Try again.", retry_after=5).response()
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -113,6 +113,10 @@ class CallbackKey(tuple[str, SecretStr]):
     def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
         return super().__new__(cls, (name, secret))
 
+    def __getnewargs__(self) -> tuple[str, SecretStr]:  # type: ignore[override]
+        """For pickle: a tuple would be made anew of one argument."""
+        return self[0], self[1]
+
     @property
     def id(self) -> str:
         return self[0]
@@ -144,9 +148,20 @@ def _public_url(value: str | None) -> str | None:
 
 
 def _redis_url(value: str) -> str:
-    if urlsplit(value).scheme not in {"redis", "rediss", "unix", "redis+sentinel"}:
+    parts = urlsplit(value)
+    if parts.scheme not in {"redis", "rediss", "unix", "redis+sentinel"}:
         raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
+    if parts.scheme == "redis+sentinel":
+        unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OF_SENTINELS
+        if unknown:
+            raise ValueError(
+                f"a redis+sentinel:// address takes {' and '.join(sorted(_OF_SENTINELS))} behind the ?, "
+                f"not {', '.join(sorted(unknown))}"
+            )
     return value
+
+
+_OF_SENTINELS = frozenset({"sentinel_username", "sentinel_password"})
 
 
 def _checks(value: frozenset[Check]) -> frozenset[Check]:

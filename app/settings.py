@@ -8,6 +8,7 @@ current folder and, while ``make run`` is up in this checkout, from ``var/stack.
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,7 +69,8 @@ class Settings(BaseSettings):
 
     redis_url: RedisUrl = Field(
         description="Redis or Valkey that keeps everything: `redis://`, `rediss://`, `unix://`, "
-        "or `redis+sentinel://host:port,host:port/service`."
+        "or `redis+sentinel://user:password@host:port,host:port/service`, with `?sentinel_username=…&sentinel_password=…` "
+        "where the sentinels have passwords of their own."
     )
     public_url: PublicUrl = Field(
         None,
@@ -323,12 +325,31 @@ def _env_files() -> tuple[Path, ...]:
     return (STACK_ENV, Path(".env")) if not own and stack_is_up() else (Path(".env"),)
 
 
+_held: dict[str, Any] | None = None
+
+
 def load() -> Settings:
-    """Read the settings, or raise one ``SettingsError`` that names every fault."""
+    """Read the settings, or raise one ``SettingsError`` that names every fault. Held ones are not read anew."""
     try:
-        return Settings(_env_file=_env_files(), **_made_keys())
+        return Settings(**_held) if _held else Settings(_env_file=_env_files(), **_made_keys())
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def packed(chosen: Settings) -> bytes:
+    """The settings for another process of this installation: ``hold`` takes them. They hold secrets."""
+    return pickle.dumps(dict(chosen))
+
+
+def unpacked(values: bytes) -> Settings:
+    """The inverse of ``packed``; settings that are newer than the bytes come from where they always come from."""
+    return Settings(**pickle.loads(values))  # noqa: S301 - from our own process, by a pipe or through a fork
+
+
+def hold(values: bytes) -> None:
+    """From now on ``load`` answers with these settings: whatever happens to files, this process serves with one set."""
+    global _held  # noqa: PLW0603 - a process serves with one set of settings
+    _held = dict(unpacked(values))
 
 
 def _made_keys() -> dict[str, Any]:

@@ -127,7 +127,7 @@ def _answers(url: str, status: str) -> bool:
 def _first_job(layout: Layout) -> str | None:
     """On the very first start: one job, so that there is something to see."""
     services = Services.open(Settings(**{k.lower(): v for k, v in layout.settings().items()}), timeout=5)  # type: ignore[arg-type]
-    services.store.api_keys.create("local", frozenset(SCOPES), layout.secrets()["API_KEY"])
+    services.store.api_keys.create("local", frozenset(SCOPES), layout.secrets()["API_KEY"], replace=True)
     newest = services.store.jobs.newest()
     if newest:
         return newest

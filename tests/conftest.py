@@ -77,7 +77,7 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def key(store: Store) -> dict[str, str]:
     """The headers of a caller who may do everything."""
-    return {"Authorization": f"Bearer {store.api_keys.create('tests', frozenset(SCOPES))}"}
+    return {"Authorization": f"Bearer {store.api_keys.create('tests', frozenset(SCOPES), replace=True)}"}
 
 
 @pytest.fixture

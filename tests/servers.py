@@ -188,7 +188,7 @@ class Service:
             self.__exit__(None, None, None)
             logs = "\n".join(process.text() for process in self.processes)
             raise AssertionError(f"{error}\n{logs}") from error
-        self.key = self.services.store.api_keys.create("tests", frozenset(SCOPES))
+        self.key = self.services.store.api_keys.create("tests", frozenset(SCOPES), replace=True)
         return self
 
     def __exit__(

@@ -92,7 +92,7 @@ class Forwarder:
         try:
             self._deliver(run_id)
         except UNAVAILABLE as error:
-            log.warning("Redis is away (%s); run %s comes again", type(error).__name__, run_id)
+            log.debug("run %s comes again: %s", run_id, type(error).__name__)
         except Exception:
             log.exception("run %s", run_id)
         finally:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from app.store import UNAVAILABLE
 from app.store.runs import Runs
 from workers.board import Board
 
@@ -69,6 +70,9 @@ class Keeper:
             if current is not None:
                 try:
                     self._look_at(current)
+                except UNAVAILABLE:
+                    # Its claim runs out if that lasts; the client has said that Redis cannot be used.
+                    continue
                 except Exception as error:
                     log.warning("could not attend to run %s: %s", current.run_id, type(error).__name__)
 

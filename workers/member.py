@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from rq import Queue, Worker
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _PRESENT_S = 4.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
 class BatchWorker(Worker):
@@ -30,6 +33,8 @@ class BatchWorker(Worker):
 
     board: Board
     store: Store
+    max_connection_wait_time = 5.0
+    """RQ's own pause while Redis is away grows to a minute, for which all would wait afterwards."""
     _end_of_horse: int | None = None
 
     def handle_warm_shutdown_request(self) -> None:
@@ -55,7 +60,7 @@ class BatchWorker(Worker):
         try:
             tasks.clear_up(self.store, run_ids, self.board.pid, how)
         except UNAVAILABLE:
-            log.warning("Redis is away: its runs come due again by themselves")
+            log.warning("its runs come due again by themselves, when Redis can be used")
 
 
 def _how(status: int | None) -> str:
@@ -71,6 +76,8 @@ def work(settings: Settings) -> None:
     store = Store.open(settings.redis_url, settings.key_prefix, timeout=10)
     board = Board()
     tasks.use(store, board)
+    logging.getLogger("rq.worker").addFilter(_is_no_outage)
+    _await_redis(store)
     # RQ blocks on its connection on purpose, for 15 s less than `worker_ttl`, and gives it a time-out 10 s beyond that:
     # so long a worker does not notice that its Redis host has vanished.
     connection = connect(settings.redis_url, timeout=None)
@@ -90,13 +97,33 @@ def work(settings: Settings) -> None:
     worker.work(logging_level="WARNING", with_scheduler=False)
 
 
+def _await_redis(store: Store) -> None:
+    """RQ's worker ends where it cannot announce itself; so it begins when that can be done."""
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            store.presence.probe()
+        except UNAVAILABLE:
+            time.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        else:
+            return
+
+
+def _is_no_outage(record: logging.LogRecord) -> bool:
+    """RQ says at each try that Redis cannot be used; the client says it once."""
+    error = record.exc_info[1] if record.exc_info else None
+    said = str(record.msg)
+    return not (
+        isinstance(error, UNAVAILABLE) or "to Redis instance" in said or "Redis connection timeout" in said
+    )
+
+
 def _present(worker: BatchWorker, _parent: int) -> None:
     """Say that this worker is there. A thread of the worker: it goes on while a batch is at work."""
     while True:
-        try:
+        with suppress(*UNAVAILABLE):
             worker.store.presence.here("worker")
-        except UNAVAILABLE:
-            log.warning("Redis is away")
         time.sleep(_PRESENT_S)
 
 

@@ -25,6 +25,7 @@ from workers.queue import queue
 log = logging.getLogger(__name__)
 
 stopping = threading.Event()
+_AWAY_S = 1.0
 _STOP_S = 7.0
 """How long what is under way may take when we are told to stop: `docker stop` kills after ten seconds."""
 
@@ -41,6 +42,7 @@ def main() -> int:
         return error.exit_code
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    preflight.ignore_reload()
     services = Services.open(chosen, timeout=10)
     news = threading.Event()
     # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
@@ -84,9 +86,9 @@ def _loop(name: str, step: Callable[[], object]) -> None:
     while not stopping.is_set():
         try:
             step()
-        except UNAVAILABLE as error:
-            log.warning("%s: Redis is away (%s)", name, type(error).__name__)
-            stopping.wait(1.0)
+        except UNAVAILABLE:
+            # The client has said so, once for all loops.
+            stopping.wait(_AWAY_S)
         except Exception:
             # One bad event or answer must not stop the others; it comes again, and is seen in the log.
             log.exception("%s failed", name)

@@ -12,13 +12,15 @@ import time
 from app import logs, preflight, settings
 from app.settings import Settings
 from app.store import UNAVAILABLE
+from app.store.outage import OUTAGE
 from workers import check_outputs, member, registry
 
 log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
-_TOO_SOON_S = 5.0
-"""A worker that ends sooner than that is not followed by another at once: it would only end again."""
+_TOO_SOON_S = 10.0
+"""A worker that ends sooner than that is followed by another after a pause, which doubles each time."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _TICK_S = 0.2
 
 
@@ -29,12 +31,15 @@ class Crew:
         self._settings = chosen
         self._began: dict[int, float] = {}
         self._next_start = 0.0
+        self._pause_s = _FIRST_PAUSE_S
         self._stopping = False
+        self._speaker = 0
 
     def keep(self) -> int:
         """Until we are told to stop, and the last run at work has ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        preflight.ignore_reload()
         while self._began or not self._stopping:
             self._reap()
             if not self._stopping and time.monotonic() >= self._next_start:
@@ -44,10 +49,14 @@ class Crew:
         return 0
 
     def _start(self) -> None:
-        parent = os.getpid()
+        parent, speaks = os.getpid(), self._speaker not in self._began
         pid = os.fork()
         if pid == 0:
+            # What all of them see is said by one of them.
+            OUTAGE.silent = not speaks
             os._exit(_be_member(self._settings, parent))
+        if speaks:
+            self._speaker = pid
         self._began[pid] = time.monotonic()
 
     def _reap(self) -> None:
@@ -58,9 +67,14 @@ class Crew:
             del self._began[pid]
             if self._stopping:
                 continue
-            log.error("worker %d has ended (%d); starting another", pid, os.waitstatus_to_exitcode(status))
-            if time.monotonic() - began < _TOO_SOON_S:
-                self._next_start = time.monotonic() + 1.0
+            lived, pause = time.monotonic() - began, 0.0
+            if lived < _TOO_SOON_S:
+                pause, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
+                self._next_start = time.monotonic() + pause
+            else:
+                self._pause_s = _FIRST_PAUSE_S
+            code = os.waitstatus_to_exitcode(status)
+            log.error("worker %d has ended (%d); another starts in %.0f s", pid, code, pause)
 
     def _stop(self, number: int, _frame: object) -> None:
         """A second signal goes on to the workers too: they then end without waiting for their runs."""
@@ -70,6 +84,7 @@ class Crew:
 
 
 def _be_member(chosen: Settings, parent: int) -> int:
+    """The exit code. Why Redis cannot be used, its client says."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     _end_with_parent()
@@ -79,8 +94,7 @@ def _be_member(chosen: Settings, parent: int) -> int:
         member.work(chosen)
     except SystemExit:
         return 1
-    except UNAVAILABLE as error:
-        log.error("a worker has ended: Redis is away (%s)", type(error).__name__)
+    except UNAVAILABLE:
         return 1
     except Exception:
         log.exception("a worker has failed")

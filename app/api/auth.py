@@ -16,17 +16,21 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The view is for keys that have ``scope``; ``admin`` includes every other one."""
+def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The view is for keys that have all these scopes; ``admin`` includes every other one.
+
+    Whatever shows a job needs ``read``.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.api_key = _key()
-            if not may(scope):
-                raise Problem(
-                    "forbidden", f"The key {g.api_key.name!r} lacks the scope {scope!r}.", needed=scope
-                )
+            for needed in (scope, *more):
+                if not may(needed):
+                    raise Problem(
+                        "forbidden", f"The key {g.api_key.name!r} lacks the scope {needed!r}.", needed=needed
+                    )
             return view(*args, **kwargs)
 
         guarded.scope = scope  # type: ignore[attr-defined]

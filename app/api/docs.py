@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app
 from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[attr-defined]
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -48,8 +48,13 @@ class ProblemDocument(BaseModel):
 
 def init_app(app: Flask) -> None:
     # Without the bar on top, in which one could have another document shown.
-    plain = {"layout": "BaseLayout"}
+    # The addresses are relative: nothing of the request's Host gets into the page, or into a redirect to it.
+    plain = {"layout": "BaseLayout", "oauth2RedirectUrl": "oauth2-redirect.html"}
     app.register_blueprint(get_swaggerui_blueprint(".", "../openapi.json", plain), url_prefix="/docs")
+
+    @app.get("/docs")
+    def docs() -> Response:
+        return Response(status=308, headers={"Location": "docs/"})
 
     @app.get("/openapi.json")
     def openapi() -> dict[str, Any]:

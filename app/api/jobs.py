@@ -18,6 +18,7 @@ from app.api.describe import Operation, described
 from app.api.failures import RunView, view_run
 from app.api.requests import ListQuery, WaitQuery, read_query
 from app.ci.job import Output
+from app.headers import keep_nowhere
 from app.problems import Problem
 from app.provider import ProviderError
 from app.services import services
@@ -137,13 +138,12 @@ def raw(job_id: str, entry: int) -> Response:
     if body is None:
         raise Problem("not_found", "There is no such entry, or its bytes are past RETENTION_RAW.")
     answer = current_app.response_class(body, mimetype="application/octet-stream")
-    answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Content-Disposition"] = "attachment"
     return answer
 
 
 @blueprint.post("/<job_id>/refresh")
-@needs("submit")
+@needs("read")
 @described(
     Operation(
         "Ask CI about this job now",
@@ -158,10 +158,12 @@ def refresh(job_id: str) -> Response:
 
 
 @blueprint.post("/<job_id>/cancel")
-@needs("submit")
+@needs("submit", "read")
 @described(
     Operation(
-        "Cancel this job at CI", answers={200: Job}, problems=("not_askable", "ci_refused", "ci_unavailable")
+        "Cancel this job at CI; the answer shows it, so the key needs `read` as well",
+        answers={200: Job},
+        problems=("not_askable", "ci_refused", "ci_unavailable"),
     )
 )
 def cancel(job_id: str) -> Response:
@@ -225,6 +227,7 @@ def served(job: Job) -> Job:
     """The job as this key may see it: with presigned links if it has the scope."""
     if not may("links"):
         return job
+    keep_nowhere()
     return job.model_copy(update={"outputs": tuple(_linked(output) for output in job.outputs)})
 
 

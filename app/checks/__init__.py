@@ -10,6 +10,7 @@ from app.services import Services
 
 CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     redis.reachable,
+    redis.rights,
     redis.keeps,
     redis.room,
     ours.durability,
@@ -20,8 +21,8 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     ours.handlers,
     ours.keys,
     ours.refusals,
-    ci.account,
     ci.clock,
+    ci.account,
     ci.objects,
     public.address,
     urls.by_hand,

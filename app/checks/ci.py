@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from app.checks.finding import Finding
 from app.provider import ProviderError, Refused
+from app.provider import clock as time
 from app.services import Services
 
-# A signature begins a minute before our own time: a clock that is further ahead makes signatures of the future.
-_AHEAD_S, _SKEW_S = 50, 20
+_SKEW_S = 20
 
 
 def account(services: Services) -> Iterator[Finding]:
@@ -42,13 +41,12 @@ def clock(services: Services) -> Iterator[Finding]:
         return
     if theirs is None:
         return
-    ahead = (datetime.now(UTC) - theirs).total_seconds()
-    said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} CI's"
-    todo = "Synchronize this machine's clock (NTP): CI refuses requests that are signed at another time."
-    if ahead > _AHEAD_S:
-        yield Finding("fail", "clock", said, todo)
+    ahead = (time.now() - theirs).total_seconds()
+    todo = f"{time.SYNCHRONIZE}."
+    if ahead > time.AHEAD_S or ahead < -time.BEHIND_S:
+        yield Finding("fail", "clock", time.skew(ahead), todo)
     elif abs(ahead) > _SKEW_S:
-        yield Finding("warn", "clock", said, todo)
+        yield Finding("warn", "clock", time.skew(ahead), todo)
     else:
         yield Finding("ok", "clock", "agrees with CI's")
 
@@ -61,6 +59,7 @@ def objects(services: Services) -> Iterator[Finding]:
     except Refused as error:
         said = f"COS says {error.code} for {settings.cos_bucket}"
         todo = "Give the account cos:HeadObject and cos:GetObject: without them there are no presigned links."
+        todo = error.advice if "clock is" in error.advice else todo
         yield Finding("warn", "COS", said, todo)
     except ProviderError as error:
         yield Finding("warn", "COS", f"cannot be asked: {error.code}", error.advice)

@@ -6,10 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from app.checks.finding import Finding, Level
 from app.services import Services
+from app.store import rights as all_rights
+from app.store.connection import MayNotAsk
+from app.store.outage import cause
+from app.store.scripts import text
 
 _OLDEST = (6, 2)
 _FULL = 0.8
@@ -23,19 +28,39 @@ def reachable(services: Services) -> Iterator[Finding]:
         todo = (
             "Is REDIS_URL right, is the server running, and may this user write? Callbacks cannot be stored."
         )
-        yield Finding("fail", "Redis", f"does not take a write ({type(error).__name__})", todo)
+        yield Finding("fail", "Redis", f"does not take a write: {cause(error)}", todo)
     else:
         yield Finding("ok", "Redis", "takes writes")
 
 
-def keeps(services: Services) -> Iterator[Finding]:
-    """Nothing, where it cannot be asked: then ``reachable`` has failed, or a managed server does not say."""
+def rights(services: Services) -> Iterator[Finding]:
+    """Every command, key and channel that is needed; some managed servers have no users, and refuse nothing."""
+    prefix = services.settings.key_prefix
     try:
-        info: dict[str, Any] = services.store.db.client.info()
+        lacking = all_rights.missing(services.store.db.client, prefix)
+    except RedisError:
+        return
+    if lacking:
+        todo = f"Give this user what this line gives: {all_rights.acl_line(prefix)}"
+        yield Finding("fail", "Redis rights", f"this user lacks {', '.join(lacking)}", todo)
+    else:
+        yield Finding("ok", "Redis rights", "nothing is missing")
+
+
+def keeps(services: Services) -> Iterator[Finding]:
+    """What the server says of itself. Nothing while it is away: then ``reachable`` has failed."""
+    client = services.store.db.client
+    try:
+        info: dict[str, Any] = client.info()
+    except MayNotAsk:
+        said = "this user may not use INFO: version, mode, role, persistence, eviction and memory were not looked at"
+        yield Finding("warn", "Redis", said, "Grant +info, or look at them yourself: docs/deploy.md.")
+        return
     except RedisError:
         return
     yield from _kind(info)
     yield from _persistence(info)
+    yield from _syncs(client, info)
     yield from _memory(info)
 
 
@@ -66,6 +91,33 @@ def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
         return
     todo = "Set `appendonly yes`: callbacks that we answered for are gone when this server restarts."
     yield Finding("warn", "Redis persistence", "no append-only file", todo)
+
+
+def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
+    """How long a write may be in the machine's memory only."""
+    if not int(info.get("aof_enabled", 0)):
+        return
+    try:
+        how = text(client.config_get("appendfsync").get("appendfsync"))
+    except MayNotAsk:
+        yield Finding(
+            "warn",
+            "Redis appendfsync",
+            "this user may not use CONFIG GET: not looked at",
+            "Grant +config|get.",
+        )
+        return
+    except RedisError:
+        # Managed servers have no such command.
+        return
+    if how in {None, "always"}:
+        yield Finding("ok", "Redis appendfsync", str(how or "not told"))
+    else:
+        lost = "the last second" if how == "everysec" else "what the system had not written yet, often 30 s,"
+        todo = (
+            "Set `appendfsync always`, or DURABILITY=fsync where Redis has WAITAOF (7.2): docs/durability.md."
+        )
+        yield Finding("warn", "Redis appendfsync", f"{how}: {lost} is lost when its machine dies", todo)
 
 
 def _memory(info: dict[str, Any]) -> Iterator[Finding]:

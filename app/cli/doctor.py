@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 from app.checks import CHECKS, Finding
 from app.cli.output import as_json, show_json
 from app.services import services
+from app.store.outage import OUTAGE
 
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
@@ -23,6 +24,7 @@ def command(json_wanted: bool) -> None:
     Exit code 0: nothing stands in the way; 1: something does. Settings that are wrong in themselves stop any command
     with a message of their own (exit code 2).
     """
+    OUTAGE.silent = True
     findings = [finding for check in CHECKS for finding in check(services())]
     failed = sum(finding.level == "fail" for finding in findings)
     if json_wanted:

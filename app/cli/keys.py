@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
 from app.services import services
-from app.store.apikeys import SCOPES
+from app.store.apikeys import SCOPES, NameTaken
 
 group = AppGroup("keys", help="API keys: make, list, revoke.")
 
@@ -15,10 +17,15 @@ group = AppGroup("keys", help="API keys: make, list, revoke.")
 @group.command("create")
 @click.argument("name")
 @click.option("--scope", default="read", show_default=True, help=f"Comma list of {', '.join(SCOPES)}.")
+@click.option(
+    "--replace", is_flag=True, help="Take the place of the key of this name, which stops working at once."
+)
 @with_appcontext
 @guarded
-def create(name: str, scope: str) -> None:
+def create(name: str, scope: str, replace: bool) -> None:
     """Make a key and print it, and only it. It cannot be shown again."""
+    if not name.strip() or not name.isprintable() or name != name.strip():
+        fail("A name has at least one letter, none that cannot be printed, and no space around it.", REFUSED)
     wanted = frozenset(part.strip() for part in scope.split(",") if part.strip())
     unknown = wanted - set(SCOPES)
     if unknown or not wanted:
@@ -26,7 +33,14 @@ def create(name: str, scope: str) -> None:
             f"--scope is a comma list of {', '.join(SCOPES)}; not {', '.join(sorted(unknown)) or 'empty'}.",
             REFUSED,
         )
-    click.echo(services().store.api_keys.create(name, wanted))
+    try:
+        click.echo(services().store.api_keys.create(name, wanted, replace=replace))
+    except NameTaken:
+        fail(
+            f"There is a key called {name!r} already, and it goes on working. Choose another name, run "
+            f"`flask keys revoke {shlex.quote(name)}` first, or add --replace.",
+            REFUSED,
+        )
 
 
 @group.command("list")

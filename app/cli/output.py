@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from app.ci.broken import BadRequest, Broken
 from app.provider import ProviderError
 from app.store import UNAVAILABLE, Job, Unavailable
+from app.store.outage import OUTAGE, cause
 from app.store.submissions import Submission
 
 P = ParamSpec("P")
@@ -32,6 +33,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # What it would log stands in the message.
+        OUTAGE.silent = True
         try:
             return command(*args, **kwargs)
         except BadRequest as error:
@@ -40,10 +43,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except ProviderError as error:
             fail(f"CI: {error}", CI_FAULT)
         except (Unavailable, *UNAVAILABLE) as error:
-            fail(
-                f"Redis cannot be reached ({type(error).__name__}). Is REDIS_URL right, and is it running?",
-                NO_STORE,
-            )
+            fail(f"{cause(error.__cause__ or error)}.", NO_STORE)
 
     return run
 

@@ -14,7 +14,6 @@ def dashboard() -> Response:
     """The key travels in the fragment of the address, which browsers send to no server, and stays in the tab."""
     page = send_from_directory(_STATIC, "dashboard.html")
     page.headers["Content-Security-Policy"] = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-    page.headers["Referrer-Policy"] = "no-referrer"
     page.headers["Cache-Control"] = "no-cache"
     return page
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from app.ci import payload
 from app.ci.payload import Answer, Detail, parse_answer
+from app.provider import clock
 from app.provider.errors import AnswerLost, Refused
 from app.provider.judge import judge
 from app.provider.queues import Queue, QueuePage, parse_queues
@@ -121,15 +121,11 @@ class Provider:
         return tuple(found)
 
     def server_time(self, bucket: str, region: str) -> datetime | None:
-        """CI's own clock, out of the head of an answer that is free; None where it does not say."""
+        """CI's own clock, out of the head of an answer that is free, a refusal too; None where it does not say."""
         got = self._wire.send(
             Place(bucket, region), Ask("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
         )
-        judge(got, self._secrets)
-        try:
-            return parsedate_to_datetime(got.headers.get("Date", ""))
-        except ValueError:
-            return None
+        return clock.server_time(got.headers)
 
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
         """`HEAD` of an object; None where there is none."""

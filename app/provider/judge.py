@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from app.ci.payload import CIError, parse_error
+from app.provider import clock
 from app.provider.advice import NUMBERS
 from app.provider.errors import ProviderError, Refused, Throttled, Unavailable
 from app.provider.wire import Response
@@ -44,6 +45,7 @@ def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
         or got.headers.get("x-ci-request-id")
         or got.headers.get("x-cos-request-id"),
         retry_after=_seconds(got.headers.get("Retry-After")),
+        advice=clock.advice(got.status, got.headers),
     )
 
 

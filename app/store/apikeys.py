@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
+from app.store.scripts import script
 
 Scope = Literal["read", "links", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -24,19 +25,30 @@ class ApiKey:
     created_at: str
 
 
+class NameTaken(Exception):
+    """There is a key of that name."""
+
+
 class ApiKeys:
     """The API keys in the store."""
 
     def __init__(self, db: Database) -> None:
         self._redis = db.client
         self._hash = db.key("keys")
+        self._create = script(db, "new_key")
 
-    def create(self, name: str, scopes: frozenset[str], key: str | None = None) -> str:
-        """A new key; the only moment at which it can be read. A key of the same name is replaced."""
-        self.revoke(name)
+    def create(
+        self, name: str, scopes: frozenset[str], key: str | None = None, *, replace: bool = False
+    ) -> str:
+        """A new key; the only moment at which it can be read. Raises ``NameTaken`` unless ``replace``.
+
+        In one step, so that of two who take the same name at the same time one hears of the other, and so that a
+        replaced key never stops working before the new one works.
+        """
         key = key or "ck_" + secrets.token_urlsafe(24)
         kept = {"name": name, "scopes": sorted(scopes), "created_at": rfc3339(now_ms())}
-        self._redis.hset(self._hash, _digest(key), json.dumps(kept))
+        if not self._create(keys=[self._hash], args=[_digest(key), json.dumps(kept), name, int(replace)]):
+            raise NameTaken(name)
         return key
 
     def find(self, key: str) -> ApiKey | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -16,6 +16,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004
     MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
@@ -26,6 +27,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.store import keys
 from app.store.breaker import Breaker
+from app.store.outage import OUTAGE, SentinelRefused
 
 T = TypeVar("T")
 
@@ -34,7 +36,12 @@ class WritesRefused(ResponseError):
     """The server is there and takes nothing: its disk fails, too few replicas follow it, or a script holds it."""
 
 
-# What Redis says while it cannot keep anything: away, stalled, loading, full, or a replica after a failover.
+class MayNotAsk(ResponseError):
+    """This user may not look at the server's own state: no more than a loss for those who wanted to know."""
+
+
+# What Redis says while it cannot keep anything: away, stalled, loading, full, a replica after a failover, or no longer
+# willing to let this user in or to let it write.
 UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
@@ -42,6 +49,7 @@ UNAVAILABLE = (
     ReadOnlyError,
     OutOfMemoryError,
     MasterDownError,
+    NoPermissionError,
     WritesRefused,
 )
 
@@ -110,7 +118,16 @@ class _Client(Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         send = super().execute_command
-        return guarded(self.breaker, self.connection_pool, lambda: send(*args, **options))  # type: ignore[no-untyped-call]
+
+        def call() -> Any:
+            try:
+                return send(*args, **options)  # type: ignore[no-untyped-call]
+            except NoPermissionError as error:
+                if args[0] in {"INFO", "CONFIG GET"}:
+                    raise MayNotAsk(str(error)) from None
+                raise
+
+        return guarded(self.breaker, self.connection_pool, call)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
         pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -124,10 +141,11 @@ class _Pipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         send = super().execute
         answers = guarded(self.breaker, self.connection_pool, lambda: send(raise_on_error))
-        if any(
-            isinstance(refusal_of(each), WritesRefused) for each in answers if isinstance(each, Exception)
-        ):
-            _ask_anew(self.connection_pool)
+        for refusal in [refusal_of(each) for each in answers if isinstance(each, Exception)]:
+            if isinstance(refusal, WritesRefused):
+                _ask_anew(self.connection_pool)
+            if isinstance(refusal, UNAVAILABLE):
+                OUTAGE.failed(refusal)
         return answers
 
 
@@ -137,7 +155,8 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
         raise ConnectionError("Redis did not answer a moment ago")
     try:
         answer = call()
-    except (ConnectionError, TimeoutError):
+    except (ConnectionError, TimeoutError) as error:
+        OUTAGE.failed(error)
         # The idle ones lead to the same host: if it is gone for good, each of them would let somebody wait in vain.
         pool.disconnect(inuse_connections=False)
         if breaker:
@@ -148,8 +167,11 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
         found = refusal_of(error)
         if isinstance(found, WritesRefused):
             _ask_anew(pool)
+        if isinstance(found, UNAVAILABLE):
+            OUTAGE.failed(found)
         raise found from error
     _answered(breaker)
+    OUTAGE.succeeded()
     return answer
 
 
@@ -167,12 +189,20 @@ def _answered(breaker: Breaker | None) -> None:
         breaker.succeeded()
 
 
+_WANTS_PASSWORD = "a sentinel wants a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
+_WRONG_PASSWORD = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_username and sentinel_password in REDIS_URL"
+
+
 class _Sentinels(Sentinel):
     def discover_master(self, service_name: str) -> Any:
         try:
             return super().discover_master(service_name)  # type: ignore[no-untyped-call]
-        except MasterNotFoundError:
-            # The library's own message is kilobytes of settings, and would be in the log for every call.
+        except MasterNotFoundError as error:
+            # The library's own message is kilobytes of settings, and would be in the log for every call. It is also
+            # the only place that says why each sentinel was of no use.
+            if "AuthenticationError" in str(error):
+                given = self.sentinel_kwargs.get("password")
+                raise SentinelRefused(_WRONG_PASSWORD if given else _WANTS_PASSWORD) from None
             raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
 
 
@@ -188,11 +218,15 @@ def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client
         "username": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
     }
+    given = dict(parse_qsl(parts.query))
     # They are asked one after the other: together they may take as long as one call may.
     patience = options["socket_connect_timeout"] / len(addresses)
     asking = options | {"socket_timeout": patience, "socket_connect_timeout": patience}
     # The library's own default: three more tries with pauses of seconds, for each step of the way.
     asking["retry"] = Retry(NoBackoff(), 0)
+    asking |= {
+        name: given[f"sentinel_{name}"] for name in ("username", "password") if given.get(f"sentinel_{name}")
+    }
     sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
     master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
         service, redis_class=_Client, db=int(number or 0), retry=retry, **credentials, **options

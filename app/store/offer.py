@@ -90,6 +90,11 @@ class Offer:
         if "replica" in fault:
             raise ReadOnlyError("this Redis is a replica just now")
         # Older than Redis 7.2: then only a file that is synced with every write, before it is answered, will do.
+        if self._config("appendonly") is None:
+            raise NotOffered(
+                "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), and this user may not ask "
+                "whether it has appendonly yes and appendfsync always: grant +config|get."
+            )
         if self._config("appendonly") != "yes" or self._config("appendfsync") != "always":
             raise NotOffered(
                 "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), so it needs "

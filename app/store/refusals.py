@@ -128,6 +128,10 @@ class Refusals:
         if not safe:
             raise Unavailable("the token is revoked, and not as safely as DURABILITY promises: do it again")
 
+    def pardon(self, token_fingerprint: str) -> None:
+        """The opposite of ``revoke``, for a token that nobody was ever given."""
+        self._db.client.srem(self._db.key("revoked"), token_fingerprint)
+
     def is_revoked(self, token_fingerprint: str) -> bool:
         return bool(self._db.client.sismember(self._db.key("revoked"), token_fingerprint))
 

@@ -22,9 +22,21 @@ CALLS = [
     ("POST", "/v1/refusals/r1/retry", "admin"),
     ("POST", "/v1/refusals/r1/dismiss", "admin"),
     ("POST", "/v1/jobs", "submit"),
-    ("POST", "/v1/jobs/j1/refresh", "submit"),
-    ("POST", "/v1/jobs/j1/cancel", "submit"),
+    ("POST", "/v1/jobs/j1/refresh", "read"),
 ]
+
+
+def test_what_shows_a_job_needs_read(client: FlaskClient, store: Store) -> None:
+    """A key that may only submit cannot read a job by asking CI about it, or by cancelling it."""
+    put(store, "j1")
+    for scopes, needed in (({"submit"}, "read"), ({"read"}, "submit"), ({"links", "submit"}, "read")):
+        key = store.api_keys.create("x", frozenset(scopes), replace=True)
+        answer = client.post("/v1/jobs/j1/cancel", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json["needed"]) == (403, needed)  # type: ignore[index]
+        assert "j1" not in answer.text
+    key = store.api_keys.create("x", frozenset({"submit", "read"}), replace=True)
+    answer = client.post("/v1/jobs/j1/cancel", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code != 403
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), CALLS)
@@ -67,7 +79,7 @@ def test_every_address_under_v1_is_guarded(app: Flask) -> None:
 def test_a_revoked_key_stops_at_once(client: FlaskClient, store: Store) -> None:
     """A key that is made again under its name replaces the first; a revoked one is unknown."""
     first = store.api_keys.create("x", frozenset({"read"}))
-    second = store.api_keys.create("x", frozenset({"read"}))
+    second = store.api_keys.create("x", frozenset({"read"}), replace=True)
     codes = []
     for key in (first, second):
         codes.append(client.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code)
@@ -88,7 +100,7 @@ def test_links_are_for_those_who_may_have_them(client: FlaskClient, store: Store
     """Presigned URLs need the scope ``links``; a list never has any."""
     put(store, "j1")
     for scopes, linked in (({"read"}, False), ({"read", "links"}, True), ({"admin"}, True)):
-        key = {"Authorization": f"Bearer {store.api_keys.create('x', frozenset(scopes))}"}
+        key = {"Authorization": f"Bearer {store.api_keys.create('x', frozenset(scopes), replace=True)}"}
         outputs = client.get("/v1/jobs/j1", headers=key).json["outputs"]  # type: ignore[index]
         assert [bool(output["url"]) for output in outputs] == [linked, linked]
         listed = client.get("/v1/jobs", headers=key).json["jobs"]  # type: ignore[index]

@@ -32,6 +32,30 @@ def test_keys_create_prints_the_key_and_only_that(shell: Shell, api: FlaskClient
     shell.run("keys", "revoke", "me", code=NOT_FOUND)
 
 
+def test_keys_create_replaces_nothing_unasked(shell: Shell, api: FlaskClient) -> None:
+    """A name that is taken is refused, and the old key goes on working; with --replace the new one takes its place."""
+    old = shell.run("keys", "create", "ops", "--scope", "read,submit").stdout.strip()
+    refused = shell.run("keys", "create", "ops", code=REFUSED)
+    assert refused.stdout == ""
+    assert "keys revoke ops" in refused.stderr and "--replace" in refused.stderr
+
+    def opens(key: str) -> bool:
+        return api.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+    assert opens(old)
+    assert [each["scopes"] for each in shell.json("keys", "list")] == [["read", "submit"]]
+    new = shell.run("keys", "create", "ops", "--replace").stdout.strip()
+    assert (opens(old), opens(new)) == (False, True)
+    assert [each["scopes"] for each in shell.json("keys", "list")] == [["read"]]
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t", " ops", "ops\x1b[2J", "o\np"])
+def test_keys_create_knows_names(shell: Shell, name: str) -> None:
+    """A blank one could not be revoked by anybody who reads the list; one with control characters forges its lines."""
+    assert shell.run("keys", "create", name, code=REFUSED).stdout == ""
+    assert shell.json("keys", "list") == []
+
+
 @pytest.mark.parametrize("scope", ["", "reed", "read,all", ","])
 def test_keys_create_knows_its_scopes(shell: Shell, scope: str) -> None:
     result = shell.run("keys", "create", "me", "--scope", scope, code=REFUSED)

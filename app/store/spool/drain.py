@@ -116,7 +116,7 @@ class Drainer:
                 if lock:
                     self.step()
             except Away as error:
-                log.info("the spool waits: %s", error)
+                log.debug("the spool waits: %s", error)
                 pause = _AWAY_S
             except Exception:
                 # The disk may be failing; what is spooled stays, and is tried again.

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from qcloud_cos import cos_auth
+from redis import Redis
 
 from app import create_app
 from app.checks import redis as redis_checks
 from app.checks.ci import clock
+from app.provider import Refused
+from app.provider import clock as provider_clock
+from app.provider.judge import judge
+from app.provider.wire import Response
 from app.services import Services
 from app.settings import Settings
 from app.store import Store
 from app.store.callback_urls import CallbackUrl
 from app.store.clock import now_ms, rfc3339
 from tests.cli.submit.conftest import Flask, command
+from tests.conftest import make_settings
 from tests.emulated import Emulated
-from tests.servers import ROOT, Service, free_port
+from tests.servers import ROOT, Service, Valkey, Web, free_port
 from tests.store.said import said, tell
 
 
@@ -127,6 +138,59 @@ def test_a_clock_that_is_wrong(services: Services, monkeypatch: pytest.MonkeyPat
         assert [one.level for one in clock(services)] == [level]
 
 
+@pytest.mark.parametrize("seconds", [120, -3600])
+def test_a_clock_that_is_wrong_is_not_called_a_wrong_key(
+    seconds: int, flask: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Really signed at another time: CI refuses, and doctor names the clock, for CI and for COS, and not the keys."""
+    shifted = SimpleNamespace(time=lambda: time.time() + seconds)
+    monkeypatch.setattr(cos_auth, "time", shifted)
+    monkeypatch.setattr(provider_clock, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    found = findings(flask)
+    assert found["clock"]["level"] == "fail"
+    assert ("ahead" if seconds > 0 else "behind") in found["clock"]["said"]
+    for refused in (found["CI"], found["COS"]):
+        assert refused["level"] == "ok" or (
+            "clock" in refused["todo"] and "COS_SECRET" not in refused["todo"]
+        )
+    assert seconds < 0 or found["CI"]["level"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "seconds", "names_clock"),
+    [
+        (403, "RequestTimeTooSkewed", 3600, True),
+        (401, "InvalidAuthorization", 120, True),
+        (403, "InvalidAuthorization", 120, True),
+        (403, "SignatureExpired", -3600, True),
+        (403, "AccessDenied", 120, True),
+        (403, "AccessDenied", -120, False),
+        (403, "SecretidNotExist", 1, False),
+        (404, "NoSuchBucket", 3600, False),
+    ],
+)
+def test_a_refusal_is_read_with_its_date(status: int, code: str, seconds: int, names_clock: bool) -> None:
+    """Wherever CI is asked: a signature that the clock has spoiled is no matter of keys or rights."""
+    theirs = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
+    answer = Response(status, {"Date": theirs}, f"<Error><Code>{code}</Code></Error>".encode())
+    with pytest.raises(Refused) as refused:
+        judge(answer, ())
+    assert ("clock is" in refused.value.advice) == names_clock
+
+
+def test_presence_is_the_server_s_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hosts whose clocks disagree by an hour see each other all the same."""
+    services.store.presence.here("relay")
+    for seconds in (3600, -3600):
+        monkeypatch.setattr(time, "time", lambda s=seconds: time.monotonic() + s)
+        monkeypatch.setattr(time, "time_ns", lambda s=seconds: int((time.monotonic() + s) * 1e9))
+        assert services.store.presence.seen("relay") == 1
+        services.store.presence.here("worker")
+        assert services.store.presence.seen("worker") == 1
+    services.store.db.client.zadd(services.store.db.key("presence", "relay"), {"other": 0})
+    assert services.store.presence.seen("relay") == 1
+
+
 def test_the_emulator_tells_its_time(settings: Settings) -> None:
     """The header is really read."""
     ours = Services.open(settings, timeout=5)
@@ -138,6 +202,62 @@ def test_a_public_url_that_leads_elsewhere(flask: Flask, ci: Emulated) -> None:
     found = findings(flask, public_url=ci.url)["PUBLIC_URL"]
     assert found["level"] == "fail"
     assert "not as ours does" in found["said"]
+
+
+def test_a_public_url_that_leads_to_another_installation(
+    flask: Flask, settings: Settings, valkey: Valkey, tmp_path: Path
+) -> None:
+    """It answers exactly as this service does: with other keys, or with the same keys and other jobs."""
+    with Web(
+        make_settings(valkey.url, callback_keys="k9:other-secret-of-the-tests-0123456789"),
+        free_port(),
+        tmp_path,
+    ) as other:
+        found = findings(flask, public_url=other.url)["PUBLIC_URL"]
+        assert (found["level"], "CALLBACK_KEYS" in found["said"]) == ("fail", True)
+    port = free_port()
+    with Web(make_settings(valkey.url), port, tmp_path) as other:
+        found = findings(flask, public_url=other.url)["PUBLIC_URL"]
+        assert (found["level"], "another Redis" in found["said"]) == ("fail", True)
+        found = findings(flask, public_url=other.url, redis_url=f"redis://127.0.0.1:{free_port()}")[
+            "PUBLIC_URL"
+        ]
+        assert (found["level"], "only while Redis" in found["said"]) == ("warn", True)
+    store = create_app(settings).extensions["services"].store
+    assert not store.db.client.exists(store.db.key("revoked")), "doctor has left its token"
+
+
+@pytest.mark.parametrize(
+    ("rules", "what", "level", "word"),
+    [
+        ("~* &* +@all -info", "Redis", "warn", "may not use INFO"),
+        ("~* &* +@all -config", "Redis appendfsync", "warn", "CONFIG GET"),
+        ("~ci:* +@all", "Redis rights", "fail", "~rq:*"),
+        ("~* &* +@all -xadd", "Redis rights", "fail", "+xadd"),
+        ("~* &* +@all", "Redis rights", "ok", "nothing is missing"),
+        ("~* &* +@all", "Redis appendfsync", "warn", "everysec"),
+    ],
+)
+def test_what_a_redis_user_may_not(
+    rules: str, what: str, level: str, word: str, flask: Flask, settings: Settings, valkey: Valkey
+) -> None:
+    """A right that is needed and missing fails; one without which doctor cannot look is a warning that says so."""
+    user = f"u{secrets.token_hex(6)}"
+    Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())
+    url = valkey.url.replace("unix://", f"unix://{user}:p@")
+    found = findings(flask, redis_url=url, key_prefix="ci:" if "ci:" in rules else settings.key_prefix)
+    assert (found[what]["level"], word in found[what]["said"]) == (level, True), found
+
+
+def test_a_wrong_password_is_called_that(flask: Flask, valkey: Valkey) -> None:
+    found = findings(flask, redis_url=valkey.url.replace("unix://", "unix://nobody:wrong@"))["Redis"]
+    assert (found["level"], "WRONGPASS" in found["said"]) == ("fail", True)
+
+
+def test_a_password_that_is_missing_is_called_that(flask: Flask, tmp_path: Path) -> None:
+    with Valkey(tmp_path, "--requirepass", "x") as locked:
+        found = findings(flask, redis_url=locked.url)["Redis"]
+    assert (found["level"], "NOAUTH" in found["said"]) == ("fail", True)
 
 
 def test_a_public_url_that_ci_would_not_call(flask: Flask) -> None:

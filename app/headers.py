@@ -1,0 +1,49 @@
+"""What browsers are told about every answer: run nothing, show it in no frame, guess no type, keep no links."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+from flask import Flask, Response, g, request
+
+_NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+"""For answers that are data: one that is opened in a browser does nothing."""
+_DOCS: Final = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'none'; script-src 'self'"
+)
+_INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
+def keep_nowhere() -> None:
+    """The answer to this request holds links that let anyone read: no cache may have it."""
+    g.no_store = True
+
+
+def init_app(app: Flask) -> None:
+    @app.after_request
+    def protect(answer: Response) -> Response:
+        headers = answer.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        headers.setdefault("X-Frame-Options", "DENY")
+        headers.setdefault("Content-Security-Policy", _policy(answer))
+        if g.get("no_store"):
+            headers["Cache-Control"] = "no-store"
+        # What the router redirects to holds the Host of the request, which is the caller's own word.
+        if headers.get("Location", "").startswith(request.host_url):
+            headers["Location"] = "/" + headers["Location"].removeprefix(request.host_url).lstrip("/")
+            answer.set_data(b"")
+        return answer
+
+
+def _policy(answer: Response) -> str:
+    if request.endpoint != "swagger_ui.show":
+        return _NOTHING
+    if answer.is_streamed:
+        return _DOCS
+    scripts = (hashlib.sha256(found[1]).digest() for found in _INLINE.finditer(answer.get_data()))
+    return " ".join((_DOCS, *(f"'sha256-{base64.b64encode(each).decode()}'" for each in scripts)))

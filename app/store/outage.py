@@ -1,0 +1,110 @@
+"""Redis cannot be used: one line in the log when that begins, one when it ends, and words that name the cause."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,  # noqa: A004
+)
+from redis.sentinel import MasterNotFoundError
+
+log = logging.getLogger(__name__)
+
+_QUIET_S = 10.0
+"""A server that refuses writes still answers reads: only so long without a refusal is the refusing over."""
+
+
+class SentinelRefused(AuthenticationError):
+    """A sentinel wants a name and a password, or does not take the ones that it was given."""
+
+
+def cause(error: BaseException) -> str:
+    """What happened and what to do, in one sentence that holds no secret."""
+    said = str(error)
+    if isinstance(error, SentinelRefused):
+        return said
+    if isinstance(error, AuthenticationError):
+        if _wants_password(said):
+            return "Redis wants a password and REDIS_URL has none (NOAUTH): put it there"
+        if "without any password" in said:
+            return "Redis knows no password and REDIS_URL has one: take it out, or set requirepass there"
+        return "Redis refuses the name or the password in REDIS_URL (WRONGPASS): correct it there"
+    if isinstance(error, NoPermissionError):
+        return (
+            f"Redis refuses a right to this user (NOPERM): {_first_line(said)}. docs/deploy.md has all rights"
+        )
+    if isinstance(error, MasterNotFoundError):
+        return f"Redis is away: {_first_line(said)}"
+    for kind, words in _WORDS.items():
+        if isinstance(error, kind):
+            return words
+    return f"Redis takes no writes: {_first_line(said)}"
+
+
+def _wants_password(said: str) -> bool:
+    """Whether these words of a server mean NOAUTH: the library takes the word itself away."""
+    return any(word in said for word in ("NOAUTH", "Authentication required", "already authenticated"))
+
+
+_WORDS: dict[type[Exception], str] = {
+    BusyLoadingError: "Redis is loading its data (LOADING): it answers when it has read all of it",
+    OutOfMemoryError: "Redis has no memory left (OOM): raise maxmemory, or shorten RETENTION_JOBS",
+    ReadOnlyError: "this Redis is a replica (READONLY): REDIS_URL must lead to the primary",
+    TimeoutError: "Redis did not answer in time (TimeoutError)",
+    ConnectionError: "Redis is away (ConnectionError): is REDIS_URL right, and does the server run",
+}
+
+
+def _first_line(text: str) -> str:
+    return (text.splitlines() or [""])[0][:200].rstrip(".")
+
+
+class Outage:
+    """One for each process: its clients say how their calls ended. Says nothing between the beginning and the end.
+
+    ``silent`` is for processes beside which another one speaks.
+    """
+
+    def __init__(self) -> None:
+        self.silent = False
+        self._lock = threading.Lock()
+        self._cause = ""
+        self._began = 0.0
+        self._last = 0.0
+        self._quiet_s = 0.0
+
+    def failed(self, error: Exception) -> None:
+        """A call failed because Redis cannot be used."""
+        now, found = time.monotonic(), cause(error)
+        with self._lock:
+            self._last = now
+            self._quiet_s = 0.0 if isinstance(error, (ConnectionError, TimeoutError)) else _QUIET_S
+            if self._cause:
+                return
+            self._cause, self._began = found, now
+        if not self.silent:
+            log.error("%s; the next line about it comes when it is over", found)
+
+    def succeeded(self) -> None:
+        """A call was answered. The usual case costs one look."""
+        if not self._cause:
+            return
+        now = time.monotonic()
+        with self._lock:
+            if not self._cause or now - self._last < self._quiet_s:
+                return
+            self._cause, lasted = "", now - self._began
+        if not self.silent:
+            log.warning("Redis can be used again, after %.0f s", lasted)
+
+
+OUTAGE = Outage()

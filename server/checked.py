@@ -1,0 +1,99 @@
+"""What gunicorn's master has had checked: the settings that every worker serves with, until a reload brings others.
+
+The master holds them as bytes and never reads them, since it imports nothing of the application. A worker that is
+started between two reloads gets the same bytes: a file that was broken meanwhile does not reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+_PREFLIGHT_S = 120
+"""A preflight asks Redis, and each of its calls has a time-out; this one is for a module that hangs."""
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn and we make files of our own in it, with names that nobody can guess
+_held = b""
+
+
+def held() -> bytes:
+    """The settings that were checked last, as ``app.settings.hold`` takes them."""
+    return _held
+
+
+def at_start() -> None:
+    """Once for each master. Ends the process, with one message on standard error, where it may not start."""
+    global _held  # noqa: PLW0603 - the master is one process with one configuration
+    if not _held:
+        done = subprocess.run([sys.executable, "-m", "app.preflight"], stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
+        _held = done.stdout
+
+
+def guard_reload(server: Any) -> None:
+    """From now on a SIGHUP changes nothing of ``server``, gunicorn's arbiter, unless what it would load can serve."""
+    reload = server.reload
+
+    def guarded() -> None:
+        global _held  # noqa: PLW0603
+        fault, found = _look()
+        fault = fault or _fault_of_configuration(server.app)
+        if fault:
+            server.log.error("The reload was refused; the old configuration goes on serving. %s", fault)
+            return
+        _held = found
+        reload()
+
+    server.reload = guarded
+
+
+def _look() -> tuple[str, bytes]:
+    """What is wrong with the settings and the code as they are now, in one line; and else the settings."""
+    command = [sys.executable, "-m", "app.preflight", "--reload"]
+    try:
+        done = subprocess.run(command, input=_held, capture_output=True, timeout=_PREFLIGHT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return f"The check of the settings took longer than {_PREFLIGHT_S} s.", b""
+    said = done.stderr.decode("utf-8", "replace").strip()
+    if not done.returncode:
+        sys.stderr.write(f"{said}\n" if said else "")
+        return "", done.stdout
+    if done.stdout:
+        return " ".join(done.stdout.decode("utf-8", "replace").split()), b""
+    # The last line of a traceback names the fault: code that cannot be imported, say.
+    return f"The application cannot be loaded: {said.rpartition(chr(10))[2]}.", b""
+
+
+def _fault_of_configuration(app: Any) -> str:
+    """gunicorn's own configuration, loaded on trial: a fault in it would end the master."""
+    before = app.cfg
+    try:
+        app.reload()
+    except (Exception, SystemExit) as error:
+        return f"gunicorn.conf.py or GUNICORN_CMD_ARGS cannot be loaded ({type(error).__name__}: {error})."
+    finally:
+        app.cfg = before
+    return ""
+
+
+def temporary_folder() -> str:
+    """A folder for temporary files that can be written. Ends the process, with one message, where there is none."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        if folder := shared_memory():
+            return folder
+    sys.stderr.write(
+        "There is no folder for temporary files that this user can write: mount a tmpfs at /tmp "
+        "(docker run --tmpfs /tmp; an emptyDir in Kubernetes), or set TMPDIR.\n"
+    )
+    sys.exit(2)
+
+
+def shared_memory(folder: str = _SHARED_MEMORY) -> str | None:
+    """For the files by which gunicorn sees that its workers live: on a disk a stalled write looks like a dead worker."""
+    return folder if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK) else None

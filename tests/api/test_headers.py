@@ -1,0 +1,63 @@
+"""What browsers and caches are told: for every address of the service, and whatever the caller says of himself."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.store import Store
+from tests.api.stored import put
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs/", "/docs/index.css", "/openapi.json", "/v1/jobs", "/v1/jobs/none", "/healthz", "/nothing"],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_every_answer_is_protected(path: str, method: str, client: FlaskClient, key: dict[str, str]) -> None:
+    """Data, pages and errors alike."""
+    headers = client.open(path, method=method, headers=key).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "base-uri 'none'" in headers["Content-Security-Policy"]
+    assert "script-src 'unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_links_stay_in_no_cache(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
+    """An answer with presigned links, and the one that says that they are still good."""
+    put(store, "j1")
+    answer = client.get("/v1/jobs/j1", headers=key)
+    assert answer.json["outputs"][0]["url"]  # type: ignore[index]
+    assert answer.headers["Cache-Control"] == "no-store"
+    again = client.get("/v1/jobs/j1", headers=key | {"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.headers["Cache-Control"]) == (304, "no-store")
+    reader = {"Authorization": f"Bearer {store.api_keys.create('r', frozenset({'read'}))}"}
+    assert "no-store" not in client.get("/v1/jobs/j1", headers=reader).headers.get("Cache-Control", "")
+
+
+def test_no_redirect_leads_to_the_host_of_the_request(app: Flask, client: FlaskClient) -> None:
+    """The router makes them for a slash that is missing, or one too many."""
+    slashed = [rule.rule for rule in app.url_map.iter_rules() if rule.rule.endswith("/") and rule.rule != "/"]
+    assert "/docs/" in slashed
+    for path in (
+        *(rule.rstrip("/") for rule in slashed),
+        "/v1//jobs",
+        "/v1///evil.example//jobs",
+        "/docs//index.css",
+    ):
+        answer = client.get(path, headers={"Host": "evil.example"})
+        assert answer.status_code in {301, 308}, path
+        assert "evil" not in answer.headers["Location"] and "evil" not in answer.text, path
+        assert not answer.headers["Location"].startswith("//"), path
+
+
+def test_docs_hold_nothing_of_the_request(client: FlaskClient) -> None:
+    """The page is the same for every Host, and each script in it is named in its policy by its hash."""
+    page = client.get("/docs/", headers={"Host": "evil.example"})
+    assert "evil" not in page.text
+    inline = re.findall(r"<script>", page.text)
+    assert len(inline) == page.headers["Content-Security-Policy"].count("'sha256-") == 1

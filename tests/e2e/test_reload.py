@@ -1,0 +1,185 @@
+"""SIGHUP with a fault in what would be loaded: the old configuration goes on serving, and one line says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from app import settings as all_settings
+from app.setting_types import CallbackKey
+from app.tokens import Binding, mint, new_nonce
+from tests.callbacks import body, new_job_id
+from tests.conftest import make_settings
+from tests.e2e.test_graceful import reload, workers_of
+from tests.servers import Valkey, Web, as_environment, eventually, free_port
+from tests.store.said import said, tell
+from tests.store.test_retention import new_submission
+
+OLD, NEW = "k1:the-old-secret-of-the-tests-0123456789", "k2:the-new-secret-of-the-tests-0123456789"
+WEBHOOK = "whsec_" + "A" * 44
+
+
+class Installation:
+    """A web process that reads its settings from files in a folder of its own, as operators have it."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self.folder = folder
+        self.keys, self.hooks = folder / "callback_keys", folder / "forward_keys"
+        self.keys.write_text(OLD)
+        self.hooks.write_text(WEBHOOK)
+        self.env = folder / ".env"
+        settings = make_settings(redis_url, spool_dir=str(folder / "spool"))
+        values = as_environment(settings)
+        del values["CALLBACK_KEYS"]
+        self.write_env(values | {"CALLBACK_KEYS_FILE": str(self.keys), "FORWARD_KEYS_FILE": str(self.hooks)})
+        self.web = Web(settings, free_port(), folder)
+        # Only what no file says: the environment would win.
+        outside = {name.upper() for name in all_settings.Settings.model_fields}
+        environment = {name: value for name, value in os.environ.items() if name not in outside}
+        self.web.web._environment = environment | {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.web.port),
+            "PYTHONPATH": os.getcwd(),
+        }
+        self.web.web.cwd = folder
+        self.web.web._command[3] = str(Path.cwd() / "gunicorn.conf.py")
+
+    def write_env(self, values: dict[str, str]) -> None:
+        self.values = values
+        self.env.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
+
+    def answer(self, key: str) -> int:
+        """To a callback whose URL that key has signed."""
+        name, _, secret = key.partition(":")
+        token = mint(Binding(nonce=new_nonce()), [CallbackKey(name, all_settings.SecretStr(secret))])
+        return requests.post(
+            f"{self.web.url}/callbacks/{token}", data=body(new_job_id()), timeout=10
+        ).status_code
+
+    def refusals(self) -> list[str]:
+        return [line for line in self.web.web.text().splitlines() if "The reload was refused" in line]
+
+    def refuse(self) -> str:
+        """SIGHUP, and the line by which it is refused."""
+        before = len(self.refusals())
+        self.web.web.signal(signal.SIGHUP)
+        lines: list[str] = eventually(
+            lambda: len(now := self.refusals()) > before and now, f"a refusal: {self.web.web.text()}"
+        )
+        assert len(lines) == before + 1
+        return lines[-1]
+
+
+@pytest.fixture
+def installed(valkey: Valkey, tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(tmp_path, valkey.url)
+    with installation.web:
+        yield installation
+
+
+def break_hooks(installed: Installation) -> None:
+    installed.hooks.write_text("nonsense")
+
+
+def break_keys(installed: Installation) -> None:
+    installed.keys.write_text("nonsense")
+
+
+def lose_keys(installed: Installation) -> None:
+    installed.keys.unlink()
+
+
+def break_env(installed: Installation) -> None:
+    installed.write_env(installed.values | {"COS_BUCKET": "nonumber"})
+
+
+def move_redis(installed: Installation) -> None:
+    installed.write_env(installed.values | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"})
+
+
+@pytest.mark.parametrize(
+    ("mistake", "word"),
+    [
+        (break_hooks, "FORWARD_KEYS"),
+        (break_keys, "CALLBACK_KEYS"),
+        (lose_keys, "CALLBACK_KEYS"),
+        (break_env, "COS_BUCKET"),
+        (move_redis, "REDIS_URL"),
+    ],
+)
+def test_a_wrong_setting_changes_nothing(
+    mistake: Callable[[Installation], None], word: str, installed: Installation
+) -> None:
+    """The same workers go on with the same settings, and one line names the setting. A worker that dies is followed by
+    one with the old settings too; after the fix, a reload brings the new ones."""
+    before = workers_of(installed.web.web.pid)
+    values, keys, hooks = installed.values, NEW + "," + OLD, WEBHOOK
+    mistake(installed)
+    line = installed.refuse()
+    assert word in line
+    assert "secret-of-the-tests" not in line
+    assert workers_of(installed.web.web.pid) == before
+    assert (installed.answer(OLD), installed.answer(NEW)) == (200, 403)
+
+    psutil.Process(min(before)).kill()
+    eventually(lambda: len(workers_of(installed.web.web.pid) - before) == 1, "another worker")
+    os.kill(max(before), signal.SIGKILL)
+    eventually(lambda: len(workers_of(installed.web.web.pid) - before) == 2, "two other workers")
+    eventually(lambda: installed.web.ready(), f"them to serve: {installed.web.web.text()}")
+    assert (installed.answer(OLD), installed.answer(NEW)) == (200, 403)
+
+    installed.keys.write_text(keys)
+    installed.hooks.write_text(hooks)
+    installed.write_env(values)
+    reload(installed.web)
+    assert (installed.answer(OLD), installed.answer(NEW)) == (200, 200)
+
+
+def test_a_key_that_an_open_job_needs(installed: Installation) -> None:
+    """Well written, and wrong all the same: the job's callback would be refused."""
+    store = installed.web.services.store
+    tell(store, said("j1", "Submitted"), source="submit", submission=new_submission(store))
+    installed.keys.write_text(NEW)
+    assert "k1" in installed.refuse()
+    assert installed.answer(OLD) == 200
+
+
+def test_a_second_mistake_is_said_too(installed: Installation) -> None:
+    """And the master still serves after several."""
+    break_hooks(installed)
+    for _ in range(3):
+        installed.refuse()
+    time.sleep(0.2)
+    assert installed.answer(OLD) == 200
+
+
+def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation) -> None:
+    """The file that a deploy has half written: nobody loads it."""
+    mine = installed.folder / "gunicorn.conf.py"
+    mine.write_text((Path.cwd() / "gunicorn.conf.py").read_text())
+    installed.web.web.clear()
+    installed.web.web._command[3] = str(mine)
+    installed.web.web.start()
+    eventually(lambda: installed.web.ready(), "it to serve")
+    before = workers_of(installed.web.web.pid)
+    mine.write_text("workers = (\n")
+    assert "gunicorn.conf.py" in installed.refuse()
+    assert (workers_of(installed.web.web.pid), installed.answer(OLD)) == (before, 200)
+
+
+def test_code_that_cannot_be_loaded(installed: Installation) -> None:
+    """New code with a fault in it: its workers would not start, and gunicorn would end for that."""
+    (installed.folder / "app").symlink_to(Path.cwd() / "app")
+    (installed.folder / "server").symlink_to(Path.cwd() / "server")
+    (installed.folder / "flask_swagger_ui.py").write_text("import nothing_of_that_name\n")
+    before = workers_of(installed.web.web.pid)
+    line = installed.refuse()
+    assert "nothing_of_that_name" in line
+    assert (workers_of(installed.web.web.pid), installed.answer(OLD)) == (before, 200)

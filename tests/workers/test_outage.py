@@ -1,0 +1,118 @@
+"""Redis cannot be used: every process says why, once, and when that is over, once."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from app.services import Services
+from tests.conftest import make_settings
+from tests.servers import Process, Service, Valkey, eventually, free_port
+
+OUTAGE_S = 6.0
+PASSWORD = "the-password-of-redis"
+
+
+class Guarded(Valkey):
+    """A server with a password, which an operator may change while it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        super().__init__(folder, "--port", str(self.port), "--requirepass", PASSWORD)
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}"
+
+    def client(self, password: str = PASSWORD) -> Redis:
+        return Redis("127.0.0.1", self.port, password=password)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Guarded]:
+    (tmp_path / "redis").mkdir()
+    with Guarded(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+def service(server: Guarded, tmp_path: Path) -> Iterator[Service]:
+    settings = make_settings(server.url, check_outputs=False, spool_dir=str(tmp_path / "spool"))
+    with Service(settings, free_port(), tmp_path, WEB_CONCURRENCY="1") as running:
+        yield running
+
+
+def stop(server: Guarded) -> None:
+    server.kill()
+
+
+def change_password(server: Guarded) -> None:
+    client = server.client()
+    client.config_set("requirepass", "another")
+    client.client_kill_filter(_type="normal", skipme=False)
+
+
+def restart(server: Guarded) -> None:
+    server.start()
+
+
+def change_back(server: Guarded) -> None:
+    server.client("another").config_set("requirepass", PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "words"),
+    [(stop, restart, "Redis is away"), (change_password, change_back, "WRONGPASS")],
+    ids=["away", "wrong password"],
+)
+def test_an_outage_is_said_when_it_begins_and_when_it_ends(
+    begin: Callable[[Guarded], None],
+    end: Callable[[Guarded], None],
+    words: str,
+    service: Service,
+    server: Guarded,
+) -> None:
+    """Web, relay and worker say why, once; no worker dies of it, nothing is a traceback; and all go on afterwards."""
+    before = {process: process.text() for process in service.processes}
+
+    def said(process: Process, word: str) -> int:
+        return process.text().removeprefix(before[process]).count(word)
+
+    begin(server)
+    until = time.monotonic() + OUTAGE_S
+    while time.monotonic() < until:
+        service.ready()
+        time.sleep(0.1)
+    for process in service.processes:
+        eventually(lambda p=process: said(p, words), f"{words}: {process.text()}")  # type: ignore[misc]
+    end(server)
+    eventually(lambda: service.ready().get("status") == "ok", "all to be well again")
+    for process in service.processes:
+        eventually(lambda p=process: said(p, "can be used again"), f"the end: {process.text()}")  # type: ignore[misc]
+        new = process.text().removeprefix(before[process])
+        assert (said(process, words), said(process, "can be used again")) == (1, 1), new
+        assert not any(word in new for word in ("Traceback", "has ended", PASSWORD)), new
+
+
+def test_workers_that_start_with_a_wrong_password_wait(server: Guarded, tmp_path: Path) -> None:
+    """One line says what is wrong; none ends and begins anew, and when the password is right they serve."""
+    change_password(server)
+    settings = make_settings(server.url, check_outputs=False)
+    service = Service(settings, free_port(), tmp_path)
+    with contextlib.ExitStack() as running:
+        for process in (service.worker, service.relay):
+            running.enter_context(process)
+        eventually(lambda: "ready" in service.worker.text() and "ready" in service.relay.text(), "the start")
+        time.sleep(OUTAGE_S / 2)
+        for process in (service.worker, service.relay):
+            assert "WRONGPASS" in process.text()
+            assert process.text().count("\n") <= 6, process.text()
+            assert "Traceback" not in process.text() and "has ended" not in process.text()
+        change_back(server)
+        seen = Services.open(settings, timeout=5).store.presence.seen
+        eventually(lambda: seen("worker") and seen("relay"), "them to be there")
