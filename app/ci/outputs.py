@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from app.ci.bounds import cut
 from app.ci.fields import many, node, nodes, text, texts, word
 from app.ci.job import Output
 from app.ci.limits import Budget
@@ -20,7 +21,10 @@ class _Place(NamedTuple):
     region: str | None
 
     def of(self, found: dict[str, Any]) -> "_Place":
-        return _Place(word(found.get("Bucket")) or self.bucket, word(found.get("Region")) or self.region)
+        return _Place(
+            cut("outputs.bucket", word(found.get("Bucket"))) or self.bucket,
+            cut("outputs.region", word(found.get("Region"))) or self.region,
+        )
 
 
 def outputs(
@@ -35,6 +39,7 @@ def outputs(
     files = nodes(result.get("OutputFile"))
     if not files and not result.get("SpriteOutputFile"):
         return ()
+    budget.count(len(files))
     asked = node(operation.get("Output"))
     here = _Place(None, None).of(asked)
     found = [(place, file) for file in files for place in [here.of(file)]]
@@ -44,24 +49,26 @@ def outputs(
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
     found += sprites
     names = sum(len(many(file.get("ObjectName"))) for _, file in found)
+    budget.count(max(0, names - len(files)))
     budget.spend(names * EMPTY_OUTPUT)
     roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" and names <= MAX_SEPARATED else None
     return tuple(output for place, file in found for output in _of_file(file, place, roles, budget))
 
 
 def _of_file(file: dict[str, Any], place: _Place, roles: Roles | None, budget: Budget) -> Iterator[Output]:
-    prefix = text(file.get("ObjectPrefix")) or ""
+    prefix = cut("outputs.object", text(file.get("ObjectPrefix"))) or ""
     sums = _sums(file)
     shared = len(place.bucket or "") + len(place.region or "")
     for name in texts(file.get("ObjectName")):
         key = (prefix + name).removeprefix("/")
-        md5 = sums.get(name.removeprefix("/")) or sums.get(key)
-        budget.spend(len(key) + len(md5 or "") + shared)
+        md5 = cut("outputs.md5", sums.get(name.removeprefix("/")) or sums.get(key))
+        kept = cut("outputs.object", key)
+        budget.spend(len(kept) + len(md5 or "") + shared)
         yield Output(
             role=roles.of(key) if roles else None,
             bucket=place.bucket,
             region=place.region,
-            object=key,
+            object=kept,
             md5=md5,
         )
 

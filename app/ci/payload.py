@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from app.ci import json_view, limits, reports, xml_view
+from app.ci.bounds import cut
 from app.ci.fields import many, node, nodes, text, texts, word
 from app.ci.job import Report
 from app.ci.limits import Budget, Limits
@@ -84,7 +85,7 @@ def parse(body: bytes) -> Callback:
     top = _envelope(view)
     if _is_probe(view) or _is_probe(top):
         return Callback("probe", form, ())
-    event = word(top.get("EventName")) or word(view.get("EventName"))
+    event = cut("tag", word(top.get("EventName")) or word(view.get("EventName")))
     jobs, runs = _objects(top, "JobsDetail"), _objects(top, "WorkflowExecution")
     if jobs and runs:
         raise Refused("not_a_callback", "Found both JobsDetail and WorkflowExecution; expected one of them")

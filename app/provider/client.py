@@ -8,9 +8,10 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from app.ci import payload
+from app.ci.bounds import cut
 from app.ci.payload import Answer, Detail, parse_answer
 from app.provider.errors import AnswerLost, Refused
-from app.provider.judge import judge
+from app.provider.judge import judge, request_id
 from app.provider.queues import Queue, QueuePage, parse_queues
 from app.provider.wire import Ask, Place, ProviderConfig, Response, Wire
 
@@ -138,7 +139,9 @@ class Provider:
             return None
         judge(got, self._secrets)
         size, etag = got.headers.get("Content-Length", ""), got.headers.get("ETag", "")
-        return Head(size=int(size) if size.isdigit() else 0, etag=etag.strip('"') or None)
+        return Head(
+            size=int(size) if size.isdigit() else 0, etag=cut("outputs.etag", etag.strip('"')) or None
+        )
 
     def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str:
         """A URL that lets anyone read the object for that long. Made here, without asking anyone."""
@@ -164,8 +167,7 @@ class Provider:
         raise self._unreadable(got)
 
     def _unreadable(self, got: Response) -> AnswerLost:
-        request_id = got.headers.get("x-ci-request-id")
-        return AnswerLost("AnswerUnreadable", status=got.status, request_id=request_id)
+        return AnswerLost("AnswerUnreadable", status=got.status, request_id=request_id(got))
 
     @property
     def _secrets(self) -> tuple[str, ...]:
