@@ -6,7 +6,9 @@ and the short list of encodings.
 """
 
 from typing import Any
+from xml.parsers.expat import XMLParserType
 from xml.sax import SAXParseException
+from xml.sax.xmlreader import InputSource
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
@@ -65,6 +67,9 @@ class _Parser(DefusedExpatParser):
     """The library's guard, with our handlers behind it instead of SAX's. What it is fed is UTF-8 by now, whatever
     the document declares."""
 
+    _source: InputSource
+    _parser: XMLParserType
+
     def __init__(self, reader: "_Reader") -> None:
         super().__init__(forbid_dtd=True)
         self._reader = reader
@@ -72,7 +77,7 @@ class _Parser(DefusedExpatParser):
 
     def reset(self) -> None:
         super().reset()
-        parser: Any = self._parser
+        parser = self._parser
         parser.buffer_text = True
         parser.StartElementHandler = self._reader.start
         parser.EndElementHandler = self._reader.end

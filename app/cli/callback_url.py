@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from app.cli.output import REFUSED, fail, guarded
 from app.services import services
 from app.submitter.address import callback_url
-from app.tokens import Binding, fingerprint, new_nonce
+from app.tokens import Binding, bare, fingerprint, new_nonce
 
 
 @click.command("callback-url")
@@ -29,7 +29,7 @@ def command(
     """Print a callback URL, and only that."""
     ours = services()
     if revoke:
-        last = revoke.rstrip("/").rpartition("/")[2]
+        last = bare(revoke).rpartition("/")[2]
         ours.store.refusals.revoke(last if len(last) == 12 else fingerprint(last))
         return
     if ours.settings.public_url is None:

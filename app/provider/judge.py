@@ -11,7 +11,7 @@ from app.provider.wire import Response
 
 _URL = re.compile(r"https?:(?:/|\\/|%2f){2}\S*", re.IGNORECASE)
 _SIGNATURE = re.compile(r"q-(?:signature|ak|key-time|sign-time)=[^&\s]*", re.IGNORECASE)
-_CALLBACK = re.compile(rb"<(CallBack|Url)>\s*(?:https?://[^/<\s]+)?([^<\s]+)\s*</\1>", re.IGNORECASE)
+_CALLBACK = re.compile(rb"<(CallBack|Url)>\s*+([^<\s]++)\s*+</\1>", re.IGNORECASE)
 _NOTHING = CIError()
 _SECRET_MIN = 8  # "no", "/" or "jobs" would eat the message and hide nothing
 _STATUS_CODES = {
@@ -55,7 +55,9 @@ def request_id(got: Response, said: CIError = _NOTHING) -> str | None:
 def _addresses(sent: bytes) -> Iterator[str]:
     """The path of each address in the body, and its last part, which in ours is the token."""
     for match in _CALLBACK.finditer(sent):
-        path = match[2].decode("utf-8", "replace")
+        address = match[2].decode("utf-8", "replace")
+        scheme, mark, rest = address.partition("://")
+        path = "/" + rest.partition("/")[2] if mark and scheme.lower() in ("http", "https") else address
         yield path
         yield path.rpartition("/")[2]
 

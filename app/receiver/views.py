@@ -18,7 +18,7 @@ from app.receiver.verify import check_address, check_binding, check_expiry, chec
 from app.services import Services, services
 from app.store import UNAVAILABLE, News
 from app.store.refusals import Refusal
-from app.tokens import Binding, fingerprint
+from app.tokens import Binding, bare, fingerprint
 
 blueprint = Blueprint("receiver", __name__)
 
@@ -51,6 +51,7 @@ def callback(token: str) -> dict[str, Any]:
     400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
     """
     ours = services()
+    token = bare(token)
     mark = fingerprint(token)
     g.log_fields = f" token={mark}"
     try:
