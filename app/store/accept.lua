@@ -1,39 +1,24 @@
 -- Takes what CI said about one or more jobs, all or nothing, in one atomic step:
--- compares it with what is known (decide.lua, in front of this file), writes the job, its indexes, its history and its
--- event. Everything is checked before the first write, types too, because a script has no rollback.
+-- compares it with what is known, writes the job, its indexes, its history and its event.
+-- Everything is checked before the first write, because a script has no rollback.
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
 -- then for each item: the report (JSON), the report to show while nothing is certain (JSON) or '',
 -- the open history entry (JSON without its closing brace).
--- Returns {'ok', outcome, outcome, …}, {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
--- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed.
+-- Returns {'ok', outcome, outcome, …} or {'refused', reason} or {'full', what}.
 
 local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
 local items, source, now = header.items, header.source, header.now
 
-local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
+local function key(...) return prefix .. table.concat({...}, ':') end
 local function report_of(i) return ARGV[3 * i + 1] end
 local function pending_report_of(i) return ARGV[3 * i + 2] end
 local function entry_of(i) return ARGV[3 * i + 3] end
 
-local function server_time()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
--- ── may this release write here ─────────────────────────────────────────────
-
-local schema = redis.call('HGET', key('schema'), 'version')
-if schema ~= header.schema then
-  -- Nothing is there: a new Redis, or one that lost its data.
-  local is_empty = not schema and redis.call('EXISTS', key('jobs'), key('submissions'), key('keys')) == 0
-  if not is_empty then return {'schema', schema or ''} end
-end
-
 -- ── what is known ───────────────────────────────────────────────────────────
 
 local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'idx', 'created',
-  'verification', 'submission', 'claim', 'doubt', 'held', 'news'}
+  'verification', 'submission', 'raw_entry', 'claim'}
 
 local function known_job(id)
   local values = redis.call('HMGET', key('job', id), unpack(FIELDS))
@@ -43,49 +28,71 @@ local function known_job(id)
   job.rank = tonumber(job.rank or 0)
   job.ended = tonumber(job.ended)
   job.polled = tonumber(job.polled or 0)
-  job.news = tonumber(job.news or 0)
   return job
 end
 
--- What came is remembered in the job's hash: each content, and each end, whose wording may vary.
-local function seen_fields(item)
+-- What was heard is marked in the job's hash: each content, and each end, whose wording may vary.
+local function marks(item)
   return {'d:' .. item.digest, item.state and item.ended and 'd:' .. item.state .. '@' .. item.ended or nil}
 end
 
 local function heard_before(item)
-  for _, field in ipairs(seen_fields(item)) do
-    if redis.call('HEXISTS', key('job', item.id), field) == 1 then return true end
+  for _, mark in ipairs(marks(item)) do
+    if redis.call('HEXISTS', key('job', item.id), mark) == 1 then return true end
   end
   return false
 end
 
--- ── whose word is it ────────────────────────────────────────────────────────
+-- ── what it means: an outcome, and whether CI is to be asked at once ─────────
+--
+-- An ended job beats one that has not; then CI's answer to us beats what came by itself. Of two answers the one that
+-- was asked for later counts, of two ends the later one, of two callbacks on the way the further one. So the order in
+-- which they arrive does not matter. Where two contradict each other and none of this decides, the first two lines
+-- that come to mind would both be guesses: CI is asked.
+
+local function decide_poll(item, job)
+  if not item.state then return heard_before(item) and 'duplicate' or 'accepted', false end
+  if item.digest == job.digest then return 'duplicate', false end
+  if job.rank == 3 and item.rank < 3 then return 'stale', false end
+  local as_far = (job.rank == 3) == (item.rank == 3)
+  if job.state and job.source == 'poll' and as_far and header.asked < job.polled then return 'stale', false end
+  return 'accepted', false
+end
+
+local function decide_ends(item, job)
+  local differ = item.state ~= job.state
+  if job.source == 'poll' then return 'stale', differ end
+  if item.ended and (not job.ended or item.ended > job.ended) then return 'accepted', false end
+  return 'stale', differ and item.ended == job.ended
+end
+
+local function decide_callback(item, job)
+  if heard_before(item) then return 'duplicate', false end
+  if not item.state then return 'accepted', true end
+  if item.rank == 3 and job.rank == 3 then return decide_ends(item, job) end
+  if item.rank < 3 and job.rank < 3 and job.source == 'poll' and job.state then
+    return 'stale', item.rank >= job.rank
+  end
+  if item.rank < job.rank then return 'stale', false end
+  return 'accepted', job.state and item.rank == job.rank and item.state ~= job.state
+end
+
+local function decide(item, job)
+  if source == 'poll' then
+    if not job.exists then return 'accepted', false end
+    return decide_poll(item, job)
+  end
+  if not job.exists then return 'accepted', not item.state end
+  return decide_callback(item, job)
+end
+
+-- ── may it be said at all ───────────────────────────────────────────────────
 
 local submission = header.submission and key('submission', header.submission)
-local claims = header.submission and key('claims', header.submission)
 local asked_for = submission and redis.call('HMGET', submission, 'submitted_at', 'job_ids') or {}
 local is_known = asked_for[1]
 local bound = {}
 for id in string.gmatch(asked_for[2] or '', '%S+') do bound[id] = true end
-
--- A URL without a submission does not speak for a job that has a callback URL of its own.
-local function has_own_url(job)
-  return job.submission and redis.call('HGET', key('submission', job.submission), 'callback') == 'own'
-end
-
-local function doubtful_sender(job)
-  if source ~= 'callback' or not header.bind then return nil end
-  if submission then return not is_known and 'unknown_submission' or nil end
-  return has_own_url(job) and 'foreign_url' or nil
-end
-
-local function decide(item, job)
-  job.heard = job.exists and heard_before(item)
-  if source == 'callback' then return decide_callback(item, job, server_time(), doubtful_sender(job)) end
-  if source == 'submit' then return job.exists and decide_callback(item, job, server_time()) or 'accepted' end
-  if not job.exists then return 'accepted' end
-  return decide_poll(item, job, header.asked)
-end
 
 -- A token speaks for the jobs of its own submission: those that CI named, or until then those that nobody else has.
 local function contradicts_token(id)
@@ -100,79 +107,35 @@ local function refusal()
   local strangers = 0
   for _, item in ipairs(items) do
     if contradicts_token(item.id) then return 'binding_mismatch' end
-    if not next(bound) and redis.call('SISMEMBER', claims, item.id) == 0 then strangers = strangers + 1 end
-  end
-  -- One submission has a handful of jobs. More names than this is somebody playing with a leaked URL.
-  if strangers > 0 and redis.call('SCARD', claims) + strangers > header.claims_max then return 'binding_mismatch' end
-end
-
--- ── what may one URL cost ───────────────────────────────────────────────────
-
--- The counters of a submission's URL stand in its record, those of any other URL in a record of the URL's own.
-local usage = is_known and submission or (header.token and key('url', header.token))
-local minute = math.floor(now / 60000)
-local used = {count = 0, bytes = 0, kept = 0}
-
-local function seconds_over_limit()
-  local limit = header.limit
-  if not (limit and usage) then return nil end
-  local counted, count, bytes, kept = unpack(redis.call('HMGET', usage, 'minute', 'count', 'bytes', 'kept'))
-  if tonumber(counted) == minute then used.count, used.bytes = tonumber(count), tonumber(bytes) end
-  used.kept = tonumber(kept or 0)
-  local is_new = redis.call('EXISTS', key('body', header.body)) == 0
-  local size = is_new and header.size or 0
-  if used.count + 1 > limit.per_minute or used.bytes + size > (limit.bytes_per_minute or math.huge) then
-    return 60 - math.floor(now / 1000) % 60
-  end
-  if used.kept + size > (limit.bytes or math.huge) then return 3600 end
-  used.count, used.bytes, used.kept = used.count + 1, used.bytes + size, used.kept + size
-end
-
--- ── is there room ───────────────────────────────────────────────────────────
-
--- Each is read by a command of its own type: a key of another type stops the script here, before anything is written.
-local function check_types()
-  for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls'}) do redis.call('ZCARD', key(kind)) end
-  for _, item in ipairs(items) do
-    redis.call('LLEN', key('history', item.id))
-    for _, names in ipairs({item.idx, item.held_idx or {}}) do
-      for _, name in ipairs(names) do redis.call('ZCARD', key('index', name)) end
+    if is_known and not next(bound) and redis.call('SISMEMBER', submission .. ':claims', item.id) == 0 then
+      strangers = strangers + 1
     end
   end
-  if claims then redis.call('SCARD', claims) end
-  if usage then redis.call('HLEN', usage) end
+  -- One submission has a handful of jobs. More names than this is somebody playing with a leaked URL.
+  if strangers > 0 and redis.call('SCARD', submission .. ':claims') + strangers > header.claims_max then
+    return 'binding_mismatch'
+  end
 end
 
 -- Duplicates and the like need no room: they must never be turned away because there is none.
-local function what_is_full(foreseen)
+local foreseen = {}
+local function is_full()
   local news, strangers = false, false
-  for _, each in ipairs(foreseen) do
-    if not each.job.exists then strangers = true end
-    if each.outcome == 'accepted' or each.doubt then news = true end
+  for i, item in ipairs(items) do
+    local job = known_job(item.id)
+    local outcome, ask_now = decide(item, job)
+    foreseen[i] = {job, outcome, ask_now}
+    if not job.exists then strangers = true end
+    if outcome == 'accepted' then news = true end
   end
   if news and redis.call('XLEN', key('events')) >= header.outbox_max then return 'outbox' end
   if strangers and source == 'callback' and redis.call('ZCARD', key('jobs')) >= header.jobs_max then return 'jobs' end
 end
 
-local function foresee(i, item)
-  local job = known_job(item.id)
-  local outcome, ask, doubt = decide(item, job)
-  return {job = job, outcome = outcome, ask = ask, doubt = doubt}
-end
-
 local reason = refusal()
 if reason then return {'refused', reason} end
-local wait = seconds_over_limit()
-if wait then return {'limited', tostring(wait)} end
-local foreseen = {}
-for i, item in ipairs(items) do foreseen[i] = foresee(i, item) end
-local full = what_is_full(foreseen)
+local full = is_full()
 if full then return {'full', full} end
-for i, each in ipairs(foreseen) do
-  local needs_pending = each.doubt and not each.job.exists
-  if needs_pending and pending_report_of(i) == '' then return {'uncertain'} end
-end
-check_types()
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
@@ -186,8 +149,6 @@ local function index(id, job, names)
   for _, name in ipairs(names) do redis.call('ZADD', key('index', name), job.created, id) end
 end
 
-local keeps_body = false
-
 -- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
 local function remember(id, job, i, outcome, event_id)
   local n = tonumber(job.entries or 0) + 1
@@ -198,11 +159,15 @@ local function remember(id, job, i, outcome, event_id)
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
   elseif outcome == 'accepted' then
+    redis.call('HDEL', raws, cjson.decode(redis.call('LINDEX', lines, -1)).entry)
     redis.call('LSET', lines, -1, line)
   else
     return n, false
   end
-  keeps_body = true
+  if body ~= '' then
+    redis.call('HSET', raws, n, body)
+    redis.call('ZADD', key('raws'), 'NX', now, id)
+  end
   return n, true
 end
 
