@@ -7,12 +7,15 @@ import logging
 import sys
 
 import pytest
+from pydantic import SecretStr
 
 from app import logs
 from app.setting_types import CallbackKey
 from app.tokens import Binding, fingerprint, mint
 
-TOKEN = mint(Binding(submission="s-0123456789"), [CallbackKey("k1", "0123456789abcdef0123456789abcdef")])
+TOKEN = mint(
+    Binding(submission="s-0123456789"), [CallbackKey("k1", SecretStr("0123456789abcdef0123456789abcdef"))]
+)
 
 UNSAFE = {
     "a line end": "\n2026-01-01T00:00:00Z web INFO forged: line",

@@ -61,7 +61,7 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -77,7 +77,7 @@ def fake() -> Iterator[FakeCI]:
 def served(ours: Services, fake: FakeCI) -> Services:
     """Three jobs that run."""
     for job_id in ("j1", BAD, "j3"):
-        tell(ours.store, said(job_id, "Running"), source="poll", ask_after=60.0)
+        tell(ours.store, said(job_id, "Running"), ask_after=60.0)
     return replace(ours, provider=Provider(replace(ours.provider.config, endpoint=fake.url)))
 
 
