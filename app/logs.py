@@ -13,11 +13,22 @@ from flask import Flask, Response, g, request
 from app.tokens import fingerprint
 
 _TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
-# Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature.
-_BARE_TOKEN = re.compile(r"\.?[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+# Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature. It begins where a run of
+# these letters begins, and gives none back: a stranger's 100,000 letters are read once and not from each of them.
+_BARE_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])\.?[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 _BEARER = re.compile(r"(?i)(bearer\s+|q-signature=)[^\s&\"']+")
 
 access = logging.getLogger("access")
+
+MESSAGE_MAX = 8192
+"""Characters of a message; its beginning says what happened."""
+
+
+def plain(text: str) -> str:
+    """A stranger's text on one line: what could move a cursor, or look like another line, is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def redact(text: str) -> str:
@@ -28,11 +39,12 @@ def redact(text: str) -> str:
 
 
 class Redact(logging.Filter):
-    """Keeps secrets out of whatever a library chooses to say."""
+    """Keeps secrets, and whatever would not stay on its line, out of what anyone chooses to say."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
         clean = redact(message)
+        clean = plain(clean if len(clean) <= MESSAGE_MAX else clean[:MESSAGE_MAX] + "…")
         if clean != message:
             record.msg, record.args = clean, ()
         return True
@@ -44,10 +56,18 @@ _TALKATIVE = ("werkzeug", "gunicorn.error", "gunicorn.access", "urllib3.connecti
 
 
 class _Lines(logging.Formatter):
-    """A traceback is redacted like any other text."""
+    """A traceback is redacted like any other text. It keeps its line ends, and is indented: an exception's own text
+    may have line ends too, and no line of it can pass for one of ours."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        return redact(super().formatException(ei))
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802
+        return _indented(super().formatStack(stack_info))
+
+
+def _indented(text: str) -> str:
+    return "\n".join("  " + plain(line) for line in redact(text).split("\n"))
 
 
 def configure(process: str) -> None:

@@ -31,6 +31,9 @@ INSTALLATION_LOST = Gauge(
     multiprocess_mode="mostrecent",
 )
 REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
+ANSWERS_UNREADABLE = Counter(
+    "ci_answers_unreadable_total", "Answers of CI about one job that could not be read; the log names each"
+)
 PROBES = Counter("ci_probes_total", "Test messages of the console")
 ACCEPT_SECONDS = Histogram(
     "ci_callback_seconds",

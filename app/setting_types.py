@@ -29,7 +29,7 @@ def _number_with_unit(units: Mapping[str, int], kind: str) -> Callable[[object],
     def read(value: object) -> object:
         if not isinstance(value, str):
             return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+        match = re.fullmatch(r"\s*+(\d++(?:\.\d++)?)\s*+([A-Za-z]*+)\s*+", value)
         if match is None or match[2].lower() not in units:
             raise ValueError(
                 f"{kind} is a number with one of {', '.join(u for u in units if u)}, not {value!r}"

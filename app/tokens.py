@@ -21,6 +21,8 @@ from app.setting_types import CallbackKey
 
 _SALT = "ci-callback"
 
+_AFTER = "/ \t\r\n\v\f\x85\xa0\u2028\u2029\u200b\u3000\ufeff"
+
 
 class BadToken(Exception):
     """The token is not one of ours."""
@@ -68,6 +70,11 @@ def digest(text: str) -> str:
 def object_digest(key: str) -> str:
     """The mark of an object key, without leading slashes: CI writes some keys with one, and some without."""
     return digest(key.lstrip("/"))
+
+
+def bare(pasted: str) -> str:
+    """A token without what a form or an editor may have put after the address: slashes, blanks, line ends."""
+    return pasted.rstrip(_AFTER)
 
 
 def fingerprint(token: str) -> str:

@@ -6,6 +6,8 @@ for a job of its own, in turns A B C A B C …:
 - ``bare``    a Flask view that reads the body and answers 200;
 - ``usual``   what is written today: Flask, defusedxml, ``queue.enqueue`` of a pickled dict;
 - ``ours``    POST /callbacks/<token>: verified, normalized, compared, stored with its history and its event.
+
+Then what the worst bodies cost (``bench.worst``).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 from app.settings import Settings
 from app.submitter.address import callback_url
 from app.tokens import Binding
-from bench import payloads
+from bench import payloads, worst
 from bench.serve import ENDPOINTS, serve
 from tests.servers import Valkey, free_port
 
@@ -50,6 +52,7 @@ def main() -> int:
                     if number:  # the first round warms up
                         rounds[name].append(result)
     _report(rounds, arguments)
+    worst.report()
     return 0
 
 

@@ -6,13 +6,16 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from app import reconcile
+from app import metrics, reconcile
 from app.provider import ProviderError, Refused, Throttled
 from app.reconcile import Place
 from app.services import Services
 from app.store import Job
+from app.store.refusal import Refusal
 
 log = logging.getLogger(__name__)
+
+UNREADABLE = "AnswerUnreadable"
 
 _COUNT = 50
 """One question to CI names that many jobs at most."""
@@ -44,20 +47,23 @@ def step(services: Services, stopping: threading.Event) -> None:
 
 def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> None:
     try:
-        answered = reconcile.ask_place(services, place, jobs)
+        asked = reconcile.ask_place(services, place, jobs)
     except Throttled as error:
         _slow_down(services, jobs, error)
-    except Refused as error:
-        if len(jobs) == 1:
-            _in_vain(services, jobs, error)
-        # One of them may be what CI does not like.
-        for job in jobs if len(jobs) > 1 else ():
-            _ask(services, place, [job])
     except ProviderError as error:
-        _in_vain(services, jobs, error)
+        if len(jobs) > 1 and (isinstance(error, Refused) or error.code == UNREADABLE):
+            # One of them may be what CI does not like, or what we cannot read.
+            for job in jobs:
+                _ask(services, place, [job])
+        elif error.code == UNREADABLE:
+            _unreadable(services, jobs[0], str(error))
+        else:
+            _in_vain(services, jobs, error)
     else:
         for job in jobs:
-            if job.job_id not in answered:
+            if job.job_id in asked.unreadable:
+                _unreadable(services, job, "see the line before")
+            elif job.job_id not in asked.outcomes:
                 _unknown(services, job)
 
 
@@ -72,6 +78,19 @@ def _in_vain(services: Services, jobs: Sequence[Job], error: ProviderError) -> N
     log.warning("CI could not be asked about %d jobs: %s", len(jobs), error)
     for job in jobs:
         services.store.due.postpone(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
+
+
+def _unreadable(services: Services, job: Job, why: str) -> None:
+    """CI's answer about it cannot be read: its history says so once, for people, and CI is asked again."""
+    log.error(
+        "CI's answer about job %s cannot be read (%s); see what CI's console says of it", job.job_id, why
+    )
+    metrics.ANSWERS_UNREADABLE.inc()
+    entries, _ = services.store.jobs.history(job.job_id)
+    if not entries or entries[-1].get("reason") != "answer_unreadable":
+        services.store.refusals.note(Refusal("answer_unreadable", why, "", job_ids=(job.job_id,)))
+    # That has CI asked at once; what could not be read a moment ago can wait.
+    services.store.due.postpone(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
 
 
 def _unknown(services: Services, job: Job) -> None:

@@ -75,7 +75,7 @@ def _read(model: type[M], value: object, what: str, faults: list[dict[str, str]]
 def read_json(body: bytes) -> object:
     """A JSON object, whatever its content type says, as wary of strangers as the receiver is."""
     try:
-        return json_view.view(body, limits.CALLBACK)
+        return json_view.strict_view(body, limits.CALLBACK)
     except Refused as error:
         raise Problem(error.reason, str(error)) from None
 

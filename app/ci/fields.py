@@ -8,7 +8,7 @@ ambiguous, hence absent.
 import re
 from typing import Any
 
-_INTEGER = re.compile(r"-?[0-9]{1,15}")
+_INTEGER = re.compile(r"(-?[0-9]{1,15})(?:\.0{1,15})?")
 
 
 def many(value: Any) -> list[Any]:
@@ -51,11 +51,11 @@ def word(value: Any) -> str | None:
 
 
 def integer(value: Any) -> int | None:
-    """A whole number, given as a number or as a string."""
+    """A whole number, given as a number or as a string; a relay may have made it a double, ``100.0``."""
     if value is None:
         return None
-    found = word(value)
-    return int(found) if found and _INTEGER.fullmatch(found) else None
+    found = _INTEGER.fullmatch(word(value) or "")
+    return int(found[1]) if found else None
 
 
 def _text_of(value: Any) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any, NoReturn
 
+from app.ci.characters import mended, mended_escapes, without_lone_surrogates
 from app.ci.limits import Limits, too_complex
 from app.ci.refused import Refused, quoted
 
@@ -20,37 +21,51 @@ FLOAT_CHARACTERS = 32
 
 
 def view(body: bytes, limits: Limits) -> Any:
-    """Read one JSON text; a list or an object, since nothing else begins as the receiver expects."""
+    """Read one JSON text of CI's; a list or an object, since nothing else begins as the receiver expects.
+
+    It is mended where it can be: bare line ends in a string stay, characters that XML could not hold are U+FFFD.
+    """
+    return _view(mended_escapes(mended(body)), limits, strict=False)
+
+
+def strict_view(body: bytes, limits: Limits) -> Any:
+    """Read one JSON text of a user's, exactly as it stands: what we send for them is not ours to mend."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused(
             "malformed_json", f"Expected JSON in UTF-8, found: {error.reason} at byte {error.start}"
         ) from None
-    if "\\ud" in text or "\\uD" in text:
-        text = _ESCAPE.sub(_without_lone_surrogate, text)
+    return _view(without_lone_surrogates(text), limits, strict=True)
+
+
+def _view(text: str, limits: Limits, *, strict: bool) -> Any:
+    # Counting brackets and commas in C bounds depth and nodes from above, and nearly every callback is small
+    # enough to be let through by that. What is not is measured: its nodes before it is decoded, since each costs
+    # a call of ours, and its depth after.
+    opened = text.count("{") + text.count("[")
+    if opened + text.count(",") >= limits.nodes:
+        _check_nodes(text, limits)
     try:
-        value = _decode(text)
+        value = (_STRICT if strict else _LENIENT).decode(text)
     except json.JSONDecodeError as error:
         raise Refused("malformed_json", f"Expected JSON, found: {error}; it begins {quoted(text)}") from None
     except RecursionError:
         raise too_complex(limits) from None
-    # Counting brackets and commas in C bounds depth and nodes from above; nearly every callback is
-    # small enough to be let through by that, and only the others are walked.
-    opened = body.count(b"{") + body.count(b"[")
-    if opened >= limits.depth or opened + body.count(b",") >= limits.nodes:
+    if opened >= limits.depth:
         _measure(value, limits)
     return value
 
 
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
+_STRING = re.compile(r'"[^"]*+"?')
 
 
-def _without_lone_surrogate(match: re.Match[str]) -> str:
-    return "\\ufffd" if match[1] else match[0]
+def _check_nodes(text: str, limits: Limits) -> None:
+    """Count values by the signs between them, without those that stand in strings."""
+    text = text.replace("\\\\", "").replace('\\"', "")
+    bare, strings = _STRING.subn("", text, count=2 * limits.nodes + 1)
+    if strings > 2 * limits.nodes or bare.count("{") + bare.count("[") + bare.count(",") >= limits.nodes:
+        raise too_complex(limits)
 
 
 def _measure(value: Any, limits: Limits) -> None:
@@ -103,6 +118,14 @@ def _constant(word: str) -> NoReturn:
     raise Refused("malformed_json", f"Found {word}; expected JSON, which has no such number")
 
 
-_decode = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
-).decode
+def _decoder(*, strict: bool) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_object,
+        parse_int=_integer,
+        parse_float=_number,
+        parse_constant=_constant,
+        strict=strict,
+    )
+
+
+_STRICT, _LENIENT = _decoder(strict=True), _decoder(strict=False)

@@ -11,28 +11,35 @@ class Limits(NamedTuple):
     depth: int
     """Nested nodes. CI's deepest published callback has 7, its deepest answer (a workflow topology) 9."""
     nodes: int
-    """Values of any kind, the containers included."""
+    """Values of any kind, containers and XML attributes included."""
+    attributes: int
+    """Attributes of one XML element. CI has none."""
     details: int
     """Jobs in one body."""
+    outputs: int
+    """Files in one body."""
     repeated: int
     """Characters that records may repeat: one prefix, bucket or event name stands in each output or job."""
 
 
-CALLBACK = Limits(depth=64, nodes=100_000, details=100, repeated=8 * 2**20)
-"""A stranger's body. CI's densest published callback has 15 bytes a node, so that one of MAX_BODY (1 MiB) has
-70,000; the cheapest nodes that an attacker can write have 2 to 4 bytes, and are cut off. A multi-operation
-submit has at most 6 operations, so 100 details leave room for a batch. A body full of names of
-snapshots makes a record of 8 MiB; one with a long prefix before each could make gigabytes."""
+CALLBACK = Limits(depth=64, nodes=60_000, attributes=100, details=100, outputs=20_000, repeated=8 * 2**20)
+"""A stranger's body. The largest that CI makes is a job of 10,000 snapshots with the MD5 of each, which has four
+nodes a file; with these caps no body of 1 MiB holds the interpreter for 100 ms (``make bench`` prints the worst). A
+multi-operation submit has at most 6 operations, so 100 details leave room for a batch."""
 
-ANSWER = Limits(depth=64, nodes=1_000_000, details=1_000, repeated=64 * 2**20)
+ANSWER = Limits(
+    depth=64, nodes=1_000_000, attributes=100, details=1_000, outputs=100_000, repeated=64 * 2**20
+)
 """CI's own answer over the signed API: a page of 100 jobs, each with as much detail as a callback."""
 
 
 class Budget:
-    """What is left of ``Limits.repeated`` while one body is read."""
+    """What is left of ``Limits.repeated`` and ``Limits.outputs`` while one body is read."""
 
     def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._left = limits.repeated
+        self._files = limits.outputs
 
     def spend(self, characters: int) -> None:
         """Raises Refused where records would grow out of proportion to the body that they come from."""
@@ -42,10 +49,19 @@ class Budget:
                 "too_complex", "Found names repeated over and over; expected a record of some megabytes"
             )
 
+    def count(self, files: int) -> None:
+        """Raises Refused for more files than any job writes."""
+        self._files -= files
+        if self._files < 0:
+            raise Refused(
+                "too_complex", f"Found too many output files; expected at most {self._limits.outputs}"
+            )
+
 
 def too_complex(limits: Limits) -> Refused:
     """What both formats answer to a body with more structure than any callback has."""
     return Refused(
         "too_complex",
-        f"Found too much structure; expected at most {limits.depth} levels and {limits.nodes} nodes",
+        f"Found too much structure; expected at most {limits.depth} levels, {limits.nodes} nodes and "
+        f"{limits.attributes} attributes of one of them",
     )

@@ -1,8 +1,11 @@
 """The files that CI reports: ``Operation.MediaResult.OutputFile`` in its one-or-many shapes."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from pydantic import TypeAdapter
+
+from app.ci.bounds import cut
 from app.ci.fields import many, node, nodes, text, texts, word
 from app.ci.job import Output
 from app.ci.limits import Budget
@@ -15,12 +18,19 @@ MAX_SEPARATED = 100
 """VoiceSeparate writes four files; in a job of thousands there is no voice to be looked for."""
 
 
+_OUTPUTS: Final = TypeAdapter(tuple[Output, ...])
+"""All at once, which for thousands takes half as long as one by one."""
+
+
 class _Place(NamedTuple):
     bucket: str | None
     region: str | None
 
     def of(self, found: dict[str, Any]) -> "_Place":
-        return _Place(word(found.get("Bucket")) or self.bucket, word(found.get("Region")) or self.region)
+        return _Place(
+            cut("outputs.bucket", word(found.get("Bucket"))) or self.bucket,
+            cut("outputs.region", word(found.get("Region"))) or self.region,
+        )
 
 
 def outputs(
@@ -35,6 +45,7 @@ def outputs(
     files = nodes(result.get("OutputFile"))
     if not files and not result.get("SpriteOutputFile"):
         return ()
+    budget.count(len(files))
     asked = node(operation.get("Output"))
     here = _Place(None, None).of(asked)
     found = [(place, file) for file in files for place in [here.of(file)]]
@@ -44,32 +55,33 @@ def outputs(
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
     found += sprites
     names = sum(len(many(file.get("ObjectName"))) for _, file in found)
+    budget.count(max(0, names - len(files)))
     budget.spend(names * EMPTY_OUTPUT)
     roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" and names <= MAX_SEPARATED else None
     # CI writes a slash before some names that have none. Where the request asked for one, it is the key's own.
     own = any((text(key) or "").startswith("/") for key in asked.values())
-    return tuple(output for place, file in found for output in _of_file(file, place, own, roles, budget))
+    return _OUTPUTS.validate_python(
+        [each for place, file in found for each in _of_file(file, place, own, roles, budget)]
+    )
 
 
 def _of_file(
     file: dict[str, Any], place: _Place, own: bool, roles: Roles | None, budget: Budget
-) -> Iterator[Output]:
-    prefix = text(file.get("ObjectPrefix")) or ""
-    sums = _sums(file)
-    shared = len(place.bucket or "") + len(place.region or "")
-    for name in texts(file.get("ObjectName")):
+) -> Iterator[dict[str, str | None]]:
+    prefix = cut("outputs.object", text(file.get("ObjectPrefix"))) or ""
+    names, sums = texts(file.get("ObjectName")), _sums(file)
+    beside = len(place.bucket or "") + len(place.region or "") + max(map(len, sums.values()), default=0)
+    budget.spend(sum(map(len, names)) + len(names) * (len(prefix) + beside))
+    for name in names:
         named = prefix + name
         bare = named.removeprefix("/")
-        key = named if own else bare
-        md5 = sums.get(name.removeprefix("/")) or sums.get(bare)
-        budget.spend(len(key) + len(md5 or "") + shared)
-        yield Output(
-            role=roles.of(bare) if roles else None,
-            bucket=place.bucket,
-            region=place.region,
-            object=key,
-            md5=md5,
-        )
+        yield {
+            "role": roles.of(bare) if roles else None,
+            "bucket": place.bucket,
+            "region": place.region,
+            "object": cut("outputs.object", named if own else bare),
+            "md5": sums.get(name.removeprefix("/")) or sums.get(bare),
+        }
 
 
 def _sums(file: dict[str, Any]) -> dict[str, str]:
@@ -78,5 +90,5 @@ def _sums(file: dict[str, Any]) -> dict[str, str]:
     for info in nodes(file.get("Md5Info")):
         name, md5 = text(info.get("ObjectName")), word(info.get("Md5"))
         if name and md5:
-            sums.setdefault(name.removeprefix("/"), md5)
+            sums.setdefault(name.removeprefix("/"), cut("outputs.md5", md5))
     return sums

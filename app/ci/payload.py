@@ -4,12 +4,14 @@ Every dialect that CI has published ends in the same values; what they looked li
 here knows who sent a body or whether it is true.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from app.ci import json_view, limits, reports, xml_view
+from app.ci.bounds import cut
 from app.ci.fields import many, node, nodes, text, texts, word
 from app.ci.job import Report
 from app.ci.limits import Budget, Limits
@@ -21,6 +23,7 @@ __all__ = [
     "Callback",
     "Detail",
     "Refused",
+    "Unreadable",
     "parse",
     "parse_answer",
     "parse_error",
@@ -58,12 +61,22 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One job of an answer that is no job to us, and why; ``job_id`` is what stands in its place for one."""
+
+    job_id: str
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What CI answers to submit, describe, list and to workflow runs asked for."""
 
     details: tuple[Detail, ...]
     non_existing: tuple[str, ...]
     next_token: str | None
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class CIError(BaseModel):
@@ -84,7 +97,7 @@ def parse(body: bytes) -> Callback:
     top = _envelope(view)
     if _is_probe(view) or _is_probe(top):
         return Callback("probe", form, ())
-    event = word(top.get("EventName")) or word(view.get("EventName"))
+    event = cut("tag", word(top.get("EventName")) or word(view.get("EventName")))
     jobs, runs = _objects(top, "JobsDetail"), _objects(top, "WorkflowExecution")
     if jobs and runs:
         raise Refused("not_a_callback", "Found both JobsDetail and WorkflowExecution; expected one of them")
@@ -101,23 +114,46 @@ def parse(body: bytes) -> Callback:
 
 
 def parse_answer(body: bytes) -> Answer:
-    """Read CI's answer to submit, describe or list, of jobs or of workflow runs. Raises Refused."""
+    """Read CI's answer to submit, describe or list, of jobs or of workflow runs. Raises Refused.
+
+    A job that cannot be read costs itself, and not the others of the answer; an answer of no others is refused.
+    """
     form, view = read(body, limits.ANSWER)
     top = _envelope(view)
     if "Error" in top or (form == "xml" and top is view):
         raise Refused("not_an_answer", f"Found {_names(view, top)}; expected Response")
-    jobs = _objects(top, "JobsDetail")
-    runs = _objects(top, "WorkflowExecution") + _objects(top, "WorkflowExecutionList")
+    jobs = _given(top, "JobsDetail")
+    runs = _given(top, "WorkflowExecution") + _given(top, "WorkflowExecutionList")
     _check_count(jobs + runs, limits.ANSWER)
-    budget = Budget(limits.ANSWER)
+    read_each = [*(_one(raw, _job) for raw in jobs), *(_one(raw, _run) for raw in runs)]
+    unreadable = tuple(one for one in read_each if isinstance(one, Unreadable))
+    if unreadable and len(unreadable) == len(read_each):
+        raise Refused(unreadable[0].reason, unreadable[0].why)
     return Answer(
-        details=(
-            *(Detail(reports.of_job(raw, None, budget), raw) for raw in jobs),
-            *(Detail(reports.of_workflow(raw, None), raw) for raw in runs),
-        ),
+        details=tuple(one for one in read_each if isinstance(one, Detail)),
         non_existing=tuple(job_id for ids in texts(top.get("NonExistJobIds")) for job_id in _split(ids)),
         next_token=word(top.get("NextToken")),
+        unreadable=unreadable,
     )
+
+
+def _one(raw: Any, report_of: Callable[[dict[str, Any]], Report]) -> Detail | Unreadable:
+    """One job of an answer, with a budget of its own."""
+    if not isinstance(raw, dict):
+        return Unreadable("", "not_an_answer", f"Found {quoted(raw)}; expected an object")
+    try:
+        return Detail(report_of(raw), raw)
+    except Refused as error:
+        job_id = text(raw.get("JobId")) or text(raw.get("RunId")) or ""
+        return Unreadable(cut("job_id", job_id), error.reason, str(error))
+
+
+def _job(raw: dict[str, Any]) -> Report:
+    return reports.of_job(raw, None, Budget(limits.ANSWER))
+
+
+def _run(raw: dict[str, Any]) -> Report:
+    return reports.of_workflow(raw, None)
 
 
 def parse_error(body: bytes) -> CIError:
@@ -174,14 +210,18 @@ def _is_probe(top: dict[str, Any]) -> bool:
 
 def _objects(top: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects under a name; anything else there is no news, but must not be dropped either."""
-    given = [one for one in many(top.get(name)) if one not in (None, "")]
+    given = _given(top, name)
     found = nodes(given)
     if len(found) != len(given):
         raise Refused("not_a_callback", f"Found {name} that is no object; {EXPECTED}")
     return found
 
 
-def _check_count(found: list[dict[str, Any]], caps: Limits) -> None:
+def _given(top: dict[str, Any], name: str) -> list[Any]:
+    return [one for one in many(top.get(name)) if one not in (None, "")]
+
+
+def _check_count(found: Sequence[object], caps: Limits) -> None:
     if len(found) > caps.details:
         raise Refused("too_complex", f"Found {len(found)} jobs in one body; expected at most {caps.details}")
 

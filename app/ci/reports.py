@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from app.ci.bounds import BOUNDS, cut
 from app.ci.fields import integer, node, text, texts, word
 from app.ci.job import TERMINAL, Input, Report, Template, Workflow
 from app.ci.limits import Budget
@@ -15,7 +16,7 @@ from app.ci.times import utc
 WORKFLOW_EVENT = "WorkflowFinish"
 REVIEW_EVENTS = "Review"
 
-_JOB_ID = re.compile(r"(?!\.{1,2}\Z)[!\"$&-.0->@-\[\]-~]{1,128}")
+_JOB_ID = re.compile(rf"(?!\.{{1,2}}\Z)[!\"$&-.0->@-\[\]-~]{{1,{BOUNDS['job_id']}}}")
 """Printable ASCII but for the blank and ``/ \\ % ? #``."""
 
 PartT = TypeVar("PartT", bound=BaseModel)
@@ -27,9 +28,9 @@ def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
     workflow = node(detail.get("Workflow"))
     job_id = _job_id(detail.get("JobId"), detail.get("RunId"), workflow.get("RunId"), detail.get("trace_id"))
     run_id = word(workflow.get("RunId"))
-    tag = word(detail.get("Tag")) or word(operation.get("Tag")) or event
-    state = word(detail.get("State"))
-    budget.spend(len(event or ""))
+    tag = cut("tag", word(detail.get("Tag")) or word(operation.get("Tag")) or event)
+    state = cut("state", word(detail.get("State")))
+    budget.spend(len(tag or ""))
     is_review = event is not None and event.startswith(REVIEW_EVENTS)
     return Report(
         job_id=job_id,
@@ -37,17 +38,17 @@ def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
         state=state,
         terminal=state in TERMINAL,
         progress=integer(detail.get("Progress")),
-        code=text(detail.get("Code")),
-        message=text(detail.get("Message")),
+        code=cut("code", text(detail.get("Code"))),
+        message=cut("message", text(detail.get("Message"))),
         created_at=utc(detail.get("CreationTime")),
         started_at=utc(detail.get("StartTime")),
         ended_at=utc(detail.get("EndTime")),
-        queue_id=word(detail.get("QueueId")),
-        queue_type=word(detail.get("QueueType")),
+        queue_id=cut("queue_id", word(detail.get("QueueId"))),
+        queue_type=cut("queue_type", word(detail.get("QueueType"))),
         input=_input(node(detail.get("Input")) or (detail if is_review else {})),
         template=_template(operation),
         outputs=outputs(operation, tag, job_id, run_id, budget),
-        user_data=text(operation.get("UserData")) or text(detail.get("UserData")),
+        user_data=cut("user_data", text(operation.get("UserData")) or text(detail.get("UserData"))),
         job_level=_first_integer(operation.get("JobLevel"), detail.get("JobLevel")),
         workflow=_workflow(workflow, word(workflow.get("WorkflowName")), word(workflow.get("Name"))),
     )
@@ -55,14 +56,14 @@ def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
 
 def of_workflow(run: dict[str, Any], event: str | None) -> Report:
     """A ``WorkflowExecution``: one run of a workflow, kept as a job of its own."""
-    state = word(run.get("State"))
+    state = cut("state", word(run.get("State")))
     return Report(
         job_id=_job_id(run.get("RunId")),
-        tag=event or WORKFLOW_EVENT,
+        tag=cut("tag", event) or WORKFLOW_EVENT,
         state=state,
         terminal=state in TERMINAL,
-        code=text(run.get("Code")),
-        message=text(run.get("Message")),
+        code=cut("code", text(run.get("Code"))),
+        message=cut("message", text(run.get("Message"))),
         created_at=utc(run.get("CreateTime")),
         started_at=utc(run.get("StartTime")),
         ended_at=utc(run.get("EndTime")),
@@ -79,10 +80,10 @@ def of_simple_review(body: dict[str, Any], event: str | None) -> Report:
     data = node(body.get("data"))
     return Report(
         job_id=_job_id(data.get("trace_id")),
-        tag=word(data.get("event")) or event,
-        code=text(body.get("code")),
-        message=text(body.get("message")),
-        input=_part(Input, url=text(data.get("url"))),
+        tag=cut("tag", word(data.get("event")) or event),
+        code=cut("code", text(body.get("code"))),
+        message=cut("message", text(body.get("message"))),
+        input=_part(Input, "input", url=text(data.get("url"))),
     )
 
 
@@ -104,15 +105,18 @@ def _job_id(*claims: Any) -> str:
     return found
 
 
-def _part(kind: type[PartT], **found: str | None) -> PartT | None:
+def _part(kind: type[PartT], part: str, **found: str | None) -> PartT | None:
     """A part of the report, or None if CI said nothing about it."""
-    return kind(**found) if any(found.values()) else None
+    if not any(found.values()):
+        return None
+    return kind(**{name: cut(f"{part}.{name}", value) for name, value in found.items()})
 
 
 def _input(found: dict[str, Any]) -> Input | None:
     key = text(found.get("Object"))
     return _part(
         Input,
+        "input",
         bucket=word(found.get("BucketId")),
         region=word(found.get("Region")),
         object=key.removeprefix("/") or None if key else None,
@@ -122,13 +126,12 @@ def _input(found: dict[str, Any]) -> Input | None:
 
 def _template(operation: dict[str, Any]) -> Template | None:
     ids, names = texts(operation.get("TemplateId")), texts(operation.get("TemplateName"))
-    return _part(Template, id=ids[0] if ids else None, name=names[0] if names else None)
+    return _part(Template, "template", id=ids[0] if ids else None, name=names[0] if names else None)
 
 
 def _workflow(found: dict[str, Any], name: str | None, step: str | None) -> Workflow | None:
-    return _part(
-        Workflow, run_id=word(found.get("RunId")), id=word(found.get("WorkflowId")), name=name, node=step
-    )
+    run_id, workflow_id = word(found.get("RunId")), word(found.get("WorkflowId"))
+    return _part(Workflow, "workflow", run_id=run_id, id=workflow_id, name=name, node=step)
 
 
 def _first_integer(*values: Any) -> int | None:

@@ -3,15 +3,11 @@
 import re
 from typing import Any, NamedTuple
 
+from app.ci.bounds import BOUNDS
 from app.ci.fields import text
 
 ROLES = {"Object": "background", "AuObject": "vocals", "BassObject": "bass", "DrumObject": "drums"}
 """Where the request asked for each part to be written, and what the part is."""
-
-KEY_LIMIT = 1024
-"""A key of COS has at most 850 bytes; what is longer is no name to look for."""
-
-RUN_ID_LIMIT = 128
 
 _KNOWN = re.compile(r"\$\{(jobid|runid)\}", re.IGNORECASE)
 _WILDCARD = re.compile(r"\$\{\w+\}")
@@ -33,13 +29,13 @@ class Roles:
     """
 
     def __init__(self, output: dict[str, Any], job_id: str, run_id: str | None) -> None:
-        if run_id and len(run_id) > RUN_ID_LIMIT:
+        if run_id and len(run_id) > BOUNDS["workflow.run_id"]:
             run_id = None
         self._exact: dict[str, str] = {}
         self._patterns: list[_Pattern] = []
         for name, role in ROLES.items():
             key = text(output.get(name))
-            if not key or len(key) > KEY_LIMIT:
+            if not key or len(key) > BOUNDS["outputs.object"]:
                 continue
             if "${" in key:
                 key = _filled(key, {"jobid": job_id, "runid": run_id})

@@ -78,7 +78,7 @@ def group(
 
 def _fingerprint(given: str, settings: Settings) -> str:
     """Of a URL as people paste it, or of one that is given by its fingerprint."""
-    last = re.split(r"[?#]", given.strip())[0].rstrip("/").rpartition("/")[2]
+    last = bare(re.split(r"[?#]", given.strip())[0]).rpartition("/")[2]
     if _FINGERPRINT.match(last):
         return last
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from app.cli.output import plain
+from app.logs import plain
 from app.store.clock import rfc3339
 
 

@@ -8,7 +8,8 @@ import click
 from flask.cli import with_appcontext
 
 from app.checks import CHECKS, Finding
-from app.cli.output import as_json, show_json
+from app.cli.output import as_json, say, show_json
+from app.logs import plain
 from app.services import services
 from app.store.outage import OUTAGE
 
@@ -39,6 +40,6 @@ def command(json_wanted: bool) -> None:
 
 def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.level]
-    click.echo(f"{click.style(mark, fg=colour)}  {finding.what}: {finding.said}")
+    click.echo(f"{click.style(mark, fg=colour)}  {plain(f'{finding.what}: {finding.said}')}")
     if finding.todo:
-        click.echo(f"      {finding.todo}")
+        say(f"      {finding.todo}")

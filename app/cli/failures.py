@@ -8,7 +8,8 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, plain, show_json
+from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
+from app.logs import plain
 from app.services import services
 from app.store.cursors import BadCursor
 from app.store.failures import Wanted

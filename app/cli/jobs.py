@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -17,12 +18,13 @@ from app.cli.output import (
     fail,
     guarded,
     me,
-    plain,
+    say,
     show_job,
     show_json,
     show_table,
 )
 from app.cli.which import wanted, which_jobs
+from app.logs import plain
 from app.services import services
 from app.store import Job
 from app.store.cursors import BadCursor
@@ -92,7 +94,11 @@ def raw(job_id: str, entry: int | None) -> None:
             f"The bytes of {what} of {plain(job_id)} are not here; RETENTION_RAW says how long they are.",
             NOT_FOUND,
         )
-    click.echo(found, nl=False)
+    if sys.stdout.isatty():
+        for line in found.decode("utf-8", "replace").split("\n"):
+            say(line)
+    else:
+        click.echo(found, nl=False)
 
 
 def _callbacks(entries: list[dict[str, Any]]) -> list[int]:

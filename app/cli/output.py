@@ -14,6 +14,7 @@ import click
 from pydantic import BaseModel
 
 from app.ci.broken import BadRequest, Broken
+from app.logs import plain
 from app.provider import ProviderError
 from app.store import UNAVAILABLE, Job, Unavailable
 from app.store.outage import OUTAGE, cause
@@ -49,7 +50,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    click.echo(message, err=True)
+    for line in message.split("\n"):
+        say(line, err=True)
     sys.exit(code)
 
 
@@ -63,42 +65,46 @@ def me() -> str:
 
 def show_rules(broken: Iterable[Broken]) -> None:
     for each in broken:
-        click.echo(f"{each.severity}: {each.field or 'request'}: {each.rule} [{each.word}]", err=True)
+        say(f"{each.severity}: {each.field or 'request'}: {each.rule} [{each.word}]", err=True)
 
 
-def show_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
+def show_json(value: BaseModel | dict[str, Any] | list[Any], indent: int | None = 2) -> None:
     if isinstance(value, BaseModel):
-        click.echo(value.model_dump_json(indent=2))
+        text = value.model_dump_json(indent=indent)
     else:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+    if not text.replace("\n", "").isprintable():
+        # What a terminal could obey is escaped, as JSON allows; a program reads the same.
+        text = "".join(_escaped(letter) for letter in text)
+    click.echo(text)
 
 
-def plain(text: str) -> str:
-    """A stranger's text for a terminal: what could move its cursor, or look like another line, is spelled out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
 
 
-def _say(line: str) -> None:
-    click.echo(plain(line))
+def say(line: str, *, err: bool = False) -> None:
+    """One line for a person, whatever a stranger put into it."""
+    click.echo(plain(line), err=err)
 
 
 def show_job(job: Job, json_wanted: bool) -> None:
     if json_wanted:
         show_json(job)
         return
-    _say(f"{job.job_id}  {job.state or 'unknown'}  {job.tag or ''}")
+    say(f"{job.job_id}  {job.state or 'unknown'}  {job.tag or ''}")
     if job.message or (job.code and job.code != "Success"):
-        _say(f"  {job.code or ''} {job.message or ''}".rstrip())
+        say(f"  {job.code or ''} {job.message or ''}".rstrip())
     if job.doubt:
         what = job.doubt.reported
-        _say(
+        say(
             f"  doubt   {job.doubt.reason}: reported {what.state or 'no state'}, ended {what.ended_at or '-'}"
         )
     if job.input and job.input.object:
-        _say(f"  input   {job.input.bucket}/{job.input.object}")
+        say(f"  input   {job.input.bucket}/{job.input.object}")
     for output in job.outputs:
-        _say(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
-    _say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+        say(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
+    say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
 
 
 def submission_view(submission: Submission) -> dict[str, Any]:
@@ -118,18 +124,18 @@ def show_submission(submission: Submission, json_wanted: bool) -> None:
     if json_wanted:
         show_json(submission_view(submission))
         return
-    click.echo(f"{submission.id}  {submission.status}  {' '.join(submission.job_ids)}".rstrip())
-    click.echo(f"  submitted {submission.submitted_at}, callback {submission.callback}, {submission.bucket}")
+    say(f"{submission.id}  {submission.status}  {' '.join(submission.job_ids)}".rstrip())
+    say(f"  submitted {submission.submitted_at}, callback {submission.callback}, {submission.bucket}")
     for name, value in submission.labels.items():
-        click.echo(f"  label {name}={value}")
+        say(f"  label {name}={value}")
     if submission.error:
-        click.echo(f"  {submission.error}")
+        say(f"  {submission.error}")
 
 
 def show_table(jobs: Iterable[Job]) -> None:
     for job in jobs:
         what = job.input.object if job.input else None
-        _say(
+        say(
             f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} "
             f"{job.created_at or '-':<21} {what or ''}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import as_json, guarded, show_json
+from app.cli.output import as_json, guarded, say, show_json
 from app.provider import Queue
 from app.services import services
 
@@ -39,7 +39,7 @@ def list_queues(
     rows += [_row(queue) for queue in found]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _row(queue: Queue) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def replay(
 def export(_json_wanted: bool, **which: Any) -> None:
     """Every job that matches as one line of JSON, newest first, without raw payloads."""
     for job in _matching(which):
-        click.echo(job.model_dump_json())
+        show_json(job, indent=None)
 
 
 def _replay_all(ids: list[str], rate: float) -> int:

@@ -13,7 +13,8 @@ from typing import IO, Any, NamedTuple, NoReturn
 import click
 
 from app.ci.broken import told
-from app.cli.output import CI_FAULT, REFUSED, fail
+from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
+from app.logs import plain
 from app.services import Services
 from app.submitter.draft import defaults, draft
 from app.submitter.journal import Busy, Journal, NoJournal
@@ -123,9 +124,9 @@ def _submit(found: Iterable[Result], count: int, results: list[Result], json_wan
             results.append(result)
             bar.update(1)
             if json_wanted:
-                click.echo(json.dumps(_line(result), ensure_ascii=False))
+                show_json(_line(result), indent=None)
             elif result.status == "submitted":
-                click.echo(f"{result.row.number}\t{' '.join(result.job_ids)}")
+                click.echo(f"{result.row.number}\t{plain(' '.join(result.job_ids))}")
 
 
 def _try_out(services: Services, rows: list[Row], chosen: Chosen) -> NoReturn:
@@ -190,7 +191,7 @@ def _show_trouble(results: list[Result]) -> None:
         (r for r in results if r.status not in {"submitted", "before", "ready"}), key=lambda r: r.row.number
     )
     for result in trouble[:_SHOWN]:
-        click.echo(f"row {result.row.number}: {result.status}: {_why(result)}", err=True)
+        say(f"row {result.row.number}: {result.status}: {_why(result)}", err=True)
     if len(trouble) > _SHOWN:
         click.echo(f"… and {len(trouble) - _SHOWN} more: --report FILE holds all.", err=True)
 

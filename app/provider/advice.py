@@ -62,6 +62,17 @@ NUMBERS = {
 """CI's errors have numeric twins on an older page; where one comes alone it means the word."""
 
 
-def advice_for(code: str) -> str:
+_ASKED = {
+    "AnswerTimeout": "A question changes nothing at CI: ask again",
+    "ConnectionBroken": "A question changes nothing at CI: ask again",
+    "AnswerUnreadable": "A question changes nothing at CI: ask again; if it stays so, give the request id to "
+    "Tencent's support",
+}
+"""What is different where CI was only asked."""
+
+
+def advice_for(code: str, question: bool = False) -> str:
     """What to do about a code; empty when we know nothing better than CI's own message."""
+    if question and code in _ASKED:
+        return _ASKED[code]
     return ADVICE.get(NUMBERS.get(code, code), "")

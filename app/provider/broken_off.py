@@ -21,15 +21,15 @@ _NOT_SENT: dict[type[BaseException], str] = {
 """Faults from before the first byte was sent, the special kinds before the general ones."""
 
 
-def broken_off(failure: BaseException) -> ProviderError:
+def broken_off(failure: BaseException, question: bool = False) -> ProviderError:
     """The error to raise for a failure of the connection. What is not certainly unsent may have arrived."""
     causes = list(_causes(failure))
     for kind, code in _NOT_SENT.items():
         if any(isinstance(cause, kind) for cause in causes):
             return NotSent(code)
     if any(isinstance(cause, requests.Timeout) for cause in causes):
-        return AnswerLost("AnswerTimeout")
-    return AnswerLost("ConnectionBroken")
+        return AnswerLost("AnswerTimeout", question=question)
+    return AnswerLost("ConnectionBroken", question=question)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

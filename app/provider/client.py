@@ -1,5 +1,6 @@
 """What CI and COS can be asked, in plain values; every answer is read by our own parser."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -7,12 +8,15 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from app.ci import payload
-from app.ci.payload import Answer, Detail, parse_answer
+from app.ci.bounds import cut
+from app.ci.payload import Answer, Detail, Unreadable, parse_answer
 from app.provider import clock
 from app.provider.errors import AnswerLost, Refused
-from app.provider.judge import judge
+from app.provider.judge import judge, request_id
 from app.provider.queues import Queue, QueuePage, parse_queues
 from app.provider.wire import Ask, Place, ProviderConfig, Response, Wire
+
+log = logging.getLogger(__name__)
 
 JOBS_PER_PAGE = 100
 """CI's own most for a page of its list."""
@@ -53,23 +57,26 @@ class Provider:
         """`POST /jobs` with exactly these bytes, once: one Detail for each operation.
 
         On a connection of its own: one that had gone stale would look as if the answer were lost. An answer that
-        names no job is `AnswerLost` too.
+        does not name each job is `AnswerLost` too.
         """
         got = self._wire.send(Place(bucket, region), Ask("POST", "/jobs", body=xml, fresh=True))
         answer = self._read(got, parse_answer, sent=xml)
-        if not answer.details:
-            raise self._unreadable(got)
+        if not answer.details or answer.unreadable:
+            raise self._unreadable(got, question=False)
         return answer
 
     def describe(self, bucket: str, region: str, job_ids: Iterable[str]) -> Answer:
-        """`GET /jobs/<ids>`: those that CI knows, and the ids that it does not, in `non_existing`."""
+        """`GET /jobs/<ids>`: those that CI knows, the ids that it does not, in `non_existing`, and what it says of a
+        job that cannot be read, in `unreadable`."""
         details: list[Detail] = []
         missing: list[str] = []
+        unreadable: list[Unreadable] = []
         for ids in _chunks([_job_id(one) for one in dict.fromkeys(job_ids)], JOBS_PER_DESCRIBE):
-            answer = self._get(Place(bucket, region), "/jobs/" + ",".join(ids), {}, parse_answer)
+            answer = self._answer(Place(bucket, region), "/jobs/" + ",".join(ids), {})
             details += answer.details
             missing += answer.non_existing
-        return Answer(details=tuple(details), non_existing=tuple(missing), next_token=None)
+            unreadable += answer.unreadable
+        return Answer(tuple(details), tuple(missing), None, tuple(unreadable))
 
     def list_jobs(
         self,
@@ -101,7 +108,7 @@ class Provider:
             "endCreationTime": _ci_time(created_before),
             "inputObject": input_object,
         }
-        return self._get(Place(bucket, region), "/jobs", params, parse_answer)
+        return self._answer(Place(bucket, region), "/jobs", params)
 
     def cancel(self, bucket: str, region: str, job_id: str) -> None:
         """`PUT /jobs/<id>?cancel`. That CI said yes does not mean that the job has stopped: ask it."""
@@ -134,7 +141,9 @@ class Provider:
             return None
         judge(got, self._secrets)
         size, etag = got.headers.get("Content-Length", ""), got.headers.get("ETag", "")
-        return Head(size=int(size) if size.isdigit() else 0, etag=etag.strip('"') or None)
+        return Head(
+            size=int(size) if size.isdigit() else 0, etag=cut("outputs.etag", etag.strip('"')) or None
+        )
 
     def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str:
         """A URL that lets anyone read the object for that long. Made here, without asking anyone."""
@@ -144,6 +153,13 @@ class Provider:
         size = str(QUEUES_PER_PAGE)
         params = {"pageNumber": str(number), "pageSize": size, "state": state, "category": category}
         return self._get(place, "/queue", params, parse_queues)
+
+    def _answer(self, place: Place, path: str, params: dict[str, str | None]) -> Answer:
+        """The jobs of an answer; those that cannot be read are named in the log, and cost nothing else."""
+        answer = self._get(place, path, params, parse_answer)
+        for one in answer.unreadable:
+            log.error("CI's answer has a job %r that cannot be read: %s", one.job_id, one.why)
+        return answer
 
     def _get(
         self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]
@@ -157,11 +173,12 @@ class Provider:
             return parse(got.body)
         except payload.Refused:
             pass
-        raise self._unreadable(got)
+        raise self._unreadable(got, question=not sent)
 
-    def _unreadable(self, got: Response) -> AnswerLost:
-        request_id = got.headers.get("x-ci-request-id")
-        return AnswerLost("AnswerUnreadable", status=got.status, request_id=request_id)
+    def _unreadable(self, got: Response, *, question: bool) -> AnswerLost:
+        return AnswerLost(
+            "AnswerUnreadable", status=got.status, request_id=request_id(got), question=question
+        )
 
     @property
     def _secrets(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class ProviderError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
         advice: str | None = None,
+        question: bool = False,
     ) -> None:
         self.code = code  # CI's own word, or one of ours where CI said nothing
         self.message = message  # CI's own sentence, secrets taken out
@@ -28,7 +29,9 @@ class ProviderError(Exception):
         self.request_id = request_id  # what Tencent's support asks for
         self.retry_after = retry_after  # seconds, when the answer named a time
         self.submission: str | None = None  # our record of what was asked, where there is one
-        self.advice = advice or advice_for(code)  # what to do about it; empty for codes that we do not know
+        self.advice = advice or advice_for(
+            code, question
+        )  # what to do about it; empty for codes that we do not know
         super().__init__(self._text())
 
     def _text(self) -> str:

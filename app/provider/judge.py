@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from app.ci.bounds import cut
 from app.ci.payload import CIError, parse_error
 from app.provider import clock
 from app.provider.advice import NUMBERS
@@ -11,9 +12,9 @@ from app.provider.wire import Response
 
 _URL = re.compile(r"https?:(?:/|\\/|%2f){2}\S*", re.IGNORECASE)
 _SIGNATURE = re.compile(r"q-(?:signature|ak|key-time|sign-time)=[^&\s]*", re.IGNORECASE)
-_CALLBACK = re.compile(rb"<(CallBack|Url)>\s*(?:https?://[^/<\s]+)?([^<\s]+)\s*</\1>", re.IGNORECASE)
+_CALLBACK = re.compile(rb"<(CallBack|Url)>\s*+([^<\s]++)\s*+</\1>", re.IGNORECASE)
+_NOTHING = CIError()
 _SECRET_MIN = 8  # "no", "/" or "jobs" would eat the message and hide nothing
-_MESSAGE_MAX = 500
 _STATUS_CODES = {
     429: "SlowDown",
     301: "PermanentRedirect",
@@ -38,21 +39,27 @@ def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
         kind = Unavailable
     hidden = (*secrets, *_addresses(sent))
     raise kind(
-        _scrub(code, hidden)[:100],
-        _scrub(said.message or "", hidden)[:_MESSAGE_MAX],
+        cut("error.code", _scrub(code, hidden)),
+        cut("error.message", _scrub(said.message or "", hidden)),
         status=got.status,
-        request_id=said.request_id
-        or got.headers.get("x-ci-request-id")
-        or got.headers.get("x-cos-request-id"),
+        request_id=request_id(got, said),
         retry_after=_seconds(got.headers.get("Retry-After")),
         advice=clock.advice(got.status, got.headers),
     )
 
 
+def request_id(got: Response, said: CIError = _NOTHING) -> str | None:
+    """What Tencent's support asks for, from the body or from the head of an answer."""
+    found = said.request_id or got.headers.get("x-ci-request-id") or got.headers.get("x-cos-request-id")
+    return cut("error.request_id", found)
+
+
 def _addresses(sent: bytes) -> Iterator[str]:
     """The path of each address in the body, and its last part, which in ours is the token."""
     for match in _CALLBACK.finditer(sent):
-        path = match[2].decode("utf-8", "replace")
+        address = match[2].decode("utf-8", "replace")
+        scheme, mark, rest = address.partition("://")
+        path = "/" + rest.partition("/")[2] if mark and scheme.lower() in ("http", "https") else address
         yield path
         yield path.rpartition("/")[2]
 

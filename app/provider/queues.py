@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from app.ci import times
+from app.ci.bounds import cut
 from app.ci.fields import node, nodes, text
 from app.ci.payload import read
 
@@ -51,22 +52,26 @@ def parse_queues(body: bytes) -> QueuePage:
 def _queue(raw: dict[str, Any]) -> Queue:
     notify = node(raw.get("NotifyConfig"))
     return Queue(
-        id=text(raw.get("QueueId")) or "",
-        name=text(raw.get("Name")),
-        state=text(raw.get("State")),
-        category=text(raw.get("Category")),
+        id=cut("queue.id", text(raw.get("QueueId"))) or "",
+        name=cut("queue.name", text(raw.get("Name"))),
+        state=_word(raw.get("State")),
+        category=_word(raw.get("Category")),
         max_size=_number(raw.get("MaxSize")),
         max_concurrent=_number(raw.get("MaxConcurrent")),
         notify=Notify(
-            state=text(notify.get("State")),
-            url=text(notify.get("Url")),
-            type=text(notify.get("Type")),
-            event=text(notify.get("Event")),
-            result_format=text(notify.get("ResultFormat")),
+            state=_word(notify.get("State")),
+            url=cut("queue.url", text(notify.get("Url"))),
+            type=_word(notify.get("Type")),
+            event=_word(notify.get("Event")),
+            result_format=_word(notify.get("ResultFormat")),
         ),
         created_at=times.utc(raw.get("CreateTime")),
         updated_at=times.utc(raw.get("UpdateTime")),
     )
+
+
+def _word(value: object) -> str | None:
+    return cut("queue.word", text(value))
 
 
 def _number(value: object) -> int | None:

@@ -104,7 +104,7 @@ class Wire:
             except _SDK.CosClientError as error:
                 failure = error.__context__ or error
         # Raised out of the except block: the SDK's own exception quotes the URL, and must not ride along.
-        raise broken_off(failure)
+        raise broken_off(failure, question=ask.method in ("GET", "HEAD"))
 
     def presigned(self, place: Place, key: str, seconds: int) -> str:
         """A URL to GET an object. With temporary credentials it carries their token, and signs it."""

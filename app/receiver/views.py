@@ -18,7 +18,7 @@ from app.receiver.limits import check_usage
 from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
 from app.services import Services, services
-from app.tokens import Binding, fingerprint
+from app.tokens import Binding, bare, fingerprint
 
 blueprint = Blueprint("receiver", __name__)
 
@@ -45,6 +45,7 @@ def callback(token: str) -> dict[str, Any]:
     400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
     """
     ours = services()
+    token = bare(token)
     mark = fingerprint(token)
     g.log_fields = f" token={mark}"
     try:

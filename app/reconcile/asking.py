@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from app.ci import askable
 from app.ci.payload import Detail
+from app.provider import AnswerLost
 from app.services import Services
 from app.store import Job, News, Outcome
 from app.store.accept import as_body
@@ -22,6 +24,14 @@ LONGEST_POLLED_S = 60.0
 
 Place = tuple[str, str]
 """A bucket and a region: whom to ask."""
+
+
+class Asked(NamedTuple):
+    """What became of the jobs that CI was asked about; those that it does not know are in neither."""
+
+    outcomes: dict[str, Outcome]
+    unreadable: frozenset[str]
+    """Jobs of which CI said something that cannot be read."""
 
 
 def why_not(job: Job) -> str | None:
@@ -39,20 +49,29 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
     """
     outcomes: dict[str, Outcome] = {}
     for place, group in by_place(services, jobs).items():
-        outcomes |= ask_place(services, place, group)
+        asked = ask_place(services, place, group)
+        outcomes |= asked.outcomes
+        if asked.unreadable:
+            raise AnswerLost("AnswerUnreadable", ", ".join(sorted(asked.unreadable)), question=True)
     return outcomes
 
 
-def ask_place(services: Services, place: Place, jobs: Sequence[Job]) -> dict[str, Outcome]:
+def ask_place(services: Services, place: Place, jobs: Sequence[Job]) -> Asked:
     """The same for jobs of one bucket. Raises ``ProviderError``; then nothing was taken in."""
     asked = now_ms()
     answer = services.provider.describe(*place, [job.job_id for job in jobs])
     told = {detail.report.job_id: detail for detail in answer.details}
-    return {
+    outcomes = {
         job.job_id: take_in(services, told[job.job_id], asked, longest_pause(job))
         for job in jobs
         if job.job_id in told
     }
+    if not answer.unreadable:
+        return Asked(outcomes, frozenset())
+    # Where the id is what cannot be read, it may be any that CI said nothing else of.
+    silent = {job.job_id for job in jobs} - told.keys() - set(answer.non_existing)
+    named = silent & {one.job_id for one in answer.unreadable}
+    return Asked(outcomes, frozenset(named if len(named) == len(answer.unreadable) else silent))
 
 
 def take_in(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:

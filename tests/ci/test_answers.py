@@ -1,5 +1,7 @@
 """CI's answers to our own calls: jobs described and listed, and errors."""
 
+import json
+
 import pytest
 
 from app.ci.payload import Refused, parse, parse_answer, parse_error
@@ -101,3 +103,26 @@ BESIDE = b'{"Response": {"Error": {}}, "JobsDetail": {}}'
 def test_an_error_that_is_none_of_cis_has_no_fields(body: bytes) -> None:
     """While handling one failure there is no use for another."""
     assert set(parse_error(body).model_dump().values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"State": "Running"}, {"JobId": "j 2"}, {"JobId": "j" * 129}, "text", 7],
+    ids=["no id", "a bad id", "a long id", "a text", "a number"],
+)
+def test_a_job_that_cannot_be_read_costs_itself(bad: object) -> None:
+    """The others of the answer are read, and it is reported."""
+    answer = parse_answer(json.dumps({"JobsDetail": [{"JobId": "j1"}, bad, {"JobId": "j3"}]}).encode())
+    assert [detail.report.job_id for detail in answer.details] == ["j1", "j3"]
+    (unreadable,) = answer.unreadable
+    assert unreadable.why.startswith("Found")
+    assert len(unreadable.job_id) <= 128
+
+
+def test_a_job_that_is_too_large_costs_itself() -> None:
+    """Each has a budget of its own."""
+    file = {"ObjectPrefix": "p" * 1000, "ObjectName": ["x"] * 70_000}
+    large = {"JobId": "j2", "Operation": {"MediaResult": {"OutputFile": file}}}
+    answer = parse_answer(json.dumps({"JobsDetail": [{"JobId": "j1"}, large, {"JobId": "j3"}]}).encode())
+    assert [detail.report.job_id for detail in answer.details] == ["j1", "j3"]
+    assert [one.job_id for one in answer.unreadable] == ["j2"]

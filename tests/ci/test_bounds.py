@@ -1,0 +1,139 @@
+"""Every text of a record has a bound of its own, whatever is sent."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from app.ci.bounds import BOUNDS, cut
+from app.ci.job import Report
+from app.ci.payload import parse, parse_answer
+from app.ci.refused import Refused
+from app.provider.queues import parse_queues
+from tests.ci.samples import event, to_json, voice_separate, xml
+
+MINE = {"outputs.url"}
+"""Made by us, not read."""
+
+LONG = "x" * 100_000
+
+
+def texts_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The dotted names of all texts of a model."""
+    for name, field in model.model_fields.items():
+        kinds = {field.annotation, *get_args(field.annotation)}
+        if str in kinds:
+            yield path + name
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from texts_of(kind, f"{path}{name}.")
+
+
+def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from strings(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from strings(inner, path)
+    elif isinstance(value, str):
+        yield path, value
+
+
+def lengthened(
+    tree: Any, keep: tuple[str, ...] = ("JobId", "RunId", "trace_id", "EventName", "event")
+) -> Any:
+    if isinstance(tree, dict):
+        return {name: one if name in keep else lengthened(one, keep) for name, one in tree.items()}
+    if isinstance(tree, list):
+        return [lengthened(one, keep) for one in tree]
+    return LONG
+
+
+EVERYTHING = voice_separate(
+    Message="m",
+    UserData="u",
+    Input={"BucketId": "b", "Region": "r", "Object": "o", "Url": "u"},
+    Workflow={"RunId": "i1", "WorkflowId": "w", "WorkflowName": "n", "Name": "s"},
+)
+RUN = {
+    "RunId": "i1",
+    **dict.fromkeys(("State", "Code", "Message", "BucketId", "Object", "WorkflowId", "WorkflowName"), "x"),
+}
+REVIEW = {"code": "c", "message": "m", "data": {"trace_id": "t1", "event": "ReviewImage", "url": "u"}}
+
+BODIES = {
+    "a job in JSON": to_json(event(lengthened(EVERYTHING))),
+    "a job in XML": xml(event(lengthened(EVERYTHING))),
+    "a job's event": to_json(event({"JobId": "j1"}, LONG)),
+    "a workflow run": to_json({"EventName": LONG, "WorkflowExecution": lengthened(RUN)}),
+    "a review": json.dumps(lengthened(REVIEW)).encode(),
+    "a review's event": json.dumps({"data": {"trace_id": "t1", "event": LONG}}).encode(),
+}
+
+
+def test_every_text_of_a_record_has_a_bound() -> None:
+    """A new field needs one too."""
+    assert set(texts_of(Report)) - MINE <= BOUNDS.keys()
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_longer_texts_are_cut(body: bytes) -> None:
+    """They end in an ellipsis; raw has every character."""
+    detail = parse(body).details[0]
+    found = list(strings(detail.report.model_dump()))
+    assert all(len(text) <= BOUNDS[path] for path, text in found)
+    assert any(text.endswith("…") for _, text in found)
+    assert LONG in body.decode()
+    if "JobsDetail" in body.decode() and "EventName" not in detail.raw and "State" in detail.raw:
+        assert detail.raw["State"] == LONG
+
+
+def test_all_of_them_are_cut_in_one_job() -> None:
+    """The table is used for every field that a job can fill."""
+    report = parse(BODIES["a job in JSON"]).details[0].report
+    shortened = {path for path, text in strings(report.model_dump()) if text.endswith("…")}
+    kept = {
+        "job_id",
+        "workflow.run_id",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "outputs.role",
+        "outputs.etag",
+    }
+    assert shortened == {path for path in texts_of(Report) if path not in kept | MINE}
+
+
+def test_what_fits_is_left_alone() -> None:
+    """The last character that fits stays, one more is cut."""
+    for field, most in BOUNDS.items():
+        assert cut(field, "x" * most) == "x" * most
+        assert cut(field, "x" * (most + 1)) == "x" * (most - 1) + "…"
+        assert cut(field, None) is None
+
+
+def test_an_identity_is_refused_instead() -> None:
+    """Two ids that are cut could be the same."""
+    for body in ({"JobId": "j" * 129}, {"RunId": "i" * 129}):
+        with pytest.raises(Refused) as caught:
+            parse(to_json(event(body)))
+        assert caught.value.reason == "bad_job_id"
+
+
+def test_answers_of_ci_have_the_same_bounds() -> None:
+    """What CI itself says is kept in the same record."""
+    report = parse_answer(BODIES["a job in XML"]).details[0].report
+    assert all(len(text) <= BOUNDS[path] for path, text in strings(report.model_dump()))
+
+
+def test_queues_have_bounds_too() -> None:
+    """Their names are shown in a terminal."""
+    names = ("QueueId", "Name", "State", "Category", "CreateTime")
+    notify = dict.fromkeys(("State", "Url", "Type", "Event", "ResultFormat"), LONG)
+    queue = {**dict.fromkeys(names, LONG), "NotifyConfig": notify}
+    found = parse_queues(json.dumps({"Response": {"QueueList": [queue]}}).encode()).queues[0]
+    assert max(len(text) for _, text in strings(found.model_dump())) <= BOUNDS["queue.url"]
+    assert len(found.name or "") <= BOUNDS["queue.name"]

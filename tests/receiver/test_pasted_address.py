@@ -1,0 +1,49 @@
+"""A callback URL is taken as people paste it: what a form or an editor puts after it is no part of the token."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from app.tokens import bare, fingerprint
+from tests.receiver.callbacks import a_token, body
+from tests.servers import Web
+
+AFTER = [
+    *("", "/", "//", "%20", "%20%20", "%0A", "%0D%0A", "%09", "/%20", "%20/", "/%0A", "%C2%A0"),
+    *("?", "?a=b", "/?a=b", "%0A?a=b"),
+]
+NOT_AFTER = ["x", "%2E", "%2Fx", "/x", ".", "-", "%00", "%1B"]
+
+
+@pytest.mark.parametrize("after", AFTER)
+def test_what_stands_after_it_is_no_part_of_the_token(web: Web, after: str) -> None:
+    """The same callback, and the same fingerprint in the log."""
+    token = a_token(web.settings)
+    said = len(web.web.text())
+    answer = requests.post(f"{web.url}/callbacks/{token}{after}", data=body(JobId="j1"), timeout=30)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"][0]["job_id"] == "j1"
+    assert f"token={fingerprint(token)}" in web.web.text()[said:]
+
+
+@pytest.mark.parametrize("after", AFTER)
+def test_so_it_is_revoked_however_it_is_written(web: Web, after: str) -> None:
+    """A slash more is no way around a revocation."""
+    token = a_token(web.settings)
+    web.services.store.refusals.revoke(fingerprint(token))
+    answer = requests.post(f"{web.url}/callbacks/{token}{after}", data=body(JobId="j1"), timeout=30)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "revoked_token")
+
+
+@pytest.mark.parametrize("after", NOT_AFTER)
+def test_anything_else_is_another_token(web: Web, after: str) -> None:
+    """Only what is invisible, and slashes."""
+    answer = requests.post(f"{web.url}/callbacks/{a_token(web.settings)}{after}", data=body(), timeout=30)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "bad_token")
+
+
+@pytest.mark.parametrize("after", ["/", " ", "\n", "\r\n", "\t", "\xa0", "\u200b", "\ufeff", " / \n"])
+def test_every_reader_of_a_token_means_the_same(after: str) -> None:
+    """Whatever has been pasted, the command that revokes it included."""
+    assert bare(f"https://hooks.example.com/callbacks/a.b-c_d{after}").endswith("/a.b-c_d")
