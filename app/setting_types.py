@@ -6,7 +6,7 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -80,15 +80,15 @@ class AgeAndSize:
     size: int
 
     def __str__(self) -> str:
-        return f"{_largest(self.seconds, _UNITS)}, {_largest(self.size, _SIZES)}"
+        durations = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+        sizes = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+        return f"{_largest(self.seconds, durations)}, {_largest(self.size, sizes)}"
 
 
-def _largest(number: float, units: Mapping[str, int]) -> str:
-    """The number in the largest unit in which it is whole; powers of two before powers of ten."""
-    names = {"b": "B", "kib": "KiB", "mib": "MiB", "gib": "GiB"} | {name: name for name in "smhd"}
-    fitting = [(size, name) for name, size in units.items() if name in names and number % size == 0]
-    size, name = max(fitting, default=(1, ""))
-    return f"{number / size:g} {names[name]}" if name else str(number)
+def _largest(number: float, units: Sequence[tuple[int, str]]) -> str:
+    """The number in the largest unit in which it is whole."""
+    whole = (f"{int(number // size)} {unit}" for size, unit in units if number % size == 0)
+    return next(whole, str(number))
 
 
 def _age_and_size(value: object) -> object:

@@ -17,7 +17,7 @@ from app.store import UNAVAILABLE, Unavailable
 from app.store.callback_urls import CallbackUrl
 from app.store.clock import now_ms, rfc3339
 from app.submitter.address import callback_url
-from app.tokens import BadToken, Binding, fingerprint, new_nonce, read
+from app.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}\Z")
 _NAME_MAX = 64

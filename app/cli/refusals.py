@@ -9,6 +9,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
+from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, as_json, fail, guarded, me, plain, show_json
 from app.cli.which import Moment
 from app.logs import plain
 from app.problems import Problem
@@ -16,7 +17,6 @@ from app.receiver.retry import Partial, Retried
 from app.receiver.retry import retry as take_in
 from app.receiver.shown import RefusalPage, RefusalWithBody
 from app.services import services
-from app.store import Unavailable
 from app.store.clock import rfc3339
 from app.store.cursors import BadCursor
 from app.store.refusal import Refusal, Wanted
@@ -143,7 +143,10 @@ def _take_in(refusal: Refusal) -> Retried:
     except Partial as error:
         return Retried.not_taken(refusal.id, refusal.reason, str(error))
     except Problem as problem:
-        raise Unavailable(problem.detail) from problem
+        fail(
+            f"Refusal {refusal.id} stays: {problem.reason}. Nothing can be stored now; try again later.",
+            NO_STORE,
+        )
 
 
 def _all(wanted: Wanted) -> list[Refusal]:

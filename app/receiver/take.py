@@ -47,7 +47,7 @@ def understand(came: Incoming, settings: Settings) -> Callback:
         seen = parse(came.body)
     except Refused as error:
         raise Problem(error.reason, str(error)) from None
-    came.job_ids = tuple(detail.report.job_id for detail in seen.details)
+    came.job_ids = tuple(dict.fromkeys(detail.report.job_id for detail in seen.details))
     for detail in seen.details:
         check_binding(detail.report, came.binding, settings)
     return seen

@@ -82,7 +82,7 @@ class Refusals:
     def dismiss(self, refusal: Refusal, by: str, reason: str) -> bool:
         """Off the list; the reason stays in its record and in the history of its jobs. False if somebody was faster."""
         at = rfc3339(now_ms())
-        act = {"act": "dismiss", "at": at, "by": by, "reason": reason}
+        act = {"act": "dismiss", "at": at, "by": by, "reason": cut(reason)}
         entry = {"kind": "refused", "at": at, "outcome": "dismissed", "reason": refusal.reason}
         entry |= {"detail": cut(reason), "by": by, "refusal": refusal.id}
         fields = {"state": "dismissed", "acts": with_act(refusal.acts, act)}

@@ -7,7 +7,7 @@ import json
 from flask.testing import FlaskClient
 
 from app.tokens import fingerprint
-from tests.cli.shell import NOT_FOUND, NOT_YET, REFUSED, Shell
+from tests.cli.shell import NO_STORE, NOT_FOUND, NOT_YET, REFUSED, Shell
 from tests.receiver.callbacks import a_token, body
 
 REFUSED_AGAIN = 1
@@ -134,3 +134,14 @@ def test_doctor_names_the_open_ones(shell: Shell, api: FlaskClient) -> None:
     assert found["level"] == "warn"
     assert "2 open" in found["said"] and "malformed_xml" in found["said"]
     assert "flask refusals" in found["todo"]
+
+
+def test_where_nothing_can_be_stored_it_stays(shell: Shell, api: FlaskClient) -> None:
+    """Exit code 5, and the refusal is still there to be retried."""
+    late = refuse(shell, api, body(JobId="j1"), expires=1000)
+    pipe = shell.store.db.client.pipeline()
+    for _ in range(shell.app.extensions["services"].settings.outbox_max):
+        pipe.xadd(shell.store.db.key("events"), {"x": 1})
+    pipe.execute()
+    assert late in shell.run("refusals", "retry", late, code=NO_STORE).stderr
+    assert shell.store.refusals.newest(1)[0].id == late

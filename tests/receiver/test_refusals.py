@@ -270,3 +270,13 @@ def test_all_jobs_of_one_body_are_taken_in_or_none(
     client.post(f"/callbacks/{late}", data=body_of([samples.voice_separate(JobId="jc"), pair[1]]))
     assert retries.retry(services, newest(store), "anna").reason == "bad_job_id"
     assert store.jobs.get("jc") is None
+
+
+def test_a_job_named_twice_gets_one_entry(client: FlaskClient, settings: Settings, store: Store) -> None:
+    """However often a refused body speaks of it."""
+    client.post(f"/callbacks/{a_token(settings)}", data=body(JobId="j1", State="Running"))
+    late = a_token(settings, expires=1000)
+    client.post(f"/callbacks/{late}", data=body_of([samples.voice_separate(JobId="j1")] * 5))
+    assert newest(store).job_ids == ("j1",)
+    assert [entry["kind"] for entry in store.jobs.history("j1")[0]] == ["callback", "refused"]
+    assert store.due.take(10, 60) == ["j1"], "CI is asked about the job that an expired callback named"
