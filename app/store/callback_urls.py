@@ -13,7 +13,7 @@ from app.store.accept import Unavailable
 from app.store.clock import now_ms
 from app.store.connection import UNAVAILABLE, Database
 from app.store.durable import Durable
-from app.store.scripts import text, texts
+from app.store.scripts import text
 
 _FIELDS = ("name", "tags", "bucket", "created", "expires", "used")
 _SHORT_MS = 86_400_000
@@ -22,7 +22,8 @@ _SOON_MS = 14 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class CallbackUrl:
-    """One URL, named by its token's fingerprint. Times are milliseconds since 1970; no ``expires``: never."""
+    """One URL, named by its token's fingerprint. Times are milliseconds since 1970; no ``expires``: never. ``created``
+    is the first use of one that an earlier release made."""
 
     fingerprint: str
     name: str
@@ -73,15 +74,16 @@ class CallbackUrls:
 
     def list(self) -> list[CallbackUrl]:
         """All of them, the newest first."""
-        marks = texts(self._redis.zrange(self._db.key("urls"), 0, -1, desc=True))
+        rows: Any = self._redis.zrange(self._db.key("urls"), 0, -1, desc=True, withscores=True)
+        since = {mark.decode(): int(score) for mark, score in rows}
         pipe = self._redis.pipeline(transaction=False)
-        for mark in marks:
+        for mark in since:
             pipe.hmget(self._db.key("url", mark), *_FIELDS)
             pipe.sismember(self._db.key("revoked"), mark)
-        answers: list[Any] = pipe.execute() if marks else []
+        answers: list[Any] = pipe.execute() if since else []
         return [
-            _read(mark, row, bool(revoked))
-            for mark, row, revoked in zip(marks, answers[::2], answers[1::2], strict=True)
+            _read(mark, since[mark], row, bool(revoked))
+            for mark, row, revoked in zip(since, answers[::2], answers[1::2], strict=True)
         ]
 
     def drop_expired(self, at_most_s: float) -> int:
@@ -101,14 +103,14 @@ def _kept_until(url: CallbackUrl, at_most_s: float) -> int:
     return url.expires + min(url.expires - url.created, int(at_most_s * 1000))
 
 
-def _read(mark: str, row: Sequence[Any], revoked: bool) -> CallbackUrl:
+def _read(mark: str, since: int, row: Sequence[Any], revoked: bool) -> CallbackUrl:
     name, tags, bucket, created, expires, used = (text(value) for value in row)
     return CallbackUrl(
         fingerprint=mark,
         name=name or "",
         tags=tuple((tags or "").split(",")) if tags else (),
         bucket=bucket or None,
-        created=int(created or used or 0),
+        created=int(created or since),
         expires=int(expires) if expires else None,
         used=int(used) if used else None,
         revoked=revoked,
