@@ -32,6 +32,9 @@ SEND_SECONDS = 20.0
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024
 _GATHERED_BYTES = 64 * 1024
+_HEAD_BYTES = 32 * 1024
+"""As nginx has it. gunicorn's own bounds, of each line and of their number, would allow 800 KB."""
+_END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,7})[ \t]*(?=\r\n)", re.IGNORECASE)
 _UNFORESEEN = re.compile(rb"\r\n(?:transfer-encoding|expect):", re.IGNORECASE)
 _DECLARED_MOST = 2**20
@@ -71,11 +74,25 @@ class Connection(gthread.TConn):
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
-        self.arrived = b""
+        self.begin()
         self.in_body = False
         self.late = False
         self.drained = 0
         self.clock = Clock(sock)
+
+    def begin(self, ahead: bytes = b"") -> None:
+        """The next request; ``ahead`` came with the one before."""
+        self.arrived = bytearray(ahead)
+        self.searched = 0
+        self.head_ends = -1
+        self.awaits = 0
+
+    def find_head(self) -> bool:
+        """Whether its end is there. Only what is new is searched: a head that comes byte by byte costs no more for it."""
+        begin = max(0, self.searched - len(_END_OF_HEAD) + 1)
+        self.head_ends = self.arrived.find(_END_OF_HEAD, begin)
+        self.searched = len(self.arrived)
+        return self.head_ends >= 0
 
     def open(self) -> None:
         """Ready to be read by the thread that calls this."""
@@ -84,8 +101,8 @@ class Connection(gthread.TConn):
             self.parser.unreader.sock = self.clock
         self.sock.settimeout(SEND_SECONDS)
         self.clock.start(HEAD_SECONDS)
-        self.parser.unreader.unread(self.arrived)
-        self.arrived = b""
+        self.parser.unreader.unread(bytes(self.arrived))
+        self.begin()
 
 
 class Worker(gthread.ThreadWorker):
@@ -124,11 +141,21 @@ class Worker(gthread.ThreadWorker):
         """Read what is there; park the connection until more comes or the time is up."""
         if not self._receive(conn):
             self._drop(conn)
-        elif b"\r\n\r\n" in conn.arrived or len(conn.arrived) >= _GATHERED_BYTES:
-            # An overlong head goes on to the parser, which says what is too long about it.
+        elif (conn.head_ends if conn.find_head() else len(conn.arrived)) > _HEAD_BYTES:
+            self._refuse_head(conn)
+        elif conn.head_ends >= 0:
+            conn.awaits = _awaited(bytes(conn.arrived[: conn.head_ends]))
             self._wait_for_body(conn, BODY_SECONDS)
         else:
             self._park(conn, seconds, self._gather_head)
+
+    def _refuse_head(self, conn: Connection) -> None:
+        """Said from here, by a send that never blocks; no thread reads such a request."""
+        line = conn.arrived.find(b"\n", 0, _HEAD_BYTES)
+        short = 0 <= line <= self.cfg.limit_request_line
+        fault = LimitRequestHeaders("") if short else LimitRequestLine(line, self.cfg.limit_request_line)
+        self.handle_error(None, conn.sock, conn.client, fault)
+        self._linger(conn)
 
     def _gather_body(self, conn: Connection, seconds: float) -> None:
         if self._receive(conn):
@@ -138,7 +165,8 @@ class Worker(gthread.ThreadWorker):
             super().enqueue_req(conn)
 
     def _wait_for_body(self, conn: Connection, seconds: float) -> None:
-        if len(conn.arrived) < _GATHERED_BYTES and _is_awaited(conn.arrived):
+        body = len(conn.arrived) - conn.head_ends - len(_END_OF_HEAD)
+        if len(conn.arrived) < _GATHERED_BYTES and body < conn.awaits:
             conn.in_body = True
             self._park(conn, seconds, self._gather_body)
         else:
@@ -220,7 +248,7 @@ class Worker(gthread.ThreadWorker):
         elif not keep:
             self._linger(conn)
         elif ahead := conn.parser.unreader.take_buffered():
-            conn.arrived = ahead
+            conn.begin(ahead)
             self.enqueue_req(conn)
         else:
             super().finish_request(conn, fs)
@@ -278,17 +306,16 @@ class Worker(gthread.ThreadWorker):
             self._drop(conn)
 
 
-def _is_awaited(request: bytes) -> bool:
-    """Whether a part of the body is still to come. A guess that only decides who waits for it: what the request means,
-    the parser says. Whoever expects to be asked for the body, sends it in chunks, or declares one past all bounds goes
-    to a thread at once.
+def _awaited(head: bytes) -> int:
+    """How long a body is waited for here. A guess that only decides who waits for it: what the request means, the
+    parser says. Whoever expects to be asked for the body, sends it in chunks, or declares one past all bounds goes to a
+    thread at once.
     """
-    head, _, body = request.partition(b"\r\n\r\n")
     head += b"\r\n"
     lengths = _LENGTH.findall(head)
-    if len(lengths) != 1 or _UNFORESEEN.search(head):
-        return False
-    return len(body) < int(lengths[0]) <= _DECLARED_MOST
+    if len(lengths) != 1 or _UNFORESEEN.search(head) or int(lengths[0]) > _DECLARED_MOST:
+        return 0
+    return int(lengths[0])
 
 
 _REASONS = {

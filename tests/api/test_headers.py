@@ -50,9 +50,9 @@ def test_no_redirect_leads_to_the_host_of_the_request(app: Flask, client: FlaskC
         "/docs//index.css",
     ):
         answer = client.get(path, headers={"Host": "evil.example"})
-        assert answer.status_code in {301, 308}, path
-        assert "evil" not in answer.headers["Location"] and "evil" not in answer.text, path
-        assert not answer.headers["Location"].startswith("//"), path
+        location = answer.headers.get("Location", "")
+        assert location or path not in {"/docs"}, path
+        assert not re.match(r"\w+:|//", location) and "evil.example" not in answer.text, (path, location)
 
 
 def test_docs_hold_nothing_of_the_request(client: FlaskClient) -> None:

@@ -191,6 +191,31 @@ def test_too_many_headers_are_refused(web: Web, path: str) -> None:
     is_problem(answer, 431, "head_too_large")
 
 
+def test_a_head_past_its_bound_is_refused_before_it_ends(web: Web, path: str) -> None:
+    """32 KiB in lines that are each short enough: answered at once, not when all has come."""
+    lines = [f"X-{n}: {'y' * 1000}" for n in range(40)]
+    answer = raw.exchange(web.port, raw.head("POST", path, *lines)[:-2])
+    is_problem(answer, 431, "head_too_large")
+    assert answer.seconds < 5
+    small = raw.exchange(web.port, raw.head("GET", "/healthz", *lines[:25]))
+    assert small.status == 200
+
+
+def test_requests_that_come_together_are_each_answered(web: Web, path: str) -> None:
+    """Whole ones and the beginning of another, cut anywhere, also within the end of a head."""
+    one = raw.head("GET", "/healthz")
+    for cut in range(1, len(one)):
+        with raw.connect(web.port) as link:
+            link.sendall(one + one + one[:cut])
+            time.sleep(0.01)
+            link.sendall(one[cut:])
+            seen = b""
+            while seen.count(b"HTTP/1.1 200") < 3:
+                more = link.recv(65536)
+                assert more, (cut, seen)
+                seen += more
+
+
 @pytest.mark.parametrize("size", [9_000, 70_000, 5_000_000])
 def test_a_huge_header_is_refused(web: Web, path: str, size: int) -> None:
     answer = raw.exchange(web.port, raw.head("POST", path, "X: " + "y" * size))
