@@ -8,8 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
-from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, as_json, fail, guarded, me, plain, show_json
+from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
 from app.cli.which import Moment
 from app.logs import plain
 from app.problems import Problem
