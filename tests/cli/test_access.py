@@ -8,8 +8,8 @@ from unicodedata import east_asian_width
 import pytest
 from flask.testing import FlaskClient
 
-from app.store.clock import to_ms
-from app.tokens import fingerprint, read
+from app.store.clock import now_ms, to_ms
+from app.tokens import Binding, fingerprint, mint, read
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
 from tests.conftest import make_settings
 from tests.downstream import Downstream
@@ -129,6 +129,26 @@ def test_callback_url_list_shows_every_url(shell: Shell) -> None:
     assert row["gone"].endswith("revoked")
     assert "  takes VoiceSeparate, Transcode in b-1" in lines
     assert not any("/callbacks/" in line for line in lines)
+
+
+def test_the_use_of_a_url_is_listed(shell: Shell, api: FlaskClient) -> None:
+    """Also of one that is not listed before its first use; a submission's URL is in no list."""
+    keys, began = shell.app.extensions["services"].settings.callback_keys, now_ms()
+    listed = shell.run("callback-url", "--name", "listed", "--days", "30").stdout.strip().rpartition("/")[2]
+    older = mint(Binding(name="older", tags=("VoiceSeparate",), bucket="demo-1250000000"), keys)
+    own = mint(Binding(submission="s0123456789abcdef"), keys)
+    (entry,) = shell.json("callback-url", "list")
+    assert entry["last_used_at"] is None
+    for token in (listed, older, own):
+        detail = body(JobId=f"j{fingerprint(token)}", Input={"BucketId": "demo-1250000000"})
+        assert api.post(f"/callbacks/{token}", data=detail).status_code == 200
+    urls = {each["name"]: each for each in shell.json("callback-url", "list")}
+    assert urls.keys() == {"listed", "older"}
+    assert urls["listed"] == entry | {"last_used_at": urls["listed"]["last_used_at"]}
+    assert (urls["older"]["tags"], urls["older"]["bucket"]) == (["VoiceSeparate"], "demo-1250000000")
+    for each in urls.values():
+        assert (to_ms(each["last_used_at"]) or 0) >= began
+    assert (to_ms(urls["older"]["created_at"]) or 0) >= began
 
 
 def test_callback_url_list_keeps_within_80_columns(shell: Shell) -> None:
