@@ -21,7 +21,9 @@ checked.at_start()
 _mine = os.environ.get("CI_METRICS_MASTER")
 _owns_metrics = _mine is not None or "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _owns_metrics and _mine != str(os.getpid()):
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ci-metrics-", dir=checked.temporary_folder())
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(
+        prefix="ci-metrics-", dir=checked.temporary_folder()
+    )
     os.environ["CI_METRICS_MASTER"] = str(os.getpid())
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"

@@ -66,7 +66,9 @@ def _eviction(client: Redis) -> Iterator[str]:
 
 def ignore_reload() -> None:
     """For processes that read their settings at their start only. SIGHUP would end them without a word."""
-    signal.signal(signal.SIGHUP, lambda *_: log.warning("SIGHUP changes nothing here: restart for new settings"))
+    signal.signal(
+        signal.SIGHUP, lambda *_: log.warning("SIGHUP changes nothing here: restart for new settings")
+    )
 
 
 def _check_keys(chosen: Settings, submissions: Submissions) -> None:

@@ -114,7 +114,9 @@ def _is_no_outage(record: logging.LogRecord) -> bool:
     """RQ says at each try that Redis cannot be used; the client says it once."""
     error = record.exc_info[1] if record.exc_info else None
     said = str(record.msg)
-    return not (isinstance(error, UNAVAILABLE) or "to Redis instance" in said or "Redis connection timeout" in said)
+    return not (
+        isinstance(error, UNAVAILABLE) or "to Redis instance" in said or "Redis connection timeout" in said
+    )
 
 
 def _present(worker: BatchWorker, _parent: int) -> None:

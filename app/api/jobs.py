@@ -156,7 +156,9 @@ def refresh(job_id: str) -> Response:
 @needs("submit", "read")
 @described(
     Operation(
-        "Cancel this job at CI; the answer shows it, so the key needs `read` as well", answers={200: Job}, problems=("not_askable", "ci_refused", "ci_unavailable")
+        "Cancel this job at CI; the answer shows it, so the key needs `read` as well",
+        answers={200: Job},
+        problems=("not_askable", "ci_refused", "ci_unavailable"),
     )
 )
 def cancel(job_id: str) -> Response:

@@ -71,7 +71,9 @@ def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Findi
     """Only this installation has both the keys that the token was signed with, and the Redis that it is revoked in."""
     reason = _word(posted, "reason")
     if reason == "bad_token" and not is_revoked:
-        said = f"{url} answers as this service does; which installation it is shows only while Redis can be used"
+        said = (
+            f"{url} answers as this service does; which installation it is shows only while Redis can be used"
+        )
         return Finding("warn", "PUBLIC_URL", said)
     if reason == "bad_token":
         said = f"{url} leads to an installation with other CALLBACK_KEYS than these settings have"

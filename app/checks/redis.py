@@ -100,7 +100,12 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
     try:
         how = text(client.config_get("appendfsync").get("appendfsync"))
     except MayNotAsk:
-        yield Finding("warn", "Redis appendfsync", "this user may not use CONFIG GET: not looked at", "Grant +config|get.")
+        yield Finding(
+            "warn",
+            "Redis appendfsync",
+            "this user may not use CONFIG GET: not looked at",
+            "Grant +config|get.",
+        )
         return
     except RedisError:
         # Managed servers have no such command.
@@ -109,7 +114,9 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("ok", "Redis appendfsync", str(how or "not told"))
     else:
         lost = "the last second" if how == "everysec" else "what the system had not written yet, often 30 s,"
-        todo = "Set `appendfsync always`, or DURABILITY=fsync where Redis has WAITAOF (7.2): docs/durability.md."
+        todo = (
+            "Set `appendfsync always`, or DURABILITY=fsync where Redis has WAITAOF (7.2): docs/durability.md."
+        )
         yield Finding("warn", "Redis appendfsync", f"{how}: {lost} is lost when its machine dies", todo)
 
 

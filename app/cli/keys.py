@@ -17,7 +17,9 @@ group = AppGroup("keys", help="API keys: make, list, revoke.")
 @group.command("create")
 @click.argument("name")
 @click.option("--scope", default="read", show_default=True, help=f"Comma list of {', '.join(SCOPES)}.")
-@click.option("--replace", is_flag=True, help="Take the place of the key of this name, which stops working at once.")
+@click.option(
+    "--replace", is_flag=True, help="Take the place of the key of this name, which stops working at once."
+)
 @with_appcontext
 @guarded
 def create(name: str, scope: str, replace: bool) -> None:

@@ -12,7 +12,10 @@ from app.store import Store
 from tests.api.stored import put
 
 
-@pytest.mark.parametrize("path", ["/", "/docs/", "/docs/index.css", "/openapi.json", "/v1/jobs", "/v1/jobs/none", "/healthz", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs/", "/docs/index.css", "/openapi.json", "/v1/jobs", "/v1/jobs/none", "/healthz", "/nothing"],
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_every_answer_is_protected(path: str, method: str, client: FlaskClient, key: dict[str, str]) -> None:
     """Data, pages and errors alike."""
@@ -40,7 +43,12 @@ def test_no_redirect_leads_to_the_host_of_the_request(app: Flask, client: FlaskC
     """The router makes them for a slash that is missing, or one too many."""
     slashed = [rule.rule for rule in app.url_map.iter_rules() if rule.rule.endswith("/") and rule.rule != "/"]
     assert "/docs/" in slashed
-    for path in (*(rule.rstrip("/") for rule in slashed), "/v1//jobs", "/v1///evil.example//jobs", "/docs//index.css"):
+    for path in (
+        *(rule.rstrip("/") for rule in slashed),
+        "/v1//jobs",
+        "/v1///evil.example//jobs",
+        "/docs//index.css",
+    ):
         answer = client.get(path, headers={"Host": "evil.example"})
         location = answer.headers.get("Location", "")
         assert location or path not in {"/docs"}, path

@@ -41,7 +41,7 @@ class Limited(Valkey):
     def grant(self, *less: str) -> None:
         """The documented line, with some of it changed behind it."""
         _, name, *rules = rights.acl_line(PREFIX).split()
-        self.admin.execute_command("ACL", "SETUSER", name, "reset", *rules, *less)
+        self.admin.execute_command("ACL", "SETUSER", name, "reset", *rules, *less)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -125,9 +125,7 @@ def test_no_process_starts_without_them(module: str, server: Limited, settings: 
     assert len(done.stderr.splitlines()) == 3, done.stderr
 
 
-def test_the_whole_way_under_the_documented_line(
-    server: Limited, emulator: Emulator, tmp_path: Path
-) -> None:
+def test_the_whole_way_under_the_documented_line(server: Limited, emulator: Emulator, tmp_path: Path) -> None:
     """Web, worker and relay, a submission, callbacks, a handler, look-ups: no right is missed, and what the server has
     counted is what is asked for at the start."""
     port = free_port()
@@ -148,8 +146,15 @@ def test_the_whole_way_under_the_documented_line(
             sender.send(job_id, "Success")
         assert set(sender.answered.values()) == {"accepted"}
         runs = service.services.store.runs
-        eventually(lambda: all(_is_done(runs.of_job(job_id)) for job_id in job_ids), "all handlers to have run")
-        for address in ("/v1/jobs", f"/v1/jobs/{job_ids[0]}?wait=1", f"/v1/jobs/{job_ids[0]}/events", "/metrics"):
+        eventually(
+            lambda: all(_is_done(runs.of_job(job_id)) for job_id in job_ids), "all handlers to have run"
+        )
+        for address in (
+            "/v1/jobs",
+            f"/v1/jobs/{job_ids[0]}?wait=1",
+            f"/v1/jobs/{job_ids[0]}/events",
+            "/metrics",
+        ):
             assert service.call("GET", address).status_code == 200, address
         _command(settings, "doctor")
         _command(settings, "keys", "list")
@@ -195,4 +200,3 @@ def test_the_scripts_need_no_other_command() -> None:
 def test_the_line_is_documented() -> None:
     """docs/deploy.md has it as the code makes it."""
     assert rights.acl_line("ci:") in (ROOT / "docs" / "deploy.md").read_text()
-

@@ -19,7 +19,7 @@ from tests.conftest import make_settings
 from tests.servers import ROOT, as_environment
 from tests.store.test_sentinel import Sentinel, Server
 
-PASSWORD, USER = "the-password-of-sentinels", "watcher"  # noqa: S105
+PASSWORD, USER = "the-password-of-sentinels", "watcher"
 
 
 class Locked(Sentinel):
@@ -27,10 +27,10 @@ class Locked(Sentinel):
 
     def start(self) -> None:
         super().start()
-        self.client.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "+@all", "&*")
+        self.client.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "+@all", "&*")  # type: ignore[no-untyped-call]
 
     def lock(self) -> None:
-        self.client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{PASSWORD}")
+        self.client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{PASSWORD}")  # type: ignore[no-untyped-call]
         self.client = Redis("127.0.0.1", self.port, password=PASSWORD)
 
 
@@ -64,14 +64,18 @@ def test_sentinels_with_passwords_name_the_primary(
     store = Store.open(url(sentinels, query), "t:", timeout=2)
     store.presence.probe()
     assert store.db.client.info("server")["tcp_port"] == primary.port
-    Redis("127.0.0.1", primary.port).execute_command("ACL", "SETUSER", "me", "on", ">p", "~*", "&*", "+@all")
+    Redis("127.0.0.1", primary.port).execute_command("ACL", "SETUSER", "me", "on", ">p", "~*", "&*", "+@all")  # type: ignore[no-untyped-call]
     both = url(sentinels, query).replace("redis+sentinel://", "redis+sentinel://me:p@")
-    assert connect(both, timeout=2).execute_command("ACL", "WHOAMI") == b"me"
+    assert connect(both, timeout=2).execute_command("ACL", "WHOAMI") == b"me"  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
     ("query", "word"),
-    [("", "NOAUTH"), ("?sentinel_password=wrong", "WRONGPASS"), ("?sentinel_username=x&sentinel_password=y", "WRONGPASS")],
+    [
+        ("", "NOAUTH"),
+        ("?sentinel_password=wrong", "WRONGPASS"),
+        ("?sentinel_username=x&sentinel_password=y", "WRONGPASS"),
+    ],
 )
 def test_a_password_that_is_missing_or_wrong_is_called_that(
     query: str, word: str, sentinels: list[Locked]

@@ -15,7 +15,7 @@ from tests.conftest import make_settings
 from tests.servers import Process, Service, Valkey, eventually, free_port
 
 OUTAGE_S = 6.0
-PASSWORD = "the-password-of-redis"  # noqa: S105
+PASSWORD = "the-password-of-redis"
 
 
 class Guarded(Valkey):

@@ -147,7 +147,9 @@ def test_a_clock_that_is_wrong_is_not_called_a_wrong_key(
     assert found["clock"]["level"] == "fail"
     assert ("ahead" if seconds > 0 else "behind") in found["clock"]["said"]
     for refused in (found["CI"], found["COS"]):
-        assert refused["level"] == "ok" or ("clock" in refused["todo"] and "COS_SECRET" not in refused["todo"])
+        assert refused["level"] == "ok" or (
+            "clock" in refused["todo"] and "COS_SECRET" not in refused["todo"]
+        )
     assert seconds < 0 or found["CI"]["level"] == "fail"
 
 
@@ -203,14 +205,20 @@ def test_a_public_url_that_leads_to_another_installation(
     flask: Flask, settings: Settings, valkey: Valkey, tmp_path: Path
 ) -> None:
     """It answers exactly as this service does: with other keys, or with the same keys and other jobs."""
-    with Web(make_settings(valkey.url, callback_keys="k9:other-secret-of-the-tests-0123456789"), free_port(), tmp_path) as other:
+    with Web(
+        make_settings(valkey.url, callback_keys="k9:other-secret-of-the-tests-0123456789"),
+        free_port(),
+        tmp_path,
+    ) as other:
         found = findings(flask, public_url=other.url)["PUBLIC_URL"]
         assert (found["level"], "CALLBACK_KEYS" in found["said"]) == ("fail", True)
     port = free_port()
     with Web(make_settings(valkey.url), port, tmp_path) as other:
         found = findings(flask, public_url=other.url)["PUBLIC_URL"]
         assert (found["level"], "another Redis" in found["said"]) == ("fail", True)
-        found = findings(flask, public_url=other.url, redis_url=f"redis://127.0.0.1:{free_port()}")["PUBLIC_URL"]
+        found = findings(flask, public_url=other.url, redis_url=f"redis://127.0.0.1:{free_port()}")[
+            "PUBLIC_URL"
+        ]
         assert (found["level"], "only while Redis" in found["said"]) == ("warn", True)
     store = create_app(settings).extensions["services"].store
     assert not store.db.client.exists(store.db.key("revoked")), "doctor has left its token"
@@ -232,7 +240,7 @@ def test_what_a_redis_user_may_not(
 ) -> None:
     """A right that is needed and missing fails; one without which doctor cannot look is a warning that says so."""
     user = f"u{secrets.token_hex(6)}"
-    Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())
+    Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())  # type: ignore[no-untyped-call]
     url = valkey.url.replace("unix://", f"unix://{user}:p@")
     found = findings(flask, redis_url=url, key_prefix="ci:" if "ci:" in rules else settings.key_prefix)
     assert (found[what]["level"], word in found[what]["said"]) == (level, True), found
