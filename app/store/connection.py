@@ -187,7 +187,7 @@ def _answered(breaker: Breaker | None) -> None:
 
 
 _MISSING = "a sentinel wants a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
-_WRONG = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_username and sentinel_password in REDIS_URL"
+_WRONG = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_… behind the ? of REDIS_URL"
 
 
 class _Sentinels(Sentinel):
