@@ -14,7 +14,9 @@ COPY gunicorn.conf.py .
 # A volume that is mounted here belongs to the user below.
 RUN install -d -o ci -m 700 spool
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0
-USER ci
+# By number: Kubernetes' runAsNonRoot cannot tell who a name is.
+USER 10001
 EXPOSE 8000
+# Of the web process only. Workers and relays of this image switch it off (compose.yaml): readyz says whether they are there.
 HEALTHCHECK CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '8000') + '/healthz', timeout=3)"]
 CMD ["gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"]

@@ -113,7 +113,7 @@ class CallbackKey(tuple[str, SecretStr]):
     def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
         return super().__new__(cls, (name, secret))
 
-    def __getnewargs__(self) -> tuple[str, SecretStr]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[str, SecretStr]:
         """For pickle: a tuple would be made anew of one argument."""
         return self[0], self[1]
 

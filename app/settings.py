@@ -69,8 +69,8 @@ class Settings(BaseSettings):
 
     redis_url: RedisUrl = Field(
         description="Redis or Valkey that keeps everything: `redis://`, `rediss://`, `unix://`, "
-        "or `redis+sentinel://user:password@host:port,host:port/service`, with `?sentinel_username=…&sentinel_password=…` "
-        "where the sentinels have passwords of their own."
+        "or `redis+sentinel://user:password@host:port,host:port/service`, with "
+        "`?sentinel_username=…&sentinel_password=…` where the sentinels have passwords of their own."
     )
     public_url: PublicUrl = Field(
         None,

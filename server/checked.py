@@ -95,5 +95,5 @@ def temporary_folder() -> str:
 
 
 def shared_memory(folder: str = _SHARED_MEMORY) -> str | None:
-    """For the files by which gunicorn sees that its workers live: on a disk a stalled write looks like a dead worker."""
+    """For the files by which gunicorn sees that its workers live: on a disk, a stalled write looks like a dead one."""
     return folder if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK) else None

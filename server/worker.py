@@ -88,7 +88,7 @@ class Connection(gthread.TConn):
         self.awaits = 0
 
     def find_head(self) -> bool:
-        """Whether its end is there. Only what is new is searched: a head that comes byte by byte costs no more for it."""
+        """Whether its end is there. Only what is new is searched: a head that comes byte by byte costs no more."""
         begin = max(0, self.searched - len(_END_OF_HEAD) + 1)
         self.head_ends = self.arrived.find(_END_OF_HEAD, begin)
         self.searched = len(self.arrived)

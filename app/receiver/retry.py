@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from app.problems import Problem
 from app.receiver.incoming import from_refusal
 from app.receiver.take import Result, take
+from app.receiver.verify import check_revoked
 from app.services import Services
 from app.store.clock import now_ms, rfc3339
 from app.store.refusal import Refusal
@@ -43,6 +44,7 @@ def retry(ours: Services, refusal: Refusal, by: str) -> Retried:
         )
     note = {"refusal": refusal.id, "refused_at": rfc3339(refusal.received_ms), "by": by}
     try:
+        check_revoked(refusal.token, ours.settings)
         results = take(ours, from_refusal(refusal), note)
     except Problem as problem:
         if problem.retry_after is not None:

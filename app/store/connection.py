@@ -189,8 +189,8 @@ def _answered(breaker: Breaker | None) -> None:
         breaker.succeeded()
 
 
-_WANTS_PASSWORD = "a sentinel wants a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
-_WRONG_PASSWORD = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_username and sentinel_password in REDIS_URL"
+_MISSING = "a sentinel wants a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
+_WRONG = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_… behind the ? of REDIS_URL"
 
 
 class _Sentinels(Sentinel):
@@ -202,7 +202,7 @@ class _Sentinels(Sentinel):
             # the only place that says why each sentinel was of no use.
             if "AuthenticationError" in str(error):
                 given = self.sentinel_kwargs.get("password")
-                raise SentinelRefused(_WRONG_PASSWORD if given else _WANTS_PASSWORD) from None
+                raise SentinelRefused(_WRONG if given else _MISSING) from None
             raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
 
 

@@ -29,25 +29,25 @@ class SentinelRefused(AuthenticationError):
 
 def cause(error: BaseException) -> str:
     """What happened and what to do, in one sentence that holds no secret."""
-    said = str(error)
+    said = _first_line(str(error))
     if isinstance(error, SentinelRefused):
         return said
     if isinstance(error, AuthenticationError):
-        if _wants_password(said):
-            return "Redis wants a password and REDIS_URL has none (NOAUTH): put it there"
-        if "without any password" in said:
-            return "Redis knows no password and REDIS_URL has one: take it out, or set requirepass there"
-        return "Redis refuses the name or the password in REDIS_URL (WRONGPASS): correct it there"
+        return _cause_of_authentication(said)
     if isinstance(error, NoPermissionError):
-        return (
-            f"Redis refuses a right to this user (NOPERM): {_first_line(said)}. docs/deploy.md has all rights"
-        )
+        return f"Redis refuses a right to this user (NOPERM): {said}. docs/deploy.md has all rights"
     if isinstance(error, MasterNotFoundError):
-        return f"Redis is away: {_first_line(said)}"
-    for kind, words in _WORDS.items():
-        if isinstance(error, kind):
-            return words
-    return f"Redis takes no writes: {_first_line(said)}"
+        return f"Redis is away: {said}"
+    known = (words for kind, words in _WORDS.items() if isinstance(error, kind))
+    return next(known, f"Redis takes no writes: {said}")
+
+
+def _cause_of_authentication(said: str) -> str:
+    if _wants_password(said):
+        return "Redis wants a password and REDIS_URL has none (NOAUTH): put it there"
+    if "without any password" in said:
+        return "Redis knows no password and REDIS_URL has one: take it out, or set requirepass there"
+    return "Redis refuses the name or the password in REDIS_URL (WRONGPASS): correct it there"
 
 
 def _wants_password(said: str) -> bool:

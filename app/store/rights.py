@@ -22,12 +22,12 @@ DANGEROUS = ("info", "config|get")
 """For doctor, ``DURABILITY`` and RQ. Without them all goes on, and doctor says what it could not look at."""
 
 
-def acl_line(prefix: str, user: str = "receiver", password: str = "PASSWORD") -> str:
+def acl_line(prefix: str) -> str:
     """What ``ACL SETUSER`` or the server's ``aclfile`` takes."""
     allowed = " ".join(f"+{each}" for each in CATEGORIES)
     more = " ".join(f"+{each}" for each in DANGEROUS)
     return (
-        f"user {user} on >{password} resetkeys ~{prefix}* ~{RQ_KEYS} resetchannels &{RQ_CHANNELS} "
+        f"user receiver on >PASSWORD resetkeys ~{prefix}* ~{RQ_KEYS} resetchannels &{RQ_CHANNELS} "
         f"-@all {allowed} -@admin -@dangerous {more}"
     )
 
@@ -56,7 +56,8 @@ _OF_RQ: tuple[tuple[str, ...], ...] = (
     ("BLMOVE", "rq:queue:probe", "rq:intermediate:probe", "LEFT", "RIGHT", "1"),
     ("PERSIST", "rq:job:probe"), ("EXPIRE", "rq:job:probe", "1"), ("DEL", "rq:job:probe"), ("LPOP", "rq:queue:probe"),
     ("LPOS", "rq:queue:probe", "v"), ("LREM", "rq:queue:probe", "1", "v"), ("HINCRBYFLOAT", "rq:job:probe", "f", "1"),
-    ("ZREMRANGEBYRANK", "rq:wip:probe", "0", "1"), ("ZPOPMIN", "rq:wip:probe"), ("RENAME", "rq:job:probe", "rq:job:probe"),
+    ("ZREMRANGEBYRANK", "rq:wip:probe", "0", "1"), ("ZPOPMIN", "rq:wip:probe"),
+    ("RENAME", "rq:job:probe", "rq:job:probe"),
     ("SUBSCRIBE", "rq:pubsub:probe"), ("UNSUBSCRIBE", "rq:pubsub:probe"), ("PUBLISH", "rq:pubsub:probe", "v"),
 )  # fmt: skip
 _OF_NO_KEY: tuple[tuple[str, ...], ...] = (
@@ -93,7 +94,7 @@ def _missing(client: Redis, prefix: str) -> list[str]:
         return list(dict.fromkeys(each for each in found if each))
     finally:
         # Whatever state it is in, nobody else gets it.
-        connection.disconnect()
+        connection.disconnect()  # type: ignore[no-untyped-call]
         client.connection_pool.release(connection)
 
 

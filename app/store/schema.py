@@ -76,7 +76,8 @@ class Schema:
             self._move("set", ids, "submission:{}:claims", "claims:{}")
         endpoints = sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
         self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
-        self._redis.delete(f"{self._db.prefix}slow:times", f"{self._db.prefix}raws")
+        # The refusals of release 1 had no bodies, and each stands in the history of its job.
+        self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", "raws", "refusals")))
         count = 0
         for ids in jobs:
             self._move("list", ids, "job:{}:history", "history:{}")

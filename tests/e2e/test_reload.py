@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from pydantic import SecretStr
 
 from app import settings as all_settings
 from app.setting_types import CallbackKey
@@ -46,7 +47,7 @@ class Installation:
         self.web.web._environment = environment | {
             "HOST": "127.0.0.1",
             "PORT": str(self.web.port),
-            "PYTHONPATH": os.getcwd(),
+            "PYTHONPATH": str(Path.cwd()),
         }
         self.web.web.cwd = folder
         self.web.web._command[3] = str(Path.cwd() / "gunicorn.conf.py")
@@ -58,7 +59,7 @@ class Installation:
     def answer(self, key: str) -> int:
         """To a callback whose URL that key has signed."""
         name, _, secret = key.partition(":")
-        token = mint(Binding(nonce=new_nonce()), [CallbackKey(name, all_settings.SecretStr(secret))])
+        token = mint(Binding(nonce=new_nonce()), [CallbackKey(name, SecretStr(secret))])
         return requests.post(
             f"{self.web.url}/callbacks/{token}", data=body(new_job_id()), timeout=10
         ).status_code
@@ -132,7 +133,7 @@ def test_a_wrong_setting_changes_nothing(
     eventually(lambda: len(workers_of(installed.web.web.pid) - before) == 1, "another worker")
     os.kill(max(before), signal.SIGKILL)
     eventually(lambda: len(workers_of(installed.web.web.pid) - before) == 2, "two other workers")
-    eventually(lambda: installed.web.ready(), f"them to serve: {installed.web.web.text()}")
+    eventually(installed.web.ready, f"them to serve: {installed.web.web.text()}")
     assert (installed.answer(OLD), installed.answer(NEW)) == (200, 403)
 
     installed.keys.write_text(keys)
@@ -167,7 +168,7 @@ def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation
     installed.web.web.clear()
     installed.web.web._command[3] = str(mine)
     installed.web.web.start()
-    eventually(lambda: installed.web.ready(), "it to serve")
+    eventually(installed.web.ready, "it to serve")
     before = workers_of(installed.web.web.pid)
     mine.write_text("workers = (\n")
     assert "gunicorn.conf.py" in installed.refuse()

@@ -210,6 +210,18 @@ def test_revoked_meanwhile_it_is_not_taken_in(client: FlaskClient, services: Ser
     assert store.jobs.get("j1") is None
 
 
+def test_revoked_by_a_setting_meanwhile_it_is_not_taken_in(
+    client: FlaskClient, settings: Settings, store: Store
+) -> None:
+    """REVOKED_TOKENS holds for a retry as for a callback."""
+    late = a_token(settings, expires=1000)
+    client.post(f"/callbacks/{late}", data=body(JobId="j1"))
+    revoking = settings.model_copy(update={"revoked_tokens": frozenset({fingerprint(late)})})
+    again = retries.retry(Services.open(revoking, timeout=5), newest(store), "anna")
+    assert again.reason == "revoked_token"
+    assert store.jobs.get("j1") is None
+
+
 def test_part_of_a_body_is_not_taken_for_the_whole(web: Web) -> None:
     """Its reason stays what it was."""
     post(web.url, a_token(web.settings), b"<" * 300_000)

@@ -41,7 +41,7 @@ class Limited(Valkey):
     def grant(self, *less: str) -> None:
         """The documented line, with some of it changed behind it."""
         _, name, *rules = rights.acl_line(PREFIX).split()
-        self.admin.execute_command("ACL", "SETUSER", name, "reset", *rules, *less)
+        self.admin.execute_command("ACL", "SETUSER", name, "reset", *rules, *less)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

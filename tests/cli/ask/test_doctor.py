@@ -243,7 +243,7 @@ def test_what_a_redis_user_may_not(
 ) -> None:
     """A right that is needed and missing fails; one without which doctor cannot look is a warning that says so."""
     user = f"u{secrets.token_hex(6)}"
-    Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())
+    Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())  # type: ignore[no-untyped-call]
     url = valkey.url.replace("unix://", f"unix://{user}:p@")
     found = findings(flask, redis_url=url, key_prefix="ci:" if "ci:" in rules else settings.key_prefix)
     assert (found[what]["level"], word in found[what]["said"]) == (level, True), found
