@@ -44,6 +44,7 @@ class Services:
             limits=limits,
             durability=settings.durability,
             breaker=breaker,
+            trust_outputs=settings.trust_outputs,
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
         gate = Gate()

@@ -13,6 +13,7 @@ from app.store.deliveries import Deliveries
 from app.store.due import Due
 from app.store.durable import Durable
 from app.store.failures import Failures
+from app.store.floods import Floods
 from app.store.jobs import Job, Jobs
 from app.store.marks import Marks
 from app.store.offer import Level, NotOffered
@@ -60,6 +61,7 @@ class Store:
     replays: Replays
     checks: Checks
     due: Due
+    floods: Floods
     refusals: Refusals
     api_keys: ApiKeys
     presence: Presence
@@ -76,8 +78,11 @@ class Store:
         limits: Limits | None = None,
         durability: Level = "process",
         breaker: Breaker | None = None,
+        trust_outputs: frozenset[str] = frozenset(),
     ) -> Store:
-        """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
+        """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call.
+
+        ``trust_outputs`` are buckets whose objects need no word of CI's own."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
         durable = Durable(db, durability, timeout or 2.0)
@@ -86,7 +91,7 @@ class Store:
             db=db,
             durable=durable,
             acceptor=Acceptor(db, limits, durable),
-            jobs=Jobs(db),
+            jobs=Jobs(db, trust_outputs),
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,
@@ -95,6 +100,7 @@ class Store:
             replays=Replays(db, limits),
             checks=Checks(db),
             due=Due(db),
+            floods=Floods(db),
             refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
