@@ -68,7 +68,9 @@ def _how(status: int | None) -> str:
 
 def work(settings: Settings) -> None:
     """Be a worker until SIGTERM, or until whoever started us is gone."""
-    store = Store.open(settings.redis_url, settings.key_prefix, timeout=10)
+    store = Store.open(
+        settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
+    )
     board = Board()
     tasks.use(store, board)
     # RQ blocks on its connection on purpose, for 15 s less than `worker_ttl`, and gives it a time-out 10 s beyond that:

@@ -28,8 +28,8 @@ LOOP_PATIENCE_S = 60.0
 
 
 def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
-    """Describe these jobs at CI and take its answer in. Jobs that CI does not know, or whose place nobody knows, are not
-    in the result.
+    """Describe these jobs at CI and take its answer in. Jobs that CI does not know, or whose place nobody knows,
+    are not in the result.
 
     Raises ``ProviderError``; then what was taken in so far stays.
     """

@@ -105,6 +105,8 @@ def test_news_that_came_meanwhile_wins(services: Services) -> None:
 
 def test_a_check_is_heard_of_once(services: Services) -> None:
     """The same finding twice is one event, which runs no handlers."""
+    trusting = {"trust_outputs": frozenset({"songs-1250000000"})}
+    services = Services.open(services.settings.model_copy(update=trusting), timeout=5)
     job_id, _ = tell(services)
     report = parse(body(job_id)).details[0].report
     found = {"songs-1250000000/ap-chongqing/out/voice.mp3": (7, "e")}
