@@ -55,6 +55,7 @@ def take_in(services: Services, detail: Detail, asked_ms: int) -> str:
 def _page(services: Services, span: Span, token: str | None) -> Answer:
     """Asked again when CI wants us to slow down, or is in trouble for a moment: asking costs nothing."""
     for left in reversed(range(_TRIES)):
+        reconcile.take_turn(services)
         try:
             return services.provider.list_jobs(
                 span.bucket,

@@ -56,6 +56,7 @@ class Services:
             durability=settings.durability,
             breaker=breaker,
             refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
+            trust_outputs=settings.trust_outputs,
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
         installation = (

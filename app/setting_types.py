@@ -132,6 +132,34 @@ def _bucket(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class KnownBucket:
+    """A bucket of ours; ``region`` is ``None`` where it is the default one."""
+
+    name: str
+    region: str | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> KnownBucket:
+        name, colon, region = value.partition(":")
+        if colon and not re.fullmatch(r"[a-z0-9-]+", region):
+            raise ValueError("each bucket is name-APPID or name-APPID:region")
+        return cls(_bucket(name), region or None)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.region}" if self.region else self.name
+
+
+def _known_bucket(value: object) -> object:
+    return KnownBucket.parse(value) if isinstance(value, str) else value
+
+
+def _one_region_each(buckets: tuple[KnownBucket, ...]) -> tuple[KnownBucket, ...]:
+    if len({each.name for each in buckets}) < len(buckets):
+        raise ValueError("a bucket is named twice: it has one region")
+    return buckets
+
+
 def _one_of_each_id(keys: tuple[CallbackKey, ...]) -> tuple[CallbackKey, ...]:
     if len({key.id for key in keys}) < len(keys):
         raise ValueError("two keys have the same id: nobody could tell which one a token was signed with")
@@ -183,6 +211,13 @@ def _fingerprint(value: str) -> str:
 PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
+Buckets = Annotated[
+    tuple[Annotated[KnownBucket, BeforeValidator(_known_bucket)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(_one_region_each),
+]
+BucketNames = Annotated[frozenset[Bucket], NoDecode, BeforeValidator(_comma_list)]
 Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
 Kept = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]

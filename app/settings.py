@@ -28,6 +28,8 @@ from app.development import is_development, made_secrets
 from app.setting_types import (
     AgeAndSize,
     Bucket,
+    BucketNames,
+    Buckets,
     Bytes,
     Checks,
     Endpoints,
@@ -86,6 +88,17 @@ class Settings(BaseSettings):
     )
     cos_region: str = Field(description="Default region of buckets, such as `ap-chongqing`.", min_length=1)
     cos_bucket: Bucket = Field(description="Default bucket, with its APPID: `name-1250000000`.")
+    cos_buckets: Buckets = Field(
+        (),
+        description="Comma list of further buckets of yours: `name-1250000000` (in `COS_REGION`) or "
+        "`name-1250000000:ap-beijing`. CI is asked about the jobs of a bucket only if it is `COS_BUCKET`, one of "
+        "these, or one that a submission, a callback URL or CI itself has named.",
+    )
+    trust_outputs: BucketNames = Field(
+        frozenset(),
+        description="Comma list of buckets whose objects are linked and looked up as soon as a callback names them. "
+        "Elsewhere only objects that the submission asked for, or that CI's own answer named, are.",
+    )
     ci_endpoint: PublicUrl = Field(
         None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
     )

@@ -73,7 +73,9 @@ def _how(status: int | None) -> str:
 
 def work(settings: Settings) -> None:
     """Be a worker until SIGTERM, or until whoever started us is gone."""
-    store = Store.open(settings.redis_url, settings.key_prefix, timeout=10)
+    store = Store.open(
+        settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
+    )
     board = Board()
     tasks.use(store, board)
     logging.getLogger("rq.worker").addFilter(_is_no_outage)

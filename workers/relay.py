@@ -19,7 +19,7 @@ from collections.abc import Callable
 from app import logs, preflight, settings
 from app.services import Services
 from app.store import UNAVAILABLE
-from workers import check_outputs, dispatch, feed, forward, lost, registry, retention, silence
+from workers import check_outputs, dispatch, feed, flooded, forward, lost, registry, retention, silence
 from workers.queue import queue
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def main() -> int:
         "dispatch": lambda: sender.step(news),
         "silence": lambda: silence.step(services, stopping),
         "lost": lambda: lost.step(services, stopping),
+        "flooded": lambda: flooded.step(services, stopping),
         "audit": lambda: audit.step(stopping),
         "retention": lambda: retention.step(services, stopping),
         "schema": lambda: _keep_schema(services),

@@ -212,7 +212,7 @@ def found(job_id: str) -> Job:
 
 def _askable(job_id: str) -> Job:
     job = found(job_id)
-    if why := reconcile.why_not(job):
+    if why := reconcile.why_not(services(), job):
         raise Problem("not_askable", why)
     return job
 
@@ -224,8 +224,9 @@ def _mark(job: Job) -> str:
 
 
 def served(job: Job) -> Job:
-    """The job as this key may see it: with presigned links if it has the scope."""
-    if not may("links"):
+    """The job as this key may see it: with presigned links if it has the scope, and if more than a callback names the
+    outputs."""
+    if not may("links") or job.outputs_unchecked not in {None, "too_many"}:
         return job
     keep_nowhere()
     return job.model_copy(update={"outputs": tuple(_linked(output) for output in job.outputs)})

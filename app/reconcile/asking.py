@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from app.ci import askable
-from app.ci.payload import Detail
-from app.provider import AnswerLost
+from app.ci.payload import Answer, Detail
+from app.provider import AnswerLost, Throttled
+from app.reconcile.places import Place, by_place
 from app.services import Services
 from app.store import Job, News, Outcome
-from app.store.accept import as_body
+from app.store.accept import as_body, event_id
 from app.store.clock import now_ms, rfc3339
 from app.store.submissions import Submission
 
@@ -21,9 +21,6 @@ LONGEST_S = 900.0
 """The longest pause between two questions about a job whose callback is late."""
 LONGEST_POLLED_S = 60.0
 """The same for a job that no callback of ours will ever tell us about."""
-
-Place = tuple[str, str]
-"""A bucket and a region: whom to ask."""
 
 
 class Asked(NamedTuple):
@@ -34,16 +31,15 @@ class Asked(NamedTuple):
     """Jobs of which CI said something that cannot be read."""
 
 
-def why_not(job: Job) -> str | None:
-    """Why CI cannot be asked about it, and what to do instead; ``None`` where it can.
-
-    What CI has named as a job of ours is one, whatever callbacks call it since.
-    """
-    return askable.why_not(job) if job.submission is None else None
+PATIENCE_S = 5.0
+"""How long somebody who waits for the answer waits for his turn to ask."""
+LOOP_PATIENCE_S = 60.0
+"""The same for the relay."""
 
 
 def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
-    """Describe these jobs at CI and take its answer in. Jobs that CI does not know are not in the result.
+    """Describe these jobs at CI and take its answer in. Jobs that CI does not know, or whose place nobody knows,
+    are not in the result.
 
     Raises ``ProviderError``; then what was taken in so far stays.
     """
@@ -56,22 +52,39 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
     return outcomes
 
 
-def ask_place(services: Services, place: Place, jobs: Sequence[Job]) -> Asked:
-    """The same for jobs of one bucket. Raises ``ProviderError``; then nothing was taken in."""
+def take_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> None:
+    """Wait until CI may be asked one more question: all processes together ask only so many a second.
+
+    Raises ``Throttled`` where that would take longer than ``longest_s``.
+    """
+    wait = services.store.due.turn(longest_s)
+    if wait is None:
+        raise Throttled(
+            "SlowDown", "CI is asked too much at the moment; nothing was sent", retry_after=longest_s
+        )
+    time.sleep(wait)
+
+
+def ask_place(services: Services, place: Place, jobs: Sequence[Job], longest_s: float = PATIENCE_S) -> Asked:
+    """The same for at most fifty jobs of one bucket. Raises ``ProviderError``; then nothing was taken in."""
+    take_turn(services, longest_s)
+    services.store.due.note_asked([job.job_id for job in jobs])
     asked = now_ms()
     answer = services.provider.describe(*place, [job.job_id for job in jobs])
     told = {detail.report.job_id: detail for detail in answer.details}
-    outcomes = {
-        job.job_id: take_in(services, told[job.job_id], asked, longest_pause(job))
-        for job in jobs
-        if job.job_id in told
-    }
+    known = [job for job in jobs if job.job_id in told]
+    services.store.due.note_place([job.job_id for job in known], place)
+    outcomes = {job.job_id: take_in(services, told[job.job_id], asked, longest_pause(job)) for job in known}
+    return Asked(outcomes, _unreadable(answer, jobs, told.keys()))
+
+
+def _unreadable(answer: Answer, jobs: Sequence[Job], told: Collection[str]) -> frozenset[str]:
+    """Where the id is what cannot be read, it may be any that CI said nothing else of."""
     if not answer.unreadable:
-        return Asked(outcomes, frozenset())
-    # Where the id is what cannot be read, it may be any that CI said nothing else of.
-    silent = {job.job_id for job in jobs} - told.keys() - set(answer.non_existing)
+        return frozenset()
+    silent = {job.job_id for job in jobs} - set(told) - set(answer.non_existing)
     named = silent & {one.job_id for one in answer.unreadable}
-    return Asked(outcomes, frozenset(named if len(named) == len(answer.unreadable) else silent))
+    return frozenset(named if len(named) == len(answer.unreadable) else silent)
 
 
 def take_in(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:
@@ -86,6 +99,7 @@ def take_in(services: Services, detail: Detail, asked_ms: int, longest: float = 
         asked_ms=asked_ms,
     )
     outcome = services.store.acceptor.accept(news)[0]
+    _confirm_outputs(services, detail, outcome)
     if detail.report.terminal:
         due.settled(job_id)
     else:
@@ -99,6 +113,7 @@ def restore(services: Services, submission: Submission) -> bool:
 
     Raises ``ProviderError``.
     """
+    take_turn(services)
     asked = now_ms()
     answer = services.provider.describe(submission.bucket, submission.region, submission.job_ids)
     told = {detail.report.job_id: detail for detail in answer.details}
@@ -120,7 +135,19 @@ def bind(services: Services, submission: Submission, details: Sequence[Detail], 
         binds=True,
         asked_ms=asked_ms,
     )
-    services.store.acceptor.accept(news)
+    outcomes = services.store.acceptor.accept(news)
+    for detail, outcome in zip(details, outcomes, strict=True):
+        _confirm_outputs(services, detail, outcome)
+    job_ids = [detail.report.job_id for detail in details]
+    services.store.due.note_place(job_ids, (submission.bucket, submission.region))
+
+
+def _confirm_outputs(services: Services, detail: Detail, outcome: Outcome) -> None:
+    """Where CI only repeats what a callback reported, there is no event of it: those who wait for its word need one."""
+    report = detail.report
+    if report.outputs and outcome != "stale":
+        confirmed = event_id(report.job_id, f"{report.digest} confirmed")
+        services.store.due.outputs_confirmed(report.job_id, confirmed, announced=outcome == "accepted")
 
 
 def cancel(services: Services, job: Job) -> None:
@@ -141,20 +168,3 @@ def longest_pause(job: Job) -> float:
 def pause(asked: int, longest: float = LONGEST_S) -> float:
     """Seconds until the next question, when ``asked`` in a row have not brought the end: doubling, with jitter."""
     return min(FIRST_ASK_S * 2.0 ** min(asked, 20), longest) * random.uniform(0.8, 1.2)  # noqa: S311
-
-
-def by_place(services: Services, jobs: Sequence[Job]) -> dict[Place, list[Job]]:
-    """CI is asked per bucket and region: those of the submission, else those that the job names itself."""
-    places: dict[Place, list[Job]] = defaultdict(list)
-    for job in jobs:
-        places[_place(services, job)].append(job)
-    return places
-
-
-def _place(services: Services, job: Job) -> Place:
-    submission = services.store.submissions.get(job.submission.id) if job.submission else None
-    if submission:
-        return submission.bucket, submission.region
-    where = job.input
-    settings = services.settings
-    return (where and where.bucket) or settings.cos_bucket, (where and where.region) or settings.cos_region

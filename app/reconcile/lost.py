@@ -8,7 +8,7 @@ from enum import Enum
 from app.ci.asked import Asked
 from app.ci.matching import assign, fits
 from app.ci.payload import Detail
-from app.reconcile.asking import bind
+from app.reconcile.asking import bind, take_turn
 from app.services import Services
 from app.store.clock import now_ms, to_ms
 from app.store.submissions import Submission
@@ -52,6 +52,7 @@ def _claimed(services: Services, submission: Submission, asked: Asked) -> list[D
     ids = services.store.submissions.claims(submission.id)
     if not ids:
         return []
+    take_turn(services)
     answer = services.provider.describe(submission.bucket, submission.region, ids)
     return [detail for detail in answer.details if _can_be(services, submission, asked, detail)]
 
@@ -62,6 +63,7 @@ def _listed(services: Services, submission: Submission, asked: Asked) -> list[De
     for tag in dict.fromkeys(operation.tag for operation in asked.operations):
         token: str | None = None
         for _ in range(_PAGES):
+            take_turn(services)
             page = services.provider.list_jobs(
                 submission.bucket,
                 submission.region,

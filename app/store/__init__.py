@@ -88,8 +88,11 @@ class Store:
         durability: Level = "process",
         breaker: Breaker | None = None,
         refusals: Bounds | None = None,
+        trust_outputs: frozenset[str] = frozenset(),
     ) -> Store:
-        """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call."""
+        """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call.
+
+        ``trust_outputs`` are buckets whose objects need no word of CI's own."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
         durable = Durable(db, durability, timeout or 2.0)
@@ -99,7 +102,7 @@ class Store:
             db=db,
             durable=durable,
             acceptor=acceptor,
-            jobs=Jobs(db),
+            jobs=Jobs(db, trust_outputs),
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,

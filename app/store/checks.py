@@ -12,6 +12,9 @@ from app.store.clock import now_ms, rfc3339
 from app.store.connection import Database
 from app.store.scripts import script
 
+LOOKED_UP = 100
+"""Outputs of one job that COS is asked about at most."""
+
 Found = Mapping[str, tuple[int, str | None]]
 """Size and ETag of each object that is there, by ``place`` of the output."""
 
@@ -42,8 +45,10 @@ class Checks:
         self._db = db
         self._script = script(db, "check")
 
-    def note(self, report: Report, found: Found, ok: bool) -> bool:
-        """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has."""
+    def note(self, report: Report, found: Found, ok: bool | None) -> bool:
+        """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has.
+
+        ``ok`` is ``None`` where nothing is wrong with those that were looked up, and there are more."""
         note = json.dumps({"ok": ok, "of": _of(report.outputs), "found": found}, sort_keys=True)
         at = rfc3339(now_ms())
         digest = report.digest

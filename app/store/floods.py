@@ -1,20 +1,59 @@
-"""Callback URLs that went beyond their limits: what they would have said is asked of CI instead."""
+"""Callback URLs that went beyond their limits: what they reported meanwhile was turned away, and CI has it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.store.clock import now_ms
 from app.store.connection import Database
-from app.store.scripts import script
+from app.store.scripts import script, text, texts
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """One URL's flood, from ``since`` to ``until`` (ms), and what its token may speak of."""
+
+    token: str
+    since: int
+    until: int
+    bucket: str | None
+    tags: tuple[str, ...]
 
 
 class Floods:
-    """The floods in the store."""
+    """The floods, until CI's list was read for them."""
 
     def __init__(self, db: Database) -> None:
-        self._prefix = db.prefix
-        self._script = script(db, "flood")
+        self._db = db
+        self._redis = db.client
+        self._key = db.key("flooded")
+        self._take, self._note = script(db, "take"), script(db, "flood")
 
     def note(self, token: str, submission: str | None, seconds: int) -> int:
         """The URL of this fingerprint is refused for ``seconds``; returns about how many jobs CI is asked at once."""
         now = now_ms()
-        return int(self._script(args=[self._prefix, token, submission or "", now, now + seconds * 1000]))
+        return int(self._note(args=[self._db.prefix, token, submission or "", now, now + seconds * 1000]))
+
+    def take(self, put_off_s: float) -> Flood | None:
+        """A flood that has ended, if there is one; put off, so that it comes again should the caller die."""
+        ended = texts(self._take(keys=[self._key], args=[1, int(put_off_s * 1000)]))
+        return self._flood(ended[0]) if ended else None
+
+    def _flood(self, token: str) -> Flood:
+        row = self._redis.hmget(self._db.key("url", token), "flood_since", "bucket", "tags")
+        since, bucket, tags = map(text, row)
+        now = now_ms()
+        return Flood(
+            token=token,
+            since=int(since or now),
+            until=now,
+            bucket=bucket or None,
+            tags=tuple(filter(None, (tags or "").split(","))),
+        )
+
+    def done(self, flood: Flood) -> None:
+        """CI's list was read for it, or is given up."""
+        pipe = self._redis.pipeline()
+        pipe.zrem(self._key, flood.token)
+        pipe.hdel(self._db.key("url", flood.token), "flood_since")
+        pipe.execute()

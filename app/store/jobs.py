@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app.ci.asked import Asked
+from app.ci.bound import are_in, were_asked_for
 from app.ci.job import Report
 from app.ci.payload import parse
 from app.store import index
-from app.store.checks import merged
+from app.store.checks import LOOKED_UP, merged
 from app.store.clock import now_ms, to_ms
 from app.store.connection import Database
 from app.store.cursors import decode, encode
@@ -25,8 +27,11 @@ _SCAN_MAX = 2000
 _CHUNK = 200
 _FIELDS = (
     "report", "submission", "verification", "source", "version", "updated", "raw", "deadline", "created", "rank",
-    "check", "doubt",
+    "check", "doubt", "digest", "outputs_unasked",
 )  # fmt: skip
+_CARD = ("submitted_at", "callback", "deadline", "facts")
+_IN_LIST = 100
+"""Outputs of a job that a list shows."""
 
 
 class Submitted(BaseModel):
@@ -63,8 +68,14 @@ class Doubt(BaseModel):
     asked_at: str | None
 
 
+Unchecked = Literal["not_confirmed", "not_askable", "unknown_to_ci", "too_many"]
+"""Why outputs are not looked up: only a callback named them, and CI is being asked (``not_confirmed``), cannot be asked
+about them, or does not know the job; or they are more than are looked up."""
+
+
 class Job(Report):
-    """The normalized job: what CI reported, and what we know about how we know it."""
+    """The normalized job: what CI reported, and what we know about how we know it. In a list ``outputs`` are the first
+    hundred of ``outputs_count``."""
 
     doubt: Doubt | None
     submission: Submitted | None
@@ -72,6 +83,8 @@ class Job(Report):
     source: str | None
     version: int
     updated_at: str
+    outputs_count: int
+    outputs_unchecked: Unchecked | None
     raw: dict[str, Any] | None
 
 
@@ -106,9 +119,10 @@ class Page(BaseModel):
 class Jobs:
     """The jobs in the store."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, trusted: frozenset[str] = frozenset()) -> None:
         self._db = db
         self._redis = db.client
+        self._trusted = trusted
 
     def exists(self, job_id: str) -> bool:
         return bool(self._redis.exists(self._db.key("job", job_id)))
@@ -145,6 +159,11 @@ class Jobs:
         }
         if event.kind != "check":
             then["check"] = None
+        if event.kind == "poll":
+            then["source"] = "poll"
+        elif known.fields["source"] == "poll" and not _is_of(known.fields, event.report):
+            # CI's word about the job as it is now says nothing of what a callback said before.
+            then["source"] = "callback"
         raw = _detail(known.body, known.fields["raw"] or "")
         return self._record(known.fields | then, known.card, raw)
 
@@ -232,7 +251,7 @@ class Jobs:
         rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()]
         cards = self._cards(rows)
         return [
-            self._record(row, card, None) if row["report"] else None
+            _shortened(self._record(row, card, None)) if row["report"] else None
             for row, card in zip(rows, cards, strict=True)
         ]
 
@@ -240,9 +259,9 @@ class Jobs:
         pipe = self._redis.pipeline(transaction=False)
         wanted = [row["submission"] for row in rows if row["submission"]]
         for submission in wanted:
-            pipe.hmget(self._db.key("submission", submission), "submitted_at", "callback", "deadline")
+            pipe.hmget(self._db.key("submission", submission), *_CARD)
         answers = iter(pipe.execute() if wanted else ())
-        names = ("submitted_at", "callback", "deadline")
+        names = _CARD
         return [
             dict(zip(names, map(text, next(answers)), strict=True)) if row["submission"] else {}
             for row in rows
@@ -255,15 +274,20 @@ class Jobs:
         """``raw`` is the name of a body, and behind a colon the position of a JobsDetail in it."""
         return self._db.key("body", (raw or "").partition(":")[0])
 
-    @staticmethod
     def _record(
-        fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
+        self, fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
     ) -> Job:
-        report = merged(json.loads(fields["report"] or "{}"), fields["check"])
+        told = json.loads(fields["report"] or "{}")
+        unconfirmed = self._unconfirmed(told, fields, card)
+        report = told if unconfirmed else merged(told, fields["check"])
+        outputs = report["outputs"]
+        is_partly = not unconfirmed and len(outputs) > LOOKED_UP and report["state"] == "Success"
         return Job.model_validate(
             report
             | {
                 "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
+                "outputs_count": len(outputs),
+                "outputs_unchecked": unconfirmed or ("too_many" if is_partly else None),
                 "submission": _submitted(fields, card, bool(report["terminal"])),
                 "verification": fields["verification"],
                 "source": fields["source"],
@@ -272,6 +296,36 @@ class Jobs:
                 "raw": raw,
             }
         )
+
+    def _unconfirmed(
+        self, told: dict[str, Any], fields: dict[str, str | None], card: dict[str, str | None]
+    ) -> str | None:
+        """Why the outputs may not be looked up or linked; ``None`` where CI named them, the submission asked for
+        them, or the bucket is trusted."""
+        if not told["outputs"] or fields["source"] == "poll":
+            return None
+        report = Report.model_validate(told)
+        if are_in(report.outputs, self._trusted):
+            return None
+        if (asked := _asked(card.get("facts"))) and were_asked_for(report, asked):
+            return None
+        return fields["outputs_unasked"] or "not_confirmed"
+
+
+def _asked(facts: str | None) -> Asked | None:
+    try:
+        return Asked.model_validate_json(facts) if facts else None
+    except ValidationError:
+        return None  # A record of ours that says nothing of its request.
+
+
+def _is_of(fields: dict[str, str | None], report: dict[str, Any]) -> bool:
+    """Whether what is known of the job now is that report."""
+    return Report.model_validate(report).digest == fields["digest"]
+
+
+def _shortened(job: Job) -> Job:
+    return job if len(job.outputs) <= _IN_LIST else job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
 
 
 def _detail(body: Any, raw: str) -> dict[str, Any] | None:

@@ -21,6 +21,8 @@ KINDS: Final[dict[str, Type]] = {
     "index": "zset",
     "slow": "string",
     "slow_times": "string",
+    "questions": "string",
+    "strange_buckets": "zset",
     "submission": "hash",
     "claims": "set",
     "submissions": "zset",

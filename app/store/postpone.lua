@@ -5,9 +5,9 @@ if redis.call('HEXISTS', KEYS[2], 'version') == 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])
   return 0
 end
-if ARGV[2] ~= '' then
-  local now = redis.call('TIME')
-  redis.call('ZADD', KEYS[1], 'XX', now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[2], ARGV[1])
-end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[2] ~= '' then redis.call('ZADD', KEYS[1], 'XX', now + ARGV[2], ARGV[1]) end
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[2], 'deadline', ARGV[3]) end
+redis.call('HSETNX', KEYS[2], 'asked_since', string.format('%.0f', now))
 return redis.call('HINCRBY', KEYS[2], 'asked', 1)

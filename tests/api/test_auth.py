@@ -6,9 +6,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.store import Store
+from app.ci.payload import parse
+from app.store import News, Store
+from app.store.accept import as_body
 from app.store.apikeys import SCOPES
 from tests.api.stored import put
+from tests.ci import samples
+from tests.receiver.callbacks import body_of
 
 CALLS = [
     ("GET", "/v1/jobs", "read"),
@@ -97,8 +101,10 @@ def test_the_store_does_not_know_the_key(store: Store) -> None:
 
 
 def test_links_are_for_those_who_may_have_them(client: FlaskClient, store: Store) -> None:
-    """Presigned URLs need the scope ``links``; a list never has any."""
+    """Presigned URLs need the scope ``links``, and that CI has confirmed the outputs; a list never has any."""
     put(store, "j1")
+    answer = parse(body_of(samples.voice_separate(JobId="j1"))).details
+    store.acceptor.accept(News(answer, "poll", "confirmed", body=as_body(answer)))
     for scopes, linked in (({"read"}, False), ({"read", "links"}, True), ({"admin"}, True)):
         key = {"Authorization": f"Bearer {store.api_keys.create('x', frozenset(scopes), replace=True)}"}
         outputs = client.get("/v1/jobs/j1", headers=key).json["outputs"]  # type: ignore[index]

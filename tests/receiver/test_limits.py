@@ -60,7 +60,7 @@ def test_a_submissions_url_is_refused_beyond_its_limit_and_ci_is_asked(
     """Nothing of the refused ones is kept; other URLs go on."""
     job_id = new_job_id()
     url = _submit(services, job_id)
-    services.store.due.drop(job_id)
+    services.store.due.end(job_id)
     assert _until_refused(client, url, job_id) >= 5
     kept = services.store.jobs.history(job_id)[1]
     assert client.post(url, data=body(job_id)).status_code == 429

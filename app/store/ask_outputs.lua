@@ -1,0 +1,11 @@
+-- Has CI asked about a job whose outputs only a callback named, unless CI has confirmed them meanwhile.
+-- ARGV: prefix, job id, digest of the report that names them, when to ask (ms).
+-- Returns 1 if CI has confirmed them, -1 if the job has moved on, else 0.
+local prefix, id = ARGV[1], ARGV[2]
+local job = prefix .. 'job:' .. id
+local digest, source = unpack(redis.call('HMGET', job, 'digest', 'source'))
+if digest ~= ARGV[3] then return -1 end
+if source == 'poll' then return 1 end
+redis.call('HSET', job, 'outputs_asked', 1, 'question', 1)
+redis.call('ZADD', prefix .. 'due', 'LT', ARGV[4], id)
+return 0

@@ -1,0 +1,18 @@
+-- CI's own answer has named the outputs that were waiting for it: announces that once, for what looks at outputs.
+-- ARGV: prefix, job id, event id, RFC 3339 now, '1' if the answer was an event already.
+-- Returns 1 if they had been waiting.
+local prefix, id = ARGV[1], ARGV[2]
+local job = prefix .. 'job:' .. id
+local asked, source = unpack(redis.call('HMGET', job, 'outputs_asked', 'source'))
+if source ~= 'poll' then return 0 end
+redis.call('HDEL', job, 'outputs_asked', 'outputs_unasked')
+if not asked or ARGV[5] == '1' then return 0 end
+local version = redis.call('HINCRBY', job, 'version', 1)
+redis.call('HSET', job, 'updated', ARGV[4])
+local report, state, entries = unpack(redis.call('HMGET', job, 'report', 'state', 'entries'))
+local tag = cjson.decode(report).tag
+if tag == cjson.null then tag = '' end
+-- It runs no handlers but those that want all news: the state is the one that they have had.
+redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'poll', 'state', state or '',
+  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[4], 'handlers', '0', 'report', report)
+return 1
