@@ -17,6 +17,7 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     ours.processes,
     ours.handlers,
     ours.keys,
+    ours.strange_buckets,
     ci.account,
     ci.clock,
     ci.objects,
