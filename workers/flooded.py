@@ -14,7 +14,7 @@ from app.ci.request import VOICE_SEPARATE
 from app.provider import ProviderError, Throttled
 from app.services import Services
 from app.store.clock import now_ms
-from app.store.flooded import Flood
+from app.store.floods import Flood
 from app.store.jobs import Filter
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _JOBS_MAX = 20_000
 def step(services: Services, stopping: threading.Event) -> None:
     """Read CI's list for one flood that has ended; wait a moment if there is none."""
     held = services.store.due.held_s()
-    flood = None if held else services.store.flooded.take(_PUT_OFF_S)
+    flood = None if held else services.store.floods.take(_PUT_OFF_S)
     if flood is None:
         stopping.wait(max(_IDLE_S, min(held, 5.0)))
         return
@@ -42,9 +42,9 @@ def step(services: Services, stopping: threading.Event) -> None:
         log.warning("CI's list could not be read after the flood of callback URL %s: %s", flood.token, error)
         if _is_old(services, flood):
             log.error("CI's list was not read after the flood of %s: run flask jobs import", flood.token)
-            services.store.flooded.done(flood)
+            services.store.floods.done(flood)
     else:
-        services.store.flooded.done(flood)
+        services.store.floods.done(flood)
         log.info("%d jobs of CI's list were read after the flood of callback URL %s", read, flood.token)
 
 

@@ -17,10 +17,10 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     ours.processes,
     ours.handlers,
     ours.keys,
-    ours.strange_buckets,
     ci.account,
     ci.clock,
     ci.objects,
+    ci.strange_buckets,
     public.address,
 )
 

@@ -92,13 +92,3 @@ def keys(services: Services) -> Iterator[Finding]:
         yield Finding(
             "warn", "API keys", "none: nobody can use the API", "flask keys create NAME --scope read"
         )
-
-
-def strange_buckets(services: Services) -> Iterator[Finding]:
-    """Jobs in buckets that nobody has told us of: CI is not asked about them."""
-    found = services.store.due.strange()
-    if not found:
-        return
-    named = ", ".join(ascii(each)[1:-1] for each in found[:5]) + (", …" if len(found) > 5 else "")
-    todo = "Add those that are yours to COS_BUCKETS: CI is asked about their jobs then. The others are somebody else's."
-    yield Finding("warn", "buckets", f"callbacks named buckets that are not known here: {named}", todo)

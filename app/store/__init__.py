@@ -13,7 +13,7 @@ from app.store.deliveries import Deliveries
 from app.store.due import Due
 from app.store.durable import Durable
 from app.store.failures import Failures
-from app.store.flooded import Flooded
+from app.store.floods import Floods
 from app.store.jobs import Job, Jobs
 from app.store.marks import Marks
 from app.store.offer import Level, NotOffered
@@ -61,7 +61,7 @@ class Store:
     replays: Replays
     checks: Checks
     due: Due
-    flooded: Flooded
+    floods: Floods
     refusals: Refusals
     api_keys: ApiKeys
     presence: Presence
@@ -100,7 +100,7 @@ class Store:
             replays=Replays(db, limits),
             checks=Checks(db),
             due=Due(db),
-            flooded=Flooded(db),
+            floods=Floods(db),
             refusals=Refusals(db, limits, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from app import reconcile
-from app.checks.ours import strange_buckets
+from app.checks.ci import strange_buckets
 from app.services import Services
 from app.setting_types import KnownBucket
 from app.store.clock import now_ms, rfc3339

@@ -20,7 +20,7 @@ class Flood:
     tags: tuple[str, ...]
 
 
-class Flooded:
+class Floods:
     """The floods that have ended, until CI's list was read for them."""
 
     def __init__(self, db: Database) -> None:
