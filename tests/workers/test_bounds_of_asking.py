@@ -250,3 +250,14 @@ def test_ci_list_is_read_when_a_flood_has_ended(ours: Services, ci: Emulator) ->
     assert asked(ci, "list") == 1
     assert job_of(ours, job_id).state == "Success"
     assert not redis.zcard(db.key("flooded"))
+
+
+def test_a_flood_that_begins_again_while_the_list_is_read_stays(ours: Services) -> None:
+    """It is read for once more, when it has ended."""
+    redis, key = ours.store.db.client, ours.store.db.key("flooded")
+    redis.zadd(key, {"feedfacecafe": now_ms() - 1})
+    flood = ours.store.floods.take(60)
+    assert flood is not None
+    redis.zadd(key, {"feedfacecafe": now_ms() + 30_000})
+    ours.store.floods.done(flood)
+    assert redis.zcard(key) == 1
