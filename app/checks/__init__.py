@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     ci.clock,
     ci.account,
     ci.objects,
+    ci.strange_buckets,
     public.address,
     urls.by_hand,
 )

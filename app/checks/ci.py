@@ -65,3 +65,13 @@ def objects(services: Services) -> Iterator[Finding]:
         yield Finding("warn", "COS", f"cannot be asked: {error.code}", error.advice)
     else:
         yield Finding("ok", "COS", "lets results be read")
+
+
+def strange_buckets(services: Services) -> Iterator[Finding]:
+    """Jobs in buckets that nobody whom we believe has named: CI is not asked about them."""
+    found = services.store.due.strange()
+    if not found:
+        return
+    named = ", ".join(ascii(each)[1:-1] for each in found[:5]) + (", …" if len(found) > 5 else "")
+    todo = "Add those that are yours to COS_BUCKETS: CI is asked about their jobs then. Ignore the others."
+    yield Finding("warn", "buckets", f"callbacks named buckets that are not known here: {named}", todo)

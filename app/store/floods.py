@@ -11,13 +11,15 @@ from app.store.scripts import script, text, texts
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """One URL's flood, from ``since`` to ``until`` (ms), and what its token may speak of."""
+    """One URL's flood, from ``since`` to ``until`` (ms), and what its token may speak of. ``mark`` is its place in the
+    schedule since it was taken."""
 
     token: str
     since: int
     until: int
     bucket: str | None
     tags: tuple[str, ...]
+    mark: float | None
 
 
 class Floods:
@@ -49,10 +51,14 @@ class Floods:
             until=now,
             bucket=bucket or None,
             tags=tuple(filter(None, (tags or "").split(","))),
+            mark=self._redis.zscore(self._key, token),
         )
 
     def done(self, flood: Flood) -> None:
-        """CI's list was read for it, or is given up."""
+        """CI's list was read for it, or is given up. One that has begun again meanwhile stays, and is read from its
+        first beginning."""
+        if self._redis.zscore(self._key, flood.token) != flood.mark:
+            return
         pipe = self._redis.pipeline()
         pipe.zrem(self._key, flood.token)
         pipe.hdel(self._db.key("url", flood.token), "flood_since")

@@ -117,7 +117,7 @@ def test_news_that_came_meanwhile_wins(services: Services) -> None:
     job_id, _ = tell(services)
     old = parse(body(job_id)).details[0].report
     new = parse(body(job_id, EndTime="2024-03-05T23:00:31+0800", Message="again")).details
-    services.store.acceptor.accept(News(new, "callback", "token", body=as_body(new)))
+    services.store.acceptor.accept(News(new, "poll", "confirmed", body=as_body(new)))
     assert not services.store.checks.note(old, {}, True)
     job = services.store.jobs.get(job_id)
     assert job and job.outputs_ok is None and job.version == 2
