@@ -46,7 +46,9 @@ UNAVAILABLE = (
 )
 
 # The client library has no class of their own for these. In a pipeline it writes a sentence before them.
-_REFUSALS = re.compile(r"(?:^|caused error: )(MISCONF|NOREPLICAS|BUSY|UNKILLABLE|MASTERDOWN|NOTREADY|ACL failure in script:) ")
+_REFUSALS = re.compile(
+    r"(?:^|caused error: )(MISCONF|NOREPLICAS|BUSY|UNKILLABLE|MASTERDOWN|NOTREADY|ACL failure in script:) "
+)
 
 
 @dataclass(frozen=True, slots=True)
