@@ -55,7 +55,8 @@ No label ever holds a job id, a path, a token or the name of a process. The deli
 endpoints in `FORWARD_URLS` only, so every web server tells the same numbers: take their `max`, not their `sum`. While
 Redis is away they are not there.
 
-Worth an alert: `ci_spool_bytes` that does not go down, `ci_spool_set_aside` and `ci_installation_lost` above 0, `ci_callbacks_total{{outcome="spooled"}}` and
+Worth an alert: `ci_spool_bytes` that does not go down, `ci_spool_set_aside` and `ci_installation_lost` above 0,
+`ci_callbacks_total{{outcome="spooled"}}` and
 `ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
 these is a [failure](failures.md) to look at.
 """

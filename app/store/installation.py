@@ -41,9 +41,15 @@ class Installation:
         self._folder = folder
         self._place = _place(redis_url)
 
-    def state(self) -> State:
-        """Compare the two; what is missing on a first start is made. Raises ``RedisError``."""
+    def state(self, *, make: bool = True) -> State:
+        """Compare the two; what is missing on a first start is made. Raises ``RedisError``.
+
+        Only receivers ``make`` it: the folder of another process may be a fresh one each time, and would give an empty
+        Redis an id that no receiver knows.
+        """
         mark, id_ = self._read(), self._get()
+        if mark is None and not make:
+            return "ok"
         if mark is None:
             self._write(id_ or self._set(secrets.token_hex(8)))
             return "ok"

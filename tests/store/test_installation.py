@@ -141,6 +141,16 @@ def test_whose_spool_it_is(state: State, drains: bool, settings: Settings, tmp_p
         services.drainer.stop()
 
 
+def test_a_receiver_makes_it_when_redis_is_there(settings: Settings, tmp_path: Path) -> None:
+    """Nobody has to ask it anything, and nothing has to be spooled."""
+    app = create_app(settings.model_copy(update={"spool_dir": tmp_path}))
+    app.extensions["services"].drainer.start()
+    try:
+        eventually((tmp_path / "installation").exists, "the id to be made")
+    finally:
+        app.extensions["services"].drainer.stop()
+
+
 @pytest.fixture
 def app(settings: Settings, tmp_path: Path) -> Flask:
     return create_app(settings.model_copy(update={"spool_dir": tmp_path}))
@@ -174,8 +184,11 @@ def test_without_a_spool_nobody_can_know(settings: Settings) -> None:
 def test_a_start_says_so_and_goes_on(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first start makes the id, a later one without it is logged, and a Redis that is away is not asked."""
+    """Of any process, which makes no id itself; and a Redis that is away is no reason either."""
     chosen = settings.model_copy(update={"spool_dir": tmp_path})
+    check(chosen)
+    assert not list(tmp_path.iterdir())
+    installation(settings, tmp_path).state()
     check(chosen)
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
     forget(settings)

@@ -106,10 +106,12 @@ class Drainer:
 
     def _run(self) -> None:
         lock: int | None = None
+        introduced = False
         while not self._stop.is_set():
             pause = _LOOK_S
             try:
                 self._spool.hand_over()
+                introduced = introduced or self._introduce()
                 lock = self._still(lock) or self._lock()
                 if lock:
                     self.step()
@@ -177,6 +179,13 @@ class Drainer:
             self._settle()
         finally:
             self._again = False
+
+    def _introduce(self) -> bool:
+        """Once Redis is there, this folder and it have an id; the first start of an installation makes it."""
+        try:
+            return not self._installation or bool(self._installation.state())
+        except RedisError:
+            return False
 
     def _check_owner(self) -> None:
         """What another installation has spooled does not belong into this Redis."""
