@@ -96,10 +96,10 @@ def _check_keys(chosen: Settings, submissions: Submissions) -> None:
 
 
 def _check_installation(chosen: Settings, database: Database) -> None:
-    """Made at the first start. One that Redis has lost is no reason to take no callbacks."""
+    """One that Redis has lost is no reason to take no callbacks."""
     if chosen.spool_dir:
         installation = Installation(database, chosen.spool_dir, chosen.redis_url)
-        if (state := installation.state()) != "ok":
+        if (state := installation.state(make=False)) != "ok":
             log.error("%s. What to do: flask doctor", installation.explain(state))
 
 

@@ -57,7 +57,8 @@ endpoints in `FORWARD_URLS` only, and so are the open refusals, so every web ser
 a revoked URL is left out, and an expired one as soon as another of its name is valid. While Redis is away none of these
 are there.
 
-Worth an alert: `ci_spool_bytes` that does not go down, `ci_callbacks_total{{outcome="spooled"}}` and
+Worth an alert: `ci_spool_bytes` that does not go down, `ci_spool_set_aside` and `ci_installation_lost` above 0,
+`ci_callbacks_total{{outcome="spooled"}}` and
 `ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
 these is a [failure](failures.md) to look at. So is `ci_refusals_open` above 0, for [refusals](refusals.md).
 And `ci_callback_url_expires_seconds < 14 * 86400`: a queue's URL is about to expire.

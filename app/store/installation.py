@@ -18,8 +18,8 @@ from app.store.spool.files import keep_bytes, make_folder
 log = logging.getLogger(__name__)
 
 State = Literal["ok", "lost", "foreign"]
-"""``lost``: this Redis had our id and has it no longer. ``foreign``: the folder was used with another Redis or prefix,
-and this one does not have its id: it may be another installation's."""
+"""``lost``: this Redis should have the folder's id and does not; it may also be the empty one that has taken over.
+``foreign``: it has another one and is at another address, or the prefix is another: another installation's, perhaps."""
 
 _FILE = "installation"
 
@@ -41,9 +41,15 @@ class Installation:
         self._folder = folder
         self._place = _place(redis_url)
 
-    def state(self) -> State:
-        """Compare the two; what is missing on a first start is made. Raises ``RedisError``."""
+    def state(self, *, make: bool = True) -> State:
+        """Compare the two; what is missing on a first start is made. Raises ``RedisError``.
+
+        Only receivers ``make`` it: the folder of another process may be a fresh one each time, and would give an empty
+        Redis an id that no receiver knows.
+        """
         mark, id_ = self._read(), self._get()
+        if mark is None and not make:
+            return "ok"
         if mark is None:
             self._write(id_ or self._set(secrets.token_hex(8)))
             return "ok"
@@ -51,7 +57,8 @@ class Installation:
             if mark != self._mark(id_):
                 self._write(id_)  # it has moved, with its data
             return "ok"
-        return "lost" if mark == self._mark(mark.id) else "foreign"
+        moved = mark.redis != self._place
+        return "foreign" if mark.prefix != self._db.prefix or (id_ and moved) else "lost"
 
     def accept(self) -> None:
         """From now on this Redis and this folder belong together. A Redis without an id gets the folder's, so that the
@@ -64,9 +71,10 @@ class Installation:
         if state == "ok" or mark is None:
             return "Redis and SPOOL_DIR belong to the same installation"
         if state == "lost":
+            moved = f" SPOOL_DIR was used with the one at {mark.redis}." if mark.redis != self._place else ""
             return (
-                f"Redis no longer has the id of this installation ({mark.id}): "
-                "it came back empty, or with another one's data"
+                f"Redis at {self._place} does not have the id of this installation ({mark.id}): "
+                f"it came back empty, or with another one's data.{moved}"
             )
         return (
             f"SPOOL_DIR belongs to the installation {mark.id} (Redis at {mark.redis}, KEY_PREFIX {mark.prefix}), "

@@ -207,14 +207,18 @@ def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_of_them_do_not_hold_up_what_comes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A try of what is put aside is broken off after a moment: the next step begins with what has come meanwhile."""
+    """After a moment's work on what is put aside, the next step begins with what has come meanwhile."""
     monkeypatch.setattr("app.store.spool.drain._ASIDE_S", 0.0)
+    monkeypatch.setattr("app.store.spool.aside._FILE_BYTES", 1)
     monkeypatch.setattr("app.store.spool.aside._FIRST_S", 0.0)
     home.put(*(POISON["job"](home.store, f"jp{n}") for n in range(20)))
-    home.drainer.step()
+    for n in range(4):
+        home.drainer.step()
+        assert home.said["still_aside"] == n, "one in each step, when there are any"
     home.put(pack(news("jgood")))
     home.drainer.step()
     assert home.outcomes("jgood") == ["accepted"]
+    assert home.spool.set_aside().records == 20
     assert {job for path in home.files(RECORDS) for each in payloads(path) for job in describe(each)[1]} == {
         f"jp{n}" for n in range(20)
     }

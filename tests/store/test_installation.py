@@ -75,10 +75,23 @@ def test_a_receiver_without_a_past_has_made_a_new_id(settings: Settings, tmp_pat
     assert (a.state(), b.state()) == ("ok", "ok")
 
 
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("other", ["prefix", "server"])
+@pytest.mark.parametrize(
+    ("other", "known", "state"),
+    [
+        ("prefix", False, "foreign"),
+        ("prefix", True, "foreign"),
+        ("server", True, "foreign"),
+        # Nothing distinguishes it from an empty server that has taken over: what is spooled must get there.
+        ("server", False, "lost"),
+    ],
+)
 def test_two_installations_with_one_folder(
-    other: str, known: bool, settings: Settings, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    other: str,
+    known: bool,
+    state: State,
+    settings: Settings,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """The second one is told whose folder it is, whether or not it has an id of its own already; the first goes on."""
     first, folder = installation(settings, tmp_path), tmp_path_factory.mktemp("server")
@@ -88,9 +101,8 @@ def test_two_installations_with_one_folder(
         second = there if other == "server" else make_settings(settings.redis_url)
         if known:
             installation(second, tmp_path / "own").state()
-        assert installation(second, tmp_path).state() == "foreign"
-        said = installation(second, tmp_path).explain("foreign")
-        assert settings.key_prefix in said
+        assert installation(second, tmp_path).state() == state
+        said = installation(second, tmp_path).explain(state)
         assert str(settings.redis_url) in said
         assert first.state() == "ok"
 
@@ -141,6 +153,16 @@ def test_whose_spool_it_is(state: State, drains: bool, settings: Settings, tmp_p
         services.drainer.stop()
 
 
+def test_a_receiver_makes_it_when_redis_is_there(settings: Settings, tmp_path: Path) -> None:
+    """Nobody has to ask it anything, and nothing has to be spooled."""
+    app = create_app(settings.model_copy(update={"spool_dir": tmp_path}))
+    app.extensions["services"].drainer.start()
+    try:
+        eventually((tmp_path / "installation").exists, "the id to be made")
+    finally:
+        app.extensions["services"].drainer.stop()
+
+
 @pytest.fixture
 def app(settings: Settings, tmp_path: Path) -> Flask:
     return create_app(settings.model_copy(update={"spool_dir": tmp_path}))
@@ -174,8 +196,11 @@ def test_without_a_spool_nobody_can_know(settings: Settings) -> None:
 def test_a_start_says_so_and_goes_on(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first start makes the id, a later one without it is logged, and a Redis that is away is not asked."""
+    """Of any process, which makes no id itself; and a Redis that is away is no reason either."""
     chosen = settings.model_copy(update={"spool_dir": tmp_path})
+    check(chosen)
+    assert not list(tmp_path.iterdir())
+    installation(settings, tmp_path).state()
     check(chosen)
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
     forget(settings)

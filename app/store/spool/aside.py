@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.store.spool.files import FILE_BYTES, SUFFIX, OwnFile
+from app.store.spool.files import SUFFIX, OwnFile
 from app.store.spool.frames import Frame, scan
 
 RECORDS, DAMAGED = ".aside", ".damaged"
 ASIDE = (RECORDS, DAMAGED)
 
+_FILE_BYTES = 32 * 2**10
+"""Beyond this a new file is begun. One is tried again as a whole, while others wait: a few dozen records at most."""
 _FIRST_S, _LONGEST_S = 5.0, 3600.0
 """Pauses between the tries of a file that is put aside; each is twice as long as the last one."""
 
@@ -70,7 +72,7 @@ class Writer:
         self._files: list[OwnFile] = []
 
     def add(self, payload: bytes) -> None:
-        if not self._files or self._files[-1].size >= FILE_BYTES:
+        if not self._files or self._files[-1].size >= _FILE_BYTES:
             self._files.append(OwnFile(self._folder, RECORDS))
         self._files[-1].write(payload)
 

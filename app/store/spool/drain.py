@@ -37,7 +37,7 @@ _SETTLE_S = 2.0
 _TRIES = 3
 """A record is put aside when Redis fails so often for it alone, and takes another write before each time."""
 _ASIDE_S = 0.25
-"""What is put aside is tried again for so long at a time, and then what has come meanwhile goes first."""
+"""After so much work on files that are put aside, what has come meanwhile goes first."""
 
 _AWAY = (*UNAVAILABLE, NoPermissionError)
 """Not the record's fault: Redis is not there, cannot write, or does not let this user write."""
@@ -86,6 +86,7 @@ class Drainer:
         self._progress = Progress()
         self._aside = Writer(spool.folder)
         self._retries = Retries()
+        self._again = False
         self._suspect: tuple[Path, int] | None = None
         self._suspected = 0
         self._server = ""
@@ -108,10 +109,12 @@ class Drainer:
 
     def _run(self) -> None:
         lock: int | None = None
+        introduced = False
         while not self._stop.is_set():
             pause = _LOOK_S
             try:
                 self._spool.hand_over()
+                introduced = introduced or self._introduce()
                 lock = self._still(lock) or self._lock()
                 if lock:
                     self.step()
@@ -163,14 +166,29 @@ class Drainer:
             for path in waiting:
                 self._drain(path)
             self._settle()
-            until = time.monotonic() + _ASIDE_S
-            for path in due:
-                self._drain(path, until)
-            self._settle(again=True)
+            self._try_again(due)
         except Exception:
             self._progress.undo()
             self._aside.drop()
             raise
+
+    def _try_again(self, due: list[Path]) -> None:
+        until, self._again = time.monotonic() + _ASIDE_S, True
+        try:
+            for path in due:
+                self._drain(path)
+                if time.monotonic() > until:
+                    break
+            self._settle()
+        finally:
+            self._again = False
+
+    def _introduce(self) -> bool:
+        """Once Redis is there, this folder and it have an id; the first start of an installation makes it."""
+        try:
+            return not self._installation or bool(self._installation.state())
+        except RedisError:
+            return False
 
     def _check_owner(self) -> None:
         """What another installation has spooled does not belong into this Redis."""
@@ -193,14 +211,14 @@ class Drainer:
         self._settled = time.monotonic()
         return server
 
-    def _settle(self, *, again: bool = False) -> None:
+    def _settle(self) -> None:
         if self._make_safe() != self._server:
             raise Away("Redis was started anew; what it was given last is given again")
-        self._retries.begin(self._aside.keep(), again=again)
+        self._retries.begin(self._aside.keep(), again=self._again)
         for path in self._progress.commit():
             path.unlink(missing_ok=True)
 
-    def _drain(self, path: Path, until: float | None = None) -> None:
+    def _drain(self, path: Path) -> None:
         try:
             fd = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -210,22 +228,22 @@ class Drainer:
         except OSError:
             return  # its process still writes it
         else:
-            self._drain_records(path, until)
+            self._drain_records(path)
         finally:
             os.close(fd)
 
-    def _drain_records(self, path: Path, until: float | None) -> None:
+    def _drain_records(self, path: Path) -> None:
         for found in scan(path.read_bytes(), self._progress.reached(path)):
-            started = time.monotonic()
-            if self._stop.is_set() or (until and started > until):
+            if self._stop.is_set():
                 return
+            started = time.monotonic()
             if isinstance(found, Damage):
                 self._report(path, found)
             else:
                 self._bring_in(path, found)
             self._progress.reach(path, found.end)
             if started - self._settled > _SETTLE_S:
-                self._settle(again=until is not None)
+                self._settle()
             # Half of the time belongs to live traffic; a Redis that is slow is asked less.
             self._stop.wait(min(time.monotonic() - started, _AWAY_S))
         self._progress.finish(path)
@@ -315,8 +333,12 @@ class Drainer:
 
     def _set_aside(self, path: Path, frame: Frame, why: str) -> None:
         self._aside.add(with_reason(frame.payload, why))
-        log.error("a record of %s is put aside: %s", path.name, why)
-        self._drained("set_aside")
+        if self._again:
+            log.info("a record of %s stays aside: %s", path.name, why)
+            self._drained("still_aside")
+        else:
+            log.error("a record of %s is put aside (flask spool list): %s", path.name, why)
+            self._drained("set_aside")
 
 
 def _sweep(folder: Path) -> None:
