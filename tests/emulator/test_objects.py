@@ -6,11 +6,15 @@ import hashlib
 import io
 import wave
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 import requests
+
+from app.emulator.database import Database
+from app.emulator.objects import Objects
 
 from .running import Account, refusal
 from .signed import send
@@ -296,3 +300,15 @@ def test_a_job_without_an_output_of_its_mode_fails(account: Account) -> None:
     separation = {"AudioMode": "IsAudio", "AudioConfig": {"Codec": "mp3"}}
     operation = account.operation(VoiceSeparate=separation, Output=account.output(AuObject=None))
     assert account.wait(account.submit(Operation=operation), "Failed")["Code"] == "InvalidArgument"
+
+
+def test_an_object_of_an_older_version_has_its_checksum_too(tmp_path: Path) -> None:
+    """A database that was written before there were any is read as it is."""
+    database = Database(tmp_path)
+    database.write(
+        "INSERT INTO objects (bucket, key, body, etag, headers, modified) VALUES (?, ?, ?, ?, ?, ?)",
+        *("b", "k", b"123456789", md5(b"123456789"), '{"Content-Type": "a/b"}', 0.0),
+    )
+    stored = Objects(database).get("b", "k")
+    assert stored is not None
+    assert stored.headers == {"Content-Type": "a/b", "x-cos-hash-crc64ecma": "11051210869376104954"}
