@@ -19,10 +19,11 @@ class Limits(NamedTuple):
     outputs: int
     """Files in one body."""
     repeated: int
-    """Characters that records may repeat: one prefix, bucket or event name stands in each output or job."""
+    """Characters that records may always repeat: one prefix, bucket or event name stands in each output or job. A large
+    body may repeat ``REPEATED_TIMES`` its size: records grow with the body, not with the product of its parts."""
 
 
-CALLBACK = Limits(depth=64, nodes=60_000, attributes=100, details=100, outputs=20_000, repeated=8 * 2**20)
+CALLBACK = Limits(depth=64, nodes=50_000, attributes=100, details=100, outputs=12_000, repeated=2**20)
 """A stranger's body. The largest that CI makes is a job of 10,000 snapshots with the MD5 of each, which has four
 nodes a file; with these caps no body of 1 MiB holds the interpreter for 100 ms (``make bench`` prints the worst). A
 multi-operation submit has at most 6 operations, so 100 details leave room for a batch."""
@@ -33,12 +34,17 @@ ANSWER = Limits(
 """CI's own answer over the signed API: a page of 100 jobs, each with as much detail as a callback."""
 
 
+REPEATED_TIMES = 16
+"""An output of a few letters is some 200 characters of a record."""
+
+
 class Budget:
     """What is left of ``Limits.repeated`` and ``Limits.outputs`` while one body is read."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, size: int = 0) -> None:
+        """``size`` is that of the body, in bytes."""
         self._limits = limits
-        self._left = limits.repeated
+        self._left = max(limits.repeated, REPEATED_TIMES * size)
         self._files = limits.outputs
 
     def spend(self, characters: int) -> None:

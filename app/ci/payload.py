@@ -103,7 +103,7 @@ def parse(body: bytes) -> Callback:
         raise Refused("not_a_callback", "Found both JobsDetail and WorkflowExecution; expected one of them")
     _check_count(jobs + runs, limits.CALLBACK)
     if jobs:
-        budget = Budget(limits.CALLBACK)
+        budget = Budget(limits.CALLBACK, len(body))
         kind: Kind = "review" if event and event.startswith(reports.REVIEW_EVENTS) else "jobs"
         return Callback(kind, form, tuple(Detail(reports.of_job(raw, event, budget), raw) for raw in jobs))
     if runs:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from app import metrics
+from app.ci.bound import are_in
 from app.ci.payload import Callback, Refused, parse
 from app.problems import Problem
 from app.receiver.incoming import Incoming
@@ -71,6 +72,19 @@ def _news(came: Incoming, seen: Callback, settings: Settings, note: Mapping[str,
         limit=None if note else limit_of(came.binding, settings),
         url=_url(came.binding),
         place=_place(came.binding, settings),
+        unconfirmed=_unconfirmed(came.binding, seen, settings),
+    )
+
+
+def _unconfirmed(binding: Binding, seen: Callback, settings: Settings) -> frozenset[int]:
+    """Ended jobs with outputs that no submission asked for, in buckets that are not trusted."""
+    if binding.submission:
+        return frozenset()  # Whether it asked for them is known where its record is.
+    reports = [detail.report for detail in seen.details]
+    return frozenset(
+        n
+        for n, report in enumerate(reports)
+        if report.terminal and report.outputs and not are_in(report.outputs, settings.trust_outputs)
     )
 
 

@@ -121,7 +121,8 @@ local function seconds_over_limit()
   local since, count, bytes, kept = string.match(counted, '(%d+) (%d+) (%d+) (%d+)')
   if tonumber(since) == minute then used.count, used.bytes = tonumber(count), tonumber(bytes) end
   used.kept = tonumber(kept)
-  local is_new = redis.call('EXISTS', key('body', header.body)) == 0
+  -- The same body again is a duplicate: it takes no room.
+  local is_new = not header.body or redis.call('EXISTS', key('body', header.body)) == 0
   local size = is_new and header.size or 0
   if used.count + 1 > limit.per_minute or used.bytes + size > (limit.bytes_per_minute or math.huge) then
     return 60 - math.floor(now / 1000) % 60
@@ -249,6 +250,9 @@ local function schedule(item, id, rank, ask, outcome)
   if ask then
     redis.call('HSET', hash, 'question', 1)
     redis.call('ZADD', key('due'), 'LT', now, id)
+  elseif item.confirm_at and outcome == 'accepted' then
+    redis.call('HSET', hash, 'question', 1, 'outputs_asked', 1)
+    redis.call('ZADD', key('due'), 'LT', item.confirm_at, id)
   elseif rank == 3 and redis.call('HEXISTS', hash, 'question') == 0 then
     redis.call('ZREM', key('due'), id)
   elseif item.ask_at and source == 'poll' then

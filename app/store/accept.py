@@ -30,6 +30,8 @@ Outcome = Literal["accepted", "duplicate", "stale"]
 
 _CLAIMS_MAX = 32
 """Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
+_GATHER_MS = 2000
+"""So long jobs whose outputs CI has to confirm gather: one question names many."""
 _CLAIM_MS = 5000
 """How long CI's answer may still come after its callback, before the job is looked for."""
 _FULL = {
@@ -108,7 +110,8 @@ class News:
     asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
     ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
     ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
-    is the bucket and region that its token names; ``settled`` is how a person decided a doubt.
+    is the bucket and region that its token names; ``settled`` is how a person decided a doubt;
+    ``unconfirmed`` are positions of details with outputs that nobody but this callback names: CI is asked about them.
     """
 
     details: Sequence[Detail]
@@ -128,6 +131,7 @@ class News:
     url: dict[str, str | int] | None = None
     place: tuple[str, str] | None = None
     settled: Settled | None = None
+    unconfirmed: frozenset[int] = frozenset()
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -190,10 +194,12 @@ class Acceptor:
     def _arguments(self, news: News, undone: bool) -> list[Any]:
         header = self._header(news, undone)
         body = zlib.compress(news.body, 1) if news.body else b""
+        reports = [detail.report.model_dump_json() for detail in news.details]
+        header["size"] = len(news.body) + sum(map(len, reports))
         arguments = [self._prefix, json.dumps(header), body]
-        for detail in news.details:
+        for detail, report in zip(news.details, reports, strict=True):
             arguments += [
-                detail.report.model_dump_json(),
+                report,
                 _pending(detail.report).model_dump_json() if undone else "",
                 _entry(detail, news, header),
             ]
@@ -219,7 +225,9 @@ class Acceptor:
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
             "items": [
-                _item(detail.report, n, now, news.ask_after, undone) for n, detail in enumerate(news.details)
+                _item(detail.report, n, now, news.ask_after, undone)
+                | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
+                for n, detail in enumerate(news.details)
             ],
             "submission": news.submission,
             "token": news.token,
@@ -232,7 +240,6 @@ class Acceptor:
         if news.body:
             header |= {
                 "body": body_id(news.body),
-                "size": len(news.body),
                 "body_ms": int(limits.raw_s * 1000),
             }
         return {name: value for name, value in header.items() if value is not None}

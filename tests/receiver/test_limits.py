@@ -24,7 +24,7 @@ from tests.store.said import said, tell
 @pytest.fixture
 def few(settings: Settings) -> Settings:
     """Limits that a test reaches."""
-    limits = CallbackLimits(submission_per_minute=5, console_per_minute=5, submission_bytes=4000)
+    limits = CallbackLimits(submission_per_minute=5, console_per_minute=5, submission_bytes=8000)
     return settings.model_copy(update={"callback_limits": limits})
 
 
