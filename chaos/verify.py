@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,8 +62,7 @@ def _check_job(store: Store, verdict: Verdict, job_id: str, told: list[Message])
     """Returns the events of the job that say it has ended."""
     entries, count = store.jobs.history(job_id)
     verdict.entries += count
-    raw: dict[bytes, bytes] = store.db.client.hgetall(store.db.key("raw", job_id))  # type: ignore[assignment]
-    kept = Counter(zlib.decompress(body) for body in raw.values())
+    kept = Counter(store.jobs.raw_bytes(job_id, entry["entry"]) for entry in entries)
     for message, times in Counter(told).items():
         if kept[message.body] < times:
             found = f"answered {times} times, {kept[message.body]} in its history"

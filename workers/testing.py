@@ -38,5 +38,13 @@ def event_from(body: bytes, position: int = 0, **changes: Any) -> tuple[Event, J
         "report": report.model_dump(mode="json"),
     }
     event = Event(**(fields | changes))
-    ours = {"submission": None, "verification": "token", "source": event.kind, "raw": detail.raw}
+    ours = {
+        "submission": None,
+        "doubt": None,
+        "outputs_count": len(report.outputs),
+        "outputs_unchecked": None,
+        "verification": "token",
+        "source": event.kind,
+        "raw": detail.raw,
+    }
     return event, Job.model_validate(event.report | ours | {"version": event.version, "updated_at": event.at})

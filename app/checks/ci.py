@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from redis.exceptions import RedisError
+
 from app.checks.finding import Finding
 from app.provider import ProviderError, Refused
 from app.provider import clock as time
@@ -69,7 +71,10 @@ def objects(services: Services) -> Iterator[Finding]:
 
 def strange_buckets(services: Services) -> Iterator[Finding]:
     """Jobs in buckets that nobody whom we believe has named: CI is not asked about them."""
-    found = services.store.due.strange()
+    try:
+        found = services.store.due.strange()
+    except RedisError:
+        return  # Said by the check of Redis.
     if not found:
         return
     named = ", ".join(ascii(each)[1:-1] for each in found[:5]) + (", …" if len(found) > 5 else "")

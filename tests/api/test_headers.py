@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.store import Store
-from tests.api.stored import put
+from tests.api.stored import confirm, put
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def test_every_answer_is_protected(path: str, method: str, client: FlaskClient, 
 def test_links_stay_in_no_cache(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
     """An answer with presigned links, and the one that says that they are still good."""
     put(store, "j1")
+    confirm(store, "j1")
     answer = client.get("/v1/jobs/j1", headers=key)
     assert answer.json["outputs"][0]["url"]  # type: ignore[index]
     assert answer.headers["Cache-Control"] == "no-store"

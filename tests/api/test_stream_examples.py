@@ -47,10 +47,10 @@ def test_curl(service: Service, tmp_path: Path) -> None:
 
 def test_browser(service: Service, page: Page) -> None:
     """``fetch`` with the key in a header, in a real browser."""
-    page.goto(f"{service.url}/healthz")
-    page.add_script_tag(content=example("javascript", "async function listen"))
+    page.goto(f"{service.url}/")
+    listen = example("javascript", "async function listen")
     page.evaluate(
-        "([url, key]) => { window.told = []; window.listen(url, key, (news) => window.told.push(news)) }",
+        f"([url, key]) => {{ {listen}\n window.told = []; listen(url, key, (news) => window.told.push(news)) }}",
         [service.url, service.key],
     )
 

@@ -51,7 +51,7 @@ def test_ci_s_refusal_has_its_exit_code(ci: tuple[Shell, Emulated]) -> None:
 
 
 def test_ci_away_has_its_exit_code(shell: Shell) -> None:
-    put(shell.store, "j1")
+    put(shell.store, "j1", Input={"BucketId": "demo-1250000000", "Object": "a.mp3", "Region": "ap-chongqing"})
     for command in ("refresh", "cancel"):
         assert "CI" in shell.run("jobs", command, "j1", code=CI_FAULT).stderr
 

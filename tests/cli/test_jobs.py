@@ -111,8 +111,9 @@ def test_jobs_list_tells_the_overdue_from_the_others(shell: Shell, api: FlaskCli
     shell.store.submissions.create(late)
     tell(shell.store, said("jlate", "Running"), submission=late.id)
     put(shell.store, "j1", State="Running")
+    headers = reader(shell)
     for option, asked in (("--overdue", "true"), ("--not-overdue", "false")):
-        answer = api.get("/v1/jobs", query_string={"overdue": asked}, headers=reader(shell))
+        answer = api.get("/v1/jobs", query_string={"overdue": asked}, headers=headers)
         assert shell.json("jobs", "list", option) == answer.get_json()
     assert [job["job_id"] for job in shell.json("jobs", "list", "--overdue")["jobs"]] == ["jlate"]
     shell.run("jobs", "list", "--created-after", "yesterday", code=REFUSED)

@@ -25,7 +25,7 @@ from tests.receiver.test_binding import JOB, answered, submission_of, submitted
 from tests.servers import Web, eventually
 
 OTHER = body(Input={"BucketId": "other-1250000000", "Object": "in/tune.mp3"})
-NOT_KEPT = {"bad_token", "revoked_token", "store_unavailable"}
+NOT_KEPT = {"bad_token", "revoked_token", "store_unavailable", "too_many_callbacks"}
 """Not ours, no longer ours, or to be sent again."""
 
 Send = Callable[[Web, str], object]

@@ -95,7 +95,7 @@ def test_the_documented_line_lacks_nothing(server: Limited, settings: Settings) 
     server.grant("-info", "-config|get")
     preflight.check(settings)
     assert rights.unlooked(client) == ["INFO", "CONFIG GET"]
-    assert server.admin.keys() == [], "the question has left something"
+    assert server.admin.keys() == [f"{PREFIX}schema".encode()], "the question has left something"
 
 
 def test_a_connection_is_usable_after_the_question(server: Limited) -> None:

@@ -37,6 +37,7 @@ def test_a_job_that_ci_does_not_know(flask: Flask, services: Services) -> None:
     """Invented by a callback: shown as it is known here, exit code 3; one that nobody knows: 3 as well."""
     job_id = new_job_id()
     take(services, job_id)
+    services.store.due.note_place([job_id], ("demo-1250000000", "ap-chongqing"))
     ran = flask("jobs", "refresh", job_id)
     assert (ran.code, job_id in ran.out) == (3, True)
     assert "CI does not know this job" in ran.err
