@@ -49,12 +49,13 @@ def start(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Start]
 
 
 @pytest.fixture
-def ci(emulator: Emulator) -> Emulator:
+def ci(emulator: Emulator) -> Iterator[Emulator]:
     """The emulator as it was started; its jobs run until a test ends them."""
     requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
     slow = {"queue_seconds": 0, "run_seconds": 600, "retry_times": 0}
     requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5)
-    return emulator
+    yield emulator
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
 
 
 @pytest.fixture
