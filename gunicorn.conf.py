@@ -57,7 +57,8 @@ def on_starting(server):
 def post_fork(server, worker):
     """The worker serves with what was checked. Gunicorn's own words, tracebacks too, go the same way as ours: one
     format, no secrets."""
-    from app import logs, settings
+    from app import settings
+    from app.core import logs
 
     settings.hold(checked.held())
     logs.configure("web")

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The web service. Raises ``SettingsError``, which names every fault, when a setting is missing or wrong."""
-    # Imported here, so that app.emulator and others can be imported without the whole service.
+    # Imported here, so that emulator and others can be imported without the whole service.
     from flask import Flask
 
-    from app import api, cli, headers, logs, pages, problems, receiver
-    from app.prefix import mount
-    from app.services import Services, attach
+    from app import api, cli, pages, receiver
+    from app.core import logs
+    from app.redis.breaker import Breaker
     from app.settings import load
-    from app.store.breaker import Breaker
+    from app.web import headers, problems
+    from app.web.prefix import mount
+    from app.web.services import Services, attach
 
     settings = settings or load()
     flask = Flask(__name__, static_folder=None)

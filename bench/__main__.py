@@ -22,12 +22,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.tokens import Binding
 from app.settings import Settings
 from app.submitter.address import callback_url
-from app.tokens import Binding
 from bench import payloads, worst
 from bench.serve import ENDPOINTS, serve
-from tests.servers import Valkey, free_port
+from harness.servers import Valkey, free_port
 
 
 @dataclass(frozen=True, slots=True)

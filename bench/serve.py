@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from app.settings import Settings
-from tests.servers import Process, as_environment, eventually, free_port, is_up
+from harness.servers import Process, as_environment, eventually, free_port, is_up
 
 ENDPOINTS = {"bare": "bench.bare:app", "usual": "bench.usual:app", "ours": "app:create_app()"}
 

@@ -10,8 +10,8 @@ import json
 import time
 from collections.abc import Callable
 
-from app.ci.limits import CALLBACK
-from app.ci.payload import Refused, parse
+from app.ci.incoming.limits import CALLBACK
+from app.ci.incoming.payload import Refused, parse
 
 SIZE = 2**20
 

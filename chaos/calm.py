@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from app.spool import SUFFIX
 from app.store import UNAVAILABLE, Store
-from app.store.outbox import GROUP
-from app.store.runs import schedule_of
-from app.store.spool import SUFFIX
+from app.store.events.outbox import GROUP
+from app.store.runs.runs import schedule_of
 
 
 def is_calm(store: Store, spools: Sequence[Path]) -> bool:

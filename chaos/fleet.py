@@ -13,7 +13,7 @@ from app.settings import Settings
 from chaos.handlers import NOTES
 from chaos.network import Host
 from chaos.processes import Kept
-from tests.servers import as_environment
+from harness.servers import as_environment
 
 PORT = 8000
 

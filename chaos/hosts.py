@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.services import Services
-from app.tokens import Binding, mint
+from app.core.tokens import Binding, mint
+from app.web.services import Services
 from chaos import plan, report
 from chaos.calm import is_calm, until
 from chaos.cluster import Cluster

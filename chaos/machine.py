@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from app.services import Services
-from app.tokens import Binding, mint
+from app.core.tokens import Binding, mint
+from app.web.services import Services
 from chaos import plan, report
 from chaos.calm import is_calm, until
 from chaos.downstream import Downstream
@@ -18,7 +18,7 @@ from chaos.processes import Stack
 from chaos.sender import Sender
 from chaos.settings import settings_of
 from chaos.verify import Verdict, verify
-from tests.servers import free_port, is_up
+from harness.servers import free_port, is_up
 
 _READY_S = 60
 _CALM_S = 180

@@ -16,8 +16,8 @@ import psutil
 
 from app.settings import Settings
 from chaos.handlers import NOTES
+from harness.servers import as_environment
 from stack import valkey as embedded
-from tests.servers import as_environment
 
 ROOT = Path(__file__).parent.parent
 _AGAIN_S = 0.5

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.settings import Settings
+from harness.downstream import KEY
 from tests.conftest import make_settings
-from tests.downstream import KEY
 
 
 def settings_of(redis_url: str, public_url: str, downstream: str, network: str, **more: object) -> Settings:

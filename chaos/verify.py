@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.ci.job import rank
+from app.ci.report import rank
+from app.redis.scripts import texts
 from app.store import Store
-from app.store.scripts import texts
 from chaos.plan import Message
 
 

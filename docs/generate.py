@@ -9,9 +9,9 @@ from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
 
-from app import metrics
-from app.problems import PROBLEMS
 from app.settings import Settings
+from app.web import metrics
+from app.web.problems import PROBLEMS
 
 FOLDER = Path(__file__).parent
 
@@ -34,7 +34,7 @@ The web process also reads `HOST` (127.0.0.1), `PORT` (8000), `WEB_CONCURRENCY` 
 
 _PROBLEMS = """# Problems
 
-Made of `app/problems.py` by `make docs`. Every error is `application/problem+json` (RFC 9457); `reason` is one of these
+Made of `app/web/problems.py` by `make docs`. Every error is `application/problem+json` (RFC 9457); `reason` is one of these
 words, `type` is `/problems/<reason>`, and `detail` says what is wrong and what to do next.
 
 | reason | status | meaning |
@@ -44,7 +44,7 @@ words, `type` is `/problems/<reason>`, and `detail` says what is wrong and what 
 
 _METRICS = """# Metrics
 
-Made of `app/metrics.py` by `make docs`. `GET /metrics` has them in Prometheus' text format, for all processes of one
+Made of `app/web/metrics.py` by `make docs`. `GET /metrics` has them in Prometheus' text format, for all processes of one
 web server together. It asks for no key: let your proxy keep it from strangers.
 
 | name | type | labels | what |

@@ -28,7 +28,9 @@ def at_start() -> None:
     """Once for each master. Ends the process, with one message on standard error, where it may not start."""
     global _held  # noqa: PLW0603 - the master is one process with one configuration
     if not _held:
-        done = subprocess.run([sys.executable, "-m", "app.preflight"], stdout=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "app.web.preflight"], stdout=subprocess.PIPE, check=False
+        )
         if done.returncode:
             sys.exit(done.returncode)
         _held = done.stdout
@@ -53,7 +55,7 @@ def guard_reload(server: Any) -> None:
 
 def _look() -> tuple[str, bytes]:
     """What is wrong with the settings and the code as they are now, in one line; and else the settings."""
-    command = [sys.executable, "-m", "app.preflight", "--reload"]
+    command = [sys.executable, "-m", "app.web.preflight", "--reload"]
     try:
         done = subprocess.run(command, input=_held, capture_output=True, timeout=_PREFLIGHT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:

@@ -8,8 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.development import made_secrets, write_private
 from app.settings import ROOT, STACK_ENV
+from app.settings.development import made_secrets, write_private
 
 # A path of a Unix socket may have 107 characters (104 on BSD).
 _SOCKET_MAX = 100

@@ -53,7 +53,7 @@ def configure(layout: Layout) -> Path:
     commands = {
         "valkey": shlex.join([valkey.binary(), str(config)]),
         **procfile(layout.root),
-        "emulator": shlex.join(["python", "-m", "app.emulator", *address, "--data", data]),
+        "emulator": shlex.join(["python", "-m", "emulator", *address, "--data", data]),
     }
     layout.logs.mkdir(parents=True, exist_ok=True)
     # Without a user of its own supervisor warns those who run it as root; the programs stay whoever started them.

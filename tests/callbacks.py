@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
+from app.core.tokens import Binding, mint, new_nonce
 from app.settings import Settings
-from app.tokens import Binding, mint, new_nonce
 
 
 def body(job_id: str, state: str = "Success", **fields: Any) -> bytes:

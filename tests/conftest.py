@@ -11,11 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.services import Services
 from app.settings import Settings
 from app.store import Store
-from app.store.apikeys import SCOPES
-from tests.servers import Emulator, Service, Valkey, free_port
+from app.store.access.api_keys import SCOPES
+from app.web.services import Services
+from harness.servers import Emulator, Service, Valkey, free_port
 
 
 @pytest.fixture(scope="session")

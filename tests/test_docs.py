@@ -7,7 +7,7 @@ import re
 import pytest
 
 from docs.generate import FOLDER, PAGES
-from tests.servers import ROOT
+from harness.servers import ROOT
 
 
 @pytest.mark.parametrize("page", PAGES)

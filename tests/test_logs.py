@@ -9,9 +9,9 @@ import sys
 import pytest
 from pydantic import SecretStr
 
-from app import logs
-from app.setting_types import CallbackKey
-from app.tokens import Binding, fingerprint, mint
+from app.core import logs
+from app.core.tokens import Binding, fingerprint, mint
+from app.settings.types import CallbackKey
 
 TOKEN = mint(
     Binding(submission="s-0123456789"), [CallbackKey("k1", SecretStr("0123456789abcdef0123456789abcdef"))]

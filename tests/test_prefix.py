@@ -8,9 +8,9 @@ from urllib.parse import urljoin
 import pytest
 
 from app import create_app
+from harness.servers import Valkey
 from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body
-from tests.servers import Valkey
 
 
 @pytest.mark.parametrize("prefix", ["", "/ci/x"])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.callback_limits import CallbackLimits
-from app.setting_types import AgeAndSize
 from app.settings import Settings, SettingsError, load
-from tests.servers import ROOT, as_environment, free_port
+from app.settings.limits import CallbackLimits
+from app.settings.types import AgeAndSize
+from harness.servers import ROOT, as_environment, free_port
 
 GOOD = {
     "REDIS_URL": "redis://127.0.0.1:6399/0",

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from app.setting_types import CallbackKey
-from app.tokens import BadToken, Binding, digest, fingerprint, mint, new_nonce, object_digest, read
-from tests.servers import ROOT
+from app.core.tokens import BadToken, Binding, digest, fingerprint, mint, new_nonce, object_digest, read
+from app.settings.types import CallbackKey
+from harness.servers import ROOT
 
 OLD = CallbackKey("old", SecretStr("an-old-secret-of-the-tests"))
 NEW = CallbackKey("new", SecretStr("a-new-secret-of-the-tests"))

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 
-from app.ci.job import STATES
+from app.ci.report import STATES
 
 _LAZY = (
     (inspect.iscoroutinefunction, "is an `async def`; write a plain `def`, with asyncio.run(…) in it"),

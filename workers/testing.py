@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
+from app.core.clock import now_ms, rfc3339
 from app.store import Event, Job
-from app.store.accept import event_id
-from app.store.clock import now_ms, rfc3339
+from app.store.jobs.accept import event_id
 
 
 def event_from(body: bytes, position: int = 0, **changes: Any) -> tuple[Event, Job]:
     """What a handler gets for a callback, from its exact bytes (XML or JSON).
 
     ``position`` chooses among the jobs of one body; ``changes`` replace fields of the event, such as ``replay_of``.
-    Raises ``app.ci.payload.Refused``, a ValueError, for what is no callback. The bytes of a real one are at
+    Raises ``app.ci.incoming.payload.Refused``, a ValueError, for what is no callback. The bytes of a real one are at
     ``GET /v1/jobs/<job_id>/events/<entry>/raw``.
     """
     detail = parse(body).details[position]

@@ -4,7 +4,8 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.api import docs, events, failures, health, jobs, refusals, settle, submissions
+    from app.api import docs, events, failures, jobs, refusals, settle, submissions
+    from app.web import health
 
     for module in (jobs, settle, submissions, failures, refusals, events, health):
         app.register_blueprint(module.blueprint)

@@ -8,9 +8,9 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
-from app.problems import Problem
-from app.services import services
-from app.store.apikeys import ApiKey, Scope
+from app.store.access.api_keys import ApiKey, Scope
+from app.web.problems import Problem
+from app.web.services import services
 
 P = ParamSpec("P")
 R = TypeVar("R")

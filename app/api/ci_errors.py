@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from app.problems import Problem
 from app.provider import ProviderError, Refused
+from app.web.problems import Problem
 
 _RETRY_S = 10
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from app.api.describe import Operation
-from app.problems import PROBLEMS
 from app.receiver.views import PROBLEMS as RECEIVER_PROBLEMS
 from app.receiver.views import Results
+from app.web.describe import Operation
+from app.web.problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = ("unauthorized", "forbidden")

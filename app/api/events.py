@@ -12,15 +12,15 @@ from contextlib import ExitStack
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel, Field
 
-from app import metrics
 from app.api.auth import needs
-from app.api.describe import Operation, described
 from app.api.requests import Query, read_query
-from app.problems import Problem
-from app.services import Services, services
 from app.store import UNAVAILABLE, Job
-from app.store.outbox import Posted
-from app.store.tail import Full, Gap, Listener
+from app.store.events.outbox import Posted
+from app.store.events.tail import Full, Gap, Listener
+from app.web import metrics
+from app.web.describe import Operation, described
+from app.web.problems import Problem
+from app.web.services import Services, services
 
 log = logging.getLogger(__name__)
 

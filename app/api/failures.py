@@ -8,13 +8,13 @@ from flask import Blueprint, Response, current_app, g, json
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.auth import may, needs
-from app.api.describe import Operation, described
 from app.api.requests import Query, read_document, read_query
-from app.problems import Problem
-from app.services import services
-from app.store.cursors import BadCursor
-from app.store.failures import Wanted
-from app.store.runs import Run
+from app.redis.cursors import BadCursor
+from app.store.runs.failures import Wanted
+from app.store.runs.runs import Run
+from app.web.describe import Operation, described
+from app.web.problems import Problem
+from app.web.services import services
 
 AT_ONCE = 10_000
 """Failures that one request retries at most; ``more`` says that there were others."""

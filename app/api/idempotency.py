@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from flask import Response, current_app, g
 
-from app.problems import Problem
-from app.services import services
+from app.core.clock import now_ms
 from app.store import Unavailable
-from app.store.clock import now_ms
-from app.store.marks import Mark, content_of
-from app.store.submissions import Submission, new_id
+from app.store.submissions.marks import Mark, content_of
+from app.store.submissions.submissions import Submission, new_id
+from app.web.problems import Problem
+from app.web.services import services
 
 log = logging.getLogger(__name__)
 

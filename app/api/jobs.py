@@ -11,23 +11,24 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, json, request
 from pydantic import BaseModel, Field
 
-from app import metrics, reconcile
+from app import reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
-from app.api.describe import Operation, described
 from app.api.failures import RunView, view_run
 from app.api.requests import ListQuery, WaitQuery, read_query
-from app.ci.job import Output
-from app.headers import keep_nowhere
-from app.problems import Problem
+from app.ci.report import Output
 from app.provider import ProviderError
-from app.services import services
+from app.redis.cursors import BadCursor
 from app.store import Job
 from app.store import Unavailable as StoreUnavailable
-from app.store.cursors import BadCursor
-from app.store.index import FIELDS
-from app.store.jobs import Filter, Page
-from app.store.tail import Full
+from app.store.events.tail import Full
+from app.store.jobs.index import FIELDS
+from app.store.jobs.jobs import Filter, Page
+from app.web import metrics
+from app.web.describe import Operation, described
+from app.web.headers import keep_nowhere
+from app.web.problems import Problem
+from app.web.services import services
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 

@@ -8,15 +8,15 @@ from flask import Blueprint, Response, current_app, g
 from pydantic import BaseModel, Field
 
 from app.api.auth import needs
-from app.api.describe import Operation, described
 from app.api.failures import Dismiss, Dismissed
 from app.api.requests import Query, Time, read_document, read_query
-from app.problems import Problem
 from app.receiver import retry as retries
 from app.receiver.shown import RefusalPage, RefusalWithBody
-from app.services import services
-from app.store.cursors import BadCursor
-from app.store.refusal import Refusal, Wanted
+from app.redis.cursors import BadCursor
+from app.store.refusals.refusal import Refusal, Wanted
+from app.web.describe import Operation, described
+from app.web.problems import Problem
+from app.web.services import services
 
 blueprint = Blueprint("refusals", __name__, url_prefix="/v1/refusals")
 

@@ -8,11 +8,11 @@ from typing import Annotated, TypeVar
 from flask import request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from app.ci import json_view, limits
-from app.ci.refused import Refused
-from app.problems import Problem
-from app.receiver.body import read_body as read_bytes
-from app.services import services
+from app.ci.incoming import json_view, limits
+from app.ci.incoming.refused import Refused
+from app.web.body import read_body as read_bytes
+from app.web.problems import Problem
+from app.web.services import services
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -6,13 +6,13 @@ from flask import Blueprint, Response, current_app, g
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.auth import needs
-from app.api.describe import Operation, described
 from app.api.jobs import found, served
 from app.api.requests import read_document
-from app.problems import Problem
-from app.services import services
 from app.store import Job
-from app.store.doubts import Choice
+from app.store.jobs.doubts import Choice
+from app.web.describe import Operation, described
+from app.web.problems import Problem
+from app.web.services import services
 
 blueprint = Blueprint("settle", __name__, url_prefix="/v1/jobs")
 

@@ -10,20 +10,20 @@ from pydantic import BaseModel, Field, RootModel
 
 from app.api.auth import needs
 from app.api.ci_errors import from_ci
-from app.api.describe import Operation, described
 from app.api.idempotency import once
 from app.api.jobs import served
 from app.api.requests import body_of_request, read_json
-from app.ci.broken import BadRequest, Broken, told
-from app.ci.request import SubmitRequest
-from app.ci.rules import examine
-from app.problems import Problem
+from app.ci.outgoing.broken import BadRequest, Broken, told
+from app.ci.outgoing.request import SubmitRequest
+from app.ci.outgoing.rules import examine
 from app.provider import ProviderError
-from app.services import services
 from app.store import UNAVAILABLE, Job
 from app.store import Unavailable as StoreUnavailable
-from app.store.submissions import Submission
+from app.store.submissions.submissions import Submission
 from app.submitter import Receipt, Submitter
+from app.web.describe import Operation, described
+from app.web.problems import Problem
+from app.web.services import services
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/v1")
 

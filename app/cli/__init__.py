@@ -4,20 +4,10 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.cli import (
-        callback_url,
-        doctor,
-        failures,
-        jobs,
-        jobs_import,
-        keys,
-        queues,
-        refusals,
-        replay,
-        spool,
-        submit,
-        trigger,
-    )
+    from app.cli import callback_url, doctor, failures, keys, queues, refusals, spool, trigger
+    from app.cli.jobs import command as jobs
+    from app.cli.jobs import jobs_import, replay
+    from app.cli.submit import command as submit
 
     jobs.group.add_command(jobs_import.command)
     groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group, spool.group)

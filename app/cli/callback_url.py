@@ -11,13 +11,13 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.cli.columns import day, fitted
 from app.cli.output import REFUSED, as_json, fail, guarded, show_json
-from app.services import Services, services
+from app.core.clock import now_ms, rfc3339
+from app.core.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read
 from app.settings import Settings
 from app.store import UNAVAILABLE, Unavailable
-from app.store.callback_urls import CallbackUrl
-from app.store.clock import now_ms, rfc3339
+from app.store.access.callback_urls import CallbackUrl
 from app.submitter.address import callback_url
-from app.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read
+from app.web.services import Services, services
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}\Z")
 _NAME_MAX = 64

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from app.logs import plain
-from app.store.clock import rfc3339
+from app.core.clock import rfc3339
+from app.core.logs import plain
 
 
 def width(text: str) -> int:

@@ -7,11 +7,11 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from app.checks import CHECKS, Finding
 from app.cli.output import as_json, say, show_json
-from app.logs import plain
-from app.services import services
-from app.store.outage import OUTAGE
+from app.core.logs import plain
+from app.doctor import CHECKS, Finding
+from app.redis.outage import OUTAGE
+from app.web.services import services
 
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 

@@ -9,11 +9,11 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
-from app.logs import plain
-from app.services import services
-from app.store.cursors import BadCursor
-from app.store.failures import Wanted
-from app.store.runs import Run
+from app.core.logs import plain
+from app.redis.cursors import BadCursor
+from app.store.runs.failures import Wanted
+from app.store.runs.runs import Run
+from app.web.services import services
 
 group = AppGroup("failures", help="Runs that are out of tries: list, retry, dismiss.")
 

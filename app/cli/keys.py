@@ -8,8 +8,8 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
-from app.services import services
-from app.store.apikeys import SCOPES, NameTaken
+from app.store.access.api_keys import SCOPES, NameTaken
+from app.web.services import services
 
 group = AppGroup("keys", help="API keys: make, list, revoke.")
 

@@ -13,12 +13,12 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import click
 from pydantic import BaseModel
 
-from app.ci.broken import BadRequest, Broken
-from app.logs import plain
+from app.ci.outgoing.broken import BadRequest, Broken
+from app.core.logs import plain
 from app.provider import ProviderError
+from app.redis.outage import OUTAGE, cause
 from app.store import UNAVAILABLE, Job, Unavailable
-from app.store.outage import OUTAGE, cause
-from app.store.submissions import Submission
+from app.store.submissions.submissions import Submission
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.cli.output import as_json, guarded, say, show_json
 from app.provider import Queue
-from app.services import services
+from app.web.services import services
 
 group = AppGroup("queues", help="CI's queues of a bucket.")
 

@@ -8,17 +8,17 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from app.cli.jobs.which import Moment
 from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
-from app.cli.which import Moment
-from app.logs import plain
-from app.problems import Problem
+from app.core.clock import rfc3339
+from app.core.logs import plain
 from app.receiver.retry import Partial, Retried
 from app.receiver.retry import retry as take_in
 from app.receiver.shown import RefusalPage, RefusalWithBody
-from app.services import services
-from app.store.clock import rfc3339
-from app.store.cursors import BadCursor
-from app.store.refusal import Refusal, Wanted
+from app.redis.cursors import BadCursor
+from app.store.refusals.refusal import Refusal, Wanted
+from app.web.problems import Problem
+from app.web.services import services
 
 group = AppGroup("refusals", help="Callbacks that were refused although their token was good.")
 

@@ -9,10 +9,10 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
-from app.services import Services, services
-from app.store.clock import rfc3339
-from app.store.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
-from app.store.spool.record import describe
+from app.core.clock import rfc3339
+from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
+from app.spool.record import describe
+from app.web.services import Services, services
 
 group = AppGroup(
     "spool", help="Spooled callbacks that were put aside: list, retry. And: accept an empty Redis."

@@ -9,9 +9,9 @@ import requests
 from flask.cli import with_appcontext
 
 from app.cli.output import CI_FAULT, REFUSED, fail, guarded, show_json
-from app.services import services
+from app.core.tokens import Binding, new_nonce
 from app.submitter.address import callback_url
-from app.tokens import Binding, new_nonce
+from app.web.services import services
 
 _LIFE_S = 3600
 """Of the URL that is made for one test, so that none of them stays valid or listed."""

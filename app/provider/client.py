@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
-from app.ci import payload
 from app.ci.bounds import cut
-from app.ci.payload import Answer, Detail, Unreadable, parse_answer
+from app.ci.incoming import payload
+from app.ci.incoming.payload import Answer, Detail, Unreadable, parse_answer
 from app.provider import clock
 from app.provider.errors import AnswerLost, Refused
 from app.provider.judge import judge, request_id

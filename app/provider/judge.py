@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from app.ci.bounds import cut
-from app.ci.payload import CIError, parse_error
+from app.ci.incoming.payload import CIError, parse_error
 from app.provider import clock
 from app.provider.advice import NUMBERS
 from app.provider.errors import ProviderError, Refused, Throttled, Unavailable

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from app.ci import times
 from app.ci.bounds import cut
-from app.ci.fields import node, nodes, text
-from app.ci.payload import read
+from app.ci.incoming import times
+from app.ci.incoming.fields import node, nodes, text
+from app.ci.incoming.payload import read
 
 
 class Notify(BaseModel):
@@ -42,7 +42,7 @@ class QueuePage(NamedTuple):
 
 
 def parse_queues(body: bytes) -> QueuePage:
-    """One page of CI's answer to `GET /queue`. Raises app.ci.payload.Refused for what is none."""
+    """One page of CI's answer to `GET /queue`. Raises app.ci.incoming.payload.Refused for what is none."""
     _, view = read(body)
     top = node(view.get("Response")) or view
     found = tuple(_queue(one) for one in nodes(top.get("QueueList")))

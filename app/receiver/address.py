@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from app.setting_types import Network
+from app.settings.types import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

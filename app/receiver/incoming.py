@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
-from app.problems import Problem
-from app.store.refusal import Refusal
-from app.tokens import Binding
+from app.core.tokens import Binding
+from app.store.refusals.refusal import Refusal
+from app.web.problems import Problem
 
 _BINDING = TypeAdapter(Binding)
 

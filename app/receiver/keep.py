@@ -9,15 +9,15 @@ from typing import Literal
 
 from redis.exceptions import RedisError
 
-from app import metrics
-from app.problems import Problem
 from app.receiver.limits import over_limit
-from app.services import Services
+from app.spool import NoRoom
+from app.spool.record import pack, pack_refusal
 from app.store import News, NotBelieved, NotDurable, OverLimit, Unavailable
-from app.store.accept import Outcome
-from app.store.refusal import Refusal
-from app.store.spool import NoRoom
-from app.store.spool.record import pack, pack_refusal
+from app.store.jobs.accept import Outcome
+from app.store.refusals.refusal import Refusal
+from app.web import metrics
+from app.web.problems import Problem
+from app.web.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ import logging
 
 from redis.exceptions import RedisError
 
-from app.problems import Problem
-from app.services import Services
+from app.core.tokens import Binding
 from app.settings import Settings
-from app.store.accept import UrlLimit
-from app.tokens import Binding
+from app.store.jobs.accept import UrlLimit
+from app.web.problems import Problem
+from app.web.services import Services
 
 log = logging.getLogger(__name__)
 

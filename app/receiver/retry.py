@@ -6,13 +6,13 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from app.problems import Problem
+from app.core.clock import now_ms, rfc3339
 from app.receiver.incoming import from_refusal
 from app.receiver.take import Result, take
 from app.receiver.verify import check_revoked
-from app.services import Services
-from app.store.clock import now_ms, rfc3339
-from app.store.refusal import Refusal
+from app.store.refusals.refusal import Refusal
+from app.web.problems import Problem
+from app.web.services import Services
 
 
 class Partial(Exception):

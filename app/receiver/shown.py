@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from app.store.clock import rfc3339
-from app.store.refusal import Refusal, State
+from app.core.clock import rfc3339
+from app.store.refusals.refusal import Refusal, State
 
 
 class RefusalView(BaseModel):

@@ -7,18 +7,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app import metrics
-from app.ci.bound import are_in
-from app.ci.payload import Callback, Refused, parse
-from app.problems import Problem
+from app.ci.incoming.payload import Callback, Refused, parse
+from app.ci.matching.bound import are_in
+from app.core.tokens import Binding
 from app.receiver.incoming import Incoming
 from app.receiver.keep import WHY, Kept, keep
 from app.receiver.limits import limit_of
 from app.receiver.verify import check_binding, layers
-from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
-from app.tokens import Binding
+from app.web import metrics
+from app.web.problems import Problem
+from app.web.services import Services
 
 
 class Result(BaseModel):

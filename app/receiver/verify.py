@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.ci.job import Report
-from app.problems import Problem
+from app.ci.report import Report
+from app.core.tokens import BadToken, Binding, digest, object_digest, read
 from app.receiver.address import Address, is_in
 from app.settings import Settings
-from app.tokens import BadToken, Binding, digest, object_digest, read
+from app.web.problems import Problem
 
 JOB_EVENT = "TaskFinish"
 """CI's name for the end of any job. A JobsDetail that gives no Tag gets it as its tag, and says nothing by it."""

@@ -8,17 +8,17 @@ from typing import Any
 from flask import Blueprint, g, request
 from pydantic import BaseModel
 
-from app import metrics
-from app.problems import Problem
+from app.core.tokens import Binding, bare, fingerprint
 from app.receiver.address import caller
-from app.receiver.body import Unfinished, read_body
 from app.receiver.incoming import Incoming, as_refusal
 from app.receiver.keep import WHY, note
 from app.receiver.limits import check_usage
 from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
-from app.services import Services, services
-from app.tokens import Binding, bare, fingerprint
+from app.web import metrics
+from app.web.body import Unfinished, read_body
+from app.web.problems import Problem
+from app.web.services import Services, services
 
 blueprint = Blueprint("receiver", __name__)
 

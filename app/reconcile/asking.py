@@ -7,14 +7,14 @@ import time
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from app.ci.payload import Answer, Detail
+from app.ci.incoming.payload import Answer, Detail
+from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, Throttled
 from app.reconcile.places import Place, by_place
-from app.services import Services
 from app.store import Job, News, Outcome
-from app.store.accept import as_body, event_id
-from app.store.clock import now_ms, rfc3339
-from app.store.submissions import Submission
+from app.store.jobs.accept import as_body, event_id
+from app.store.submissions.submissions import Submission
+from app.web.services import Services
 
 FIRST_ASK_S = 5.0
 LONGEST_S = 900.0

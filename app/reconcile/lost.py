@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from app.ci.asked import Asked
-from app.ci.matching import assign, fits
-from app.ci.payload import Detail
+from app.ci.incoming.payload import Detail
+from app.ci.matching.asked import Asked
+from app.ci.matching.matching import assign, fits
+from app.core.clock import now_ms, to_ms
 from app.reconcile.asking import bind, take_turn
-from app.services import Services
-from app.store.clock import now_ms, to_ms
-from app.store.submissions import Submission
+from app.store.submissions.submissions import Submission
+from app.web.services import Services
 
 _BEFORE = timedelta(minutes=10)
 """CI's clock may be behind ours."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from app.ci import askable
-from app.services import Services
+from app.ci.matching import askable
 from app.settings import Settings
 from app.store import Job
-from app.store.due import Question
-from app.store.submissions import Submission
+from app.store.questions.due import Question
+from app.store.submissions.submissions import Submission
+from app.web.services import Services
 
 Place = tuple[str, str]
 """A bucket and a region: whom to ask."""

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.store.accept import Acceptor, Limits, News, NotBelieved, NotDurable, Outcome, OverLimit, Unavailable
-from app.store.apikeys import ApiKeys
-from app.store.breaker import Breaker
-from app.store.callback_urls import CallbackUrls
-from app.store.checks import Checks
-from app.store.connection import UNAVAILABLE, Database, connect
-from app.store.deliveries import Deliveries
-from app.store.doubts import Doubts
-from app.store.due import Due
-from app.store.durable import Durable
-from app.store.failures import Failures
-from app.store.floods import Floods
-from app.store.jobs import Job, Jobs
-from app.store.marks import Marks
-from app.store.offer import Level, NotOffered
-from app.store.outbox import Outbox
-from app.store.presence import Presence
-from app.store.refusals import Bounds, Refusals
-from app.store.replays import Replays
-from app.store.retention import Retention
-from app.store.runs import Event, Runs
-from app.store.schema import Schema, WrongSchema
-from app.store.submissions import Submissions
+from app.redis.breaker import Breaker
+from app.redis.connection import UNAVAILABLE, connect
+from app.redis.durable import Durable
+from app.redis.offer import Level, NotOffered
+from app.store.access.api_keys import ApiKeys
+from app.store.access.callback_urls import CallbackUrls
+from app.store.database import Database
+from app.store.deliveries.deliveries import Deliveries
+from app.store.events.outbox import Outbox
+from app.store.events.replays import Replays
+from app.store.jobs.accept import (
+    Acceptor,
+    Limits,
+    News,
+    NotBelieved,
+    NotDurable,
+    Outcome,
+    OverLimit,
+    Unavailable,
+)
+from app.store.jobs.doubts import Doubts
+from app.store.jobs.jobs import Job, Jobs
+from app.store.jobs.retention import Retention
+from app.store.outputs.checks import Checks
+from app.store.processes.presence import Presence
+from app.store.questions.due import Due
+from app.store.questions.floods import Floods
+from app.store.refusals.refusals import Bounds, Refusals
+from app.store.runs.failures import Failures
+from app.store.runs.runs import Event, Runs
+from app.store.schema.schema import Schema, WrongSchema
+from app.store.submissions.marks import Marks
+from app.store.submissions.submissions import Submissions
 
 __all__ = [
     "UNAVAILABLE",
@@ -95,7 +105,7 @@ class Store:
         ``trust_outputs`` are buckets whose objects need no word of CI's own."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
-        durable = Durable(db, durability, timeout or 2.0)
+        durable = Durable(db.client, db.key("probe"), durability, timeout or 2.0)
         runs = Runs(db)
         acceptor = Acceptor(db, limits, durable)
         return cls(

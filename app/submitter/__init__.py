@@ -3,8 +3,17 @@
 A request is checked by ``Submitter.draft``, which stores and sends nothing, and sent by ``Submitter.send``.
 """
 
-from app.ci.broken import BadRequest, Broken
-from app.ci.request import AudioConfig, Input, MqConfig, Operation, Output, SubmitRequest, VoiceSeparate, load
+from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.request import (
+    AudioConfig,
+    Input,
+    MqConfig,
+    Operation,
+    Output,
+    SubmitRequest,
+    VoiceSeparate,
+    load,
+)
 from app.provider import NotSent, ProviderError, Refused, Throttled
 from app.store import Unavailable
 from app.submitter.draft import Draft

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from app.ci.asked import Asked
-from app.ci.broken import Broken
-from app.ci.callback_rules import is_private
-from app.ci.fields import text
+from app.ci.incoming.fields import text
+from app.ci.matching.asked import Asked
+from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.callback_rules import is_private
+from app.core.tokens import Binding, digest, mint, object_digest
 from app.settings import Settings
-from app.tokens import Binding, digest, mint, object_digest
 
 
 def callback_url(settings: Settings, binding: Binding) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.ci.asked import Asked, asked
-from app.ci.broken import BadRequest, Broken
-from app.ci.request import Defaults, SubmitRequest
-from app.ci.request_file import read_xml, with_callback
-from app.ci.request_xml import render
-from app.ci.rules import check
+from app.ci.matching.asked import Asked, asked
+from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.request import Defaults, SubmitRequest
+from app.ci.outgoing.request_file import read_xml, with_callback
+from app.ci.outgoing.request_xml import render
+from app.ci.outgoing.rules import check
+from app.core.tokens import Binding
 from app.settings import Settings
-from app.store.submissions import new_id
+from app.store.submissions.submissions import new_id
 from app.submitter.address import binding_of, callback_url, doubts, valid_until
-from app.tokens import Binding
 
 
 @dataclass(frozen=True, slots=True)

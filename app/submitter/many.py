@@ -9,18 +9,18 @@ from itertools import islice
 from threading import Event
 from typing import Literal
 
-from app.ci.broken import Broken
-from app.ci.request import Defaults, SubmitRequest
-from app.ci.rules import examine
+from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.request import Defaults, SubmitRequest
+from app.ci.outgoing.rules import examine
+from app.core.clock import now_ms
 from app.provider import ProviderError
-from app.services import Services
-from app.store.clock import now_ms
-from app.store.marks import Mark
-from app.store.submissions import Submission, new_id
+from app.store.submissions.marks import Mark
+from app.store.submissions.submissions import Submission, new_id
 from app.submitter.journal import Journal
 from app.submitter.pace import Pace
 from app.submitter.rows import Row
 from app.submitter.send import Receipt, Submitter, may_pass
+from app.web.services import Services
 
 Status = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 

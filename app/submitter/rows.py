@@ -12,7 +12,7 @@ from typing import Any, TextIO, get_args
 
 from pydantic import BaseModel
 
-from app.ci.request import SubmitRequest
+from app.ci.outgoing.request import SubmitRequest
 
 _LISTS = frozenset({"allow"})
 _NO_COLUMN = frozenset({"operations", "operation"})

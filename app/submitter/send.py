@@ -7,19 +7,19 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from app.ci.broken import Broken
-from app.ci.payload import Answer
-from app.ci.request import Defaults, SubmitRequest
+from app.ci.incoming.payload import Answer
+from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.request import Defaults, SubmitRequest
+from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, NotSent, ProviderError, Throttled, Unavailable
-from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
 from app.store import Unavailable as StoreUnavailable
-from app.store.accept import as_body
-from app.store.clock import now_ms, rfc3339
-from app.store.submissions import Status, Submission, deadline_after
+from app.store.jobs.accept import as_body
+from app.store.submissions.submissions import Status, Submission, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file
 from app.submitter.pace import Pace, Turn
+from app.web.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
 from app.store import News, Store
-from app.store.accept import as_body
+from app.store.jobs.accept import as_body
 from tests.ci import samples
 from tests.receiver.callbacks import body_of
 

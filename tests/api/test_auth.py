@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
 from app.store import News, Store
-from app.store.accept import as_body
-from app.store.apikeys import SCOPES
+from app.store.access.api_keys import SCOPES
+from app.store.jobs.accept import as_body
 from tests.api.stored import put
 from tests.ci import samples
 from tests.receiver.callbacks import body_of

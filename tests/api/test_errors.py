@@ -8,9 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.problems import PROBLEMS
+from app.web.problems import PROBLEMS
+from harness.servers import Service
 from tests.conftest import make_settings
-from tests.servers import Service
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import requests
 
+from harness.servers import Emulator, Valkey, Web, free_port
 from tests.conftest import make_settings
 from tests.e2e.test_loop import REQUEST
-from tests.servers import Emulator, Valkey, Web, free_port
 
 BUCKET = "once-1250000000"
 

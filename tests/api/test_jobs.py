@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
+from app.core.clock import rfc3339
 from app.store import News, Store
-from app.store.clock import rfc3339
-from app.store.submissions import Submission
+from app.store.submissions.submissions import Submission
 from tests.api.stored import put
 from tests.ci import samples
 from tests.ci.samples import NO_JOBS

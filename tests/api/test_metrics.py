@@ -10,13 +10,13 @@ import requests
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.core.clock import now_ms
 from app.store import Store
-from app.store.callback_urls import CallbackUrl
-from app.store.clock import now_ms
+from app.store.access.callback_urls import CallbackUrl
 from docs.generate import FOLDER
+from harness.downstream import Downstream, Reply
+from harness.servers import Service, eventually
 from tests.api.test_stream import listening
-from tests.downstream import Downstream, Reply
-from tests.servers import Service, eventually
 from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
 from tests.workers.news import tell
 

@@ -11,12 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pydantic import BaseModel
 
-from app.problems import PROBLEMS
 from app.settings import Settings
 from app.store import Store
-from app.store.jobs import Job, Page
-from app.store.refusal import Refusal
-from app.store.submissions import Submission
+from app.store.jobs.jobs import Job, Page
+from app.store.refusals.refusal import Refusal
+from app.store.submissions.submissions import Submission
+from app.web.problems import PROBLEMS
 from tests.api.described import faults
 from tests.api.stored import put
 from tests.ci import samples

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.servers import Service, eventually
+from harness.servers import Service, eventually
 from tests.workers.conftest import start  # noqa: F401 - a fixture
 from tests.workers.news import tell
 

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from docs.generate import FOLDER
-from tests.servers import Process, Service, as_environment, eventually, patience_of_the_library
+from harness.servers import Process, Service, as_environment, eventually, patience_of_the_library
 from tests.workers.news import tell
 
 

@@ -3,9 +3,9 @@
 import json
 import re
 
-from app.ci.job import Report
-from app.ci.payload import Callback, Refused, parse, parse_answer, parse_error, read
-from app.ci.refused import QUOTE_LIMIT
+from app.ci.incoming.payload import Callback, Refused, parse, parse_answer, parse_error, read
+from app.ci.incoming.refused import QUOTE_LIMIT
+from app.ci.report import Report
 
 REASONS = {
     "unsupported_media_type": 415,

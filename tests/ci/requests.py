@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from app.ci.broken import Broken
-from app.ci.request import Defaults, SubmitRequest, load
-from app.ci.rules import check
+from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.request import Defaults, SubmitRequest, load
+from app.ci.outgoing.rules import check
 
 DEFAULTS = Defaults(bucket="demo-1250000000", region="ap-chongqing")
 

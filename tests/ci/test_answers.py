@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.ci.payload import Refused, parse, parse_answer, parse_error
+from app.ci.incoming.payload import Refused, parse, parse_answer, parse_error
 from tests.ci.samples import Dialect, event, to_json, voice_separate, workflow_run, xml
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from app.ci.payload import parse, parse_answer, parse_error, read
-from app.ci.refused import Refused
+from app.ci.incoming.payload import parse, parse_answer, parse_error, read
+from app.ci.incoming.refused import Refused
 
 XML = b"<Response><JobsDetail><JobId>j1</JobId><Message>a%sb</Message></JobsDetail></Response>"
 JSON = b'{"JobsDetail": [{"JobId": "j1", "Message": "a%sb"}]}'

@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from app.ci.bounds import BOUNDS, cut
-from app.ci.job import Report
-from app.ci.payload import parse, parse_answer
-from app.ci.refused import Refused
+from app.ci.incoming.payload import parse, parse_answer
+from app.ci.incoming.refused import Refused
+from app.ci.report import Report
 from app.provider.queues import parse_queues
 from tests.ci.samples import event, to_json, voice_separate, xml
 

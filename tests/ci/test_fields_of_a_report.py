@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.ci.job import Report
-from app.ci.payload import parse
-from app.ci.times import utc
+from app.ci.incoming.payload import parse
+from app.ci.incoming.times import utc
+from app.ci.report import Report
 from tests.ci.samples import event, to_json, voice_separate, xml
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ci.payload import Refused, parse
+from app.ci.incoming.payload import Refused, parse
 from tests.ci.promises import check
 
 SEEDS = sorted((Path(__file__).parents[2] / "fuzz" / "corpus").iterdir())

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from app.ci import limits
-from app.ci.payload import Refused, parse
+from app.ci.incoming import limits
+from app.ci.incoming.payload import Refused, parse
 
 
 def refusal(body: bytes) -> tuple[str, int]:

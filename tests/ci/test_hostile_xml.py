@@ -9,8 +9,8 @@ import pytest
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from app.ci import limits
-from app.ci.payload import Refused, parse
+from app.ci.incoming import limits
+from app.ci.incoming.payload import Refused, parse
 from tests.ci.samples import event, voice_separate, xml
 
 JOB = "<Response><JobsDetail><JobId>j1</JobId><State>{}</State></JobsDetail></Response>"

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from app.ci.job import TERMINAL, Output, Report, rank
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
+from app.ci.report import TERMINAL, Output, Report, rank
 from tests.ci.samples import event, to_json, voice_separate, xml
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.ci.payload import Callback, Refused, parse
+from app.ci.incoming.payload import Callback, Refused, parse
 from tests.ci.samples import Dialect, event, to_json, voice_separate, workflow_run, xml
 
 

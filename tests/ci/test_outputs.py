@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.ci.job import Output
-from app.ci.payload import Refused, parse
+from app.ci.incoming.payload import Refused, parse
+from app.ci.report import Output
 from tests.ci.samples import event, to_json, voice_separate, xml
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ci.request_xml import render
+from app.ci.outgoing.request_xml import render
 from tests.ci.requests import DEFAULTS, broken, request, voice
 
 URL = "https://ci.example.com/callbacks/t0ken"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.ci import limits
+from app.ci.incoming import limits
 from bench import worst
 
 BODIES = worst.bodies()

@@ -6,10 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.settings import Settings
+from harness.emulated import Emulated
+from harness.servers import Emulator, Valkey
 from tests.cli.shell import Shell
 from tests.conftest import make_settings
-from tests.emulated import Emulated
-from tests.servers import Emulator, Valkey
 
 
 @pytest.fixture

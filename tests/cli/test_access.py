@@ -8,13 +8,13 @@ from unicodedata import east_asian_width
 import pytest
 from flask.testing import FlaskClient
 
-from app.store.clock import now_ms, to_ms
-from app.tokens import Binding, fingerprint, mint, read
+from app.core.clock import now_ms, to_ms
+from app.core.tokens import Binding, fingerprint, mint, read
+from harness.downstream import Downstream
+from harness.servers import Emulator, Valkey, eventually
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
 from tests.conftest import make_settings
-from tests.downstream import Downstream
 from tests.receiver.callbacks import body
-from tests.servers import Emulator, Valkey, eventually
 
 
 def test_keys_create_prints_the_key_and_only_that(shell: Shell, api: FlaskClient) -> None:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
+from app.redis.scripts import texts
 from app.store import Store
-from app.store.runs import Start
-from app.store.scripts import texts
+from app.store.runs.runs import Start
 from tests.api.stored import put
 from tests.cli.shell import NOT_FOUND, NOT_YET, REFUSED, Shell, reader
 from tests.store.said import said, tell

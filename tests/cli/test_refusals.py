@@ -6,7 +6,7 @@ import json
 
 from flask.testing import FlaskClient
 
-from app.tokens import fingerprint
+from app.core.tokens import fingerprint
 from tests.cli.shell import NO_STORE, NOT_FOUND, NOT_YET, REFUSED, Shell
 from tests.receiver.callbacks import a_token, body
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from app.store.spool import SUFFIX
-from app.store.spool.aside import DAMAGED, RECORDS
-from app.store.spool.files import OwnFile
-from app.store.spool.record import pack, with_reason
+from app.spool import SUFFIX
+from app.spool.aside import DAMAGED, RECORDS
+from app.spool.files import OwnFile
+from app.spool.record import pack, with_reason
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
 from tests.store.samples import news
 

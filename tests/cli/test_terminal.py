@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from harness.emulated import Emulated
 from tests.api.stored import put
 from tests.cli.shell import CI_FAULT, SUBMIT, Shell
-from tests.emulated import Emulated
 
 NASTY = "a\x9b31m\x85\u202egnp\u2066\u2028b"
 

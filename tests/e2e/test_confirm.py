@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from app.tokens import Binding, mint
+from app.core.tokens import Binding, mint
+from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.ci import samples
 from tests.conftest import make_settings
 from tests.e2e.test_loop import REQUEST
 from tests.receiver.callbacks import a_token, body_of, post
-from tests.servers import Emulator, Service, Valkey, eventually, free_port
 
 
 @pytest.fixture(scope="module")

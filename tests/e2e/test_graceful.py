@@ -16,9 +16,9 @@ import pytest
 import requests
 
 from app.settings import Settings
+from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.callbacks import Sender, body, new_job_id, path
 from tests.conftest import make_settings
-from tests.servers import Emulator, Service, Valkey, eventually, free_port
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import requests
 
-from tests.servers import Service, eventually
+from harness.servers import Service, eventually
 
 REQUEST = {
     "input": {"object": "input/demo.mp3"},

@@ -14,12 +14,12 @@ import requests
 from pydantic import SecretStr
 
 from app import settings as all_settings
-from app.setting_types import CallbackKey
-from app.tokens import Binding, mint, new_nonce
+from app.core.tokens import Binding, mint, new_nonce
+from app.settings.types import CallbackKey
+from harness.servers import Valkey, Web, as_environment, eventually, free_port
 from tests.callbacks import body, new_job_id
 from tests.conftest import make_settings
 from tests.e2e.test_graceful import reload, workers_of
-from tests.servers import Valkey, Web, as_environment, eventually, free_port
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
 

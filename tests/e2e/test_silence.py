@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.conftest import make_settings
-from tests.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.workers.asking import REQUEST, fault
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from app.store.spool import SUFFIX
+from app.spool import SUFFIX
+from harness.servers import Service, Valkey, eventually, free_port
 from tests.callbacks import Sender, path
 from tests.conftest import make_settings
-from tests.servers import Service, Valkey, eventually, free_port
 
 SENDERS = 4
 

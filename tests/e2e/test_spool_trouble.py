@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 import requests
 
-from app.store.spool import SUFFIX
-from app.store.spool.aside import RECORDS, payloads
-from app.store.spool.frames import Frame, scan
-from app.store.spool.record import describe
-from app.tokens import Binding, fingerprint, new_nonce
+from app.core.tokens import Binding, fingerprint, new_nonce
+from app.spool import SUFFIX
+from app.spool.aside import RECORDS, payloads
+from app.spool.frames import Frame, scan
+from app.spool.record import describe
+from harness.servers import Service, Valkey, Web, eventually, free_port
 from tests.callbacks import Sender, body, new_job_id, path
 from tests.conftest import make_settings
-from tests.servers import Service, Valkey, Web, eventually, free_port
 
 SENDERS = 4
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from tests.servers import ROOT, Process, eventually, free_port
+from harness.servers import ROOT, Process, eventually, free_port
 
 _SECONDS = 60
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Emulator:
-    """`python -m app.emulator` on a free port, with options, once it serves."""
+    """`python -m emulator` on a free port, with options, once it serves."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
@@ -41,7 +41,7 @@ class Emulator:
                 [
                     sys.executable,
                     "-m",
-                    "app.emulator",
+                    "emulator",
                     "--port",
                     port,
                     "--data",

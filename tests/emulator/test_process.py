@@ -112,7 +112,7 @@ def test_many_jobs_at_once_all_end(own: Emulator, receiver: Receiver) -> None:
 def test_a_wrong_command_line_is_refused(tmp_path: Path, options: list[str]) -> None:
     """Exit code 2 and a sentence, before anything is served."""
     done = subprocess.run(
-        [sys.executable, "-m", "app.emulator", "--port", "0", "--data", str(tmp_path), *options],
+        [sys.executable, "-m", "emulator", "--port", "0", "--data", str(tmp_path), *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

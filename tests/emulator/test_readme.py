@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from app.emulator.faults import ENDPOINTS, KINDS
-from app.emulator.invented import Order
-from app.emulator.settings import Settings
+from emulator.faults import ENDPOINTS, KINDS
+from emulator.invented import Order
+from emulator.settings import Settings
 
 from .running import ROOT
 

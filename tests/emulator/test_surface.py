@@ -12,11 +12,11 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.emulator import surface
-from app.emulator.errors import EmulatorError
-from app.emulator.server import create_app
-from app.emulator.settings import parse
-from app.emulator.state import Emulator
+from emulator import surface
+from emulator.errors import EmulatorError
+from emulator.server import create_app
+from emulator.settings import parse
+from emulator.state import Emulator
 
 from .running import SDK, Account, refusal
 from .signed import send

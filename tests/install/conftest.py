@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT
+from harness.servers import ROOT
 
 # Debian's own first: it is what most servers have.
 _PYTHONS = ("/usr/bin/python3", *(f"python3.{minor}" for minor in range(11, 20)))

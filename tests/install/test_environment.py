@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.servers import ROOT, Process, eventually
 from stack import valkey
 from stack.environment import Environment
 from tests.install.conftest import run
-from tests.servers import ROOT, Process, eventually
 
 _SCRIPT = ROOT / "stack" / "environment.py"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.servers import ROOT
 from tests.install.conftest import run, uv
-from tests.servers import ROOT
 
 _LISTS = ("requirements", "requirements-dev")
 # It has no wheels at all, and builds without a compiler.

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
+from harness.servers import ROOT, Emulator, Process, Service, Valkey, as_environment, free_port
 from tests.conftest import make_settings
 from tests.install.conftest import Installation
-from tests.servers import ROOT, Emulator, Process, Service, Valkey, as_environment, free_port
 
 
 class Installed(Service):

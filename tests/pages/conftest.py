@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
+from harness.servers import Valkey, Web, free_port
 from tests import browser as installed
 from tests.conftest import make_settings
-from tests.servers import Valkey, Web, free_port
 
 # Chromium of its own accord looks for updates, fonts and more: none of that is ours to test.
 FLAGS = (

@@ -6,8 +6,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from harness.servers import Web
 from tests.api.stored import put
-from tests.servers import Web
 
 
 def rows(page: Page) -> list[str]:

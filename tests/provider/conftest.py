@@ -24,7 +24,7 @@ def config(endpoint: str, token: str | None = None, timeout: float = 5.0) -> Pro
 
 def start_emulator(data: Path, *options: str) -> Iterator[str]:
     """Starts the emulator on a free port, and yields its address."""
-    command = [sys.executable, "-m", "app.emulator", "--port", "0", "--data", str(data), *options]
+    command = [sys.executable, "-m", "emulator", "--port", "0", "--data", str(data), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

@@ -16,9 +16,9 @@ import pytest
 import qcloud_cos
 import requests
 
-from app.ci.request import Defaults, load
-from app.ci.request_xml import render
-from app.ci.rules import check
+from app.ci.outgoing.request import Defaults, load
+from app.ci.outgoing.request_xml import render
+from app.ci.outgoing.rules import check
 from app.provider import AnswerLost, Provider, ProviderConfig, Refused, Throttled, Unavailable
 from tests.provider.conftest import BUCKET, REGION, config, start_emulator
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import requests
 
+from app.core.tokens import Binding, mint, new_nonce
 from app.settings import Settings
-from app.tokens import Binding, mint, new_nonce
 from tests.ci import samples
 from tests.ci.samples import Tree
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.servers import Valkey, Web, free_port
 from tests.conftest import make_settings
-from tests.servers import Valkey, Web, free_port
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.receiver.address import caller, is_in
+from harness.servers import Valkey, Web, free_port
 from tests import raw
 from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
-from tests.servers import Valkey, Web, free_port
 
 PROXIES = tuple(ipaddress.ip_network(each) for each in ("10.0.0.0/8", "fd00::/8", "127.0.0.1/32"))
 

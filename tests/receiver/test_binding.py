@@ -8,16 +8,16 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.ci.asked import Asked, AskedOperation
-from app.ci.payload import parse, parse_answer
-from app.services import Services
+from app.ci.incoming.payload import parse, parse_answer
+from app.ci.matching.asked import Asked, AskedOperation
+from app.core.clock import now_ms, rfc3339
+from app.core.tokens import Binding, mint, read
 from app.settings import Settings
 from app.store import News, NotBelieved, Store
-from app.store.clock import now_ms, rfc3339
-from app.store.submissions import Submission, new_id
+from app.store.submissions.submissions import Submission, new_id
 from app.submitter import SubmitRequest, Submitter
 from app.submitter.address import binding_of, valid_until
-from app.tokens import Binding, mint, read
+from app.web.services import Services
 from tests.ci import samples
 from tests.ci.samples import Tree
 from tests.receiver.callbacks import a_token, body, body_of

@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from app.ci.bounds import cut
+from harness.servers import Web
 from tests.ci import samples
 from tests.receiver.callbacks import a_token, body, body_of, post
-from tests.servers import Web
 
 MIB = 2**20
 

@@ -12,11 +12,11 @@ import psutil
 import pytest
 import requests
 
+from harness.servers import Web, free_port
 from tests import raw
 from tests.callbacks import new_job_id
 from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
-from tests.servers import Web, free_port
 
 MIB = 2**20
 # What the process may grow by over one test: nothing that is sent here is kept.

@@ -9,15 +9,15 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.callback_limits import CallbackLimits
-from app.services import Services
+from app.core.tokens import Binding
 from app.settings import Settings
-from app.store.accept import UrlLimit
-from app.store.submissions import Submission, deadline_after
-from app.tokens import Binding
-from app.url_usage import UrlUsage
+from app.settings.limits import CallbackLimits
+from app.store.jobs.accept import UrlLimit
+from app.store.submissions.submissions import Submission, deadline_after
+from app.web.services import Services
+from app.web.usage import UrlUsage
+from harness.servers import Web, free_port
 from tests.callbacks import body, new_job_id, path
-from tests.servers import Web, free_port
 from tests.store.said import said, tell
 
 

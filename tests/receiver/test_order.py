@@ -6,13 +6,13 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from app.problems import PROBLEMS
+from app.core.tokens import fingerprint
 from app.settings import Settings
 from app.store import Store
-from app.tokens import fingerprint
+from app.web.problems import PROBLEMS
+from harness.servers import Web
 from tests.ci import samples
 from tests.receiver.callbacks import a_token, body, post
-from tests.servers import Web
 
 GZIP = {"Content-Encoding": "gzip"}
 OTHER = body(Input={"BucketId": "other-1250000000", "Object": "in/tune.mp3"})

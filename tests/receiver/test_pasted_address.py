@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import requests
 
-from app.tokens import bare, fingerprint
+from app.core.tokens import bare, fingerprint
+from harness.servers import Web
 from tests.receiver.callbacks import a_token, body
-from tests.servers import Web
 
 AFTER = [
     *("", "/", "//", "%20", "%20%20", "%0A", "%0D%0A", "%09", "/%20", "%20/", "/%0A", "%C2%A0"),

@@ -15,16 +15,16 @@ from flask.testing import FlaskClient
 from redis.exceptions import BusyLoadingError
 
 from app import create_app
+from app.core.clock import now_ms
+from app.core.tokens import Binding, fingerprint
 from app.receiver.retry import retry
-from app.services import Services
 from app.settings import Settings
+from app.spool import SUFFIX
 from app.store import UNAVAILABLE
-from app.store.clock import now_ms
-from app.store.spool import SUFFIX
-from app.tokens import Binding, fingerprint
+from app.web.services import Services
+from harness.servers import Valkey, eventually
 from tests.callbacks import body, new_job_id, outcome, path
 from tests.conftest import make_settings
-from tests.servers import Valkey, eventually
 from tests.store.said import said, tell
 from tests.store.samples import submission
 

@@ -9,20 +9,20 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.problems import Problem
+from app.core.tokens import Binding, fingerprint, mint
 from app.receiver import retry as retries
 from app.receiver.views import PROBLEMS
-from app.services import Services
+from app.redis.scripts import texts
 from app.settings import Settings
 from app.store import Store
-from app.store.refusal import Refusal
-from app.store.scripts import texts
-from app.tokens import Binding, fingerprint, mint
+from app.store.refusals.refusal import Refusal
+from app.web.problems import Problem
+from app.web.services import Services
+from harness.servers import Web, eventually
 from tests import raw
 from tests.ci import samples
 from tests.receiver.callbacks import a_token, body, body_of, post
 from tests.receiver.test_binding import JOB, answered, submission_of, submitted
-from tests.servers import Web, eventually
 
 OTHER = body(Input={"BucketId": "other-1250000000", "Object": "in/tune.mp3"})
 NOT_KEPT = {"bad_token", "revoked_token", "store_unavailable", "too_many_callbacks"}

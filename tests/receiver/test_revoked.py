@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 
 from app import create_app
+from app.core.tokens import fingerprint
 from app.settings import Settings
-from app.store.spool.record import pack
-from app.tokens import fingerprint
+from app.spool.record import pack
+from harness.servers import free_port
 from tests.callbacks import body, new_job_id, outcome, path
 from tests.conftest import make_settings
-from tests.servers import free_port
 from tests.store.samples import news
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import requests
 
-from app.tokens import fingerprint
+from app.core.tokens import fingerprint
+from harness.servers import Service, Valkey, Web, eventually, free_port
 from tests import raw
 from tests.conftest import make_settings
 from tests.e2e.test_loop import REQUEST
 from tests.receiver.callbacks import a_token, body, post
-from tests.servers import Service, Valkey, Web, eventually, free_port
 
 
 class Faulty(Web):

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 import pytest
 import requests
 
+from harness.servers import Web
 from tests import raw
 from tests.receiver.callbacks import a_token, body, post
-from tests.servers import Web
 
 # The fixture's process has four threads: each of these crowds would take all of them many times over.
 CROWD = 60

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.redis.scripts import text_map, texts
 from app.store import Store
-from app.store.index import names
-from app.store.scripts import text_map, texts
+from app.store.jobs.index import names
 
 
 def broken_invariants(store: Store) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.ci.job import TERMINAL, Input, Report
-from app.ci.payload import Detail
+from app.ci.incoming.payload import Detail
+from app.ci.report import TERMINAL, Input, Report
 from app.store import Acceptor, News, Outcome, Store
-from app.store.accept import Source
+from app.store.jobs.accept import Source
 
 
 def said(job_id: str, state: str | None, ended_at: str | None = None, **more: Any) -> Detail:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
 from app.store import News
-from app.store.submissions import Submission
+from app.store.submissions.submissions import Submission
 from tests.callbacks import body
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from app.ci.payload import Detail
+from app.ci.incoming.payload import Detail
+from app.core.clock import now_ms
+from app.redis.scripts import text_map, texts
 from app.store import NotBelieved, Outcome, OverLimit, Store, Unavailable
-from app.store.accept import Acceptor, Limits, Source, UrlLimit
-from app.store.clock import now_ms
-from app.store.index import names
-from app.store.jobs import Filter, Reported
+from app.store.jobs.accept import Acceptor, Limits, Source, UrlLimit
+from app.store.jobs.index import names
+from app.store.jobs.jobs import Filter, Reported
 from app.store.keys import KINDS
-from app.store.scripts import text_map, texts
-from app.store.submissions import Submission, deadline_after
+from app.store.submissions.submissions import Submission, deadline_after
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
 

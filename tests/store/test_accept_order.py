@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from app.ci.job import STATES as STATES_OF_CI
-from app.ci.job import TERMINAL, rank
+from app.ci.report import STATES as STATES_OF_CI
+from app.ci.report import TERMINAL, rank
 from app.store import Store
-from tests.servers import ROOT, Valkey, eventually
+from harness.servers import ROOT, Valkey, eventually
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
 

@@ -13,16 +13,16 @@ from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
 import pytest
 
 from app import create_app
-from app.services import Services
+from app.spool import SUFFIX, NoRoom, Spool
+from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry
+from app.spool.drain import Away
+from app.spool.files import OwnFile
+from app.spool.record import describe, pack, pack_refusal
 from app.store import Store
-from app.store.refusal import Refusal
-from app.store.spool import SUFFIX, NoRoom, Spool
-from app.store.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry
-from app.store.spool.drain import Away
-from app.store.spool.files import OwnFile
-from app.store.spool.record import describe, pack, pack_refusal
+from app.store.refusals.refusal import Refusal
+from app.web.services import Services
+from harness.servers import Valkey
 from tests.conftest import make_settings
-from tests.servers import Valkey
 from tests.store.samples import news
 from tests.store.test_drain import Home
 
@@ -175,7 +175,7 @@ def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
 
 def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the cause is mended the record is taken in, without a person and without a restart."""
-    monkeypatch.setattr("app.store.spool.aside._FIRST_S", 0.0)
+    monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
     home.put(POISON["job"](home.store, "jodd"))
     home.drainer.step()
     home.drainer.step()
@@ -189,7 +189,7 @@ def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch
 def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each pause is twice the last one, to an hour; a new process tries everything at once."""
     clock = [1000.0]
-    monkeypatch.setattr("app.store.spool.aside.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("app.spool.aside.time.monotonic", lambda: clock[0])
     retries, pauses = Retries(), []
     OwnFile(tmp_path, RECORDS).close()
     for _ in range(12):
@@ -208,9 +208,9 @@ def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_many_of_them_do_not_hold_up_what_comes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a moment's work on what is put aside, the next step begins with what has come meanwhile."""
-    monkeypatch.setattr("app.store.spool.drain._ASIDE_S", 0.0)
-    monkeypatch.setattr("app.store.spool.aside._FILE_BYTES", 1)
-    monkeypatch.setattr("app.store.spool.aside._FIRST_S", 0.0)
+    monkeypatch.setattr("app.spool.drain._ASIDE_S", 0.0)
+    monkeypatch.setattr("app.spool.aside._FILE_BYTES", 1)
+    monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
     home.put(*(POISON["job"](home.store, f"jp{n}") for n in range(20)))
     for n in range(4):
         home.drainer.step()

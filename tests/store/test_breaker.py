@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.store import breaker as module
-from app.store.breaker import Breaker
+from app.redis import breaker as module
+from app.redis.breaker import Breaker
 
 
 class Clock:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from app.core.clock import now_ms
 from app.store import Store, Unavailable
-from app.store.callback_urls import CallbackUrl
-from app.store.clock import now_ms
+from app.store.access.callback_urls import CallbackUrl
+from harness.servers import Valkey
 from tests.conftest import make_settings
-from tests.servers import Valkey
 
 DAY = 86_400_000
 

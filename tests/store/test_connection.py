@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from app.store.connection import connect
-from tests.servers import Valkey, patience_of_the_library
+from app.redis.connection import connect
+from harness.servers import Valkey, patience_of_the_library
 
 
 def test_a_client_that_blocks_on_purpose_is_not_cut_short(valkey: Valkey) -> None:

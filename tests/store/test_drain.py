@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from app.services import Services
+from app.spool import SUFFIX, Spool
+from app.spool.drain import Away, Drainer
+from app.spool.files import OwnFile
+from app.spool.record import pack, pack_refusal, unpack
 from app.store import News, Store
-from app.store.refusal import Refusal
-from app.store.spool import SUFFIX, Spool
-from app.store.spool.drain import Away, Drainer
-from app.store.spool.files import OwnFile
-from app.store.spool.record import pack, pack_refusal, unpack
+from app.store.refusals.refusal import Refusal
+from app.web.services import Services
+from harness.servers import Valkey
 from tests.callbacks import new_job_id
 from tests.conftest import make_settings
-from tests.servers import Valkey
 from tests.store.samples import news
 
 
@@ -189,7 +189,7 @@ def test_a_record_nobody_can_read_holds_up_nobody(home: Home) -> None:
 
 def test_a_job_that_redis_chokes_on_is_set_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of Redis that is not about being away is tried a few times; then the others go on."""
-    monkeypatch.setattr("app.store.spool.drain._AWAY_S", 0.01)
+    monkeypatch.setattr("app.spool.drain._AWAY_S", 0.01)
     home.store.db.client.set(home.store.db.key("job", "jodd"), "not a hash")
     home.put(pack(news("jodd")), pack(news("j2")))
     home.drainer.step()

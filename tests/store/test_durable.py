@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from app import create_app, preflight
+from app import create_app
+from app.redis.offer import Level
 from app.settings import Settings, SettingsError
+from app.spool import SUFFIX
 from app.store import NotDurable, Store, Unavailable
-from app.store.offer import Level
-from app.store.spool import SUFFIX
+from app.web import preflight
+from harness.servers import ROOT, Valkey, as_environment, eventually, free_port
 from tests.callbacks import body, new_job_id, outcome, path
 from tests.conftest import make_settings
-from tests.servers import ROOT, Valkey, as_environment, eventually, free_port
 from tests.store.samples import news, submission
 
 

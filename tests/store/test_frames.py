@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.spool.frames import HEADER, Damage, Frame, encode, new_header, scan
+from app.spool.frames import HEADER, Damage, Frame, encode, new_header, scan
 
 PAYLOADS = st.lists(st.binary(max_size=60), min_size=1, max_size=5)
 

@@ -9,15 +9,15 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.preflight import check
 from app.settings import Settings
+from app.spool import SUFFIX
+from app.spool.record import pack
 from app.store import Database, connect
-from app.store.installation import Installation, State
-from app.store.spool import SUFFIX
-from app.store.spool.record import pack
+from app.store.processes.installation import Installation, State
+from app.web.preflight import check
+from harness.servers import Valkey, eventually, free_port
 from tests.callbacks import new_job_id
 from tests.conftest import make_settings
-from tests.servers import Valkey, eventually, free_port
 from tests.store.samples import news
 
 

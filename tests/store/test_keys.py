@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.store.keys import KINDS, key
-from tests.servers import ROOT
+from harness.servers import ROOT
 
 STORE = ROOT / "app" / "store"
 _KEYISH = st.lists(st.sampled_from([*KINDS, ":", "J", "*", "\0", "é", ""]), max_size=6).map("".join)

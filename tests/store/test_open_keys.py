@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app import preflight
-from app.services import Services
 from app.settings import SettingsError
+from app.web import preflight
+from app.web.services import Services
+from harness.servers import Valkey
 from tests.conftest import make_settings
-from tests.servers import Valkey
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
 

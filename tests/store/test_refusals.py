@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from app.services import Services
-from app.setting_types import AgeAndSize
+from app.core.clock import now_ms
+from app.redis.cursors import encode
+from app.redis.scripts import text_map, texts
+from app.settings.types import AgeAndSize
 from app.store import Store
-from app.store.clock import now_ms
-from app.store.cursors import encode
-from app.store.refusal import Refusal, Wanted
-from app.store.refusals import Bounds
-from app.store.scripts import text_map, texts
+from app.store.refusals.refusal import Refusal, Wanted
+from app.store.refusals.refusals import Bounds
+from app.web.services import Services
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
-from workers import retention
+from workers.relay import retention
 
 HOUR_MS = 3_600_000
 

@@ -14,20 +14,20 @@ from dataclasses import replace
 
 import pytest
 
-from app.ci.job import TERMINAL
-from app.services import Services
+from app.ci.report import TERMINAL
+from app.core.clock import now_ms, rfc3339
+from app.redis.scripts import texts
 from app.settings import Settings
 from app.store import Event, NotBelieved, Store
-from app.store.clock import now_ms, rfc3339
-from app.store.failures import Wanted
-from app.store.refusal import Refusal
-from app.store.runs import End, Start, run_id
-from app.store.scripts import texts
-from app.store.submissions import Submission, deadline_after, new_id
-from tests.servers import ROOT
+from app.store.refusals.refusal import Refusal
+from app.store.runs.failures import Wanted
+from app.store.runs.runs import End, Start, run_id
+from app.store.submissions.submissions import Submission, deadline_after, new_id
+from app.web.services import Services
+from harness.servers import ROOT
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
-from workers.retention import step as sweep_step
+from workers.relay.retention import step as sweep_step
 
 NOW = -1.0
 """An age that everything has."""

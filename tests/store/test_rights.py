@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app import preflight
+from app.redis import rights
+from app.redis.connection import connect
 from app.settings import Settings, SettingsError
-from app.store import rights
-from app.store.connection import connect
+from app.web import preflight
+from harness.servers import ROOT, Emulator, Service, Valkey, as_environment, eventually, free_port
 from tests.callbacks import Sender, new_job_id, path
 from tests.conftest import make_settings
-from tests.servers import ROOT, Emulator, Service, Valkey, as_environment, eventually, free_port
 
 PREFIX = "ci:"
 

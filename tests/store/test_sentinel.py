@@ -13,12 +13,12 @@ from threading import Barrier, Thread
 import pytest
 from redis import Redis
 
+from app.redis.connection import WritesRefused, connect
 from app.store import UNAVAILABLE, Store
-from app.store import tail as tails
-from app.store.connection import WritesRefused, connect
-from app.store.tail import Tail
+from app.store.events import tail as tails
+from app.store.events.tail import Tail
+from harness.servers import Process, Valkey, eventually, free_port
 from stack import valkey as embedded
-from tests.servers import Process, Valkey, eventually, free_port
 from tests.store.samples import news
 
 TIMEOUT_S = 0.5

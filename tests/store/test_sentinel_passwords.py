@@ -11,12 +11,12 @@ import pytest
 from pydantic import ValidationError
 from redis import Redis
 
-from app import preflight
+from app.redis.connection import connect
+from app.redis.outage import SentinelRefused, cause
 from app.store import UNAVAILABLE, Store
-from app.store.connection import connect
-from app.store.outage import SentinelRefused, cause
+from app.web import preflight
+from harness.servers import ROOT, as_environment
 from tests.conftest import make_settings
-from tests.servers import ROOT, as_environment
 from tests.store.test_sentinel import Sentinel, Server
 
 PASSWORD, USER = "the-password-of-sentinels", "watcher"
@@ -91,7 +91,7 @@ def test_a_password_that_is_missing_or_wrong_is_called_that(
 def test_a_start_says_it(sentinels: list[Locked]) -> None:
     """Once, and goes on."""
     done = subprocess.run(
-        [sys.executable, "-m", "app.preflight"],
+        [sys.executable, "-m", "app.web.preflight"],
         cwd=ROOT,
         env=as_environment(make_settings(url(sentinels))),
         capture_output=True,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from app.store.spool import SUFFIX, NoRoom, Spool
-from app.store.spool.files import OwnFile
-from app.store.spool.frames import Frame, scan
-from tests.servers import ROOT
+from app.spool import SUFFIX, NoRoom, Spool
+from app.spool.files import OwnFile
+from app.spool.frames import Frame, scan
+from harness.servers import ROOT
 
 
 @pytest.fixture

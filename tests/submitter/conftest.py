@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from app.services import Services
 from app.settings import Settings
 from app.submitter import AudioConfig, Input, Output, SubmitRequest, Submitter, VoiceSeparate
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import Emulator, Valkey
 from tests.conftest import make_settings
-from tests.emulated import Emulated
-from tests.servers import Emulator, Valkey
 
 REQUEST = SubmitRequest(
     input=Input(object="input/talk.mp3"),

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.cli.submit import voice_separate
-from app.services import Services
+from app.cli.submit.command import voice_separate
 from app.settings import Settings
 from app.submitter.rows import columns
-from tests.emulated import Emulated
-from tests.servers import ROOT, as_environment
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import ROOT, as_environment
 
 PAGE = (ROOT / "docs" / "submitting.md").read_text()
 

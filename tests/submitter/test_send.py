@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from app.ci.request_xml import render
-from app.services import Services
+from app.ci.outgoing.request_xml import render
+from app.core.tokens import read
 from app.settings import Settings
 from app.store import Unavailable as StoreUnavailable
-from app.store.submissions import AMBIGUOUS
+from app.store.submissions.submissions import AMBIGUOUS
 from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
-from app.tokens import read
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import Valkey, free_port
 from tests.conftest import make_settings
-from tests.emulated import Emulated
-from tests.servers import Valkey, free_port
 from tests.submitter.conftest import REQUEST
 
 COMMON = {

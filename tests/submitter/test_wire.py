@@ -15,10 +15,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.services import Services
+from app.core.tokens import read
 from app.submitter import SubmitRequest, Submitter
-from app.tokens import read
-from tests.emulated import Emulated
+from app.web.services import Services
+from harness.emulated import Emulated
 from tests.submitter.conftest import REQUEST
 
 SECRET = b"emulator"

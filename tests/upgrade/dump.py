@@ -12,8 +12,8 @@ from typing import Any
 from redis import Redis
 
 from app.settings import Settings
+from harness.servers import ROOT, Valkey
 from tests.conftest import make_settings
-from tests.servers import ROOT, Valkey
 
 YEARS_S = 100 * 365 * 86400
 """The data grows old, and must not be removed for it."""

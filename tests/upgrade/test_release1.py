@@ -10,14 +10,14 @@ import pytest
 import requests
 from redis import Redis
 
-from app import preflight
-from app.services import Services
+from app.redis.scripts import texts
 from app.settings import SettingsError
 from app.store import Store, Unavailable
-from app.store.failures import Wanted
 from app.store.keys import KINDS
-from app.store.scripts import texts
-from tests.servers import Emulator, Service, Valkey, eventually, free_port
+from app.store.runs.failures import Wanted
+from app.web import preflight
+from app.web.services import Services
+from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.store.said import said, tell
 from tests.upgrade.dump import RELEASE1
 

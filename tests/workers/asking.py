@@ -7,12 +7,12 @@ from typing import Any
 
 import requests
 
-from app.services import Services
+from app.redis.scripts import texts
 from app.store import Job
-from app.store.scripts import texts
 from app.submitter import SubmitRequest, Submitter
-from tests.servers import Emulator
-from workers import lost, silence
+from app.web.services import Services
+from harness.servers import Emulator
+from workers.relay import lost, silence
 
 REQUEST: dict[str, Any] = {
     "input": {"object": "input/demo.mp3"},

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from app.services import Services
 from app.settings import Settings
+from app.web.services import Services
+from harness.downstream import KEY, OLD_KEY, Downstream
+from harness.servers import Emulator, Service, Valkey, free_port
 from tests.conftest import make_settings
-from tests.downstream import KEY, OLD_KEY, Downstream
-from tests.servers import Emulator, Service, Valkey, free_port
 from tests.workers.asking import Relay
 
 Start = Callable[..., Service]

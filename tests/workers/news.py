@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from app.ci.payload import parse
-from app.services import Services
+from app.ci.incoming.payload import parse
 from app.store import News
-from app.store.accept import event_id
-from app.store.runs import Start
+from app.store.jobs.accept import event_id
+from app.store.runs.runs import Start
+from app.web.services import Services
 from tests.ci import samples
 
 

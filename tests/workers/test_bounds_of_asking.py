@@ -11,15 +11,15 @@ import pytest
 import requests
 
 from app import reconcile
-from app.checks.ci import strange_buckets
-from app.services import Services
-from app.setting_types import KnownBucket
-from app.store.clock import now_ms, rfc3339
-from app.store.scripts import text_map
-from tests.servers import Emulator
+from app.core.clock import now_ms, rfc3339
+from app.doctor.ci import strange_buckets
+from app.redis.scripts import text_map
+from app.settings.types import KnownBucket
+from app.web.services import Services
+from harness.servers import Emulator
 from tests.store.said import said, tell
 from tests.workers.asking import Relay, asked, end_at_ci, job_of, submit
-from workers import flooded, silence
+from workers.relay import flooded, silence
 
 DAY_MS = 86_400_000
 

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 from urllib.request import urlopen
 
-from app.ci.payload import parse
-from app.services import Services
+from app.ci.incoming.payload import parse
 from app.store import News
-from app.store.accept import as_body
-from tests.servers import Service, eventually
+from app.store.jobs.accept import as_body
+from app.web.services import Services
+from harness.servers import Service, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import body, tell
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Service, eventually
+from harness.servers import Service, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import tell
 

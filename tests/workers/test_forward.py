@@ -11,9 +11,9 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 
-from app.services import Services
-from tests.downstream import OLD_KEY, Delivery, Downstream, Reply
-from tests.servers import Service, eventually
+from app.web.services import Services
+from harness.downstream import OLD_KEY, Delivery, Downstream, Reply
+from harness.servers import Service, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import tell
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from app.services import Services
-from app.store.submissions import Submission
-from tests.servers import Emulator
+from app.store.submissions.submissions import Submission
+from app.web.services import Services
+from harness.servers import Emulator
 from tests.store.said import tell
 from tests.workers.asking import REQUEST, Relay, asked, end_at_ci, fault, job_of, submit
 

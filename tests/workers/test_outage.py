@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.services import Services
+from app.web.services import Services
+from harness.servers import Process, Service, Valkey, eventually, free_port
 from tests.conftest import make_settings
-from tests.servers import Process, Service, Valkey, eventually, free_port
 
 OUTAGE_S = 6.0
 PASSWORD = "the-password-of-redis"

@@ -8,12 +8,12 @@ import socket
 import pytest
 from pydantic import SecretStr
 
-from app.setting_types import Network
-from tests.downstream import KEY, Downstream, Reply
-from tests.servers import free_port
-from workers import outbound
-from workers.message import sign
-from workers.outbound import Blocked, Bounds, Unreachable, judge, post
+from app.settings.types import Network
+from harness.downstream import KEY, Downstream, Reply
+from harness.servers import free_port
+from workers.forward import outbound
+from workers.forward.message import sign
+from workers.forward.outbound import Blocked, Bounds, Unreachable, judge, post
 
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
 

@@ -8,14 +8,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.ci.asked import Asked, AskedOperation, AskedOutput
-from app.ci.bound import were_asked_for
-from app.ci.job import Output, Report
-from app.ci.payload import parse
-from app.services import Services
+from app.ci.incoming.payload import parse
+from app.ci.matching.asked import Asked, AskedOperation, AskedOutput
+from app.ci.matching.bound import were_asked_for
+from app.ci.report import Output, Report
 from app.store import News
+from app.web.services import Services
+from harness.servers import Emulator, eventually
 from tests.ci import samples
-from tests.servers import Emulator, eventually
 from tests.workers.asking import Relay, asked, end_at_ci, job_of, submit
 from tests.workers.conftest import Start
 from workers import check_outputs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from tests.servers import eventually
+from harness.servers import eventually
 from tests.workers.fleet import Fleet
 
 KINDS = {  # tag: tries allowed, what the record says of a try

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app.redis.scripts import texts
 from app.settings import Settings
 from app.store import UNAVAILABLE
-from app.store.scripts import texts
-from tests.servers import Valkey, eventually
+from harness.servers import Valkey, eventually
 from tests.workers.fleet import Fleet, family, kill_family, send
 
 SOON_S = 30

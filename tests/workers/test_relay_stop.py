@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from app.ci.asked import Asked, AskedOperation
+from app.ci.matching.asked import Asked, AskedOperation
 from app.settings import Settings
+from harness.downstream import KEY, Downstream, Reply
+from harness.servers import Valkey, eventually
 from tests.conftest import make_settings
-from tests.downstream import KEY, Downstream, Reply
-from tests.servers import Valkey, eventually
 from tests.store.said import said, tell
 from tests.store.samples import submission
 from tests.workers.fleet import Fleet

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from app import reconcile
-from app.ci.payload import parse
+from app.ci.incoming.payload import parse
+from app.core.clock import now_ms, rfc3339
 from app.provider import ProviderError
-from app.services import Services
 from app.store import News
-from app.store.clock import now_ms, rfc3339
+from app.web.services import Services
+from harness.servers import Emulator
 from tests.ci.samples import NO_JOBS
-from tests.servers import Emulator
 from tests.store.said import said, tell
 from tests.workers.asking import Relay, asked, change, end_at_ci, fault, job_of, submit
 

@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.settings import Settings
+from harness.emulated import Emulated
+from harness.servers import Emulator, Valkey
 from tests.conftest import make_settings
-from tests.emulated import Emulated
-from tests.servers import Emulator, Valkey
 
 REQUEST: dict[str, Any] = {
     "input": {"object": "in/talk.mp3"},

@@ -16,21 +16,21 @@ from qcloud_cos import cos_auth
 from redis import Redis
 
 from app import create_app
-from app.checks import redis as redis_checks
-from app.checks.ci import clock
+from app.core.clock import now_ms, rfc3339
+from app.doctor import redis as redis_checks
+from app.doctor.ci import clock
 from app.provider import Refused
 from app.provider import clock as provider_clock
 from app.provider.judge import judge
 from app.provider.wire import Response
-from app.services import Services
 from app.settings import Settings
 from app.store import Store
-from app.store.callback_urls import CallbackUrl
-from app.store.clock import now_ms, rfc3339
+from app.store.access.callback_urls import CallbackUrl
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import ROOT, Service, Valkey, Web, free_port
 from tests.cli.submit.conftest import Flask, command
 from tests.conftest import make_settings
-from tests.emulated import Emulated
-from tests.servers import ROOT, Service, Valkey, Web, free_port
 from tests.store.said import said, tell
 
 

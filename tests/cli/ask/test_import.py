@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.ci.request import load
-from app.ci.request_xml import render
-from app.services import Services
+from app.ci.outgoing.request import load
+from app.ci.outgoing.request_xml import render
 from app.submitter import Submitter
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import eventually
 from tests.cli.submit.conftest import Flask
-from tests.emulated import Emulated
-from tests.servers import eventually
 from tests.submitter.conftest import REQUEST
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from app.ci.payload import parse
-from app.services import Services
+from app.ci.incoming.payload import parse
 from app.store import News
 from app.submitter import Submitter
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import eventually
 from tests.callbacks import body, new_job_id
 from tests.ci.samples import NO_JOBS
 from tests.cli.submit.conftest import Flask
-from tests.emulated import Emulated
-from tests.servers import eventually
 from tests.submitter.conftest import REQUEST
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from app import create_app
 from app.settings import Settings
+from harness.emulated import Emulated
+from harness.servers import Emulator, Valkey, as_environment
 from tests.conftest import make_settings
-from tests.emulated import Emulated
-from tests.servers import Emulator, Valkey, as_environment
 
 ONE = (
     "--input-object",

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from app.services import Services
 from app.settings import Settings
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import ROOT, eventually
 from tests.cli.submit.conftest import Flask, command
-from tests.emulated import Emulated
-from tests.servers import ROOT, eventually
 
 COMMON = ("--audio-mode", "IsAudio", "--codec", "mp3")
 HEAD = "input.object,output.au_object,user_data,labels.order\n"

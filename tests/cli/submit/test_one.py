@@ -9,15 +9,15 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from app.ci.request import SubmitRequest
-from app.cli.submit import voice_separate
-from app.cli.voice_options import _FIELDS
-from app.services import Services
+from app.ci.outgoing.request import SubmitRequest
+from app.cli.submit.command import voice_separate
+from app.cli.submit.voice_options import _FIELDS
 from app.settings import Settings
 from app.submitter.rows import columns
+from app.web.services import Services
+from harness.emulated import Emulated
+from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import ONE, Flask, command
-from tests.emulated import Emulated
-from tests.servers import ROOT, free_port
 
 EVERY = {
     "--input-object": "in/song.mp4",

@@ -1,0 +1,1 @@
+"""What CI sends: a body becomes a report."""

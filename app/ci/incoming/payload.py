@@ -1,0 +1,239 @@
+"""What CI sends us, told apart and normalized: callbacks, answers to our calls, and errors.
+
+Every dialect that CI has published ends in the same values; what they looked like is in ``raw``. Nothing
+here knows who sent a body or whether it is true.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.ci.bounds import cut
+from app.ci.incoming import json_view, limits, reports, xml_view
+from app.ci.incoming.fields import many, node, nodes, text, texts, word
+from app.ci.incoming.limits import Budget, Limits
+from app.ci.incoming.refused import Refused, quoted
+from app.ci.report import Report
+
+__all__ = [
+    "Answer",
+    "CIError",
+    "Callback",
+    "Detail",
+    "Refused",
+    "Unreadable",
+    "parse",
+    "parse_answer",
+    "parse_error",
+    "read",
+]
+
+Format = Literal["xml", "json"]
+Kind = Literal["jobs", "workflow", "review", "probe"]
+
+PROBE = "test request when setting callback url"
+"""How the message of the console's test of a new callback address begins (in lower case here)."""
+
+EXPECTED = "expected one JobsDetail or WorkflowExecution at least, or a review's code, data and message"
+
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_FIRST = (b"<", b"{", b"[")
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One job of a body: what it says, and the JSON view of the node that said it, every field kept."""
+
+    report: Report
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One body that CI (or someone) posted. A probe has no details."""
+
+    kind: Kind
+    format: Format
+    details: tuple[Detail, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One job of an answer that is no job to us, and why; ``job_id`` is what stands in its place for one."""
+
+    job_id: str
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What CI answers to submit, describe, list and to workflow runs asked for."""
+
+    details: tuple[Detail, ...]
+    non_existing: tuple[str, ...]
+    next_token: str | None
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+class CIError(BaseModel):
+    """The body of a refused call. Every field may be missing: a proxy in between answers in its own words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str | None = None
+    message: str | None = None
+    resource: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+
+
+def parse(body: bytes) -> Callback:
+    """Read one callback. Raises Refused, and nothing else, for whatever is none."""
+    form, view = read(body, limits.CALLBACK)
+    top = _envelope(view)
+    if _is_probe(view) or _is_probe(top):
+        return Callback("probe", form, ())
+    event = cut("tag", word(top.get("EventName")) or word(view.get("EventName")))
+    jobs, runs = _objects(top, "JobsDetail"), _objects(top, "WorkflowExecution")
+    if jobs and runs:
+        raise Refused("not_a_callback", "Found both JobsDetail and WorkflowExecution; expected one of them")
+    _check_count(jobs + runs, limits.CALLBACK)
+    if jobs:
+        budget = Budget(limits.CALLBACK, len(body))
+        kind: Kind = "review" if event and event.startswith(reports.REVIEW_EVENTS) else "jobs"
+        return Callback(kind, form, tuple(Detail(reports.of_job(raw, event, budget), raw) for raw in jobs))
+    if runs:
+        return Callback("workflow", form, tuple(Detail(reports.of_workflow(raw, event), raw) for raw in runs))
+    if {"event", "trace_id"} & node(top.get("data")).keys():
+        return Callback("review", form, (Detail(reports.of_simple_review(top, event), top),))
+    raise Refused("not_a_callback", f"Found {_names(view, top)}; {EXPECTED}")
+
+
+def parse_answer(body: bytes) -> Answer:
+    """Read CI's answer to submit, describe or list, of jobs or of workflow runs. Raises Refused.
+
+    A job that cannot be read costs itself, and not the others of the answer; an answer of no others is refused.
+    """
+    form, view = read(body, limits.ANSWER)
+    top = _envelope(view)
+    if "Error" in top or (form == "xml" and top is view):
+        raise Refused("not_an_answer", f"Found {_names(view, top)}; expected Response")
+    jobs = _given(top, "JobsDetail")
+    runs = _given(top, "WorkflowExecution") + _given(top, "WorkflowExecutionList")
+    _check_count(jobs + runs, limits.ANSWER)
+    read_each = [*(_one(raw, _job) for raw in jobs), *(_one(raw, _run) for raw in runs)]
+    unreadable = tuple(one for one in read_each if isinstance(one, Unreadable))
+    if unreadable and len(unreadable) == len(read_each):
+        raise Refused(unreadable[0].reason, unreadable[0].why)
+    return Answer(
+        details=tuple(one for one in read_each if isinstance(one, Detail)),
+        non_existing=tuple(job_id for ids in texts(top.get("NonExistJobIds")) for job_id in _split(ids)),
+        next_token=word(top.get("NextToken")),
+        unreadable=unreadable,
+    )
+
+
+def _one(raw: Any, report_of: Callable[[dict[str, Any]], Report]) -> Detail | Unreadable:
+    """One job of an answer, with a budget of its own."""
+    if not isinstance(raw, dict):
+        return Unreadable("", "not_an_answer", f"Found {quoted(raw)}; expected an object")
+    try:
+        return Detail(report_of(raw), raw)
+    except Refused as error:
+        job_id = text(raw.get("JobId")) or text(raw.get("RunId")) or ""
+        return Unreadable(cut("job_id", job_id), error.reason, str(error))
+
+
+def _job(raw: dict[str, Any]) -> Report:
+    return reports.of_job(raw, None, Budget(limits.ANSWER))
+
+
+def _run(raw: dict[str, Any]) -> Report:
+    return reports.of_workflow(raw, None)
+
+
+def parse_error(body: bytes) -> CIError:
+    """Read an error of CI's. Never raises: what is not one has no fields."""
+    try:
+        _, view = read(body, limits.CALLBACK)
+        top = _envelope(view)
+    except Refused:
+        return CIError()
+    found = node(top.get("Error"))
+    return CIError(
+        code=text(found.get("Code")),
+        message=text(found.get("Message")),
+        resource=text(found.get("Resource")),
+        request_id=text(found.get("RequestId")),
+        trace_id=text(found.get("TraceId")),
+    )
+
+
+def read(body: bytes, caps: Limits = limits.ANSWER) -> tuple[Format, dict[str, Any]]:
+    """The JSON view of a body, and its format: the first byte decides, whatever anyone declares."""
+    start = body.lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
+    if not start:
+        raise Refused("empty_body", "Found an empty body; expected a callback in XML or JSON")
+    if start[:1] not in _FIRST or start[1:2] == b"\0":
+        raise Refused(
+            "unsupported_media_type",
+            f"Found a body that begins {quoted(start[:20])}; expected XML or JSON in UTF-8",
+            status=415,
+        )
+    if start[:1] == b"<":
+        return "xml", xml_view.view(start, caps)
+    view = json_view.view(start, caps)
+    if not isinstance(view, dict):
+        raise Refused("not_a_callback", f"Found a JSON array; {EXPECTED}")
+    return "json", view
+
+
+def _envelope(view: dict[str, Any]) -> dict[str, Any]:
+    """The node that holds the news: in ``Response``, which JSON mostly leaves away."""
+    if "Response" not in view:
+        return view
+    if {"JobsDetail", "WorkflowExecution"} & view.keys():
+        raise Refused("not_a_callback", "Found jobs both in Response and beside it; expected one of them")
+    return node(view["Response"])
+
+
+def _is_probe(top: dict[str, Any]) -> bool:
+    return any(
+        key.lower() == "message" and (text(value) or "").lower().startswith(PROBE)
+        for key, value in top.items()
+    )
+
+
+def _objects(top: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects under a name; anything else there is no news, but must not be dropped either."""
+    given = _given(top, name)
+    found = nodes(given)
+    if len(found) != len(given):
+        raise Refused("not_a_callback", f"Found {name} that is no object; {EXPECTED}")
+    return found
+
+
+def _given(top: dict[str, Any], name: str) -> list[Any]:
+    return [one for one in many(top.get(name)) if one not in (None, "")]
+
+
+def _check_count(found: Sequence[object], caps: Limits) -> None:
+    if len(found) > caps.details:
+        raise Refused("too_complex", f"Found {len(found)} jobs in one body; expected at most {caps.details}")
+
+
+def _names(view: dict[str, Any], top: dict[str, Any]) -> str:
+    inside = "" if top is view else f" with {_listed(top)} in Response"
+    return f"the top-level names {_listed(view)}{inside}"
+
+
+def _listed(found: dict[str, Any]) -> str:
+    return quoted(", ".join(list(found)[:10])) if found else "(none)"
+
+
+def _split(ids: str) -> list[str]:
+    return [job_id for part in ids.split(",") if (job_id := part.strip())]

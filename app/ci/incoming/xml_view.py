@@ -1,0 +1,150 @@
+"""XML to the JSON view: one pass, no tree in between.
+
+``defusedxml.expatreader`` stands in front: its parser refuses document types, hence entities, external subsets and
+parameter entities. Ours are the handlers behind it, which refuse too much structure while it is read and not after,
+and the short list of encodings.
+"""
+
+from typing import Any
+from xml.parsers.expat import XMLParserType
+from xml.sax import SAXParseException
+from xml.sax.xmlreader import InputSource
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.expatreader import DefusedExpatParser
+
+from app.ci.incoming.characters import mended, mended_references
+from app.ci.incoming.limits import Limits, too_complex
+from app.ci.incoming.refused import Refused, quoted
+
+ENCODINGS = {
+    **dict.fromkeys(("utf-8", "utf8", "us-ascii", "ascii"), "utf-8"),
+    **dict.fromkeys(("iso-8859-1", "latin1", "latin-1"), "latin-1"),
+}
+"""What a document may declare. Any other name would be looked up among Python's codecs, which imports a module by a
+name that a stranger chose and remembers every unknown name for ever."""
+
+
+def view(body: bytes, limits: Limits) -> dict[str, Any]:
+    """Read one XML document into ``{root: value}``.
+
+    An empty node is ``""``, a leaf its text, repeated nodes a list, in document order. What JSON has no place
+    for is kept beside: an attribute as ``"@name"``, text beside children as ``"#text"``, a namespace prefix
+    as ``"#prefix"`` (so that ``<ci:State>`` is still found as ``State``). Characters that XML cannot hold are U+FFFD.
+    """
+    reader = _Reader(limits)
+    try:
+        _feed(_Parser(reader), reader, body)
+    except DefusedXmlException:
+        raise Refused(
+            "forbidden_xml", "Found a document type declaration; expected XML without DTD and entities"
+        ) from None
+    except SAXParseException as error:
+        raise Refused(
+            "malformed_xml",
+            f"Expected well-formed XML, found: {error.getException()}; it begins {quoted(body)}",
+        ) from None
+    return reader.node
+
+
+def _feed(parser: DefusedExpatParser, reader: "_Reader", body: bytes) -> None:
+    declaration, mark, _ = body.partition(b"?>") if body.startswith(b"<?xml") else (b"", b"", b"")
+    head = declaration + mark
+    parser.feed(head, False)
+    text = mended_references(mended(body[len(head) :], reader.encoding))
+    # After a handler has raised, expat still reads on to the end of what it was given, and would expand
+    # entities there. So a document type declaration is fed up to its name, where the parser refuses it.
+    doctype = text.find("<!DOCTYPE")
+    if doctype >= 0:
+        ends = [end for mark in "[>" if (end := text.find(mark, doctype)) >= 0]
+        after = min(ends, default=len(text)) + 1
+        parser.feed(text[:after], False)
+        text = text[after:]
+    parser.feed(text, True)
+
+
+class _Parser(DefusedExpatParser):
+    """The library's guard, with our handlers behind it instead of SAX's. What it is fed is UTF-8 by now, whatever
+    the document declares."""
+
+    _source: InputSource
+    _parser: XMLParserType
+
+    def __init__(self, reader: "_Reader") -> None:
+        super().__init__(forbid_dtd=True)
+        self._reader = reader
+        self._source.setEncoding("utf-8")
+
+    def reset(self) -> None:
+        super().reset()
+        parser = self._parser
+        parser.buffer_text = True
+        parser.StartElementHandler = self._reader.start
+        parser.EndElementHandler = self._reader.end
+        parser.CharacterDataHandler = self._reader.texts.append
+        parser.XmlDeclHandler = self._reader.declaration
+        # What else SAX listens for would cost a call each, and says nothing to us.
+        parser.ProcessingInstructionHandler = None
+        parser.StartNamespaceDeclHandler = parser.EndNamespaceDeclHandler = None
+        parser.SkippedEntityHandler = None
+
+
+class _Reader:
+    """expat's handlers. ``node`` is the content of the innermost open element; ``texts`` has the text of all
+    open elements, each one's own from where it began."""
+
+    __slots__ = ("depth", "encoding", "left", "limits", "node", "outer", "texts")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.depth = limits.depth
+        self.left = limits.nodes
+        self.encoding = "utf-8"
+        self.outer: list[tuple[str, dict[str, Any], int]] = []
+        self.node: dict[str, Any] = {}
+        self.texts: list[str] = []
+
+    def declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        known = ENCODINGS.get((encoding or "utf-8").lower())
+        if known is None:
+            raise Refused("malformed_xml", f"Found XML declared as {quoted(encoding)}; expected UTF-8")
+        self.encoding = known
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.left -= 1 + len(attributes)
+        if self.left < 0 or len(self.outer) >= self.depth or len(attributes) > self.limits.attributes:
+            raise too_complex(self.limits)
+        node: dict[str, Any] = {}
+        if attributes:
+            node = {f"@{key}": value for key, value in attributes.items()}
+        if ":" in name:
+            name = _split(name, node)
+        self.outer.append((name, self.node, len(self.texts)))
+        self.node = node
+
+    def end(self, _name: str) -> None:
+        value: Any = self.node
+        name, node, began = self.outer.pop()
+        self.node = node
+        text = "".join(self.texts[began:])
+        del self.texts[began:]
+        if not text or text.isspace():
+            value = value or ""
+        elif value:
+            value["#text"] = text.strip()
+        else:
+            value = text
+        if name not in node:
+            node[name] = value
+        elif isinstance(node[name], list):
+            node[name].append(value)
+        else:
+            node[name] = [node[name], value]
+
+
+def _split(name: str, node: dict[str, Any]) -> str:
+    prefix, _, local = name.partition(":")
+    if not prefix or not local:
+        return name
+    node["#prefix"] = prefix
+    return local

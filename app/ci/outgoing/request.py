@@ -1,0 +1,221 @@
+"""What a caller asks for: the body of `POST /v1/jobs`, as frozen values.
+
+Every field is CI's own name in snake_case. The types only say what can be written down at all (text, number,
+object); what CI allows is in `rules`, so that a broken rule is named by its sentence and not by a parser.
+`request_xml` turns a request into the XML that CI takes, and `asked` into what a submission remembers of it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from app.ci.outgoing.broken import BadRequest, Broken
+
+VOICE_SEPARATE = "VoiceSeparate"
+
+DEPTH_MAX = 32
+"""How deep a raw operation may nest; CI's own go to six or so."""
+
+
+def _as_text(value: object) -> object:
+    """CI's scalars are strings on the wire; callers may write numbers. A bool is neither: refused later."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value
+
+
+def _callback(value: str | None) -> str | None:
+    """`no` in any case is CI's own word for no callback at all, which it takes in lower case only."""
+    return "no" if value is not None and value.strip().lower() == "no" else value
+
+
+def _shallow(value: object) -> object:
+    """Refuses what is nested too deep, by layers and not by recursion, which a hostile depth would exhaust."""
+    layer = [value]
+    for _ in range(DEPTH_MAX):
+        layer = [inner for one in layer for inner in _children(one)]
+        if not layer:
+            return value
+    raise ValueError(f"is nested more than {DEPTH_MAX} deep")
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+Scalar = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"]})]
+"""Text that may also be written as a number: `"44100"` and `44100` are the same request."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Input(Part):
+    bucket: str | None = Field(None, description="BucketName-APPID. Default: settings.")
+    region: str | None = Field(None, description="Of that bucket, as ap-chongqing. Default: settings.")
+    object: str | None = Field(None, description="Key of the file to work on, without a leading slash.")
+    url: str | None = Field(None, description="A URL instead of a key; seen in use, not documented by CI.")
+
+
+class AudioConfig(Part):
+    codec: str | None = Field(None, description="aac (default), mp3, flac, amr; in MusicMode mp3, wav, aac.")
+    samplerate: Scalar | None = Field(
+        None,
+        description="Hz: 8000 11025 22050 32000 44100 (CI's default) 48000 96000. aac and flac not 8000; "
+        "mp3 not 8000, 96000; amr only 8000. Ignored in MusicMode.",
+    )
+    bitrate: Scalar | None = Field(
+        None, description="Kbps, 8 to 1000; default: source's. Ignored in MusicMode."
+    )
+    channels: Scalar | None = Field(
+        None,
+        description="aac, flac 1 2 4 5 6 8; mp3 1 2; amr 1; default: source's. Ignored in MusicMode.",
+    )
+
+
+class VoiceSeparate(Part):
+    audio_mode: str | None = Field(None, description="IsAudio, IsBackground, AudioAndBackground, MusicMode.")
+    audio_config: AudioConfig | None = None
+
+
+class Output(Part):
+    """Where the results go; at least one key is needed. `${ext}` and `${jobid}` are filled in by CI."""
+
+    region: str | None = Field(None, description="Default: the input's region.")
+    bucket: str | None = Field(None, description="Default: the input's bucket.")
+    object: str | None = Field(None, description="Key of the background sound.")
+    au_object: str | None = Field(None, description="Key of the voice.")
+    bass_object: str | None = Field(None, description="Key of the bass (MusicMode).")
+    drum_object: str | None = Field(None, description="Key of the drums (MusicMode).")
+
+
+class MqConfig(Part):
+    mq_region: str | None = Field(None, description="sh, bj, gz, cd or hk.")
+    mq_mode: str | None = Field(None, description="Topic or Queue (CI's default).")
+    mq_name: str | None = Field(None, description="Name of the topic or queue.")
+
+
+class Operation(Part):
+    """One thing to do to the input. VoiceSeparate has typed fields; any other tag is a raw `operation`."""
+
+    tag: str | None = Field(None, description="CI's name of the feature.")
+    template_id: str | None = Field(None, description="Stands for voice_separate, and wins over it.")
+    voice_separate: VoiceSeparate | None = None
+    output: Output | None = None
+    user_data: Scalar | None = Field(None, description="Comes back in the news: printable ASCII, up to 1024.")
+    job_level: Scalar | None = Field(None, description="0 (CI's default), 1 or 2; higher goes first.")
+    operation: Annotated[dict[str, Any] | None, BeforeValidator(_shallow)] = Field(
+        None, description="CI's Operation node as JSON, with CI's own names; a list repeats its node."
+    )
+
+
+def _raw_or_typed(value: object) -> object:
+    """An entry of `operations` may be CI's Operation node itself: told by its capitalised names."""
+    if isinstance(value, Mapping) and value and all(isinstance(k, str) and k[:1].isupper() for k in value):
+        return {"tag": value.get("Tag"), "operation": {k: v for k, v in value.items() if k != "Tag"}}
+    return value
+
+
+class SubmitRequest(Operation):
+    """The whole request: one operation written flat, or several under `operations`."""
+
+    tag: str = Field(VOICE_SEPARATE, description="CI's name of the feature.")
+    input: Input = Input()
+    operations: tuple[Annotated[Operation, BeforeValidator(_raw_or_typed)], ...] | None = Field(
+        None, description="Up to six operations on the same input; each becomes a job of its own."
+    )
+    queue_id: str | None = Field(None, description="CI's queue; default: the one CI made for the feature.")
+    callback: Annotated[str | None, AfterValidator(_callback)] = Field(
+        None,
+        description='Absent: a URL of ours, for this submission alone. "no": none. Else a URL of yours.',
+    )
+    callback_format: str | None = Field(None, description="JSON or XML.")
+    callback_type: str | None = Field(None, description="Url (CI's default) or TDMQ.")
+    callback_mq_config: MqConfig | None = Field(None, description="Needed when callback_type is TDMQ.")
+    labels: dict[str, Scalar] = Field(default_factory=dict, description="Your own; they stay with us.")
+    allow: tuple[str, ...] = Field(
+        (),
+        description="Words of rules to let through, as errors and warnings name them: what CI has added since, and "
+        "what you know better.",
+    )
+
+    def each(self) -> Iterator[tuple[str, Operation]]:
+        """Every operation with its path in the request: `""` for the flat one, else `operations.<n>.`."""
+        if self.operations is None:
+            yield "", self
+            return
+        for index, operation in enumerate(self.operations):
+            yield f"operations.{index}.", operation
+
+    def tag_of(self, operation: Operation) -> str:
+        """Its own, else the request's. One that is there and blank stays blank: that is for the rules to name."""
+        return self.tag if operation.tag is None else operation.tag
+
+    @property
+    def callback_kind(self) -> Literal["own", "no", "foreign", "queue"]:
+        """Where news of the job will go; all but `own` mean that we have to ask CI."""
+        # Kafka, and whatever CI adds, is let through by `allow`: a URL of ours would not be called then.
+        if (self.callback_type or "Url").lower() != "url":
+            return "queue"
+        if not self.callback:
+            return "own"
+        return "no" if self.callback == "no" else "foreign"
+
+
+class Defaults(BaseModel):
+    """What the settings give when a request leaves it open."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bucket: str | None = None
+    region: str | None = None
+    callback_format: Literal["JSON", "XML"] = "JSON"
+
+    def input(self, request: SubmitRequest) -> Self:
+        """The bucket and region that this request goes to."""
+        bucket, region = request.input.bucket or self.bucket, request.input.region or self.region
+        return self.model_copy(update={"bucket": bucket, "region": region})
+
+
+_WORDS = {
+    "extra_forbidden": ("unknown_field", "is not a field of this request"),
+    "missing": ("missing", "is required"),
+}
+
+
+def request_errors(error: ValidationError) -> list[Broken]:
+    """Faults of type, in the shape that broken rules have. Never quotes the input."""
+    return [_type_error(".".join(map(str, e["loc"])), e["type"], e["msg"]) for e in error.errors()]
+
+
+def _type_error(field: str, kind: str, message: str) -> Broken:
+    message = message.removeprefix("Value error, ")
+    word, rule = _WORDS.get(kind, ("type", message[:1].lower() + message[1:]))
+    if not field:
+        rule = "the request must be a JSON object"
+    return Broken(field=field, rule=rule, word=word)
+
+
+def load(data: object) -> SubmitRequest:
+    """The request that `data` (parsed JSON) writes down. Raises BadRequest with every fault of type.
+
+    CI's rules are not looked at here: see `rules.check`, or `rules.examine` for both at once.
+    """
+    try:
+        return SubmitRequest.model_validate(data)
+    except ValidationError as error:
+        raise BadRequest(request_errors(error)) from None

@@ -1,0 +1,137 @@
+"""The checks of a request, before it costs money: every broken rule at once.
+
+What CI documents is an error. What is only inferred is a warning. A rule whose list may grow (CI adds a
+codec, a mode, a region) can be let through on purpose, by its word in `allow`; so can every warning.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.callback_rules import callback_rules
+from app.ci.outgoing.common_rules import input_rules, label_rules, operation_rules, output_rules, shape_rules
+from app.ci.outgoing.operation import views
+from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest, request_errors
+from app.ci.outgoing.text_rules import text_rules
+from app.ci.outgoing.voice_rules import voice_rules
+
+WARNINGS = frozenset(
+    (
+        "region",
+        "input_url",
+        "no_input",
+        "no_operation",
+        "input_format",
+        "template_wins",
+        "ignored_in_music_mode",
+        "codec_case",
+        "amr_samplerate",
+        "output_for_mode",
+        "output_unused",
+        "output_same",
+        "output_is_input",
+        "wildcard",
+        "leading_slash",
+        "mq_config_unused",
+        "callback_unused",
+    )
+)
+"""Inferred, or harmless: said, and not in the way."""
+
+MAY_PASS = WARNINGS | frozenset(
+    (
+        "codec",
+        "samplerate",
+        "bitrate",
+        "channels",
+        "audio_mode",
+        "mq_region",
+        "mq_mode",
+        "callback_type",
+        "private_callback",
+        "job_level",
+        "operations_count",
+        "key_length",
+    )
+)
+"""The words that `allow` understands."""
+
+Found = Iterator[tuple[str, str, str]]  # field, word, rule
+
+
+def check(request: SubmitRequest, defaults: Defaults) -> list[Broken]:
+    """Every rule that the request breaks, errors before warnings; empty when it can be sent.
+
+    `request.allow` silences the words in MAY_PASS; any other word in it is itself an error.
+    """
+    found = [
+        _broken(*f) for f in _all(request, defaults) if f[1] not in request.allow or f[1] not in MAY_PASS
+    ]
+    return sorted(dict.fromkeys(found), key=lambda b: b.severity)
+
+
+def examine(data: object, defaults: Defaults) -> tuple[SubmitRequest | None, list[Broken]]:
+    """`load` and `check` in one: faults of type, and the broken rules of all that could be read beside them.
+
+    The request is None when its types are wrong.
+    """
+    try:
+        request = SubmitRequest.model_validate(data)
+    except ValidationError as error:
+        wrong = request_errors(error)
+        return None, wrong + _rest(data, error, wrong, defaults)
+    return request, check(request, defaults)
+
+
+def _rest(data: object, error: ValidationError, wrong: list[Broken], defaults: Defaults) -> list[Broken]:
+    """The rules broken by what is left when everything of a wrong type is taken out."""
+    for fault in error.errors():
+        data = _without(data, tuple(fault["loc"]))
+    try:
+        request = SubmitRequest.model_validate(data)
+    except ValidationError:
+        return []
+    fields = tuple(b.field for b in wrong)
+    touched = fields + tuple(f.rpartition(".")[0] for f in fields if f.rpartition(".")[0])
+    return [b for b in check(request, defaults) if b.field not in touched]
+
+
+def _without(data: object, path: tuple[str | int, ...]) -> object:
+    if not path:
+        return {}
+    if isinstance(data, Mapping):
+        kept = {k: _without(v, path[1:]) if k == path[0] else v for k, v in data.items()}
+        return {k: v for k, v in kept.items() if k != path[0] or len(path) > 1}
+    if isinstance(data, list | tuple):
+        # An entry of a list becomes an empty one, so that the others keep their numbers.
+        return [_without(v, path[1:]) if i == path[0] else v for i, v in enumerate(data)]
+    return data
+
+
+def _broken(field: str, word: str, rule: str) -> Broken:
+    return Broken(field=field, rule=rule, word=word, severity="warning" if word in WARNINGS else "error")
+
+
+def _all(request: SubmitRequest, defaults: Defaults) -> Found:
+    yield from _allow(request)
+    yield from input_rules(request, defaults)
+    yield from shape_rules(request)
+    for view in views(request):
+        yield from operation_rules(view)
+        yield from output_rules(view, request, defaults)
+        if view.tag == VOICE_SEPARATE:
+            yield from voice_rules(view)
+    yield from callback_rules(request)
+    yield from label_rules(request)
+    yield from text_rules(request)
+
+
+def _allow(request: SubmitRequest) -> Found:
+    for index, word in enumerate(request.allow):
+        if word not in MAY_PASS:
+            yield (
+                f"allow.{index}",
+                "allow",
+                f"must be a rule that can be let through: {', '.join(sorted(MAY_PASS))}",
+            )

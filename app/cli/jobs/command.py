@@ -1,0 +1,203 @@
+"""``flask jobs``: what became of them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app import reconcile
+from app.cli.jobs.which import wanted, which_jobs
+from app.cli.output import (
+    NOT_FOUND,
+    NOT_YET,
+    REFUSED,
+    as_json,
+    fail,
+    guarded,
+    me,
+    say,
+    show_job,
+    show_json,
+    show_table,
+)
+from app.core.logs import plain
+from app.redis.cursors import BadCursor
+from app.store import Job
+from app.store.jobs.doubts import Choice
+from app.web.services import services
+
+group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
+
+
+def _found(job_id: str) -> Job:
+    return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
+
+
+def _askable(job_id: str) -> Job:
+    job = _found(job_id)
+    if why := reconcile.why_not(services(), job):
+        fail(why, REFUSED)
+    return job
+
+
+@group.command("list")
+@which_jobs
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
+@click.option("--cursor", help="next_cursor of the page before.")
+@as_json
+@with_appcontext
+@guarded
+def list_jobs(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
+    """The newest jobs first; those that fit every filter."""
+    try:
+        page = services().store.jobs.page(wanted(which), limit, cursor)
+    except BadCursor:
+        fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
+    if json_wanted:
+        show_json(page)
+        return
+    show_table(page.jobs)
+    if page.next_cursor:
+        click.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+@group.command("show")
+@click.argument("job_id")
+@as_json
+@with_appcontext
+@guarded
+def show(job_id: str, json_wanted: bool) -> None:
+    """One job."""
+    show_job(_found(job_id), json_wanted)
+
+
+@group.command("raw")
+@click.argument("job_id")
+@click.option(
+    "--entry", type=click.IntRange(1), help="This entry of the job's history. Default: the newest callback."
+)
+@with_appcontext
+@guarded
+def raw(job_id: str, entry: int | None) -> None:
+    """The exact bytes of a callback, to test a handler with. Exit code 3: there are none, or no more."""
+    _found(job_id)
+    store = services().store.jobs
+    entries = [entry] if entry else _callbacks(store.history(job_id)[0])
+    found = next((body for each in entries if (body := store.raw_bytes(job_id, each)) is not None), None)
+    if found is None:
+        what = f"entry {entry}" if entry else "a callback"
+        fail(
+            f"The bytes of {what} of {plain(job_id)} are not here; RETENTION_RAW says how long they are.",
+            NOT_FOUND,
+        )
+    if sys.stdout.isatty():
+        for line in found.decode("utf-8", "replace").split("\n"):
+            say(line)
+    else:
+        click.echo(found, nl=False)
+
+
+def _callbacks(entries: list[dict[str, Any]]) -> list[int]:
+    """Those that were news, newest first."""
+    return [
+        each["entry"]
+        for each in reversed(entries)
+        if (each["kind"], each["outcome"]) == ("callback", "accepted")
+    ]
+
+
+@group.command("wait")
+@click.argument("job_id")
+@click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait at most.")
+@as_json
+@with_appcontext
+@guarded
+def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
+    """Wait until the job has ended. Exit code 0: Success; 1: Failed or Cancel; 4: the time is up."""
+    _found(job_id)
+    services().tail.wait(job_id, timeout, lambda: _found(job_id).terminal)
+    job = _found(job_id)
+    show_job(job, json_wanted)
+    if not job.terminal:
+        fail(f"Still {job.state or 'unknown'} after {timeout:g} s.", NOT_YET)
+    if job.state != "Success":
+        raise SystemExit(1)
+
+
+@group.command("refresh")
+@click.argument("job_id")
+@as_json
+@with_appcontext
+@guarded
+def refresh(job_id: str, json_wanted: bool) -> None:
+    """Ask CI about the job now. Exit code 3: CI does not know it; 2: it is a review or a workflow run, not a job."""
+    answered = reconcile.ask(services(), [_askable(job_id)])
+    show_job(_found(job_id), json_wanted)
+    if job_id not in answered:
+        fail("CI does not know this job.", NOT_FOUND)
+
+
+@group.command("cancel")
+@click.argument("job_id")
+@as_json
+@with_appcontext
+@guarded
+def cancel(job_id: str, json_wanted: bool) -> None:
+    """Cancel the job at CI."""
+    reconcile.cancel(services(), _askable(job_id))
+    show_job(_found(job_id), json_wanted)
+
+
+@group.command("settle")
+@click.argument("job_id")
+@click.option(
+    "--as",
+    "choice",
+    required=True,
+    type=click.Choice(["known", "reported"]),
+    help="Keep the job as it was known, or take what was reported.",
+)
+@as_json
+@with_appcontext
+@guarded
+def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
+    """Decide a doubt that CI has not decided. Exit code 2: nothing is in doubt; 3: no such job."""
+    _found(job_id)
+    if not services().store.doubts.settle(job_id, choice, me()):
+        fail("Nothing contradicts what is known of this job.", REFUSED)
+    show_job(_found(job_id), json_wanted)
+
+
+@group.command("delete")
+@click.argument("job_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@with_appcontext
+@guarded
+def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
+    """Remove the job with its history, payloads, runs and failures, and say what that was.
+
+    CI keeps it, and files at COS stay. What CI tells of the job after that is taken in as of a new one. Exit code 3:
+    no such job; 1: the answer was no.
+    """
+    job = _found(job_id)
+    if not yes:
+        ends = (
+            ""
+            if job.terminal
+            else " It has not ended: CI will tell more of it, which makes it a new job here."
+        )
+        click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
+    dropped = services().store.retention.drop_job(job_id)
+    if dropped is None:
+        fail(f"No job {job_id} is known here.", NOT_FOUND)
+    if json_wanted:
+        show_json(asdict(dropped))
+        return
+    parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")
+    tail = f"; submission {dropped.submission} with it" if dropped.submission else ""
+    click.echo(plain(f"{job_id} deleted: {', '.join(parts)} ({dropped.failures} of them failures){tail}"))

@@ -1,0 +1,137 @@
+"""``flask submit``: hand jobs to CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app.ci.outgoing.broken import BadRequest, told
+from app.ci.outgoing.rules import examine
+from app.cli.output import (
+    NOT_FOUND,
+    NOT_YET,
+    REFUSED,
+    as_json,
+    fail,
+    guarded,
+    show_job,
+    show_json,
+    show_rules,
+    show_submission,
+    submission_view,
+)
+from app.cli.submit import many as submit_many
+from app.cli.submit.voice_options import allow_option, request_of, voice_options
+from app.submitter import Draft, Receipt, Submitter
+from app.web.services import services
+
+PATIENCE_S = 60.0
+
+group = AppGroup("submit", help="Hand jobs to CI.")
+
+
+@group.command("voice-separate")
+@voice_options
+@click.option(
+    "--dry-run", is_flag=True, help="Print the exact XML and the rules; send nothing, cost nothing."
+)
+@submit_many.options
+@as_json
+@with_appcontext
+@guarded
+def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
+    """Split a recording into vocals and background (and bass and drums, in MusicMode).
+
+    With --from, many of them: each row of the file is a request, and the other options fill what it leaves open.
+
+    Exit code 0: CI has it; 2: the request breaks rules; 4: CI's answer was lost, and is looked for; 5: Redis is away,
+    nothing was sent; 6: CI refused, or cannot be reached. With --from, 1: some rows were not taken.
+    """
+    many = submit_many.Chosen(**{name: options.pop(name) for name in submit_many.Chosen._fields})
+    request = {"tag": "VoiceSeparate"} | request_of(options)
+    if many.source:
+        submit_many.run(services(), many, request, dry_run, json_wanted)
+        return
+    if many != submit_many.NONE:
+        fail("--resume, --report, --parallel and --rate belong to --from.", REFUSED)
+    submitter = Submitter(services(), patience=PATIENCE_S)
+    wanted, broken = examine(request, submitter.defaults)
+    if wanted is None or any(each.severity == "error" for each in broken):
+        raise BadRequest(broken)
+    _go(submitter, submitter.draft(wanted), dry_run, json_wanted)
+
+
+@group.command("raw")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@allow_option
+@click.option("--dry-run", is_flag=True, help="Print the exact XML; send nothing.")
+@as_json
+@with_appcontext
+@guarded
+def raw(file: Path, allow: tuple[str, ...], dry_run: bool, json_wanted: bool) -> None:
+    """Send a ready XML request (`-`: from standard input) as it is, with our own CallBack where it has none."""
+    submitter = Submitter(services(), patience=PATIENCE_S)
+    with click.open_file(str(file), "rb") as opened:
+        xml = opened.read()
+    _go(submitter, submitter.draft_file(xml, allow), dry_run, json_wanted)
+
+
+@group.command("show")
+@click.argument("submission_id")
+@as_json
+@with_appcontext
+@guarded
+def show(submission_id: str, json_wanted: bool) -> None:
+    """What became of a submission, before there is a job or when there is none."""
+    found = services().store.submissions.get(submission_id)
+    if found is None:
+        fail(f"No submission {submission_id} is known here.", NOT_FOUND)
+    show_submission(found, json_wanted)
+
+
+def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) -> None:
+    show_rules(draft.warnings)
+    _say_where_news_goes(draft)
+    if dry_run:
+        click.echo(draft.xml)
+        return
+    receipt = submitter.send(draft)
+    if not receipt.job_ids:
+        if json_wanted:
+            show_json(submission_view(receipt.record))
+        fail(
+            f"CI's answer was lost: {receipt.record.error}\nIt is looked for; do not submit again. "
+            f"See: flask submit show {receipt.submission}",
+            NOT_YET,
+        )
+    _show(receipt, json_wanted)
+
+
+def _say_where_news_goes(draft: Draft) -> None:
+    if draft.asked.callback != "own":
+        where = {"foreign": "to an address of yours", "queue": "to a queue", "no": "nowhere"}
+        news = where[draft.asked.callback]
+        click.echo(f"note: CI's callback goes {news}; CI is asked about the job instead.", err=True)
+
+
+def _show(receipt: Receipt, json_wanted: bool) -> None:
+    """One job as the API shows it, several as their list."""
+    found = [services().store.jobs.get(job_id) for job_id in receipt.job_ids] if receipt.stored else []
+    jobs = [job for job in found if job]
+    if not jobs:
+        show_json(submission_view(receipt.record))
+        click.echo(
+            "CI has it; Redis went away before it could be stored, and it will be looked for.", err=True
+        )
+    elif json_wanted:
+        shown = [job.model_dump(mode="json") for job in jobs]
+        doubts = told(receipt.warnings, "warning")
+        show_json(
+            (shown[0] if len(shown) == 1 else {"jobs": shown}) | ({"warnings": doubts} if doubts else {})
+        )
+    else:
+        for job in jobs:
+            show_job(job, json_wanted)

@@ -1,0 +1,241 @@
+"""``flask submit voice-separate --from``: many jobs out of one file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any, NamedTuple, NoReturn
+
+import click
+
+from app.ci.outgoing.broken import told
+from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
+from app.core.logs import plain
+from app.submitter.draft import defaults, draft
+from app.submitter.journal import Busy, Journal, NoJournal
+from app.submitter.many import Course, Many, Result, checked
+from app.submitter.pace import Pace
+from app.submitter.rows import Row, Unreadable, read_csv, read_json_lines
+from app.web.services import Services
+
+PARTLY, STOPPED = 1, 130
+_SHOWN = 10
+
+
+class Chosen(NamedTuple):
+    """The options that only many jobs have."""
+
+    source: str | None
+    resume: Path | None
+    report: Path | None
+    parallel: int
+    rate: float | None
+
+
+NONE = Chosen(None, None, None, 8, None)
+_OPTIONS = (
+    click.option(
+        "--from",
+        "source",
+        metavar="FILE",
+        help="Submit every row of a CSV (columns: input.object, output.au_object, labels.NAME, …), or of JSON lines "
+        "(.jsonl, .ndjson, or `-`: standard input). See docs/submitting.md.",
+    ),
+    click.option(
+        "--resume",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The journal of a run. Default: FILE.journal; started again, a run goes on where it stopped.",
+    ),
+    click.option(
+        "--report",
+        type=click.Path(dir_okay=False, writable=True, path_type=Path),
+        help="What became of every row, and why: a CSV, or JSON lines where it ends in .jsonl.",
+    ),
+    click.option(
+        "--parallel",
+        default=NONE.parallel,
+        show_default=True,
+        type=click.IntRange(1, 64),
+        help="How many at a time.",
+    ),
+    click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many a second."),
+)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: bool, json_wanted: bool) -> None:
+    """Submit them all, and exit as it went."""
+    rows = _read(chosen, common)
+    if dry_run:
+        _try_out(services, rows, chosen)
+    results: list[Result] = []
+    course = Course()
+    try:
+        with Journal(_journal(chosen)) as journal:
+            many = Many(services, journal, Pace(chosen.rate))
+            _submit(many.run(rows, chosen.parallel, course), len(rows), results, json_wanted)
+    except (Busy, NoJournal) as error:
+        fail(str(error), REFUSED)
+    except KeyboardInterrupt:
+        course.end("It was interrupted.")
+        _conclude(rows, results, course, chosen, STOPPED)
+    except Exception as error:
+        course.end(f"{type(error).__name__}: the rest was not tried.")
+        _summary(rows, results, course, chosen)
+        raise
+    _conclude(rows, results, course, chosen, CI_FAULT if course.why else 0)
+
+
+def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
+    source = chosen.source or "-"
+    lines = source == "-" or Path(source).suffix.lower() in {".jsonl", ".ndjson"}
+    try:
+        with click.open_file(source, encoding="utf-8-sig") as file:
+            rows = (read_json_lines if lines else read_csv)(file, common)  # type: ignore[arg-type]
+    except (Unreadable, OSError) as error:
+        fail(f"{source}: {error}", REFUSED)
+    if not rows:
+        fail(f"{source} holds no rows.", REFUSED)
+    return rows
+
+
+def _journal(chosen: Chosen) -> Path | None:
+    if chosen.resume:
+        return chosen.resume
+    if chosen.source == "-":
+        click.echo("note: without --resume FILE a run from standard input cannot be resumed.", err=True)
+        return None
+    return Path(f"{chosen.source}.journal")
+
+
+def _submit(found: Iterable[Result], count: int, results: list[Result], json_wanted: bool) -> None:
+    """Job ids on standard output as they come, the bar on standard error."""
+    with click.progressbar(length=count, label="submitting", file=sys.stderr, show_pos=True) as bar:
+        for result in found:
+            results.append(result)
+            bar.update(1)
+            if json_wanted:
+                show_json(_line(result), indent=None)
+            elif result.status == "submitted":
+                click.echo(f"{result.row.number}\t{plain(' '.join(result.job_ids))}")
+
+
+def _try_out(services: Services, rows: list[Row], chosen: Chosen) -> NoReturn:
+    """The XML of every row that can be sent, and the rules that the others break."""
+    results = [_tried_out(services, row) for row in rows]
+    _report(chosen.report, results)
+    ready = sum(result.status == "ready" for result in results)
+    click.echo(f"{ready} of {len(rows)} rows can be sent; nothing was.", err=True)
+    _show_doubts(results)
+    _show_trouble(results)
+    sys.exit(PARTLY if ready < len(rows) else 0)
+
+
+def _tried_out(services: Services, row: Row) -> Result:
+    request = checked(row, defaults(services.settings))
+    if isinstance(request, Result):
+        return request
+    made = draft(services.settings, request)
+    click.echo(made.xml)
+    return Result(row, "ready", broken=made.warnings)
+
+
+def _conclude(rows: list[Row], results: list[Result], course: Course, chosen: Chosen, code: int) -> NoReturn:
+    _summary(rows, results, course, chosen)
+    complete = len(results) == len(rows) and all(r.status in {"submitted", "before"} for r in results)
+    sys.exit(code or (0 if complete else PARTLY))
+
+
+def _summary(rows: list[Row], results: list[Result], course: Course, chosen: Chosen) -> None:
+    _report(chosen.report, results)
+    counts = Counter(result.status for result in results)
+    words = {
+        "submitted": "submitted",
+        "before": "submitted before",
+        "lost": "CI's answer lost, being looked for",
+        "refused": "break rules, not sent",
+        "failed": "refused by CI",
+    }
+    parts = [f"{counts[status]} {word}" for status, word in words.items() if counts[status]]  # type: ignore[index]
+    if len(results) < len(rows):
+        parts.append(f"{len(rows) - len(results)} not tried")
+    click.echo(f"{len(rows)} rows: {', '.join(parts)}.", err=True)
+    if course.why:
+        click.echo(f"Stopped: {course.why} Start the same command again to go on.", err=True)
+    _show_doubts(results)
+    _show_trouble(results)
+
+
+def _show_doubts(results: list[Result]) -> None:
+    """Only how many, by word: thousands of rows are mostly doubtful for the same reason."""
+    doubtful = [result for result in results if _doubts(result)]
+    if doubtful:
+        words = Counter(each["word"] for result in doubtful for each in _doubts(result))
+        counts = ", ".join(f"{count} of [{word}]" for word, count in words.most_common())
+        click.echo(
+            f"warnings: {len(doubtful)} rows are doubtful: {counts}. --report FILE holds each.", err=True
+        )
+
+
+def _show_trouble(results: list[Result]) -> None:
+    trouble = sorted(
+        (r for r in results if r.status not in {"submitted", "before", "ready"}), key=lambda r: r.row.number
+    )
+    for result in trouble[:_SHOWN]:
+        say(f"row {result.row.number}: {result.status}: {_why(result)}", err=True)
+    if len(trouble) > _SHOWN:
+        click.echo(f"… and {len(trouble) - _SHOWN} more: --report FILE holds all.", err=True)
+
+
+def _why(result: Result) -> str:
+    return result.error or _said(told(result.broken, "error"))
+
+
+def _doubts(result: Result) -> list[dict[str, str]]:
+    return told(result.broken, "warning")
+
+
+def _said(rules: list[dict[str, str]]) -> str:
+    return "; ".join(f"{r['field']}: {r['rule']} [{r['word']}]" if r["field"] else r["rule"] for r in rules)
+
+
+def _line(result: Result) -> dict[str, Any]:
+    return {
+        "row": result.row.number,
+        "status": result.status,
+        "job_ids": list(result.job_ids),
+        "submission": result.submission,
+        "why": _why(result) or None,
+        "ci_code": result.ci_code,
+        "ci_request_id": result.ci_request_id,
+        "warnings": _doubts(result),
+    }
+
+
+def _report(path: Path | None, results: list[Result]) -> None:
+    if path is None:
+        return
+    lines = [_line(result) for result in sorted(results, key=lambda r: r.row.number)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix.lower() in {".jsonl", ".ndjson"}:
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        else:
+            _as_csv(file, lines)
+
+
+def _as_csv(file: IO[str], lines: list[dict[str, Any]]) -> None:
+    names = ("row", "status", "job_ids", "submission", "why", "ci_code", "ci_request_id", "warnings")
+    writer = csv.DictWriter(file, names)
+    writer.writeheader()
+    writer.writerows(
+        line | {"job_ids": " ".join(line["job_ids"]), "warnings": _said(line["warnings"])} for line in lines
+    )

@@ -1,0 +1,1 @@
+"""What everything else stands on: tokens, networks, time, logs. Knows nothing of Flask, Redis or CI."""

@@ -1,0 +1,142 @@
+"""Callback tokens: minted by the submitter, verified by the receiver, with no store at hand.
+
+A token is the last part of a callback URL. It is signed by itsdangerous and carries its *binding*: what the job that
+it was minted for may say of itself. Free text (object keys, user data) is carried as a short digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from itsdangerous import BadData, Serializer, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
+from pydantic import TypeAdapter
+
+from app.settings.types import CallbackKey
+
+_SALT = "ci-callback"
+
+_AFTER = "/ \t\r\n\v\f\x85\xa0\u2028\u2029\u200b\u3000\ufeff"
+
+
+class BadToken(Exception):
+    """The token is not one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a token stands for. An empty tuple or ``None`` binds nothing; ``expires`` is in seconds since 1970."""
+
+    submission: str | None = None
+    name: str | None = None
+    bucket: str | None = None
+    region: str | None = None
+    tags: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    user_data: tuple[str, ...] = ()
+    expires: int | None = None
+    nonce: str | None = None
+
+    def has_expired(self, now: float | None = None) -> bool:
+        return self.expires is not None and self.expires < (time.time() if now is None else now)
+
+
+_FIELDS = {
+    "submission": "s",
+    "name": "n",
+    "bucket": "b",
+    "region": "r",
+    "tags": "t",
+    "objects": "o",
+    "user_data": "u",
+    "expires": "e",
+    "nonce": "i",
+}
+
+
+_SHAPE = TypeAdapter(Binding)
+
+
+def digest(text: str) -> str:
+    """A short one-way mark of a text, enough to notice a difference: 48 bits, hexadecimal."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def object_digest(key: str) -> str:
+    """The mark of an object key, without leading slashes: CI writes some keys with one, and some without."""
+    return digest(key.lstrip("/"))
+
+
+def bare(pasted: str) -> str:
+    """A token without what a form or an editor may have put after the address: slashes, blanks, line ends."""
+    return pasted.rstrip(_AFTER)
+
+
+def fingerprint(token: str) -> str:
+    """What logs and the revocation list say instead of a token."""
+    return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def new_nonce() -> str:
+    """Makes two tokens with the same binding different, so that one can be revoked without the other."""
+    return secrets.token_urlsafe(6)
+
+
+def mint(binding: Binding, keys: Sequence[CallbackKey]) -> str:
+    """Sign with the first key; the key's id rides along so that an operator can tell which keys are in use."""
+    payload: dict[str, Any] = {"k": keys[0].id}
+    for field, short in _FIELDS.items():
+        value = getattr(binding, field)
+        if value:
+            payload[short] = list(value) if isinstance(value, tuple) else value
+    return str(_serializer(keys).dumps(payload))
+
+
+def read(token: str, keys: Sequence[CallbackKey]) -> Binding:
+    """Verify in constant time and return the binding, which may have expired; or raise ``BadToken``."""
+    try:
+        payload = _serializer(keys).loads(token)
+        _check_spelling(token)
+        return _binding(payload)
+    except (BadData, ValueError):
+        raise BadToken("The token in the URL is not one that this service signed.") from None
+
+
+def _binding(payload: Any) -> Binding:
+    """Raises ``ValueError`` for what was signed with our key, and not by this module."""
+    if not isinstance(payload, dict):
+        raise ValueError("shape")
+    given = {field: payload[short] for field, short in _FIELDS.items() if payload.get(short) is not None}
+    return _SHAPE.validate_python(given)
+
+
+def _check_spelling(token: str) -> None:
+    """Raise ``ValueError`` for another spelling of a good token.
+
+    Base64 is read leniently: bits of the last letter may differ, and junk is skipped. Two spellings would have two
+    fingerprints, and whoever has a revoked token could go on with the other one.
+    """
+    signature = token.rpartition(".")[2]
+    if base64_encode(base64_decode(signature)).decode() != signature:
+        raise ValueError("spelling")
+
+
+class _Serializer(URLSafeSerializer):
+    """Never compresses: a compressed token begins with a dot, and many a proxy refuses what looks like a dotfile."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        return base64_encode(Serializer.dump_payload(self, obj))
+
+
+def _serializer(keys: Sequence[CallbackKey]) -> URLSafeSerializer:
+    # itsdangerous signs with the last key of its list and accepts all of them.
+    return _Serializer(
+        [key.secret for key in reversed(keys)],
+        salt=_SALT,
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )

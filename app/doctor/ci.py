@@ -1,0 +1,82 @@
+"""CI and COS: may this account ask them, and do we agree on the time. Signed calls that cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis.exceptions import RedisError
+
+from app.doctor.finding import Finding
+from app.provider import ProviderError, Refused
+from app.provider import clock as time
+from app.web.services import Services
+
+_SKEW_S = 20
+
+
+def account(services: Services) -> Iterator[Finding]:
+    """CI's list of queues: needs the keys, the bucket and its being bound to CI."""
+    settings = services.settings
+    where = "the emulator or proxy at CI_ENDPOINT" if settings.ci_endpoint else "Tencent"
+    try:
+        found = services.provider.queues(settings.cos_bucket, settings.cos_region)
+    except ProviderError as error:
+        said = f"{error.code}: {error.message}".rstrip(": ")
+        asked = f" (request id {error.request_id})" if error.request_id else ""
+        yield Finding("fail", "CI", f"{where} says {said}{asked}", error.advice)
+        return
+    yield Finding("ok", "CI", f"{where} answers for {settings.cos_bucket} in {settings.cos_region}")
+    if not found:
+        todo = "Switch the feature on for this bucket in the CI console: CI makes a queue then."
+        yield Finding("warn", "CI queues", "there is none", todo)
+    for queue in found:
+        if queue.state == "Paused":
+            todo = "Make it active in the CI console: its jobs wait in the state Pause, and send no callback."
+            yield Finding("warn", "CI queues", f"{queue.name} ({queue.id}) is paused", todo)
+
+
+def clock(services: Services) -> Iterator[Finding]:
+    settings = services.settings
+    try:
+        theirs = services.provider.server_time(settings.cos_bucket, settings.cos_region)
+    except ProviderError:
+        return
+    if theirs is None:
+        return
+    ahead = (time.now() - theirs).total_seconds()
+    todo = f"{time.SYNCHRONIZE}."
+    if ahead > time.AHEAD_S or ahead < -time.BEHIND_S:
+        yield Finding("fail", "clock", time.skew(ahead), todo)
+    elif abs(ahead) > _SKEW_S:
+        yield Finding("warn", "clock", time.skew(ahead), todo)
+    else:
+        yield Finding("ok", "clock", "agrees with CI's")
+
+
+def objects(services: Services) -> Iterator[Finding]:
+    """Whether results may be read: a question about an object that need not exist."""
+    settings = services.settings
+    try:
+        services.provider.head_object(settings.cos_bucket, settings.cos_region, "flask-doctor/probe")
+    except Refused as error:
+        said = f"COS says {error.code} for {settings.cos_bucket}"
+        todo = "Give the account cos:HeadObject and cos:GetObject: without them there are no presigned links."
+        todo = error.advice if "clock is" in error.advice else todo
+        yield Finding("warn", "COS", said, todo)
+    except ProviderError as error:
+        yield Finding("warn", "COS", f"cannot be asked: {error.code}", error.advice)
+    else:
+        yield Finding("ok", "COS", "lets results be read")
+
+
+def strange_buckets(services: Services) -> Iterator[Finding]:
+    """Jobs in buckets that nobody whom we believe has named: CI is not asked about them."""
+    try:
+        found = services.store.due.strange()
+    except RedisError:
+        return  # Said by the check of Redis.
+    if not found:
+        return
+    named = ", ".join(ascii(each)[1:-1] for each in found[:5]) + (", …" if len(found) > 5 else "")
+    todo = "Add those that are yours to COS_BUCKETS: CI is asked about their jobs then. Ignore the others."
+    yield Finding("warn", "buckets", f"callbacks named buckets that are not known here: {named}", todo)

@@ -1,0 +1,122 @@
+"""PUBLIC_URL: does it lead here, for a GET and for a POST, and can CI use it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+import requests
+from redis.exceptions import RedisError
+
+from app.ci.outgoing.callback_rules import is_private
+from app.core.tokens import Binding, fingerprint, mint, new_nonce
+from app.doctor.finding import Finding
+from app.store import Unavailable
+from app.web.services import Services
+
+_PATIENCE_S = 10
+_PROBE = b'{"code":0,"message":"Test request when setting callback url","data":{"trace_id":"doctor"}}'
+"""What CI's console sends to try an address: nothing is kept of it."""
+_OTHER = (
+    "Correct PUBLIC_URL, or give both the same settings. Were they changed since the web process was started or "
+    "reloaded? Then reload it."
+)
+_TODO = "Is the web process running, and does the proxy pass this address (and its path prefix) on to it?"
+
+
+def address(services: Services) -> Iterator[Finding]:
+    url = services.settings.public_url
+    if url is None:
+        todo = (
+            "Set it to the address at which CI reaches this service. Until then CI is asked about every job."
+        )
+        yield Finding("warn", "PUBLIC_URL", "is not set: jobs go out with CallBack=no", todo)
+        return
+    yield from _usable(services, url)
+    yield from _leads_here(services, url)
+
+
+def _usable(services: Services, url: str) -> Iterator[Finding]:
+    parts = urlsplit(url)
+    if services.settings.ci_endpoint is None and is_private(parts.hostname or ""):
+        todo = "CI does not call private addresses: use a public one, or leave PUBLIC_URL out."
+        yield Finding("fail", "PUBLIC_URL", f"{parts.hostname} is a private address", todo)
+    elif parts.scheme == "http" and not is_private(parts.hostname or ""):
+        todo = "Use https: whoever reads a callback's address on its way can send callbacks for that job."
+        yield Finding("warn", "PUBLIC_URL", "is plain http", todo)
+
+
+def _leads_here(services: Services, url: str) -> Iterator[Finding]:
+    """As seen from this machine; CI's way may be another."""
+    try:
+        seen = requests.get(f"{url}/healthz", timeout=_PATIENCE_S, allow_redirects=False)
+        with _revoked_token(services) as token:
+            posted = requests.post(
+                f"{url}/callbacks/{token}", data=_PROBE, timeout=_PATIENCE_S, allow_redirects=False
+            )
+    except requests.RequestException as error:
+        said = f"{url} cannot be reached from here ({type(error).__name__})"
+        yield Finding("fail", "PUBLIC_URL", said, _TODO)
+        return
+    if _word(seen, "status") != "ok":
+        said = f"{url}/healthz answers {seen.status_code}, and not as ours does"
+        yield Finding("fail", "PUBLIC_URL", said, _TODO)
+    else:
+        yield _who_answers(url, posted, token is not None)
+
+
+def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Finding:
+    """Only this installation has both the keys that the token was signed with, and the Redis that it is revoked in."""
+    reason = _word(posted, "reason")
+    if reason == "bad_token" and not is_revoked:
+        said = (
+            f"{url} answers as this service does; which installation it is shows only while Redis can be used"
+        )
+        return Finding("warn", "PUBLIC_URL", said)
+    if reason == "bad_token":
+        said = f"{url} leads to an installation with other CALLBACK_KEYS than these settings have"
+        return Finding("fail", "PUBLIC_URL", said, _OTHER)
+    if posted.status_code == 200 and _has_results(posted):
+        said = f"{url} leads to an installation with the same CALLBACK_KEYS and another Redis, or KEY_PREFIX"
+        return Finding("fail", "PUBLIC_URL", said, _OTHER)
+    if reason == "revoked_token":
+        return Finding("ok", "PUBLIC_URL", f"{url} leads here")
+    if reason == "ip_not_allowed":
+        said = f"{url} answers as this service does; ALLOWED_IPS keeps doctor from seeing more"
+        return Finding("ok", "PUBLIC_URL", said)
+    said = f"a POST below {url}/callbacks/ is answered with {posted.status_code} by somebody else"
+    return Finding("fail", "PUBLIC_URL", said, "Let the proxy pass POST requests on, unchanged.")
+
+
+@contextmanager
+def _revoked_token(services: Services) -> Iterator[str | None]:
+    """A token of ours that nobody can use, while the block lasts; none while Redis cannot be used."""
+    expires = int(time.time()) + 10 * _PATIENCE_S
+    token = mint(Binding(expires=expires, nonce=new_nonce()), services.settings.callback_keys)
+    try:
+        services.store.refusals.revoke(fingerprint(token))
+    except (Unavailable, RedisError):
+        yield None
+        return
+    try:
+        yield token
+    finally:
+        with suppress(RedisError):
+            services.store.refusals.pardon(fingerprint(token))
+
+
+def _has_results(answer: requests.Response) -> bool:
+    try:
+        return isinstance(answer.json().get("results"), list)
+    except (ValueError, AttributeError):
+        return False
+
+
+def _word(answer: requests.Response, name: str) -> str | None:
+    try:
+        value = answer.json().get(name)
+    except (ValueError, AttributeError):
+        return None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,74 @@
+"""Taking in what CI lists: jobs that this service has never seen, and news of those that it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from app import reconcile
+from app.ci.incoming.payload import Answer, Detail
+from app.core.clock import now_ms
+from app.provider import ProviderError, Throttled
+from app.web.services import Services
+
+_TRIES = 6
+_PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What to walk: the jobs of one tag in one bucket, made since (and before) a time that knows its offset."""
+
+    bucket: str
+    region: str
+    tag: str
+    since: datetime
+    until: datetime | None = None
+
+
+def walk(services: Services, span: Span) -> Iterator[tuple[Detail, int]]:
+    """CI's list from the oldest on, page by page; jobs that are made meanwhile come last; each with
+    when it was asked for (milliseconds since 1970). Raises ``ProviderError``."""
+    token: str | None = None
+    seen: set[str] = set()
+    while True:
+        asked_ms = now_ms()
+        page = _page(services, span, token)
+        yield from ((detail, asked_ms) for detail in page.details)
+        token = page.next_token
+        if token is None or token in seen:
+            return
+        seen.add(token)
+
+
+def take_in(services: Services, detail: Detail, asked_ms: int) -> str:
+    """What it was to us: ``new``, ``news`` of a job that we know, or ``known``. The same twice changes nothing."""
+    known = services.store.jobs.exists(detail.report.job_id)
+    outcome = reconcile.take_in(services, detail, asked_ms)
+    if outcome != "accepted":
+        return "known"
+    return "news" if known else "new"
+
+
+def _page(services: Services, span: Span, token: str | None) -> Answer:
+    """Asked again when CI wants us to slow down, or is in trouble for a moment: asking costs nothing."""
+    for left in reversed(range(_TRIES)):
+        reconcile.take_turn(services)
+        try:
+            return services.provider.list_jobs(
+                span.bucket,
+                span.region,
+                span.tag,
+                next_token=token,
+                created_after=span.since,
+                created_before=span.until,
+                oldest_first=True,
+            )
+        except ProviderError as error:
+            if not left or ((error.status or 500) < 500 and not isinstance(error, Throttled)):
+                raise
+            wait = min(_PAUSE_S * 2.0 ** (_TRIES - 1 - left), _PAUSE_MAX_S)
+            time.sleep(error.retry_after or wait)
+    raise AssertionError("unreachable")

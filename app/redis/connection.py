@@ -1,0 +1,221 @@
+"""How to reach Redis or Valkey: one address, alone or behind Sentinel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.connection import ConnectionPool
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
+from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+
+from app.redis.breaker import Breaker
+from app.redis.outage import OUTAGE, SentinelRefused
+
+T = TypeVar("T")
+
+
+class WritesRefused(ResponseError):
+    """The server is there and takes nothing: its disk fails, too few replicas follow it, or a script holds it."""
+
+
+class MayNotAsk(ResponseError):
+    """This user may not look at the server's own state: no more than a loss for those who wanted to know."""
+
+
+# What Redis says while it cannot keep anything: away, stalled, loading, full, a replica after a failover, or no longer
+# willing to let this user in or to let it write.
+UNAVAILABLE = (
+    ConnectionError,
+    TimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    MasterDownError,
+    NoPermissionError,
+    WritesRefused,
+)
+
+# The client library has no class of their own for these. In a pipeline it writes a sentence before them.
+_REFUSALS = re.compile(
+    r"(?:^|caused error: )(MISCONF|NOREPLICAS|BUSY|UNKILLABLE|MASTERDOWN|NOTREADY|ACL failure in script:) "
+)
+
+
+def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) -> Redis:
+    """A client for ``url``. ``timeout`` (seconds) bounds each call; ``None`` for clients that block on purpose.
+
+    With a ``breaker``, a call that fails for want of an answer makes the next ones fail at once, for a moment.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout or 5.0,
+        "health_check_interval": 30,
+    }
+    retry = _Once(NoBackoff(), 1, supported_errors=(ConnectionError,))
+    if urlsplit(url).scheme == "redis+sentinel":
+        client: Redis = _behind_sentinel(url, options, retry)
+    else:
+        client = _Client.from_url(url, retry=retry, **options)
+    if isinstance(client, _Client):
+        client.breaker = breaker
+    return client
+
+
+def refusal_of(error: Exception) -> Exception:
+    """``WritesRefused`` where the server's own words mean that; else the error as it is."""
+    if type(error) is ResponseError and (found := _REFUSALS.search(str(error))):
+        return WritesRefused(f"{found[1]}: {error}")
+    return error
+
+
+class _Once(Retry):
+    """A connection that the server has dropped is opened anew, once; whoever has waited in vain does not wait again."""
+
+    def call_with_retry(
+        self, do: Callable[[], T], fail: Any, is_retryable: Any = None, with_failure_count: bool = False
+    ) -> T:
+        # Every sentinel was asked already, and each may have taken its time.
+        return super().call_with_retry(do, fail, _is_no_missing_primary, with_failure_count)
+
+
+def _is_no_missing_primary(error: Exception) -> bool:
+    return not isinstance(error, MasterNotFoundError)
+
+
+class _Client(Redis):
+    """A client that knows a server which cannot keep anything, and does not wait for one that has just been away."""
+
+    breaker: Breaker | None = None
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        send = super().execute_command
+
+        def call() -> Any:
+            try:
+                return send(*args, **options)  # type: ignore[no-untyped-call]
+            except NoPermissionError as error:
+                if args[0] in {"INFO", "CONFIG GET"}:
+                    raise MayNotAsk(str(error)) from None
+                raise
+
+        return guarded(self.breaker, self.connection_pool, call)
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
+        pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipe.breaker = self.breaker
+        return pipe
+
+
+class _Pipeline(Pipeline):
+    breaker: Breaker | None = None
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        send = super().execute
+        answers = guarded(self.breaker, self.connection_pool, lambda: send(raise_on_error))
+        for refusal in [refusal_of(each) for each in answers if isinstance(each, Exception)]:
+            if isinstance(refusal, WritesRefused):
+                _ask_anew(self.connection_pool)
+            if isinstance(refusal, UNAVAILABLE):
+                OUTAGE.failed(refusal)
+        return answers
+
+
+def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
+    """``call()``, unless the breaker is open; its failure opens the breaker."""
+    if breaker and not breaker.allows():
+        raise ConnectionError("Redis did not answer a moment ago")
+    try:
+        answer = call()
+    except (ConnectionError, TimeoutError) as error:
+        OUTAGE.failed(error)
+        # The idle ones lead to the same host: if it is gone for good, each of them would let somebody wait in vain.
+        pool.disconnect(inuse_connections=False)
+        if breaker:
+            breaker.failed()
+        raise
+    except ResponseError as error:
+        _answered(breaker)
+        found = refusal_of(error)
+        if isinstance(found, WritesRefused):
+            _ask_anew(pool)
+        if isinstance(found, UNAVAILABLE):
+            OUTAGE.failed(found)
+        raise found from error
+    _answered(breaker)
+    OUTAGE.succeeded()
+    return answer
+
+
+def _ask_anew(pool: ConnectionPool) -> None:
+    """A primary that has lost its replicas may have been replaced, without knowing, and so may not the sentinel that
+    named it: another one is asked first."""
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = pool.sentinel_manager.sentinels
+        sentinels[:] = sentinels[1:] + sentinels[:1]
+        pool.disconnect(inuse_connections=False)
+
+
+def _answered(breaker: Breaker | None) -> None:
+    if breaker:
+        breaker.succeeded()
+
+
+_MISSING = "a sentinel wants a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
+_WRONG = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_… behind the ? of REDIS_URL"
+
+
+class _Sentinels(Sentinel):
+    def discover_master(self, service_name: str) -> Any:
+        try:
+            return super().discover_master(service_name)  # type: ignore[no-untyped-call]
+        except MasterNotFoundError as error:
+            # The library's own message is kilobytes of settings, and would be in the log for every call. It is also
+            # the only place that says why each sentinel was of no use.
+            if "AuthenticationError" in str(error):
+                given = self.sentinel_kwargs.get("password")
+                raise SentinelRefused(_WRONG if given else _MISSING) from None
+            raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
+
+
+def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client:
+    parts = urlsplit(url)
+    hosts, _, _ = parts.netloc.rpartition("@")[2].partition("/")
+    addresses = [
+        (host or "127.0.0.1", int(port or 26379))
+        for host, _, port in (h.rpartition(":") for h in hosts.split(","))
+    ]
+    service, _, number = parts.path.strip("/").partition("/")
+    credentials = {
+        "username": unquote(parts.username) if parts.username else None,
+        "password": unquote(parts.password) if parts.password else None,
+    }
+    given = dict(parse_qsl(parts.query))
+    # They are asked one after the other: together they may take as long as one call may.
+    patience = options["socket_connect_timeout"] / len(addresses)
+    asking = options | {"socket_timeout": patience, "socket_connect_timeout": patience}
+    # The library's own default: three more tries with pauses of seconds, for each step of the way.
+    asking["retry"] = Retry(NoBackoff(), 0)
+    asking |= {
+        name: given[f"sentinel_{name}"] for name in ("username", "password") if given.get(f"sentinel_{name}")
+    }
+    sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
+    master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
+        service, redis_class=_Client, db=int(number or 0), retry=retry, **credentials, **options
+    )
+    return master

@@ -1,0 +1,115 @@
+"""What this server can do to make a write safe, found out by asking it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from redis import Redis
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+
+from app.redis.connection import UNAVAILABLE
+from app.redis.scripts import text
+
+Level = Literal["process", "fsync", "replicated"]
+Wait = Literal["WAITAOF", "WAIT"]
+
+_OFFER_S = 10.0
+
+
+class NotOffered(Exception):
+    """The server cannot give what ``DURABILITY`` asks for; the message says what to change there."""
+
+
+class Offer:
+    """Asks the server. Every method may raise what Redis says when it is away."""
+
+    def __init__(self, client: Redis) -> None:
+        self._redis = client
+        self._asked = 0.0
+        self._waits: tuple[Wait, ...] = ()
+        self._file: tuple[Wait, ...] | None = None
+
+    def all(self) -> tuple[Wait, ...]:
+        """Asked at most every ten seconds: a wait for a replica that does not exist would take all its time."""
+        if not self._asked or time.monotonic() - self._asked > _OFFER_S:
+            self._waits = self._ask()
+            self._asked = time.monotonic()
+        return self._waits
+
+    def needed(self, level: Level) -> tuple[Wait, ...]:
+        """The waits that ``level`` is made of; asked once. Raises ``NotOffered``."""
+        if level == "process":
+            return ()
+        if level == "replicated":
+            return ("WAIT",)
+        if self._file is None:
+            self._file = self._synced_file()
+        return self._file
+
+    def check(self, level: Level) -> list[str]:
+        """For the start: what an operator should know. Raises ``NotOffered``."""
+        if level == "replicated" and "WAIT" not in self.all():
+            return ["DURABILITY is replicated, and no replica follows this Redis: callbacks need the spool."]
+        slow = self.needed(level) == ("WAITAOF",) and self._config("appendfsync") not in {"always", None}
+        return [
+            "DURABILITY is fsync: each callback waits up to a second unless Redis has appendfsync always."
+        ] * slow
+
+    def _ask(self) -> tuple[Wait, ...]:
+        try:
+            said: dict[str, Any] = self._redis.info("persistence") | self._redis.info("replication")
+        except UNAVAILABLE:
+            raise
+        except RedisError:
+            return ()
+        waits: list[Wait] = []
+        if int(said.get("aof_enabled", 0)) and self._waitaof_fault() is None:
+            waits.append("WAITAOF")
+        if int(said.get("connected_slaves", 0)):
+            waits.append("WAIT")
+        return tuple(waits)
+
+    def _waitaof_fault(self) -> str | None:
+        try:
+            self._redis.execute_command("WAITAOF", 1, 0, 1)  # type: ignore[no-untyped-call]
+        except UNAVAILABLE:
+            raise
+        except ResponseError as error:
+            return str(error)
+        return None
+
+    def _synced_file(self) -> tuple[Wait, ...]:
+        fault = self._waitaof_fault()
+        if fault is None:
+            return ("WAITAOF",)
+        if "appendonly" in fault:
+            raise NotOffered(
+                "DURABILITY is fsync, and Redis keeps no append-only file: set appendonly yes there."
+            )
+        if "replica" in fault:
+            raise ReadOnlyError("this Redis is a replica just now")
+        # Older than Redis 7.2: then only a file that is synced with every write, before it is answered, will do.
+        if self._config("appendonly") is None:
+            raise NotOffered(
+                "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), and this user may not ask "
+                "whether it has appendonly yes and appendfsync always: grant +config|get."
+            )
+        if self._config("appendonly") != "yes" or self._config("appendfsync") != "always":
+            raise NotOffered(
+                "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), so it needs "
+                "appendonly yes and appendfsync always."
+            )
+        if self._config("no-appendfsync-on-rewrite") == "yes":
+            raise NotOffered("DURABILITY is fsync: set no-appendfsync-on-rewrite no in this Redis.")
+        return ()
+
+    def _config(self, name: str) -> str | None:
+        """A setting of the server; ``None`` where it does not say (managed ones may not)."""
+        try:
+            found: Any = self._redis.config_get(name)
+        except UNAVAILABLE:
+            raise
+        except RedisError:
+            return None
+        return text(found.get(name))

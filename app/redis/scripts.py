@@ -1,0 +1,57 @@
+"""Loads the Lua scripts of the application, each by its name: no two have the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
+
+Call = tuple[Script, list[str], list[Any]]
+"""A script, its keys, its arguments."""
+
+_FILES = {path.stem: path for path in Path(__file__).parents[1].rglob("*.lua")}
+
+
+@cache
+def _source(name: str) -> str:
+    return _FILES[name].read_text(encoding="utf-8")
+
+
+def script(client: Redis, *names: str) -> Script:
+    """The script of these files, one behind the other; sent by its hash and, where the server has forgotten it, by its
+    text."""
+    return client.register_script("".join(map(_source, names)))
+
+
+def in_turn(client: Redis, calls: Sequence[Call]) -> list[Any]:
+    """The answers of several scripts, one after the other, in one round trip; each is atomic, all of them are not."""
+    pipe = client.pipeline(transaction=False)
+    for each, keys, arguments in calls:
+        pipe.execute_command("EVALSHA", each.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
+    answers: list[Any] = pipe.execute(raise_on_error=False) if calls else []
+    for n, (each, keys, arguments) in enumerate(calls):
+        if isinstance(answers[n], NoScriptError):
+            answers[n] = each(keys=keys, args=arguments)
+        elif isinstance(answers[n], Exception):
+            raise answers[n]
+    return answers
+
+
+def text(value: Any) -> str | None:
+    """A Redis reply as text; a missing one as ``None``."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def texts(values: Any) -> list[str]:
+    """A Redis reply of several values as texts."""
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def text_map(row: Any) -> dict[str, str]:
+    """A Redis hash as texts."""
+    return {name.decode(): value.decode() for name, value in row.items()}

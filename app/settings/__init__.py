@@ -1,0 +1,25 @@
+"""Every setting: its type, its default, and where its value comes from."""
+
+from app.settings.settings import (
+    ROOT,
+    STACK_ENV,
+    Settings,
+    SettingsError,
+    hold,
+    load,
+    packed,
+    stack_is_up,
+    unpacked,
+)
+
+__all__ = [
+    "ROOT",
+    "STACK_ENV",
+    "Settings",
+    "SettingsError",
+    "hold",
+    "load",
+    "packed",
+    "stack_is_up",
+    "unpacked",
+]

@@ -1,0 +1,247 @@
+"""How the values of settings are written, read and checked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from app.settings.endpoints import Endpoint, distinct
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Check = Literal["token", "ip", "binding", "confirm"]
+
+_LEAST, _SOME = 2**16, 2**26
+_LONGEST_S = 3650 * 86400
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def _number_with_unit(units: Mapping[str, int], kind: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r"\s*+(\d++(?:\.\d++)?)\s*+([A-Za-z]*+)\s*+", value)
+        if match is None or match[2].lower() not in units:
+            raise ValueError(
+                f"{kind} is a number with one of {', '.join(u for u in units if u)}, not {value!r}"
+            )
+        return float(match[1]) * units[match[2].lower()]
+
+    return read
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _key_pair(value: object) -> object:
+    if isinstance(value, str):
+        name, _, secret = value.partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) or len(secret) < 16:
+            raise ValueError("each key is id:secret, the secret at least 16 characters long")
+        return CallbackKey(name, SecretStr(secret))
+    return value
+
+
+def _endpoint(value: object) -> object:
+    return Endpoint.parse(value) if isinstance(value, str) else value
+
+
+def _webhook_key(value: SecretStr) -> SecretStr:
+    kind, _, encoded = value.get_secret_value().partition("_")
+    try:
+        length = len(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        length = 0
+    if kind != "whsec" or not 24 <= length <= 64:
+        raise ValueError(
+            "each key is whsec_ and the base64 of 24 to 64 random bytes; make one with: "
+            "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class AgeAndSize:
+    """How long something is kept (seconds), and how many bytes it may fill in all."""
+
+    seconds: float
+    size: int
+
+    def __str__(self) -> str:
+        durations = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+        sizes = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+        return f"{_largest(self.seconds, durations)}, {_largest(self.size, sizes)}"
+
+
+def _largest(number: float, units: Sequence[tuple[int, str]]) -> str:
+    """The number in the largest unit in which it is whole."""
+    whole = (f"{int(number // size)} {unit}" for size, unit in units if number % size == 0)
+    return next(whole, str(number))
+
+
+def _age_and_size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    age, _, size = value.partition(",")
+    try:
+        seconds: Any = _number_with_unit(_UNITS, "the first part")(age)
+        most: Any = _number_with_unit(_SIZES, "the second part")(size) if size else _SOME
+    except ValueError as error:
+        raise ValueError(f"is a duration and a size, such as `7 d, 64 MiB`: {error}") from None
+    if not 0 < seconds <= _LONGEST_S or most < _LEAST:
+        raise ValueError("needs a duration above 0 and below ten years, and at least 64 KiB")
+    return AgeAndSize(seconds, int(most))
+
+
+class CallbackKey(tuple[str, SecretStr]):
+    """One signing key: ``id`` goes into each token, ``secret`` never leaves the process."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
+        return super().__new__(cls, (name, secret))
+
+    def __getnewargs__(self) -> tuple[str, SecretStr]:
+        """For pickle: a tuple would be made anew of one argument."""
+        return self[0], self[1]
+
+    @property
+    def id(self) -> str:
+        return self[0]
+
+    @property
+    def secret(self) -> str:
+        return self[1].get_secret_value()
+
+
+def _bucket(value: str) -> str:
+    if not re.fullmatch(r".+-\d+", value):
+        raise ValueError("must end in a hyphen and the APPID")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBucket:
+    """A bucket of ours; ``region`` is ``None`` where it is the default one."""
+
+    name: str
+    region: str | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> KnownBucket:
+        name, colon, region = value.partition(":")
+        if colon and not re.fullmatch(r"[a-z0-9-]+", region):
+            raise ValueError("each bucket is name-APPID or name-APPID:region")
+        return cls(_bucket(name), region or None)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.region}" if self.region else self.name
+
+
+def _known_bucket(value: object) -> object:
+    return KnownBucket.parse(value) if isinstance(value, str) else value
+
+
+def _one_region_each(buckets: tuple[KnownBucket, ...]) -> tuple[KnownBucket, ...]:
+    if len({each.name for each in buckets}) < len(buckets):
+        raise ValueError("a bucket is named twice: it has one region")
+    return buckets
+
+
+def _one_of_each_id(keys: tuple[CallbackKey, ...]) -> tuple[CallbackKey, ...]:
+    if len({key.id for key in keys}) < len(keys):
+        raise ValueError("two keys have the same id: nobody could tell which one a token was signed with")
+    return keys
+
+
+def _public_url(value: str | None) -> str | None:
+    if not value:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be http://host… or https://host…, without a query")
+    return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"redis", "rediss", "unix", "redis+sentinel"}:
+        raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
+    if parts.scheme == "redis+sentinel":
+        unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OF_SENTINELS
+        if unknown:
+            raise ValueError(
+                f"a redis+sentinel:// address takes {' and '.join(sorted(_OF_SENTINELS))} behind the ?, "
+                f"not {', '.join(sorted(unknown))}"
+            )
+    return value
+
+
+_OF_SENTINELS = frozenset({"sentinel_username", "sentinel_password"})
+
+
+def _checks(value: frozenset[Check]) -> frozenset[Check]:
+    if not value & {"token", "ip", "confirm"}:
+        raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could report a job")
+    if "binding" in value and "token" not in value:
+        raise ValueError("binding needs token: the binding is carried by the token")
+    return value
+
+
+def _fingerprint(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{12}", value):
+        raise ValueError(
+            "each is the fingerprint of a token, 12 hexadecimal digits, and not the token or its URL"
+        )
+    return value
+
+
+PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Bucket = Annotated[str, AfterValidator(_bucket)]
+Buckets = Annotated[
+    tuple[Annotated[KnownBucket, BeforeValidator(_known_bucket)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(_one_region_each),
+]
+BucketNames = Annotated[frozenset[Bucket], NoDecode, BeforeValidator(_comma_list)]
+Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
+Kept = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
+Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+Fingerprints = Annotated[
+    frozenset[Annotated[str, AfterValidator(_fingerprint)]], NoDecode, BeforeValidator(_comma_list)
+]
+Key = Annotated[CallbackKey, BeforeValidator(_key_pair)]
+Keys = Annotated[
+    tuple[Key, ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(_one_of_each_id),
+    Field(min_length=1),
+]
+Endpoints = Annotated[
+    tuple[Annotated[Endpoint, BeforeValidator(_endpoint)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(distinct),
+]
+WebhookKeys = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)
+]
+Checks = Annotated[frozenset[Check], NoDecode, BeforeValidator(_comma_list), AfterValidator(_checks)]

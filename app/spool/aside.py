@@ -1,0 +1,128 @@
+"""What is put aside: records that Redis refuses for their own sake, records that this version cannot read, and
+stretches that a disk has damaged. None is dropped, and none makes others wait.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.spool.files import SUFFIX, OwnFile
+from app.spool.frames import Frame, scan
+
+RECORDS, DAMAGED = ".aside", ".damaged"
+ASIDE = (RECORDS, DAMAGED)
+
+_FILE_BYTES = 32 * 2**10
+"""Beyond this a new file is begun. One is tried again as a whole, while others wait: a few dozen records at most."""
+_FIRST_S, _LONGEST_S = 5.0, 3600.0
+"""Pauses between the tries of a file that is put aside; each is twice as long as the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """How much is put aside; a damaged stretch counts as one record."""
+
+    records: int = 0
+    bytes: int = 0
+
+
+def aside_files(folder: Path, *suffixes: str) -> list[Path]:
+    """Those of this and of earlier releases, oldest first."""
+    return sorted(path for suffix in suffixes or ASIDE for path in folder.glob(f"*{suffix}"))
+
+
+def payloads(path: Path) -> Iterator[bytes]:
+    """Every whole record of a file."""
+    for found in scan(path.read_bytes()):
+        if isinstance(found, Frame):
+            yield found.payload
+
+
+class Counter:
+    """Counts what is put aside. A file is read once: what is counted does not change but in size."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[tuple[str, int], int] = {}
+
+    def count(self) -> SetAside:
+        seen: dict[tuple[str, int], int] = {}
+        for path in aside_files(self._folder):
+            try:
+                key = (path.name, path.stat().st_size)
+                seen[key] = self._known[key] if key in self._known else _records(path)
+            except FileNotFoundError:
+                continue  # taken in meanwhile
+        self._known = seen
+        return SetAside(sum(seen.values()), sum(size for _, size in seen))
+
+
+def _records(path: Path) -> int:
+    return 1 if path.suffix == DAMAGED else sum(1 for _ in payloads(path))
+
+
+class Writer:
+    """What a drainer puts aside until it settles: then it is on the disk, and only then its sources may go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: list[OwnFile] = []
+
+    def add(self, payload: bytes) -> None:
+        if not self._files or self._files[-1].size >= _FILE_BYTES:
+            self._files.append(OwnFile(self._folder, RECORDS))
+        self._files[-1].write(payload)
+
+    def keep(self) -> list[Path]:
+        """Everything that was added is on the disk, in these files. Raises ``OSError``."""
+        for file in self._files:
+            file.close()
+            if not file.is_there():
+                raise OSError(f"{file.path} was removed while it was written")
+        kept, self._files = self._files, []
+        return [file.path for file in kept]
+
+    def drop(self) -> None:
+        """What was added is still where it came from, and will be put aside again."""
+        dropped, self._files = self._files, []
+        for file in dropped:
+            try:
+                file.close()
+            except OSError:
+                continue
+            finally:
+                file.path.unlink(missing_ok=True)
+
+
+class Retries:
+    """When each file is tried again. Kept in memory alone: after a start, of a release that can read them perhaps, all
+    are tried at once."""
+
+    def __init__(self) -> None:
+        self._pauses: dict[Path, tuple[float, float]] = {}
+        self._pause = 0.0
+
+    def due(self, folder: Path) -> list[Path]:
+        """Files whose time has come and that have waited equally long, so that one pause serves for what is left."""
+        files, now = aside_files(folder, RECORDS), time.monotonic()
+        self._pauses = {path: self._pauses[path] for path in files if path in self._pauses}
+        due = [path for path in files if self._of(path)[1] <= now]
+        if due:
+            self._pause = self._of(due[0])[0]
+        return [path for path in due if self._of(path)[0] == self._pause]
+
+    def begin(self, paths: list[Path], *, again: bool) -> None:
+        """These were just put aside: for the first time, or ``again``, after a try of what was due."""
+        pause = min(max(2 * self._pause, _FIRST_S), _LONGEST_S) if again else _FIRST_S
+        self._pauses |= {path: (pause, time.monotonic() + pause) for path in paths}
+
+    def _of(self, path: Path) -> tuple[float, float]:
+        return self._pauses.get(path, (0.0, 0.0))
+
+
+def retry(path: Path) -> None:
+    """Back into the queue; the web process that drains takes it from there."""
+    path.rename(path.with_suffix(SUFFIX))

@@ -1,0 +1,1 @@
+"""API keys and callback URLs that were made by hand."""

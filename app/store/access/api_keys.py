@@ -1,0 +1,75 @@
+"""API keys: shown once, kept as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from app.core.clock import now_ms, rfc3339
+from app.redis.scripts import script
+from app.store.database import Database
+
+Scope = Literal["read", "links", "submit", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept: never the key itself."""
+
+    name: str
+    scopes: frozenset[str]
+    created_at: str
+
+
+class NameTaken(Exception):
+    """There is a key of that name."""
+
+
+class ApiKeys:
+    """The API keys in the store."""
+
+    def __init__(self, db: Database) -> None:
+        self._redis = db.client
+        self._hash = db.key("keys")
+        self._create = script(db.client, "new_key")
+
+    def create(
+        self, name: str, scopes: frozenset[str], key: str | None = None, *, replace: bool = False
+    ) -> str:
+        """A new key; the only moment at which it can be read. Raises ``NameTaken`` unless ``replace``.
+
+        In one step, so that of two who take the same name at the same time one hears of the other, and so that a
+        replaced key never stops working before the new one works.
+        """
+        key = key or "ck_" + secrets.token_urlsafe(24)
+        kept = {"name": name, "scopes": sorted(scopes), "created_at": rfc3339(now_ms())}
+        if not self._create(keys=[self._hash], args=[_digest(key), json.dumps(kept), name, int(replace)]):
+            raise NameTaken(name)
+        return key
+
+    def find(self, key: str) -> ApiKey | None:
+        kept = self._redis.hget(self._hash, _digest(key))
+        return _read(kept) if kept else None
+
+    def list(self) -> list[ApiKey]:
+        return sorted((_read(kept) for kept in self._redis.hvals(self._hash)), key=lambda k: k.name)
+
+    def revoke(self, name: str) -> bool:
+        """Whether there was such a key."""
+        digests = [
+            digest for digest, kept in self._redis.hgetall(self._hash).items() if _read(kept).name == name
+        ]
+        return bool(digests) and bool(self._redis.hdel(self._hash, *digests))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(kept: bytes | str) -> ApiKey:
+    row = json.loads(kept)
+    return ApiKey(row["name"], frozenset(row["scopes"]), row["created_at"])

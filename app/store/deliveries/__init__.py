@@ -1,0 +1,1 @@
+"""Endpoints: what waits for them and how they answer."""

@@ -1,0 +1,126 @@
+"""What waits to be forwarded, endpoint by endpoint, and how each endpoint has answered lately."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from app.core.clock import now_ms, rfc3339
+from app.redis.scripts import script, text_map, texts
+from app.store.database import Database
+from app.store.runs.runs import schedule_of
+
+TROUBLE = 3
+"""Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
+_FIRST_PAUSE_MS = 1_000
+_LONGEST_PAUSE_MS = 600_000
+
+
+Outcome = Literal["delivered", "retried", "failed"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """``paused_until`` is set while the endpoint is left alone; ``waiting`` counts deliveries, due or not; ``outcomes``
+    counts what became of them, try by try. ``failures_in_a_row`` are of every kind: not all of them are trouble, and
+    lead to a pause."""
+
+    name: str
+    waiting: int
+    failures_in_a_row: int
+    paused_until: str | None
+    last_error: str | None
+    last_failure_at: str | None
+    last_success_at: str | None
+    outcomes: dict[Outcome, int]
+
+
+class Deliveries:
+    """The schedules of all endpoints."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._redis = db.client
+        self._take, self._note, self._give_up = (
+            script(db.client, name) for name in ("take_delivery", "endpoint", "give_up")
+        )
+
+    def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
+        """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
+        keys = [schedule_of(self._db, endpoint), self._state(endpoint)]
+        return texts(self._take(keys=keys, args=[count, int(put_off_s * 1000), TROUBLE]))
+
+    def succeeded(self, endpoint: str) -> None:
+        self._noted(endpoint, "", 0)
+
+    def refused(self, endpoint: str, error: str) -> None:
+        """It did not take an event, or may not be asked: noted for people to see, and no reason to leave it alone."""
+        self._noted(endpoint, error[:300] or "?", 0)
+
+    def in_trouble(self, endpoint: str, error: str, not_before_s: float | None = None) -> None:
+        """``not_before_s`` is when it asked us to come back, in seconds."""
+        self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000), trouble=True)
+
+    def count(self, endpoint: str, outcome: Outcome, number: int = 1) -> None:
+        """What became of a try: for those who watch."""
+        self._redis.hincrby(self._state(endpoint), f"n:{outcome}", number)
+
+    def next_due_s(self, endpoint: str) -> float | None:
+        """Seconds until there may be something to take; ``None`` if nothing waits."""
+        rows: list[tuple[bytes, float]] = self._redis.zrange(  # type: ignore[assignment]
+            schedule_of(self._db, endpoint), 0, 0, withscores=True
+        )
+        if not rows:
+            return None
+        paused = float(self._redis.hget(self._state(endpoint), "not_before") or 0)
+        return max(0.0, (max(rows[0][1], paused) - now_ms()) / 1000)
+
+    def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
+        """Make failures of what has been due for that long; returns how many."""
+        schedule = schedule_of(self._db, endpoint)
+        ids = texts(
+            self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
+        )
+        failures = self._db.key("failures")
+        given_up = sum(
+            int(self._give_up(keys=[self._db.key("run", each), schedule, failures], args=[each, why]))
+            for each in ids
+        )
+        if given_up:
+            self.count(endpoint, "failed", given_up)
+        return given_up
+
+    def endpoints(self) -> list[str]:
+        """Every endpoint that ever had a run, configured or not."""
+        return sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
+
+    def forget(self, endpoint: str) -> None:
+        """An endpoint that is gone and has nothing waiting."""
+        if not self._redis.zcard(schedule_of(self._db, endpoint)):
+            self._redis.srem(self._db.key("endpoints"), endpoint)
+            self._redis.delete(self._state(endpoint))
+
+    def state(self, endpoint: str) -> EndpointState:
+        kept = text_map(self._redis.hgetall(self._state(endpoint)))
+        paused = int(kept.get("not_before", 0))
+        return EndpointState(
+            name=endpoint,
+            waiting=int(self._redis.zcard(schedule_of(self._db, endpoint))),
+            failures_in_a_row=int(kept.get("failures", 0)),
+            paused_until=rfc3339(paused) if paused > now_ms() else None,
+            last_error=kept.get("error"),
+            last_failure_at=rfc3339(int(kept["failed"])) if "failed" in kept else None,
+            last_success_at=rfc3339(int(kept["succeeded"])) if "succeeded" in kept else None,
+            outcomes={each: int(kept.get(f"n:{each}", 0)) for each in OUTCOMES},
+        )
+
+    def _noted(self, endpoint: str, error: str, wait_ms: int, *, trouble: bool = False) -> None:
+        factor = random.uniform(0.8, 1.2)  # noqa: S311
+        pauses: list[Any] = [TROUBLE, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS, factor]
+        arguments: list[Any] = [error, wait_ms, *pauses, int(trouble)]
+        self._note(keys=[self._state(endpoint)], args=arguments)
+
+    def _state(self, endpoint: str) -> str:
+        return self._db.key("endpoint", endpoint)

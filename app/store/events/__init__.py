@@ -1,0 +1,1 @@
+"""The outbox, replays, and those who listen."""

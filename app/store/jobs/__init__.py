@@ -1,0 +1,1 @@
+"""Jobs: taking reports in, reading, indexes, doubts, retention."""

@@ -1,0 +1,315 @@
+"""Taking in what CI said: one atomic round trip for a whole body."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+from redis.exceptions import RedisError
+
+from app.ci.incoming.payload import Detail
+from app.ci.report import STATES, Report, rank
+from app.core.clock import now_ms, rfc3339, to_ms
+from app.redis.durable import Durable, Kept
+from app.redis.scripts import script
+from app.store.database import Database
+from app.store.jobs.body import body_id
+from app.store.jobs.index import names
+from app.store.schema.schema import VERSION, mismatch
+
+log = logging.getLogger(__name__)
+
+Source = Literal["submit", "callback", "poll", "settle"]
+Outcome = Literal["accepted", "duplicate", "stale"]
+
+
+_CLAIMS_MAX = 32
+"""Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
+_GATHER_MS = 2000
+"""So long jobs whose outputs CI has to confirm gather: one question names many."""
+_CLAIM_MS = 5000
+"""How long CI's answer may still come after its callback, before the job is looked for."""
+_FULL = {
+    "outbox": "the outbox is full (OUTBOX_MAX): is the relay running?",
+    "jobs": "there are as many jobs as JOBS_MAX allows",
+}
+
+
+class Unavailable(Exception):
+    """Redis cannot keep anything now; nothing was stored."""
+
+
+class NotDurable(Exception):
+    """Stored with these ``outcomes``, but below the configured ``DURABILITY``."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("stored, but below the configured DURABILITY")
+        self.outcomes = outcomes
+
+
+class NotBelieved(Exception):
+    """The store knows better than the token: ``reason`` is ``revoked_token`` or ``binding_mismatch``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class OverLimit(Exception):
+    """The URL has used up its ``CALLBACK_LIMITS``; nothing was stored. It may send again in ``seconds``."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"over its limits for {seconds} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that the script keeps: entries of one job's history, entries in the outbox, jobs in all, callbacks that
+    may run one job's handlers; and for how many seconds the exact bytes are kept, and counters of unknown URLs."""
+
+    history: int = 200
+    outbox: int = 100_000
+    jobs: int = 5_000_000
+    runs: int = 20
+    raw_s: float = 7 * 86400
+    unknown_s: float = 30 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class UrlLimit:
+    """What one callback URL may cost: callbacks a minute, events that run one job's handlers, bytes in all that it may
+    have kept, bytes a minute."""
+
+    per_minute: int
+    runs: int = 20
+    bytes: int | None = None
+    bytes_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """``keeps_known``: what was known stays, and the news repeats it. ``raw`` is where the bytes of the news are, and
+    ``refuted`` names what was decided against: a digest, and a state with its end."""
+
+    keeps_known: bool
+    raw: str | None
+    refuted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What came in, how, and on whose word.
+
+    ``hold`` keeps the state until CI itself confirms; ``ask_after`` (seconds) is when a job that has not ended is
+    asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
+    ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
+    ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
+    is the bucket and region that its token names; ``settled`` is how a person decided a doubt;
+    ``unconfirmed`` are positions of details with outputs that nobody but this callback names: CI is asked about them.
+    """
+
+    details: Sequence[Detail]
+    source: Source
+    verification: str
+    body: bytes = b""
+    submission: str | None = None
+    token: str | None = None
+    bind: bool = True
+    hold: bool = False
+    ask_after: float | None = None
+    received_ms: int | None = None
+    note: dict[str, Any] | None = None
+    binds: bool = False
+    asked_ms: int | None = None
+    limit: UrlLimit | None = None
+    url: dict[str, str | int] | None = None
+    place: tuple[str, str] | None = None
+    settled: Settled | None = None
+    unconfirmed: frozenset[int] = frozenset()
+
+
+def as_body(details: Sequence[Detail]) -> bytes:
+    """What CI answered about these jobs, in a form that can be read again like a callback."""
+    return json.dumps({"JobsDetail": [detail.raw for detail in details]}, ensure_ascii=False).encode()
+
+
+class Acceptor:
+    """The way in for callbacks, polls and the answers to our own submissions."""
+
+    def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
+        self._limits = limits
+        self._durable = durable
+        self._prefix = db.prefix
+        self._script = script(db.client, "decide", "accept")
+
+    def accept(self, news: News) -> list[Outcome]:
+        """The outcome of each detail, in order.
+
+        Raises ``NotBelieved`` or ``Unavailable`` when nothing is changed, as far as we know: an answer that was lost
+        on its way looks the same. Raises ``NotDurable`` when a callback is stored, and not safely enough.
+        """
+        try:
+            kept = self._run(news)
+            if kept.answer[0] == b"uncertain":
+                kept = self._run(news, undone=True)
+        except RedisError as error:
+            # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
+            raise Unavailable(str(error)) from error
+        outcomes = self._outcomes(kept.answer)
+        if not kept.safe:
+            if news.source == "callback":
+                raise NotDurable(outcomes)
+            log.warning(
+                "the jobs of submission %s are stored, but below the configured DURABILITY", news.submission
+            )
+        return outcomes
+
+    def _run(self, news: News, undone: bool = False) -> Kept:
+        arguments = self._arguments(news, undone or _may_be_undone(news))
+        if news.source == "submit" or news.binds:
+            return self._durable.strongest(self._script, arguments)
+        if news.source == "poll":
+            # CI can be asked again.
+            return Kept(self._script(args=arguments), True)
+        return self._durable.run(self._script, arguments)
+
+    def _outcomes(self, answer: Any) -> list[Outcome]:
+        verdict, *rest = (word.decode() for word in answer)
+        if verdict == "refused":
+            raise NotBelieved(rest[0])
+        if verdict == "full":
+            raise Unavailable(_FULL[rest[0]])
+        if verdict == "limited":
+            raise OverLimit(int(rest[0]))
+        if verdict == "schema":
+            raise Unavailable(mismatch(rest[0]))
+        return rest
+
+    def _arguments(self, news: News, undone: bool) -> list[Any]:
+        header = self._header(news, undone)
+        body = zlib.compress(news.body, 1) if news.body else b""
+        reports = [detail.report.model_dump_json() for detail in news.details]
+        header["size"] = len(news.body) + sum(map(len, reports))
+        arguments = [self._prefix, json.dumps(header), body]
+        for detail, report in zip(news.details, reports, strict=True):
+            arguments += [
+                report,
+                _pending(detail.report).model_dump_json() if undone else "",
+                _entry(detail, news, header),
+            ]
+        return arguments
+
+    def _header(self, news: News, undone: bool) -> dict[str, Any]:
+        now, limits = now_ms(), self._limits
+        header = {
+            "schema": VERSION,
+            "now": now,
+            "at": rfc3339(now),
+            "source": news.source,
+            "verification": news.verification,
+            "bind": news.bind,
+            "hold": news.hold,
+            "history_max": limits.history,
+            "outbox_max": limits.outbox,
+            "jobs_max": limits.jobs,
+            "runs_max": limits.runs,
+            "claims_max": _CLAIMS_MAX,
+            "claim_ms": _CLAIM_MS,
+            "unknown_ms": int(limits.unknown_s * 1000),
+            "binds": news.binds or news.source == "submit",
+            "asked": news.asked_ms or now,
+            "items": [
+                _item(detail.report, n, now, news.ask_after, undone)
+                | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
+                for n, detail in enumerate(news.details)
+            ],
+            "submission": news.submission,
+            "token": news.token,
+            "limit": news.limit and {k: v for k, v in asdict(news.limit).items() if v is not None},
+            "url": news.url,
+            "place": news.place,
+        }
+        if news.settled:
+            header |= asdict(news.settled)
+        if news.body:
+            header |= {
+                "body": body_id(news.body),
+                "body_ms": int(limits.raw_s * 1000),
+            }
+        return {name: value for name, value in header.items() if value is not None}
+
+
+def seen_fields(report: Report) -> tuple[str, ...]:
+    """The fields of a job's hash that remember this report: its content, and its end."""
+    ended = to_ms(report.ended_at)
+    return (f"d:{report.digest}", *([f"d:{report.state}@{ended}"] if report.state and ended else []))
+
+
+def event_id(job_id: str, digest: str) -> str:
+    """The same news about a job has the same id, whichever way it comes in.
+
+    32 hex digits and nothing of the job's own text: the id goes into signatures, addresses and keys.
+    """
+    return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
+
+
+def _item(report: Report, position: int, now: int, ask_after: float | None, undone: bool) -> dict[str, Any]:
+    digest = report.digest
+    item: dict[str, Any] = {
+        "id": report.job_id,
+        "rank": rank(report.state),
+        "state": report.state,
+        "is_word": report.state in STATES,
+        "tag": report.tag,
+        "ended": to_ms(report.ended_at),
+        "digest": digest,
+        "event_id": event_id(report.job_id, digest),
+        "created": to_ms(report.created_at) or now,
+        "position": position,
+        "idx": names(report),
+        "held_idx": names(_pending(report)) if undone else None,
+        "ask_at": now + int(ask_after * 1000) if ask_after else None,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+_SOON_MS = 300_000
+
+
+def _may_be_undone(news: News) -> bool:
+    """It waits for CI's confirmation, a token claims it for a submission whose jobs CI may not have named yet, or it is
+    likely to be a doubt. Where this is wrong, the script says that it needs the reports of jobs of which nothing is
+    certain."""
+    if news.hold or (news.source == "callback" and news.submission is not None):
+        return True
+    return any(_is_doubtful(detail.report) for detail in news.details)
+
+
+def _is_doubtful(report: Report) -> bool:
+    is_word = report.state is None or report.state in STATES
+    return not is_word or (to_ms(report.ended_at) or 0) > now_ms() + _SOON_MS
+
+
+def _pending(report: Report) -> Report:
+    """What may be shown while nothing is certain: who the job is, and nothing of how it ended."""
+    known = report.model_dump(include={"job_id", "tag", "input", "queue_id", "queue_type", "workflow"})
+    blank = dict.fromkeys(Report.model_fields)
+    return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known)
+
+
+def _entry(detail: Detail, news: News, header: dict[str, Any]) -> str:
+    entry = {
+        "kind": news.source,
+        "at": rfc3339(news.received_ms) if news.received_ms else header["at"],
+        "state": detail.report.state,
+        "verification": news.verification,
+        **({"body": header["body"]} if "body" in header else {}),
+        **(news.note or {}),
+    }
+    return json.dumps(entry, separators=(",", ":"))[:-1]

@@ -1,0 +1,357 @@
+"""Reading jobs: one, or a page of them."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.ci.incoming.payload import parse
+from app.ci.matching.asked import Asked
+from app.ci.matching.bound import are_in, were_asked_for
+from app.ci.report import Report
+from app.core.clock import now_ms, to_ms
+from app.redis.cursors import decode, encode
+from app.redis.scripts import text, texts
+from app.store.database import Database
+from app.store.jobs import index
+from app.store.outputs.checks import LOOKED_UP, merged
+from app.store.runs.runs import Event
+
+# How many index entries one page may look at before it is handed out short.
+_SCAN_MAX = 2000
+_CHUNK = 200
+_FIELDS = (
+    "report", "submission", "verification", "source", "version", "updated", "raw", "deadline", "created", "rank",
+    "check", "doubt", "digest", "outputs_unasked",
+)  # fmt: skip
+_CARD = ("submitted_at", "callback", "deadline", "facts")
+_IN_LIST = 100
+"""Outputs of a job that a list shows."""
+
+
+class Submitted(BaseModel):
+    """What a job's record says of our own submission. ``deadline`` is when its silence becomes ``overdue``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    submitted_at: str | None
+    callback: Literal["own", "foreign", "no", "queue"] | None
+    deadline: str | None
+    overdue: bool
+
+
+class Reported(BaseModel):
+    """What a callback reported that contradicts what is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: str | None
+    code: str | None
+    ended_at: str | None
+
+
+class Doubt(BaseModel):
+    """Two sources contradict each other: ``reason`` says how. CI is asked; until it has answered, or a person has
+    settled it, the job keeps the state that was known. ``asked_at`` is when CI was asked last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    since: str
+    reported: Reported
+    asked_at: str | None
+
+
+Unchecked = Literal["not_confirmed", "not_askable", "unknown_to_ci", "too_many"]
+"""Why outputs are not looked up: only a callback named them, and CI is being asked (``not_confirmed``), cannot be asked
+about them, or does not know the job; or they are more than are looked up."""
+
+
+class Job(Report):
+    """The normalized job: what CI reported, and what we know about how we know it. In a list ``outputs`` are the first
+    hundred of ``outputs_count``."""
+
+    doubt: Doubt | None
+    submission: Submitted | None
+    verification: str | None
+    source: str | None
+    version: int
+    updated_at: str
+    outputs_count: int
+    outputs_unchecked: Unchecked | None
+    raw: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store holds of one job: its fields, its submission's, and the bytes that its report was made of."""
+
+    fields: dict[str, str | None]
+    card: dict[str, str | None]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs to list. Times are milliseconds since 1970; ``overdue`` is true, false or any."""
+
+    equal: tuple[tuple[str, str], ...] = ()
+    overdue: bool | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+class Page(BaseModel):
+    """One page of jobs, newest first. It may be short; only a ``next_cursor`` of ``None`` is the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None
+
+
+class Jobs:
+    """The jobs in the store."""
+
+    def __init__(self, db: Database, trusted: frozenset[str] = frozenset()) -> None:
+        self._db = db
+        self._redis = db.client
+        self._trusted = trusted
+
+    def exists(self, job_id: str) -> bool:
+        return bool(self._redis.exists(self._db.key("job", job_id)))
+
+    def get(self, job_id: str) -> Job | None:
+        """The job with its raw payload, or ``None``."""
+        values = self._redis.hmget(self._db.key("job", job_id), *_FIELDS)
+        fields = dict(zip(_FIELDS, map(text, values), strict=True))
+        if fields["report"] is None:
+            return None
+        return self._record(fields, self._cards([fields])[0], self._raw(fields["raw"]))
+
+    def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
+        """All there is to know about these jobs, in few round trips, to be read with ``at``."""
+        ids = list(dict.fromkeys(job_ids))
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
+        rows = (
+            [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()] if ids else []
+        )
+        for row in rows if raw else ():
+            pipe.get(self._body_key(row["raw"]))
+        bodies = pipe.execute() if ids and raw else [None] * len(ids)
+        cards = self._cards(rows)
+        return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
+
+    def at(self, event: Event, known: Known) -> Job:
+        """The job as it was at the event, with what is known now about how we know it."""
+        then: dict[str, str | None] = {
+            "report": json.dumps(event.report),
+            "version": str(event.version),
+            "updated": event.at,
+        }
+        if event.kind != "check":
+            then["check"] = None
+        if event.kind == "poll":
+            then["source"] = "poll"
+        elif known.fields["source"] == "poll" and not _is_of(known.fields, event.report):
+            # CI's word about the job as it is now says nothing of what a callback said before.
+            then["source"] = "callback"
+        raw = _detail(known.body, known.fields["raw"] or "")
+        return self._record(known.fields | then, known.card, raw)
+
+    def lean(self, event: Event) -> Job:
+        """The job as it was at the event, without its raw payload."""
+        return self.at(event, self.known([event.job_id], raw=False)[event.job_id])
+
+    def count(self) -> int:
+        """How many there are: what ``JOBS_MAX`` bounds."""
+        return int(self._redis.zcard(self._db.key("jobs")))
+
+    def newest(self) -> str | None:
+        """The id of the newest job."""
+        rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
+        return texts(rows)[0] if rows else None
+
+    def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
+        """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
+        found: list[Job] = []
+        position = decode(cursor)
+        scanned = 0
+        for score, ids in self._walk(wanted, position):
+            for (created, job_id), job in zip(score, self._many(ids), strict=True):
+                position = (created, job_id)
+                scanned += 1
+                if job is not None and _matches(job, wanted):
+                    found.append(job)
+                if len(found) == limit or scanned >= _SCAN_MAX:
+                    return Page(jobs=tuple(found), next_cursor=encode(position))
+        return Page(jobs=tuple(found), next_cursor=None)
+
+    def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
+        """The exact bytes that a history entry came from, while they are retained."""
+        kept = next((each for each in self.history(job_id)[0] if each["entry"] == entry), {})
+        body = self._redis.get(self._body_key(kept.get("body")))
+        return zlib.decompress(body) if isinstance(body, bytes) else None
+
+    def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
+        """The kept entries, oldest first, and how many there were in all."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.lrange(self._db.key("history", job_id), 0, -1)
+        pipe.hget(self._db.key("job", job_id), "entries")
+        lines, count = pipe.execute()
+        return [json.loads(line) for line in lines], int(count or 0)
+
+    def _walk(
+        self, wanted: Filter, after: tuple[int, str] | None
+    ) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
+        """Chunks of (created, id), newest first, of the smallest index that serves the filter."""
+        where = self._narrowest(wanted)
+        top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
+        offset = 0
+        while True:
+            rows: Any = self._redis.zrange(
+                where,
+                top,
+                wanted.created_after or 0,
+                desc=True,
+                byscore=True,
+                withscores=True,
+                offset=offset,
+                num=_CHUNK,
+            )
+            pairs = [(int(score), member.decode()) for member, score in rows]
+            fresh = [pair for pair in pairs if after is None or pair < after]
+            if fresh:
+                yield fresh, [job_id for _, job_id in fresh]
+            if len(pairs) < _CHUNK:
+                return
+            offset += _CHUNK
+
+    def _narrowest(self, wanted: Filter) -> str:
+        keys = [self._db.key("index", index.name(field, value)) for field, value in wanted.equal]
+        if not keys:
+            return self._db.key("jobs")
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.zcard(key)
+        return min(zip(pipe.execute(), keys, strict=True))[1]
+
+    def _many(self, ids: list[str]) -> list[Job | None]:
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
+        rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()]
+        cards = self._cards(rows)
+        return [
+            _shortened(self._record(row, card, None)) if row["report"] else None
+            for row, card in zip(rows, cards, strict=True)
+        ]
+
+    def _cards(self, rows: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
+        pipe = self._redis.pipeline(transaction=False)
+        wanted = [row["submission"] for row in rows if row["submission"]]
+        for submission in wanted:
+            pipe.hmget(self._db.key("submission", submission), *_CARD)
+        answers = iter(pipe.execute() if wanted else ())
+        names = _CARD
+        return [
+            dict(zip(names, map(text, next(answers)), strict=True)) if row["submission"] else {}
+            for row in rows
+        ]
+
+    def _raw(self, raw: str | None) -> dict[str, Any] | None:
+        return _detail(self._redis.get(self._body_key(raw)), raw) if raw else None
+
+    def _body_key(self, raw: str | None) -> str:
+        """``raw`` is the name of a body, and behind a colon the position of a JobsDetail in it."""
+        return self._db.key("body", (raw or "").partition(":")[0])
+
+    def _record(
+        self, fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
+    ) -> Job:
+        told = json.loads(fields["report"] or "{}")
+        unconfirmed = self._unconfirmed(told, fields, card)
+        report = told if unconfirmed else merged(told, fields["check"])
+        outputs = report["outputs"]
+        is_partly = not unconfirmed and len(outputs) > LOOKED_UP and report["state"] == "Success"
+        return Job.model_validate(
+            report
+            | {
+                "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
+                "outputs_count": len(outputs),
+                "outputs_unchecked": unconfirmed or ("too_many" if is_partly else None),
+                "submission": _submitted(fields, card, bool(report["terminal"])),
+                "verification": fields["verification"],
+                "source": fields["source"],
+                "version": int(fields["version"] or 0),
+                "updated_at": fields["updated"],
+                "raw": raw,
+            }
+        )
+
+    def _unconfirmed(
+        self, told: dict[str, Any], fields: dict[str, str | None], card: dict[str, str | None]
+    ) -> str | None:
+        """Why the outputs may not be looked up or linked; ``None`` where CI named them, the submission asked for
+        them, or the bucket is trusted."""
+        if not told["outputs"] or fields["source"] == "poll":
+            return None
+        report = Report.model_validate(told)
+        if are_in(report.outputs, self._trusted):
+            return None
+        if (asked := _asked(card.get("facts"))) and were_asked_for(report, asked):
+            return None
+        return fields["outputs_unasked"] or "not_confirmed"
+
+
+def _asked(facts: str | None) -> Asked | None:
+    try:
+        return Asked.model_validate_json(facts) if facts else None
+    except ValidationError:
+        return None  # A record of ours that says nothing of its request.
+
+
+def _is_of(fields: dict[str, str | None], report: dict[str, Any]) -> bool:
+    """Whether what is known of the job now is that report."""
+    return Report.model_validate(report).digest == fields["digest"]
+
+
+def _shortened(job: Job) -> Job:
+    return job if len(job.outputs) <= _IN_LIST else job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
+
+
+def _detail(body: Any, raw: str) -> dict[str, Any] | None:
+    """A view of the JobsDetail in a kept body; ``raw`` ends in its position."""
+    if not isinstance(body, bytes):
+        return None
+    return dict(parse(zlib.decompress(body)).details[int(raw.partition(":")[2])].raw)
+
+
+def _submitted(
+    fields: dict[str, str | None], card: dict[str, str | None], terminal: bool
+) -> Submitted | None:
+    if not fields["submission"]:
+        return None
+    deadline = fields["deadline"] or card["deadline"]
+    return Submitted(
+        id=fields["submission"],
+        submitted_at=card["submitted_at"],
+        callback=card["callback"],
+        deadline=deadline,
+        overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),
+    )
+
+
+def _matches(job: Job, wanted: Filter) -> bool:
+    known = index.values(job)
+    if any(known[field] != value for field, value in wanted.equal):
+        return False
+    return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)

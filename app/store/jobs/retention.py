@@ -1,0 +1,67 @@
+"""Removing what is old: whole jobs, those with failures last. Each step is small, atomic for each job, and can be
+repeated, so that a sweep may be killed anywhere. Exact bytes expire by themselves before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.clock import now_ms, rfc3339
+from app.redis.scripts import in_turn, script, text, texts
+from app.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How much of a job was removed: lines of its history, payloads, runs, and failures among these; and the id of its
+    submission, if that went with it."""
+
+    job_id: str
+    entries: int
+    payloads: int
+    runs: int
+    failures: int
+    submission: str | None
+
+
+class Retention:
+    """Every method does at most ``count`` things, and returns how many there were to do: fewer means that it is done.
+
+    Ages are seconds.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._redis = db.client
+        self._drop, self._drop_submission = (script(db.client, name) for name in ("drop", "drop_submission"))
+
+    def drop_jobs(self, older_than_s: float, count: int, token_life_s: float = 0) -> int:
+        """Jobs whose last change was longer ago. Those with runs that failed, or are not over, stay twice as long; one
+        that has not ended stays while its submission's token is valid: ``token_life_s`` for one that does not say."""
+        now = now_ms()
+        ids = self._oldest("touched", now - int(older_than_s * 1000), count)
+        # The age of a job that is kept begins anew.
+        arguments = ["1", now, rfc3339(now - int(token_life_s * 1000))]
+        in_turn(self._db.client, [(self._drop, [], [self._db.prefix, job_id, *arguments]) for job_id in ids])
+        return len(ids)
+
+    def drop_submissions(self, older_than_s: float, count: int) -> int:
+        """Submissions without jobs."""
+        now = now_ms()
+        ids = self._oldest("submissions", now - int(older_than_s * 1000), count)
+        in_turn(self._db.client, [(self._drop_submission, [], [self._db.prefix, each, now]) for each in ids])
+        return len(ids)
+
+    def drop_job(self, job_id: str) -> Dropped | None:
+        """This job, whatever its runs are at; ``None`` if it was not there."""
+        answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0, ""])
+        was_there, entries, payloads, runs, failures, submission = answer
+        if not was_there:
+            return None
+        return Dropped(job_id, entries, payloads, runs, failures, text(submission) or None)
+
+    def _oldest(self, schedule: str, cutoff: int, count: int) -> list[str]:
+        rows: Any = self._redis.zrange(
+            self._db.key(schedule), "-inf", cutoff, byscore=True, offset=0, num=count
+        )
+        return texts(rows)

@@ -1,0 +1,1 @@
+"""What COS says of a job's outputs."""

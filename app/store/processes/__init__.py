@@ -1,0 +1,1 @@
+"""Which processes are there, and which installation this is."""

@@ -1,0 +1,33 @@
+"""Which processes are alive, and whether Redis can really be written to."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from app.redis.scripts import script
+from app.store.database import Database
+
+ALIVE_MS = 15_000
+
+
+class Presence:
+    """Each relay and worker says every few seconds that it is there. All times are the server's own."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._here = script(db.client, "here")
+        self._seen = script(db.client, "seen")
+
+    def here(self, role: str) -> None:
+        """This process is alive as ``role``."""
+        self._here(keys=[self._db.key("presence", role)], args=[self._name, 100 * ALIVE_MS])
+
+    def seen(self, role: str) -> int:
+        """How many processes have said so lately."""
+        return int(self._seen(keys=[self._db.key("presence", role)], args=[ALIVE_MS]))
+
+    def probe(self) -> None:
+        """A real write. Raises what Redis says when it cannot keep anything."""
+        self._db.client.set(self._db.key("probe"), "1", ex=60)

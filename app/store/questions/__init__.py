@@ -1,0 +1,1 @@
+"""What CI is to be asked, and how often."""

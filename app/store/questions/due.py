@@ -1,0 +1,173 @@
+"""Which jobs CI is to be asked about, when, and how often at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.core.clock import now_ms, rfc3339, to_ms
+from app.redis.scripts import script, text, texts
+from app.store.database import Database
+
+_SLOWEST_S = 60.0
+_SLOW_MEMORY_S = 300
+"""So long after CI wanted to be asked less, another such wish is taken to be about the same trouble."""
+QUESTIONS_PER_S = 10
+"""Of all processes together. One question names up to 50 jobs."""
+_STRANGE_MAX, _STRANGE_MS = 100, 7 * 86_400_000
+_FIELDS = ("asked", "asked_since", "doubt", "place", "source")
+
+Unasked = Literal["not_askable", "unknown_to_ci"]
+"""Why CI does not confirm a job's outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open question about a job: ``asked`` times in a row without the job having ended, ``since`` when (ms); since
+    when it is in doubt (ms); and the bucket and region at which its token, or CI's own answer, has placed it. ``told``:
+    its record is CI's own answer."""
+
+    asked: int
+    since: int | None
+    doubt_since: int | None
+    place: tuple[str, str | None] | None
+    told: bool
+
+
+class Due:
+    """A schedule of questions. A question taken is put off at once, so that one which is never finished comes again."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._redis = db.client
+        self._key = db.key("due")
+        self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
+        self._take, self._postpone, self._turn, self._asked, self._outputs, self._confirmed = (
+            script(db.client, name)
+            for name in ("take", "postpone", "turn", "asked", "ask_outputs", "outputs_confirmed")
+        )
+
+    def take(self, count: int, put_off_s: float) -> list[str]:
+        """Up to ``count`` jobs that are due; each is taken by one caller only."""
+        return texts(self._take(keys=[self._key], args=[count, int(put_off_s * 1000)]))
+
+    def turn(self, longest_s: float) -> float | None:
+        """Take the next moment at which CI may be asked: in how many seconds it is. ``None``: that is
+        later than ``longest_s``."""
+        spacing = 1000 // QUESTIONS_PER_S
+        wait = int(self._turn(keys=[self._db.key("questions")], args=[spacing, int(longest_s * 1000)]))
+        return None if wait < 0 else wait / 1000
+
+    def ask(self, job_id: str, in_s: float = 0.0) -> None:
+        """Ask about the job no later than ``in_s`` seconds from now."""
+        self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, lt=True)
+
+    def ask_outputs(self, job_id: str, digest: str, in_s: float) -> Literal["asked", "confirmed", "gone"]:
+        """Ask whether CI has written the outputs of that report, unless it has said so or the job has moved on."""
+        arguments: list[Any] = [self._db.prefix, job_id, digest, now_ms() + int(in_s * 1000)]
+        answer = int(self._outputs(args=arguments))
+        return "asked" if answer == 0 else "confirmed" if answer == 1 else "gone"
+
+    def outputs_confirmed(self, job_id: str, event_id: str, announced: bool) -> None:
+        """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
+        self._confirmed(args=[self._db.prefix, job_id, event_id, rfc3339(now_ms()), "1" if announced else ""])
+
+    def put_off(self, job_id: str, in_s: float) -> None:
+        """Ask again in ``in_s`` seconds."""
+        self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, xx=True)
+
+    def questions(self, job_ids: Sequence[str]) -> list[Question]:
+        """What is open about these jobs."""
+        pipe = self._redis.pipeline(transaction=False)
+        for each in job_ids:
+            pipe.hmget(self._db.key("job", each), *_FIELDS)
+        return [_question(*map(text, row)) for row in (pipe.execute() if job_ids else ())]
+
+    def note_asked(self, job_ids: Sequence[str]) -> None:
+        """CI is asked about these jobs now: those in doubt show it."""
+        self._asked(args=[self._db.prefix, rfc3339(now_ms()), *job_ids])
+
+    def note_place(self, job_ids: Sequence[str], place: tuple[str, str]) -> None:
+        """CI has answered about these jobs at that bucket and region."""
+        pipe = self._redis.pipeline(transaction=False)
+        for each in job_ids:
+            pipe.hset(self._db.key("job", each), "place", json.dumps(place))
+        pipe.execute()
+
+    def asked(self, job_id: str) -> int:
+        """How often in a row the job was asked about without having ended."""
+        return int(text(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
+
+    def count(self, job_id: str, deadline: str) -> None:
+        """One more question was answered without the job having ended: it is at work, and gets a new deadline."""
+        self._postpone(keys=[self._key, self._db.key("job", job_id)], args=[job_id, "", deadline])
+
+    def postpone(self, job_id: str, in_s: float) -> None:
+        """One more question brought no answer: ask again in ``in_s`` seconds."""
+        keys = [self._key, self._db.key("job", job_id)]
+        self._postpone(keys=keys, args=[job_id, int(in_s * 1000), ""])
+
+    def settled(self, job_id: str) -> None:
+        """The job has ended: nothing more to ask."""
+        self._redis.hdel(self._db.key("job", job_id), "asked", "asked_since")
+
+    def end(self, job_id: str, why: Unasked | None = None) -> None:
+        """Ask no more, and leave standing what is in doubt; ``why`` is why CI does not confirm the job's outputs."""
+        job = self._db.key("job", job_id)
+        pipe = self._redis.pipeline()
+        pipe.zrem(self._key, job_id)
+        pipe.hdel(job, "asked", "asked_since", "question", "outputs_asked")
+        pipe.execute()
+        if why and self._redis.hexists(job, "version"):
+            self._redis.hset(job, "outputs_unasked", why)
+
+    def note_strange(self, bucket: str) -> None:
+        """A callback named a bucket that we do not know; the newest hundred are kept for a week."""
+        key, now = self._db.key("strange_buckets"), now_ms()
+        pipe = self._redis.pipeline()
+        pipe.zadd(key, {bucket[:100]: now})
+        pipe.zremrangebyscore(key, "-inf", now - _STRANGE_MS)
+        pipe.zremrangebyrank(key, 0, -_STRANGE_MAX - 1)
+        pipe.execute()
+
+    def strange(self) -> list[str]:
+        """Buckets that callbacks named within a week and that we do not know, newest first."""
+        return texts(
+            self._redis.zrange(
+                self._db.key("strange_buckets"), "+inf", now_ms() - _STRANGE_MS, desc=True, byscore=True
+            )
+        )
+
+    def slow_down(self, wish_s: float | None = None) -> float:
+        """CI wants to be asked less: nobody asks for ``wish_s`` seconds, or for longer each time. Returns how long."""
+        times = int(self._redis.incr(self._slow_times))
+        seconds = wish_s or min(2.0**times, _SLOWEST_S)
+        pipe = self._redis.pipeline()
+        pipe.expire(self._slow_times, _SLOW_MEMORY_S)
+        pipe.set(self._slow, 1, px=int(seconds * 1000))
+        pipe.execute()
+        return seconds
+
+    def held_s(self) -> float:
+        """For how many seconds more nobody is to ask."""
+        return max(0.0, int(self._redis.pttl(self._slow)) / 1000)
+
+    def size(self) -> int:
+        return int(self._redis.zcard(self._key))
+
+
+def _question(
+    asked: str | None, since: str | None, doubt: str | None, place: str | None, source: str | None
+) -> Question:
+    # Earlier releases kept a mere 1 in `doubt`.
+    doubted = json.loads(doubt) if doubt and doubt.startswith("{") else None
+    bucket, region = json.loads(place) if place else (None, None)
+    return Question(
+        asked=int(asked or 0),
+        since=int(since) if since else None,
+        doubt_since=to_ms(doubted["since"]) if doubted else None,
+        place=(bucket, region) if bucket else None,
+        told=source == "poll",
+    )

@@ -1,0 +1,1 @@
+"""Callbacks that were turned away although their token was good."""

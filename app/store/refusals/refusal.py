@@ -1,0 +1,137 @@
+"""One refusal: what is kept of a callback that was turned away, and how Redis holds it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.core.clock import now_ms, rfc3339
+
+State = Literal["open", "dismissed"]
+
+_DETAIL_MAX = 300
+_TYPE_MAX = 100
+_ACTS_MAX = 20
+"""The newest acts are kept: who retries one for ever does not make it grow for ever."""
+FIELDS = (
+    "reason", "detail", "token", "binding", "job_ids", "content_type", "received", "spooled", "size", "whole", "state",
+    "acts",
+)  # fmt: skip
+"""Everything but the body."""
+
+
+def new_id() -> str:
+    return secrets.token_hex(6)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A callback that was turned away, as far as it was read.
+
+    ``binding`` is what its token was made for, ``token`` its fingerprint; ``whole`` says whether ``body`` is all that
+    was sent, ``size`` how long it is. ``spooled_ms`` is when, where it could not be noted at once. ``acts`` are what
+    people have done with it; in a list ``body`` is left out.
+    """
+
+    reason: str
+    detail: str
+    token: str
+    binding: Mapping[str, Any] = field(default_factory=dict)
+    job_ids: tuple[str, ...] = ()
+    body: bytes = b""
+    whole: bool = False
+    content_type: str = ""
+    id: str = field(default_factory=new_id)
+    received_ms: int = field(default_factory=now_ms)
+    spooled_ms: int | None = None
+    size: int = 0
+    state: State = "open"
+    acts: tuple[dict[str, str], ...] = ()
+
+    @property
+    def submission(self) -> str | None:
+        return self.binding.get("submission")
+
+    @property
+    def name(self) -> str | None:
+        return self.binding.get("name")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which refusals; what is ``None`` may be any. ``after`` and ``before`` are milliseconds since 1970."""
+
+    reason: str | None = None
+    job_id: str | None = None
+    token: str | None = None
+    name: str | None = None
+    after: int | None = None
+    before: int | None = None
+
+    def matches(self, refusal: Refusal) -> bool:
+        same = all(
+            getattr(self, name) in {None, getattr(refusal, name)} for name in ("reason", "token", "name")
+        )
+        return same and (self.job_id is None or self.job_id in refusal.job_ids)
+
+
+def row_of(refusal: Refusal) -> dict[str, str | int]:
+    """Its fields, but for its body and for what the script adds: ``token``, ``job_ids``, ``bytes``."""
+    return {
+        "reason": refusal.reason,
+        "detail": cut(refusal.detail),
+        "binding": json.dumps(dict(refusal.binding)),
+        "content_type": cut(refusal.content_type, _TYPE_MAX),
+        "received": refusal.received_ms,
+        "spooled": refusal.spooled_ms or "",
+        "size": len(refusal.body),
+        "whole": "1" if refusal.whole else "",
+        "state": refusal.state,
+        "acts": "[]",
+    }
+
+
+def of_row(each: str, row: Mapping[str, str]) -> Refusal:
+    """The refusal that ``row_of`` has written, without its body."""
+    return Refusal(
+        reason=row["reason"],
+        detail=row["detail"],
+        token=row["token"],
+        binding=json.loads(row["binding"]),
+        job_ids=tuple(row["job_ids"].split()),
+        whole=bool(row["whole"]),
+        content_type=row["content_type"],
+        id=each,
+        received_ms=int(row["received"]),
+        spooled_ms=int(row["spooled"]) if row["spooled"] else None,
+        size=int(row["size"]),
+        state=row["state"],  # type: ignore[arg-type]
+        acts=tuple(json.loads(row["acts"])),
+    )
+
+
+def entry_of(refusal: Refusal) -> str:
+    """Its entry in the history of its jobs: JSON without the closing brace."""
+    entry = {
+        "kind": "refused",
+        "at": rfc3339(refusal.received_ms),
+        "outcome": "refused",
+        "reason": refusal.reason,
+        "detail": cut(refusal.detail),
+        "token": refusal.token,
+        "refusal": refusal.id,
+    }
+    if refusal.spooled_ms:
+        entry["spooled_at"] = rfc3339(refusal.spooled_ms)
+    return json.dumps(entry)[:-1]
+
+
+def with_act(acts: tuple[dict[str, str], ...], act: Mapping[str, str]) -> str:
+    return json.dumps([*acts, dict(act)][-_ACTS_MAX:])
+
+
+def cut(text: str, most: int = _DETAIL_MAX) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,184 @@
+"""Callbacks that were turned away although their token was ours: kept for a while, and CI is asked."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.core.clock import now_ms, rfc3339
+from app.redis.connection import UNAVAILABLE
+from app.redis.cursors import decode, encode
+from app.redis.durable import Durable
+from app.redis.scripts import script, text_map
+from app.store.database import Database
+from app.store.jobs.accept import Limits, Unavailable
+from app.store.refusals.refusal import FIELDS, Refusal, Wanted, cut, entry_of, of_row, row_of, with_act
+
+_OVERHEAD = 1000
+"""What Redis needs for a refusal beside its texts and body (measured: 800 to 900 bytes)."""
+_SHARES = 8
+"""One token may fill an eighth of the room, so that a leaked URL does not push out what came by others."""
+_DROPS_MAX = 1000
+"""Refusals that one call drops at most: a few milliseconds of Redis. The next call goes on."""
+_CHUNK = 200
+_EVER = 2**53
+_SCAN_MAX = 4000
+"""How many refusals one page may look at before it is handed out short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long refusals are kept (seconds), and how many bytes of Redis they may fill."""
+
+    seconds: float = 7 * 86400
+    size: int = 64 * 2**20
+
+
+class Refusals:
+    """The refusals in the store, newest first; each also stands in the history of the jobs it belongs to."""
+
+    def __init__(self, db: Database, limits: Limits, durable: Durable, bounds: Bounds | None = None) -> None:
+        self._db = db
+        self._redis = db.client
+        self._limits = limits
+        self._durable = durable
+        self._bounds = bounds or Bounds()
+        self._script = script(db.client, "refuse")
+
+    def note(self, refusal: Refusal) -> bool:
+        """Keep it and have CI asked; false, and nothing is kept, if its token was revoked. May be repeated.
+
+        A submission's own jobs are the ones meant, whatever the payload claims.
+        """
+        fields = row_of(refusal)
+        body = zlib.compress(refusal.body, 1) if refusal.body else b""
+        if len(body) > self._share - 2 * _OVERHEAD:
+            body, fields["whole"] = b"", ""
+        note = {
+            "id": refusal.id,
+            "token": refusal.token,
+            "submission": refusal.submission or "",
+            "received": refusal.received_ms,
+            "bytes": _OVERHEAD
+            + len(body)
+            + sum(len(str(each)) for each in (*fields.values(), *refusal.job_ids)),
+            "job_ids": refusal.job_ids,
+            "fields": fields,
+        }
+        verdict, _ = self._run({"note": note, "entry": entry_of(refusal)}, body)
+        return verdict != "revoked"
+
+    def amend(self, refusal: Refusal, reason: str, detail: str, act: Mapping[str, str]) -> bool:
+        """It was refused again, for this reason; false if it is no longer on the list."""
+        fields = {"reason": reason, "detail": cut(detail), "acts": with_act(refusal.acts, act)}
+        return self._run({"amend": {"id": refusal.id, "fields": fields}})[0] == "done"
+
+    def taken(self, refusal: Refusal) -> bool:
+        """It was taken in after all, and the history of its jobs says so: gone. False if somebody was faster."""
+        return self._run({"close": {"id": refusal.id}})[0] == "done"
+
+    def dismiss(self, refusal: Refusal, by: str, reason: str) -> bool:
+        """Off the list; the reason stays in its record and in the history of its jobs. False if somebody was faster."""
+        at = rfc3339(now_ms())
+        act = {"act": "dismiss", "at": at, "by": by, "reason": cut(reason)}
+        entry = {"kind": "refused", "at": at, "outcome": "dismissed", "reason": refusal.reason}
+        entry |= {"detail": cut(reason), "by": by, "refusal": refusal.id}
+        fields = {"state": "dismissed", "acts": with_act(refusal.acts, act)}
+        close = {"id": refusal.id, "fields": fields, "keep_ms": int(self._bounds.seconds * 1000)}
+        return self._run({"close": close, "entry": json.dumps(entry)[:-1]})[0] == "done"
+
+    def drop_old(self, older_than_s: float, count: int) -> int:
+        """Those that came longer ago than that, at most ``count``; how many there were."""
+        return self._run({"cutoff": now_ms() - int(older_than_s * 1000), "count": count})[1]
+
+    def get(self, refusal_id: str) -> Refusal | None:
+        """One with its body, on the list or done with; ``None`` if it is not kept, or no longer."""
+        row: dict[bytes, bytes] = self._redis.hgetall(self._db.key("refusal", refusal_id))  # type: ignore[assignment]
+        if not row:
+            return None
+        body = row.pop(b"body", b"")
+        return replace(of_row(refusal_id, text_map(row)), body=zlib.decompress(body) if body else b"")
+
+    def page(self, wanted: Wanted, limit: int, cursor: str | None = None) -> tuple[list[Refusal], str | None]:
+        """Up to ``limit`` of them and the next cursor; a page may be short, only ``None`` is the end."""
+        found: list[Refusal] = []
+        for scanned, refusal in enumerate(self._walk(wanted, decode(cursor)), 1):
+            if wanted.matches(refusal):
+                found.append(refusal)
+            if len(found) == limit or scanned >= _SCAN_MAX:
+                return found, encode((refusal.received_ms, refusal.id))
+        return found, None
+
+    def newest(self, count: int) -> list[Refusal]:
+        return self.page(Wanted(), count)[0]
+
+    def open(self) -> tuple[int, int]:
+        """How many are on the list, and how many bytes they fill."""
+        size: Any = self._redis.hget(self._db.key("refused_bytes"), "all")
+        return int(self._redis.zcard(self._db.key("refused"))), int(size or 0)
+
+    def revoke(self, token_fingerprint: str) -> None:
+        """From now on no callback that carries this token is taken. Raises ``Unavailable`` where that is uncertain."""
+        try:
+            safe = self._durable.write([["SADD", self._db.key("revoked"), token_fingerprint]])
+        except UNAVAILABLE as error:
+            raise Unavailable(str(error)) from error
+        if not safe:
+            raise Unavailable("the token is revoked, and not as safely as DURABILITY promises: do it again")
+
+    def pardon(self, token_fingerprint: str) -> None:
+        """The opposite of ``revoke``, for a token that nobody was ever given."""
+        self._db.client.srem(self._db.key("revoked"), token_fingerprint)
+
+    def is_revoked(self, token_fingerprint: str) -> bool:
+        return bool(self._db.client.sismember(self._db.key("revoked"), token_fingerprint))
+
+    @property
+    def _share(self) -> int:
+        return self._bounds.size // _SHARES
+
+    def _run(self, said: dict[str, Any], body: bytes = b"") -> tuple[str, int]:
+        now = now_ms()
+        header = {
+            "now": now,
+            "cutoff": now - int(self._bounds.seconds * 1000),
+            "count": _DROPS_MAX,
+            "most": self._bounds.size,
+            "share": self._share,
+            "history_max": self._limits.history,
+        }
+        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | said), body])
+        return verdict.decode(), dropped
+
+    def _walk(self, wanted: Wanted, after: tuple[int, str] | None) -> Iterator[Refusal]:
+        """Newest first, from behind ``after``."""
+        key = self._db.key("refused_of", wanted.token) if wanted.token else self._db.key("refused")
+        top = min(wanted.before or _EVER, after[0] if after else _EVER)
+        low, offset = wanted.after or 0, 0
+        while True:
+            rows: list[tuple[bytes, float]] = self._redis.zrange(  # type: ignore[assignment]
+                key, top, low, desc=True, byscore=True, withscores=True, offset=offset, num=_CHUNK
+            )
+            places = [(int(score), member.decode()) for member, score in rows]
+            yield from self._many([each for each in places if after is None or each < after])
+            if len(rows) < _CHUNK:
+                return
+            if after is None or places[-1] < after:
+                # Some may have left the list meanwhile, so an offset would jump over others.
+                after, top, offset = places[-1], places[-1][0], 0
+            else:
+                offset += _CHUNK
+
+    def _many(self, places: list[tuple[int, str]]) -> Iterator[Refusal]:
+        pipe = self._redis.pipeline(transaction=False)
+        for _, each in places:
+            pipe.hmget(self._db.key("refusal", each), *FIELDS)
+        for (_, each), values in zip(places, pipe.execute() if places else [], strict=True):
+            row = {
+                name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None
+            }
+            if row:
+                yield of_row(each, row)

@@ -1,0 +1,1 @@
+"""Handlers' runs, their tries, and failures."""

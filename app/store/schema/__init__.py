@@ -1,0 +1,1 @@
+"""The version of what is stored, and migrations."""

@@ -1,0 +1,123 @@
+"""The version of what is stored, and how data of an earlier release becomes that of this one.
+
+``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, from which one.
+Release 1 wrote none. A start takes over what an earlier release wrote; a newer version than ours is refused, by the
+start and by every callback.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from app.core.clock import now_ms, to_ms
+from app.redis.scripts import script, text, texts
+from app.store.database import Database
+from app.store.jobs.body import body_id
+
+log = logging.getLogger(__name__)
+
+VERSION = "2"
+_CHUNK = 200
+_STRAGGLERS_MS = 3_600_000
+"""For so long after a migration processes of the earlier release may still write, as in a rolling upgrade."""
+
+
+class WrongSchema(Exception):
+    """What is stored cannot be used by this release; the message says what to do."""
+
+
+def mismatch(found: str) -> str:
+    """Why this release cannot write into a Redis whose data has the version ``found`` ('' for none)."""
+    if found and int(found) > int(VERSION):
+        return (
+            f"The data in Redis has schema version {found}, this release knows versions up to {VERSION}. "
+            "Start the newer release again, or restore a backup that was made before it."
+        )
+    return "The data in Redis is of an earlier release and is not migrated yet: the relay does it, or the next start."
+
+
+class Schema:
+    """The version in the store. ``raw_s`` is how long exact bytes are kept, in seconds."""
+
+    def __init__(self, db: Database, raw_s: float) -> None:
+        self._db = db
+        self._redis = db.client
+        self._raw_ms = int(raw_s * 1000)
+        self._key = db.key("schema")
+        self._keys, self._job = script(db.client, "migrate_keys"), script(db.client, "migrate_job")
+
+    def prepare(self) -> None:
+        """Migrate what is there, unless it has this version. Raises ``WrongSchema`` where a newer release wrote it."""
+        found = text(self._redis.hget(self._key, "version"))
+        if found == VERSION:
+            return
+        if found is not None:
+            raise WrongSchema(mismatch(found))
+        if jobs := self._redis.zcard(self._db.key("jobs")):
+            log.warning("migrating the stored data to schema %s: %d jobs", VERSION, jobs)
+            self._migrate(self._all("jobs"))
+            self._redis.hset(self._key, "migrated", "1")
+        self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
+
+    def take_over_stragglers(self) -> int:
+        """What processes of the earlier release wrote during the last minutes of a rolling upgrade; how many jobs."""
+        migrated, since = self._redis.hmget(self._key, "migrated", "since")
+        if not migrated or now_ms() - int(since or 0) > _STRAGGLERS_MS:
+            return 0
+        return self._migrate(self._changed_since(int(since or 0) - _STRAGGLERS_MS))
+
+    def _migrate(self, jobs: Iterator[list[str]]) -> int:
+        """Every step is atomic and can be repeated, so that several processes may do it at once, or die at it."""
+        for ids in self._all("submissions"):
+            self._move("set", ids, "submission:{}:claims", "claims:{}")
+        endpoints = sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
+        self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
+        # The refusals of release 1 had no bodies, and each stands in the history of its job.
+        self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", "raws", "refusals")))
+        count = 0
+        for ids in jobs:
+            self._move("list", ids, "job:{}:history", "history:{}")
+            self._move("set", ids, "job:{}:runs", "job_runs:{}")
+            self._migrate_jobs(ids)
+            count += len(ids)
+        return count
+
+    def _move(self, kind: str, ids: list[str], old: str, new: str) -> None:
+        names = [word for each in ids for word in (kind, old.format(each), new.format(each))]
+        if names:
+            self._keys(args=[self._db.prefix, *names])
+
+    def _migrate_jobs(self, ids: list[str]) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for each in ids:
+            pipe.hgetall(f"{self._db.prefix}job:{each}:raw")
+            pipe.lrange(self._db.key("history", each), 0, -1)
+        # A key of another type answers with an error: nothing of schema 1 stands there.
+        answers = pipe.execute(raise_on_error=False)
+        for each, raw, lines in zip(ids, answers[::2], answers[1::2], strict=True):
+            bodies = self._bodies(raw, lines) if isinstance(raw, dict) and b"version" not in raw else []
+            self._job(args=[self._db.prefix, each, *bodies])
+
+    def _bodies(self, raw: dict[bytes, bytes], lines: list[bytes]) -> list[Any]:
+        """For each body that is young enough: its entry, its name, its life, its bytes."""
+        came = {str(entry["entry"]): to_ms(entry["at"]) or 0 for entry in map(json.loads, lines)}
+        words: list[Any] = []
+        for entry, body in raw.items():
+            left = came.get(entry.decode(), 0) + self._raw_ms - now_ms()
+            if left > 0:
+                words += [entry, body_id(zlib.decompress(body)), left, body]
+        return words
+
+    def _all(self, index: str) -> Iterator[list[str]]:
+        start, key = 0, self._db.key(index)
+        while ids := texts(self._redis.zrange(key, start, start + _CHUNK - 1)):
+            yield ids
+            start += _CHUNK
+
+    def _changed_since(self, since: int) -> Iterator[list[str]]:
+        ids = texts(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
+        yield from (ids[n : n + _CHUNK] for n in range(0, len(ids), _CHUNK))

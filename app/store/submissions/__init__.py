@@ -1,0 +1,1 @@
+"""What we asked CI for, and idempotency."""

@@ -1,0 +1,205 @@
+"""Our own record of what CI was asked for. It exists before CI's answer, and before there is a job."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.core.clock import now_ms, rfc3339
+from app.redis.connection import UNAVAILABLE
+from app.redis.durable import Durable
+from app.redis.scripts import script, text, text_map, texts
+from app.store.database import Database
+from app.store.jobs.accept import Unavailable
+
+Status = Literal["sending", "submitted", "lost", "failed"]
+CallbackKind = Literal["own", "foreign", "no", "queue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
+    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
+    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, but for
+    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none.
+    """
+
+    id: str
+    status: Status
+    submitted_at: str
+    deadline: str
+    callback: CallbackKind
+    bucket: str
+    region: str
+    key_id: str | None = None
+    job_ids: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    ci: dict[str, str | None] | None = None
+    token_expires: int | None = None
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """CI certainly has no job of it: the same request may be sent again without paying twice."""
+        return self.status == "failed" and (self.ci or {}).get("code") != AMBIGUOUS
+
+
+AMBIGUOUS = "Ambiguous"
+"""The code of a submission that was given up although CI has jobs that may be its own: only a person can tell."""
+PATIENCE_S = 30.0
+"""How long the answer to a submission may take, before it is looked for in CI's list."""
+FIRST_LOOK_S = 2.0
+"""How soon it is looked for, where we know that the answer will not come."""
+
+
+def new_id() -> str:
+    """Short, unguessable, and safe in a URL."""
+    return "s" + secrets.token_hex(8)
+
+
+class Submissions:
+    """The submissions in the store."""
+
+    def __init__(self, db: Database, durable: Durable) -> None:
+        self._db = db
+        self._durable = durable
+        self._redis = db.client
+        self._take, self._unanswered = script(db.client, "take"), script(db.client, "unanswered")
+
+    def create(self, submission: Submission) -> None:
+        """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
+        looked for: never forgotten. Raises ``Unavailable``; then it must not be sent."""
+        values = {
+            "status": submission.status,
+            "submitted_at": submission.submitted_at,
+            "deadline": submission.deadline,
+            "callback": submission.callback,
+            "bucket": submission.bucket,
+            "region": submission.region,
+            "key_id": submission.key_id or "",
+            "labels": json.dumps(submission.labels),
+            "facts": json.dumps(submission.facts),
+        }
+        if submission.token_expires:
+            values["token_expires"] = str(submission.token_expires)
+        fields = [word for pair in values.items() for word in pair]
+        look_at = now_ms() + int(PATIENCE_S * 1000)
+        commands = [
+            ["HSET", self._db.key("submission", submission.id), *fields],
+            ["ZADD", self._db.key("submissions"), str(now_ms()), submission.id],
+            ["ZADD", self._db.key("lost"), str(look_at), submission.id],
+        ]
+        if submission.key_id:
+            commands.append(["ZADD", self._db.key("open"), str(now_ms()), submission.id])
+        try:
+            safe = self._durable.write(commands)
+        except UNAVAILABLE as error:
+            raise Unavailable(str(error)) from error
+        if not safe:
+            raise Unavailable("the submission is not as safe as DURABILITY promises")
+
+    def get(self, submission_id: str) -> Submission | None:
+        row = self._redis.hgetall(self._db.key("submission", submission_id))
+        if not row:
+            return None
+        kept = text_map(row)
+        return Submission(
+            id=submission_id,
+            status=kept["status"],  # type: ignore[arg-type]
+            submitted_at=kept["submitted_at"],
+            deadline=kept["deadline"],
+            callback=kept["callback"],  # type: ignore[arg-type]
+            bucket=kept["bucket"],
+            region=kept["region"],
+            key_id=kept["key_id"] or None,
+            job_ids=tuple(kept.get("job_ids", "").split()),
+            labels=json.loads(kept["labels"]),
+            facts=json.loads(kept["facts"]),
+            error=kept.get("error"),
+            ci=json.loads(kept.get("ci") or "null"),
+            token_expires=int(kept["token_expires"]) if "token_expires" in kept else None,
+        )
+
+    def settle(
+        self,
+        submission_id: str,
+        status: Status,
+        error: str,
+        ci: dict[str, str | None] | None = None,
+        look_again_s: float = FIRST_LOOK_S,
+    ) -> bool:
+        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for, in so many seconds.
+        False when it is answered, or not there."""
+        keys = [self._db.key(*each) for each in (("submission", submission_id), ("lost",), ("open",))]
+        keys.append(self._db.key("claims", submission_id))
+        told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
+        return bool(self._unanswered(keys=keys, args=[submission_id, status, error, told, pause]))
+
+    def unanswered(self) -> list[str]:
+        """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""
+        return texts(self._redis.zrange(self._db.key("lost"), 0, 99))
+
+    def take_unanswered(self, count: int, put_off_s: float) -> list[str]:
+        """Submissions without an answer that are to be looked for now; each is taken by one caller only."""
+        return texts(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
+
+    def look_again(self, submission_id: str, in_s: float) -> None:
+        self._redis.zadd(self._db.key("lost"), {submission_id: now_ms() + int(in_s * 1000)}, xx=True)
+
+    def found(self, submission_id: str) -> None:
+        """Nothing more to look for."""
+        self._redis.zrem(self._db.key("lost"), submission_id)
+
+    def claims(self, submission_id: str) -> list[str]:
+        """Jobs that callbacks with its token have named, before CI has."""
+        return sorted(texts(self._redis.smembers(self._db.key("claims", submission_id))))
+
+    def owner(self, job_id: str) -> str | None:
+        """The submission that a job belongs to."""
+        return text(self._redis.hget(self._db.key("job", job_id), "submission"))
+
+    def open_keys(self) -> dict[str, int]:
+        """The ids of the keys that signed the tokens of submissions whose jobs have not ended, and how many each. An
+        expired token needs its key no longer."""
+        ids = texts(self._redis.zrange(self._db.key("open"), 0, -1))
+        pipe = self._redis.pipeline(transaction=False)
+        for each in ids:
+            pipe.hmget(self._db.key("submission", each), "key_id", "token_expires")
+        now, rows = now_ms(), pipe.execute() if ids else []
+        return dict(Counter(key_id.decode() for key_id, ends in rows if key_id and int(ends or now) >= now))
+
+    def page(self, before_ms: float, count: int) -> list[tuple[str, float]]:
+        """Submissions made before that time, and when, newest first."""
+        rows: Any = self._redis.zrange(
+            self._db.key("submissions"), f"({before_ms}", "-inf", desc=True, byscore=True, withscores=True,
+            offset=0, num=count,
+        )  # fmt: skip
+        return [(member.decode(), score) for member, score in rows]
+
+    def without_record(self, submission_ids: Sequence[str]) -> list[str]:
+        """Those of these submissions that CI has answered, and of whose jobs one has lost its record."""
+        pipe = self._redis.pipeline(transaction=False)
+        for each in submission_ids:
+            pipe.hmget(self._db.key("submission", each), "job_ids", "dropped")
+        answered = dict(zip(submission_ids, pipe.execute() if submission_ids else (), strict=True))
+        pairs = [(each, job_id) for each, row in answered.items() for job_id in _staying(*map(text, row))]
+        for _, job_id in pairs:
+            pipe.hexists(self._db.key("job", job_id), "version")
+        kept = pipe.execute() if pairs else []
+        return list(
+            dict.fromkeys(each for (each, _), is_kept in zip(pairs, kept, strict=True) if not is_kept)
+        )
+
+
+def _staying(job_ids: str | None, dropped: str | None) -> list[str]:
+    """The jobs of a submission but for those that were removed on purpose, or for their age."""
+    return [each for each in (job_ids or "").split() if each not in (dropped or "").split()]
+
+
+def deadline_after(seconds: float) -> str:
+    return rfc3339(now_ms() + int(seconds * 1000))

@@ -1,0 +1,69 @@
+"""Reading a request body that a stranger may have made: bounded in size and in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Request
+from gunicorn.http.errors import ParseException
+
+from app.web.problems import Problem
+
+_CHUNK = 64 * 1024
+
+
+class Unfinished(Problem):
+    """The body was not read to its end; ``read`` is what came of it."""
+
+    read = b""
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, at most ``limit`` bytes; a larger one is refused before it is read.
+
+    How long it may take is the server's to bound (``server/worker.py``), which sees each packet; a check here, between
+    pieces of many, would see a trickle only once.
+    """
+    declared = request.content_length
+    if (declared or 0) > limit:
+        raise _too_large(limit)
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise Problem("content_encoding", "Send the body as it is, without a Content-Encoding.")
+    if declared is None and not request.environ.get("wsgi.input_terminated"):
+        return b""
+    body = bytearray()
+    try:
+        _read(request, limit, declared, body)
+    except Unfinished as problem:
+        problem.read = bytes(body[:limit])
+        raise
+    return bytes(body)
+
+
+def _read(request: Request, limit: int, declared: int | None, body: bytearray) -> None:
+    try:
+        for piece in _pieces(request, limit + 1 if declared is None else declared):
+            body += piece
+    except TimeoutError:
+        raise Unfinished("slow_body", "The body did not arrive in time.") from None
+    except (OSError, ParseException):
+        raise _incomplete() from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    if declared is not None and len(body) < declared:
+        raise _incomplete()
+
+
+def _pieces(request: Request, most: int) -> Iterator[bytes]:
+    # Not request.stream: with a server that ends the stream itself, it calls a cut-off body whole.
+    while most and (piece := request.environ["wsgi.input"].read(min(_CHUNK, most))):
+        most -= len(piece)
+        yield piece
+
+
+def _incomplete() -> Unfinished:
+    return Unfinished("incomplete_body", "The body ended before its Content-Length, or its last chunk.")
+
+
+def _too_large(limit: int) -> Unfinished:
+    return Unfinished("body_too_large", f"At most {limit} bytes are taken (MAX_BODY).", limit=limit)

@@ -1,0 +1,157 @@
+"""Is the process up, can a callback be stored, and what do the numbers say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal
+
+from flask import Blueprint, Response
+from prometheus_client.core import Metric
+from pydantic import BaseModel
+from redis.exceptions import RedisError
+
+from app.core.clock import now_ms
+from app.spool import SetAside
+from app.web import metrics, url_metrics
+from app.web.describe import Operation, described
+from app.web.services import Services, services
+
+blueprint = Blueprint("health", __name__)
+
+_JOBS_FULL = "jobs full"
+"""Callbacks of known jobs are still taken: to send nobody here any more would lose those too."""
+
+
+_NOT_NEEDED = {"spool", "installation"}
+"""Without a spool there is neither."""
+
+
+class Health(BaseModel):
+    """The process is up."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool, and
+    ``spool_set_aside`` records were put aside."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    parts: dict[str, str]
+    spool_bytes: int
+    spool_set_aside: int
+
+
+@blueprint.get("/healthz")
+@described(Operation("Is the process up?", answers={200: Health}, open=True))
+def healthz() -> dict[str, str]:
+    """The process is up; says nothing of anything else."""
+    return Health().model_dump()
+
+
+@blueprint.get("/readyz")
+@described(Operation("Can a callback be stored now?", answers={200: Readiness, 503: Readiness}, open=True))
+def readyz() -> tuple[dict[str, Any], int]:
+    """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
+    ours = services()
+    redis, parts = _redis(ours)
+    spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
+    aside = ours.spool.set_aside() if ours.spool else SetAside()
+    parts = {
+        "redis": redis,
+        "spool": spool,
+        "set_aside": f"{aside.records} records, {aside.bytes} bytes" if aside.records else "ok",
+        "installation": _installation(ours),
+    } | parts
+    ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
+    good = all(part == "ok" or (part == "none" and name in _NOT_NEEDED) for name, part in parts.items())
+    status: Any = ("ok" if good else "degraded") if ready else "unavailable"
+    said = Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
+    return said.model_dump(), 200 if ready else 503
+
+
+def _redis(ours: Services) -> tuple[str, dict[str, str]]:
+    """Whether Redis takes a callback now, by a real write; and whether those who act on it are there."""
+    store = ours.store
+    try:
+        store.presence.probe()
+        room = _room(ours)
+        parts = {
+            name: "ok" if store.presence.seen(role) else "missing"
+            for name, role in (("relay", "relay"), ("workers", "worker"))
+        }
+    except RedisError as error:
+        return f"unavailable: {type(error).__name__}", {"relay": "unknown", "workers": "unknown"}
+    return room, parts
+
+
+def _installation(ours: Services) -> str:
+    """Whether this is the Redis that the spool's folder knows; ``none`` without a spool: then nobody can know."""
+    if ours.installation is None:
+        return "none"
+    try:
+        return ours.installation.state()
+    except RedisError:
+        return "unknown"
+
+
+def _room(ours: Services) -> str:
+    """The caps at which the store turns callbacks away: past one nothing new is taken, past the other no new job."""
+    if ours.store.outbox.size() >= ours.settings.outbox_max:
+        return "outbox full"
+    return _JOBS_FULL if ours.store.jobs.count() >= ours.settings.jobs_max else "ok"
+
+
+@blueprint.get("/metrics")
+@described(Operation("For Prometheus.", answers={200: "text/plain"}, open=True))
+def metrics_page() -> Response:
+    ours = services()
+    if ours.spool:
+        aside = ours.spool.set_aside()
+        metrics.SPOOL_BYTES.set(ours.spool.waiting())
+        metrics.SPOOL_SET_ASIDE.set(aside.records)
+        metrics.SPOOL_SET_ASIDE_BYTES.set(aside.bytes)
+        metrics.INSTALLATION_LOST.set(_installation(ours) in {"lost", "foreign"})
+    return Response(
+        metrics.exposition(*_deliveries(ours), *_refusals(ours), *_callback_urls(ours)),
+        mimetype="text/plain; version=0.0.4",
+    )
+
+
+def _callback_urls(ours: Services) -> tuple[Metric, ...]:
+    """Those that were made by hand; nothing while Redis is away."""
+    try:
+        return url_metrics.families(ours.store.callback_urls.list(), now_ms())
+    except RedisError:
+        return ()
+
+
+def _deliveries(ours: Services) -> tuple[Metric, ...]:
+    """What the relays have counted for the configured endpoints; nothing while Redis is away."""
+    tries, waiting = metrics.deliveries(), metrics.deliveries_waiting()
+    counted: Counter[tuple[str, str]] = Counter()
+    held: Counter[str] = Counter()
+    try:
+        for endpoint in ours.settings.forward_urls:
+            state = ours.store.deliveries.state(endpoint.name)
+            counted.update({(endpoint.host, outcome): n for outcome, n in state.outcomes.items()})
+            held[endpoint.host] += state.waiting
+    except RedisError:
+        return ()
+    for labels, number in counted.items():
+        tries.add_metric(labels, number)
+    for host, number in held.items():
+        waiting.add_metric([host], number)
+    return tries, waiting
+
+
+def _refusals(ours: Services) -> tuple[Metric, ...]:
+    """Those on the list; nothing while Redis is away."""
+    count, size = metrics.refusals(), metrics.refusals_bytes()
+    try:
+        values = ours.store.refusals.open()
+    except RedisError:
+        return ()
+    for family, value in zip((count, size), values, strict=True):
+        family.add_metric([], value)
+    return count, size

@@ -1,0 +1,48 @@
+"""How much each callback URL was used in this process, in this minute."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from app.store.jobs.accept import UrlLimit
+
+_REMEMBERED = 10_000
+"""URLs that are remembered as over their limits."""
+
+
+class UrlUsage:
+    """Requests of each URL in this minute, and until when a URL is refused. For use by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    def count(self, token: str, limit: UrlLimit) -> int:
+        """Count one request of the URL with this fingerprint. Returns for how many seconds it is refused, or 0."""
+        now = time.time()
+        with self._lock:
+            if self._until.get(token, 0) > now:
+                return _seconds(self._until[token] - now)
+            if self._minute != int(now // 60):
+                self._minute, self._counts = int(now // 60), {}
+            self._counts[token] = self._counts.get(token, 0) + 1
+            return _seconds(60 - now % 60) if self._counts[token] > limit.per_minute else 0
+
+    def refuse(self, token: str, seconds: int) -> bool:
+        """Refuse the URL for so long; false if it is refused already."""
+        now = time.time()
+        with self._lock:
+            if self._until.get(token, 0) > now:
+                return False
+            if len(self._until) >= _REMEMBERED:
+                self._until = {each: until for each, until in self._until.items() if until > now}
+            if len(self._until) < _REMEMBERED:
+                self._until[token] = now + seconds
+            return True
+
+
+def _seconds(left: float) -> int:
+    return max(1, int(left) + 1)

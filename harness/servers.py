@@ -1,0 +1,240 @@
+"""The processes that tests talk to, started as an operator would, and gone when the test is."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from pydantic import SecretStr
+from redis.connection import AbstractConnection
+
+from app.settings import Settings
+from app.settings.types import CallbackKey
+from app.store.access.api_keys import SCOPES
+from app.web.services import Services
+from stack import valkey as embedded
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def eventually(true: Callable[[], Any], what: str, seconds: float = 45) -> Any:
+    """The first truthy answer of ``true()``. Fails, saying what was waited for, when the time is up."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if answer := true():
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def patience_of_the_library() -> float:
+    """The time-out that redis-py gives to a client that names none."""
+    default = inspect.signature(AbstractConnection).parameters["socket_timeout"].default
+    return float(default or 0)
+
+
+class Process:
+    """One process with a log; killed with everything it started when the block ends."""
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        self._command = command
+        self.log = log
+        self._environment = environment
+        self.cwd = ROOT
+        self.popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                self._command,
+                cwd=self.cwd,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self.popen is not None, "not started"
+        return self.popen.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL to this process alone, as a crash would; its children see it die."""
+        self.signal(signal.SIGKILL)
+        assert self.popen is not None
+        self.popen.wait()
+
+    def stop(self, seconds: float = 20) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.popen is not None, "not started"
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.clear()
+        return self.popen.returncode
+
+    def clear(self) -> None:
+        """Nothing of it stays, whatever state it is in."""
+        if self.popen is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+
+class Valkey(Process):
+    """A real server with its data on disk, on a Unix socket."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.socket = folder / "s"
+        config = folder / "valkey.conf"
+        embedded.configure(config, self.socket, folder / "data")
+        super().__init__([embedded.binary(), str(config), *options], folder / "valkey.log")
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        # One that was killed has left its socket behind.
+        self.socket.unlink(missing_ok=True)
+        super().start()
+        eventually(self.socket.exists, f"{self.socket}: {self.text()}")
+
+
+class Emulator(Process):
+    """The stand-in for CI and COS."""
+
+    def __init__(self, folder: Path, port: int, *options: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "emulator", "--port", str(port), "--data", str(folder / "data")]
+        super().__init__([*command, *options], folder / "emulator.log")
+
+    def start(self) -> None:
+        super().start()
+        eventually(lambda: is_up(f"{self.url}/_emulator/health"), f"emulator: {self.text()}")
+
+
+def is_up(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+class Service:
+    """gunicorn, a worker and a relay with the same settings; a ``with`` block is their life."""
+
+    application = "app:create_app()"
+
+    def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
+        self.settings = settings
+        self.url = f"http://127.0.0.1:{port}"
+        variables = (
+            os.environ | as_environment(settings) | {"HOST": "127.0.0.1", "PORT": str(port)} | environment
+        )
+        python = sys.executable
+        # The script, as in the Procfile: `python -m gunicorn` cannot start a second master (SIGUSR2).
+        script = str(Path(python).with_name("gunicorn"))
+        gunicorn = [python, script, "--config", "gunicorn.conf.py", self.application]
+        self.web = Process(gunicorn, folder / "web.log", variables)
+        self.worker = Process([python, "-m", "workers.worker"], folder / "worker.log", variables)
+        self.relay = Process([python, "-m", "workers.relay"], folder / "relay.log", variables)
+        self.processes: tuple[Process, ...] = (self.web, self.worker, self.relay)
+        self.services = Services.open(settings, timeout=5)
+
+    def __enter__(self) -> Self:
+        for process in self.processes:
+            process.start()
+        try:
+            eventually(lambda: self.ready().get("status") == "ok", "the service to be ready", 40)
+        except AssertionError as error:
+            self.__exit__(None, None, None)
+            logs = "\n".join(process.text() for process in self.processes)
+            raise AssertionError(f"{error}\n{logs}") from error
+        self.key = self.services.store.api_keys.create("tests", frozenset(SCOPES), replace=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.processes:
+            process.clear()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def ready(self) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = requests.get(f"{self.url}/readyz", timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return {}
+        return answer
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """An API call with a key that may do everything."""
+        headers = {"Authorization": f"Bearer {self.key}"} | options.pop("headers", {})
+        return requests.request(method, self.url + path, headers=headers, timeout=90, **options)
+
+
+class Web(Service):
+    """The web process alone: what a stranger can reach."""
+
+    def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
+        super().__init__(settings, port, folder, **environment)
+        self.processes = (self.web,)
+
+    def ready(self) -> dict[str, Any]:
+        return {"status": "ok"} if is_up(f"{self.url}/healthz") else {}
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as an operator would write them."""
+    return {name.upper(): _word(value) for name, value in settings if value is not None}
+
+
+def _word(value: object) -> str:
+    if isinstance(value, CallbackKey):
+        return f"{value.id}:{value.secret}"
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple | frozenset):
+        return ",".join(map(_word, value))
+    return str(value)

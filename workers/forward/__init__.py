@@ -1,0 +1,1 @@
+"""Deliveries of events to downstream endpoints."""

@@ -1,0 +1,189 @@
+"""Built in: post events to the endpoints of ``FORWARD_URLS``, signed, each endpoint on its own.
+
+Runs of endpoints are not sent through RQ: they need no fork to be safe from, only patience, and one worker process that
+waits for a silent endpoint would hold up every handler. The relay makes the requests, with some threads for each
+endpoint and a schedule for each in the store (docs/forwarding.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from app.core.clock import now_ms, rfc3339
+from app.settings import Settings
+from app.settings.endpoints import Endpoint
+from app.store import UNAVAILABLE, Event, Store
+from app.store.runs.runs import End, Run, Start
+from workers.forward.message import message
+from workers.forward.outbound import Blocked, Bounds, Unreachable, post
+from workers.forward.verdict import Verdict, judge
+from workers.registry import backoff
+
+log = logging.getLogger(__name__)
+
+HANDLER = "forward"
+_BACKOFF_MAX_S = 4 * 3600.0
+_CLAIM_MORE_S = 10.0
+"""A request and its bookkeeping take no longer than its time-out and that; then its relay is taken to be dead."""
+_IDLE_S = 1.0
+_CHORES_S = 30.0
+_UNKNOWN_S = 600.0
+"""How long runs of an endpoint that is in nobody's settings wait: while settings are rolled out, relays differ."""
+
+
+def wanting(event: Event, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    """The endpoints that this event is for."""
+    if not event.runs_handlers:
+        return []
+    bucket = (event.report.get("input") or {}).get("bucket")
+    return [each for each in endpoints if each.wants(event.tag, event.state, bucket)]
+
+
+class Forwarder:
+    """Delivers to one endpoint, as fast as it answers, up to ``FORWARD_CONCURRENCY`` requests at a time."""
+
+    def __init__(self, store: Store, settings: Settings, endpoint: Endpoint) -> None:
+        self._store = store
+        self._settings = settings
+        self.endpoint = endpoint
+        self._bounds = Bounds(settings.forward_timeout, settings.forward_allow_private)
+        self._claim_s = settings.forward_timeout + _CLAIM_MORE_S
+        self._threads = settings.forward_concurrency
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="forward")
+        self._busy = 0
+        self._under_way: dict[str, tuple[int, int]] = {}
+        self._lock = threading.Lock()
+        self.news = threading.Event()
+
+    def step(self) -> None:
+        """Start what is due, as far as threads are free; else wait for news, a free thread, or the next due time."""
+        room = self._threads - self._busy
+        ids = self._store.deliveries.take(self.endpoint.name, room, self._claim_s) if room else []
+        for each in ids:
+            with self._lock:
+                self._busy += 1
+            self._pool.submit(self._one, each)
+        if not ids:
+            due = self._store.deliveries.next_due_s(self.endpoint.name) if room else None
+            self.news.wait(_IDLE_S if due is None else min(_IDLE_S, max(0.02, due)))
+            self.news.clear()
+
+    def close(self, until: float) -> None:
+        """Begin nothing more, and wait for what is under way until then (``time.monotonic()``); the rest is given back,
+        for another relay to deliver again at once."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        while self._busy and time.monotonic() < until:
+            time.sleep(0.02)
+        for run_id, (number, started) in list(self._under_way.items()):
+            stopped = Verdict("the relay was stopped before there was an answer")
+            log.warning("%s: run %s is given back", self.endpoint.name, run_id)
+            with suppress(*UNAVAILABLE):
+                self._store.runs.finish(End(run_id, number, "waiting", _entry(number, started, stopped)))
+
+    def _one(self, run_id: str) -> None:
+        try:
+            self._deliver(run_id)
+        except UNAVAILABLE as error:
+            log.debug("run %s comes again: %s", run_id, type(error).__name__)
+        except Exception:
+            log.exception("run %s", run_id)
+        finally:
+            with self._lock:
+                self._busy -= 1
+            self.news.set()
+
+    def _deliver(self, run_id: str) -> None:
+        run = self._store.runs.get(run_id)
+        if run is None:
+            return
+        tries = self._settings.forward_tries
+        number = self._store.runs.start(Start(run_id, self._claim_s, tries, _name()))
+        if number == -1:
+            self._store.deliveries.count(self.endpoint.name, "failed")
+        if number < 1:
+            return
+        started = now_ms()
+        self._under_way[run_id] = number, started
+        try:
+            verdict = self._attempt(run)
+            entry = _entry(number, started, verdict)
+            self._settle(run_id, number, number - run.forgiven, verdict, entry)
+        finally:
+            del self._under_way[run_id]
+
+    def _attempt(self, run: Run) -> Verdict:
+        event = self._store.runs.event(run.event_id)
+        if event is None:
+            return Verdict("the event is gone", final=True, ours=True)
+        body, headers = message(event, self._store.jobs.lean(event), self._settings)
+        try:
+            return judge(post(self.endpoint.url, body, headers, self._bounds))
+        except Blocked as error:
+            return Verdict(str(error), final=True)
+        except Unreachable as error:
+            return Verdict(str(error)[:500], trouble=True)
+
+    def _settle(
+        self, run_id: str, number: int, counted: int, verdict: Verdict, entry: dict[str, Any]
+    ) -> None:
+        runs, endpoint = self._store.runs, self.endpoint.name
+        if verdict.error is None:
+            runs.finish(End(run_id, number, "done", entry))
+            self._store.deliveries.succeeded(endpoint)
+            self._store.deliveries.count(endpoint, "delivered")
+            return
+        log.warning("%s, try %d of run %s: %s", endpoint, number, run_id, verdict.error)
+        is_over = verdict.final or counted >= self._settings.forward_tries
+        if is_over:
+            runs.finish(End(run_id, number, "failed", entry))
+        else:
+            pause = max(verdict.again_in_s or 0.0, self._pause(counted))
+            runs.finish(End(run_id, number, "waiting", entry, pause))
+        if verdict.trouble:
+            self._store.deliveries.in_trouble(endpoint, verdict.error, verdict.again_in_s)
+        elif not verdict.ours:
+            self._store.deliveries.refused(endpoint, verdict.error)
+        self._store.deliveries.count(endpoint, "failed" if is_over else "retried")
+
+    def _pause(self, tries: int) -> float:
+        return backoff(tries, self._settings.forward_backoff, _BACKOFF_MAX_S)
+
+
+def chores(store: Store, settings: Settings, stopping: threading.Event) -> None:
+    """Nothing waits for ever: make failures of what no endpoint takes any more."""
+    configured = {each.name for each in settings.forward_urls}
+    for endpoint in store.deliveries.endpoints():
+        if endpoint in configured:
+            why = f"the endpoint was out of order for all of FORWARD_LIFE ({settings.forward_life:g} s)"
+            store.deliveries.expire(endpoint, settings.forward_life, why)
+        elif not store.deliveries.expire(endpoint, _UNKNOWN_S, "the endpoint is in FORWARD_URLS no more"):
+            store.deliveries.forget(endpoint)
+    stopping.wait(_CHORES_S)
+
+
+def _entry(number: int, started: int, verdict: Verdict) -> dict[str, Any]:
+    """How a try is written down; ``started`` is milliseconds since 1970."""
+    entry: dict[str, Any] = {
+        "n": number,
+        "started_at": rfc3339(started),
+        "ended_at": rfc3339(now_ms()),
+        "ms": now_ms() - started,
+        "worker": _name(),
+        "error": verdict.error,
+        "status": verdict.status,
+    }
+    if verdict.text:
+        entry["answer"] = verdict.text
+    return entry
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"

@@ -1,0 +1,85 @@
+"""Events become runs: one for each handler and each endpoint that wants the event."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from redis.exceptions import ResponseError
+
+from app.settings.endpoints import Endpoint
+from app.store import UNAVAILABLE, Event, Store
+from app.store.events.outbox import Posted
+from app.store.runs.runs import Wanted
+from workers import registry
+from workers.forward.forwarder import HANDLER, wanting
+
+log = logging.getLogger(__name__)
+
+_COUNT = 200
+_BLOCK_MS = 1000
+_IDLE_MS = 10_000
+"""An entry that another relay has held for that long without acknowledging it is taken over."""
+_CHORES_S = 5.0
+
+
+class Feeder:
+    """Reads the outbox as one consumer of the relays' group; acknowledges what has become runs."""
+
+    def __init__(self, store: Store, name: str, endpoints: Sequence[Endpoint] = ()) -> None:
+        self._store = store
+        self._name = name
+        self._endpoints = endpoints
+        self._next_chores = 0.0
+
+    def step(self) -> int:
+        """Wait for events and make their runs; returns how many runs were made."""
+        try:
+            made = self._plan(self._store.outbox.read(self._name, _COUNT, _BLOCK_MS))
+            if time.monotonic() > self._next_chores:
+                made += self._chores()
+                self._next_chores = time.monotonic() + _CHORES_S
+        except ResponseError as error:
+            # A Redis that is new, or that came back without its data, does not know the group.
+            if "NOGROUP" not in str(error) and "no such key" not in str(error):
+                raise
+            self._store.outbox.open()
+            return 0
+        return made
+
+    def _chores(self) -> int:
+        outbox = self._store.outbox
+        made = self._plan(outbox.take_over(self._name, _IDLE_MS, _COUNT))
+        outbox.trim()
+        outbox.forget_idle_consumers(3600 * 1000)
+        return made
+
+    def _plan(self, posted: list[Posted]) -> int:
+        if not posted:
+            return 0
+        try:
+            made = self._store.runs.plan([(each.event, self._wanted(each.event)) for each in posted])
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            # One of them cannot be planned: it stays unacknowledged and comes again, the others go on.
+            return self._plan_singly(posted)
+        self._store.outbox.acknowledge(posted)
+        return made
+
+    def _plan_singly(self, posted: list[Posted]) -> int:
+        made = 0
+        for each in posted:
+            try:
+                made += self._store.runs.plan([(each.event, self._wanted(each.event))])
+                self._store.outbox.acknowledge([each])
+            except UNAVAILABLE:
+                raise
+            except Exception:
+                log.exception("no runs could be made of event %s", each.event.event_id)
+        return made
+
+    def _wanted(self, event: Event) -> list[Wanted]:
+        wanted: list[Wanted] = [(each.name, None) for each in registry.wanting(event)]
+        return wanted + [(HANDLER, each.name) for each in wanting(event, self._endpoints)]

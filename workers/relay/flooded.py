@@ -1,0 +1,86 @@
+"""A callback URL went beyond its limits, and some of its callbacks were turned away: CI's job list is read once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from app import reconcile
+from app.ci.matching import askable
+from app.ci.outgoing.request import VOICE_SEPARATE
+from app.core.clock import now_ms
+from app.provider import ProviderError, Throttled
+from app.reconcile import backfill
+from app.reconcile.backfill import Span
+from app.store.jobs.jobs import Filter
+from app.store.questions.floods import Flood
+from app.web.services import Services
+
+log = logging.getLogger(__name__)
+
+_PUT_OFF_S = 900.0
+_IDLE_S = 2.0
+_NEWEST = 200
+"""Of so many of the newest jobs the tags are looked for, where a URL names none: CI lists jobs by tag."""
+_JOBS_MAX = 20_000
+"""So many jobs of CI's list are read for one flood at most."""
+
+
+def step(services: Services, stopping: threading.Event) -> None:
+    """Read CI's list for one flood that has ended; wait a moment if there is none."""
+    held = services.store.due.held_s()
+    flood = None if held else services.store.floods.take(_PUT_OFF_S)
+    if flood is None:
+        stopping.wait(max(_IDLE_S, min(held, 5.0)))
+        return
+    try:
+        read = _read(services, flood)
+    except Throttled as error:
+        services.store.due.slow_down(error.retry_after)
+    except ProviderError as error:
+        log.warning("CI's list could not be read after the flood of callback URL %s: %s", flood.token, error)
+        if _is_old(services, flood):
+            log.error("CI's list was not read after the flood of %s: run flask jobs import", flood.token)
+            services.store.floods.done(flood)
+    else:
+        services.store.floods.done(flood)
+        log.info("%d jobs of CI's list were read after the flood of callback URL %s", read, flood.token)
+
+
+def _read(services: Services, flood: Flood) -> int:
+    """How many jobs were read. Raises ``ProviderError``."""
+    read = 0
+    for span in _spans(services, flood):
+        for detail, asked_ms in backfill.walk(services, span):
+            if read >= _JOBS_MAX:
+                log.error("more than %d jobs after the flood of %s: run flask jobs import", read, flood.token)
+                return read
+            backfill.take_in(services, detail, asked_ms)
+            read += 1
+    return read
+
+
+def _spans(services: Services, flood: Flood) -> Iterator[Span]:
+    """CI lists jobs by when they were made: those that ended during the flood may be older by the deadline."""
+    ours = reconcile.our_buckets(services.settings)
+    places = {flood.bucket: ours.get(flood.bucket, services.settings.cos_region)} if flood.bucket else ours
+    since = _moment(flood.since) - timedelta(seconds=services.settings.deadline)
+    for bucket, region in places.items():
+        for tag in flood.tags or _tags(services):
+            yield Span(bucket, region, tag, since, _moment(flood.until))
+
+
+def _tags(services: Services) -> list[str]:
+    newest = services.store.jobs.page(Filter(), _NEWEST).jobs
+    known = {job.tag for job in newest if job.tag and askable.why_not(job) is None}
+    return sorted(known | {VOICE_SEPARATE})
+
+
+def _is_old(services: Services, flood: Flood) -> bool:
+    return now_ms() - flood.since > services.settings.search_for * 1000
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

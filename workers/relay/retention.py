@@ -1,0 +1,28 @@
+"""The sweep: what is older than its retention goes, a little at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from app.web.services import Services
+
+log = logging.getLogger(__name__)
+
+_COUNT = 100
+"""Things removed in one step: a few milliseconds of Redis."""
+_IDLE_S = 30.0
+_BUSY_S = 0.05
+
+
+def step(services: Services, stopping: threading.Event) -> int:
+    """Remove some of what is too old; wait longer when that was all. Returns how much was looked at."""
+    settings, retention = services.settings, services.store.retention
+    found = [
+        retention.drop_jobs(settings.retention_jobs, _COUNT, settings.callback_life),
+        retention.drop_submissions(settings.retention_jobs, _COUNT),
+        services.store.refusals.drop_old(settings.retention_refusals.seconds, _COUNT),
+    ]
+    services.store.callback_urls.drop_expired(settings.retention_jobs)
+    stopping.wait(_BUSY_S if max(found) == _COUNT else _IDLE_S)
+    return sum(found)

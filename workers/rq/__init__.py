@@ -1,0 +1,1 @@
+"""RQ as the transport of runs: see README.md."""

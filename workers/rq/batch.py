@@ -1,0 +1,39 @@
+"""The runs that one RQ job carries, and what happens to those that it does not come to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from app.store.runs.runs import Runs
+from workers.rq.board import Board
+
+_BATCH_S = 2.0
+"""A batch that has been at work for that long takes on no further run: others may be idle."""
+
+
+class Batch:
+    """Hands out its runs one by one, to one thread; any thread may close it."""
+
+    def __init__(self, runs: Runs, board: Board, run_ids: list[str]) -> None:
+        self._runs = runs
+        self._board = board
+        self._left = deque(run_ids)
+        self._lock = threading.Lock()
+        self._until = time.monotonic() + _BATCH_S
+
+    def next(self) -> str | None:
+        """The next run; ``None`` when the batch is over."""
+        if self._board.stop or time.monotonic() > self._until:
+            self.close()
+        with self._lock:
+            return self._left.popleft() if self._left else None
+
+    def close(self) -> None:
+        """Take on no further run: those that are left are due again at once, for whoever is free."""
+        with self._lock:
+            rest = list(self._left)
+            self._left.clear()
+        if rest:
+            self._runs.hand_back(rest)

@@ -1,0 +1,130 @@
+"""Workers: ``python -m workers.worker`` starts ``WORKER_PROCESSES`` of them, and another for each that ends."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+
+from app import settings
+from app.core import logs
+from app.redis.outage import OUTAGE
+from app.settings import Settings
+from app.store import UNAVAILABLE
+from app.web import preflight
+from workers import check_outputs, registry
+from workers.rq import member
+
+log = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+_TOO_SOON_S = 10.0
+"""A worker that ends sooner than that is followed by another after a pause, which doubles each time."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+_TICK_S = 0.2
+
+
+class Crew:
+    """Keeps a number of workers alive. Handlers are imported once, before the fork, and their memory is shared."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self._settings = chosen
+        self._began: dict[int, float] = {}
+        self._next_start = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+        self._stopping = False
+        self._speaker = 0
+
+    def keep(self) -> int:
+        """Until we are told to stop, and the last run at work has ended."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        preflight.ignore_reload()
+        while self._began or not self._stopping:
+            self._reap()
+            if not self._stopping and time.monotonic() >= self._next_start:
+                while len(self._began) < self._settings.worker_processes:
+                    self._start()
+            time.sleep(_TICK_S)
+        return 0
+
+    def _start(self) -> None:
+        parent, speaks = os.getpid(), self._speaker not in self._began
+        pid = os.fork()
+        if pid == 0:
+            # What all of them see is said by one of them.
+            OUTAGE.silent = not speaks
+            os._exit(_be_member(self._settings, parent))
+        if speaks:
+            self._speaker = pid
+        self._began[pid] = time.monotonic()
+
+    def _reap(self) -> None:
+        for pid, began in list(self._began.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
+                continue
+            del self._began[pid]
+            if self._stopping:
+                continue
+            lived, pause = time.monotonic() - began, 0.0
+            if lived < _TOO_SOON_S:
+                pause, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
+                self._next_start = time.monotonic() + pause
+            else:
+                self._pause_s = _FIRST_PAUSE_S
+            code = os.waitstatus_to_exitcode(status)
+            log.error("worker %d has ended (%d); another starts in %.0f s", pid, code, pause)
+
+    def _stop(self, number: int, _frame: object) -> None:
+        """A second signal goes on to the workers too: they then end without waiting for their runs."""
+        self._stopping = True
+        for pid in self._began:
+            os.kill(pid, number)
+
+
+def _be_member(chosen: Settings, parent: int) -> int:
+    """The exit code. Why Redis cannot be used, its client says."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    _end_with_parent()
+    if os.getppid() != parent:
+        return 1
+    try:
+        member.work(chosen)
+    except SystemExit:
+        return 1
+    except UNAVAILABLE:
+        return 1
+    except Exception:
+        log.exception("a worker has failed")
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """On Linux the kernel tells us at once when our parent has died; elsewhere we look ourselves."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def main() -> int:
+    logs.configure("worker")
+    logging.getLogger("rq").setLevel(logging.ERROR)
+    try:
+        chosen = settings.load()
+        registry.load(chosen.handlers)
+        check_outputs.install(chosen)
+        preflight.check(chosen)
+    except settings.SettingsError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return error.exit_code
+    log.info("ready: %d workers", chosen.worker_processes)
+    return Crew(chosen).keep()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

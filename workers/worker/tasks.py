@@ -1,0 +1,216 @@
+"""What an RQ job does: a batch of runs, each claimed, performed and recorded by itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, TypeVar
+
+from app.core.clock import now_ms, rfc3339, to_ms
+from app.store import UNAVAILABLE, Event, Job, Store
+from app.store.runs.runs import End, Run, Start
+from workers import declaration, registry
+from workers.registry import GiveUp, Later
+from workers.rq.batch import Batch
+from workers.rq.board import Board
+from workers.worker.keeper import CLAIM_S, Keeper
+
+log = logging.getLogger(__name__)
+
+_RECORD_S = 60.0
+"""How long we try to write down how a run ended, while Redis is away; past it the run is started again."""
+_PAUSE_AFTER_DEATH_S = 5.0
+"""A run whose process died waits at most that long for its next try: it is rarely the run's own fault."""
+
+T = TypeVar("T")
+
+_store: Store | None = None
+_board: Board | None = None
+
+
+class TimedOut(BaseException):
+    """The handler took longer than its ``timeout``. Not an ``Exception``, so that few handlers swallow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What went wrong in one try. ``spoils`` the process: nothing else is to be run in it."""
+
+    error: str
+    trace: str | None = None
+    final: bool = False
+    spoils: bool = False
+    again_in_s: float | None = None
+
+
+def use(store: Store, board: Board) -> None:
+    """The store of this worker, and its board. Connections are opened anew in each forked process."""
+    global _store, _board
+    _store, _board = store, board
+
+
+def perform(run_ids: list[str]) -> None:
+    """Perform these runs one after the other. What cannot be claimed is somebody else's, or done."""
+    if _store is None or _board is None:
+        raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
+    _board.pid = os.getpid()
+    batch = Batch(_store.runs, _board, run_ids)
+    Performer(_store, batch, Keeper(_store.runs, _board, batch.close), run_ids).all()
+    _board.ended = True
+
+
+class Performer:
+    """Performs a batch. How a run ended is written down in the same round trip in which the next one is claimed."""
+
+    def __init__(self, store: Store, batch: Batch, keeper: Keeper, run_ids: list[str]) -> None:
+        self._store = store
+        self._batch = batch
+        self._keeper = keeper
+        self._runs = {run.id: run for run in store.runs.many(run_ids)}
+        self._events = store.runs.events(run.event_id for run in self._runs.values())
+        self._jobs = store.jobs.known(run.job_id for run in self._runs.values())
+
+    def all(self) -> None:
+        end: End | None = None
+        while (run := self._next()) or end:
+            number = self._turn(end, run)
+            end = self._one(run, number) if run and number > 0 else None
+
+    def _next(self) -> Run | None:
+        while run_id := self._batch.next():
+            if run_id in self._runs:
+                return self._runs[run_id]
+        return None
+
+    def _turn(self, end: End | None, run: Run | None) -> int:
+        """Write down the end of one run, if there was one, and claim the next; the number of its try, or 0."""
+        runs = self._store.runs
+        if run is None:
+            if end:
+                _insist(lambda: runs.finish(end))
+            return 0
+        handler = registry.get(run.handler)
+        start = Start(run.id, CLAIM_S, handler.tries if handler else 1, name())
+        if end is None:
+            return runs.start(start)
+        return _insist(lambda: runs.finish_and_start(end, start))
+
+    def _one(self, run: Run, number: int) -> End:
+        """Perform one run, and say how it ended."""
+        started = now_ms()
+        failed = self._attempt(run, number)
+        if failed and failed.spoils:
+            self._batch.close()
+        return ending(run, number, started, failed)
+
+    def _attempt(self, run: Run, number: int) -> Failed | None:
+        """What went wrong; ``None`` if nothing did."""
+        handler, event = registry.get(run.handler), self._events.get(run.event_id)
+        if handler is None:
+            return Failed(f"the handler {run.handler!r} is in none of HANDLERS", final=True)
+        if event is None:
+            return Failed("the event is gone", final=True)
+        try:
+            with self._keeper.attending(run.id, number, handler.timeout), _limited(handler.timeout):
+                call: Callable[[Event, Job], object] = handler.function
+                answer = call(event, self._store.jobs.at(event, self._jobs[run.job_id]))
+        except TimedOut:
+            return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
+        except BaseException as error:
+            log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
+            return _raised(error)
+        if declaration.ran_not(answer):
+            return Failed(f"has returned a {type(answer).__name__}, so nothing of it has run", final=True)
+        return None
+
+
+def _raised(error: BaseException) -> Failed:
+    """What a handler's exception asks for."""
+    if isinstance(error, GiveUp):
+        return Failed(f"gave up: {error}"[:500], final=True)
+    if isinstance(error, Later):
+        return Failed(f"later: {error}"[:500], again_in_s=error.seconds)
+    spoils = isinstance(error, MemoryError) or not isinstance(error, Exception)
+    trace = "".join(traceback.format_exception(error))[-4000:]
+    return Failed(f"{type(error).__name__}: {error}"[:500], trace, spoils=spoils)
+
+
+def ending(run: Run, number: int, started: int, failed: Failed | None, worker: str = "") -> End:
+    """How a try is written down, and what comes next. ``started`` is milliseconds since 1970."""
+    ended = now_ms()
+    entry: dict[str, Any] = {
+        "n": number,
+        "started_at": rfc3339(started),
+        "ended_at": rfc3339(ended),
+        "ms": ended - started,
+        "worker": worker or name(),
+        "error": failed.error if failed else None,
+    }
+    if failed is None:
+        return End(run.id, number, "done", entry)
+    if failed.trace:
+        entry["traceback"] = failed.trace
+    handler = registry.get(run.handler)
+    counted = number - run.forgiven
+    if handler is None or failed.final or counted >= handler.tries:
+        return End(run.id, number, "failed", entry)
+    pause = handler.pause(counted) if failed.again_in_s is None else failed.again_in_s
+    return End(run.id, number, "waiting", entry, pause)
+
+
+def _insist(write: Callable[[], T]) -> T:
+    """What was done must not be done again only because Redis was away for a moment."""
+    until = time.monotonic() + _RECORD_S
+    while True:
+        try:
+            return write()
+        except UNAVAILABLE:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Interrupt the block when its time is up."""
+
+    def time_is_up(_number: int, _frame: FrameType | None) -> None:
+        raise TimedOut
+
+    # The run before this one may have left anything behind.
+    signal.signal(signal.SIGALRM, time_is_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def clear_up(store: Store, run_ids: list[str], pid: int, how: str) -> None:
+    """The process of a batch has died: its run at work has failed, and the others are due again at once."""
+    dead = name(pid)
+    for run in store.runs.many(run_ids):
+        if run.state == "running" and run.tries[-1].get("worker") == dead:
+            handler = registry.get(run.handler)
+            number = len(run.tries)
+            pause = min(handler.pause(number - run.forgiven), _PAUSE_AFTER_DEATH_S) if handler else 0.0
+            store.runs.finish(ending(run, number, _started(run), Failed(how, again_in_s=pause), dead))
+    store.runs.hand_back(run_ids)
+
+
+def _started(run: Run) -> int:
+    return to_ms(run.tries[-1].get("started_at")) or now_ms()
+
+
+def name(pid: int | None = None) -> str:
+    """How a try names the process that it was made in."""
+    return f"{socket.gethostname()}-{pid or os.getpid()}"
