@@ -34,8 +34,8 @@ The web process also reads `HOST` (127.0.0.1), `PORT` (8000), `WEB_CONCURRENCY` 
 
 _PROBLEMS = """# Problems
 
-Made of `app/web/problems.py` by `make docs`. Every error is `application/problem+json` (RFC 9457); `reason` is one of these
-words, `type` is `/problems/<reason>`, and `detail` says what is wrong and what to do next.
+Made of `app/web/problems.py` by `make docs`. Every error is `application/problem+json` (RFC 9457); `reason` is one of
+these words, `type` is `/problems/<reason>`, and `detail` says what is wrong and what to do next.
 
 | reason | status | meaning |
 | --- | --- | --- |
@@ -44,8 +44,8 @@ words, `type` is `/problems/<reason>`, and `detail` says what is wrong and what 
 
 _METRICS = """# Metrics
 
-Made of `app/web/metrics.py` by `make docs`. `GET /metrics` has them in Prometheus' text format, for all processes of one
-web server together. It asks for no key: let your proxy keep it from strangers.
+Made of `app/web/metrics.py` by `make docs`. `GET /metrics` has them in Prometheus' text format, for all processes of
+one web server together. It asks for no key: let your proxy keep it from strangers.
 
 | name | type | labels | what |
 | --- | --- | --- | --- |

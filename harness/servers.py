@@ -19,8 +19,8 @@ import requests
 from pydantic import SecretStr
 from redis.connection import AbstractConnection
 
+from app.core.tokens import CallbackKey
 from app.settings import Settings
-from app.settings.types import CallbackKey
 from app.store.access.api_keys import SCOPES
 from app.web.services import Services
 from stack import valkey as embedded

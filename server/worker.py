@@ -218,7 +218,7 @@ class Worker(gthread.ThreadWorker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """A request that is no HTTP is answered as everything else is: with a problem document."""
-        from app.web.problems import document
+        from app.web.problems import document  # noqa: PLC0415 - see the package
 
         reason = _REASONS.get(type(exc).__name__, "bad_request")
         if type(exc).__module__ != LimitRequestLine.__module__ or reason == "internal":

@@ -10,8 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.core import logs
-from app.core.tokens import Binding, fingerprint, mint
-from app.settings.types import CallbackKey
+from app.core.tokens import Binding, CallbackKey, fingerprint, mint
 
 TOKEN = mint(
     Binding(submission="s-0123456789"), [CallbackKey("k1", SecretStr("0123456789abcdef0123456789abcdef"))]

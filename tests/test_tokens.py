@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from app.core.tokens import BadToken, Binding, digest, fingerprint, mint, new_nonce, object_digest, read
-from app.settings.types import CallbackKey
+from app.core.tokens import (
+    BadToken,
+    Binding,
+    CallbackKey,
+    digest,
+    fingerprint,
+    mint,
+    new_nonce,
+    object_digest,
+    read,
+)
 from harness.servers import ROOT
 
 OLD = CallbackKey("old", SecretStr("an-old-secret-of-the-tests"))

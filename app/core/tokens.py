@@ -15,13 +15,32 @@ from typing import Any
 
 from itsdangerous import BadData, Serializer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
-from pydantic import TypeAdapter
-
-from app.settings.types import CallbackKey
+from pydantic import SecretStr, TypeAdapter
 
 _SALT = "ci-callback"
 
 _AFTER = "/ \t\r\n\v\f\x85\xa0\u2028\u2029\u200b\u3000\ufeff"
+
+
+class CallbackKey(tuple[str, SecretStr]):
+    """One signing key: ``id`` goes into each token, ``secret`` never leaves the process."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
+        return super().__new__(cls, (name, secret))
+
+    def __getnewargs__(self) -> tuple[str, SecretStr]:
+        """For pickle: a tuple would be made anew of one argument."""
+        return self[0], self[1]
+
+    @property
+    def id(self) -> str:
+        return self[0]
+
+    @property
+    def secret(self) -> str:
+        return self[1].get_secret_value()
 
 
 class BadToken(Exception):

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from app.core.tokens import CallbackKey
 from app.settings.endpoints import Endpoint, distinct
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -103,27 +104,6 @@ def _age_and_size(value: object) -> object:
     if not 0 < seconds <= _LONGEST_S or most < _LEAST:
         raise ValueError("needs a duration above 0 and below ten years, and at least 64 KiB")
     return AgeAndSize(seconds, int(most))
-
-
-class CallbackKey(tuple[str, SecretStr]):
-    """One signing key: ``id`` goes into each token, ``secret`` never leaves the process."""
-
-    __slots__ = ()
-
-    def __new__(cls, name: str, secret: SecretStr) -> CallbackKey:
-        return super().__new__(cls, (name, secret))
-
-    def __getnewargs__(self) -> tuple[str, SecretStr]:
-        """For pickle: a tuple would be made anew of one argument."""
-        return self[0], self[1]
-
-    @property
-    def id(self) -> str:
-        return self[0]
-
-    @property
-    def secret(self) -> str:
-        return self[1].get_secret_value()
 
 
 def _bucket(value: str) -> str:

@@ -21,10 +21,10 @@ from app.spool import SUFFIX, Spool
 from app.spool.aside import DAMAGED, Retries, Writer
 from app.spool.files import keep_bytes
 from app.spool.frames import Damage, Frame, scan
+from app.spool.installation import Installation
 from app.spool.progress import Progress
 from app.spool.record import Unreadable, unpack, with_reason
 from app.store.jobs.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
-from app.store.processes.installation import Installation
 from app.store.refusals.refusal import Refusal
 from app.store.refusals.refusals import Refusals
 

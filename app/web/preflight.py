@@ -19,8 +19,8 @@ from app.redis import rights
 from app.redis.connection import MayNotAsk
 from app.redis.outage import cause
 from app.settings import Settings, SettingsError
+from app.spool.installation import Installation
 from app.store import UNAVAILABLE, Database, Durable, NotOffered, Schema, WrongSchema, connect
-from app.store.processes.installation import Installation
 from app.store.submissions.submissions import Submissions
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from app.redis.breaker import Breaker
 from app.settings import Settings
 from app.spool import Spool
 from app.spool.drain import Drainer
+from app.spool.installation import Installation
 from app.store import Limits, Store
 from app.store.events.tail import Tail
-from app.store.processes.installation import Installation
 from app.store.refusals.refusals import Bounds
 from app.web import metrics
 from app.web.gate import Gate

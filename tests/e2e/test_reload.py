@@ -14,8 +14,7 @@ import requests
 from pydantic import SecretStr
 
 from app import settings as all_settings
-from app.core.tokens import Binding, mint, new_nonce
-from app.settings.types import CallbackKey
+from app.core.tokens import Binding, CallbackKey, mint, new_nonce
 from harness.servers import Valkey, Web, as_environment, eventually, free_port
 from tests.callbacks import body, new_job_id
 from tests.conftest import make_settings

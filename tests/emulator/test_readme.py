@@ -13,7 +13,7 @@ from emulator.settings import Settings
 
 from .running import ROOT
 
-TEXT = (ROOT / "app/emulator/README.md").read_text()
+TEXT = (ROOT / "emulator/README.md").read_text()
 
 
 @pytest.mark.parametrize("name", [one.name for one in dataclasses.fields(Settings)])

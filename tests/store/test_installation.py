@@ -11,9 +11,9 @@ from flask import Flask
 from app import create_app
 from app.settings import Settings
 from app.spool import SUFFIX
+from app.spool.installation import Installation, State
 from app.spool.record import pack
 from app.store import Database, connect
-from app.store.processes.installation import Installation, State
 from app.web.preflight import check
 from harness.servers import Valkey, eventually, free_port
 from tests.callbacks import new_job_id
