@@ -81,6 +81,14 @@ class Installation:
 def installed(valkey: Valkey, tmp_path: Path) -> Iterator[Installation]:
     installation = Installation(tmp_path, valkey.url)
     with installation.web:
+        # The first answer comes from one worker. Each has a second thread, the drainer's, once it has loaded the code.
+        eventually(
+            lambda: (
+                len(found := workers_of(installation.web.web.pid)) == 2
+                and all(psutil.Process(pid).num_threads() > 1 for pid in found)
+            ),
+            "both workers to serve",
+        )
         yield installation
 
 
