@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from .faults import FaultError
-from .server import create_app
-from .settings import parse
-from .state import Emulator
+from emulator.faults import FaultError
+from emulator.http.server import create_app
+from emulator.settings import parse
+from emulator.state import Emulator
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import EmulatorError
+from emulator.http.errors import EmulatorError
 
 SECRET_ID = "emulator"  # noqa: S105  published on purpose, as is the key
 SECRET_KEY = "emulator"  # noqa: S105  nothing real is behind it

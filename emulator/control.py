@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, jsonify, request
 
-from .faults import FaultError, fault_from
-from .invented import OrderError, send
-from .jobs import TERMINAL
-from .settings import SettingError
+from emulator.callbacks.invented import OrderError, send
+from emulator.faults import FaultError, fault_from
+from emulator.jobs.jobs import TERMINAL
+from emulator.settings import SettingError
 
 if TYPE_CHECKING:
     from flask import Response
 
-    from .state import Emulator
+    from emulator.state import Emulator
 
 Answer = tuple["Response", int]
 

@@ -6,16 +6,16 @@ import threading
 from collections import deque
 from typing import Any
 
-from .database import Database
-from .engine import Engine
-from .faults import Faults, fault_from_text
-from .jobs import Jobs
-from .notify import Notifier
-from .objects import Objects
-from .outbox import Outbox
-from .queues import Queues
-from .settings import Options, Settings, change
-from .templates import Templates
+from emulator.callbacks.notify import Notifier
+from emulator.callbacks.outbox import Outbox
+from emulator.ci.queues import Queues
+from emulator.ci.templates import Templates
+from emulator.cos.objects import Objects
+from emulator.database import Database
+from emulator.faults import Faults, fault_from_text
+from emulator.jobs.engine import Engine
+from emulator.jobs.jobs import Jobs
+from emulator.settings import Options, Settings, change
 
 KEPT_REQUESTS = 2000
 

@@ -29,7 +29,7 @@ def at_start() -> None:
     global _held  # noqa: PLW0603 - the master is one process with one configuration
     if not _held:
         done = subprocess.run(
-            [sys.executable, "-m", "app.web.preflight"], stdout=subprocess.PIPE, check=False
+            [sys.executable, "-m", "app.doctor.preflight"], stdout=subprocess.PIPE, check=False
         )
         if done.returncode:
             sys.exit(done.returncode)
@@ -55,7 +55,7 @@ def guard_reload(server: Any) -> None:
 
 def _look() -> tuple[str, bytes]:
     """What is wrong with the settings and the code as they are now, in one line; and else the settings."""
-    command = [sys.executable, "-m", "app.web.preflight", "--reload"]
+    command = [sys.executable, "-m", "app.doctor.preflight", "--reload"]
     try:
         done = subprocess.run(command, input=_held, capture_output=True, timeout=_PREFLIGHT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ import requests
 
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.conftest import make_settings
-from tests.workers.asking import REQUEST, fault
+from tests.workers.relay.asking import REQUEST, fault
 
 
 @pytest.fixture

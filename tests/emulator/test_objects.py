@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote
 import pytest
 import requests
 
+from emulator.cos.objects import Objects
 from emulator.database import Database
-from emulator.objects import Objects
 
 from .running import Account, refusal
 from .signed import send

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from emulator.callbacks.invented import Order
 from emulator.faults import ENDPOINTS, KINDS
-from emulator.invented import Order
 from emulator.settings import Settings
 
 from .running import ROOT

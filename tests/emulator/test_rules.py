@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from emulator.rules import NEEDS_OPERATION
+from emulator.ci.rules import NEEDS_OPERATION
 
 from .running import Account, refusal
 from .test_signature import authorization

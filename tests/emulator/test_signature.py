@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulator.signature import http_string, sign, sign_key
+from emulator.http.signature import http_string, sign, sign_key
 
 from .running import Account, Emulator, refusal
 

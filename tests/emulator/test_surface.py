@@ -12,9 +12,9 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import surface
-from emulator.errors import EmulatorError
-from emulator.server import create_app
+from emulator.http import surface
+from emulator.http.errors import EmulatorError
+from emulator.http.server import create_app
 from emulator.settings import parse
 from emulator.state import Emulator
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.doctor import preflight
 from app.settings import SettingsError
-from app.web import preflight
 from app.web.services import Services
 from harness.servers import Valkey
 from tests.conftest import make_settings

@@ -10,12 +10,12 @@ import pytest
 import requests
 from redis import Redis
 
+from app.doctor import preflight
 from app.redis.scripts import texts
 from app.settings import SettingsError
 from app.store import Store, Unavailable
 from app.store.keys import KINDS
 from app.store.runs.failures import Wanted
-from app.web import preflight
 from app.web.services import Services
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.store.said import said, tell

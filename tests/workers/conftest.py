@@ -14,7 +14,7 @@ from app.web.services import Services
 from harness.downstream import KEY, OLD_KEY, Downstream
 from harness.servers import Emulator, Service, Valkey, free_port
 from tests.conftest import make_settings
-from tests.workers.asking import Relay
+from tests.workers.relay.asking import Relay
 
 Start = Callable[..., Service]
 

@@ -16,8 +16,8 @@ from app.store import News
 from app.web.services import Services
 from harness.servers import Emulator, eventually
 from tests.ci import samples
-from tests.workers.asking import Relay, asked, end_at_ci, job_of, submit
 from tests.workers.conftest import Start
+from tests.workers.relay.asking import Relay, asked, end_at_ci, job_of, submit
 from workers import check_outputs
 
 OURS = "demo-1250000000"

@@ -18,8 +18,8 @@ from collections.abc import Callable
 
 from app import settings
 from app.core import logs
+from app.doctor import preflight
 from app.store import UNAVAILABLE
-from app.web import preflight
 from app.web.services import Services
 from workers import check_outputs, registry
 from workers.forward import forwarder as forward

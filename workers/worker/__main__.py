@@ -11,10 +11,10 @@ import time
 
 from app import settings
 from app.core import logs
+from app.doctor import preflight
 from app.redis.outage import OUTAGE
 from app.settings import Settings
 from app.store import UNAVAILABLE
-from app.web import preflight
 from workers import check_outputs, registry
 from workers.rq import member
 

@@ -1,0 +1,141 @@
+"""May this start at all? ``python -m app.doctor.preflight``, asked by every process before it begins.
+
+One message that names every fault, instead of a traceback from each worker. A process of its own, so that gunicorn's
+master never imports the application: its workers would inherit that code through a reload.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+from redis import Redis
+
+from app import create_app, settings
+from app.core import logs
+from app.redis import rights
+from app.redis.connection import MayNotAsk
+from app.redis.outage import cause
+from app.settings import Settings, SettingsError
+from app.spool.installation import Installation
+from app.store import UNAVAILABLE, Database, Durable, NotOffered, Schema, WrongSchema, connect
+from app.store.submissions.submissions import Submissions
+
+log = logging.getLogger(__name__)
+
+
+def check(chosen: Settings, serving: Settings | None = None) -> None:
+    """Raises ``SettingsError`` where the settings ask for what is not there. A Redis that is away is no fault:
+    callbacks can be spooled until it is back. It is one for a reload that would leave the Redis of ``serving``."""
+    _check_spool(chosen)
+    client = connect(chosen.redis_url, timeout=chosen.redis_timeout)
+    database = Database(client, chosen.key_prefix)
+    durable = Durable(client, database.key("probe"), chosen.durability, chosen.redis_timeout)
+    try:
+        _check_rights(chosen, client)
+        for advice in (*durable.check(), *_eviction(client)):
+            log.warning("%s", advice)
+        _check_schema(chosen, database)
+        _check_keys(chosen, Submissions(database, durable))
+        _check_installation(chosen, database)
+    except NotOffered as error:
+        raise SettingsError(f"{error} Or choose another DURABILITY (docs/durability.md).") from None
+    except UNAVAILABLE as error:
+        if serving and serving.redis_url != chosen.redis_url:
+            raise SettingsError(f"REDIS_URL has changed and cannot be used: {cause(error)}.") from None
+        log.warning("going on without Redis until it can be used")
+    finally:
+        client.close()
+
+
+def _check_schema(chosen: Settings, database: Database) -> None:
+    """Data of an earlier release becomes that of this one; data of a newer one is left alone."""
+    try:
+        Schema(database, min(chosen.retention_raw, chosen.retention_jobs)).prepare()
+    except WrongSchema as error:
+        raise SettingsError(str(error)) from None
+
+
+def _check_rights(chosen: Settings, client: Redis) -> None:
+    lacking = rights.missing(client, chosen.key_prefix)
+    if lacking:
+        raise SettingsError(
+            f"The Redis user of REDIS_URL lacks rights: {', '.join(lacking)}.\n"
+            f"It needs what this line of an ACL gives (docs/deploy.md):\n  {rights.acl_line(chosen.key_prefix)}"
+        )
+
+
+def _eviction(client: Redis) -> Iterator[str]:
+    """A server that throws keys away when memory is short takes jobs, runs and API keys with it."""
+    try:
+        policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
+    except MayNotAsk:
+        return
+    if policy != "noeviction":
+        yield f"Redis has maxmemory-policy {policy}, which throws jobs away when memory is short: set noeviction there."
+
+
+def ignore_reload() -> None:
+    """For processes that read their settings at their start only. SIGHUP would end them without a word."""
+    signal.signal(
+        signal.SIGHUP, lambda *_: log.warning("SIGHUP changes nothing here: restart for new settings")
+    )
+
+
+def _check_keys(chosen: Settings, submissions: Submissions) -> None:
+    """A key that is gone too early turns good callbacks away."""
+    known = {key.id for key in chosen.callback_keys} | set(chosen.callback_keys_withdrawn)
+    missing = {key: count for key, count in submissions.open_keys().items() if key not in known}
+    if missing:
+        which = ", ".join(f"{key} (for {count})" for key, count in sorted(missing.items()))
+        raise SettingsError(
+            f"CALLBACK_KEYS lacks keys that signed the URLs of jobs that have not ended: {which}.\n"
+            "Their callbacks would be refused. Put the keys back, behind the first one, until those jobs have ended; "
+            "or, if they have leaked, name them in CALLBACK_KEYS_WITHDRAWN: then CI is asked about those jobs."
+        )
+
+
+def _check_installation(chosen: Settings, database: Database) -> None:
+    """One that Redis has lost is no reason to take no callbacks."""
+    if chosen.spool_dir:
+        installation = Installation(database, chosen.spool_dir, chosen.redis_url)
+        if (state := installation.state(make=False)) != "ok":
+            log.error("%s. What to do: flask doctor", installation.explain(state))
+
+
+def _check_spool(chosen: Settings) -> None:
+    if chosen.spool_dir is None:
+        return
+    try:
+        chosen.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"SPOOL_DIR cannot be made: {chosen.spool_dir} ({error.strerror})") from None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the settings to standard output, for whoever starts processes with them; or a fault to standard error.
+
+    ``--reload``: standard input has the settings that are being served. More is asked for then, since what serves well
+    is given up for it: the application must be buildable too. A fault goes to standard output.
+    """
+    logs.configure("start")
+    reload = "--reload" in arguments
+    try:
+        chosen = settings.load()
+        if reload:
+            check(chosen, settings.unpacked(sys.stdin.buffer.read()))
+            create_app(chosen)
+        else:
+            check(chosen)
+    except SettingsError as error:
+        (sys.stdout if reload else sys.stderr).write(f"{error.message}\n")
+        return error.exit_code
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(settings.packed(chosen))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Telling that a job has ended."""

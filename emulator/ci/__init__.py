@@ -1,0 +1,1 @@
+"""CI's endpoints: jobs, queues, templates, and the rules that it applies."""

@@ -1,0 +1,1 @@
+"""The little of COS: objects in buckets."""

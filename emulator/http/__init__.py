@@ -1,0 +1,1 @@
+"""How requests come in: signatures, what is here at all, XML, errors."""

@@ -1,0 +1,332 @@
+"""What is put aside: it makes nobody wait, takes nobody's room, is seen, and is tried again."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
+
+import pytest
+
+from app import create_app
+from app.spool import SUFFIX, NoRoom, Spool
+from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry
+from app.spool.drain import Away
+from app.spool.files import OwnFile
+from app.spool.record import describe, pack, pack_refusal
+from app.store import Store
+from app.store.refusals.refusal import Refusal
+from app.web.services import Services
+from harness.servers import Valkey
+from tests.conftest import make_settings
+from tests.spool.test_drain import Home
+from tests.store.samples import news
+
+
+@pytest.fixture
+def home(store: Store, tmp_path: Path) -> Home:
+    return Home(store, tmp_path / "spool")
+
+
+def _odd(kind: str) -> Callable[[Store, str], bytes]:
+    """A record of a job whose key of this kind holds something else than it should."""
+
+    def make(store: Store, job_id: str) -> bytes:
+        store.db.client.set(store.db.key(kind, job_id), "of another type")
+        return pack(news(job_id))
+
+    return make
+
+
+def _odd_refusal(store: Store, job_id: str) -> bytes:
+    store.db.client.set(store.db.key("refused"), "of another type")
+    return pack_refusal(Refusal("binding_mismatch", "", "f00f", job_ids=(job_id,)))
+
+
+def _later_version(_store: Store, job_id: str) -> bytes:
+    return b'{"v": 9, "what": "' + job_id.encode() + b'"}\n'
+
+
+def _no_head(_store: Store, job_id: str) -> bytes:
+    return b'["' + job_id.encode() + b'"]\n{}'
+
+
+def _no_body(_store: Store, job_id: str) -> bytes:
+    return pack(news(job_id)).partition(b"\n")[0] + b"\nthis is no callback"
+
+
+def _of_another_shape(_store: Store, job_id: str) -> bytes:
+    """Readable, and nothing that the store can work with."""
+    return pack(news(job_id)).replace(b'"ask_after": 60.0', b'"ask_after": "soon"')
+
+
+POISON = {
+    "job": _odd("job"),
+    "history": _odd("history"),
+    "refusal": _odd_refusal,
+    "later version": _later_version,
+    "no head": _no_head,
+    "no body": _no_body,
+    "shape": _of_another_shape,
+}
+
+
+@pytest.mark.parametrize("kind", POISON)
+def test_poison_makes_nobody_wait(kind: str, home: Home) -> None:
+    """A dozen records that can never be taken in stand before an innocent one: it is taken in in the same step, and the
+    dozen lie aside, whole, each with its reason."""
+    poison = [POISON[kind](home.store, f"jp{n}") for n in range(12)]
+    home.put(*poison, pack(news("jgood")))
+    started = time.monotonic()
+    home.drainer.step()
+    assert time.monotonic() - started < 10, "3 s were waited for each of them once"
+    assert home.outcomes("jgood") == ["accepted"]
+    assert not home.files()
+    kept = [each for path in home.files(RECORDS) for each in payloads(path)]
+    assert len(kept) == 12
+    assert home.spool.set_aside().records == 12
+    assert all(describe(each)[0] for each in kept)
+    assert [each.partition(b"\n")[2] for each in kept] == [each.partition(b"\n")[2] for each in poison]
+
+
+@contextmanager
+def falls_silent_on(server: Valkey, word: bytes) -> Iterator[str]:
+    """Redis, behind a connection that breaks when ``word`` is sent."""
+    place = str(server.socket) + "p"
+    listener = socket(AF_UNIX, SOCK_STREAM)
+    listener.bind(place)
+    listener.listen()
+
+    def pump(source: socket, target: socket, other: socket) -> None:
+        while data := _received(source):
+            if word in data:
+                break
+            target.sendall(data)
+        for each in (target, other):
+            _shut(each)
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            redis = socket(AF_UNIX, SOCK_STREAM)
+            redis.connect(str(server.socket))
+            for way in ((client, redis, client), (redis, client, redis)):
+                threading.Thread(target=pump, args=way, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"unix://{place}"
+    _shut(listener)
+    listener.close()
+
+
+def _received(source: socket) -> bytes:
+    try:
+        return source.recv(65536)
+    except OSError:
+        return b""
+
+
+def _shut(each: socket) -> None:
+    with suppress(OSError):
+        each.shutdown(SHUT_RDWR)
+
+
+def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
+    """Redis takes every other write: after a few steps that record is put aside, and the others are taken in. One
+    failure alone is no reason."""
+    with Valkey(tmp_path) as server, falls_silent_on(server, b"jdeadly") as url:
+        home = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / "spool")
+        home.put(pack(news("jdeadly")), pack(news("jgood")))
+        for _ in range(2):
+            with pytest.raises(Away):
+                home.drainer.step()
+            assert not home.files(RECORDS)
+        home.drainer.step()
+        assert home.outcomes("jgood") == ["accepted"]
+        assert home.spool.set_aside().records == 1
+
+
+def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
+    """A user of Redis who may not write: nothing is put aside, everything waits."""
+    with Valkey(tmp_path) as server:
+        whole = Services.open(make_settings(server.url), timeout=5)
+        for name, rights in (
+            ("noeval", "-evalsha -eval"),
+            ("nohset", "-hset"),
+            ("nokeys", "resetkeys ~none:*"),
+        ):
+            command = f"ACL SETUSER {name} on nopass ~* &* +@all {rights}".split()
+            whole.store.db.client.execute_command(*command)  # type: ignore[no-untyped-call]
+            url = f"unix://{name}:any@{server.socket}"
+            poor = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / name)
+            poor.put(pack(news("j1")))
+            with pytest.raises(Away):
+                poor.drainer.step()
+            assert not poor.files(RECORDS), name
+            assert len(poor.files()) == 1
+
+
+def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the cause is mended the record is taken in, without a person and without a restart."""
+    monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
+    home.put(POISON["job"](home.store, "jodd"))
+    home.drainer.step()
+    home.drainer.step()
+    assert home.spool.set_aside().records == 1, "tried again, and put aside again: once, not twice"
+    home.store.db.client.delete(home.store.db.key("job", "jodd"))
+    home.drainer.step()
+    assert home.outcomes("jodd") == ["accepted"]
+    assert home.spool.set_aside().records == 0
+
+
+def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pause is twice the last one, to an hour; a new process tries everything at once."""
+    clock = [1000.0]
+    monkeypatch.setattr("app.spool.aside.time.monotonic", lambda: clock[0])
+    retries, pauses = Retries(), []
+    OwnFile(tmp_path, RECORDS).close()
+    for _ in range(12):
+        before = clock[0]
+        while not (due := retries.due(tmp_path)):
+            clock[0] += 1
+        pauses.append(clock[0] - before)
+        due[0].unlink()
+        file = OwnFile(tmp_path, RECORDS)
+        file.close()
+        retries.begin([file.path], again=True)
+    assert pauses[:5] == [0, 5, 10, 20, 40]
+    assert pauses[-1] == 3600
+    assert Retries().due(tmp_path)
+
+
+def test_many_of_them_do_not_hold_up_what_comes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a moment's work on what is put aside, the next step begins with what has come meanwhile."""
+    monkeypatch.setattr("app.spool.drain._ASIDE_S", 0.0)
+    monkeypatch.setattr("app.spool.aside._FILE_BYTES", 1)
+    monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
+    home.put(*(POISON["job"](home.store, f"jp{n}") for n in range(20)))
+    for n in range(4):
+        home.drainer.step()
+        assert home.said["still_aside"] == n, "one in each step, when there are any"
+    home.put(pack(news("jgood")))
+    home.drainer.step()
+    assert home.outcomes("jgood") == ["accepted"]
+    assert home.spool.set_aside().records == 20
+    assert {job for path in home.files(RECORDS) for each in payloads(path) for job in describe(each)[1]} == {
+        f"jp{n}" for n in range(20)
+    }
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
+    """Killed after any record: each one is taken in, lies aside, or is still in its file."""
+    ids = [f"j{n}" for n in range(5)]
+    home.put(*(POISON["job"](home.store, each) if n % 2 else pack(news(each)) for n, each in enumerate(ids)))
+
+    class Killed(BaseException):
+        """As SIGKILL: no clean-up of ours runs because of it."""
+
+    heard: list[str] = []
+
+    def die(outcome: str) -> None:
+        heard.append(outcome)
+        if len(heard) > at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        home.another(die).step()
+    home.another().step()
+    assert not home.files()
+    aside = {job for path in home.files(RECORDS) for each in payloads(path) for job in describe(each)[1]}
+    assert aside == {"j1", "j3"}
+    assert all("accepted" in home.outcomes(each) for each in ("j0", "j2", "j4"))
+
+
+def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was put aside and not settled is still in its file: only that copy stays."""
+    home.put(POISON["job"](home.store, "jodd"), pack(news("j2")))
+    monkeypatch.setattr(home.drainer, "_settle", lambda **_: (_ for _ in ()).throw(Away("just now")))
+    with pytest.raises(Away):
+        home.drainer.step()
+    assert not home.files(RECORDS)
+    monkeypatch.undo()
+    home.drainer.step()
+    assert home.spool.set_aside().records == 1
+
+
+def test_it_takes_no_room_from_callbacks(tmp_path: Path) -> None:
+    """As much as SPOOL_MAX may lie aside and callbacks still have all of their room. Nothing of it is dropped: what is
+    beyond takes from that room, and is said to be full in the end."""
+    file = OwnFile(tmp_path, RECORDS)
+    file.write(bytes(90_000))
+    file.close()
+    spool = Spool(tmp_path, 100_000)
+    assert spool.condition() == ("ok", 0)
+    spool.append(bytes(70_000))
+    spool.hand_over(at_once=True)
+    (tmp_path / f"0-1.9{DAMAGED}").write_bytes(bytes(40_000))
+    fresh = Spool(tmp_path, 100_000)
+    assert fresh.condition()[0] == "full"
+    with pytest.raises(NoRoom, match="SPOOL_MAX"):
+        fresh.append(bytes(10_000))
+    assert (fresh.set_aside().records, fresh.set_aside().bytes) == (2, file.size + 40_000)
+
+
+def test_what_an_earlier_release_put_aside(home: Home) -> None:
+    """It is counted, described, tried at the start, and can be put back into the queue."""
+    home.spool.folder.mkdir()
+    for name in ("jold", "jolder"):
+        file = OwnFile(home.spool.folder, RECORDS)
+        file.write(pack(news(name)))
+        file.close()
+    first, second = home.files(RECORDS)
+    assert home.spool.set_aside().records == 2
+    assert [describe(each)[1] for each in payloads(first)] == [["jold"]]
+    retry(first)
+    assert home.files(SUFFIX) == [first.with_suffix(SUFFIX)]
+    home.drainer.step()
+    assert home.outcomes("jold") == home.outcomes("jolder") == ["accepted"]
+    assert home.spool.set_aside().records == 0
+    assert not second.exists()
+
+
+def test_the_lock_of_a_folder_that_was_replaced(home: Home) -> None:
+    """The one that drains locks the folder that is there now: two never drain one, and none goes undrained."""
+    home.spool.append(pack(news("j1")))
+    old = home.drainer._lock()
+    assert old and home.drainer._still(old) == old
+    home.spool.folder.rename(home.spool.folder.with_name("away"))
+    home.spool.append(pack(news("j2")))
+    assert home.drainer._still(old) is None
+    new = home.drainer._lock()
+    assert new and home.another()._lock() is None
+    os.close(new)
+
+
+def test_it_is_seen(tmp_path: Path, valkey: Valkey) -> None:
+    """/readyz is degraded and still 200, names it, and the metrics count it."""
+    app = create_app(make_settings(valkey.url, spool_dir=str(tmp_path)))
+    client, services = app.test_client(), app.extensions["services"]
+    for role in ("relay", "worker"):
+        services.store.presence.here(role)
+    assert client.get("/readyz").get_json()["status"] == "ok"
+    file = OwnFile(tmp_path, RECORDS)
+    file.write(b"written by a later version")
+    file.close()
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.get_json()["status"]) == (200, "degraded")
+    assert ready.get_json()["spool_set_aside"] == 1
+    assert ready.get_json()["parts"]["set_aside"].startswith("1 records")
+    assert ready.get_json()["parts"]["spool"] == "ok"
+    said = client.get("/metrics").text
+    assert "ci_spool_set_aside 1.0" in said
+    assert f"ci_spool_set_aside_bytes {float(file.size)}" in said

@@ -1,0 +1,127 @@
+"""CI's answer cannot be read: that costs the job which it is about, and no other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from app import reconcile
+from app.provider import AnswerLost, Provider
+from app.web.services import Services
+from tests.store.said import said, tell
+from tests.workers.relay.asking import Relay, job_of
+
+BAD = "j2"
+ODD = {
+    "no JSON at all": b"{oops",
+    "an id that is none": b'{"JobsDetail": [%s, {"JobId": "j 2", "State": "Success"}]}',
+    "no id": b'{"JobsDetail": [%s, {"State": "Success"}]}',
+    "no object": b'{"JobsDetail": [%s, "Success"]}',
+}
+MENDED = {
+    "ESC": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\x1b"}]}',
+    "an escape": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\\u001b"}]}',
+    "no UTF-8": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\xe9"}]}',
+}
+
+
+class FakeCI(ThreadingHTTPServer):
+    """Says Success of every job that it is asked about, and something odd where j2 is among them."""
+
+    odd = b""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def answer(self, ids: list[str]) -> bytes:
+        self.asked.append(ids)
+        good = ", ".join(json.dumps({"JobId": one, "State": "Success"}) for one in ids if one != BAD)
+        if BAD not in ids:
+            return b'{"JobsDetail": [%s]}' % good.encode()
+        if b"%s" not in self.odd:
+            return self.odd
+        return (self.odd % good.encode()).replace(b"[, ", b"[")
+
+
+class Answering(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, FakeCI)
+        found = re.match(r"/jobs/([^?]*)", self.path)
+        body = self.server.answer(found[1].replace("%2C", ",").split(",") if found else [])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCI]:
+    with FakeCI() as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def served(ours: Services, fake: FakeCI) -> Services:
+    """Three jobs that run."""
+    for job_id in ("j1", BAD, "j3"):
+        tell(ours.store, said(job_id, "Running"), ask_after=60.0)
+    return replace(ours, provider=Provider(replace(ours.provider.config, endpoint=fake.url)))
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_the_others_end_and_it_is_marked(served: Services, fake: FakeCI, odd: bytes) -> None:
+    """In its history, once, for people; and it is asked about again, less and less often."""
+    fake.odd = odd
+    relay = Relay(served)
+    relay.ask()
+    assert [job_of(served, job_id).state for job_id in ("j1", "j3")] == ["Success", "Success"]
+    assert job_of(served, BAD).state == "Running"
+    relay.ask()
+    relay.ask()
+    entries, _ = served.store.jobs.history(BAD)
+    assert [entry["reason"] for entry in entries if entry["kind"] == "refused"] == ["answer_unreadable"]
+    assert served.store.due.asked(BAD) >= 3
+    for job_id in ("j1", "j3"):
+        assert "refused" not in [entry["kind"] for entry in served.store.jobs.history(job_id)[0]]
+
+
+@pytest.mark.parametrize("odd", MENDED.values(), ids=MENDED.keys())
+def test_a_bad_character_is_no_reason(served: Services, fake: FakeCI, odd: bytes) -> None:
+    """It is replaced, and one question ends all three."""
+    fake.odd = odd
+    Relay(served).ask()
+    assert job_of(served, BAD).state == "Failed"
+    assert job_of(served, BAD).message == "\ufffd"
+    assert [job_of(served, job_id).state for job_id in ("j1", "j3")] == ["Success", "Success"]
+    assert len(fake.asked) == 1
+
+
+def test_once_it_can_be_read_it_ends(served: Services, fake: FakeCI) -> None:
+    """Nothing of the trouble stays in the way."""
+    fake.odd = ODD["no id"]
+    Relay(served).ask()
+    fake.odd = MENDED["ESC"]
+    Relay(served).ask()
+    assert job_of(served, BAD).state == "Failed"
+
+
+def test_a_person_who_asks_is_told_what_to_do(served: Services, fake: FakeCI) -> None:
+    """In words for a question, which changes nothing and can be asked again."""
+    fake.odd = ODD["no JSON at all"]
+    with pytest.raises(AnswerLost) as caught:
+        reconcile.ask(served, [job_of(served, BAD)])
+    assert "ask again" in str(caught.value)
+    assert "sent again" not in str(caught.value)
