@@ -95,7 +95,13 @@ local function contradicts_token(id)
   return owner and owner ~= header.submission
 end
 
+-- A person decides what he saw. What has moved since, by CI's answer or by somebody else's decision, is not that any more.
+local function has_moved()
+  return source == 'settle' and redis.call('HGET', key('job', items[1].id), 'version') ~= header.seen_version
+end
+
 local function refusal()
+  if has_moved() then return 'job_has_moved' end
   if header.token and redis.call('SISMEMBER', key('revoked'), header.token) == 1 then return 'revoked_token' end
   if not (header.bind and submission and source == 'callback') then return nil end
   local strangers = 0
