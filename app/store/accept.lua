@@ -197,7 +197,8 @@ end
 
 local keeps_body = false
 
--- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
+-- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job, and
+-- for what a person has decided.
 local function remember(id, job, i, outcome, event_id, doubt)
   local n = tonumber(job.entries or 0) + 1
   local lines = key('history', id)
@@ -206,7 +207,7 @@ local function remember(id, job, i, outcome, event_id, doubt)
     .. (event_id and (',"event_id":"' .. event_id .. '"') or '') .. (doubt and (',"doubt":"' .. doubt .. '"') or '') .. '}'
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
-  elseif outcome == 'accepted' then
+  elseif outcome == 'accepted' or source == 'settle' then
     redis.call('LSET', lines, -1, line)
   else
     return n, false

@@ -76,3 +76,17 @@ def test_of_many_decisions_one_counts(store: Store) -> None:
     (entry,) = [each for each in history(store) if each["kind"] == "settle"]
     assert entry["as"] == choices[done.index(True)]
     assert known(store)["state"] == {"known": "Success", "reported": "Failed"}[entry["as"]]
+
+
+@pytest.mark.parametrize("choice", ["known", "reported"])
+def test_a_decision_is_seen_in_a_full_history(store: Store, choice: Any) -> None:
+    """Who decided, and what: also where strangers have filled the history before."""
+    say(store, "Success")
+    for minute in range(210):
+        say(store, "Failed", end=f"2026-01-02T{10 + minute // 60}:{minute % 60:02}:01+0800")
+    before = history(store)
+    assert len(before) == 200
+    assert store.doubts.settle("j1", choice, "somebody")
+    after = history(store)
+    assert len(after) == 200
+    assert (after[-1]["kind"], after[-1]["as"], after[-1]["by"]) == ("settle", choice, "somebody")
