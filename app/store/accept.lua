@@ -95,7 +95,13 @@ local function contradicts_token(id)
   return owner and owner ~= header.submission
 end
 
+-- A person decides what he saw. What has moved since, by CI's answer or by somebody else's decision, is not that any more.
+local function has_moved()
+  return source == 'settle' and redis.call('HGET', key('job', items[1].id), 'version') ~= header.seen_version
+end
+
 local function refusal()
+  if has_moved() then return 'job_has_moved' end
   if header.token and redis.call('SISMEMBER', key('revoked'), header.token) == 1 then return 'revoked_token' end
   if not (header.bind and submission and source == 'callback') then return nil end
   local strangers = 0
@@ -191,7 +197,8 @@ end
 
 local keeps_body = false
 
--- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
+-- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job, and
+-- for what a person has decided.
 local function remember(id, job, i, outcome, event_id, doubt)
   local n = tonumber(job.entries or 0) + 1
   local lines = key('history', id)
@@ -200,7 +207,7 @@ local function remember(id, job, i, outcome, event_id, doubt)
     .. (event_id and (',"event_id":"' .. event_id .. '"') or '') .. (doubt and (',"doubt":"' .. doubt .. '"') or '') .. '}'
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
-  elseif outcome == 'accepted' then
+  elseif outcome == 'accepted' or source == 'settle' then
     redis.call('LSET', lines, -1, line)
   else
     return n, false
