@@ -389,10 +389,13 @@ local function confirm(item, job, outcome)
   end
 end
 
--- So much news of one job is somebody playing with a leaked URL. It no longer moves the job, and runs no handlers: CI is
--- asked.
-local function is_flood(id)
-  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > runs_max
+-- More news of one job than any job has is somebody playing with a leaked URL. It no longer moves the job, and runs no
+-- handlers: CI is asked. Its end is let through, because two ends are all that can be news: a third one is a doubt.
+local ENDS = 2
+
+local function is_flood(item)
+  if source ~= 'callback' or item.rank == 3 then return false end
+  return redis.call('HINCRBY', key('job', item.id), 'news', 1) > runs_max - ENDS
 end
 
 local function take(i, item, job, outcome, ask)
@@ -423,7 +426,7 @@ local function write(i, item, each)
   if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.id) end
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
-  elseif outcome == 'accepted' and (header.hold or is_flood(item.id)) then
+  elseif outcome == 'accepted' and (header.hold or is_flood(item)) then
     hold(i, item, job)
   else
     return take(i, item, job, outcome, each.ask)
