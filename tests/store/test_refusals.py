@@ -11,7 +11,7 @@ import pytest
 
 from app.services import Services
 from app.setting_types import AgeAndSize
-from app.store import Store
+from app.store import Limits, Store
 from app.store.clock import now_ms
 from app.store.cursors import encode
 from app.store.refusal import Refusal, Wanted
@@ -310,3 +310,15 @@ def test_a_submission_s_own_jobs_are_meant(store: Store) -> None:
     store.refusals.note(late)
     assert ids(store, job_id="j1") == [late.id]
     assert ids(store, job_id="jclaimed") == []
+
+
+def test_refusals_leave_room_in_a_history(store: Store) -> None:
+    """They fill half of it at most, so that what changes the job later is still seen."""
+    url = f"unix://{store.db.client.connection_pool.connection_kwargs['path']}"
+    few = Store.open(url, store.db.prefix, timeout=5, limits=Limits(history=10))
+    tell(few, said("j1", "Running"))
+    for _ in range(20):
+        few.refusals.note(refused(job_ids=("j1",)))
+    tell(few, said("j1", "Success"))
+    kinds = [entry["kind"] for entry in few.jobs.history("j1")[0]]
+    assert (kinds.count("refused"), kinds[-1]) == (4, "callback")
