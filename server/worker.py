@@ -20,7 +20,7 @@ from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
 from gunicorn.workers import gthread
 
 HEAD_SECONDS = 10.0
@@ -200,7 +200,12 @@ class Worker(gthread.ThreadWorker):
             conn.open()
         return super().handle(conn)
 
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.wsgi.wsgi_app = _honest(self.wsgi.wsgi_app)
+
     def handle_request(self, req: Any, conn: Connection) -> Any:
+        req.is_whole = partial(self._is_whole, conn)
         conn.clock.start(0.0 if conn.late else BODY_SECONDS, in_body=True)
         try:
             return super().handle_request(req, conn)
@@ -209,11 +214,15 @@ class Worker(gthread.ThreadWorker):
             raise OSError(errno.EPIPE, "the client stopped reading") from None
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
+        return bool(keepalive) and self._is_whole(conn)
+
+    @staticmethod
+    def _is_whole(conn: Connection) -> bool:
         """What is left of an unread body is skipped if it is here already, never waited for."""
         conn.clock.start(0.05, in_body=True)
         try:
-            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + 0.05))
-        except (OSError, NoMoreData):
+            return bool(conn.parser.finish_body(deadline=time.monotonic() + 0.05))
+        except (OSError, NoMoreData, ParseException):
             return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
@@ -304,6 +313,24 @@ class Worker(gthread.ThreadWorker):
             super().enqueue_req(conn)
         else:
             self._drop(conn)
+
+
+def _honest(application: Any) -> Any:
+    """An answer to a request whose body was not read to its end says that the connection closes.
+
+    A client that was told ``keep-alive`` would send its next callback into a connection that nobody reads.
+    """
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        def start(*args: Any, **more: Any) -> Any:
+            response = start_response.__self__
+            if not response.req.is_whole():
+                response.force_close()
+            return start_response(*args, **more)
+
+        return application(environ, start)
+
+    return serve
 
 
 def _awaited(head: bytes) -> int:

@@ -14,6 +14,8 @@ from app.store import Event, Job
 from workers import declaration
 
 _OWN = "workers.handlers"
+_ANSWERS = frozenset({"poll", "settle"})
+"""Kinds of events in which CI, or a person who settled a doubt, has decided."""
 
 Function = Callable[[Event, Job], None]
 
@@ -39,13 +41,13 @@ class Handler:
     backoff: float
     backoff_max: float
     every_news: bool = False
-    """Also for news that set off no handlers: a poll that changed the record, but not the state."""
+    """Also for answers that set off no handlers: they changed the record, but not the state."""
 
     def wants(self, event: Event) -> bool:
-        if not event.runs_handlers and not self.every_news:
-            return False
+        # What a callback says of a job in doubt sets off nothing, not even this, until there is an answer.
+        is_for_it = event.runs_handlers or (self.every_news and event.kind in _ANSWERS)
         return (
-            event.kind != "check"
+            is_for_it
             and (not self.tags or event.tag in self.tags)
             and (not self.states or event.state in self.states)
         )

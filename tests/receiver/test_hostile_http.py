@@ -294,6 +294,34 @@ def test_a_kept_connection_serves_many(web: Web, path: str) -> None:
             assert session.post(web.url + path, data=body(JobId=f"jkept{n}"), timeout=10).status_code == 200
 
 
+@pytest.mark.parametrize("where", ["good token", "bad token"])
+@pytest.mark.parametrize(
+    ("more", "headers"),
+    [(MIB, ()), (16 * MIB, ()), (MIB - 1000, ("Content-Encoding: br",))],
+    ids=["too large", "far too large", "encoded"],
+)
+def test_a_connection_that_closes_says_so(
+    web: Web, path: str, where: str, more: int, headers: tuple[str, ...]
+) -> None:
+    """A client that is told ``keep-alive`` may send its next callback on the same connection: it must be read."""
+    address = path if where == "good token" else "/callbacks/nobody"
+    refused = raw.head("POST", address, f"Content-Length: {more + 1000}", *headers)
+    with raw.connect(web.port) as link:
+        answer = raw.converse(link, refused, b" " * 1000)
+        assert answer.status in {403, 413, 415}
+        assert answer.headers["connection"] == "close"
+        assert link.recv(1) == b""
+
+
+def test_a_refusal_whose_body_was_read_keeps_the_connection(web: Web, path: str) -> None:
+    """Also where it was skipped because nobody needs it: then it is here."""
+    refused = raw.head("POST", "/callbacks/nobody", "Content-Length: 30000") + b" " * 30000
+    good = body(JobId=new_job_id())
+    with raw.connect(web.port) as link:
+        assert raw.converse(link, refused).headers["connection"] == "keep-alive"
+        assert raw.converse(link, raw.head("POST", path, f"Content-Length: {len(good)}"), good).status == 200
+
+
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /x", "SCRIPT_NAME: /callbacks", "PATH_INFO: /healthz"])
 def test_no_header_moves_us(web: Web, path: str, header: str) -> None:
     """Where the service is mounted is PUBLIC_URL's to say, not a request's; a callback is taken all the same."""

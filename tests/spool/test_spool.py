@@ -102,7 +102,7 @@ def fail(_fd: int) -> None:
 _FULL_DISK = """
 import sys
 from pathlib import Path
-from app.store.spool import NoRoom, Spool
+from app.spool import NoRoom, Spool
 spool = Spool(Path(sys.argv[1]), 2**20)
 for size in (600, 5000, 300, 5000, 200):
     try:

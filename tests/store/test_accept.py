@@ -496,12 +496,16 @@ def test_bytes_are_limited(store: Store, limit: UrlLimit) -> None:
 
 
 def test_one_url_runs_a_jobs_handlers_only_so_often(store: Store) -> None:
-    """Past it news is kept, moves nothing, and CI is asked."""
+    """Past it news is kept, moves nothing, and CI is asked; the end of the job comes through all the same."""
     few = Acceptor(store.db, Limits(runs=5), store.durable)
     for n in range(20):
         assert tell(few, said("j1", "Running", progress=n)) == ["accepted"]
-    assert [posted.event.runs_handlers for posted in store.outbox.after("0", 100)] == [True] * 5
+    assert [posted.event.runs_handlers for posted in store.outbox.after("0", 100)] == [True] * 3
     assert store.due.take(10, 60) == ["j1"]
+    for ended in (None, EARLY, LATE, "2022-06-27T07:50:00Z"):
+        tell(few, said("j1", "Success", ended))
+    events = [posted.event for posted in store.outbox.after("0", 100)]
+    assert [event.state for event in events if event.runs_handlers] == ["Running"] * 3 + ["Success"] * 2
 
 
 def test_a_console_url_is_listed_with_its_first_use(store: Store) -> None:

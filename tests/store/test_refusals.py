@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
+from app.web.services import Services
+from app.settings.types import AgeAndSize
+from app.store import Limits, Store
 from app.core.clock import now_ms
 from app.redis.cursors import encode
-from app.redis.scripts import text_map, texts
-from app.settings.types import AgeAndSize
-from app.store import Store
 from app.store.refusals.refusal import Refusal, Wanted
 from app.store.refusals.refusals import Bounds
-from app.web.services import Services
+from app.redis.scripts import text_map, texts
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
-from workers.relay import retention
+from workers.relay.__main__ import retention
 
 HOUR_MS = 3_600_000
 
@@ -310,3 +310,15 @@ def test_a_submission_s_own_jobs_are_meant(store: Store) -> None:
     store.refusals.note(late)
     assert ids(store, job_id="j1") == [late.id]
     assert ids(store, job_id="jclaimed") == []
+
+
+def test_refusals_leave_room_in_a_history(store: Store) -> None:
+    """They fill half of it at most, so that what changes the job later is still seen."""
+    url = f"unix://{store.db.client.connection_pool.connection_kwargs['path']}"
+    few = Store.open(url, store.db.prefix, timeout=5, limits=Limits(history=10))
+    tell(few, said("j1", "Running"))
+    for _ in range(20):
+        few.refusals.note(refused(job_ids=("j1",)))
+    tell(few, said("j1", "Success"))
+    kinds = [entry["kind"] for entry in few.jobs.history("j1")[0]]
+    assert (kinds.count("refused"), kinds[-1]) == (4, "callback")

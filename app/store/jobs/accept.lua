@@ -95,7 +95,13 @@ local function contradicts_token(id)
   return owner and owner ~= header.submission
 end
 
+-- A person decides what he saw. What has moved since, by CI's answer or by somebody else's decision, is not that any more.
+local function has_moved()
+  return source == 'settle' and redis.call('HGET', key('job', items[1].id), 'version') ~= header.seen_version
+end
+
 local function refusal()
+  if has_moved() then return 'job_has_moved' end
   if header.token and redis.call('SISMEMBER', key('revoked'), header.token) == 1 then return 'revoked_token' end
   if not (header.bind and submission and source == 'callback') then return nil end
   local strangers = 0
@@ -191,7 +197,8 @@ end
 
 local keeps_body = false
 
--- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job.
+-- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job, and
+-- for what a person has decided.
 local function remember(id, job, i, outcome, event_id, doubt)
   local n = tonumber(job.entries or 0) + 1
   local lines = key('history', id)
@@ -200,7 +207,7 @@ local function remember(id, job, i, outcome, event_id, doubt)
     .. (event_id and (',"event_id":"' .. event_id .. '"') or '') .. (doubt and (',"doubt":"' .. doubt .. '"') or '') .. '}'
   if redis.call('LLEN', lines) < header.history_max then
     redis.call('RPUSH', lines, line)
-  elseif outcome == 'accepted' then
+  elseif outcome == 'accepted' or source == 'settle' then
     redis.call('LSET', lines, -1, line)
   else
     return n, false
@@ -382,10 +389,13 @@ local function confirm(item, job, outcome)
   end
 end
 
--- So much news of one job is somebody playing with a leaked URL. It no longer moves the job, and runs no handlers: CI is
--- asked.
-local function is_flood(id)
-  return source == 'callback' and redis.call('HINCRBY', key('job', id), 'news', 1) > runs_max
+-- More news of one job than any job has is somebody playing with a leaked URL. It no longer moves the job, and runs no
+-- handlers: CI is asked. Its end is let through, because two ends are all that can be news: a third one is a doubt.
+local ENDS = 2
+
+local function is_flood(item)
+  if source ~= 'callback' or item.rank == 3 then return false end
+  return redis.call('HINCRBY', key('job', item.id), 'news', 1) > runs_max - ENDS
 end
 
 local function take(i, item, job, outcome, ask)
@@ -416,7 +426,7 @@ local function write(i, item, each)
   if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.id) end
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
-  elseif outcome == 'accepted' and (header.hold or is_flood(item.id)) then
+  elseif outcome == 'accepted' and (header.hold or is_flood(item)) then
     hold(i, item, job)
   else
     return take(i, item, job, outcome, each.ask)

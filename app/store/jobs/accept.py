@@ -53,7 +53,8 @@ class NotDurable(Exception):
 
 
 class NotBelieved(Exception):
-    """The store knows better than the token: ``reason`` is ``revoked_token`` or ``binding_mismatch``."""
+    """The store knows better: ``reason`` is ``revoked_token``, ``binding_mismatch``, or ``job_has_moved`` since a
+    person decided about it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -94,9 +95,11 @@ class UrlLimit:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """``keeps_known``: what was known stays, and the news repeats it. ``raw`` is where the bytes of the news are, and
-    ``refuted`` names what was decided against: a digest, and a state with its end."""
+    """``seen_version`` is the job's version that was decided about: another one is refused. ``keeps_known``: what was
+    known stays, and the news repeats it. ``raw`` is where the bytes of the news are, and ``refuted`` names what was
+    decided against: a digest, and a state with its end."""
 
+    seen_version: str
     keeps_known: bool
     raw: str | None
     refuted: tuple[str, ...] = ()

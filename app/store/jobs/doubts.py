@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from app.ci.incoming.payload import Detail
 from app.ci.report import Report
-from app.redis.scripts import text
+from app.ci.incoming.payload import Detail
+from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen_fields
 from app.store.database import Database
-from app.store.jobs.accept import Acceptor, News, Settled, seen_fields
+from app.redis.scripts import text
 
 Choice = Literal["known", "reported"]
+
+_TRIES = 3
+"""A job that moves while it is being decided about is read anew: it may be in doubt all the same."""
 
 
 class Doubts:
@@ -26,15 +29,23 @@ class Doubts:
 
         Handlers run for what was reported, and for what was known if they have not yet.
         """
-        names = ("report", "doubt_report", "doubt_raw")
-        known, reported, raw = map(text, self._db.client.hmget(self._db.key("job", job_id), *names))
-        if known is None or reported is None:
+        return any(self._settle(job_id, choice, by) for _ in range(_TRIES))
+
+    def _settle(self, job_id: str, choice: Choice, by: str) -> bool:
+        """False where nothing is doubted, or where the job has moved since it was read."""
+        names = ("report", "doubt_report", "doubt_raw", "version")
+        row = self._db.client.hmget(self._db.key("job", job_id), *names)
+        known, reported, raw, version = map(text, row)
+        if known is None or reported is None or version is None:
             return False
         other = Report.model_validate(json.loads(reported))
         keeps = choice == "known"
         report = Report.model_validate(json.loads(known)) if keeps else other
-        settled = Settled(keeps, None if keeps else raw, seen_fields(other) if keeps else ())
+        settled = Settled(version, keeps, None if keeps else raw, seen_fields(other) if keeps else ())
         note = {"as": choice, "by": by}
         news = News([Detail(report, {})], "settle", "settled", note=note, settled=settled)
-        self._acceptor.accept(news)
+        try:
+            self._acceptor.accept(news)
+        except NotBelieved:
+            return False
         return True

@@ -53,7 +53,8 @@ end
 local function remember(id)
   if redis.call('HEXISTS', key('job', id), 'version') == 0 then return false end
   local n = redis.call('HINCRBY', key('job', id), 'entries', 1)
-  if redis.call('LLEN', key('history', id)) < header.history_max then
+  -- Half of a history at most: refused callbacks must not push out what changed the job.
+  if redis.call('LLEN', key('history', id)) < header.history_max / 2 then
     redis.call('RPUSH', key('history', id), header.entry .. ',"entry":' .. n .. '}')
   end
   return true
