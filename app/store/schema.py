@@ -73,11 +73,9 @@ class Schema:
         if not self._redis.hget(self._key, "migrated"):
             return 0
         first, last = self._old_writes()
-        return (
-            0
-            if now_ms() - last > _STRAGGLERS_MS
-            else self._migrate(self._changed_since(first - _STRAGGLERS_MS))
-        )
+        if now_ms() - last > _STRAGGLERS_MS:
+            return 0
+        return self._migrate(self._changed_since(first - _STRAGGLERS_MS))
 
     def _old_writes(self) -> tuple[int, int]:
         """Between which times an earlier release wrote. It is kept before the migration removes what shows it."""
@@ -142,5 +140,5 @@ class Schema:
         yield from (ids[n : n + _CHUNK] for n in range(0, len(ids), _CHUNK))
 
 
-def _number(found: bytes | None) -> int:
+def _number(found: bytes | str | None) -> int:
     return int(found or 0)

@@ -76,16 +76,26 @@ def test_jobs_appear_and_change_by_themselves(page: Page, web: Web) -> None:
     expect(page.locator("#jobs tbody")).to_contain_text("out/voice.mp3")
 
 
+def _doubted(store: Store) -> None:
+    for state in ("Success", "Failed"):
+        tell(store, said("jodd", state, ENDED))
+
+
+def _missing(store: Store) -> None:
+    confirm(store, "jodd")
+    miss(store, "jodd")
+
+
+def _not_confirmed(store: Store) -> None:
+    put(store, "jodd")
+
+
 @pytest.mark.parametrize(
     ("prepare", "word"),
-    [
-        (lambda store: put(store, "jodd"), "not_confirmed"),
-        (lambda store: [tell(store, said("jodd", state, ENDED)) for state in ("Success", "Failed")], "doubt"),
-        (lambda store: (confirm(store, "jodd"), miss(store, "jodd")), "missing"),
-    ],
+    [(_doubted, "doubt"), (_missing, "missing"), (_not_confirmed, "not_confirmed")],
 )
 def test_a_success_that_something_speaks_against_looks_so(
-    page: Page, web: Web, prepare: Callable[[Store], object], word: str
+    page: Page, web: Web, prepare: Callable[[Store], None], word: str
 ) -> None:
     """A doubt, outputs that are not confirmed or not there: named beside the state, which has another colour."""
     confirm(web.services.store, "jplain")
