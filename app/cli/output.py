@@ -100,11 +100,18 @@ def show_job(job: Job, json_wanted: bool) -> None:
         say(
             f"  doubt   {job.doubt.reason}: reported {what.state or 'no state'}, ended {what.ended_at or '-'}"
         )
+    if outputs := _outputs_in_doubt(job):
+        say(f"  outputs {outputs}")
     if job.input and job.input.object:
         say(f"  input   {job.input.bucket}/{job.input.object}")
     for output in job.outputs:
         say(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
     say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+
+
+def _outputs_in_doubt(job: Job) -> str | None:
+    """Why an end that looks good is not known to have left what it names."""
+    return "missing or other files" if job.outputs_ok is False else job.outputs_unchecked
 
 
 def submission_view(submission: Submission) -> dict[str, Any]:
@@ -137,5 +144,13 @@ def show_table(jobs: Iterable[Job]) -> None:
         what = job.input.object if job.input else None
         say(
             f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} "
-            f"{job.created_at or '-':<21} {what or ''}"
+            f"{job.created_at or '-':<21} {what or ''}{_marked(job)}"
         )
+
+
+def _marked(job: Job) -> str:
+    """What speaks against the state, in few words: a list is read for its states."""
+    doubt = f"doubt: {job.doubt.reason}" if job.doubt else None
+    outputs = (found := _outputs_in_doubt(job)) and f"outputs: {found}"
+    words = ", ".join(filter(None, (doubt, outputs)))
+    return f"  ({words})" if words else ""

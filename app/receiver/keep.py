@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -35,6 +37,30 @@ WHY = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
     "binding_mismatch": "The JobId is not the one that CI gave to this submission.",
 }
+
+
+_SAY_EVERY_S = 10.0
+
+
+class _Lost:
+    """Callbacks that nothing could keep, of this process: the first is named at once, later ones by number, since most
+    often a full disk is why. The access log has a line for each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._next = 0.0
+
+    def add(self, why: str) -> None:
+        with self._lock:
+            self._count += 1
+            if time.monotonic() < self._next:
+                return
+            count, self._count, self._next = self._count, 0, time.monotonic() + _SAY_EVERY_S
+        log.error("callbacks could not be stored, and were answered 503: %d; the last: %s", count, why)
+
+
+_LOST = _Lost()
 
 
 def keep(ours: Services, news: News) -> Sequence[Kept]:
@@ -90,12 +116,12 @@ def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> bool:
 def _spool(ours: Services, news: News, why: str) -> None:
     """On the local disk, or ``Problem``."""
     if ours.spool is None or ours.drainer is None:
-        log.warning("a callback could not be stored: %s; there is no SPOOL_DIR", why)
+        _LOST.add(f"{why}; there is no SPOOL_DIR")
         raise _not_kept()
     try:
         ours.spool.append(pack(news))
     except NoRoom as error:
-        log.error("a callback could not be stored: %s; %s", why, error)
+        _LOST.add(f"{why}; {error}")
         raise _not_kept() from None
     ours.drainer.start()
     log.debug("a callback was spooled: %s", why)

@@ -125,14 +125,19 @@ def sync_folder(folder: Path) -> None:
 
 def keep_bytes(path: Path, data: bytes) -> None:
     """A file with these bytes, on the disk, in the place of what is there."""
-    unnamed = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # Several threads of one process may write the same file: each has a name of its own until it is whole.
+    unnamed = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
-        _write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    unnamed.rename(path)
+        fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _write(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        unnamed.rename(path)
+    except OSError:
+        unnamed.unlink(missing_ok=True)  # On a full disk it would take the room of a callback.
+        raise
     sync_folder(path.parent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.ci.incoming.payload import parse
+from app.ci.report import Report
 from app.store import News, Store
 from app.store.jobs.accept import as_body
 from tests.ci import samples
@@ -23,3 +24,11 @@ def confirm(store: Store, job_id: str, **changes: object) -> None:
     """CI's own answer says the same."""
     details = parse(body_of(samples.voice_separate(JobId=job_id, **changes))).details
     store.acceptor.accept(News(details, "poll", "confirmed", body=as_body(details)))
+
+
+def miss(store: Store, job_id: str) -> None:
+    """COS has none of its outputs."""
+    job = store.jobs.get(job_id)
+    assert job is not None
+    report = Report.model_validate(job.model_dump(include=set(Report.model_fields)))
+    assert store.checks.note(report, {}, ok=False)

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app.redis.scripts import texts
 from app.store import Store
 from app.store.runs.runs import Start
-from tests.api.stored import put
+from tests.api.stored import confirm, miss, put
 from tests.cli.shell import NOT_FOUND, NOT_YET, REFUSED, Shell, reader
 from tests.store.said import said, tell
 from tests.store.samples import submission
@@ -33,6 +33,23 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     shown = shell.run("jobs", "show", "j1").stdout
     assert "out/voice.mp3" in shown
     assert "j2" in shell.run("jobs", "list").stdout
+
+
+def test_what_speaks_against_a_state_is_named_beside_it(shell: Shell) -> None:
+    """In a list and of one job: a doubt, outputs that nobody has confirmed, outputs that are not there."""
+    put(shell.store, "junconfirmed")
+    confirm(shell.store, "jmissing")
+    miss(shell.store, "jmissing")
+    for state in ("Success", "Failed"):
+        tell(shell.store, said("jdoubted", state, "2022-06-27T07:30:00Z"))
+    confirm(shell.store, "jplain")
+    lines = {line.split()[0]: line for line in shell.run("jobs", "list").stdout.splitlines()}
+    words = {"junconfirmed": "not_confirmed", "jmissing": "missing", "jdoubted": "doubt"}
+    for job_id, word in words.items():
+        assert "Success " in lines[job_id]
+        assert word in lines[job_id]
+        assert word in shell.run("jobs", "show", job_id).stdout
+    assert "(" not in lines["jplain"]
 
 
 @pytest.mark.parametrize("ago", ["30s", "5m", "36h", "7d", "2w"])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from app.store import Store
 from harness.servers import Web
-from tests.api.stored import put
+from tests.api.stored import confirm, miss, put
+from tests.store.said import said, tell
+
+ENDED = "2024-03-05T13:59:59Z"
 
 
 def rows(page: Page) -> list[str]:
@@ -68,6 +74,39 @@ def test_jobs_appear_and_change_by_themselves(page: Page, web: Web) -> None:
     put(web.services.store, "jlive")
     expect(page.locator("#jobs tbody")).to_contain_text("Success", timeout=15_000)
     expect(page.locator("#jobs tbody")).to_contain_text("out/voice.mp3")
+
+
+def _doubted(store: Store) -> None:
+    for state in ("Success", "Failed"):
+        tell(store, said("jodd", state, ENDED))
+
+
+def _missing(store: Store) -> None:
+    confirm(store, "jodd")
+    miss(store, "jodd")
+
+
+def _not_confirmed(store: Store) -> None:
+    put(store, "jodd")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "word"),
+    [(_doubted, "doubt"), (_missing, "missing"), (_not_confirmed, "not_confirmed")],
+)
+def test_a_success_that_something_speaks_against_looks_so(
+    page: Page, web: Web, prepare: Callable[[Store], None], word: str
+) -> None:
+    """A doubt, outputs that are not confirmed or not there: named beside the state, which has another colour."""
+    confirm(web.services.store, "jplain")
+    prepare(web.services.store)
+    opened(page, web)
+    odd, plain = (page.locator("#jobs tbody tr", has_text=each) for each in ("jodd", "jplain"))
+    expect(odd.locator("b")).to_have_text("Success")
+    expect(odd.locator("mark")).to_contain_text(word)
+    expect(plain.locator("mark")).to_have_count(0)
+    colours = [row.locator("b").evaluate("each => getComputedStyle(each).color") for row in (odd, plain)]
+    assert colours[0] != colours[1]
 
 
 def test_older_jobs_are_a_click_away(page: Page, web: Web) -> None:

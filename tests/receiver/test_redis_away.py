@@ -17,6 +17,7 @@ from redis.exceptions import BusyLoadingError
 from app import create_app
 from app.core.clock import now_ms
 from app.core.tokens import Binding, fingerprint
+from app.receiver import keep
 from app.receiver.retry import retry
 from app.settings import Settings
 from app.spool import SUFFIX
@@ -432,3 +433,19 @@ def test_a_refusal_does_not_wait_for_redis(server: Valkey, client: FlaskClient, 
         for _ in range(5):
             assert client.post(path(settings), data=b"{}").status_code == 400
         assert client.post("/callbacks/forged", data=body("j1")).status_code == 403
+
+
+def test_what_nothing_can_keep_does_not_flood_the_log(
+    server: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is named at once, with the reason; the others are counted, in far fewer lines."""
+    monkeypatch.setattr(keep, "_LOST", keep._Lost())
+    bare = make_settings(server.url, spool_dir=None, redis_timeout="0.5s")
+    client, url = create_app(bare).test_client(), path(bare)
+    with killed(server):
+        statuses = {client.post(url, data=body(new_job_id())).status_code for _ in range(100)}
+    lines = [each.getMessage() for each in caplog.records if "could not be stored" in each.getMessage()]
+    assert statuses == {503}
+    assert "503: 1;" in lines[0]
+    assert "there is no SPOOL_DIR" in lines[0]
+    assert len(lines) < 10

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app.spool import SUFFIX, NoRoom, Spool
-from app.spool.files import OwnFile
+from app.spool.files import OwnFile, keep_bytes
 from app.spool.frames import Frame, scan
 from harness.servers import ROOT
 
@@ -235,3 +236,27 @@ def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pyt
     monkeypatch.undo()
     spool.append(b"two")
     assert records(spool.folder) == [b"two"]
+
+
+def test_a_file_that_several_threads_write_at_once_is_always_whole(tmp_path: Path) -> None:
+    """None of them fails for another one, and what is there is what one of them wrote."""
+    path, contents = tmp_path / "kept", [bytes([n]) * 5000 for n in range(8)]
+    with ThreadPoolExecutor(len(contents)) as threads:
+        for _ in range(20):
+            list(threads.map(lambda content: keep_bytes(path, content), contents))
+            assert path.read_bytes() in contents
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """What was there before stays, and nothing lies beside it."""
+    keep_bytes(tmp_path / "kept", b"before")
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from app.store.spool.files import keep_bytes\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "keep_bytes(Path(sys.argv[1]), bytes(20))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "kept")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "File too large" in done.stderr
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept", b"before")]

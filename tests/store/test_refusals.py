@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from app.web.services import Services
-from app.settings.types import AgeAndSize
-from app.store import Limits, Store
 from app.core.clock import now_ms
 from app.redis.cursors import encode
+from app.redis.scripts import text_map, texts
+from app.settings.types import AgeAndSize
+from app.store import Limits, Store
 from app.store.refusals.refusal import Refusal, Wanted
 from app.store.refusals.refusals import Bounds
-from app.redis.scripts import text_map, texts
+from app.web.services import Services
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
-from workers.relay.__main__ import retention
+from workers.relay import retention
 
 HOUR_MS = 3_600_000
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from app.ci.incoming.payload import parse
+from app.redis.scripts import text_map
 from app.store import News, Store
 from app.store.jobs.doubts import Doubts
-from app.redis.scripts import text_map
 from tests.workers.news import body
 
 END, OTHER_END = "2026-01-02T10:00:00+0800", "2026-01-02T11:00:00+0800"

@@ -10,6 +10,7 @@ import pytest
 import requests
 from redis import Redis
 
+from app.core.clock import now_ms
 from app.doctor import preflight
 from app.redis.scripts import texts
 from app.settings import SettingsError
@@ -77,6 +78,24 @@ def test_a_migration_may_happen_again_and_from_several_processes(migrated: Store
     migrated.db.client.hdel("ci:schema", "version")
     preflight.check(RELEASE1.settings(server))
     assert migrated.jobs.history(done)[0] == [*before[0], late]
+
+
+def test_what_an_earlier_release_writes_months_later_is_taken_over(migrated: Store) -> None:
+    """Somebody went back to it for a while: its histories are not lost when this release comes again."""
+    done, month_ms = RELEASE1.job("done"), 30 * 86_400_000
+    before, client = migrated.jobs.history(done), migrated.db.client
+    client.hset("ci:schema", "since", now_ms() - month_ms)
+    assert migrated.schema.take_over_stragglers() == 0
+    late = {"kind": "callback", "at": "2026-11-25T18:00:00Z", "entry": 99, "outcome": "stale"}
+    client.rpush(f"ci:job:{done}:history", json.dumps(late))
+    client.zadd("ci:raws", {done: now_ms() - 1000})
+    client.zadd("ci:touched", {done: now_ms()})
+    assert migrated.schema.take_over_stragglers() > 0
+    assert migrated.jobs.history(done)[0] == [*before[0], late]
+    assert not client.exists("ci:raws", f"ci:job:{done}:history")
+    client.rpush(f"ci:job:{done}:history", json.dumps(late | {"entry": 100}))
+    migrated.schema.take_over_stragglers()
+    assert migrated.jobs.history(done)[0] == [*before[0], late, late | {"entry": 100}]
 
 
 def test_a_newer_release_is_not_written_over(migrated: Store, server: Valkey) -> None:

@@ -35,10 +35,22 @@ function add(parent, name, text) {
   parent.append(part);
 }
 
+// A state that something speaks against, or an end whose outputs are missing or not confirmed, has not its usual colour.
+function doubts(job) {
+  return [
+    job.doubt && `doubt: ${job.doubt.reason}`,
+    job.outputs_unchecked && `outputs: ${job.outputs_unchecked}`,
+    job.outputs_ok === false && "outputs: missing or other files",
+  ].filter(Boolean);
+}
+
 function state(row, job) {
   const late = job.submission && job.submission.overdue ? " overdue" : "";
-  const td = cell(row, "", `${/^\w+$/.test(job.state ?? "") ? job.state : ""}${late}`);
+  const uncertain = doubts(job);
+  const plain = /^\w+$/.test(job.state ?? "") && uncertain.length === 0 ? job.state : "";
+  const td = cell(row, "", `${plain}${uncertain.length ? "uncertain" : ""}${late}`);
   add(td, "b", job.state ?? "unknown");
+  uncertain.forEach((what) => add(td, "mark", what));
   if (job.state === "Failed") add(td, "small", [job.code, job.message].filter(Boolean).join(": "));
 }
 

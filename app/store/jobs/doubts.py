@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from app.ci.report import Report
 from app.ci.incoming.payload import Detail
-from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen_fields
-from app.store.database import Database
+from app.ci.report import Report
 from app.redis.scripts import text
+from app.store.database import Database
+from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen_fields
 
 Choice = Literal["known", "reported"]
 

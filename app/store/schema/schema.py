@@ -1,6 +1,7 @@
 """The version of what is stored, and how data of an earlier release becomes that of this one.
 
-``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, from which one.
+``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, from which one; where an
+earlier release wrote after that, ``old_from`` and ``old_seen``, its first and its last known write (ms).
 Release 1 wrote none. A start takes over what an earlier release wrote; a newer version than ours is refused, by the
 start and by every callback.
 """
@@ -23,7 +24,10 @@ log = logging.getLogger(__name__)
 VERSION = "2"
 _CHUNK = 200
 _STRAGGLERS_MS = 3_600_000
-"""For so long after a migration processes of the earlier release may still write, as in a rolling upgrade."""
+"""For so long after a migration, or after an earlier release's last known write, its processes may still write."""
+_OLD_WRITES = "raws"
+"""Release 1 puts each job here whose callback it stores, under the time; this release never does. So it shows that
+release 1 was started again, however long after the migration."""
 
 
 class WrongSchema(Exception):
@@ -64,11 +68,24 @@ class Schema:
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
 
     def take_over_stragglers(self) -> int:
-        """What processes of the earlier release wrote during the last minutes of a rolling upgrade; how many jobs."""
-        migrated, since = self._redis.hmget(self._key, "migrated", "since")
-        if not migrated or now_ms() - int(since or 0) > _STRAGGLERS_MS:
+        """What an earlier release has written since the migration, in a rolling upgrade or because somebody went back
+        to it for a while; how many jobs."""
+        if not self._redis.hget(self._key, "migrated"):
             return 0
-        return self._migrate(self._changed_since(int(since or 0) - _STRAGGLERS_MS))
+        first, last = self._old_writes()
+        if now_ms() - last > _STRAGGLERS_MS:
+            return 0
+        return self._migrate(self._changed_since(first - _STRAGGLERS_MS))
+
+    def _old_writes(self) -> tuple[int, int]:
+        """Between which times an earlier release wrote. It is kept before the migration removes what shows it."""
+        since, first, last = map(_number, self._redis.hmget(self._key, "since", "old_from", "old_seen"))
+        first, last = first or since, max(last, since)
+        if found := self._redis.zrange(f"{self._db.prefix}{_OLD_WRITES}", 0, 0, withscores=True):
+            is_over = now_ms() - last > _STRAGGLERS_MS
+            first, last = int(found[0][1]) if is_over else min(first, int(found[0][1])), now_ms()
+            self._redis.hset(self._key, mapping={"old_from": first, "old_seen": last})
+        return first, last
 
     def _migrate(self, jobs: Iterator[list[str]]) -> int:
         """Every step is atomic and can be repeated, so that several processes may do it at once, or die at it."""
@@ -77,7 +94,7 @@ class Schema:
         endpoints = sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
         self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
         # The refusals of release 1 had no bodies, and each stands in the history of its job.
-        self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", "raws", "refusals")))
+        self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", _OLD_WRITES, "refusals")))
         count = 0
         for ids in jobs:
             self._move("list", ids, "job:{}:history", "history:{}")
@@ -121,3 +138,7 @@ class Schema:
     def _changed_since(self, since: int) -> Iterator[list[str]]:
         ids = texts(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
         yield from (ids[n : n + _CHUNK] for n in range(0, len(ids), _CHUNK))
+
+
+def _number(found: bytes | str | None) -> int:
+    return int(found or 0)
