@@ -252,7 +252,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     """What was there before stays, and nothing lies beside it."""
     keep_bytes(tmp_path / "kept", b"before")
     script = (
-        "import resource, signal, sys; from pathlib import Path; from app.store.spool.files import keep_bytes\n"
+        "import resource, signal, sys; from pathlib import Path; from app.spool.files import keep_bytes\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
         "keep_bytes(Path(sys.argv[1]), bytes(20))"
     )
