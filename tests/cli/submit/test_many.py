@@ -205,7 +205,7 @@ def test_rows_are_numbered_as_they_stand_in_the_file(
 def test_json_lines_from_standard_input(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Each line is a body of POST /v1/jobs; the same text again is the same run; `--json` prints a line for each row."""
+    """Each line is a body of POST /v1/jobs; the same text is the same run; `--json` prints a line for each row."""
     lines: list[Any] = [
         {"input": {"object": f"in/{n}.mp3"}, "output": {"au_object": f"o/{n}.mp3"}, "user_data": f"row-{n}"}
         for n in range(3)
@@ -301,7 +301,11 @@ def test_two_runs_of_one_file_at_a_time_share_its_rows(
     for report in reports:
         arguments = ("--from", str(path), "--parallel", "4", "--report", str(report))
         argv, variables = command(settings, "submit", "voice-separate", *COMMON, *arguments)
-        runs.append(subprocess.Popen(argv, cwd=ROOT, env=variables, stderr=subprocess.DEVNULL))
+        runs.append(
+            subprocess.Popen(
+                argv, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        )
     assert {run.wait(120) for run in runs} <= {0, 1}
     assert len(ci.requests()) == 60, "each row is sent once"
     assert submitted(services, ci) == wanted(60)
@@ -323,13 +327,14 @@ def test_a_row_that_another_run_is_sending_is_named(
 ) -> None:
     """While CI's answer to the first run is outstanding, the second says that another run is sending the row."""
     path = file_of(tmp_path, HEAD + rows_of(1))
-    ci.fault("slow", on="submit", seconds=600)
+    ci.fault("slow", on="submit", seconds=20, times=1)
     argv, variables = command(settings, "submit", "voice-separate", *COMMON, "--from", str(path))
     run = subprocess.Popen(
         argv, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         eventually(lambda: len(open_submissions(settings)) == 1, "the first run has stored the row", 60)
+        run.send_signal(signal.SIGSTOP)  # it cannot get its answer, nor time out
         second = flask("submit", "voice-separate", *COMMON, "--from", str(path))
         assert second.code == 1
         assert "row 1: lost: another run" in second.err
@@ -363,7 +368,7 @@ def test_a_job_that_is_no_longer_stored_is_not_paid_for_again(
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path))
     job_ids = sorted(line.split("\t")[1] for line in ran.out.splitlines())
     for job_id in job_ids:
-        services.store.retention.drop(job_id)
+        services.store.retention.drop_job(job_id)
         assert services.store.jobs.get(job_id) is None
     report = tmp_path / "report.jsonl"
     flask("submit", "voice-separate", *COMMON, "--from", str(path), "--report", str(report))
@@ -378,7 +383,10 @@ def test_a_file_that_an_earlier_release_has_run_goes_on(
 ) -> None:
     """What its journal calls submitted is not sent, what its records in Redis name is looked up, the rest is sent."""
     path = file_of(tmp_path, HEAD + rows_of(4))
-    common = {"voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "mp3"}}}
+    common = {
+        "tag": "VoiceSeparate",
+        "voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "mp3"}},
+    }
     with path.open() as file:
         keys = [row.key for row in read_csv(file, common)]
     ran = flask(
