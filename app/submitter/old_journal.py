@@ -10,7 +10,7 @@ from typing import Any
 
 from app.core.clock import now_ms
 from app.store.submissions.idempotency import IdempotencyRecord, IdempotencyRecords
-from app.submitter.many import KEPT_S, SPACE
+from app.submitter.once import KEPT_S, SPACE
 
 
 def take_over(journal: Path, records: IdempotencyRecords) -> str | None:

@@ -10,9 +10,9 @@ from threading import Event
 import pytest
 
 from app.store.submissions.submissions import Submission, Submissions
-from app.submitter.many import Course, Many, Result
+from app.submitter.many import Course, Many
 from app.submitter.pace import Pace
-from app.submitter.rows import Row
+from app.submitter.rows import Result, Row
 from app.web.services import Services
 from harness.emulated import Emulated
 from tests.submitter.conftest import REQUEST

@@ -17,10 +17,10 @@ from app.ci.outgoing.broken import told
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.submitter.draft import defaults, draft
-from app.submitter.many import Course, Many, Result, checked
+from app.submitter.many import Course, Many, checked
 from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
-from app.submitter.rows import Row, Unreadable, read_csv, read_json_lines
+from app.submitter.rows import Result, Row, Unreadable, read_csv, read_json_lines
 from app.web.services import Services
 
 PARTLY, STOPPED = 1, 130
