@@ -9,7 +9,7 @@ from flask import Response, current_app, g
 
 from app.core.clock import now_ms
 from app.store import Unavailable
-from app.store.submissions.marks import Mark, content_of
+from app.store.submissions.idempotency import IdempotencyRecord, content_of
 from app.store.submissions.submissions import Submission, new_id
 from app.web.problems import Problem
 from app.web.services import services
@@ -34,36 +34,38 @@ def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Response:
     if not key:
         return do(new_id())
     name = f"{g.api_key.name}\0{key}"
-    mark = Mark(content_of(body), new_id(), now_ms())
+    record = IdempotencyRecord(content_of(body), new_id(), now_ms())
     try:
-        before = services().store.marks.take(_SPACE, name, mark, _KEPT_S)
+        before = services().store.idempotency.take(_SPACE, name, record, _KEPT_S)
         if before is not None:
-            return _again(name, before, mark, do, recall)
+            return _again(name, before, record, do, recall)
     except Unavailable:
         raise Problem("store_unavailable", "Nothing was sent to CI. Try again.", retry_after=10) from None
-    return _first(name, mark, do)
+    return _first(name, record, do)
 
 
-def _first(name: str, mark: Mark, do: Do) -> Response:
+def _first(name: str, record: IdempotencyRecord, do: Do) -> Response:
     try:
-        answer = do(mark.submission)
+        answer = do(record.submission)
     except Problem:
-        # A problem says that CI has no job of this request. Any other fault may have come later: its mark stays.
-        _put(name, mark, None)
+        # A problem says that CI has no job of this request. Any other fault may have come later: its record stays.
+        _put(name, record, None)
         raise
-    _put(name, mark, mark.answered(_kept(answer)))
+    _put(name, record, record.answered(_kept(answer)))
     return answer
 
 
-def _put(name: str, mark: Mark, new: Mark | None) -> None:
+def _put(name: str, record: IdempotencyRecord, new: IdempotencyRecord | None) -> None:
     try:
-        services().store.marks.swap(_SPACE, name, mark, new, _KEPT_S)
+        services().store.idempotency.swap(_SPACE, name, record, new, _KEPT_S)
     except Unavailable:
         log.warning("an Idempotency-Key could not be settled; its submission answers for it")
 
 
-def _again(name: str, before: Mark, mark: Mark, do: Do, recall: Recall) -> Response:
-    if before.content != mark.content:
+def _again(
+    name: str, before: IdempotencyRecord, record: IdempotencyRecord, do: Do, recall: Recall
+) -> Response:
+    if before.content != record.content:
         raise Problem("idempotency_mismatch", "Use a new key for a new request.")
     if before.answer is not None:
         return _replayed(before.answer)
@@ -75,9 +77,9 @@ def _again(name: str, before: Mark, mark: Mark, do: Do, recall: Recall) -> Respo
     if left is not None and left.status == "sending":
         return recall(left)
     # It died before it had stored anything, or after CI had refused: CI has no job of it.
-    if not services().store.marks.swap(_SPACE, name, before, mark, _KEPT_S):
+    if not services().store.idempotency.swap(_SPACE, name, before, record, _KEPT_S):
         raise Problem("idempotency_in_flight", "Another request was quicker.", retry_after=5)
-    return _first(name, mark, do)
+    return _first(name, record, do)
 
 
 def _kept(answer: Response) -> dict[str, str | int | None]:

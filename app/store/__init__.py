@@ -35,7 +35,7 @@ from app.store.refusals.refusals import Bounds, Refusals
 from app.store.runs.failures import Failures
 from app.store.runs.runs import Event, Runs
 from app.store.schema.schema import Schema, WrongSchema
-from app.store.submissions.marks import Marks
+from app.store.submissions.idempotency import IdempotencyRecords
 from app.store.submissions.submissions import Submissions
 
 __all__ = [
@@ -81,7 +81,7 @@ class Store:
     callback_urls: CallbackUrls
     api_keys: ApiKeys
     presence: Presence
-    marks: Marks
+    idempotency: IdempotencyRecords
     retention: Retention
     schema: Schema
     doubts: Doubts
@@ -125,7 +125,7 @@ class Store:
             callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),
             presence=Presence(db),
-            marks=Marks(db),
+            idempotency=IdempotencyRecords(db),
             retention=Retention(db),
             schema=Schema(db, limits.raw_s),
             doubts=Doubts(db, acceptor),

@@ -7,45 +7,21 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Event
-from typing import Literal
 
 from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.rules import examine
-from app.core.clock import now_ms
 from app.provider import ProviderError
-from app.store.submissions.marks import Mark
-from app.store.submissions.submissions import Submission, new_id
-from app.submitter.journal import Journal
+from app.submitter.draft import Draft
+from app.submitter.once import Once, TakenBefore
 from app.submitter.pace import Pace
-from app.submitter.rows import Row
+from app.submitter.rows import Result, Row, Status
 from app.submitter.send import Receipt, Submitter, may_pass
 from app.web.services import Services
 
-Status = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
-
-MARKS_KEPT_S = 30 * 86400
 PATIENCE_S = 300.0
 SAME_REFUSALS = 20
 """So many refusals of CI in a row with one code mean that the fault is not the row's."""
-_SPACE = "rows"
-_UNKNOWN = "it was on its way when an earlier run ended; whether CI has it is being found out"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; it is looked for); ``refused`` by
-    the rules; ``failed`` (CI refused it: ``ci_code`` and the rest); ``ready`` (tried out: it could be sent).
-    ``broken`` are the rules that it breaks, the doubtful ones too."""
-
-    row: Row
-    status: Status
-    submission: str | None = None
-    job_ids: tuple[str, ...] = ()
-    broken: tuple[Broken, ...] = ()
-    error: str | None = None
-    ci_code: str | None = None
-    ci_request_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -82,15 +58,13 @@ def checked(row: Row, defaults: Defaults) -> SubmitRequest | Result:
 
 
 class Many:
-    """Submits rows. ``patience`` (seconds) is how long CI may ask us to wait with one of them."""
+    """Submits rows. ``run_name`` names the run: under the same name no row is sent twice, by however many processes.
+    ``patience`` (seconds) is how long CI may ask us to wait with one of them."""
 
-    def __init__(
-        self, services: Services, journal: Journal, pace: Pace, patience: float = PATIENCE_S
-    ) -> None:
-        self._store = services.store
+    def __init__(self, services: Services, run_name: str, pace: Pace, patience: float = PATIENCE_S) -> None:
+        self._store, self._run_name = services.store, run_name
         self._submitter = Submitter(services, pace=pace, patience=patience)
         self._pace = pace
-        self._journal = journal
 
     def run(self, rows: Iterable[Row], parallel: int, course: Course) -> Iterator[Result]:
         """Results in the order in which they come. Raises ``Unavailable`` of the store when the rows under way are
@@ -124,66 +98,47 @@ class Many:
             raise fault
 
     def _one(self, row: Row, course: Course) -> Result | None:
-        """``None``: not tried, or not to be told apart from that."""
+        """``None``: it was not tried, or CI could not be reached."""
         if course.stop.is_set():
             return None
-        if kept := self._journal.done(row.key):
-            return Result(row, "before", kept.get("submission"), tuple(kept.get("job_ids", ())))
         try:
-            result = self._submit(row)
+            return self._submit(row)
         except ProviderError as error:
             course.end(f"CI cannot be reached, or asks us to wait: {error}")
             return None
-        self._journal.note(
-            {
-                "key": row.key,
-                "row": row.number,
-                "status": "submitted" if result.status == "before" else result.status,
-                "submission": result.submission,
-                "job_ids": list(result.job_ids),
-            }
-        )
-        return result
 
     def _submit(self, row: Row) -> Result:
+        once = Once(self._store, self._run_name, row)
+        if before := once.before():
+            return before
         request = checked(row, self._submitter.defaults)
         if isinstance(request, Result):
             return request
-        submission = new_id()
-        left = self._marked(row, submission)
-        if left is not None:
-            status: Status = "before" if left.status == "submitted" else "lost"
-            error = left.error if status == "before" else left.error or _UNKNOWN
-            return Result(row, status, left.id, left.job_ids, error=error)
-        draft = self._submitter.draft(request, submission)
+        draft = self._submitter.draft(request)
         try:
-            receipt = self._submitter.send(draft)
+            receipt = self._submitter.send(draft, once.claim(draft.submission))
+        except TakenBefore as taken:
+            return taken.result
         except ProviderError as error:
+            once.settle(draft.submission, ())
             if may_pass(error):
                 raise
-            return Result(
-                row,
-                "failed",
-                submission,
-                broken=draft.warnings,
-                error=str(error),
-                ci_code=error.code,
-                ci_request_id=error.request_id,
-            )
+            return _failed(row, draft, error)
+        if receipt.job_ids:
+            once.settle(draft.submission, receipt.job_ids)
         return _sent(row, receipt)
 
-    def _marked(self, row: Row, submission: str) -> Submission | None:
-        """Claim the row for this submission; or the submission of an earlier run, which CI has or may have."""
-        name = f"{self._journal.run}.{row.key}"
-        mark = Mark(row.key, submission, now_ms())
-        while before := self._store.marks.take(_SPACE, name, mark, MARKS_KEPT_S):
-            left = self._store.submissions.get(before.submission)
-            if left is not None and not left.came_to_nothing:
-                return left
-            # Nothing was stored, and so nothing sent; or CI has refused it. It may be tried again.
-            if self._store.marks.swap(_SPACE, name, before, mark, MARKS_KEPT_S):
-                break
-        return None
+
+def _failed(row: Row, draft: Draft, error: ProviderError) -> Result:
+    return Result(
+        row,
+        "failed",
+        draft.submission,
+        broken=draft.warnings,
+        error=str(error),
+        ci_code=error.code,
+        ci_request_id=error.request_id,
+    )
 
 
 def _sent(row: Row, receipt: Receipt) -> Result:

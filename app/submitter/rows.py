@@ -8,15 +8,19 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO, get_args
+from typing import Any, Literal, TextIO, get_args
 
 from pydantic import BaseModel
 
+from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import SubmitRequest
 
 _LISTS = frozenset({"allow"})
 _NO_COLUMN = frozenset({"operations", "operation"})
 """Trees: only JSON lines can hold them."""
+
+
+Status = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 
 
 class Unreadable(ValueError):
@@ -32,6 +36,22 @@ class Row:
     key: str
     data: Any
     fault: str | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; it is looked for); ``refused`` by
+    the rules; ``failed`` (CI refused it: ``ci_code`` and the rest); ``ready`` (tried out: it could be sent).
+    ``broken`` are the rules that it breaks, the doubtful ones too."""
+
+    row: Row
+    status: Status
+    submission: str | None = None
+    job_ids: tuple[str, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    error: str | None = None
+    ci_code: str | None = None
+    ci_request_id: str | None = None
 
 
 def columns() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from app.ci.incoming.payload import Answer
@@ -46,6 +47,10 @@ class Receipt:
     def submission(self) -> str:
         """The id of our record."""
         return self.record.id
+
+
+class Taken(Exception):
+    """Another process sends the same request: ours was not sent."""
 
 
 def may_pass(error: ProviderError) -> bool:
@@ -90,14 +95,15 @@ class Submitter:
         """``draft`` and ``send``."""
         return self.send(self.draft(request))
 
-    def send(self, draft: Draft) -> Receipt:
-        """Store the submission, send it once, bind CI's answer to it."""
+    def send(self, draft: Draft, claim: AbstractContextManager[None] | None = None) -> Receipt:
+        """Store the submission, send it once, bind CI's answer to it. The submission is stored inside of ``claim``, and
+        sent after it; where that raises ``Taken`` or ``Unavailable`` of the store, nothing is sent."""
         pace, until = self._pace or Pace(), time.monotonic() + self._patience
         turn = pace.turn(until)
         if turn is None:
             raise Throttled("SlowDown", "CI has asked us to wait for longer than we do; nothing was sent")
         record = self._record(draft)
-        self._store(record)
+        self._store(record, claim or nullcontext())
         try:
             answer = self._ask_ci(draft, pace, turn, until)
         except (AnswerLost, Unavailable) as error:
@@ -112,12 +118,18 @@ class Submitter:
         stored = self._bind(record, answer)
         return Receipt(replace(record, status="submitted", job_ids=job_ids), job_ids, draft.warnings, stored)
 
-    def _store(self, record: Submission) -> None:
+    def _store(self, record: Submission, claim: AbstractContextManager[None]) -> None:
         try:
-            self._services.store.submissions.create(record)
-        except StoreUnavailable:
+            with claim:
+                self._services.store.submissions.create(record)
+        except (StoreUnavailable, *UNAVAILABLE):
             # It may be there all the same, less safe than it has to be; then it says that nothing was sent.
             self._settled(record, "failed", "It could not be stored safely, and was not sent.", None)
+            raise
+        except Taken:
+            self._settled(
+                record, "failed", "Another process sends the same request; this one was not sent.", None
+            )
             raise
 
     def _record(self, draft: Draft) -> Submission:

@@ -56,7 +56,7 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
         submit_many.run(services(), many, request, dry_run, json_wanted)
         return
     if many != submit_many.NONE:
-        fail("--resume, --report, --parallel and --rate belong to --from.", REFUSED)
+        fail("--report, --parallel and --rate belong to --from.", REFUSED)
     submitter = Submitter(services(), patience=PATIENCE_S)
     wanted, broken = examine(request, submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import sys
 from collections import Counter
@@ -16,10 +17,10 @@ from app.ci.outgoing.broken import told
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.submitter.draft import defaults, draft
-from app.submitter.journal import Busy, Journal, NoJournal
-from app.submitter.many import Course, Many, Result, checked
+from app.submitter.many import Course, Many, checked
+from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
-from app.submitter.rows import Row, Unreadable, read_csv, read_json_lines
+from app.submitter.rows import Result, Row, Unreadable, read_csv, read_json_lines
 from app.web.services import Services
 
 PARTLY, STOPPED = 1, 130
@@ -30,13 +31,12 @@ class Chosen(NamedTuple):
     """The options that only many jobs have."""
 
     source: str | None
-    resume: Path | None
     report: Path | None
     parallel: int
     rate: float | None
 
 
-NONE = Chosen(None, None, None, 8, None)
+NONE = Chosen(None, None, 8, None)
 _OPTIONS = (
     click.option(
         "--from",
@@ -44,11 +44,6 @@ _OPTIONS = (
         metavar="FILE",
         help="Submit every row of a CSV (columns: input.object, output.au_object, labels.NAME, …), or of JSON lines "
         "(.jsonl, .ndjson, or `-`: standard input). See docs/submitting.md.",
-    ),
-    click.option(
-        "--resume",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="The journal of a run. Default: FILE.journal; started again, a run goes on where it stopped.",
     ),
     click.option(
         "--report",
@@ -80,11 +75,8 @@ def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: boo
     results: list[Result] = []
     course = Course()
     try:
-        with Journal(_journal(chosen)) as journal:
-            many = Many(services, journal, Pace(chosen.rate))
-            _submit(many.run(rows, chosen.parallel, course), len(rows), results, json_wanted)
-    except (Busy, NoJournal) as error:
-        fail(str(error), REFUSED)
+        many = Many(services, _run_name(services, rows, chosen), Pace(chosen.rate))
+        _submit(many.run(rows, chosen.parallel, course), len(rows), results, json_wanted)
     except KeyboardInterrupt:
         course.end("It was interrupted.")
         _conclude(rows, results, course, chosen, STOPPED)
@@ -108,13 +100,13 @@ def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def _journal(chosen: Chosen) -> Path | None:
-    if chosen.resume:
-        return chosen.resume
+def _run_name(services: Services, rows: list[Row], chosen: Chosen) -> str:
+    """A file's path, so that its rows stay what they are when some are added or mended; standard input is known by all
+    of its rows. Whoever has begun a file with an earlier release goes on with that run."""
     if chosen.source == "-":
-        click.echo("note: without --resume FILE a run from standard input cannot be resumed.", err=True)
-        return None
-    return Path(f"{chosen.source}.journal")
+        return hashlib.sha256(" ".join(row.key for row in rows).encode()).hexdigest()
+    journal = Path(f"{chosen.source}.journal")
+    return take_over(journal, services.store.idempotency) or str(Path(chosen.source or "").resolve())
 
 
 def _submit(found: Iterable[Result], count: int, results: list[Result], json_wanted: bool) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from app.core.clock import now_ms
 from app.settings import Settings
+from app.store.submissions.idempotency import IdempotencyRecord
+from app.submitter.rows import read_csv
 from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, eventually
@@ -44,8 +47,12 @@ def submitted(services: Services, ci: Emulated) -> list[str]:
             return sorted(found)
 
 
-def holds(journal: Path, count: int) -> bool:
-    return journal.exists() and len(journal.read_bytes().splitlines()) > count
+def has_seen(ci: Emulated, count: int) -> bool:
+    return len(ci.requests()) > count
+
+
+def open_submissions(settings: Settings) -> list[str]:
+    return Services.open(settings, timeout=5).store.submissions.unanswered()
 
 
 def wanted(count: int) -> list[str]:
@@ -77,21 +84,18 @@ def test_two_hundred_rows(flask: Flask, services: Services, ci: Emulated, tmp_pa
 def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
     settings: Settings, flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """kill -9 in the middle, again and again, with the journal torn: at the end each row is one job."""
+    """kill -9 in the middle, again and again: at the end each row is one job."""
     path = file_of(tmp_path, HEAD + rows_of(60))
-    journal = Path(f"{path}.journal")
     argv, variables = command(
         settings, "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "4"
     )
     for round_ in range(1, 4):
         log = (tmp_path / f"log-{round_}").open("wb")
         run = subprocess.Popen(argv, cwd=ROOT, env=variables, stdout=log, stderr=log)
-        eventually(partial(holds, journal, round_ * 8), "rows in the journal", 60)
+        eventually(partial(has_seen, ci, round_ * 8), "rows at CI", 60)
         run.send_signal(signal.SIGKILL)
         run.wait()
         log.close()
-    with journal.open("ab") as torn:
-        torn.write(b'{"key":"half a li')
     before = len(submitted(services, ci))
     assert 0 < before < 60, "killed in the middle"
     report = tmp_path / "report.jsonl"
@@ -201,22 +205,21 @@ def test_rows_are_numbered_as_they_stand_in_the_file(
 def test_json_lines_from_standard_input(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Each line is a body of POST /v1/jobs; `--resume` names the journal; `--json` prints a line for each row."""
+    """Each line is a body of POST /v1/jobs; the same text is the same run; `--json` prints a line for each row."""
     lines: list[Any] = [
         {"input": {"object": f"in/{n}.mp3"}, "output": {"au_object": f"o/{n}.mp3"}, "user_data": f"row-{n}"}
         for n in range(3)
     ]
     text = "\n".join(map(json.dumps, lines)) + "\nnot json\n"
-    journal, report = tmp_path / "journal", tmp_path / "report.jsonl"
-    arguments = (
-        "submit", "voice-separate", *COMMON, "--from", "-", "--resume", str(journal), "--report", str(report), "--json"
-    )  # fmt: skip
+    report = tmp_path / "report.jsonl"
+    arguments = ("submit", "voice-separate", *COMMON, "--from", "-", "--report", str(report), "--json")
     ran = flask(*arguments, stdin=text)
     assert ran.code == 1
     told = sorted((json.loads(line) for line in ran.out.splitlines()), key=lambda line: line["row"])
     assert [line["status"] for line in told] == ["submitted"] * 3 + ["refused"]
     assert [json.loads(line)["row"] for line in report.read_text().splitlines()] == [1, 2, 3, 4]
-    flask(*arguments, stdin=text)
+    again = flask(*arguments, stdin=text)
+    assert "3 submitted before" in again.err
     assert submitted(services, ci) == wanted(3)
 
 
@@ -257,7 +260,7 @@ def test_the_same_refusal_again_and_again_ends_the_run(flask: Flask, ci: Emulate
 
 
 def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """The XML of those that can be sent, the rules of those that cannot; no journal is begun."""
+    """The XML of those that can be sent, the rules of those that cannot; nothing is remembered."""
     path = file_of(tmp_path, HEAD + rows_of(2) + ",,,\n")
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--dry-run")
     assert ran.code == 1
@@ -265,7 +268,8 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated
     assert "2 of 3 rows can be sent; nothing was." in ran.err
     assert "row 3: refused" in ran.err
     assert ci.requests() == []
-    assert not Path(f"{path}.journal").exists()
+    assert "2 submitted," in flask("submit", "voice-separate", *COMMON, "--from", str(path)).err
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["jobs.csv"]
 
 
 @pytest.mark.parametrize(
@@ -287,22 +291,121 @@ def test_a_file_that_makes_no_sense_is_refused_whole(
     assert ci.requests() == []
 
 
-def test_two_runs_of_one_file_at_a_time_are_one_too_many(
+def test_two_runs_of_one_file_at_a_time_share_its_rows(
+    settings: Settings, flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """No row is sent by both; each report names every row. What the other run has just sent is `before`, or `lost`
+    while CI's answer is not stored."""
+    path, reports = file_of(tmp_path, HEAD + rows_of(60)), [tmp_path / f"{n}.jsonl" for n in range(2)]
+    runs = []
+    for report in reports:
+        arguments = ("--from", str(path), "--parallel", "4", "--report", str(report))
+        argv, variables = command(settings, "submit", "voice-separate", *COMMON, *arguments)
+        runs.append(
+            subprocess.Popen(
+                argv, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        )
+    assert {run.wait(120) for run in runs} <= {0, 1}
+    assert len(ci.requests()) == 60, "each row is sent once"
+    assert submitted(services, ci) == wanted(60)
+    told = [
+        {line["row"]: line["status"] for line in map(json.loads, report.read_text().splitlines())}
+        for report in reports
+    ]
+    for row in range(1, 61):
+        assert sorted(each[row] for each in told)[1] == "submitted", (
+            f"row {row} is submitted by one of the two"
+        )
+        assert sorted(each[row] for each in told)[0] in {"before", "lost"}
+    again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert (again.code, "60 rows: 60 submitted before." in again.err) == (0, True)
+
+
+def test_a_row_that_another_run_is_sending_is_named(
     settings: Settings, flask: Flask, ci: Emulated, tmp_path: Path
 ) -> None:
-    """The second one says so and leaves it alone."""
-    path = file_of(tmp_path, HEAD + rows_of(30))
-    argv, variables = command(
-        settings, "submit", "voice-separate", *COMMON, "--from", str(path), "--rate", "2", "--parallel", "2"
-    )
+    """While CI's answer to the first run is outstanding, the second says that another run is sending the row."""
+    path = file_of(tmp_path, HEAD + rows_of(1))
+    ci.fault("slow", on="submit", seconds=20, times=1)
+    argv, variables = command(settings, "submit", "voice-separate", *COMMON, "--from", str(path))
     run = subprocess.Popen(
         argv, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        eventually(lambda: len(ci.requests()) > 0, "the first row", 60)
+        eventually(lambda: len(open_submissions(settings)) == 1, "the first run has stored the row", 60)
+        run.send_signal(signal.SIGSTOP)  # it cannot get its answer, nor time out
         second = flask("submit", "voice-separate", *COMMON, "--from", str(path))
-        assert second.code == 2
-        assert "Another process" in second.err
+        assert second.code == 1
+        assert "row 1: lost: another run" in second.err
     finally:
-        run.send_signal(signal.SIGINT)
-        assert run.wait(30) == 130, "interrupted"
+        run.kill()
+        run.wait()
+
+
+def test_rows_may_be_moved_added_and_mended(
+    flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """A row is known by its content: after an edit only what is new or has changed is sent; under another name the
+    file is another run, and so it is with a label for all rows."""
+    path = file_of(tmp_path, HEAD + rows_of(3))
+    assert flask("submit", "voice-separate", *COMMON, "--from", str(path)).code == 0
+    file_of(tmp_path, HEAD + rows_of(2, start=3) + "\n" + rows_of(3))
+    again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert "5 rows: 2 submitted, 3 submitted before." in again.err
+    assert submitted(services, ci) == wanted(5)
+    anew = flask("submit", "voice-separate", *COMMON, "--label", "run=2", "--from", str(path))
+    assert "5 rows: 5 submitted." in anew.err
+    copy = file_of(tmp_path, path.read_text(), "copy.csv")
+    assert "5 rows: 5 submitted." in flask("submit", "voice-separate", *COMMON, "--from", str(copy)).err
+
+
+def test_a_job_that_is_no_longer_stored_is_not_paid_for_again(
+    flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """The record of a row names the jobs that CI made of it: it needs neither them nor their submission."""
+    path = file_of(tmp_path, HEAD + rows_of(2))
+    ran = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    job_ids = sorted(line.split("\t")[1] for line in ran.out.splitlines())
+    for job_id in job_ids:
+        services.store.retention.drop_job(job_id)
+        assert services.store.jobs.get(job_id) is None
+    report = tmp_path / "report.jsonl"
+    flask("submit", "voice-separate", *COMMON, "--from", str(path), "--report", str(report))
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["before"] * 2
+    assert sorted(each for line in lines for each in line["job_ids"]) == job_ids
+    assert len(ci.requests()) == 2
+
+
+def test_a_file_that_an_earlier_release_has_run_goes_on(
+    flask: Flask, services: Services, ci: Emulated, tmp_path: Path
+) -> None:
+    """What its journal calls submitted is not sent, what its records in Redis name is looked up, the rest is sent."""
+    path = file_of(tmp_path, HEAD + rows_of(4))
+    common = {
+        "tag": "VoiceSeparate",
+        "voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "mp3"}},
+    }
+    with path.open() as file:
+        keys = [row.key for row in read_csv(file, common)]
+    ran = flask(
+        "submit", "voice-separate", *COMMON, "--from", str(file_of(tmp_path, HEAD + rows_of(1, 2), "x.csv"))
+    )
+    job = services.store.jobs.get(ran.out.split()[1])
+    assert job is not None
+    assert job.submission is not None
+    # Row 1 stands in the journal alone, row 2 in both, row 3 in Redis alone; row 4 was not begun.
+    for key, submission in [(keys[1], "sgone"), (keys[2], job.submission.id)]:
+        record = IdempotencyRecord(key, submission, now_ms())
+        assert services.store.idempotency.take("rows", f"cafe.{key}", record, 60) is None
+    lines: list[dict[str, Any]] = [{"journal": 1, "run": "cafe"}]
+    lines += [{"key": k, "status": "submitted", "submission": "s1", "job_ids": ["j1"]} for k in keys[:2]]
+    lines += [{"key": keys[3], "status": "failed", "submission": "s4", "job_ids": []}]
+    Path(f"{path}.journal").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines) + '{"key":"half a li'
+    )
+    for told in ("1 submitted, 3 submitted before.", "4 submitted before."):
+        again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+        assert told in again.err
+    assert submitted(services, ci) == ["row-2", "row-3"]

@@ -1,7 +1,6 @@
-"""What was begun under a name that the caller chose, so that it is done once: by any process, through any crash.
+"""Idempotency records: what was begun under a name that the caller chose, so that any process does it once.
 
-A mark names its submission before that submission exists. So whoever finds the mark of somebody who died can tell what
-became of it: no submission, nothing was sent; a submission, CI may have it, and it must not be sent again.
+A record names a submission. When the process that wrote it has died, that submission says what became of the request.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from app.store.jobs.accept import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class IdempotencyRecord:
     """``content`` is a hash of what was asked for, ``since`` milliseconds, ``answer`` what was answered, if it was."""
 
     content: str
@@ -31,30 +30,43 @@ class Mark:
     def age_s(self) -> float:
         return (now_ms() - self.since) / 1000
 
-    def answered(self, answer: dict[str, Any]) -> Mark:
+    def answered(self, answer: dict[str, Any]) -> IdempotencyRecord:
         return replace(self, answer=answer)
 
 
-class Marks:
-    """The marks in the store. Every method raises ``Unavailable``."""
+class IdempotencyRecords:
+    """The records in the store, by ``space`` (who names) and ``name``. Every method raises ``Unavailable``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._swap = script(db.client, "swap")
 
-    def take(self, space: str, name: str, mark: Mark, keep_s: int) -> Mark | None:
-        """``None``: the name was free, and is ours. Else the mark that is there."""
+    def take(self, space: str, name: str, record: IdempotencyRecord, keep_s: int) -> IdempotencyRecord | None:
+        """``None``: the name was free, and is ours. Else the record that is there."""
         try:
             while True:
-                if self._db.client.set(self._key(space, name), _text(mark), nx=True, ex=keep_s):
+                if self._db.client.set(self._key(space, name), _text(record), nx=True, ex=keep_s):
                     return None
-                kept = self._db.client.get(self._key(space, name))
-                if kept:
-                    return Mark(**json.loads(kept))
+                if kept := self.get(space, name):
+                    return kept
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
 
-    def swap(self, space: str, name: str, old: Mark, new: Mark | None, keep_s: int = 1) -> bool:
+    def get(self, space: str, name: str) -> IdempotencyRecord | None:
+        try:
+            kept = self._db.client.get(self._key(space, name))
+        except UNAVAILABLE as error:
+            raise Unavailable(str(error)) from error
+        return IdempotencyRecord(**json.loads(kept)) if kept else None
+
+    def swap(
+        self,
+        space: str,
+        name: str,
+        old: IdempotencyRecord,
+        new: IdempotencyRecord | None,
+        keep_s: int = 1,
+    ) -> bool:
         """Put ``new`` (or nothing) in the place of ``old``; false when another was quicker."""
         try:
             arguments: list[Any] = [_text(old), _text(new) if new else "", keep_s]
@@ -67,8 +79,8 @@ class Marks:
         return self._db.key("mark", f"{space}:{hashlib.sha256(name.encode()).hexdigest()}")
 
 
-def _text(mark: Mark) -> str:
-    return json.dumps(asdict(mark), sort_keys=True)
+def _text(record: IdempotencyRecord) -> str:
+    return json.dumps(asdict(record), sort_keys=True)
 
 
 def content_of(body: bytes) -> str:
