@@ -3,7 +3,6 @@
 import logging
 import socket
 import ssl
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any

@@ -18,7 +18,7 @@ from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import texts
 from app.settings import Settings
-from app.store import Event, NotBelieved, Store
+from app.store import NotBelieved, Store
 from app.store.refusals.refusal import Refusal
 from app.store.runs.failures import Wanted
 from app.store.runs.runs import End, Start, run_id
