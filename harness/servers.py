@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,21 +29,28 @@ from stack import valkey as embedded
 ROOT = Path(__file__).parent.parent
 
 
+_OURS = range(20_000, 32_768)
+"""Below those that Linux gives to outgoing connections: none of these can take a port before its server has it."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A port of this machine that nobody listens on."""
+    while True:
+        port = random.choice(_OURS)  # noqa: S311 - only to keep apart from others who look at the same time
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def eventually(true: Callable[[], Any], what: str, seconds: float = 45) -> Any:
-    """The first truthy answer of ``true()``. Fails, saying what was waited for, when the time is up."""
+def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = 45) -> Any:
+    """The first truthy answer of ``true()``. Fails when the time is up, and says what was waited for; a ``what()``
+    is called only then, so that it can quote a log."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if answer := true():
             return answer
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
+    raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
 
 
 def patience_of_the_library() -> float:
@@ -135,7 +143,19 @@ class Valkey(Process):
         # One that was killed has left its socket behind.
         self.socket.unlink(missing_ok=True)
         super().start()
-        eventually(self.socket.exists, f"{self.socket}: {self.text()}")
+        eventually(self._answers, lambda: f"{self.socket} to answer: {self.text()}")
+
+    def _answers(self) -> bool:
+        """To a PING; the socket is there before the server listens, and it listens before its data is loaded.
+        A wrong password or a missing right is an answer too."""
+        assert self.popen is not None and self.popen.poll() is None, f"the server has ended: {self.text()}"
+        with socket.socket(socket.AF_UNIX) as link, contextlib.suppress(OSError):
+            link.settimeout(2)
+            link.connect(str(self.socket))
+            link.sendall(b"PING\r\n")
+            said = link.recv(100)
+            return bool(said) and not said.startswith(b"-LOADING")
+        return False
 
 
 class Emulator(Process):
@@ -148,7 +168,7 @@ class Emulator(Process):
 
     def start(self) -> None:
         super().start()
-        eventually(lambda: is_up(f"{self.url}/_emulator/health"), f"emulator: {self.text()}")
+        eventually(lambda: is_up(f"{self.url}/_emulator/health"), lambda: f"the emulator: {self.text()}")
 
 
 def is_up(url: str) -> bool:

@@ -31,6 +31,7 @@ SEND_SECONDS = 20.0
 """For each piece of an answer that the client is slow to take."""
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024
+_BREATH_SECONDS = 0.01
 _GATHERED_BYTES = 64 * 1024
 _HEAD_BYTES = 32 * 1024
 """As nginx has it. gunicorn's own bounds, of each line and of their number, would allow 800 KB."""
@@ -112,6 +113,7 @@ class Worker(gthread.ThreadWorker):
         super().__init__(*args, **kwargs)
         # Connections that wait for something on the accepting thread, oldest first: until when.
         self._parked: dict[Connection, float] = {}
+        self._said_no_more_files = 0.0
 
     # ── a connection comes in ──────────────────────────────────────────────
 
@@ -120,13 +122,24 @@ class Worker(gthread.ThreadWorker):
             sock, client = listener.accept()
         except OSError as error:
             if error.errno in _NO_MORE_FILES:
-                self.log.warning("no more files may be opened: the oldest connections that wait are dropped")
-                self._make_room()
+                self._no_more_files()
             elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}:
                 raise
             return
         self.nr_conns += 1
         self.enqueue_req(Connection(self.cfg, sock, client, listener.getsockname()))
+
+    def _no_more_files(self) -> None:
+        """Comes again at once for as long as somebody wants to connect: said once a second, and the threads that
+        hold the files get a moment to finish."""
+        now = time.monotonic()
+        if now - self._said_no_more_files >= 1:
+            self._said_no_more_files = now
+            self.log.warning(
+                "no more files may be opened: the oldest connections that wait are dropped; raise the limit (ulimit -n)"
+            )
+        self._make_room()
+        time.sleep(_BREATH_SECONDS)
 
     def enqueue_req(self, conn: Connection) -> None:
         """A new connection, or one kept alive that has become readable: its next request is gathered."""
@@ -263,7 +276,9 @@ class Worker(gthread.ThreadWorker):
             super().finish_request(conn, fs)
 
     def _linger(self, conn: Connection) -> None:
-        """Close in peace: a close with unread bytes would take back the end of the answer."""
+        """Close in peace: a close with unread bytes would take back the end of the answer. Its request is over: an
+        eviction now drops it, and does not hand it to a thread again."""
+        conn.in_body = False
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,6 +17,10 @@ from app.store import Store
 from app.store.access.api_keys import SCOPES
 from app.web.services import Services
 from harness.servers import Emulator, Service, Valkey, free_port
+
+# How long one example takes says how busy the machine is, and nothing about what it shows.
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")

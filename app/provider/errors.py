@@ -9,9 +9,6 @@ from app.provider.advice import advice_for
 class ProviderError(Exception):
     """CI or COS did not do what it was asked. Raised as one of the five below."""
 
-    safe_to_resend = False
-    """Whether the very same request may be sent again without any danger of paying twice."""
-
     def __init__(
         self,
         code: str,
@@ -43,13 +40,9 @@ class ProviderError(Exception):
 class NotSent(ProviderError):
     """No connection came about: certainly not received."""
 
-    safe_to_resend = True
-
 
 class Throttled(ProviderError):
     """SlowDown or 429: refused unread; `retry_after` says when, if CI did."""
-
-    safe_to_resend = True
 
 
 class AnswerLost(ProviderError):

@@ -15,7 +15,6 @@ import psutil
 import pytest
 import requests
 
-from app.settings import Settings
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.callbacks import Sender, body, new_job_id, path
 from tests.conftest import make_settings
@@ -53,13 +52,25 @@ def upgrade(service: Service) -> None:
 
     def new_master() -> int | None:
         masters = [child.pid for child in psutil.Process(service.web.pid).children() if child.children()]
-        return masters[0] if masters and len(workers_of(masters[0])) >= 2 else None
+        workers = workers_of(masters[0]) if masters else set()
+        # Each has a second thread, the drainer's, once it has loaded the application.
+        loaded = [pid for pid in workers if psutil.Process(pid).num_threads() > 1]
+        return masters[0] if len(loaded) == len(workers) >= 2 else None
 
-    pid: int = eventually(new_master, "a second master with workers", 40)
-    # Its workers are there; they take connections when they have loaded the application.
-    time.sleep(2)
+    pid: int = eventually(new_master, "a second master with workers that serve", 40)
     assert service.web.stop(40) == 0
     psutil.Process(pid)
+
+
+def sent_by_all(senders: list[Sender], more: int) -> None:
+    """Wait until each of them has had that many more answers."""
+    before = [len(sender.answered) for sender in senders]
+    eventually(
+        lambda: all(
+            len(s.answered) + len(s.failed) >= n + more for s, n in zip(senders, before, strict=True)
+        ),
+        "answers to all senders",
+    )
 
 
 @pytest.mark.parametrize("keep_alive", [False, True], ids=["new connections", "kept connections"])
@@ -74,9 +85,9 @@ def test_a_deploy_under_load_fails_no_callback(
     for thread in threads:
         thread.start()
     try:
-        time.sleep(0.5)
+        sent_by_all(senders, 5)
         deploy(service)
-        time.sleep(1)
+        sent_by_all(senders, 5)
     finally:
         over.set()
         for thread in threads:
@@ -101,7 +112,7 @@ def _stop_masters(service: Service) -> None:
 def test_a_request_in_the_middle_is_finished(service: Service) -> None:
     """SIGTERM while half of a body has arrived: the other half is read, kept and answered."""
     job_id = new_job_id()
-    with _half_sent(service.settings, service.url, body(job_id)) as (connection, rest):
+    with _half_sent(service, body(job_id)) as (connection, rest):
         service.web.signal(signal.SIGTERM)
         time.sleep(1)
         connection.sendall(rest)
@@ -153,13 +164,24 @@ def test_what_was_spooled_outlives_the_process(tmp_path: Path) -> None:
 class _half_sent:  # noqa: N801 - reads as a function
     """A connection over which half of a callback has been sent, and the other half."""
 
-    def __init__(self, settings: Settings, url: str, text: bytes) -> None:
-        host, port = urlsplit(url).netloc.split(":")
+    def __init__(self, service: Service, text: bytes) -> None:
+        settings = service.settings
+        host, port = urlsplit(service.url).netloc.split(":")
         self._connection = socket.create_connection((host, int(port)))
         head = f"POST {path(settings)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n"
         self._connection.sendall(head.encode() + text[:50])
         self._rest = text[50:]
-        time.sleep(0.5)
+        mine = self._connection.getsockname()[1]
+
+        def taken() -> bool:
+            """By one of the workers, and no longer only in the queue of the socket that listens."""
+            return any(
+                each.raddr and each.raddr.port == mine
+                for pid in workers_of(service.web.pid)
+                for each in psutil.Process(pid).net_connections("tcp")
+            )
+
+        eventually(taken, "the connection to be taken")
 
     def __enter__(self) -> tuple[socket.socket, bytes]:
         return self._connection, self._rest

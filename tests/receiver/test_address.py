@@ -75,11 +75,31 @@ def test_nothing_on_the_left_changes_the_answer(left: str, last: ipaddress.IPv4A
         assert caller("10.0.0.1", f"{left},{last}", PROXIES) == last
 
 
+HOPS = st.one_of(
+    st.text(max_size=20),
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=4).map(lambda address: f"{address}:4711"),
+    st.ip_addresses(v=6).map(lambda address: f"[{address}]:4711"),
+    st.sampled_from(["10.0.0.2", "fd00::2", "127.0.0.1", "unknown", ""]),
+)
+
+
+@given(st.lists(HOPS, max_size=5).map(",".join))
+def test_a_caller_is_an_address_that_stands_in_the_header(text: str) -> None:
+    """Any text at all names one of the addresses in it, the proxy that wrote it, or nobody."""
+    written = {found for hop in text.split(",") if (found := caller(hop.strip(), "", ()))}
+    assert caller("10.0.0.1", text, PROXIES) in {None, ipaddress.ip_address("10.0.0.1"), *written}
+
+
 @given(st.text(max_size=80))
-def test_no_header_upsets_it(text: str) -> None:
-    """Any text at all is an address or nobody."""
-    caller("10.0.0.1", text, PROXIES)
-    caller(text, text, PROXIES)
+def test_a_peer_that_is_no_address_is_nobody(text: str) -> None:
+    """Whatever stands in the header: it is not a proxy that was declared, so nothing that it writes counts."""
+    try:
+        expected = ipaddress.ip_address(text)
+    except ValueError:
+        assert caller(text, "198.51.100.1", PROXIES) is None
+    else:
+        assert caller(text, "", PROXIES) == expected
 
 
 def test_a_unix_socket_is_a_proxy_only_when_declared() -> None:

@@ -45,7 +45,7 @@ def send(web: Web, content: bytes) -> requests.Response:
     started = time.monotonic()
     answer = post(web.url, a_token(web.settings), content)
     assert answer.status_code in {200, 400, 413, 415}, answer.text
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30, "a parser that is quadratic takes minutes"
     if answer.status_code == 200:
         for result in answer.json()["results"]:
             readable(web, result["job_id"])

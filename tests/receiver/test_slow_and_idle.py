@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from harness.servers import Web
+from server.worker import HEAD_SECONDS
 from tests import raw
 from tests.receiver.callbacks import a_token, body, post
 
@@ -29,11 +30,11 @@ def unharmed(web: Web) -> Iterator[None]:
 
 
 def answers_promptly(web: Web) -> None:
-    """A callback is taken in a moment, several times over."""
+    """A callback is taken several times over, each before any of the crowd can have been timed out."""
     for _ in range(5):
         started = time.monotonic()
         assert post(web.url, a_token(web.settings), body()).status_code == 200
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < HEAD_SECONDS
 
 
 def test_idle_connections_cost_no_thread(web: Web) -> None:

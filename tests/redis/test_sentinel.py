@@ -22,6 +22,8 @@ from stack import valkey as embedded
 from tests.store.samples import news
 
 TIMEOUT_S = 0.5
+LONG_S = 3.0
+"""A time-out that is long beside what a busy machine adds, where the number of them is what is asserted."""
 
 
 class Sentinel(Process):
@@ -113,30 +115,30 @@ def seconds_to_fail(client: Redis) -> float:
 
 def test_sentinels_that_do_not_answer_share_one_time_out(deaf: list[int]) -> None:
     """However many there are, and whatever steps a connection takes: a call is over in about REDIS_TIMEOUT."""
-    assert seconds_to_fail(connect(url(*deaf), timeout=TIMEOUT_S)) < 3 * TIMEOUT_S
+    assert seconds_to_fail(connect(url(*deaf), timeout=LONG_S)) < 3 * LONG_S
 
 
 def test_sentinels_that_refuse_cost_no_time() -> None:
     """Their hosts are up and they are not: known at once."""
-    assert seconds_to_fail(connect(url(free_port(), free_port()), timeout=TIMEOUT_S)) < TIMEOUT_S
+    assert seconds_to_fail(connect(url(free_port(), free_port()), timeout=30)) < 30
 
 
 def test_one_sentinel_that_answers_is_enough(deaf: list[int], sentinel: Sentinel, new: Server) -> None:
     """Those that do not are waited for once, within the same time-out."""
     sentinel.name(new.port)
-    client, began = connect(url(deaf[0], sentinel.port), timeout=TIMEOUT_S), time.monotonic()
+    client, began = connect(url(deaf[0], sentinel.port), timeout=LONG_S), time.monotonic()
     assert client.ping()
-    assert time.monotonic() - began < 3 * TIMEOUT_S
+    assert time.monotonic() - began < 3 * LONG_S
 
 
 def test_a_host_that_is_gone_costs_one_time_out(sentinel: Sentinel, old: Server, new: Server) -> None:
     """Many connections lead to it. When one has waited in vain the others are given up: the next call asks anew."""
     sentinel.name(old.port)
-    client = connect(url(sentinel.port), timeout=TIMEOUT_S)
+    client = connect(url(sentinel.port), timeout=LONG_S)
     hold_open(client, 8)
     old.signal(signal.SIGSTOP)
     sentinel.name(new.port)
-    assert seconds_to_fail(client) < 3 * TIMEOUT_S
+    assert seconds_to_fail(client) < 3 * LONG_S
     assert client.info("server")["tcp_port"] == new.port
     old.signal(signal.SIGCONT)
 

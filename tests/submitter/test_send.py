@@ -9,10 +9,13 @@ import pytest
 
 from app.ci.outgoing.request_xml import render
 from app.core.tokens import read
+from app.provider import AnswerLost, ProviderError
+from app.provider import Unavailable as CIUnavailable
 from app.settings import Settings
 from app.store import Unavailable as StoreUnavailable
 from app.store.submissions.submissions import AMBIGUOUS
 from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
+from app.submitter.send import may_pass
 from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Valkey, free_port
@@ -159,7 +162,6 @@ def test_a_lost_answer_is_never_followed_by_a_second_request(
     assert kept.ci is not None
     assert kept.ci["code"]
     assert receipt.submission in services.store.submissions.unanswered()
-    time.sleep(0.3)
     assert ci.statuses() == [answered], "sent exactly once"
 
 
@@ -173,6 +175,27 @@ def test_slow_down_is_obeyed_and_tried_again(submitter: Submitter, services: Ser
     assert ci.statuses() == [429, 429, 200]
     bodies = {one["full"]["body"] for one in ci.requests()}
     assert len(bodies) == 1, "one submission, one callback URL"
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (Throttled("SlowDown"), True),
+        (NotSent("ConnectionRefused"), True),
+        (NotSent("ConnectTimeout"), True),
+        (NotSent("CertificateInvalid"), False),
+        (NotSent("NameNotResolved"), False),
+        (NotSent("RequestInvalid"), False),
+        (AnswerLost("AnswerTimeout"), False),
+        (AnswerLost("ConnectionBroken"), False),
+        (CIUnavailable("HTTP503"), False),
+        (Refused("AccessDenied"), False),
+    ],
+    ids=lambda each: str(getattr(each, "code", each)),
+)
+def test_only_what_ci_has_certainly_not_taken_is_sent_again(error: ProviderError, again: bool) -> None:
+    """And of that only what may be over in a moment: a name or a certificate that is wrong stays wrong."""
+    assert may_pass(error) == again
 
 
 def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) -> None:

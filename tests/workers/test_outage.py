@@ -108,9 +108,10 @@ def test_workers_that_start_with_a_wrong_password_wait(server: Guarded, tmp_path
         for process in (service.worker, service.relay):
             running.enter_context(process)
         eventually(lambda: "ready" in service.worker.text() and "ready" in service.relay.text(), "the start")
-        time.sleep(OUTAGE_S / 2)
         for process in (service.worker, service.relay):
-            assert "WRONGPASS" in process.text()
+            eventually(lambda p=process: "WRONGPASS" in p.text(), "what is wrong")  # type: ignore[misc]
+        time.sleep(OUTAGE_S / 2)  # for what must not be said again and again
+        for process in (service.worker, service.relay):
             assert process.text().count("\n") <= 6, process.text()
             assert "Traceback" not in process.text() and "has ended" not in process.text()
         change_back(server)

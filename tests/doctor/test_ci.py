@@ -1,0 +1,101 @@
+"""What doctor finds out about CI: the account, the objects, and the clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+
+import pytest
+from qcloud_cos import cos_auth
+
+from app.doctor.ci import clock
+from app.provider import Refused
+from app.provider import clock as provider_clock
+from app.provider.judge import judge
+from app.provider.wire import Response
+from app.settings import Settings
+from app.web.services import Services
+from harness.emulated import Emulated
+from tests.cli.submit.conftest import Flask
+from tests.doctor.found import findings
+
+
+@pytest.mark.parametrize(
+    "code", ["SecretidNotExist", "SignatureExpired", "MediaBucketUnBinded", "AccessDenied"]
+)
+def test_an_account_that_may_not(code: str, flask: Flask, ci: Emulated) -> None:
+    """CI's own word, its request id and what to do."""
+    ci.fault("error", on="queues", code=code, status=403)
+    found = findings(flask)["CI"]
+    assert found["level"] == "fail"
+    assert code in found["said"]
+    assert "request id" in found["said"]
+    assert found["todo"]
+
+
+def test_wrong_keys(flask: Flask) -> None:
+    """Really signed with another key: CI refuses the signature."""
+    found = findings(flask, cos_secret_id="nobody")["CI"]
+    assert (found["level"], "SecretidNotExist" in found["said"]) == ("fail", True)
+
+
+def test_results_that_may_not_be_read(flask: Flask, ci: Emulated) -> None:
+    """A warning: only presigned links and checks of outputs need it."""
+    ci.fault("error", on="object_head", code="AccessDenied", status=403)
+    assert findings(flask)["COS"]["level"] == "warn"
+
+
+def test_a_clock_that_is_wrong(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against CI's own Date header: ahead of it signatures are of the future, behind it they run out early."""
+    for seconds, level in ((0, "ok"), (-30, "warn"), (-120, "fail"), (120, "warn")):
+        theirs = datetime.now(UTC) + timedelta(seconds=seconds)
+        monkeypatch.setattr(type(services.provider), "server_time", lambda *_, theirs=theirs: theirs)
+        assert [one.level for one in clock(services)] == [level]
+
+
+@pytest.mark.parametrize("seconds", [120, -3600])
+def test_a_clock_that_is_wrong_is_not_called_a_wrong_key(
+    seconds: int, flask: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Really signed at another time: CI refuses, and doctor names the clock, for CI and for COS, and not the keys."""
+    shifted = SimpleNamespace(time=lambda: time.time() + seconds)
+    monkeypatch.setattr(cos_auth, "time", shifted)
+    monkeypatch.setattr(provider_clock, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    found = findings(flask)
+    assert found["clock"]["level"] == "fail"
+    assert ("ahead" if seconds > 0 else "behind") in found["clock"]["said"]
+    for refused in (found["CI"], found["COS"]):
+        assert refused["level"] == "ok" or (
+            "clock" in refused["todo"] and "COS_SECRET" not in refused["todo"]
+        )
+    assert seconds < 0 or found["CI"]["level"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "seconds", "names_clock"),
+    [
+        (403, "RequestTimeTooSkewed", 3600, True),
+        (401, "InvalidAuthorization", 120, True),
+        (403, "InvalidAuthorization", 120, True),
+        (403, "SignatureExpired", -3600, True),
+        (403, "AccessDenied", 120, True),
+        (403, "AccessDenied", -120, False),
+        (403, "SecretidNotExist", 1, False),
+        (404, "NoSuchBucket", 3600, False),
+    ],
+)
+def test_a_refusal_is_read_with_its_date(status: int, code: str, seconds: int, names_clock: bool) -> None:
+    """Wherever CI is asked: a signature that the clock has spoiled is no matter of keys or rights."""
+    theirs = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
+    answer = Response(status, {"Date": theirs}, f"<Error><Code>{code}</Code></Error>".encode())
+    with pytest.raises(Refused) as refused:
+        judge(answer, ())
+    assert ("clock is" in refused.value.advice) == names_clock
+
+
+def test_the_emulator_tells_its_time(settings: Settings) -> None:
+    """The header is really read."""
+    ours = Services.open(settings, timeout=5)
+    assert [one.level for one in clock(ours)] == ["ok"]

@@ -1,0 +1,119 @@
+"""What doctor finds out about our own parts: processes, handlers, the spool, keys, refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from app.doctor import ours
+from app.doctor.finding import Finding
+from app.settings import Settings
+from app.spool import NoRoom
+from app.store.refusals.refusal import Refusal
+from app.web.services import Services
+from harness.servers import ROOT, free_port
+from tests.cli.submit.conftest import command
+
+
+def test_presence_is_the_server_s_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hosts whose clocks disagree by an hour see each other all the same."""
+    services.store.presence.here("relay")
+    for seconds in (3600, -3600):
+        monkeypatch.setattr(time, "time", lambda s=seconds: time.monotonic() + s)
+        monkeypatch.setattr(time, "time_ns", lambda s=seconds: int((time.monotonic() + s) * 1e9))
+        assert services.store.presence.seen("relay") == 1
+        services.store.presence.here("worker")
+        assert services.store.presence.seen("worker") == 1
+    services.store.db.client.zadd(services.store.db.key("presence", "relay"), {"other": 0})
+    assert services.store.presence.seen("relay") == 1
+
+
+def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) -> None:
+    """As a process of its own, with the environment that a worker would have: the module and its fault are named."""
+    (tmp_path / "broken_handlers.py").write_text("import nothing_of_that_name\n")
+    argv, variables = command(settings, "doctor", HANDLERS="broken_handlers", PYTHONPATH=str(tmp_path))
+    done = subprocess.run(
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if "HANDLERS" in line)
+    assert "FAIL" in line
+    assert "broken_handlers" in line
+
+
+def test_processes_are_counted(services: Services) -> None:
+    """Each that has been heard of; without one the finding says what does not happen."""
+    levels = {one.what: (one.level, bool(one.todo)) for one in ours.processes(services)}
+    assert levels == {"relay": ("fail", True), "worker": ("fail", True)}
+    services.store.presence.here("relay")
+    found = {one.what: one for one in ours.processes(services)}
+    assert (found["relay"].level, found["relay"].said) == ("ok", "1 running")
+    assert found["worker"].level == "fail"
+
+
+def test_an_open_refusal_is_a_warning_that_names_its_reason(services: Services) -> None:
+    """Somebody should look; once it is dismissed nothing is said of it."""
+    assert [one.level for one in ours.refusals(services)] == ["ok"]
+    services.store.refusals.note(Refusal("binding_mismatch", "no", "t", {}, ("j3",), body=b"x"))
+    (found,) = ours.refusals(services)
+    assert found.level == "warn"
+    assert "1 open" in found.said and "binding_mismatch" in found.said
+    assert "flask refusals" in found.todo
+
+
+def test_an_installation_without_api_keys(services: Services) -> None:
+    """A warning: callbacks come in, and nobody can ask for them."""
+    assert [one.level for one in ours.keys(services)] == ["warn"]
+    services.store.api_keys.create("a", frozenset({"read"}))
+    assert [(one.level, one.said) for one in ours.keys(services)] == [("ok", "1")]
+
+
+def test_a_spool_that_cannot_take_anything(settings: Settings, tmp_path: Path) -> None:
+    """None is a warning, one that works says how much waits in it, one in whose way something lies fails."""
+
+    def level(folder: Path | None) -> str:
+        chosen = Services.open(settings.model_copy(update={"spool_dir": folder}), timeout=5)
+        if chosen.spool:
+            with suppress(NoRoom):
+                chosen.spool.append(b"one")
+        (found,) = ours.spool(chosen)
+        assert bool(found.todo) == (found.level != "ok")
+        return found.level
+
+    (tmp_path / "file").write_text("in the way")
+    assert level(None) == "warn"
+    assert level(tmp_path / "spool") == "ok"
+    assert level(tmp_path / "file") == "fail"
+
+
+@pytest.mark.parametrize(
+    ("level", "found", "word"),
+    [("process", "ok", "process"), ("fsync", "warn", "appendfsync"), ("replicated", "warn", "replica")],
+)
+def test_durability_is_what_this_redis_can_give(
+    settings: Settings, level: str, found: str, word: str
+) -> None:
+    """A file that is synced once a second makes answers slow, which is said; so is a replica that is not there."""
+    chosen = Services.open(settings.model_copy(update={"durability": level}), timeout=5)
+    (one,) = ours.durability(chosen)
+    assert (one.level, word in one.said) == (found, True), one
+
+
+@pytest.mark.parametrize(
+    "check",
+    [ours.processes, ours.durability, ours.keys, ours.refusals],
+    ids=lambda check: str(check.__name__),
+)
+def test_a_redis_that_is_away_is_said_once(
+    check: Callable[[Services], Iterator[Finding]], settings: Settings
+) -> None:
+    """By the check of Redis itself: those that need it say nothing, and none of them raises."""
+    away = settings.model_copy(
+        update={"redis_url": f"redis://127.0.0.1:{free_port()}", "durability": "fsync"}
+    )
+    assert list(check(Services.open(away, timeout=1))) == []

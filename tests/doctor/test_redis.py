@@ -1,0 +1,90 @@
+"""What doctor finds out about Redis: whether it is there, keeps what it is given, and lets us do what we must."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from app.doctor import redis as redis_checks
+from app.settings import Settings
+from app.web.services import Services
+from harness.servers import Valkey, free_port
+from tests.cli.submit.conftest import Flask
+from tests.doctor.found import findings
+from tests.store.said import said, tell
+
+
+def test_redis_away(flask: Flask) -> None:
+    """The other checks go on."""
+    found = findings(flask, redis_url=f"redis://127.0.0.1:{free_port()}")
+    assert found["Redis"]["level"] == "fail"
+    assert "REDIS_URL" in found["Redis"]["todo"]
+    assert found["CI"]["level"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"redis_mode": "cluster"}, "cluster"),
+        ({"role": "slave"}, "slave"),
+        ({"redis_version": "6.0.9", "valkey_version": None}, "too old"),
+        ({"maxmemory_policy": "allkeys-lru"}, "allkeys-lru"),
+        ({"aof_enabled": 0}, "no append-only file"),
+        ({"aof_last_write_status": "err"}, "failed"),
+        ({"used_memory": 95, "maxmemory": 100}, "95%"),
+    ],
+)
+def test_a_redis_that_would_lose_jobs(changes: dict[str, Any], word: str, services: Services) -> None:
+    """Taken from what a real server says of itself, with one thing changed."""
+    info: dict[str, Any] = services.store.db.client.info() | changes
+    found = [*redis_checks._kind(info), *redis_checks._persistence(info), *redis_checks._memory(info)]
+    assert any(word in one.said and one.todo for one in found if one.level != "ok")
+
+
+@pytest.mark.parametrize("cap", ["jobs_max", "outbox_max"])
+@pytest.mark.parametrize(("most", "level"), [(20, "ok"), (6, "warn"), (5, "fail")])
+def test_caps_are_told_before_they_are_reached(
+    flask: Flask, services: Services, cap: str, most: int, level: str
+) -> None:
+    """How many there are, and of how many that may be."""
+    for n in range(5):
+        tell(services.store, said(f"j{n}", "Running"))
+    found = findings(flask, **{cap: most})[cap.upper()]
+    assert (found["level"], found["said"]) == (level, f"5 of {most}")
+
+
+@pytest.mark.parametrize(
+    ("rules", "what", "level", "word"),
+    [
+        ("~* &* +@all -info", "Redis", "warn", "may not use INFO"),
+        ("~* &* +@all -config", "Redis appendfsync", "warn", "CONFIG GET"),
+        ("~ci:* +@all", "Redis rights", "fail", "~rq:*"),
+        ("~* &* +@all -xadd", "Redis rights", "fail", "+xadd"),
+        ("~* &* +@all", "Redis rights", "ok", "nothing is missing"),
+        ("~* &* +@all", "Redis appendfsync", "warn", "everysec"),
+    ],
+)
+def test_what_a_redis_user_may_not(
+    rules: str, what: str, level: str, word: str, flask: Flask, settings: Settings, valkey: Valkey
+) -> None:
+    """A right that is needed and missing fails; one without which doctor cannot look is a warning that says so."""
+    user = f"u{secrets.token_hex(6)}"
+    Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())  # type: ignore[no-untyped-call]
+    url = valkey.url.replace("unix://", f"unix://{user}:p@")
+    found = findings(flask, redis_url=url, key_prefix="ci:" if "ci:" in rules else settings.key_prefix)
+    assert (found[what]["level"], word in found[what]["said"]) == (level, True), found
+
+
+def test_a_wrong_password_is_called_that(flask: Flask, valkey: Valkey) -> None:
+    found = findings(flask, redis_url=valkey.url.replace("unix://", "unix://nobody:wrong@"))["Redis"]
+    assert (found["level"], "WRONGPASS" in found["said"]) == ("fail", True)
+
+
+def test_a_password_that_is_missing_is_called_that(flask: Flask, tmp_path: Path) -> None:
+    with Valkey(tmp_path, "--requirepass", "x") as locked:
+        found = findings(flask, redis_url=locked.url)["Redis"]
+    assert (found["level"], "NOAUTH" in found["said"]) == ("fail", True)

@@ -1,0 +1,5 @@
+"""Our side, the emulator as CI, and the relay's loops as functions: as for the relay's own tests."""
+
+from tests.workers.conftest import ci, ours, relay
+
+__all__ = ["ci", "ours", "relay"]
