@@ -120,7 +120,7 @@ class Worker(gthread.ThreadWorker):
             sock, client = listener.accept()
         except OSError as error:
             if error.errno in _NO_MORE_FILES:
-                self.log.warning("no more files may be opened: the oldest connections that wait are dropped")
+                self.log.warning("out of file descriptors (EMFILE); closing the oldest idle connections")
                 self._make_room()
             elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}:
                 raise
@@ -161,7 +161,7 @@ class Worker(gthread.ThreadWorker):
         if self._receive(conn):
             self._wait_for_body(conn, seconds)
         else:
-            # It ends in the middle, and will be told so.
+            # It is incomplete, and gets the answer for that.
             super().enqueue_req(conn)
 
     def _wait_for_body(self, conn: Connection, seconds: float) -> None:
@@ -254,7 +254,7 @@ class Worker(gthread.ThreadWorker):
             super().finish_request(conn, fs)
 
     def _linger(self, conn: Connection) -> None:
-        """Close in peace: a close with unread bytes would take back the end of the answer."""
+        """Close gracefully: closing with unread bytes would reset the connection and lose the end of the answer."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -307,9 +307,8 @@ class Worker(gthread.ThreadWorker):
 
 
 def _awaited(head: bytes) -> int:
-    """How long a body is waited for here. A guess that only decides who waits for it: what the request means, the
-    parser says. Whoever expects to be asked for the body, sends it in chunks, or declares one past all bounds goes to a
-    thread at once.
+    """How many bytes of body to wait for here. An estimate that only decides who waits: the parser decides what the
+    request means. A request with Expect, a chunked body or an excessive length goes to a thread at once.
     """
     head += b"\r\n"
     lengths = _LENGTH.findall(head)

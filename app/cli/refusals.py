@@ -80,7 +80,7 @@ def list_refusals(limit: int, cursor: str | None, json_wanted: bool, **which: An
 @with_appcontext
 @guarded
 def show(refusal_id: str, raw: bool, json_wanted: bool) -> None:
-    """One refusal with its body, as far as it was read. Exit code 3: there is none."""
+    """One refusal with its body, as far as it was read. Exit code 3: not found."""
     refusal = _found(refusal_id)
     if raw:
         click.echo(refusal.body, nl=False)
@@ -101,7 +101,7 @@ def show(refusal_id: str, raw: bool, json_wanted: bool) -> None:
 def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted: bool, **which: Any) -> None:
     """Take refusals in again, as if they came now: those named, or all that match, after showing how many.
 
-    What is taken leaves the list. Exit code 1: some were refused again, and stay; 3: there is none.
+    Accepted refusals leave the list. Exit code 1: some were refused again and stay; 3: not found.
     """
     if not (refusal_ids or everything or any(which.values())):
         fail("Name a refusal, a filter, or --all.", REFUSED)
@@ -128,7 +128,7 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
 @with_appcontext
 @guarded
 def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
-    """Take a refusal off the list. Exit code 3: there is none."""
+    """Take a refusal off the list. Exit code 3: not found."""
     dismissed = int(services().store.refusals.dismiss(_open(refusal_id), me(), reason))
     if json_wanted:
         show_json({"dismissed": dismissed})
@@ -143,7 +143,7 @@ def _take_in(refusal: Refusal) -> Retried:
         return Retried.not_taken(refusal.id, refusal.reason, str(error))
     except Problem as problem:
         fail(
-            f"Refusal {refusal.id} stays: {problem.reason}. Nothing can be stored now; try again later.",
+            f"Refusal {refusal.id} stays: {problem.reason}. Storage is unavailable; try again later.",
             NO_STORE,
         )
 
@@ -161,7 +161,8 @@ def _all(wanted: Wanted) -> list[Refusal]:
 
 def _found(refusal_id: str) -> Refusal:
     return services().store.refusals.get(refusal_id) or fail(
-        f"There is no refusal {plain(refusal_id)}; it was taken in, or is past RETENTION_REFUSALS.", NOT_FOUND
+        f"There is no refusal {plain(refusal_id)}; it was accepted, or has expired (RETENTION_REFUSALS).",
+        NOT_FOUND,
     )
 
 

@@ -42,13 +42,11 @@ def retry_records(files: tuple[str, ...]) -> None:
     """Put FILEs, or all that can be tried again, back into the queue; a running web process takes them in."""
     found = {path.name: path for path in aside_files(_folder(services()), RECORDS)}
     if unknown := set(files) - found.keys():
-        fail(
-            f"Nothing to try again is called {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND
-        )
+        fail(f"No such file set aside: {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND)
     chosen = [path for name, path in found.items() if not files or name in files]
     for path in chosen:
         retry(path)
-    click.echo(f"{len(chosen)} files are in the queue again.")
+    click.echo(f"{len(chosen)} files are pending again.")
 
 
 @group.command("accept")

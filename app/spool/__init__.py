@@ -63,13 +63,11 @@ class Spool:
                 file.sync(upto)
                 if file.is_there():
                     return
-                log.warning(
-                    "%s was removed while it was written; its last record is written again", file.path
-                )
+                log.warning("%s was removed while in use; writing its last record to a new file", file.path)
                 self._give_up(file)
         except OSError as error:
             raise NoRoom(f"the spool cannot be written: {error.strerror or error}") from error
-        raise NoRoom("the spool's folder is removed again and again")
+        raise NoRoom("the spool folder keeps being removed: check SPOOL_DIR for clean-up jobs")
 
     def hand_over(self, *, at_once: bool = False) -> None:
         """Close this process's file, when it is old enough, so that it can be drained."""
@@ -133,7 +131,7 @@ class Spool:
         if now - self._looked > _LOOK_S:
             self._total, self._looked = self._taken(), now
         if self._total + size > self._limit * share:
-            raise NoRoom("the spool is at SPOOL_MAX")
+            raise NoRoom("the spool is full (SPOOL_MAX)")
 
     def _current(self) -> OwnFile:
         file = self._file

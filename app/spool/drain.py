@@ -264,7 +264,7 @@ class Drainer:
         except (Unreadable, RedisError) as error:
             self._set_aside(path, frame, str(error))
         except Exception as error:
-            log.exception("a record of %s cannot be taken in", path.name)
+            log.exception("a record of %s could not be drained", path.name)
             self._set_aside(path, frame, f"{type(error).__name__}: {error}")
 
     def _is_its_own_fault(self, path: Path, frame: Frame) -> bool:
@@ -318,10 +318,8 @@ class Drainer:
 
     def _report(self, path: Path, damage: Damage) -> None:
         if damage.torn:
-            # The crash came before the answer, so nobody was told that this is kept.
-            log.warning(
-                "%s: %d bytes of an unfinished record are skipped", path.name, damage.end - damage.start
-            )
+            # The crash came before the answer, so no callback with this record was answered 200.
+            log.warning("%s: skipped %d bytes of an incomplete record", path.name, damage.end - damage.start)
             self._drained("torn")
             return
         kept = path.with_suffix(f".{damage.start}{DAMAGED}")
@@ -334,10 +332,10 @@ class Drainer:
     def _set_aside(self, path: Path, frame: Frame, why: str) -> None:
         self._aside.add(with_reason(frame.payload, why))
         if self._again:
-            log.info("a record of %s stays aside: %s", path.name, why)
+            log.info("a record of %s stays set aside: %s", path.name, why)
             self._drained("still_aside")
         else:
-            log.error("a record of %s is put aside (flask spool list): %s", path.name, why)
+            log.error("a record of %s is set aside; see flask spool list: %s", path.name, why)
             self._drained("set_aside")
 
 

@@ -27,9 +27,9 @@ Status = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 MARKS_KEPT_S = 30 * 86400
 PATIENCE_S = 300.0
 SAME_REFUSALS = 20
-"""So many refusals of CI in a row with one code mean that the fault is not the row's."""
+"""After this many consecutive errors of CI with one code, the cause is not the row: the run stops."""
 _SPACE = "rows"
-_UNKNOWN = "it was on its way when an earlier run ended; whether CI has it is being found out"
+_UNKNOWN = "it was in flight when an earlier run ended; the relay is searching CI's list for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Many:
             try:
                 yield from self._all(threads, iter(rows), parallel, course)
             except BaseException:
-                # Whoever listens has gone, or Redis has: those who wait for their turn need not.
+                # The consumer has stopped, or Redis is unavailable: threads that wait for their turn must not go on.
                 course.stop.set()
                 self._pace.close()
                 raise
@@ -124,7 +124,7 @@ class Many:
             raise fault
 
     def _one(self, row: Row, course: Course) -> Result | None:
-        """``None``: not tried, or not to be told apart from that."""
+        """``None`` if the row was not attempted, or if we cannot tell."""
         if course.stop.is_set():
             return None
         if kept := self._journal.done(row.key):

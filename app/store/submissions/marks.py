@@ -1,6 +1,6 @@
 """What was begun under a name that the caller chose, so that it is done once: by any process, through any crash.
 
-A mark names its submission before that submission exists. So whoever finds the mark of somebody who died can tell what
+A mark names its submission before that submission exists. So a process that finds the mark of a dead one can tell what
 became of it: no submission, nothing was sent; a submission, CI may have it, and it must not be sent again.
 """
 
