@@ -1,4 +1,4 @@
-"""``flask spool``: what was put aside, and what to do with it."""
+"""``flask spool``: what was set aside, and what to do with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.spool.record import describe
 from app.web.services import Services, services
 
 group = AppGroup(
-    "spool", help="Spooled callbacks that were put aside: list, retry. And: accept an empty Redis."
+    "spool", help="Spooled callbacks that were set aside: list, retry. And: accept an empty Redis."
 )
 
 
@@ -24,7 +24,7 @@ group = AppGroup(
 @with_appcontext
 @guarded
 def list_records(json_wanted: bool) -> None:
-    """Records that were put aside on this host: since when, why, and of which jobs."""
+    """Records that were set aside on this host: since when, why, and of which jobs."""
     rows = [row for path in aside_files(_folder(services())) for row in _rows(path)]
     if json_wanted:
         show_json(rows)

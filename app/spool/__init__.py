@@ -80,11 +80,11 @@ class Spool:
         return self._sizes()[0]
 
     def set_aside(self) -> SetAside:
-        """What was put aside: it waits for a person, or for Redis to take it after all."""
+        """What was set aside: it waits for a person, or for Redis to take it after all."""
         return self._aside.count()
 
     def _sizes(self) -> tuple[int, int]:
-        """Bytes that wait, and bytes that are put aside."""
+        """Bytes that wait, and bytes that are set aside."""
         waiting = aside = 0
         try:
             with os.scandir(self.folder) as entries:
@@ -102,7 +102,7 @@ class Spool:
         return waiting, aside
 
     def _taken(self) -> int:
-        """What counts against the limit. What is put aside has as much room of its own; beyond that it takes from the
+        """What counts against the limit. What is set aside has as much room of its own; beyond that it takes from the
         rest, so that nothing has to be thrown away."""
         waiting, aside = self._sizes()
         return waiting + max(0, aside - self._limit)
