@@ -37,14 +37,12 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
     callback=_name,
     help="What it is for; shown in histories, lists and metrics.",
 )
-@click.option("--tag", "tags", multiple=True, help="Take only jobs of this tag. May be repeated.")
-@click.option("--bucket", help="Take only jobs on files of this bucket.")
+@click.option("--tag", "tags", multiple=True, help="Accept only jobs with this tag. Repeatable.")
+@click.option("--bucket", help="Accept only jobs whose input is in this bucket.")
 @click.option(
     "--days", type=click.IntRange(1), help="Number of days after which the URL expires; default: never."
 )
-@click.option(
-    "--revoke", metavar="URL", help="Make no URL; refuse this one (or its fingerprint) from now on."
-)
+@click.option("--revoke", metavar="URL", help="Revoke this URL (or fingerprint) instead of creating one.")
 @click.pass_context
 @with_appcontext
 @guarded
@@ -56,7 +54,7 @@ def group(
     days: int | None,
     revoke: str | None,
 ) -> None:
-    """Print a callback URL, and only that; or list those that were made."""
+    """Create and print a callback URL; or list the existing ones."""
     if context.invoked_subcommand:
         return
     ours = services()

@@ -15,7 +15,7 @@ from app.spool.record import describe
 from app.web.services import Services, services
 
 group = AppGroup(
-    "spool", help="Spooled callbacks that were set aside: list, retry. And: accept an empty Redis."
+    "spool", help="Spooled callbacks that were set aside: list and retry them. Also: accept an empty Redis."
 )
 
 
@@ -39,7 +39,7 @@ def list_records(json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def retry_records(files: tuple[str, ...]) -> None:
-    """Put FILEs, or all that can be tried again, back into the queue; a running web process takes them in."""
+    """Retry FILEs, or all that can be retried: a running web process drains them."""
     found = {path.name: path for path in aside_files(_folder(services()), RECORDS)}
     if unknown := set(files) - found.keys():
         fail(f"No such file set aside: {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND)
@@ -53,7 +53,7 @@ def retry_records(files: tuple[str, ...]) -> None:
 @with_appcontext
 @guarded
 def accept() -> None:
-    """This Redis and SPOOL_DIR belong together from now on, although one does not have the other's installation id.
+    """Accept that this Redis and SPOOL_DIR belong together although their installation ids differ.
 
     Where Redis came back empty, once is enough for all receivers; where it has another id, once for each.
     """
@@ -87,5 +87,5 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _one_line(text: str) -> str:
-    """Redis' words may hold what a stranger sent."""
+    """Redis' error messages may quote what a stranger sent."""
     return "".join(each if each.isprintable() else "?" for each in text)

@@ -1,4 +1,4 @@
-"""``flask jobs``: what became of them."""
+"""``flask jobs``: look up, wait for, refresh, cancel and delete jobs."""
 
 from __future__ import annotations
 
@@ -159,13 +159,13 @@ def cancel(job_id: str, json_wanted: bool) -> None:
     "choice",
     required=True,
     type=click.Choice(["known", "reported"]),
-    help="Keep the job as it was known, or take what was reported.",
+    help="Keep the stored state, or take the reported one.",
 )
 @as_json
 @with_appcontext
 @guarded
 def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
-    """Decide a doubt that CI has not decided. Exit code 2: nothing is in doubt; 3: no such job."""
+    """Settle a doubt that CI has not settled. Exit code 2: the job has no doubt; 3: no such job."""
     _found(job_id)
     if not services().store.doubts.settle(job_id, choice, me()):
         fail("This job has no doubt to settle.", REFUSED)
@@ -179,7 +179,7 @@ def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
-    """Remove the job with its history, payloads, runs and failures, and say what that was.
+    """Delete the job with its history, payloads, runs and failures, and print what was deleted.
 
     CI keeps it, and files at COS stay. What CI tells of the job after that is taken in as of a new one. Exit code 3:
     no such job; 1: the answer was no.
