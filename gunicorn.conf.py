@@ -30,7 +30,7 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "server.worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
-# The application reads the same variable, and lets only so many wait that some are always free.
+# The application reads the same variable, and limits waiting clients so that some threads are always free.
 threads = int(os.environ.setdefault("WEB_THREADS", "600"))
 timeout = 30
 graceful_timeout = 20
@@ -67,7 +67,7 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """Whoever waits for a job is answered early when the process is to stop. Threads begin here, after the fork."""
+    """Clients that wait for a job are answered early when the process stops. Threads begin here, after the fork."""
     services = worker.wsgi.extensions["services"]
     finish = signal.getsignal(signal.SIGTERM)
 

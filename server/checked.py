@@ -83,7 +83,7 @@ def _fault_of_configuration(app: Any) -> str:
 
 
 def temporary_folder() -> str:
-    """A folder for temporary files that can be written. Ends the process, with one message, where there is none."""
+    """A folder for temporary files that can be written. Ends the process with one message if no folder is writable."""
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:

@@ -174,7 +174,7 @@ class Worker(gthread.ThreadWorker):
         if self._receive(conn):
             self._wait_for_body(conn, seconds)
         else:
-            # It ends in the middle, and will be told so.
+            # It is incomplete, and gets the answer for that.
             super().enqueue_req(conn)
 
     def _wait_for_body(self, conn: Connection, seconds: float) -> None:
@@ -276,8 +276,8 @@ class Worker(gthread.ThreadWorker):
             super().finish_request(conn, fs)
 
     def _linger(self, conn: Connection) -> None:
-        """Close in peace: a close with unread bytes would take back the end of the answer. Its request is over: an
-        eviction now drops it, and does not hand it to a thread again."""
+        """Close gracefully: closing with unread bytes would reset the connection and lose the end of the answer. Its
+        request is over: an eviction drops it now, and does not hand it to a thread again."""
         conn.in_body = False
         try:
             conn.sock.setblocking(False)
@@ -349,9 +349,8 @@ def _honest(application: Any) -> Any:
 
 
 def _awaited(head: bytes) -> int:
-    """How long a body is waited for here. A guess that only decides who waits for it: what the request means, the
-    parser says. Whoever expects to be asked for the body, sends it in chunks, or declares one past all bounds goes to a
-    thread at once.
+    """How many bytes of body to wait for here. An estimate that only decides who waits: the parser decides what the
+    request means. A request with Expect, a chunked body or an excessive length goes to a thread at once.
     """
     head += b"\r\n"
     lengths = _LENGTH.findall(head)

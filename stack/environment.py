@@ -43,7 +43,7 @@ class Environment:
     def why_anew(self, python_named: bool) -> str | None:
         """The reason for which it must be made, if there is one."""
         if not self.folder.exists():
-            return "there is none yet"
+            return "it does not exist yet"
         if not self._note.exists():
             return "the last installation did not finish"
         if not self._runs():

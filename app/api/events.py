@@ -25,7 +25,7 @@ from app.web.services import Services, services
 log = logging.getLogger(__name__)
 
 COMMENT_S = 15.0
-"""How often a silent stream says that it is alive: proxies close what is silent for longer."""
+"""Seconds between keep-alive comments: proxies close idle connections."""
 _STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?\Z")
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1")
@@ -69,11 +69,15 @@ def stream() -> Response:
         seat.enter_context(metrics.LISTENERS.track_inprogress())
     except Full:
         raise Problem(
-            "too_many_waiting", "Come back in a moment, or ask another process.", retry_after=5
+            "too_many_waiting",
+            "All places for waiting clients are taken. Try again after Retry-After.",
+            retry_after=5,
         ) from None
     except UNAVAILABLE:
         seat.close()
-        raise Problem("store_unavailable", "Redis is away.", retry_after=5) from None
+        raise Problem(
+            "store_unavailable", "Redis is unavailable. Try again after Retry-After.", retry_after=5
+        ) from None
     answer = current_app.response_class(_lines(every, listener), mimetype="text/event-stream")
     answer.call_on_close(seat.close)
     # Proxies that buffer would hold the news back.
@@ -88,7 +92,7 @@ def _lines(every: Services, listener: Listener) -> Iterator[str]:
         try:
             lines = [_told(every, each) for each in listener.next(COMMENT_S)]
         except UNAVAILABLE:
-            # The stream stays open: whoever listens hears on when Redis is back.
+            # The stream stays open: events follow when Redis is available again.
             every.tail.closing.wait(1.0)
             lines = []
         if not lines and time.monotonic() - spoken >= COMMENT_S:

@@ -89,7 +89,7 @@ class RetryMany(FailureFilter):
 
 
 class Retried(BaseModel):
-    """``matched`` were found, and so many ``retried``; ``more`` is true where a request reached its bound."""
+    """``matched`` failures were found and ``retried`` were retried; ``more`` is true if a request reached its limit."""
 
     matched: int
     retried: int
@@ -240,7 +240,7 @@ def _of_event(event_id: str, query: OneQuery) -> list[Run]:
     wanted = Wanted(query.handler, query.endpoint, event_id=event_id)
     runs = list(services().store.failures.all(wanted))
     if not runs:
-        raise Problem("not_found", "No failure of that event matches; it may have been retried meanwhile.")
+        raise Problem("not_found", "No failure of that event matches; it may already have been retried.")
     return runs
 
 

@@ -17,7 +17,7 @@ from app.web.services import services
 log = logging.getLogger(__name__)
 
 _KEPT_S = 24 * 3600
-# Longer than a submit takes at its worst (patience, time-outs of CI and of Redis): whoever began it is dead by then.
+# Longer than the slowest submit (patience, time-outs of CI and of Redis): the process that began it is dead by then.
 _IN_FLIGHT_S = 60
 _SPACE = "api"
 
@@ -28,7 +28,7 @@ Recall = Callable[[Submission], Response]
 def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Response:
     """``do(submission id)``, or the answer that it gave before under this key.
 
-    What certainly came to nothing is not kept, and may be tried again. Where whoever began it has died, ``recall``
+    What certainly came to nothing is not kept, and may be tried again. If that process has died, ``recall``
     answers from the submission that it left behind: it is not sent a second time.
     """
     if not key:
@@ -59,7 +59,9 @@ def _put(name: str, record: IdempotencyRecord, new: IdempotencyRecord | None) ->
     try:
         services().store.idempotency.swap(_SPACE, name, record, new, _KEPT_S)
     except Unavailable:
-        log.warning("an Idempotency-Key could not be settled; its submission answers for it")
+        log.warning(
+            "the answer for an Idempotency-Key could not be stored; repeats are answered from its submission"
+        )
 
 
 def _again(
@@ -73,12 +75,20 @@ def _again(
     if left is not None and left.status != "sending" and not left.came_to_nothing:
         return recall(left)
     if before.age_s < _IN_FLIGHT_S:
-        raise Problem("idempotency_in_flight", "The first request has not been answered yet.", retry_after=5)
+        raise Problem(
+            "idempotency_in_flight",
+            "The first request with this key is still in progress. Try again after Retry-After.",
+            retry_after=5,
+        )
     if left is not None and left.status == "sending":
         return recall(left)
     # It died before it had stored anything, or after CI had refused: CI has no job of it.
     if not services().store.idempotency.swap(_SPACE, name, before, record, _KEPT_S):
-        raise Problem("idempotency_in_flight", "Another request was quicker.", retry_after=5)
+        raise Problem(
+            "idempotency_in_flight",
+            "Another request took this key first. Try again after Retry-After.",
+            retry_after=5,
+        )
     return _first(name, record, do)
 
 

@@ -60,7 +60,7 @@ class Entry(BaseModel):
 
 
 class History(BaseModel):
-    """``count`` is how many entries there were in all; only so many are kept."""
+    """``count`` is the number of all entries; only HISTORY_MAX of them are stored."""
 
     job_id: str
     count: int
@@ -137,7 +137,7 @@ def history(job_id: str) -> Response:
 def raw(job_id: str, entry: int) -> Response:
     body = services().store.jobs.raw_bytes(job_id, entry)
     if body is None:
-        raise Problem("not_found", "There is no such entry, or its bytes are past RETENTION_RAW.")
+        raise Problem("not_found", "No such entry, or its bytes have expired (RETENTION_RAW).")
     answer = current_app.response_class(body, mimetype="application/octet-stream")
     answer.headers["Content-Disposition"] = "attachment"
     return answer
@@ -196,7 +196,9 @@ def replay(job_id: str) -> Response:
     except StoreUnavailable as error:
         raise Problem("store_unavailable", str(error), retry_after=10) from None
     if made is None:
-        raise Problem("not_found", "No job of that id is known, or nothing is known of it yet.")
+        raise Problem(
+            "not_found", "No job with that id is stored, or nothing has been reported about it yet."
+        )
     document = {"job_id": made.job_id, "event_id": made.event_id, "replay_of": made.replay_of}
     return current_app.response_class(json.dumps(document), 202, mimetype="application/json")
 
@@ -206,7 +208,8 @@ def found(job_id: str) -> Job:
     job = services().store.jobs.get(job_id)
     if job is None:
         raise Problem(
-            "not_found", "No job of that id was reported to this service, or it is past RETENTION_JOBS."
+            "not_found",
+            "No job with that id is stored; it was never reported, or it has expired (RETENTION_JOBS).",
         )
     return job
 

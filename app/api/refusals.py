@@ -111,7 +111,8 @@ def _found(refusal_id: str) -> Refusal:
     found = services().store.refusals.get(refusal_id)
     if found is None:
         raise Problem(
-            "not_found", "There is no such refusal; it was taken in, or is past RETENTION_REFUSALS."
+            "not_found",
+            "No such refusal; it was accepted, or has expired (RETENTION_REFUSALS).",
         )
     return found
 

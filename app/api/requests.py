@@ -68,7 +68,7 @@ def _read(model: type[M], value: object, what: str, faults: list[dict[str, str]]
             {"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()
         ]
     if faults:
-        raise Problem("invalid_request", f"The {what} breaks rules; see errors.", errors=faults)
+        raise Problem("invalid_request", f"The {what} is invalid; see errors.", errors=faults)
     return found
 
 

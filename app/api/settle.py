@@ -39,5 +39,5 @@ def settle(job_id: str) -> Response:
     wanted = read_document(SettleRequest)
     found(job_id)
     if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
-        raise Problem("not_doubted", "Nothing contradicts what is known of this job. Look at its `doubt`.")
+        raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
     return current_app.response_class(served(found(job_id)).model_dump_json(), mimetype="application/json")

@@ -113,7 +113,7 @@ def submit() -> Response:
 def show(submission_id: str) -> Response:
     submission = services().store.submissions.get(submission_id)
     if submission is None:
-        raise Problem("not_found", "There is no submission of that id.")
+        raise Problem("not_found", "No submission with that id is stored.")
     return _json(_view(submission), 200)
 
 
@@ -172,7 +172,7 @@ def _broken(broken: Iterable[Broken]) -> Problem:
     """Every broken rule; what would have been a warning beside them, so that both can be put right at once."""
     found = tuple(broken)
     members: dict[str, Any] = {"errors": told(found, "error"), **_warnings(found)}
-    return Problem("invalid_request", "The request breaks rules of CI; see errors.", **members)
+    return Problem("invalid_request", "The request breaks CI's rules; see errors.", **members)
 
 
 def _warnings(broken: Iterable[Broken]) -> dict[str, list[dict[str, str]]]:

@@ -37,12 +37,12 @@ def _name(_: click.Context, __: click.Parameter, value: str) -> str:
     callback=_name,
     help="What it is for; shown in histories, lists and metrics.",
 )
-@click.option("--tag", "tags", multiple=True, help="Take only jobs of this tag. May be repeated.")
-@click.option("--bucket", help="Take only jobs on files of this bucket.")
-@click.option("--days", type=click.IntRange(1), help="Expire after so many days; default: never.")
+@click.option("--tag", "tags", multiple=True, help="Accept only jobs with this tag. Repeatable.")
+@click.option("--bucket", help="Accept only jobs whose input is in this bucket.")
 @click.option(
-    "--revoke", metavar="URL", help="Make no URL; refuse this one (or its fingerprint) from now on."
+    "--days", type=click.IntRange(1), help="Number of days after which the URL expires; default: never."
 )
+@click.option("--revoke", metavar="URL", help="Revoke this URL (or fingerprint) instead of creating one.")
 @click.pass_context
 @with_appcontext
 @guarded
@@ -54,7 +54,7 @@ def group(
     days: int | None,
     revoke: str | None,
 ) -> None:
-    """Print a callback URL, and only that; or list those that were made."""
+    """Create and print a callback URL; or list the existing ones."""
     if context.invoked_subcommand:
         return
     ours = services()
@@ -63,7 +63,7 @@ def group(
         ours.store.refusals.revoke(mark)
         click.echo(
             f"Revoked in Redis. Add {mark} to REVOKED_TOKENS as well: "
-            "that holds also while Redis is away, and when it comes back empty.",
+            "the setting applies even while Redis is unavailable or after Redis lost its data.",
             err=True,
         )
         return
@@ -106,7 +106,7 @@ def _list_it(ours: Services, url: str, binding: Binding) -> None:
         ours.store.callback_urls.add(made)
     except (Unavailable, *UNAVAILABLE) as error:
         click.echo(
-            f"The URL works, and `flask callback-url list` may not show it before its first use: {error}",
+            f"The URL works, but `flask callback-url list` may not show it before its first use: {error}",
             err=True,
         )
 
@@ -123,7 +123,7 @@ def list_urls(json_wanted: bool) -> None:
         show_json([_view(url, now) for url in urls])
         return
     if not urls:
-        click.echo("There is none: `flask callback-url` makes one.")
+        click.echo("No callback URLs. Create one with `flask callback-url`.")
         return
     click.echo(_row("NAME", "FINGERPRINT", "MADE", "LAST USE", "EXPIRES"))
     for url in urls:

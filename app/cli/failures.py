@@ -58,7 +58,7 @@ def list_failures(limit: int, cursor: str | None, json_wanted: bool, **which: st
 @with_appcontext
 @guarded
 def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, **which: str | None) -> None:
-    """Give failures new tries: those of one event, or all that match, after showing how many."""
+    """Retry failures: those of one event, or all that match, after showing the number."""
     if not (event_id or everything or any(which.values())):
         fail("Name an event, a filter, or --all.", REFUSED)
     store = services().store
@@ -78,12 +78,12 @@ def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, 
 @group.command("dismiss")
 @click.argument("event_id")
 @_which
-@click.option("--reason", required=True, help="Stays in the job's history.")
+@click.option("--reason", required=True, help="Reason, stored in the job's history.")
 @as_json
 @with_appcontext
 @guarded
 def dismiss(event_id: str, reason: str, json_wanted: bool, **which: str | None) -> None:
-    """Take the failures of one event off the list."""
+    """Dismiss the failures of one event."""
     store = services().store
     runs = list(store.failures.all(Wanted(event_id=event_id, **which)))
     if not runs:

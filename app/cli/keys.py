@@ -25,7 +25,7 @@ group = AppGroup("keys", help="API keys: make, list, revoke.")
 def create(name: str, scope: str, replace: bool) -> None:
     """Make a key and print it, and only it. It cannot be shown again."""
     if not name.strip() or not name.isprintable() or name != name.strip():
-        fail("A name has at least one letter, none that cannot be printed, and no space around it.", REFUSED)
+        fail("A name needs at least one character, only printable ones, and no space at either end.", REFUSED)
     wanted = frozenset(part.strip() for part in scope.split(",") if part.strip())
     unknown = wanted - set(SCOPES)
     if unknown or not wanted:
@@ -37,7 +37,7 @@ def create(name: str, scope: str, replace: bool) -> None:
         click.echo(services().store.api_keys.create(name, wanted, replace=replace))
     except NameTaken:
         fail(
-            f"There is a key called {name!r} already, and it goes on working. Choose another name, run "
+            f"An API key named {name!r} already exists and stays valid. Choose another name, run "
             f"`flask keys revoke {shlex.quote(name)}` first, or add --replace.",
             REFUSED,
         )
@@ -64,4 +64,4 @@ def list_keys(json_wanted: bool) -> None:
 def revoke(name: str) -> None:
     """The key stops working at once."""
     if not services().store.api_keys.revoke(name):
-        fail(f"There is no key called {name!r}.", NOT_FOUND)
+        fail(f"No API key is named {name!r}.", NOT_FOUND)

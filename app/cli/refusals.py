@@ -1,4 +1,4 @@
-"""``flask refusals``: callbacks that were turned away although their token was good."""
+"""``flask refusals``: callbacks that were refused although their token was good."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OPTIONS = (
     click.option(
         "--after",
         type=Moment(),
-        help="Received at that time or later: UTC unless it says otherwise, or 30s, 90m, 36h, 7d, 2w ago.",
+        help="Received at that time or later: UTC unless it has an offset, or 30s, 90m, 36h, 7d, 2w ago.",
     ),
     click.option("--before", type=Moment(), help="Received at that time or earlier."),
 )
@@ -80,7 +80,7 @@ def list_refusals(limit: int, cursor: str | None, json_wanted: bool, **which: An
 @with_appcontext
 @guarded
 def show(refusal_id: str, raw: bool, json_wanted: bool) -> None:
-    """One refusal with its body, as far as it was read. Exit code 3: there is none."""
+    """One refusal with its body, as far as it was read. Exit code 3: not found."""
     refusal = _found(refusal_id)
     if raw:
         click.echo(refusal.body, nl=False)
@@ -99,9 +99,9 @@ def show(refusal_id: str, raw: bool, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted: bool, **which: Any) -> None:
-    """Take refusals in again, as if they came now: those named, or all that match, after showing how many.
+    """Retry refusals as if they arrived now: those named, or all that match, after showing the number.
 
-    What is taken leaves the list. Exit code 1: some were refused again, and stay; 3: there is none.
+    Accepted refusals leave the list. Exit code 1: some were refused again and stay; 3: not found.
     """
     if not (refusal_ids or everything or any(which.values())):
         fail("Name a refusal, a filter, or --all.", REFUSED)
@@ -110,7 +110,7 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
         fail("No refusal matches.", NOT_FOUND)
     if not (refusal_ids or yes):
         click.echo(f"{len(chosen)} refusals match.", err=True)
-        click.confirm("Take them in?", abort=True, err=True)
+        click.confirm("Retry them?", abort=True, err=True)
     done = []
     for each in chosen:
         done.append(_take_in(each))
@@ -123,12 +123,12 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
 
 @group.command("dismiss")
 @click.argument("refusal_id")
-@click.option("--reason", required=True, help="Stays in the history of its jobs.")
+@click.option("--reason", required=True, help="Reason, stored in the history of its jobs.")
 @as_json
 @with_appcontext
 @guarded
 def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
-    """Take a refusal off the list. Exit code 3: there is none."""
+    """Dismiss a refusal. Exit code 3: not found."""
     dismissed = int(services().store.refusals.dismiss(_open(refusal_id), me(), reason))
     if json_wanted:
         show_json({"dismissed": dismissed})
@@ -143,7 +143,7 @@ def _take_in(refusal: Refusal) -> Retried:
         return Retried.not_taken(refusal.id, refusal.reason, str(error))
     except Problem as problem:
         fail(
-            f"Refusal {refusal.id} stays: {problem.reason}. Nothing can be stored now; try again later.",
+            f"Refusal {refusal.id} stays: {problem.reason}. Storage is unavailable; try again later.",
             NO_STORE,
         )
 
@@ -161,7 +161,8 @@ def _all(wanted: Wanted) -> list[Refusal]:
 
 def _found(refusal_id: str) -> Refusal:
     return services().store.refusals.get(refusal_id) or fail(
-        f"There is no refusal {plain(refusal_id)}; it was taken in, or is past RETENTION_REFUSALS.", NOT_FOUND
+        f"There is no refusal {plain(refusal_id)}; it was accepted, or has expired (RETENTION_REFUSALS).",
+        NOT_FOUND,
     )
 
 

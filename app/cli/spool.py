@@ -1,4 +1,4 @@
-"""``flask spool``: what was put aside, and what to do with it."""
+"""``flask spool``: what was set aside, and what to do with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.spool.record import describe
 from app.web.services import Services, services
 
 group = AppGroup(
-    "spool", help="Spooled callbacks that were put aside: list, retry. And: accept an empty Redis."
+    "spool", help="Spooled callbacks that were set aside: list and retry them. Also: accept an empty Redis."
 )
 
 
@@ -24,7 +24,7 @@ group = AppGroup(
 @with_appcontext
 @guarded
 def list_records(json_wanted: bool) -> None:
-    """Records that were put aside on this host: since when, why, and of which jobs."""
+    """Records that were set aside on this host: since when, why, and of which jobs."""
     rows = [row for path in aside_files(_folder(services())) for row in _rows(path)]
     if json_wanted:
         show_json(rows)
@@ -39,23 +39,21 @@ def list_records(json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def retry_records(files: tuple[str, ...]) -> None:
-    """Put FILEs, or all that can be tried again, back into the queue; a running web process takes them in."""
+    """Retry FILEs, or all that can be retried: a running web process drains them."""
     found = {path.name: path for path in aside_files(_folder(services()), RECORDS)}
     if unknown := set(files) - found.keys():
-        fail(
-            f"Nothing to try again is called {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND
-        )
+        fail(f"No such file set aside: {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND)
     chosen = [path for name, path in found.items() if not files or name in files]
     for path in chosen:
         retry(path)
-    click.echo(f"{len(chosen)} files are in the queue again.")
+    click.echo(f"{len(chosen)} files are pending again.")
 
 
 @group.command("accept")
 @with_appcontext
 @guarded
 def accept() -> None:
-    """This Redis and SPOOL_DIR belong together from now on, although one does not have the other's installation id.
+    """Accept that this Redis and SPOOL_DIR belong together although their installation ids differ.
 
     Where Redis came back empty, once is enough for all receivers; where it has another id, once for each.
     """
@@ -89,5 +87,5 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _one_line(text: str) -> str:
-    """Redis' words may hold what a stranger sent."""
+    """Redis' error messages may quote what a stranger sent."""
     return "".join(each if each.isprintable() else "?" for each in text)

@@ -57,5 +57,5 @@ def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url
         answer = requests.post(f"{settings.ci_endpoint}/_emulator/callbacks", json=wanted, timeout=60)
         answer.raise_for_status()
     except requests.RequestException as error:
-        fail(f"The emulator at {settings.ci_endpoint} did not do it: {type(error).__name__}.", CI_FAULT)
+        fail(f"The emulator at {settings.ci_endpoint} sent no callback: {type(error).__name__}.", CI_FAULT)
     show_json(answer.json())

@@ -51,7 +51,7 @@ class Redact(logging.Filter):
 
 
 REDACT = Redact()
-# These may be given handlers of their own by whoever runs us: werkzeug's logs whole request lines.
+# The process that runs us may give these handlers of their own: werkzeug's logs whole request lines.
 _TALKATIVE = ("werkzeug", "gunicorn.error", "gunicorn.access", "urllib3.connectionpool")
 
 

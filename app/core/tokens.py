@@ -138,7 +138,7 @@ def _check_spelling(token: str) -> None:
     """Raise ``ValueError`` for another spelling of a good token.
 
     Base64 is read leniently: bits of the last letter may differ, and junk is skipped. Two spellings would have two
-    fingerprints, and whoever has a revoked token could go on with the other one.
+    fingerprints, and the holder of a revoked token could use the other one.
     """
     signature = token.rpartition(".")[2]
     if base64_encode(base64_decode(signature)).decode() != signature:

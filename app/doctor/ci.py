@@ -23,12 +23,12 @@ def account(services: Services) -> Iterator[Finding]:
     except ProviderError as error:
         said = f"{error.code}: {error.message}".rstrip(": ")
         asked = f" (request id {error.request_id})" if error.request_id else ""
-        yield Finding("fail", "CI", f"{where} says {said}{asked}", error.advice)
+        yield Finding("fail", "CI", f"{where} reports {said}{asked}", error.advice)
         return
     yield Finding("ok", "CI", f"{where} answers for {settings.cos_bucket} in {settings.cos_region}")
     if not found:
         todo = "Switch the feature on for this bucket in the CI console: CI makes a queue then."
-        yield Finding("warn", "CI queues", "there is none", todo)
+        yield Finding("warn", "CI queues", "no queue found", todo)
     for queue in found:
         if queue.state == "Paused":
             todo = "Make it active in the CI console: its jobs wait in the state Pause, and send no callback."
@@ -59,7 +59,7 @@ def objects(services: Services) -> Iterator[Finding]:
     try:
         services.provider.head_object(settings.cos_bucket, settings.cos_region, "flask-doctor/probe")
     except Refused as error:
-        said = f"COS says {error.code} for {settings.cos_bucket}"
+        said = f"COS reports {error.code} for {settings.cos_bucket}"
         todo = "Give the account cos:HeadObject and cos:GetObject: without them there are no presigned links."
         todo = error.advice if "clock is" in error.advice else todo
         yield Finding("warn", "COS", said, todo)

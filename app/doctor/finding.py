@@ -8,7 +8,7 @@ Level = Literal["ok", "warn", "fail"]
 
 
 class Finding(NamedTuple):
-    """``fail``: it will not work; ``warn``: it works, with a loss that ``said`` names. ``todo`` says what to do."""
+    """``fail``: it will not work; ``warn``: it works, with a loss that ``said`` describes. ``todo`` says what to do."""
 
     level: Level
     what: str

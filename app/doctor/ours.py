@@ -19,7 +19,7 @@ _HANDLERS_S = 60
 
 
 def processes(services: Services) -> Iterator[Finding]:
-    """Relay and worker say every few seconds that they are there."""
+    """Relays and workers report every few seconds that they are running."""
     missing = {
         "relay": "Start `python -m workers.relay`: without it no handler runs, and CI is not asked.",
         "worker": "Start `python -m workers.worker`: without it handlers wait.",
@@ -32,7 +32,7 @@ def processes(services: Services) -> Iterator[Finding]:
         if count:
             yield Finding("ok", role, f"{count} running")
         else:
-            yield Finding("fail", role, "none has been heard of in the last seconds", todo)
+            yield Finding("fail", role, "no process has reported in the last seconds", todo)
 
 
 def durability(services: Services) -> Iterator[Finding]:
@@ -51,13 +51,14 @@ def durability(services: Services) -> Iterator[Finding]:
 def spool(services: Services) -> Iterator[Finding]:
     if services.spool is None:
         todo = (
-            "Set it to a folder on a local disk: without it callbacks get 503 then, and CI may not come back."
+            "Set it to a folder on a local disk: without it, callbacks get 503 while Redis is unavailable, "
+            "and CI may not retry them."
         )
-        yield Finding("warn", "SPOOL_DIR", "is not set, for when Redis is away", todo)
+        yield Finding("warn", "SPOOL_DIR", "is not set", todo)
         return
     condition, waiting = services.spool.condition()
     if condition == "ok":
-        yield Finding("ok", "SPOOL_DIR", f"{waiting} bytes wait")
+        yield Finding("ok", "SPOOL_DIR", f"{waiting} bytes pending")
     else:
         yield Finding("fail", "SPOOL_DIR", condition, "Is its disk full, or not writable by this user?")
 
@@ -65,8 +66,8 @@ def spool(services: Services) -> Iterator[Finding]:
 def set_aside(services: Services) -> Iterator[Finding]:
     """Nothing waits for these records, and nobody else looks for them."""
     if services.spool and (aside := services.spool.set_aside()).records:
-        todo = "`flask spool list` says why; mend the cause, then `flask spool retry`: docs/durability.md."
-        yield Finding("warn", "Put aside", f"{aside.records} records, {aside.bytes} bytes", todo)
+        todo = "`flask spool list` shows why; fix the cause, then `flask spool retry`: docs/durability.md."
+        yield Finding("warn", "Set aside", f"{aside.records} records, {aside.bytes} bytes", todo)
 
 
 _LOST = (
@@ -108,7 +109,7 @@ def handlers(services: Services) -> Iterator[Finding]:
         return
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["unknown"])[-1]
-        yield Finding("fail", "HANDLERS", said, "Mend the module, or take it out of HANDLERS.")
+        yield Finding("fail", "HANDLERS", said, "Fix the module, or remove it from HANDLERS.")
         return
     found = json.loads(done.stdout.strip().splitlines()[-1])
     yield Finding("ok", "HANDLERS", f"{', '.join(found) or 'none'} in {names}")
@@ -135,8 +136,8 @@ def refusals(services: Services) -> Iterator[Finding]:
     except RedisError:
         return
     if not newest:
-        yield Finding("ok", "refusals", "none is open")
+        yield Finding("ok", "refusals", "no open refusals")
         return
     said = f"{count} open, the newest for {newest[0].reason} at {rfc3339(newest[0].received_ms)}"
-    todo = "flask refusals list; mend the cause, then flask refusals retry, or dismiss with a reason."
+    todo = "flask refusals list; fix the cause, then flask refusals retry, or dismiss with a reason."
     yield Finding("warn", "refusals", said, todo)

@@ -45,7 +45,7 @@ def check(chosen: Settings, serving: Settings | None = None) -> None:
     except UNAVAILABLE as error:
         if serving and serving.redis_url != chosen.redis_url:
             raise SettingsError(f"REDIS_URL has changed and cannot be used: {cause(error)}.") from None
-        log.warning("going on without Redis until it can be used")
+        log.warning("starting without Redis; callbacks go to the spool until it is available")
     finally:
         client.close()
 
@@ -80,7 +80,7 @@ def _eviction(client: Redis) -> Iterator[str]:
 def ignore_reload() -> None:
     """For processes that read their settings at their start only. SIGHUP would end them without a word."""
     signal.signal(
-        signal.SIGHUP, lambda *_: log.warning("SIGHUP changes nothing here: restart for new settings")
+        signal.SIGHUP, lambda *_: log.warning("SIGHUP ignored: restart this process to load new settings")
     )
 
 
@@ -111,11 +111,11 @@ def _check_spool(chosen: Settings) -> None:
     try:
         chosen.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"SPOOL_DIR cannot be made: {chosen.spool_dir} ({error.strerror})") from None
+        raise SettingsError(f"SPOOL_DIR cannot be created: {chosen.spool_dir} ({error.strerror})") from None
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the settings to standard output, for whoever starts processes with them; or a fault to standard error.
+    """Write the settings to standard output, for the parent process; or a fault to standard error.
 
     ``--reload``: standard input has the settings that are being served. More is asked for then, since what serves well
     is given up for it: the application must be buildable too. A fault goes to standard output.

@@ -44,7 +44,7 @@ def _usable(services: Services, url: str) -> Iterator[Finding]:
         todo = "CI does not call private addresses: use a public one, or leave PUBLIC_URL out."
         yield Finding("fail", "PUBLIC_URL", f"{parts.hostname} is a private address", todo)
     elif parts.scheme == "http" and not is_private(parts.hostname or ""):
-        todo = "Use https: whoever reads a callback's address on its way can send callbacks for that job."
+        todo = "Use https: anyone who reads a callback URL in transit can send callbacks for that job."
         yield Finding("warn", "PUBLIC_URL", "is plain http", todo)
 
 
@@ -61,7 +61,7 @@ def _leads_here(services: Services, url: str) -> Iterator[Finding]:
         yield Finding("fail", "PUBLIC_URL", said, _TODO)
         return
     if _word(seen, "status") != "ok":
-        said = f"{url}/healthz answers {seen.status_code}, and not as ours does"
+        said = f"{url}/healthz answers {seen.status_code}, but not as this service does"
         yield Finding("fail", "PUBLIC_URL", said, _TODO)
     else:
         yield _who_answers(url, posted, token is not None)
@@ -71,9 +71,7 @@ def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Findi
     """Only this installation has both the keys that the token was signed with, and the Redis that it is revoked in."""
     reason = _word(posted, "reason")
     if reason == "bad_token" and not is_revoked:
-        said = (
-            f"{url} answers as this service does; which installation it is shows only while Redis can be used"
-        )
+        said = f"{url} answers as this service does; doctor cannot identify the installation while Redis is unavailable"
         return Finding("warn", "PUBLIC_URL", said)
     if reason == "bad_token":
         said = f"{url} leads to an installation with other CALLBACK_KEYS than these settings have"
@@ -86,7 +84,7 @@ def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Findi
     if reason == "ip_not_allowed":
         said = f"{url} answers as this service does; ALLOWED_IPS keeps doctor from seeing more"
         return Finding("ok", "PUBLIC_URL", said)
-    said = f"a POST below {url}/callbacks/ is answered with {posted.status_code} by somebody else"
+    said = f"a POST below {url}/callbacks/ is answered with {posted.status_code} by another server"
     return Finding("fail", "PUBLIC_URL", said, "Let the proxy pass POST requests on, unchanged.")
 
 

@@ -48,13 +48,13 @@ def rights(services: Services) -> Iterator[Finding]:
 
 
 def keeps(services: Services) -> Iterator[Finding]:
-    """What the server says of itself. Nothing while it is away: then ``reachable`` has failed."""
+    """What the server reports about itself. Nothing while it is unavailable: then ``reachable`` has failed."""
     client = services.store.db.client
     try:
         info: dict[str, Any] = client.info()
     except MayNotAsk:
-        said = "this user may not use INFO: version, mode, role, persistence, eviction and memory were not looked at"
-        yield Finding("warn", "Redis", said, "Grant +info, or look at them yourself: docs/deploy.md.")
+        said = "this user may not use INFO: version, mode, role, persistence, eviction and memory were not checked"
+        yield Finding("warn", "Redis", said, "Grant +info, or check them yourself: docs/deploy.md.")
         return
     except RedisError:
         return
@@ -70,7 +70,7 @@ def _kind(info: dict[str, Any]) -> Iterator[Finding]:
     if version and version < _OLDEST:
         yield Finding("fail", "Redis version", f"{said} is too old", "Use Redis 6.2 or newer, or Valkey.")
     else:
-        yield Finding("ok", "Redis version", said or "not told")
+        yield Finding("ok", "Redis version", said or "not reported")
     if info.get("redis_mode") == "cluster":
         todo = (
             "Use one primary with replicas: a callback changes keys that a cluster keeps on different nodes."
@@ -111,7 +111,7 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
         # Managed servers have no such command.
         return
     if how in {None, "always"}:
-        yield Finding("ok", "Redis appendfsync", str(how or "not told"))
+        yield Finding("ok", "Redis appendfsync", str(how or "not reported"))
     else:
         lost = "the last second" if how == "everysec" else "what the system had not written yet, often 30 s,"
         todo = (
@@ -123,10 +123,10 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
 def _memory(info: dict[str, Any]) -> Iterator[Finding]:
     policy = info.get("maxmemory_policy")
     if policy not in {None, "noeviction"}:
-        todo = "Set `maxmemory-policy noeviction`: anything else throws jobs away when memory is short."
+        todo = "Set `maxmemory-policy noeviction`: any other policy deletes jobs when memory is short."
         yield Finding("fail", "Redis eviction", f"maxmemory-policy is {policy}", todo)
     else:
-        yield Finding("ok", "Redis eviction", str(policy or "not told"))
+        yield Finding("ok", "Redis eviction", str(policy or "not reported"))
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if most and used > _FULL * most:
         todo = "Raise maxmemory, or shorten RETENTION_JOBS and RETENTION_RAW."

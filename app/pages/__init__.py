@@ -1,4 +1,4 @@
-"""The dashboard: one page that reads the API with the key of whoever looks at it."""
+"""The dashboard: one page that reads the API with the visitor's API key."""
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What COS says of an object."""
+    """What COS reports about an object."""
 
     size: int  # bytes
     etag: str | None  # without quotes
@@ -135,7 +135,7 @@ class Provider:
         return clock.server_time(got.headers)
 
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
-        """`HEAD` of an object; None where there is none."""
+        """`HEAD` of an object; None if it does not exist."""
         got = self._wire.send(Place(bucket, region), Ask("HEAD", f"/{key}", service="cos"))
         if got.status == 404:
             return None
@@ -158,7 +158,7 @@ class Provider:
         """The jobs of an answer; those that cannot be read are named in the log, and cost nothing else."""
         answer = self._get(place, path, params, parse_answer)
         for one in answer.unreadable:
-            log.error("CI's answer has a job %r that cannot be read: %s", one.job_id, one.why)
+            log.error("cannot read job %r in CI's answer: %s", one.job_id, one.why)
         return answer
 
     def _get(

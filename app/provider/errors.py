@@ -50,7 +50,7 @@ class AnswerLost(ProviderError):
 
 
 class Refused(ProviderError):
-    """CI or COS said no (3xx or 4xx): the same request will be refused again until something is put right."""
+    """CI or COS refused (3xx or 4xx): the same request fails again until its cause is fixed."""
 
 
 class Unavailable(ProviderError):

@@ -1,4 +1,4 @@
-"""Whether CI or COS said yes; and if not, which error it is, with nothing secret in its text."""
+"""Whether CI or COS accepted the request; if not, the error, with no secret in its text."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -42,7 +42,7 @@ class QueuePage(NamedTuple):
 
 
 def parse_queues(body: bytes) -> QueuePage:
-    """One page of CI's answer to `GET /queue`. Raises app.ci.incoming.payload.Refused for what is none."""
+    """One page of CI's answer to `GET /queue`. Raises app.ci.incoming.payload.Refused for anything else."""
     _, view = read(body)
     top = node(view.get("Response")) or view
     found = tuple(_queue(one) for one in nodes(top.get("QueueList")))

@@ -7,7 +7,7 @@ import qcloud_cos  # noqa: F401 - its loggers exist only once it is imported
 
 
 def silence() -> None:
-    """Also done by import; once more for whoever configures logging afterwards."""
+    """Also done by import; call it again after logging is configured."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("qcloud_cos.")]
     for name in ("qcloud_cos", *names):
         logger = logging.getLogger(name)

@@ -11,7 +11,7 @@ from app.settings.types import Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 UNIX = "unix"
-"""In TRUSTED_PROXIES: whoever calls over a Unix socket, which only what runs on this host can reach."""
+"""In TRUSTED_PROXIES: any client on the Unix socket, which only processes on this host can reach."""
 
 # As some proxies write them: 198.51.100.1:4711, [2001:db8::5], [2001:db8::5]:4711.
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5}", re.ASCII)

@@ -29,13 +29,13 @@ Kept = Outcome | Literal["spooled"]
 """What became of a callback that is kept."""
 
 _REFUSALS_SHARE = 0.5
-"""Of the spool: whoever has a leaked token must not be able to fill it with what is refused."""
+"""Share of the spool: a leaked token must not be able to fill it with refusals."""
 _BODIES_SHARE = 0.25
 """Past it refusals are spooled without their bodies, which leaves room for what CI is asked about."""
 
 WHY = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
-    "binding_mismatch": "The JobId is not the one that CI gave to this submission.",
+    "binding_mismatch": "The JobId is not the one that CI returned for this submission.",
 }
 
 
@@ -73,9 +73,9 @@ def keep(ours: Services, news: News) -> Sequence[Kept]:
     except OverLimit as error:
         raise over_limit(ours, news.submission, news.token or "", error.seconds) from None
     except NotDurable as error:
-        # It is in Redis, and what it meant is known; the second copy that was promised is here. When that comes home
-        # it is a duplicate, unless Redis has forgotten the first.
-        _spool(ours, news, "Redis has it, and not safely enough")
+        # Redis has stored it and decided its outcome; the spool holds the second copy. Drained, that copy is a
+        # duplicate unless Redis has lost the first.
+        _spool(ours, news, "stored in Redis, but not yet durable; spooling a second copy")
         outcomes = error.outcomes
     except Unavailable as error:
         _spool(ours, news, str(error))
@@ -98,7 +98,7 @@ def note(ours: Services, refusal: Refusal) -> Literal["kept", "revoked"] | None:
 
 def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> bool:
     if ours.spool is None or ours.drainer is None:
-        log.warning("refusal %s could not be kept (%s): %s", refusal.id, type(why).__name__, refusal.reason)
+        log.warning("refusal %s could not be stored (%s): %s", refusal.id, type(why).__name__, refusal.reason)
         return False
     without = replace(refusal, body=b"", whole=False)
     for each, share in ((refusal, _BODIES_SHARE), (without, _REFUSALS_SHARE)):
@@ -109,14 +109,14 @@ def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> bool:
         else:
             ours.drainer.start()
             return True
-    log.warning("refusal %s could not be kept: %s", refusal.id, said)
+    log.warning("refusal %s could not be stored: %s", refusal.id, said)
     return False
 
 
 def _spool(ours: Services, news: News, why: str) -> None:
     """On the local disk, or ``Problem``."""
     if ours.spool is None or ours.drainer is None:
-        _LOST.add(f"{why}; there is no SPOOL_DIR")
+        _LOST.add(f"{why}; set SPOOL_DIR to spool it to disk")
         raise _not_kept()
     try:
         ours.spool.append(pack(news))
@@ -128,4 +128,8 @@ def _spool(ours: Services, news: News, why: str) -> None:
 
 
 def _not_kept() -> Problem:
-    return Problem("store_unavailable", "Nothing was kept. Send it again.", retry_after=RETRY_AFTER_S)
+    return Problem(
+        "store_unavailable",
+        "Nothing was stored. Send the callback again after Retry-After.",
+        retry_after=RETRY_AFTER_S,
+    )

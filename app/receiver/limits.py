@@ -42,10 +42,12 @@ def check_usage(ours: Services, binding: Binding, token: str) -> None:
 def over_limit(ours: Services, submission: str | None, token: str, seconds: int) -> Problem:
     """The refusal of a URL that may send again in ``seconds``; with the first one CI is asked what it has to say."""
     if ours.usage.refuse(token, seconds):
-        log.warning("callback URL %s is over CALLBACK_LIMITS, refused for %d s", token, seconds)
+        log.warning(
+            "callback URL %s exceeded CALLBACK_LIMITS; refusing its callbacks for %d s", token, seconds
+        )
         try:
             ours.store.floods.note(token, submission, seconds)
         except RedisError as error:
-            log.warning("the flood of URL %s could not be noted (%s)", token, type(error).__name__)
-    detail = "This callback URL is over its limits (CALLBACK_LIMITS). Nothing was kept; CI is asked instead."
+            log.warning("could not record that URL %s exceeded its limits (%s)", token, type(error).__name__)
+    detail = "This callback URL exceeded CALLBACK_LIMITS. Nothing was stored; CI is asked instead."
     return Problem("too_many_callbacks", detail, retry_after=seconds)

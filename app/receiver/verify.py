@@ -11,7 +11,7 @@ from app.web.problems import Problem
 JOB_EVENT = "TaskFinish"
 """CI's name for the end of any job. A JobsDetail that gives no Tag gets it as its tag, and says nothing by it."""
 
-_ADVICE = "Make a fresh URL with `flask callback-url`, or submit the job anew."
+_ADVICE = "Create a new URL with `flask callback-url`, or submit the job again."
 
 
 def check_token(token: str, settings: Settings) -> Binding:
@@ -43,7 +43,8 @@ def check_address(address: Address | None, settings: Settings) -> None:
     if "ip" in settings.verify and (address is None or not is_in(address, settings.allowed_ips)):
         who = address or "A caller without an address"
         raise Problem(
-            "ip_not_allowed", f"{who} is in none of ALLOWED_IPS. Is a proxy missing in TRUSTED_PROXIES?"
+            "ip_not_allowed",
+            f"{who} is not in ALLOWED_IPS. If a proxy forwards the callbacks, add it to TRUSTED_PROXIES.",
         )
 
 
@@ -60,7 +61,7 @@ def check_binding(report: Report, binding: Binding, settings: Settings) -> None:
         ("user data", binding.user_data, report.user_data and digest(report.user_data)),
     ):
         if bound and claim and claim not in bound:
-            raise Problem("binding_mismatch", f"The {what} is not the one that this URL was made for.")
+            raise Problem("binding_mismatch", f"The {what} does not match the binding of this URL.")
 
 
 def _one(value: str | None) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
 
 PATIENCE_S = 5.0
-"""How long somebody who waits for the answer waits for his turn to ask."""
+"""How long a caller that waits for the answer may queue for the rate limit."""
 LOOP_PATIENCE_S = 60.0
 """The same for the relay."""
 
@@ -53,14 +53,16 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
 
 
 def take_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> None:
-    """Wait until CI may be asked one more question: all processes together ask only so many a second.
+    """Wait until CI may be asked one more question: all processes together share one rate limit.
 
     Raises ``Throttled`` where that would take longer than ``longest_s``.
     """
     wait = services.store.due.turn(longest_s)
     if wait is None:
         raise Throttled(
-            "SlowDown", "CI is asked too much at the moment; nothing was sent", retry_after=longest_s
+            "SlowDown",
+            "Our own rate limit for questions to CI is exhausted; nothing was sent",
+            retry_after=longest_s,
         )
     time.sleep(wait)
 

@@ -62,7 +62,7 @@ def our_buckets(settings: Settings) -> dict[str, str]:
 
 
 def unknown_bucket(services: Services, job: Job) -> str | None:
-    """The bucket that a callback named for the job's input, if it is none that we know."""
+    """The bucket that a callback named for the job's input, if it is unknown to us."""
     bucket = _input_bucket(job)
     return bucket if bucket and places_of(services, [job])[job.job_id] is None else None
 

@@ -1,4 +1,4 @@
-"""Not asking again, for a moment, what has just not answered."""
+"""A circuit breaker: after a time-out, calls fail fast for a moment instead of waiting again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 import time
 
 PAUSE_S = 1.0
-"""How long nobody waits for a server that has just let somebody wait in vain. Longer means that more goes to the
-spool than needs to; shorter means that more requests wait."""
+"""How long calls fail fast after a time-out. A longer pause sends more to the spool than necessary; a shorter one
+makes more requests wait."""
 
 
 class Breaker:
@@ -20,8 +20,8 @@ class Breaker:
         self._next_try = 0.0
 
     def allows(self) -> bool:
-        """Whether this caller may try now. Whoever may has to say ``succeeded`` or ``failed`` afterwards; one that
-        never does (its thread died) costs the others only another pause."""
+        """Whether this caller may try now. A caller that gets True must report ``succeeded`` or ``failed``. If it
+        dies first, the breaker stays open for one more pause."""
         if self._closed:
             return True
         with self._lock:

@@ -31,15 +31,15 @@ T = TypeVar("T")
 
 
 class WritesRefused(ResponseError):
-    """The server is there and takes nothing: its disk fails, too few replicas follow it, or a script holds it."""
+    """The server answers but refuses writes: its disk fails, it has too few replicas, or a script blocks it."""
 
 
 class MayNotAsk(ResponseError):
-    """This user may not look at the server's own state: no more than a loss for those who wanted to know."""
+    """This user may not read the server's state; callers must do without it."""
 
 
-# What Redis says while it cannot keep anything: away, stalled, loading, full, a replica after a failover, or no longer
-# willing to let this user in or to let it write.
+# The errors of a Redis that cannot store anything: unreachable, stalled, loading, full, demoted to a replica, or
+# refusing this user's login or writes.
 UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
@@ -85,7 +85,7 @@ def refusal_of(error: Exception) -> Exception:
 
 
 class _Once(Retry):
-    """A connection that the server has dropped is opened anew, once; whoever has waited in vain does not wait again."""
+    """Reconnects once if the server dropped the connection; never retries a call that timed out."""
 
     def call_with_retry(
         self, do: Callable[[], T], fail: Any, is_retryable: Any = None, with_failure_count: bool = False
@@ -144,7 +144,7 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
         answer = call()
     except (ConnectionError, TimeoutError) as error:
         OUTAGE.failed(error)
-        # The idle ones lead to the same host: if it is gone for good, each of them would let somebody wait in vain.
+        # The idle connections lead to the same host: if it is gone, each would cost a caller another time-out.
         pool.disconnect(inuse_connections=False)
         if breaker:
             breaker.failed()
@@ -163,8 +163,8 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
 
 
 def _ask_anew(pool: ConnectionPool) -> None:
-    """A primary that has lost its replicas may have been replaced, without knowing, and so may not the sentinel that
-    named it: another one is asked first."""
+    """A primary without replicas may have been replaced without knowing it, and its sentinel may not know either: ask
+    another sentinel first."""
     if isinstance(pool, SentinelConnectionPool):
         sentinels = pool.sentinel_manager.sentinels
         sentinels[:] = sentinels[1:] + sentinels[:1]
@@ -176,7 +176,7 @@ def _answered(breaker: Breaker | None) -> None:
         breaker.succeeded()
 
 
-_MISSING = "a sentinel wants a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
+_MISSING = "a sentinel requires a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
 _WRONG = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_… behind the ? of REDIS_URL"
 
 
@@ -186,7 +186,7 @@ class _Sentinels(Sentinel):
             return super().discover_master(service_name)  # type: ignore[no-untyped-call]
         except MasterNotFoundError as error:
             # The library's own message is kilobytes of settings, and would be in the log for every call. It is also
-            # the only place that says why each sentinel was of no use.
+            # the only place that names the error of each sentinel.
             if "AuthenticationError" in str(error):
                 given = self.sentinel_kwargs.get("password")
                 raise SentinelRefused(_WRONG if given else _MISSING) from None

@@ -53,7 +53,7 @@ class Durable:
         self._copies = Breaker()
 
     def run(self, chosen: Script, args: Sequence[Any]) -> Kept:
-        """The script's answer, when it is as safe as promised, or when waiting for that was in vain."""
+        """The script's answer, once it is as durable as configured or the wait for that has timed out."""
         if self.level == "process":
             return Kept(chosen(args=args), True)
         if not self._copies.allows():
@@ -62,7 +62,10 @@ class Durable:
         if kept.safe:
             self._copies.succeeded()
         else:
-            log.warning("DURABILITY %s was not reached in time; nobody waits for it for a moment", self.level)
+            log.warning(
+                "DURABILITY %s was not reached in time; pausing the wait briefly and spooling second copies",
+                self.level,
+            )
             self._copies.failed()
         return kept
 
@@ -78,7 +81,7 @@ class Durable:
     def settle(self) -> str | None:
         """Make everything that was written so far as safe as this server can, with some patience.
 
-        Returns the server's run id, by which one that was started anew is told; ``None`` where ``DURABILITY`` is not
+        Returns the server's run id, which changes when the server restarts; ``None`` where ``DURABILITY`` is not
         reached.
         """
         waits, reached = self._offer.all(), set[Wait]()

@@ -1,4 +1,4 @@
-"""Redis cannot be used: one line in the log when that begins, one when it ends, and words that name the cause."""
+"""Outages of Redis: one log line at the start, one at the end, and a message that names the cause."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from redis.sentinel import MasterNotFoundError
 log = logging.getLogger(__name__)
 
 _QUIET_S = 10.0
-"""A server that refuses writes still answers reads: only so long without a refusal is the refusing over."""
+"""A server that refuses writes still answers reads: the outage ends only after this long without a refused write."""
 
 
 class SentinelRefused(AuthenticationError):
-    """A sentinel wants a name and a password, or does not take the ones that it was given."""
+    """A sentinel requires a name and a password, or rejects the given ones."""
 
 
 def cause(error: BaseException) -> str:
@@ -35,7 +35,9 @@ def cause(error: BaseException) -> str:
     if isinstance(error, AuthenticationError):
         return _cause_of_authentication(said)
     if isinstance(error, NoPermissionError):
-        return f"Redis refuses a right to this user (NOPERM): {said}. docs/deploy.md has all rights"
+        return (
+            f"Redis refuses a right to this user (NOPERM): {said}. Grant it; docs/deploy.md lists all rights"
+        )
     if isinstance(error, MasterNotFoundError):
         return f"Redis is away: {said}"
     known = (words for kind, words in _WORDS.items() if isinstance(error, kind))
@@ -44,10 +46,10 @@ def cause(error: BaseException) -> str:
 
 def _cause_of_authentication(said: str) -> str:
     if _wants_password(said):
-        return "Redis wants a password and REDIS_URL has none (NOAUTH): put it there"
+        return "Redis requires a password and REDIS_URL has none (NOAUTH): add it to REDIS_URL"
     if "without any password" in said:
-        return "Redis knows no password and REDIS_URL has one: take it out, or set requirepass there"
-    return "Redis refuses the name or the password in REDIS_URL (WRONGPASS): correct it there"
+        return "Redis has no password and REDIS_URL has one: remove it from REDIS_URL, or set requirepass in Redis"
+    return "Redis refuses the name or the password in REDIS_URL (WRONGPASS): correct REDIS_URL"
 
 
 def _wants_password(said: str) -> bool:
@@ -56,7 +58,7 @@ def _wants_password(said: str) -> bool:
 
 
 _WORDS: dict[type[Exception], str] = {
-    BusyLoadingError: "Redis is loading its data (LOADING): it answers when it has read all of it",
+    BusyLoadingError: "Redis is loading its data (LOADING): wait until it has finished",
     OutOfMemoryError: "Redis has no memory left (OOM): raise maxmemory, or shorten RETENTION_JOBS",
     ReadOnlyError: "this Redis is a replica (READONLY): REDIS_URL must lead to the primary",
     TimeoutError: "Redis did not answer in time (TimeoutError)",
@@ -69,9 +71,9 @@ def _first_line(text: str) -> str:
 
 
 class Outage:
-    """One for each process: its clients say how their calls ended. Says nothing between the beginning and the end.
+    """One per process: clients report how their calls ended. Logs only the start and the end of an outage.
 
-    ``silent`` is for processes beside which another one speaks.
+    ``silent`` is for processes whose parent logs the outage.
     """
 
     def __init__(self) -> None:
@@ -92,7 +94,7 @@ class Outage:
                 return
             self._cause, self._began = found, now
         if not self.silent:
-            log.error("%s; the next line about it comes when it is over", found)
+            log.error("%s; the next log line about it comes when Redis is available again", found)
 
     def succeeded(self) -> None:
         """A call was answered. The usual case costs one look."""
@@ -104,7 +106,7 @@ class Outage:
                 return
             self._cause, lasted = "", now - self._began
         if not self.silent:
-            log.warning("Redis can be used again, after %.0f s", lasted)
+            log.warning("Redis is available again after %.0f s", lasted)
 
 
 OUTAGE = Outage()

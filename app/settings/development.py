@@ -32,7 +32,7 @@ def write_private(path: Path, values: dict[str, str]) -> None:
     """A new file that only its owner may read. Raises ``FileExistsError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{name}='{value}'\n" for name, value in values.items())
-    # Written aside and linked into place: whoever sees the file sees all of it.
+    # Written under another name and linked into place: no reader sees half a file.
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

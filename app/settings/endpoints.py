@@ -25,7 +25,7 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         """``URL`` or ``URL#tag=…&state=…&bucket=…&name=…``; a repeated filter takes any of its values.
 
-        Raises ValueError with a sentence for whoever set it.
+        Raises ValueError with a message for the operator.
         """
         if not text.isascii() or any(c.isspace() for c in text):
             raise ValueError(f"{text[:100]!r} holds more than ASCII, or a space; encode it")

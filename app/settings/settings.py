@@ -70,46 +70,45 @@ class Settings(BaseSettings):
     )
 
     redis_url: RedisUrl = Field(
-        description="Redis or Valkey that keeps everything: `redis://`, `rediss://`, `unix://`, "
+        description="Redis or Valkey that stores everything: `redis://`, `rediss://`, `unix://`, "
         "or `redis+sentinel://user:password@host:port,host:port/service`, with "
         "`?sentinel_username=…&sentinel_password=…` where the sentinels have passwords of their own."
     )
     public_url: PublicUrl = Field(
         None,
-        description="Where CI reaches this service, a path prefix allowed. Without it jobs go out with `CallBack=no` "
-        "and CI is asked instead.",
+        description="URL at which CI reaches this service; a path prefix is allowed. Without it, jobs are sent with "
+        "`CallBack=no` and CI is asked instead.",
     )
     cos_secret_id: str = Field(
         description="SecretId of the Tencent Cloud account that owns the jobs.", min_length=1
     )
     cos_secret_key: SecretStr = Field(description="SecretKey of that account.", min_length=1)
-    cos_token: SecretStr | None = Field(
-        None, description="Session token, where the credentials are temporary ones."
-    )
+    cos_token: SecretStr | None = Field(None, description="Session token, if the credentials are temporary.")
     cos_region: str = Field(description="Default region of buckets, such as `ap-chongqing`.", min_length=1)
     cos_bucket: Bucket = Field(description="Default bucket, with its APPID: `name-1250000000`.")
     cos_buckets: Buckets = Field(
         (),
-        description="Comma list of further buckets of yours: `name-1250000000` (in `COS_REGION`) or "
+        description="Comma list of your other buckets: `name-1250000000` (in `COS_REGION`) or "
         "`name-1250000000:ap-beijing`. CI is asked about the jobs of a bucket only if it is `COS_BUCKET`, one of "
-        "these, or one that a submission, a callback URL or CI itself has named.",
+        "these, or named by a submission, a callback URL or CI itself.",
     )
     trust_outputs: BucketNames = Field(
         frozenset(),
         description="Comma list of buckets whose objects are linked and looked up as soon as a callback names them. "
-        "Elsewhere only objects that the submission asked for, or that CI's own answer named, are.",
+        "In other buckets, only objects named by the submission or by CI's own answer are.",
     )
     ci_endpoint: PublicUrl = Field(
-        None, description="A fixed address for CI and COS: the emulator or a proxy. Default: Tencent's own."
+        None,
+        description="Fixed URL for CI and COS, such as the emulator's or a proxy's. Default: Tencent's own.",
     )
     callback_keys: Keys = Field(
         description="Comma list of `id:secret` that sign callback URLs: the first signs, all verify. "
-        "Made on the first run where `PUBLIC_URL` is a loopback address."
+        "Generated on the first start if `PUBLIC_URL` is a loopback address."
     )
     callback_keys_withdrawn: Words = Field(
         (),
-        description="Comma list of ids of keys that are gone on purpose (leaked, say). Without it a start is refused "
-        "while jobs are open whose URLs they signed; with it CI is asked about those jobs.",
+        description="Comma list of ids of keys that you removed on purpose, such as leaked ones. Otherwise the start "
+        "fails while jobs are open whose callback URLs these keys signed. CI is asked about those jobs.",
     )
     callback_life: Seconds = Field(
         30 * 86400,
@@ -118,102 +117,102 @@ class Settings(BaseSettings):
     )
     callback_limits: LimitsOfUrls = Field(
         CallbackLimits(),
-        description="What one callback URL may cost: comma list of `name=value`, a name that is left out keeps its "
-        "default. `submission_…` hold for the URL of one submission: callbacks a minute, bytes kept in all, handler "
-        "runs of a job; `console_…` for a URL of `flask callback-url`: callbacks and bytes a minute, handler runs of a "
-        "job. Callbacks and bytes beyond them get 429.",
+        description="Limits of one callback URL: comma list of `name=value`; an omitted name keeps its "
+        "default. `submission_…` apply to the URL of one submission: callbacks per minute, bytes stored in total, "
+        "handler runs per job. `console_…` apply to a URL from `flask callback-url`: callbacks and bytes per minute, "
+        "handler runs per job. Callbacks beyond the limits get 429.",
     )
     revoked_tokens: Fingerprints = Field(
         frozenset(),
-        description="Comma list of fingerprints of callback tokens that are refused, whatever Redis knows: also while "
-        "it is away, and after it came back empty. `flask callback-url --revoke` prints the fingerprint.",
+        description="Comma list of fingerprints of revoked callback tokens. It applies even while Redis is "
+        "unavailable or after Redis lost its data. `flask callback-url --revoke` prints the fingerprint.",
     )
     callback_format: Literal["JSON", "XML"] = Field(
-        "JSON", description="The format that submitted jobs ask CI for."
+        "JSON", description="Callback format requested for submitted jobs."
     )
     verify: Checks = Field(
         frozenset({"token", "binding"}),
         description="Comma list of checks on a callback: `token`, `ip`, `binding`, `confirm`.",
     )
     allowed_ips: Networks = Field(
-        (), description="Networks that callbacks may come from (with `ip` in `VERIFY`)."
+        (), description="Networks that may send callbacks; used if `VERIFY` contains `ip`."
     )
     trusted_proxies: Proxies = Field(
         (),
-        description="Networks of the proxies whose `X-Forwarded-For` is believed, and `unix` for one that calls over "
-        "a Unix socket; all others' is ignored.",
+        description="Networks of the proxies whose `X-Forwarded-For` is trusted, or `unix` for a proxy on a Unix "
+        "socket; the header is ignored from any other client.",
     )
     max_body: Bytes = Field(2**20, description="Largest body of a request, in bytes.")
     spool_dir: Path | None = Field(
         None,
-        description="Folder on a local disk, this installation's own, that keeps callbacks while Redis cannot. "
-        "Without it they are answered with 503 then.",
+        description="Folder on a local disk, used by this installation only, that stores callbacks while Redis is "
+        "unavailable. Without it, they are answered with 503.",
     )
     spool_max: Bytes = Field(
         256 * 2**20,
-        description="The most that may wait in the spool, in bytes. What is put aside has as much "
-        "room again.",
+        description="Maximum size of the pending spool records, in bytes. Records that are set aside may use "
+        "the same amount in addition.",
     )
     durability: Literal["process", "fsync", "replicated"] = Field(
         "process",
-        description="What an answered callback survives: the death of any `process`; of the machine (`fsync`); "
-        "of the Redis host (`replicated`). See docs/durability.md.",
+        description="What an answered callback survives: the crash of any process (`process`), of the machine that "
+        "Redis runs on (`fsync`), or the loss of the Redis host (`replicated`). See docs/durability.md.",
     )
     deadline: Seconds = Field(
-        3600, description="Silence after which CI is asked about a job, and it is `overdue`."
+        3600, description="Time without news after which a job is `overdue` and CI is asked about it."
     )
     search_for: Seconds = Field(
         6 * 3600,
-        description="How long a submission whose answer was lost is looked for in CI's list, before it has failed.",
+        description="How long a `lost` submission is searched for in CI's list before it becomes `failed`.",
     )
     handlers: Words = Field(
-        ("workers.handlers",), description="Comma list of importable modules that hold handlers."
+        ("workers.handlers",), description="Comma list of importable modules that declare handlers."
     )
     worker_processes: int = Field(
-        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs at the same time."
+        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs concurrently."
     )
     check_outputs: bool = Field(
         True,
-        description="After `Success`, ask COS for every output and fill in `size`, `etag`, `outputs_ok`.",
+        description="After `Success`, look up every output in COS and fill in `size`, `etag`, `outputs_ok`.",
     )
     forward_urls: Endpoints = Field(
         (),
-        description="Comma list of addresses that events are posted to, each with optional filters: "
+        description="Comma list of endpoint URLs that events are delivered to, each with optional filters: "
         "`https://host/path#tag=VoiceSeparate&state=Success&state=Failed&bucket=name-1250000000`. A repeated filter "
-        "takes any of its values; `name=` gives the endpoint another name than its address without the query. "
-        "A comma in an address is written `%2C`.",
+        "matches any of its values. `name=` names the endpoint; the default is its URL without the query. "
+        "Write a comma in a URL as `%2C`.",
     )
     forward_keys: WebhookKeys = Field(
         (),
-        description="Comma list of `whsec_…` keys (Standard Webhooks) that sign what is forwarded. All sign, the first "
-        "one first: while rotating, the new and the old one.",
+        description="Comma list of `whsec_…` keys (Standard Webhooks) that sign deliveries. Every key signs, in this "
+        "order: to rotate, put the new key before the old one.",
     )
     forward_allow_private: Networks = Field(
         (),
-        description="Networks of private, loopback or link-local addresses that may be forwarded to after all.",
+        description="Private, loopback or link-local networks to which deliveries are allowed.",
     )
     forward_timeout: Seconds = Field(
         10,
-        description="The longest that one forwarded request may take, from connecting to the end of the answer.",
+        description="Timeout of one delivery, from connecting to the end of the response.",
     )
     forward_tries: int = Field(
-        15, gt=0, description="Tries of one event at one endpoint, before it is a failure."
+        15, gt=0, description="Tries to deliver one event to one endpoint before it is a failure."
     )
     forward_backoff: Seconds = Field(
-        5, description="Pause after the first try; it doubles with each try, up to 4 h."
+        5, description="Back-off after the first try; it doubles with each try, up to 4 h."
     )
     forward_life: Seconds = Field(
         3 * 86400,
-        description="How long an event waits for an endpoint that is out of order, before it is a failure.",
+        description="How long an event stays pending for an endpoint that is down before it is a failure.",
     )
     forward_concurrency: int = Field(
-        4, gt=0, le=64, description="Requests that each relay makes to one endpoint at the same time."
+        4, gt=0, le=64, description="Concurrent deliveries from each relay to one endpoint."
     )
     link_seconds: Seconds = Field(
-        3600, le=7 * 86400, description="How long presigned links in a job's record work."
+        3600, le=7 * 86400, description="How long presigned links in a job's record stay valid."
     )
     web_threads: int = Field(
-        600, ge=2, description="Threads of each web process. Clients that wait for a job hold one each."
+        600, ge=2, description="Threads of each web process. Each client that waits for a job occupies one."
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(
@@ -222,29 +221,26 @@ class Settings(BaseSettings):
     )
     retention_refusals: Kept = Field(
         AgeAndSize(7 * 86400, 64 * 2**20),
-        description="How long callbacks are kept that were refused although their token was good, and how many bytes "
-        "of Redis they may fill (64 MiB where only the first part is given). One token may fill an eighth of that. The "
-        "oldest go first.",
+        description="How long refusals are kept, and how many bytes of Redis they may use (64 MiB if "
+        "only the first part is given). One token may use an eighth of that. The oldest refusals are removed first.",
     )
     key_prefix: str = Field(
-        "ci:", description="Prefix of every Redis key: several installations on one Redis."
+        "ci:", description="Prefix of every Redis key; give each installation on a shared Redis its own."
     )
     history_max: int = Field(
-        200, gt=0, description="Entries kept in one job's history; later ones are only counted."
+        200, gt=0, description="Entries stored in one job's history; later ones are only counted."
     )
     outbox_max: int = Field(
         100_000,
         gt=0,
-        description="Events that may wait in the outbox; past it callbacks with news go to the spool.",
+        description="Maximum number of pending events in the outbox; above it, callbacks with news go to the spool.",
     )
     jobs_max: int = Field(
         5_000_000,
         gt=0,
-        description="Jobs that may be kept; past it callbacks of jobs never seen go to the spool.",
+        description="Maximum number of stored jobs; above it, callbacks for unknown jobs go to the spool.",
     )
-    redis_timeout: Seconds = Field(
-        2.0, description="The longest that a request waits for a Redis that does not answer."
-    )
+    redis_timeout: Seconds = Field(2.0, description="How long a request waits for Redis to answer.")
 
     # Of one field each, and not of the whole: those are looked at only when every field is right by itself.
     @field_validator("allowed_ips")
@@ -253,7 +249,7 @@ class Settings(BaseSettings):
         cls, networks: tuple[Network, ...], info: ValidationInfo
     ) -> tuple[Network, ...]:
         if "ip" in info.data.get("verify", ()) and not networks:
-            raise ValueError("VERIFY holds ip, so it must name the networks that callbacks come from")
+            raise ValueError("VERIFY contains ip, so it must name the networks that callbacks come from")
         return networks
 
     @field_validator("retention_jobs")
@@ -262,7 +258,7 @@ class Settings(BaseSettings):
         life = info.data.get("callback_life")
         if life is not None and life > seconds:
             raise ValueError(
-                f"is shorter than CALLBACK_LIFE ({life / 86400:g} d), so a callback could come for a job that is gone: "
+                f"is shorter than CALLBACK_LIFE ({life / 86400:g} d), so a callback could arrive for a deleted job: "
                 "raise it, or lower CALLBACK_LIFE"
             )
         return seconds
@@ -289,7 +285,7 @@ class Settings(BaseSettings):
 
 
 class _Unreadable:
-    """Stands where a value should be; no field takes it, and the message says why."""
+    """Placeholder for a value that could not be read: no field accepts it, and the error shows its sentence."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
@@ -332,7 +328,7 @@ def stack_is_up() -> bool:
 
 
 def _env_files() -> tuple[Path, ...]:
-    """The running stack speaks only for those who name no Redis of their own: the two are never mixed."""
+    """``var/stack.env`` counts only if no other source sets REDIS_URL: the two are never mixed."""
     own = os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")
     own = own or dotenv_values(".env").get("REDIS_URL") or dotenv_values(".env").get("REDIS_URL_FILE")
     return (STACK_ENV, Path(".env")) if not own and stack_is_up() else (Path(".env"),)
@@ -342,7 +338,7 @@ _held: dict[str, Any] | None = None
 
 
 def load() -> Settings:
-    """Read the settings, or raise one ``SettingsError`` that names every fault. Held ones are not read anew."""
+    """Read the settings, or raise one ``SettingsError`` that names every fault. Held settings are not read again."""
     try:
         return Settings(**_held) if _held else Settings(_env_file=_env_files(), **_made_keys())
     except ValidationError as error:
@@ -360,13 +356,13 @@ def unpacked(values: bytes) -> Settings:
 
 
 def hold(values: bytes) -> None:
-    """From now on ``load`` answers with these settings: whatever happens to files, this process serves with one set."""
+    """From now on ``load`` returns these settings, even if the files change: a process uses one set."""
     global _held  # noqa: PLW0603 - a process serves with one set of settings
     _held = dict(unpacked(values))
 
 
 def _made_keys() -> dict[str, Any]:
-    """Where nobody outside this machine can call, callback keys need not be given: they are made once."""
+    """If PUBLIC_URL is a loopback address, missing callback keys are generated once."""
     given = dict(dotenv_values(".env")) | dict(os.environ)
     if given.get("CALLBACK_KEYS") or given.get("CALLBACK_KEYS_FILE") or len(_env_files()) > 1:
         return {}
@@ -376,7 +372,7 @@ def _made_keys() -> dict[str, Any]:
 
 
 def _explain(error: ValidationError) -> str:
-    lines = ["The settings are not complete:"]
+    lines = ["Some settings are missing or invalid:"]
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
         field = Settings.model_fields.get(name)
@@ -385,6 +381,6 @@ def _explain(error: ValidationError) -> str:
             what = fault["input"].sentence
         lines.append(f"  {name.upper()}: {what}. {field.description}" if field else f"  {what}.")
     lines.append(
-        "Set them in the environment or in .env (docs/settings.md), or try it all out with: make run"
+        "Set them in the environment or in .env (docs/settings.md). To try the service without any, run: make run"
     )
     return "\n".join(lines)

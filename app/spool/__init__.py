@@ -63,13 +63,11 @@ class Spool:
                 file.sync(upto)
                 if file.is_there():
                     return
-                log.warning(
-                    "%s was removed while it was written; its last record is written again", file.path
-                )
+                log.warning("%s was removed while in use; writing its last record to a new file", file.path)
                 self._give_up(file)
         except OSError as error:
             raise NoRoom(f"the spool cannot be written: {error.strerror or error}") from error
-        raise NoRoom("the spool's folder is removed again and again")
+        raise NoRoom("the spool folder keeps being removed: check SPOOL_DIR for clean-up jobs")
 
     def hand_over(self, *, at_once: bool = False) -> None:
         """Close this process's file, when it is old enough, so that it can be drained."""
@@ -82,11 +80,11 @@ class Spool:
         return self._sizes()[0]
 
     def set_aside(self) -> SetAside:
-        """What was put aside: it waits for a person, or for Redis to take it after all."""
+        """What was set aside: it waits for a person, or for Redis to take it after all."""
         return self._aside.count()
 
     def _sizes(self) -> tuple[int, int]:
-        """Bytes that wait, and bytes that are put aside."""
+        """Bytes that wait, and bytes that are set aside."""
         waiting = aside = 0
         try:
             with os.scandir(self.folder) as entries:
@@ -104,7 +102,7 @@ class Spool:
         return waiting, aside
 
     def _taken(self) -> int:
-        """What counts against the limit. What is put aside has as much room of its own; beyond that it takes from the
+        """What counts against the limit. What is set aside has as much room of its own; beyond that it takes from the
         rest, so that nothing has to be thrown away."""
         waiting, aside = self._sizes()
         return waiting + max(0, aside - self._limit)
@@ -133,7 +131,7 @@ class Spool:
         if now - self._looked > _LOOK_S:
             self._total, self._looked = self._taken(), now
         if self._total + size > self._limit * share:
-            raise NoRoom("the spool is at SPOOL_MAX")
+            raise NoRoom("the spool is full (SPOOL_MAX)")
 
     def _current(self) -> OwnFile:
         file = self._file

@@ -1,4 +1,4 @@
-"""What is put aside: records that Redis refuses for their own sake, records that this version cannot read, and
+"""What is set aside: records that Redis refuses for their own sake, records that this version cannot read, and
 stretches that a disk has damaged. None is dropped, and none makes others wait.
 """
 
@@ -18,12 +18,12 @@ ASIDE = (RECORDS, DAMAGED)
 _FILE_BYTES = 32 * 2**10
 """Beyond this a new file is begun. One is tried again as a whole, while others wait: a few dozen records at most."""
 _FIRST_S, _LONGEST_S = 5.0, 3600.0
-"""Pauses between the tries of a file that is put aside; each is twice as long as the last one."""
+"""Pauses between the tries of a file that is set aside; each is twice as long as the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """How much is put aside; a damaged stretch counts as one record."""
+    """How much is set aside; a damaged stretch counts as one record."""
 
     records: int = 0
     bytes: int = 0
@@ -42,7 +42,7 @@ def payloads(path: Path) -> Iterator[bytes]:
 
 
 class Counter:
-    """Counts what is put aside. A file is read once: what is counted does not change but in size."""
+    """Counts what is set aside. A file is read once: what is counted does not change but in size."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -86,7 +86,7 @@ class Writer:
         return [file.path for file in kept]
 
     def drop(self) -> None:
-        """What was added is still where it came from, and will be put aside again."""
+        """What was added is still where it came from, and will be set aside again."""
         dropped, self._files = self._files, []
         for file in dropped:
             try:
@@ -115,7 +115,7 @@ class Retries:
         return [path for path in due if self._of(path)[0] == self._pause]
 
     def begin(self, paths: list[Path], *, again: bool) -> None:
-        """These were just put aside: for the first time, or ``again``, after a try of what was due."""
+        """These were just set aside: for the first time, or ``again``, after a try of what was due."""
         pause = min(max(2 * self._pause, _FIRST_S), _LONGEST_S) if again else _FIRST_S
         self._pauses |= {path: (pause, time.monotonic() + pause) for path in paths}
 

@@ -35,9 +35,9 @@ _AWAY_S = 1.0
 _SETTLE_S = 2.0
 """So much work is done again, at most, when Redis goes away in the middle of it."""
 _TRIES = 3
-"""A record is put aside when Redis fails so often for it alone, and takes another write before each time."""
+"""A record is set aside when Redis fails so often for it alone, and takes another write before each time."""
 _ASIDE_S = 0.25
-"""After so much work on files that are put aside, what has come meanwhile goes first."""
+"""After so much work on files that are set aside, what has come meanwhile goes first."""
 
 _AWAY = (*UNAVAILABLE, NoPermissionError)
 """Not the record's fault: Redis is not there, cannot write, or does not let this user write."""
@@ -57,7 +57,7 @@ class Drainer:
 
     A record is done when the store has taken it in and cannot forget it any more: a Redis that dies just then may lose
     what it answered last. So a file goes only after a write behind it is safe, on the same Redis; what is not certain
-    is taken in again, as duplicates. A record that Redis refuses for its own sake is put aside at once, and tried again
+    is taken in again, as duplicates. A record that Redis refuses for its own sake is set aside at once, and tried again
     when nothing else waits. ``drained`` hears each outcome; ``revoked`` are tokens that are refused in any case.
     """
 
@@ -152,7 +152,7 @@ class Drainer:
         return None
 
     def step(self) -> None:
-        """Drain every file that no living process writes, oldest first; then what is put aside and due again. Raises
+        """Drain every file that no living process writes, oldest first; then what is set aside and due again. Raises
         ``Away``."""
         _sweep(self._spool.folder)
         waiting = sorted(self._spool.folder.glob(f"*{SUFFIX}"))
@@ -264,7 +264,7 @@ class Drainer:
         except (Unreadable, RedisError) as error:
             self._set_aside(path, frame, str(error))
         except Exception as error:
-            log.exception("a record of %s cannot be taken in", path.name)
+            log.exception("a record of %s could not be drained", path.name)
             self._set_aside(path, frame, f"{type(error).__name__}: {error}")
 
     def _is_its_own_fault(self, path: Path, frame: Frame) -> bool:
@@ -318,10 +318,8 @@ class Drainer:
 
     def _report(self, path: Path, damage: Damage) -> None:
         if damage.torn:
-            # The crash came before the answer, so nobody was told that this is kept.
-            log.warning(
-                "%s: %d bytes of an unfinished record are skipped", path.name, damage.end - damage.start
-            )
+            # The crash came before the answer, so no callback with this record was answered 200.
+            log.warning("%s: skipped %d bytes of an incomplete record", path.name, damage.end - damage.start)
             self._drained("torn")
             return
         kept = path.with_suffix(f".{damage.start}{DAMAGED}")
@@ -334,10 +332,10 @@ class Drainer:
     def _set_aside(self, path: Path, frame: Frame, why: str) -> None:
         self._aside.add(with_reason(frame.payload, why))
         if self._again:
-            log.info("a record of %s stays aside: %s", path.name, why)
+            log.info("a record of %s stays set aside: %s", path.name, why)
             self._drained("still_aside")
         else:
-            log.error("a record of %s is put aside (flask spool list): %s", path.name, why)
+            log.error("a record of %s is set aside; see flask spool list: %s", path.name, why)
             self._drained("set_aside")
 
 

@@ -99,7 +99,7 @@ class Installation:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            log.warning("%s cannot be read, and is made again: %s", self._folder / _FILE, error)
+            log.warning("%s cannot be read; creating it again: %s", self._folder / _FILE, error)
             return None
 
     def _write(self, id_: str) -> None:

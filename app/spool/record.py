@@ -63,7 +63,7 @@ def _refusal(head: dict[str, Any], body: bytes) -> Refusal:
 
 
 def with_reason(payload: bytes, reason: str) -> bytes:
-    """The same record, saying why it was put aside; as it is, where it cannot be read."""
+    """The same record, saying why it was set aside; as it is, where it cannot be read."""
     line, _, body = payload.partition(b"\n")
     try:
         head = json.loads(line) | {"aside": reason[:300]}
@@ -73,11 +73,11 @@ def with_reason(payload: bytes, reason: str) -> bytes:
 
 
 def describe(payload: bytes) -> tuple[str, list[str]]:
-    """Why a record was put aside, and the jobs that it speaks of."""
+    """Why a record was set aside, and the jobs that it speaks of."""
     try:
         record = unpack(payload)
     except Unreadable as error:
         return f"cannot be read: {error}", []
     jobs = record.job_ids if isinstance(record, Refusal) else [each.report.job_id for each in record.details]
     head = json.loads(payload.partition(b"\n")[0])
-    return head.get("aside", "put aside by an earlier release: see its log"), list(jobs)
+    return head.get("aside", "set aside by an earlier release: see its log"), list(jobs)

@@ -44,7 +44,7 @@ def binding_of(submission: str, asked: Asked, expires: int) -> Binding:
 def doubts(settings: Settings) -> Iterator[Broken]:
     """Why no callback may come to an address of ours; the job is asked about all the same."""
     if settings.public_url is None:
-        rule = "PUBLIC_URL is not set: CI is told CallBack=no, and is asked about the job instead"
+        rule = "PUBLIC_URL is not set: the job is sent with CallBack=no, and CI is asked about it instead"
         yield Broken(field="callback", rule=rule, word="no_public_url", severity="warning")
     elif settings.ci_endpoint is None and is_private(urlsplit(settings.public_url).hostname or ""):
         rule = "PUBLIC_URL is a private address, which CI does not call; it is asked after DEADLINE"

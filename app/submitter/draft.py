@@ -69,7 +69,7 @@ def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[B
 
 
 def _callback(settings: Settings, binding: Binding, facts: Asked, chosen: str | None) -> str | None:
-    """What CI is told: our own URL, the caller's choice, or ``no`` where nobody could reach us."""
+    """The CallBack value: our own URL, the caller's choice, or ``no`` if CI cannot reach us."""
     if facts.callback != "own":
         return chosen
     if settings.public_url is None:

@@ -21,7 +21,7 @@ from app.web.services import Services
 
 PATIENCE_S = 300.0
 SAME_REFUSALS = 20
-"""So many refusals of CI in a row with one code mean that the fault is not the row's."""
+"""After this many consecutive errors of CI with one code, the cause is not the row: the run stops."""
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Many:
             try:
                 yield from self._all(threads, iter(rows), parallel, course)
             except BaseException:
-                # Whoever listens has gone, or Redis has: those who wait for their turn need not.
+                # The consumer has stopped, or Redis is unavailable: threads that wait for their turn must not go on.
                 course.stop.set()
                 self._pace.close()
                 raise
@@ -98,7 +98,7 @@ class Many:
             raise fault
 
     def _one(self, row: Row, course: Course) -> Result | None:
-        """``None``: it was not tried, or CI could not be reached."""
+        """``None`` if the row was not attempted, or if we cannot tell."""
         if course.stop.is_set():
             return None
         try:

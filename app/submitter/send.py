@@ -176,7 +176,7 @@ class Submitter:
             self._services.store.submissions.settle(record.id, status, text, said)
         except UNAVAILABLE:
             # It stays `sending`: the relay looks for it, and finds out.
-            log.warning("what became of submission %s could not be stored: %s", record.id, status)
+            log.warning("the result of submission %s could not be stored: %s", record.id, status)
             return False
         return True
 

@@ -1,8 +1,8 @@
 """How many requests are worked on at the same time in one process, whatever the number of its threads.
 
 Threads are cheap to hold for those who wait for a job, and there may be hundreds. But a hundred that all want to
-compute take turns so slowly that answers from Redis seem to come too late. So requests queue here, and whoever waits
-steps outside meanwhile. Measured: docs/streams.md.
+compute take turns so slowly that answers from Redis seem to come too late. So requests queue here, and a request
+that waits releases its slot meanwhile. Measured: docs/streams.md.
 """
 
 from __future__ import annotations

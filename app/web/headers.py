@@ -1,4 +1,4 @@
-"""What browsers are told about every answer: run nothing, show it in no frame, guess no type, keep no links."""
+"""Security headers of every answer: run nothing, show it in no frame, guess no type, keep no links."""
 
 from __future__ import annotations
 

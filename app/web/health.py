@@ -34,7 +34,7 @@ class Health(BaseModel):
 
 class Readiness(BaseModel):
     """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool, and
-    ``spool_set_aside`` records were put aside."""
+    ``spool_set_aside`` records were set aside."""
 
     status: Literal["ok", "degraded", "unavailable"]
     parts: dict[str, str]

@@ -19,11 +19,11 @@ SPOOL_DRAINED = Counter(
 SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
 SPOOL_SET_ASIDE = Gauge(
     "ci_spool_set_aside",
-    "Records put aside by the spool: Redis refuses them, or they cannot be read",
+    "Records set aside by the spool: Redis refuses them, or they cannot be read",
     multiprocess_mode="mostrecent",
 )
 SPOOL_SET_ASIDE_BYTES = Gauge(
-    "ci_spool_set_aside_bytes", "Bytes put aside by the spool", multiprocess_mode="mostrecent"
+    "ci_spool_set_aside_bytes", "Bytes set aside by the spool", multiprocess_mode="mostrecent"
 )
 INSTALLATION_LOST = Gauge(
     "ci_installation_lost",

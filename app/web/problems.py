@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a caller, in one table, said as ``application/problem+json`` (RFC 9457)."""
+"""Everything that can go wrong for a caller, in one table, reported as ``application/problem+json`` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ log = logging.getLogger(__name__)
 
 # reason: status, title. ``docs/problems.md`` and the OpenAPI document are made of this table.
 PROBLEMS: dict[str, tuple[int, str]] = {
-    "bad_token": (403, "The token in the callback URL is not ours"),
+    "bad_token": (403, "The token in the callback URL was not signed by this service"),
     "expired_token": (403, "The token in the callback URL has expired"),
     "revoked_token": (403, "The token in the callback URL was revoked"),
-    "ip_not_allowed": (403, "Callbacks are not taken from this address"),
-    "binding_mismatch": (403, "The payload contradicts what its token was made for"),
+    "ip_not_allowed": (403, "Callbacks from this IP address are not allowed"),
+    "binding_mismatch": (403, "The payload does not match the binding of its token"),
     "body_too_large": (413, "The body is too large"),
     "slow_body": (408, "The body took too long to arrive"),
     "unsupported_media_type": (415, "The body is neither XML nor JSON"),
-    "content_encoding": (415, "The body is encoded; send it as it is"),
+    "content_encoding": (415, "The body has a Content-Encoding; send it unencoded"),
     "empty_body": (400, "The body is empty"),
     "incomplete_body": (400, "The body ended early"),
     "malformed_xml": (400, "The body is not well-formed XML"),
     "malformed_json": (400, "The body is not valid JSON"),
-    "forbidden_xml": (400, "The XML holds a DTD or an entity"),
-    "too_many_callbacks": (429, "This callback URL is over its limits"),
-    "too_complex": (400, "The body is nested too deeply or holds too much"),
+    "forbidden_xml": (400, "The XML contains a DTD or an entity"),
+    "too_many_callbacks": (429, "This callback URL has exceeded its limits"),
+    "too_complex": (400, "The body is nested too deeply or has too many elements"),
     "not_a_callback": (400, "The body is not a callback of CI"),
     "bad_job_id": (400, "The callback names no usable job"),
-    "store_unavailable": (503, "Nothing can be stored just now"),
-    "unauthorized": (401, "An API key is needed"),
-    "forbidden": (403, "The API key does not reach that far"),
-    "not_found": (404, "There is no such thing"),
-    "method_not_allowed": (405, "That method is not for this address"),
-    "invalid_request": (422, "The request breaks rules"),
+    "store_unavailable": (503, "Storage is unavailable; retry later"),
+    "unauthorized": (401, "A valid API key is required"),
+    "forbidden": (403, "The API key lacks the required scope"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed at this URL"),
+    "invalid_request": (422, "The request violates validation rules"),
     "bad_request": (400, "The request cannot be understood"),
-    "address_too_long": (414, "The address is too long"),
-    "expectation_failed": (417, "That Expect cannot be met"),
-    "head_too_large": (431, "The head of the request is too large"),
-    "idempotency_mismatch": (422, "This Idempotency-Key was used with another body"),
-    "idempotency_in_flight": (409, "A request with this Idempotency-Key is being worked on"),
-    "not_doubted": (409, "Nothing is in doubt about this job"),
-    "not_retryable": (422, "Only part of the body was read, so it cannot be taken in"),
+    "address_too_long": (414, "The URL is too long"),
+    "expectation_failed": (417, "The Expect header cannot be satisfied"),
+    "head_too_large": (431, "The request headers are too large"),
+    "idempotency_mismatch": (422, "This Idempotency-Key was already used with a different body"),
+    "idempotency_in_flight": (409, "A request with this Idempotency-Key is still in progress"),
+    "not_doubted": (409, "This job has no doubt to settle"),
+    "not_retryable": (422, "Only part of the body was stored, so the refusal cannot be retried"),
     "not_askable": (422, "CI cannot be asked about this"),
-    "ci_refused": (502, "CI refused"),
-    "ci_unavailable": (503, "CI cannot be reached, or asks us to wait"),
-    "too_many_waiting": (503, "As many clients as this process has room for are waiting already"),
-    "internal": (500, "Our own fault"),
+    "ci_refused": (502, "CI rejected the request"),
+    "ci_unavailable": (503, "CI is unreachable or throttling; retry later"),
+    "too_many_waiting": (503, "Too many waiting clients in this process; retry later"),
+    "internal": (500, "Internal server error"),
 }
 
 
@@ -110,14 +110,14 @@ def _from_http(error: HTTPException) -> Response:
 def _from_fault(error: Exception) -> Response:
     log.exception("unhandled %s in %s", type(error).__name__, request.endpoint)
     return Problem(
-        "internal", "The fault was logged. Try again, and tell the operator if it stays."
+        "internal", "The error was logged. Try again; if it persists, contact the operator."
     ).response()
 
 
 def _from_store(error: Exception) -> Response:
     if isinstance(error, Unavailable):
-        log.warning("the store is not available to %s: %s", request.endpoint, error)
-    return Problem("store_unavailable", "Redis cannot be used just now. Try again.", retry_after=5).response()
+        log.warning("%s failed because Redis is unavailable: %s", request.endpoint, error)
+    return Problem("store_unavailable", "Redis is unavailable. Try again later.", retry_after=5).response()
 
 
 def init_app(app: Flask) -> None:

@@ -39,7 +39,7 @@ class Services:
     def open(cls, settings: Settings, *, timeout: float | None, breaker: Breaker | None = None) -> Services:
         """``timeout`` (seconds) bounds each call of the store; ``None`` for processes that block on purpose.
 
-        ``breaker`` is for the web: a request must not wait for a Redis that has just let another wait in vain.
+        ``breaker`` is for the web: a request must not wait for a Redis that has just timed out.
         """
         limits = Limits(
             history=settings.history_max,

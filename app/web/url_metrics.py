@@ -12,7 +12,7 @@ from app.store.access.callback_urls import CallbackUrl
 from app.web import metrics
 
 _NAMES, _LETTERS = 50, 64
-"""Bounds of the label: so many names, of so many characters."""
+"""Bounds of the label: number of names, and characters per name."""
 
 
 def families(urls: Sequence[CallbackUrl], now: int) -> tuple[Metric, ...]:

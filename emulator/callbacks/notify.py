@@ -1,4 +1,4 @@
-"""Who is told that a job has ended, in which form, and which faults befall the message."""
+"""Where a job's end is reported, in which form, and which faults apply to the callback."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Outgoing:
 
 
 def fingerprint(url: str) -> str:
-    """A URL that can be told from another without giving away what is in it: `http://host:port/…#1a2b3c4d`."""
+    """A URL that can be distinguished from another without exposing its secrets: `http://host:port/…#1a2b3c4d`."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}/…#{hashlib.sha256(url.encode()).hexdigest()[:8]}"

@@ -135,7 +135,7 @@ def _plan(emulator: Emulator, faults: dict[str, Fault]) -> Plan:
         return dataclasses.replace(plan, outcome="never")
     if "fail" in faults:
         code = faults["fail"].code or "InternalError"
-        message = faults["fail"].message or "The job failed because it was told to."
+        message = faults["fail"].message or "The job failed because of an injected fault."
         return dataclasses.replace(plan, outcome="Failed", code=code, message=message)
     return plan
 

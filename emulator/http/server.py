@@ -123,7 +123,7 @@ def _suffer(fault: Fault) -> None:
     """Let a request fault happen: an error is raised, a lost connection is marked for the wire to close."""
     if fault.kind == "error":
         code = fault.code or "InternalError"
-        raise EmulatorError(code, fault.message or f"{code}, because it was told to.", fault.status)
+        raise EmulatorError(code, fault.message or f"{code}, because of an injected fault.", fault.status)
     if fault.kind in {"slow", "hang"}:
         time.sleep(fault.wait)
     if fault.kind in {"hang", "drop", "lost_answer"}:

@@ -79,7 +79,7 @@ def _fill(parent: ET.Element, tree: Tree) -> None:
 
 
 def text(tree: Node | None, *path: str) -> str:
-    """The text at a path of names; empty where there is none, or where it is a container or repeated."""
+    """The text at a path of names; empty if it is absent, a container or repeated."""
     node: Node | None = tree
     for name in path:
         node = node.get(name) if isinstance(node, dict) else None
@@ -87,7 +87,7 @@ def text(tree: Node | None, *path: str) -> str:
 
 
 def child(tree: Node | None, name: str) -> Tree:
-    """The container of that name; empty where there is none."""
+    """The container of that name; empty if it is absent."""
     node = tree.get(name) if isinstance(tree, dict) else None
     return node if isinstance(node, dict) else {}
 

@@ -29,7 +29,7 @@ def request_id() -> str:
 
 
 def moment(at: float | None) -> str:
-    """`2022-06-27T15:23:10+0800`, or `-` where there is none yet."""
+    """`2022-06-27T15:23:10+0800`, or `-` if there is no time yet."""
     return "-" if at is None else datetime.fromtimestamp(at, _BEIJING).strftime(TIME_FORMAT)
 
 

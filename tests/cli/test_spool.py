@@ -1,4 +1,4 @@
-"""``flask spool``: what was put aside can be seen, tried again, and an empty Redis accepted."""
+"""``flask spool``: what was set aside can be seen, tried again, and an empty Redis accepted."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_accept_makes_an_empty_redis_ours(shell: Shell) -> None:
 def test_doctor_names_what_was_put_aside(shell: Shell, tmp_path: Path) -> None:
     aside(tmp_path, pack(news("j1")))
     said = shell.run("doctor", code=1).stdout
-    assert "warn  Put aside: 1 records" in said
+    assert "warn  Set aside: 1 records" in said
     assert "flask spool list" in said
 
 

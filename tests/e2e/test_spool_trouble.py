@@ -54,7 +54,7 @@ def load(url: str) -> Iterator[list[Noted]]:
 
 
 def jobs_in(folder: Path) -> set[str]:
-    """Every job of whole records in the folder, waiting or put aside."""
+    """Every job of whole records in the folder, waiting or set aside."""
     found = set()
     for file in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{RECORDS}")):
         for each in scan(file.read_bytes()):

@@ -60,7 +60,7 @@ def prepared(tmp_path: Path) -> Prepared:
 
 def test_an_environment_is_made_once_and_follows_the_lock(prepared: Prepared) -> None:
     """The second make does and says nothing; a changed lock is installed into what is there."""
-    assert "there is none yet" in prepared.prepare()
+    assert "it does not exist yet" in prepared.prepare()
     assert prepared.has("six")
     assert prepared.prepare() == ""
     prepared.require("six", "idna")

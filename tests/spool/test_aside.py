@@ -1,4 +1,4 @@
-"""What is put aside: it makes nobody wait, takes nobody's room, is seen, and is tried again."""
+"""What is set aside: it makes nobody wait, takes nobody's room, is seen, and is tried again."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _shut(each: socket) -> None:
 
 
 def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
-    """Redis takes every other write: after a few steps that record is put aside, and the others are taken in. One
+    """Redis takes every other write: after a few steps that record is set aside, and the others are taken in. One
     failure alone is no reason."""
     with Valkey(tmp_path) as server, falls_silent_on(server, b"jdeadly") as url:
         home = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / "spool")
@@ -154,7 +154,7 @@ def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
 
 
 def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
-    """A user of Redis who may not write: nothing is put aside, everything waits."""
+    """A user of Redis who may not write: nothing is set aside, everything waits."""
     with Valkey(tmp_path) as server:
         whole = Services.open(make_settings(server.url), timeout=5)
         for name, rights in (
@@ -179,7 +179,7 @@ def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch
     home.put(POISON["job"](home.store, "jodd"))
     home.drainer.step()
     home.drainer.step()
-    assert home.spool.set_aside().records == 1, "tried again, and put aside again: once, not twice"
+    assert home.spool.set_aside().records == 1, "tried again, and set aside again: once, not twice"
     home.store.db.client.delete(home.store.db.key("job", "jodd"))
     home.drainer.step()
     assert home.outcomes("jodd") == ["accepted"]
@@ -207,7 +207,7 @@ def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_of_them_do_not_hold_up_what_comes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a moment's work on what is put aside, the next step begins with what has come meanwhile."""
+    """After a moment's work on what is set aside, the next step begins with what has come meanwhile."""
     monkeypatch.setattr("app.spool.drain._ASIDE_S", 0.0)
     monkeypatch.setattr("app.spool.aside._FILE_BYTES", 1)
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
@@ -252,7 +252,7 @@ def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
 def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was put aside and not settled is still in its file: only that copy stays."""
+    """What was set aside and not settled is still in its file: only that copy stays."""
     home.put(POISON["job"](home.store, "jodd"), pack(news("j2")))
     monkeypatch.setattr(home.drainer, "_settle", lambda **_: (_ for _ in ()).throw(Away("just now")))
     with pytest.raises(Away):

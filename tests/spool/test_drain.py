@@ -164,7 +164,7 @@ def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
 
 
 def test_a_damaged_stretch_is_kept_for_people(home: Home) -> None:
-    """Records after it come home; the stretch itself is put aside in a file."""
+    """Records after it come home; the stretch itself is set aside in a file."""
     home.put(pack(news("j1")), pack(news("j2")), pack(news("j3")))
     (file,) = home.files()
     data = bytearray(file.read_bytes())

@@ -214,7 +214,7 @@ def test_whatever_can_work_is_taken(tmp_path: Path, modules: list[str], files: d
 def test_a_handler_that_only_seems_to_run_is_a_failure(service: Service) -> None:
     """A decorator may hide that it is an `async def`: it is never noted as done."""
     job_id, _ = tell(service.services, Tag="Hidden")
-    assert "has returned a coroutine" in run_of(service, job_id, "failed").tries[0]["error"]
+    assert "returned a coroutine" in run_of(service, job_id, "failed").tries[0]["error"]
 
 
 @pytest.mark.parametrize("form", ["JSON", "XML"])

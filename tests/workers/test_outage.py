@@ -93,9 +93,9 @@ def test_an_outage_is_said_when_it_begins_and_when_it_ends(
     end(server)
     eventually(lambda: service.ready().get("status") == "ok", "all to be well again")
     for process in service.processes:
-        eventually(lambda p=process: said(p, "can be used again"), f"the end: {process.text()}")  # type: ignore[misc]
+        eventually(lambda p=process: said(p, "is available again"), f"the end: {process.text()}")  # type: ignore[misc]
         new = process.text().removeprefix(before[process])
-        assert (said(process, words), said(process, "can be used again")) == (1, 1), new
+        assert (said(process, words), said(process, "is available again")) == (1, 1), new
         assert not any(word in new for word in ("Traceback", "has ended", PASSWORD)), new
 
 

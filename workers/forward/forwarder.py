@@ -84,7 +84,7 @@ class Forwarder:
             time.sleep(0.02)
         for run_id, (number, started) in list(self._under_way.items()):
             stopped = Verdict("the relay was stopped before there was an answer")
-            log.warning("%s: run %s is given back", self.endpoint.name, run_id)
+            log.warning("%s: released run %s without an answer; it is retried", self.endpoint.name, run_id)
             with suppress(*UNAVAILABLE):
                 self._store.runs.finish(End(run_id, number, "waiting", _entry(number, started, stopped)))
 

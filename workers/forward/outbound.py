@@ -77,7 +77,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: Bounds) -> A
 
 
 def judge(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> list[str]:
-    """Those of these addresses that may be connected to. Raises ``Blocked`` if there is none."""
+    """Those of these addresses that may be connected to. Raises ``Blocked`` if no address may be."""
     good = [each for each in addresses if _may(ipaddress.ip_address(each.partition("%")[0]), allowed)]
     if good:
         return good

@@ -1,7 +1,7 @@
 """The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
 
 Loops, each a thread: events become runs, runs that are due go to RQ, events go to each endpoint of FORWARD_URLS, and
-CI is asked about what is silent and what is lost.
+CI is asked about overdue jobs and lost submissions.
 A loop that fails says so and begins anew; one that cannot go on ends the process, and its runner starts it again.
 """
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 stopping = threading.Event()
 _AWAY_S = 1.0
 _STOP_S = 7.0
-"""How long what is under way may take when we are told to stop: `docker stop` kills after ten seconds."""
+"""Grace period for current work after SIGTERM: `docker stop` kills after ten seconds."""
 
 
 def main() -> int:
@@ -77,7 +77,7 @@ def main() -> int:
     log.info("ready")
     while not stopping.wait(1.0):
         if not all(thread.is_alive() for thread in threads):
-            log.error("a loop has ended; so does the relay")
+            log.error("a thread of the relay died; stopping the relay")
             stopping.set()
             return 1
     until = time.monotonic() + _STOP_S

@@ -77,7 +77,7 @@ class Feeder:
             except UNAVAILABLE:
                 raise
             except Exception:
-                log.exception("no runs could be made of event %s", each.event.event_id)
+                log.exception("could not create runs for event %s", each.event.event_id)
         return made
 
     def _wanted(self, event: Event) -> list[Wanted]:

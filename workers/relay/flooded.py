@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 _PUT_OFF_S = 900.0
 _IDLE_S = 2.0
 _NEWEST = 200
-"""Of so many of the newest jobs the tags are looked for, where a URL names none: CI lists jobs by tag."""
+"""If a URL names no tags, those of this many newest jobs are used: CI lists jobs by tag."""
 _JOBS_MAX = 20_000
-"""So many jobs of CI's list are read for one flood at most."""
+"""Maximum number of jobs read from CI's list for one flood."""
 
 
 def step(services: Services, stopping: threading.Event) -> None:
-    """Read CI's list for one flood that has ended; wait a moment if there is none."""
+    """Read CI's list for one flood that has ended; wait a moment if no flood has."""
     held = services.store.due.held_s()
     flood = None if held else services.store.floods.take(_PUT_OFF_S)
     if flood is None:
@@ -40,13 +40,18 @@ def step(services: Services, stopping: threading.Event) -> None:
     except Throttled as error:
         services.store.due.slow_down(error.retry_after)
     except ProviderError as error:
-        log.warning("CI's list could not be read after the flood of callback URL %s: %s", flood.token, error)
+        log.warning(
+            "could not read CI's list after callback URL %s exceeded its limits: %s", flood.token, error
+        )
         if _is_old(services, flood):
-            log.error("CI's list was not read after the flood of %s: run flask jobs import", flood.token)
+            log.error(
+                "gave up reading CI's list after callback URL %s exceeded its limits: run flask jobs import",
+                flood.token,
+            )
             services.store.floods.done(flood)
     else:
         services.store.floods.done(flood)
-        log.info("%d jobs of CI's list were read after the flood of callback URL %s", read, flood.token)
+        log.info("read %d jobs from CI's list after callback URL %s exceeded its limits", read, flood.token)
 
 
 def _read(services: Services, flood: Flood) -> int:
@@ -55,7 +60,11 @@ def _read(services: Services, flood: Flood) -> int:
     for span in _spans(services, flood):
         for detail, asked_ms in backfill.walk(services, span):
             if read >= _JOBS_MAX:
-                log.error("more than %d jobs after the flood of %s: run flask jobs import", read, flood.token)
+                log.error(
+                    "stopped after %d jobs of CI's list for callback URL %s: run flask jobs import",
+                    read,
+                    flood.token,
+                )
                 return read
             backfill.take_in(services, detail, asked_ms)
             read += 1

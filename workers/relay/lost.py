@@ -22,7 +22,7 @@ _SHORTEST_S, _LONGEST_S = 5.0, 900.0
 
 
 def step(services: Services, stopping: threading.Event) -> None:
-    """Look for the submissions that it is time to look for; wait a moment if there are none."""
+    """Search for the lost submissions that are due; wait a moment if no submission is."""
     held = services.store.due.held_s()
     ids = [] if held else services.store.submissions.take_unanswered(_COUNT, _PUT_OFF_S)
     if not ids:
@@ -44,7 +44,7 @@ def _look_for(services: Services, submission: Submission) -> None:
         services.store.submissions.look_again(submission.id, seconds + _SHORTEST_S)
         return
     except ProviderError as error:
-        log.warning("submission %s could not be looked for: %s", submission.id, error)
+        log.warning("the search for submission %s failed: %s", submission.id, error)
         services.store.submissions.look_again(submission.id, _pause(submission))
         return
     if result is Search.FOUND:
@@ -108,8 +108,8 @@ class Audit:
             return
         try:
             if reconcile.restore(self._services, submission):
-                log.warning("the record of submission %s's jobs was lost and is back", submission_id)
+                log.warning("restored the lost job records of submission %s", submission_id)
         except Throttled as error:
             self._services.store.due.slow_down(error.retry_after)
         except ProviderError as error:
-            log.warning("the record of submission %s's jobs is lost: %s", submission_id, error)
+            log.warning("could not restore the lost job records of submission %s: %s", submission_id, error)

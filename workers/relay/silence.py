@@ -25,12 +25,12 @@ _COUNT = 50
 _PUT_OFF_S = 120.0
 _IDLE_S = 0.5
 _GIVE_UP_AFTER = 8
-"""Questions about a job that CI does not know, where it has ended or is in doubt; then what we were told stays."""
+"""Questions about a job that CI does not know, if it has ended or is in doubt; after that, its state stays."""
 _LONGEST_UNKNOWN_S = 6 * 3600.0
 
 
 def step(services: Services, stopping: threading.Event) -> None:
-    """Ask CI about the jobs that are due; wait a moment if there are none."""
+    """Ask CI about the jobs that are due; wait a moment if no job is."""
     held = services.store.due.held_s()
     if held:
         stopping.wait(min(held, 1.0))
@@ -67,7 +67,7 @@ def _worth_asking(services: Services, jobs: Sequence[Job]) -> list[Job]:
         if (why := _why_over(services, each)) is not None
     }
     for job_id, why in over.items():
-        log.warning("job %s: CI is asked no more, %s", job_id, why)
+        log.warning("job %s: stopped asking CI: %s", job_id, why)
         services.store.due.end(job_id)
     return [job for job in jobs if job.job_id not in over]
 
@@ -112,22 +112,20 @@ def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> None:
 
 def _slow_down(services: Services, jobs: Sequence[Job], error: Throttled) -> None:
     seconds = services.store.due.slow_down(error.retry_after)
-    log.warning("CI wants to be asked less; nobody asks for %.0f s", seconds)
+    log.warning("CI is throttling; pausing all questions to CI for %.0f s", seconds)
     for job in jobs:
         services.store.due.put_off(job.job_id, seconds + reconcile.pause(0))
 
 
 def _unanswered(services: Services, jobs: Sequence[Job], error: ProviderError) -> None:
-    log.warning("CI could not be asked about %d jobs: %s", len(jobs), error)
+    log.warning("asking CI about %d jobs failed: %s", len(jobs), error)
     for job in jobs:
         services.store.due.postpone(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
 
 
 def _unreadable(services: Services, job: Job, why: str) -> None:
     """CI's answer about it cannot be read: its history says so once, for people, and CI is asked again."""
-    log.error(
-        "CI's answer about job %s cannot be read (%s); see what CI's console says of it", job.job_id, why
-    )
+    log.error("CI's answer about job %s cannot be read (%s); check the job in CI's console", job.job_id, why)
     metrics.ANSWERS_UNREADABLE.inc()
     entries, _ = services.store.jobs.history(job.job_id)
     if not entries or entries[-1].get("reason") != "answer_unreadable":
@@ -140,7 +138,7 @@ def _unknown(services: Services, job: Job) -> None:
     """CI does not know it (any more): perhaps never, perhaps not yet."""
     (question,) = services.store.due.questions([job.job_id])
     if (job.terminal or question.doubt_since) and question.asked >= _GIVE_UP_AFTER:
-        log.warning("CI does not know job %s, which is reported to have ended or is in doubt", job.job_id)
+        log.warning("CI does not know job %s, which has ended or is in doubt; stopped asking CI", job.job_id)
         services.store.due.end(job.job_id, "unknown_to_ci")
     else:
         services.store.due.postpone(job.job_id, reconcile.pause(question.asked, _LONGEST_UNKNOWN_S))

@@ -10,7 +10,7 @@ from app.store.runs.runs import Runs
 from workers.rq.board import Board
 
 _BATCH_S = 2.0
-"""A batch that has been at work for that long takes on no further run: others may be idle."""
+"""After this long, a batch claims no further run: other workers may be idle."""
 
 
 class Batch:
@@ -31,7 +31,7 @@ class Batch:
             return self._left.popleft() if self._left else None
 
     def close(self) -> None:
-        """Take on no further run: those that are left are due again at once, for whoever is free."""
+        """Take on no further run: those that are left are due again at once, for any free worker."""
         with self._lock:
             rest = list(self._left)
             self._left.clear()

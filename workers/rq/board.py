@@ -25,7 +25,7 @@ class Board:
 
     @property
     def stop(self) -> bool:
-        """Whether the worker was told to stop: the batch ends after the run it is at."""
+        """Whether the worker got SIGTERM: the batch ends after the current run."""
         return bool(_STOP.unpack_from(self._bytes, 0)[0])
 
     @stop.setter
@@ -52,7 +52,7 @@ class Board:
 
     @property
     def kill_at(self) -> float:
-        """When the process of the batch is to be killed (``time.monotonic()``); 0 while no handler is at work."""
+        """When the process of the batch is to be killed (``time.monotonic()``); 0 while no handler runs."""
         return float(_KILL_AT.unpack_from(self._bytes, 24)[0])
 
     @kill_at.setter

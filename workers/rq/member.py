@@ -38,7 +38,7 @@ class BatchWorker(Worker):
     _end_of_horse: int | None = None
 
     def handle_warm_shutdown_request(self) -> None:
-        """SIGTERM: the run at work may end, the rest of its batch is for others."""
+        """SIGTERM: the current run may end; the rest of its batch is released to other workers."""
         self.board.stop = True
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
@@ -60,7 +60,7 @@ class BatchWorker(Worker):
         try:
             tasks.clear_up(self.store, run_ids, self.board.pid, how)
         except UNAVAILABLE:
-            log.warning("its runs come due again by themselves, when Redis can be used")
+            log.warning("its runs could not be released; they are due again when their leases expire")
 
 
 def _how(status: int | None) -> str:
@@ -72,7 +72,7 @@ def _how(status: int | None) -> str:
 
 
 def work(settings: Settings) -> None:
-    """Be a worker until SIGTERM, or until whoever started us is gone."""
+    """Be a worker until SIGTERM, or until the parent process has died."""
     store = Store.open(
         settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
     )
@@ -113,7 +113,7 @@ def _await_redis(store: Store) -> None:
 
 
 def _is_no_outage(record: logging.LogRecord) -> bool:
-    """RQ says at each try that Redis cannot be used; the client says it once."""
+    """RQ logs an outage of Redis at each try; our client logs it once."""
     error = record.exc_info[1] if record.exc_info else None
     said = str(record.msg)
     return not (
@@ -122,7 +122,7 @@ def _is_no_outage(record: logging.LogRecord) -> bool:
 
 
 def _present(worker: BatchWorker, _parent: int) -> None:
-    """Say that this worker is there. A thread of the worker: it goes on while a batch is at work."""
+    """Report that this worker is running. A thread of the worker: it also runs during a batch."""
     while True:
         with suppress(*UNAVAILABLE):
             worker.store.presence.here("worker")
@@ -138,6 +138,6 @@ def _watch(worker: BatchWorker, parent: int) -> None:
             log.error("a handler ignores its timeout; killing its process %d", worker.horse_pid)
             worker.kill_horse()
         if os.getppid() != parent and not worker.board.stop:
-            log.error("our parent is gone; stopping after the run at work")
+            log.error("the parent process died; stopping after the current run")
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(2 * _LOOK_S)

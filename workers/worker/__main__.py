@@ -39,7 +39,7 @@ class Crew:
         self._speaker = 0
 
     def keep(self) -> int:
-        """Until we are told to stop, and the last run at work has ended."""
+        """Until SIGTERM, and until the last current run has ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         preflight.ignore_reload()
@@ -77,7 +77,7 @@ class Crew:
             else:
                 self._pause_s = _FIRST_PAUSE_S
             code = os.waitstatus_to_exitcode(status)
-            log.error("worker %d has ended (%d); another starts in %.0f s", pid, code, pause)
+            log.error("worker %d exited (%d); starting another in %.0f s", pid, code, pause)
 
     def _stop(self, number: int, _frame: object) -> None:
         """A second signal goes on to the workers too: they then end without waiting for their runs."""
@@ -100,7 +100,7 @@ def _be_member(chosen: Settings, parent: int) -> int:
     except UNAVAILABLE:
         return 1
     except Exception:
-        log.exception("a worker has failed")
+        log.exception("a worker failed")
         return 1
     return 0
 

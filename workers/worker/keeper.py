@@ -1,4 +1,4 @@
-"""A thread that attends to the run at work: keeps its claim, and keeps it from holding up others."""
+"""A thread that watches the current run: renews its lease, and stops it from delaying the rest of its batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Shorter: a machine that stalls has healthy runs started twice. Longer: dead ones
 GRACE_S = 5.0
 """How long after its time is up a handler that does not let itself be interrupted may live."""
 PATIENCE_S = 1.0
-"""How long the rest of a batch waits for the run at work, before it is handed to others."""
+"""How long the rest of a batch waits for the current run before it is released to other workers."""
 _BEAT_S = 4.0
 _TICK_S = 0.5
 
@@ -74,18 +74,20 @@ class Keeper:
                     # Its claim runs out if that lasts; the client has said that Redis cannot be used.
                     continue
                 except Exception as error:
-                    log.warning("could not attend to run %s: %s", current.run_id, type(error).__name__)
+                    log.warning(
+                        "could not renew the lease of run %s: %s", current.run_id, type(error).__name__
+                    )
 
     def _look_at(self, current: _Attended) -> None:
         now = time.monotonic()
         if now > current.end:
             # The worker does the same from outside, where a handler cannot hinder it; but a worker may be dead.
-            log.error("run %s ignores its timeout; ending its process", current.run_id)
+            log.error("run %s ignores its timeout; exiting its process", current.run_id)
             os._exit(70)
         if now - current.beaten >= _BEAT_S:
             current.beaten = now
             if not self._runs.beat(current.run_id, current.number, CLAIM_S) and self._current is current:
-                log.warning("run %s has lost its claim: it may be running elsewhere too", current.run_id)
+                log.warning("run %s has lost its lease; another worker may run it too", current.run_id)
         if not current.is_slow and now - current.began > PATIENCE_S:
             current.is_slow = True
             self._slow()

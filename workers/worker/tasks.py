@@ -115,9 +115,9 @@ class Performer:
         """What went wrong; ``None`` if nothing did."""
         handler, event = registry.get(run.handler), self._events.get(run.event_id)
         if handler is None:
-            return Failed(f"the handler {run.handler!r} is in none of HANDLERS", final=True)
+            return Failed(f"no module in HANDLERS declares the handler {run.handler!r}", final=True)
         if event is None:
-            return Failed("the event is gone", final=True)
+            return Failed("the event has expired", final=True)
         try:
             with self._keeper.attending(run.id, number, handler.timeout), _limited(handler.timeout):
                 call: Callable[[Event, Job], object] = handler.function
@@ -128,7 +128,9 @@ class Performer:
             log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
             return _raised(error)
         if declaration.ran_not(answer):
-            return Failed(f"has returned a {type(answer).__name__}, so nothing of it has run", final=True)
+            return Failed(
+                f"returned a {type(answer).__name__} that nobody awaits, so nothing has run", final=True
+            )
         return None
 
 
@@ -196,7 +198,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def clear_up(store: Store, run_ids: list[str], pid: int, how: str) -> None:
-    """The process of a batch has died: its run at work has failed, and the others are due again at once."""
+    """The process of a batch died: its current run has failed, and the others are due again at once."""
     dead = name(pid)
     for run in store.runs.many(run_ids):
         if run.state == "running" and run.tries[-1].get("worker") == dead:

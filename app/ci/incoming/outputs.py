@@ -39,7 +39,7 @@ def outputs(
     """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
 
     ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
-    the report has none, and the names by which VoiceSeparate's parts are told apart.
+    the report has none, and the names that distinguish VoiceSeparate's parts.
     """
     result = node(operation.get("MediaResult"))
     files = nodes(result.get("OutputFile"))

@@ -1,4 +1,4 @@
-"""What CI sends us, told apart and normalized: callbacks, answers to our calls, and errors.
+"""What CI sends us, classified and normalized: callbacks, answers to our calls, and errors.
 
 Every dialect that CI has published ends in the same values; what they looked like is in ``raw``. Nothing
 here knows who sent a body or whether it is true.
@@ -92,7 +92,7 @@ class CIError(BaseModel):
 
 
 def parse(body: bytes) -> Callback:
-    """Read one callback. Raises Refused, and nothing else, for whatever is none."""
+    """Read one callback. Raises only Refused, for any body that is not a callback."""
     form, view = read(body, limits.CALLBACK)
     top = _envelope(view)
     if _is_probe(view) or _is_probe(top):

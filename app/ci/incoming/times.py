@@ -21,7 +21,7 @@ def utc(value: Any) -> str | None:
     CI writes ``2022-07-01T10:12:26+0800`` in jobs, a space for the ``T`` in workflows, ``+08:00`` in
     moderation. A time without an offset is taken for Beijing's (+08:00), which is the clock of all its
     samples. A fraction of a second is kept, to nine digits, only if it is not zero. A time that is not after 1970
-    began is none either: programs write the year 1 or 1970 for "not yet", and there were no jobs before.
+    began is not a time either: programs write the year 1 or 1970 for "not yet", and there were no jobs before.
     """
     given = word(value)
     found = _TIME.fullmatch(given) if given and len(given) <= BOUNDS["created_at"] else None

@@ -4,14 +4,14 @@ from app.ci.incoming.reports import REVIEW_EVENTS
 from app.ci.report import Report
 
 _RUN = (
-    "This is a run of a workflow, and CI is asked about jobs only: its end is told by CI's callback. Refresh the "
+    "This is a workflow run, and CI can be asked about jobs only: CI's callback reports its end. Refresh the "
     "jobs of its tasks, which `raw` names, or look the run up in the CI console."
 )
 _REVIEW = (
-    "This is a review, and CI is asked about media jobs only: its result is what CI's callback said, and stands in "
+    "This is a review, and CI can be asked about media jobs only: CI's callback reported its result, which is in "
     "`raw`. Look it up in CI's moderation console."
 )
-_COMMA = "The id holds a comma, with which CI separates ids: CI has no job of that id."
+_COMMA = "The id contains a comma, which CI uses to separate ids: CI has no job with that id."
 
 
 def why_not(report: Report) -> str | None:

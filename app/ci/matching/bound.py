@@ -18,7 +18,7 @@ def were_asked_for(report: Report, asked: Asked) -> bool:
     """Whether the submission asked for each of these outputs, in that bucket and under that name.
 
     CI's ``${jobid}``, ``${RunId}`` and ``${ext}`` are filled in, in any case; a key with any other wildcard could be
-    many names, and so is none that we asked for.
+    many names, so it matches no requested output.
     """
     wanted = [output for operation in asked.operations for output in operation.outputs]
     return len(report.outputs) <= len(wanted) and all(

@@ -1,4 +1,4 @@
-"""How a broken rule is told: the same shape for a wrong type, for CI's own rules and for ours."""
+"""How a broken rule is reported: one shape for a wrong type, for CI's rules and for ours."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -28,6 +28,6 @@ class BadRequest(ValueError):
 
 
 def told(broken: Iterable[Broken], severity: Severity) -> list[dict[str, str]]:
-    """Those of one severity, as callers are told of them."""
+    """The broken rules of one severity, as callers see them."""
     fields = {"field", "rule", "word"}
     return [each.model_dump(include=fields) for each in broken if each.severity == severity]

@@ -1,4 +1,4 @@
-"""Where CI may be told to send its news: a public http(s) URL, `no`, or a TDMQ queue."""
+"""Allowed values of CallBack: a public http(s) URL, `no`, or a TDMQ queue."""
 
 import ipaddress
 import re

@@ -19,7 +19,7 @@ _CALLBACK_TYPES = {"url": "Url", "tdmq": "TDMQ"}
 
 
 def render(request: SubmitRequest, callback: str | None, defaults: Defaults) -> bytes:
-    """The exact bytes to send, UTF-8. `callback` is what CI is told: a URL, `no`, or None to say nothing.
+    """The exact bytes to send, UTF-8. `callback` is a URL, `no`, or None to leave CallBack out.
 
     The request must have passed `rules.check`: what XML cannot hold is refused there, not here.
     """

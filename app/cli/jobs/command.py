@@ -1,4 +1,4 @@
-"""``flask jobs``: what became of them."""
+"""``flask jobs``: look up, wait for, refresh, cancel and delete jobs."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def show(job_id: str, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def raw(job_id: str, entry: int | None) -> None:
-    """The exact bytes of a callback, to test a handler with. Exit code 3: there are none, or no more."""
+    """The exact bytes of a callback, to test a handler with. Exit code 3: not found, or expired."""
     _found(job_id)
     store = services().store.jobs
     entries = [entry] if entry else _callbacks(store.history(job_id)[0])
@@ -91,7 +91,7 @@ def raw(job_id: str, entry: int | None) -> None:
     if found is None:
         what = f"entry {entry}" if entry else "a callback"
         fail(
-            f"The bytes of {what} of {plain(job_id)} are not here; RETENTION_RAW says how long they are.",
+            f"The bytes of {what} of {plain(job_id)} are not stored; they expire after RETENTION_RAW.",
             NOT_FOUND,
         )
     if sys.stdout.isatty():
@@ -159,16 +159,16 @@ def cancel(job_id: str, json_wanted: bool) -> None:
     "choice",
     required=True,
     type=click.Choice(["known", "reported"]),
-    help="Keep the job as it was known, or take what was reported.",
+    help="Keep the stored state, or take the reported one.",
 )
 @as_json
 @with_appcontext
 @guarded
 def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
-    """Decide a doubt that CI has not decided. Exit code 2: nothing is in doubt; 3: no such job."""
+    """Settle a doubt that CI has not settled. Exit code 2: the job has no doubt; 3: no such job."""
     _found(job_id)
     if not services().store.doubts.settle(job_id, choice, me()):
-        fail("Nothing contradicts what is known of this job.", REFUSED)
+        fail("This job has no doubt to settle.", REFUSED)
     show_job(_found(job_id), json_wanted)
 
 
@@ -179,7 +179,7 @@ def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
-    """Remove the job with its history, payloads, runs and failures, and say what that was.
+    """Delete the job with its history, payloads, runs and failures, and print what was deleted.
 
     CI keeps it, and files at COS stay. What CI tells of the job after that is taken in as of a new one. Exit code 3:
     no such job; 1: the answer was no.

@@ -1,4 +1,4 @@
-"""``flask jobs import``: take in what CI lists."""
+"""``flask jobs import``: store the jobs of CI's list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.web.services import services
     "--since",
     required=True,
     type=Moment(),
-    help="A time (UTC unless it says otherwise), or 30s, 90m, 36h, 7d, 2w ago.",
+    help="A time (UTC unless it has an offset), or 30s, 90m, 36h, 7d, 2w ago.",
 )
 @click.option("--until", type=Moment(), help="Only jobs made before that. Default: now.")
 @click.option(
@@ -44,7 +44,7 @@ def command(
     region: str | None,
     json_wanted: bool,
 ) -> None:
-    """Walk CI's list, take in jobs that were never seen here, and news of known ones.
+    """Read CI's list; store unknown jobs and news of known ones.
 
     What is new is an event like any other: handlers run for it. Doing it twice changes nothing.
     """

@@ -32,7 +32,7 @@ _PAGE = 200
 def replay(
     job_id: str | None, rate: float, dry_run: bool, yes: bool, json_wanted: bool, **which: Any
 ) -> None:
-    """Announce the news of one job once more, or of all that match, after showing how many.
+    """Replay the latest news of one job, or of all that match, after showing the number.
 
     Each makes an event of its own, with replay_of: handlers and endpoints run again.
     """
@@ -60,7 +60,9 @@ def replay(
 
 @click.command("export")
 @which_jobs
-@click.option("--json", "_json_wanted", is_flag=True, help="Nothing else is ever printed.")
+@click.option(
+    "--json", "_json_wanted", is_flag=True, help="Accepted for consistency: the output is always JSON."
+)
 @with_appcontext
 @guarded
 def export(_json_wanted: bool, **which: Any) -> None:

@@ -45,13 +45,13 @@ _OPTIONS = (
     click.option("--bucket", help="On files of that bucket."),
     click.option("--input-object", help="On that file, by its whole key."),
     click.option("--user-data", help="With exactly that user data."),
-    click.option("--overdue/--not-overdue", default=None, help="Past their deadline without an end, or not."),
+    click.option("--overdue/--not-overdue", default=None, help="Only overdue jobs, or only others."),
     click.option(
         "--after",
         "--created-after",
         "created_after",
         type=Moment(),
-        help="Created at that time or later: UTC unless it says otherwise, or 30s, 90m, 36h, 7d, 2w ago.",
+        help="Created at that time or later: UTC unless it has an offset, or 30s, 90m, 36h, 7d, 2w ago.",
     ),
     click.option(
         "--before",

@@ -85,7 +85,7 @@ def raw(file: Path, allow: tuple[str, ...], dry_run: bool, json_wanted: bool) ->
 @with_appcontext
 @guarded
 def show(submission_id: str, json_wanted: bool) -> None:
-    """What became of a submission, before there is a job or when there is none."""
+    """Show a submission, even if it has no job (yet)."""
     found = services().store.submissions.get(submission_id)
     if found is None:
         fail(f"No submission {submission_id} is known here.", NOT_FOUND)
@@ -103,7 +103,7 @@ def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) ->
         if json_wanted:
             show_json(submission_view(receipt.record))
         fail(
-            f"CI's answer was lost: {receipt.record.error}\nIt is looked for; do not submit again. "
+            f"CI's answer was lost: {receipt.record.error}\nThe relay searches CI's list for it; do not submit again. "
             f"See: flask submit show {receipt.submission}",
             NOT_YET,
         )
@@ -124,7 +124,8 @@ def _show(receipt: Receipt, json_wanted: bool) -> None:
     if not jobs:
         show_json(submission_view(receipt.record))
         click.echo(
-            "CI has it; Redis went away before it could be stored, and it will be looked for.", err=True
+            "CI accepted the job, but Redis failed before its id was stored. The relay searches CI's list for it.",
+            err=True,
         )
     elif json_wanted:
         shown = [job.model_dump(mode="json") for job in jobs]

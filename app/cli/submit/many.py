@@ -57,7 +57,9 @@ _OPTIONS = (
         type=click.IntRange(1, 64),
         help="How many at a time.",
     ),
-    click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many a second."),
+    click.option(
+        "--rate", type=click.FloatRange(0, min_open=True), help="Maximum number of requests per second."
+    ),
 )
 
 

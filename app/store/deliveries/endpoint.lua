@@ -14,7 +14,7 @@ end
 redis.call('HINCRBY', KEYS[1], 'failures', 1)
 redis.call('HSET', KEYS[1], 'error', ARGV[1], 'failed', now)
 if ARGV[7] == '0' then
-  -- Whoever says no is there: a rest would change nothing.
+  -- An endpoint that refuses is reachable: a back-off would change nothing.
   redis.call('HSET', KEYS[1], 'trouble', 0, 'not_before', named)
   return
 end

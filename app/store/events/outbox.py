@@ -1,4 +1,4 @@
-"""The outbox is a stream: written with each change of a job, read by the relay and by whoever wants to listen."""
+"""The outbox is a stream: written with each change of a job, read by the relay and by any listener."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _posted(rows: Any) -> list[Posted]:
         try:
             posted.append(Posted(stream_id.decode(), _event(fields)))
         except (KeyError, ValueError):
-            log.exception("entry %s of the outbox cannot be read", stream_id.decode())
+            log.exception("cannot read entry %s of the outbox; skipping it", stream_id.decode())
     return posted
 
 

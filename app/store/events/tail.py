@@ -1,4 +1,4 @@
-"""One reader of the event stream for each web process; it wakes whoever waits for a job, and feeds whoever listens."""
+"""One reader of the event stream for each web process; it wakes waiting clients and feeds listeners."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Listener:
 
 
 class _Once:
-    """Makes a text once, whoever asks first."""
+    """Makes a text once, for the first caller."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -231,7 +231,7 @@ class Tail:
             try:
                 if position is None:
                     position = outbox.last_id()
-                    # Whoever came before this moment looks for himself.
+                    # Listeners that registered earlier read the job themselves.
                     self._wake_all()
                 ready.set()
                 for posted in outbox.after(position, count=500, block_ms=_BLOCK_MS):

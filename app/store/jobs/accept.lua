@@ -152,7 +152,7 @@ local function check_types()
   if usage then redis.call('HLEN', usage) end
 end
 
--- Duplicates and the like need no room: they must never be turned away because there is none.
+-- Duplicates and the like need no room: a full store must never refuse them.
 local function what_is_full(foreseen)
   local news, strangers = false, false
   for _, each in ipairs(foreseen) do

@@ -40,7 +40,7 @@ local function decide_by_rank(item, job)
   return 'accepted', (job.state and item.rank == job.rank and item.state ~= job.state) and 'now' or nil
 end
 
--- `sender` is what is wrong with whoever says it: 'unknown_submission', 'foreign_url' or nil.
+-- `sender` is what is wrong with the sender: 'unknown_submission', 'foreign_url' or nil.
 local function decide_callback(item, job, now, sender)
   if job.heard then return 'duplicate' end
   if job.source == 'poll' and job.rank == 3 then return decide_after_answer(item, job) end

@@ -101,7 +101,7 @@ class Due:
         return int(text(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
 
     def count(self, job_id: str, deadline: str) -> None:
-        """One more question was answered without the job having ended: it is at work, and gets a new deadline."""
+        """One more question was answered without the job having ended: it is still running, and gets a new deadline."""
         self._postpone(keys=[self._key, self._db.key("job", job_id)], args=[job_id, "", deadline])
 
     def postpone(self, job_id: str, in_s: float) -> None:

@@ -62,7 +62,7 @@ class Schema:
         if found is not None:
             raise WrongSchema(mismatch(found))
         if jobs := self._redis.zcard(self._db.key("jobs")):
-            log.warning("migrating the stored data to schema %s: %d jobs", VERSION, jobs)
+            log.warning("migrating the stored data to schema %s (%d jobs)", VERSION, jobs)
             self._migrate(self._all("jobs"))
             self._redis.hset(self._key, "migrated", "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})

@@ -133,7 +133,7 @@ class Submissions:
         ci: dict[str, str | None] | None = None,
         look_again_s: float = FIRST_LOOK_S,
     ) -> bool:
-        """CI did not take it (``failed``), or we cannot know (``lost``): then it is looked for, in so many seconds.
+        """CI did not take it (``failed``), or we cannot know (``lost``): searched for after ``look_again_s``.
         False when it is answered, or not there."""
         keys = [self._db.key(*each) for each in (("submission", submission_id), ("lost",), ("open",))]
         keys.append(self._db.key("claims", submission_id))
