@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.settings import Settings
 from harness.downstream import KEY
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 
 def settings_of(redis_url: str, public_url: str, downstream: str, network: str, **more: object) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from app.store import Store
 from app.store.access.api_keys import SCOPES
 from app.web.services import Services
 from harness.servers import Emulator, Service, Valkey, free_port
+from harness.settings import make_settings
 
 # How long one example takes says how busy the machine is, and nothing about what it shows.
 hypothesis.settings.register_profile("busy machine", deadline=None)
@@ -41,22 +41,6 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def settings(valkey: Valkey) -> Settings:
     """Everything set, nothing shared with another test. Change it with ``settings.model_copy(update=…)``."""
     return make_settings(valkey.url)
-
-
-def make_settings(redis_url: str, **more: object) -> Settings:
-    values: dict[str, object] = {
-        "redis_url": redis_url,
-        "public_url": "https://receiver.example.com",
-        "cos_secret_id": "emulator",
-        "cos_secret_key": "emulator",
-        "cos_region": "ap-chongqing",
-        "cos_bucket": "demo-1250000000",
-        "ci_endpoint": "http://127.0.0.1:9",
-        "callback_keys": "k1:a-secret-of-the-tests-0123456789",
-        "key_prefix": f"test-{secrets.token_hex(6)}:",
-        **more,
-    }
-    return Settings(_env_file=None, **values)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.web.problems import PROBLEMS
 from harness.servers import Service
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from harness.servers import Emulator, Valkey, Web, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.e2e.test_loop import REQUEST
 
 BUCKET = "once-1250000000"

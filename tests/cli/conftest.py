@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from app.settings import Settings
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey
+from harness.settings import make_settings
 from tests.cli.shell import Shell
-from tests.conftest import make_settings
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from app.core.clock import now_ms, to_ms
 from app.core.tokens import Binding, fingerprint, mint, read
 from harness.downstream import Downstream
 from harness.servers import Emulator, Valkey, eventually
+from harness.settings import make_settings
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
-from tests.conftest import make_settings
 from tests.receiver.callbacks import body
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from app.settings import Settings
 from harness.emulated import Emulated
 from harness.servers import ROOT, as_environment
+from harness.settings import make_settings
 from tests.api.stored import put
 from tests.cli.shell import CI_FAULT, NO_STORE, REFUSED, SUBMIT, Shell
-from tests.conftest import make_settings
 
 
 def test_submit_prints_the_job(ci: tuple[Shell, Emulated]) -> None:

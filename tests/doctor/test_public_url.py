@@ -11,8 +11,8 @@ from app.store import Store
 from app.store.access.callback_urls import CallbackUrl
 from harness.emulated import Emulated
 from harness.servers import Valkey, Web, free_port
+from harness.settings import make_settings
 from tests.cli.submit.conftest import Flask
-from tests.conftest import make_settings
 from tests.doctor.found import findings
 
 

@@ -11,8 +11,8 @@ import requests
 
 from app.core.tokens import Binding, mint
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
+from harness.settings import make_settings
 from tests.ci import samples
-from tests.conftest import make_settings
 from tests.e2e.test_loop import REQUEST
 from tests.receiver.callbacks import a_token, body_of, post
 

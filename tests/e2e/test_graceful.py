@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import Sender, body, new_job_id, path
-from tests.conftest import make_settings
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from app import settings as all_settings
 from app.core.tokens import Binding, CallbackKey, mint, new_nonce
 from harness.servers import Valkey, Web, as_environment, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import body, new_job_id
-from tests.conftest import make_settings
 from tests.e2e.test_graceful import reload, workers_of
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.workers.relay.asking import REQUEST, fault
 
 

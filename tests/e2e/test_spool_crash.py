@@ -12,8 +12,8 @@ import psutil
 
 from app.spool import SUFFIX
 from harness.servers import Service, Valkey, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import Sender, path
-from tests.conftest import make_settings
 
 SENDERS = 4
 

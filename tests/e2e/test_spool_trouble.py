@@ -18,8 +18,8 @@ from app.spool.aside import RECORDS, payloads
 from app.spool.frames import Frame, scan
 from app.spool.record import describe
 from harness.servers import Service, Valkey, Web, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import Sender, body, new_job_id, path
-from tests.conftest import make_settings
 
 SENDERS = 4
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from harness.servers import ROOT, Emulator, Process, Service, Valkey, as_environment, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.install.conftest import Installation
 
 

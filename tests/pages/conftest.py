@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 from harness.servers import Valkey, Web, free_port
+from harness.settings import make_settings
 from tests import browser as installed
-from tests.conftest import make_settings
 
 # Chromium of its own accord looks for updates, fonts and more: none of that is ours to test.
 FLAGS = (

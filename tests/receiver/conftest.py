@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.servers import Valkey, Web, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from app.receiver.address import caller, is_in
 from harness.servers import Valkey, Web, free_port
+from harness.settings import make_settings
 from tests import raw
-from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
 
 PROXIES = tuple(ipaddress.ip_network(each) for each in ("10.0.0.0/8", "fd00::/8", "127.0.0.1/32"))

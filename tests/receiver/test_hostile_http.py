@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from harness.servers import Web, free_port
+from harness.settings import make_settings
 from tests import raw
 from tests.callbacks import new_job_id
-from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
 
 MIB = 2**20

@@ -24,8 +24,8 @@ from app.spool import SUFFIX
 from app.store import UNAVAILABLE
 from app.web.services import Services
 from harness.servers import Valkey, eventually
+from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
-from tests.conftest import make_settings
 from tests.store.said import said, tell
 from tests.store.samples import submission
 

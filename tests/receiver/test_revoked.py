@@ -13,8 +13,8 @@ from app.core.tokens import fingerprint
 from app.settings import Settings
 from app.spool.record import pack
 from harness.servers import free_port
+from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
-from tests.conftest import make_settings
 from tests.store.samples import news
 
 

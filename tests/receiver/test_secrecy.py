@@ -11,8 +11,8 @@ import requests
 
 from app.core.tokens import fingerprint
 from harness.servers import Service, Valkey, Web, eventually, free_port
+from harness.settings import make_settings
 from tests import raw
-from tests.conftest import make_settings
 from tests.e2e.test_loop import REQUEST
 from tests.receiver.callbacks import a_token, body, post
 

@@ -19,8 +19,8 @@ from app.settings import Settings, SettingsError
 from app.spool import SUFFIX
 from app.store import NotDurable, Store, Unavailable
 from harness.servers import ROOT, Valkey, as_environment, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
-from tests.conftest import make_settings
 from tests.store.samples import news, submission
 
 

@@ -17,8 +17,8 @@ from app.redis import rights
 from app.redis.connection import connect
 from app.settings import Settings, SettingsError
 from harness.servers import ROOT, Emulator, Service, Valkey, as_environment, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import Sender, new_job_id, path
-from tests.conftest import make_settings
 
 PREFIX = "ci:"
 

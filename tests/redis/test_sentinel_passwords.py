@@ -16,7 +16,7 @@ from app.redis.connection import connect
 from app.redis.outage import SentinelRefused, cause
 from app.store import UNAVAILABLE, Store
 from harness.servers import ROOT, as_environment
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.redis.test_sentinel import Sentinel, Server
 
 PASSWORD, USER = "the-password-of-sentinels", "watcher"

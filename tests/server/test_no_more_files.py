@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from harness.servers import Valkey, Web, eventually, free_port
+from harness.settings import make_settings
 from tests import raw
-from tests.conftest import make_settings
 from tests.receiver.callbacks import a_token, body, post
 
 SPARE = 20

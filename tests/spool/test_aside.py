@@ -22,7 +22,7 @@ from app.store import Store
 from app.store.refusals.refusal import Refusal
 from app.web.services import Services
 from harness.servers import Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.spool.test_drain import Home
 from tests.store.samples import news
 

@@ -20,8 +20,8 @@ from app.store import News, Store
 from app.store.refusals.refusal import Refusal
 from app.web.services import Services
 from harness.servers import Valkey
+from harness.settings import make_settings
 from tests.callbacks import new_job_id
-from tests.conftest import make_settings
 from tests.store.samples import news
 
 

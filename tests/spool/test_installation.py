@@ -16,8 +16,8 @@ from app.spool.installation import Installation, State
 from app.spool.record import pack
 from app.store import Database, connect
 from harness.servers import Valkey, eventually, free_port
+from harness.settings import make_settings
 from tests.callbacks import new_job_id
-from tests.conftest import make_settings
 from tests.store.samples import news
 
 

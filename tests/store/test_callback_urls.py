@@ -8,7 +8,7 @@ from app.core.clock import now_ms
 from app.store import Store, Unavailable
 from app.store.access.callback_urls import CallbackUrl
 from harness.servers import Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 DAY = 86_400_000
 

@@ -8,7 +8,7 @@ from app.doctor import preflight
 from app.settings import SettingsError
 from app.web.services import Services
 from harness.servers import Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
 

@@ -9,7 +9,7 @@ from app.submitter import AudioConfig, Input, Output, SubmitRequest, Submitter, 
 from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 REQUEST = SubmitRequest(
     input=Input(object="input/talk.mp3"),

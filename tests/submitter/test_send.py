@@ -19,7 +19,7 @@ from app.submitter.send import may_pass
 from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Valkey, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.submitter.conftest import REQUEST
 
 COMMON = {

@@ -13,7 +13,7 @@ from redis import Redis
 
 from app.settings import Settings
 from harness.servers import ROOT, Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 YEARS_S = 100 * 365 * 86400
 """The data grows old, and must not be removed for it."""

@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from harness.servers import Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.receiver.callbacks import a_token, body
 
 

@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.web.services import Services
 from harness.downstream import KEY, OLD_KEY, Downstream
 from harness.servers import Emulator, Service, Valkey, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.workers.relay.asking import Relay
 
 Start = Callable[..., Service]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.servers import ROOT, Service, as_environment, eventually
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.workers.conftest import Start
 from tests.workers.news import tell
 

@@ -12,7 +12,7 @@ from redis import Redis
 
 from app.web.services import Services
 from harness.servers import Process, Service, Valkey, eventually, free_port
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 OUTAGE_S = 6.0
 PASSWORD = "the-password-of-redis"

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from app.settings import Settings
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 REQUEST: dict[str, Any] = {
     "input": {"object": "in/talk.mp3"},

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from app.store import Store
 from harness.emulated import Emulated
 from harness.servers import Valkey
+from harness.settings import make_settings
 from tests.api.submit.conftest import REQUEST
-from tests.conftest import make_settings
 
 
 def test_a_job_is_created_and_its_submission_can_be_looked_up(

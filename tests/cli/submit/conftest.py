@@ -15,7 +15,7 @@ from app import create_app
 from app.settings import Settings
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey, as_environment
-from tests.conftest import make_settings
+from harness.settings import make_settings
 
 ONE = (
     "--input-object",

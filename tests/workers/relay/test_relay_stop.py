@@ -17,7 +17,7 @@ from app.ci.matching.asked import Asked, AskedOperation
 from app.settings import Settings
 from harness.downstream import KEY, Downstream, Reply
 from harness.servers import Valkey, eventually
-from tests.conftest import make_settings
+from harness.settings import make_settings
 from tests.store.said import said, tell
 from tests.store.samples import submission
 from tests.workers.fleet import Fleet
