@@ -94,7 +94,7 @@ class Outage:
                 return
             self._cause, self._began = found, now
         if not self.silent:
-            log.error("%s; the next log line about it comes when Redis is available again", found)
+            log.error("%s; this outage is logged again only when it ends", found)
 
     def succeeded(self) -> None:
         """A call was answered. The usual case costs one look."""

@@ -98,7 +98,7 @@ def test_what_is_no_url_of_ours_is_not_revoked(shell: Shell, text: str) -> None:
 
 def test_callback_url_list_shows_every_url(shell: Shell) -> None:
     """With its binding, when it was made and used, and how it ends; neither the URL nor its token."""
-    assert "none" in shell.run("callback-url", "list").stdout
+    assert "No callback URLs" in shell.run("callback-url", "list").stdout
     assert shell.json("callback-url", "list") == []
     made = {}
     for name, *more in (
