@@ -131,6 +131,7 @@ class Valkey(Process):
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.socket = folder / "s"
+        self.waits_for_data = True
         config = folder / "valkey.conf"
         embedded.configure(config, self.socket, folder / "data")
         super().__init__([embedded.binary(), str(config), *options], folder / "valkey.log")
@@ -154,7 +155,7 @@ class Valkey(Process):
             link.connect(str(self.socket))
             link.sendall(b"PING\r\n")
             said = link.recv(100)
-            return bool(said) and not said.startswith(b"-LOADING")
+            return bool(said) and not (self.waits_for_data and said.startswith(b"-LOADING"))
         return False
 
 

@@ -20,7 +20,7 @@ def test_a_public_url_that_leads_elsewhere(flask: Flask, ci: Emulated) -> None:
     """Something answers there, and it is not this service."""
     found = findings(flask, public_url=ci.url)["PUBLIC_URL"]
     assert found["level"] == "fail"
-    assert "not as ours does" in found["said"]
+    assert "not as this service does" in found["said"]
 
 
 def test_a_public_url_that_leads_to_another_installation(
@@ -41,7 +41,7 @@ def test_a_public_url_that_leads_to_another_installation(
         found = findings(flask, public_url=other.url, redis_url=f"redis://127.0.0.1:{free_port()}")[
             "PUBLIC_URL"
         ]
-        assert (found["level"], "only while Redis" in found["said"]) == ("warn", True)
+        assert (found["level"], "while Redis is unavailable" in found["said"]) == ("warn", True)
     store = create_app(settings).extensions["services"].store
     assert not store.db.client.exists(store.db.key("revoked")), "doctor has left its token"
 
