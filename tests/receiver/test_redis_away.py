@@ -337,7 +337,7 @@ def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, setting
     client, ours, url = app.test_client(), app.extensions["services"], path(settings)
     with killed(server):
         for _ in range(8):
-            assert client.post(url, data=secrets.token_bytes(5000)).status_code == 415
+            assert client.post(url, data=b"\0" + secrets.token_bytes(5000)).status_code == 415
     eventually(lambda: drained(ours), "the spool to be drained")
     kept = ours.store.refusals.newest(10)
     assert len(kept) == 8
