@@ -26,6 +26,13 @@ def test_the_table_lists_every_kind_of_key() -> None:
     assert _documented() == KINDS
 
 
+def test_the_table_names_files_that_are_there() -> None:
+    """Who writes and who removes a key can be opened."""
+    named = set(re.findall(r"\b\w+\.(?:py|lua)\b", (STORE / "KEYS.md").read_text()))
+    there = {file.name for folder in ("app", "workers") for file in (ROOT / folder).rglob("*.*")}
+    assert named - there == set()
+
+
 @pytest.mark.parametrize("script", sorted(STORE.rglob("*.lua")), ids=lambda path: path.name)
 def test_scripts_name_only_keys_of_the_table(script: Path) -> None:
     """Each key that a script makes is a kind of the table, and the id is the last part of it."""
