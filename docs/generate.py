@@ -19,7 +19,8 @@ _SETTINGS = """# Settings
 
 Made of `app/settings/settings.py` by `make docs`. Values come from the environment, from the file that `NAME_FILE`
 names, or from `.env`; the earlier wins. A start with a missing or wrong setting stops with one message that names them
-all. Durations are seconds, or a number with `s`, `m`, `h` or `d`; sizes are bytes, or a number with `KiB`, `MiB` or `GiB`.
+all.
+Durations are seconds, or a number with `s`, `m`, `h` or `d`; sizes are bytes, or a number with `KiB`, `MiB` or `GiB`.
 
 `make run` sets the required ones for everything that it starts, and `flask` commands in the same checkout find them
 while it is up, unless you name a `REDIS_URL` of your own.
