@@ -24,7 +24,7 @@ from pathlib import Path
 
 from app.core.tokens import Binding
 from app.settings import Settings
-from app.submitter.address import callback_url
+from app.submitter.callback_url import callback_url
 from bench import payloads, worst
 from bench.serve import ENDPOINTS, serve
 from harness.servers import Valkey, free_port

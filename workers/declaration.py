@@ -28,7 +28,7 @@ def faults(function: Callable[..., object], tags: Iterable[str], states: Iterabl
         yield f"has state={word!r}, which no event has; CI's words are {', '.join(sorted(STATES))}"
 
 
-def ran_not(answer: object) -> bool:
+def returned_unawaited(answer: object) -> bool:
     """Whether a handler that looks like any other has only made something that somebody else has to run."""
     lazy = isinstance(answer, Awaitable | GeneratorType | AsyncGeneratorType)
     if inspect.iscoroutine(answer):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import random
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 
+from app.core.backoff import delay
 from app.settings import SettingsError
 from app.store import Event, Job
 from workers import declaration
@@ -18,11 +18,6 @@ _ANSWERS = frozenset({"poll", "settle"})
 """Kinds of events in which CI, or a person who settled a doubt, has decided."""
 
 Function = Callable[[Event, Job], None]
-
-
-def backoff(tries: int, first: float, longest: float) -> float:
-    """Seconds to wait after that many tries: doubling from ``first``, with jitter so that a crowd disperses."""
-    return min(first * 2.0 ** min(tries - 1, 30), longest) * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class Handler:
 
     def pause(self, tries: int) -> float:
         """Seconds to wait after that many tries."""
-        return backoff(tries, self.backoff, self.backoff_max)
+        return delay(tries, self.backoff, self.backoff_max)
 
 
 class GiveUp(Exception):
@@ -113,7 +108,7 @@ def _words(value: str | Iterable[str] | None) -> frozenset[str]:
     return frozenset((value,) if isinstance(value, str) else value or ())
 
 
-def load(modules: Iterable[str]) -> None:
+def import_handlers(modules: Iterable[str]) -> None:
     """Import the modules that hold handlers, or stop the start with one message that says which is broken and why."""
     chosen = tuple(modules)
     # Imported by every module for its decorator; its own handler is not one of theirs.
@@ -154,7 +149,7 @@ def _declares(module: ModuleType) -> bool:
     )
 
 
-def names() -> list[str]:
+def handler_names() -> list[str]:
     """Of all handlers that are loaded."""
     return sorted(_handlers)
 
@@ -163,6 +158,6 @@ def get(name: str) -> Handler | None:
     return _handlers.get(name)
 
 
-def wanting(event: Event) -> list[Handler]:
+def handlers_for(event: Event) -> list[Handler]:
     """The handlers that this event is for."""
     return [each for each in _handlers.values() if each.wants(event)]

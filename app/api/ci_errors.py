@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from app.provider import ProviderError, Refused
+from app.provider import ProviderError, RequestRejected
 from app.web.problems import Problem
 
 _RETRY_S = 10
@@ -21,7 +21,7 @@ def from_ci(error: ProviderError) -> Problem:
     }
     if error.submission:
         members["submission"] = error.submission
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRejected):
         return Problem("ci_refused", str(error), **members)
     return Problem(
         "ci_unavailable", str(error), retry_after=math.ceil(error.retry_after or _RETRY_S), **members

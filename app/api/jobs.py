@@ -216,7 +216,7 @@ def found(job_id: str) -> Job:
 
 def _askable(job_id: str) -> Job:
     job = found(job_id)
-    if why := reconcile.why_not(services(), job):
+    if why := reconcile.reason_not_askable(services(), job):
         raise Problem("not_askable", why)
     return job
 

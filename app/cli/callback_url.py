@@ -16,7 +16,7 @@ from app.core.tokens import BadToken, Binding, bare, fingerprint, new_nonce, rea
 from app.settings import Settings
 from app.store import UNAVAILABLE, Unavailable
 from app.store.access.callback_urls import CallbackUrl
-from app.submitter.address import callback_url
+from app.submitter.callback_url import callback_url
 from app.web.services import Services, services
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}\Z")

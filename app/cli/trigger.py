@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from app.cli.output import CI_FAULT, REFUSED, fail, guarded, show_json
 from app.core.tokens import Binding, new_nonce
-from app.submitter.address import callback_url
+from app.submitter.callback_url import callback_url
 from app.web.services import services
 
 _LIFE_S = 3600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.doctor import ci, ours, public, redis, urls
+from app.doctor import callback_urls, ci, installation, public_url, redis
 from app.doctor.finding import Finding
 from app.web.services import Services
 
@@ -13,20 +13,20 @@ CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
     redis.rights,
     redis.keeps,
     redis.room,
-    ours.durability,
-    ours.spool,
-    ours.set_aside,
-    ours.installation,
-    ours.processes,
-    ours.handlers,
-    ours.keys,
-    ours.refusals,
+    installation.durability,
+    installation.spool,
+    installation.set_aside,
+    installation.installation,
+    installation.processes,
+    installation.handlers,
+    installation.keys,
+    installation.open_refusals,
     ci.clock,
     ci.account,
     ci.objects,
     ci.strange_buckets,
-    public.address,
-    urls.by_hand,
+    public_url.leads_here,
+    callback_urls.by_hand,
 )
 
 __all__ = ["CHECKS", "Finding"]

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from redis.exceptions import RedisError
 
 from app.doctor.finding import Finding
-from app.provider import ProviderError, Refused
-from app.provider import clock as time
+from app.provider import ProviderError, RequestRejected, clock_skew
 from app.web.services import Services
 
 _SKEW_S = 20
@@ -43,12 +42,12 @@ def clock(services: Services) -> Iterator[Finding]:
         return
     if theirs is None:
         return
-    ahead = (time.now() - theirs).total_seconds()
-    todo = f"{time.SYNCHRONIZE}."
-    if ahead > time.AHEAD_S or ahead < -time.BEHIND_S:
-        yield Finding("fail", "clock", time.skew(ahead), todo)
+    ahead = (clock_skew.now() - theirs).total_seconds()
+    todo = f"{clock_skew.SYNCHRONIZE}."
+    if ahead > clock_skew.AHEAD_S or ahead < -clock_skew.BEHIND_S:
+        yield Finding("fail", "clock", clock_skew.skew(ahead), todo)
     elif abs(ahead) > _SKEW_S:
-        yield Finding("warn", "clock", time.skew(ahead), todo)
+        yield Finding("warn", "clock", clock_skew.skew(ahead), todo)
     else:
         yield Finding("ok", "clock", "agrees with CI's")
 
@@ -58,7 +57,7 @@ def objects(services: Services) -> Iterator[Finding]:
     settings = services.settings
     try:
         services.provider.head_object(settings.cos_bucket, settings.cos_region, "flask-doctor/probe")
-    except Refused as error:
+    except RequestRejected as error:
         said = f"COS reports {error.code} for {settings.cos_bucket}"
         todo = "Give the account cos:HeadObject and cos:GetObject: without them there are no presigned links."
         todo = error.advice if "clock is" in error.advice else todo

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Level = Literal["ok", "warn", "fail"]
+Severity = Literal["ok", "warn", "fail"]
 
 
 class Finding(NamedTuple):
     """``fail``: it will not work; ``warn``: it works, with a loss that ``said`` describes. ``todo`` says what to do."""
 
-    level: Level
+    level: Severity
     what: str
     said: str
     todo: str = ""

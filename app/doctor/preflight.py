@@ -20,7 +20,7 @@ from app.redis.connection import MayNotAsk
 from app.redis.outage import cause
 from app.settings import Settings, SettingsError
 from app.spool.installation import Installation
-from app.store import UNAVAILABLE, Database, Durable, NotOffered, Schema, WrongSchema, connect
+from app.store import UNAVAILABLE, Database, DurabilityUnsupported, Durable, Schema, WrongSchema, connect
 from app.store.submissions.submissions import Submissions
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def check(chosen: Settings, serving: Settings | None = None) -> None:
         _check_schema(chosen, database)
         _check_keys(chosen, Submissions(database, durable))
         _check_installation(chosen, database)
-    except NotOffered as error:
+    except DurabilityUnsupported as error:
         raise SettingsError(f"{error} Or choose another DURABILITY (docs/durability.md).") from None
     except UNAVAILABLE as error:
         if serving and serving.redis_url != chosen.redis_url:

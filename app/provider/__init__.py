@@ -1,22 +1,23 @@
 """Asking CI and COS, through Tencent's SDK, whose loggers this import silences."""
 
-from app.provider import quiet
+from app.provider import sdk_logs
 from app.provider.client import Head, Provider
-from app.provider.errors import AnswerLost, NotSent, ProviderError, Refused, Throttled, Unavailable
+from app.provider.errors import AnswerLost, NotSent, ProviderError, RequestRejected, ServerError, Throttled
 from app.provider.queues import Notify, Queue
-from app.provider.wire import ProviderConfig
+from app.provider.wire import Place, ProviderConfig
 
 __all__ = [
     "AnswerLost",
     "Head",
     "NotSent",
     "Notify",
+    "Place",
     "Provider",
     "ProviderConfig",
     "ProviderError",
     "Queue",
-    "Refused",
+    "RequestRejected",
+    "ServerError",
     "Throttled",
-    "Unavailable",
-    "quiet",
+    "sdk_logs",
 ]

@@ -10,11 +10,11 @@ from typing import TypeVar
 from app.ci.bounds import cut
 from app.ci.incoming import payload
 from app.ci.incoming.payload import Answer, Detail, Unreadable, parse_answer
-from app.provider import clock
-from app.provider.errors import AnswerLost, Refused
-from app.provider.judge import judge, request_id
+from app.provider import clock_skew
+from app.provider.errors import AnswerLost, RequestRejected
 from app.provider.queues import Queue, QueuePage, parse_queues
-from app.provider.wire import Ask, Place, ProviderConfig, Response, Wire
+from app.provider.response import raise_for_status, request_id
+from app.provider.wire import Place, ProviderConfig, Request, Response, Wire
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Provider:
     """CI and COS for one account. Safe to share between threads, and across a fork.
 
     Every call but `presigned_url` goes over the network once, is never repeated here, and raises a
-    `ProviderError` that says what is certain: `NotSent`, `Throttled`, `Refused`, `AnswerLost`, `Unavailable`.
+    `ProviderError` that says what is certain: `NotSent`, `Throttled`, `RequestRejected`, `AnswerLost`, `ServerError`.
     Bucket and region are those of the host that is asked.
     """
 
@@ -59,7 +59,7 @@ class Provider:
         On a connection of its own: one that had gone stale would look as if the answer were lost. An answer that
         does not name each job is `AnswerLost` too.
         """
-        got = self._wire.send(Place(bucket, region), Ask("POST", "/jobs", body=xml, fresh=True))
+        got = self._wire.send(Place(bucket, region), Request("POST", "/jobs", body=xml, fresh=True))
         answer = self._read(got, parse_answer, sent=xml)
         if not answer.details or answer.unreadable:
             raise self._unreadable(got, question=False)
@@ -113,7 +113,9 @@ class Provider:
     def cancel(self, bucket: str, region: str, job_id: str) -> None:
         """`PUT /jobs/<id>?cancel`. That CI said yes does not mean that the job has stopped: ask it."""
         path = "/jobs/" + _job_id(job_id)
-        judge(self._wire.send(Place(bucket, region), Ask("PUT", path, {"cancel": ""})), self._secrets)
+        raise_for_status(
+            self._wire.send(Place(bucket, region), Request("PUT", path, {"cancel": ""})), self._secrets
+        )
 
     def queues(
         self, bucket: str, region: str, *, state: str | None = None, category: str | None = None
@@ -130,16 +132,16 @@ class Provider:
     def server_time(self, bucket: str, region: str) -> datetime | None:
         """CI's own clock, out of the head of an answer that is free, a refusal too; None where it does not say."""
         got = self._wire.send(
-            Place(bucket, region), Ask("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
+            Place(bucket, region), Request("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
         )
-        return clock.server_time(got.headers)
+        return clock_skew.server_time(got.headers)
 
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
         """`HEAD` of an object; None if it does not exist."""
-        got = self._wire.send(Place(bucket, region), Ask("HEAD", f"/{key}", service="cos"))
+        got = self._wire.send(Place(bucket, region), Request("HEAD", f"/{key}", service="cos"))
         if got.status == 404:
             return None
-        judge(got, self._secrets)
+        raise_for_status(got, self._secrets)
         size, etag = got.headers.get("Content-Length", ""), got.headers.get("ETag", "")
         return Head(
             size=int(size) if size.isdigit() else 0, etag=cut("outputs.etag", etag.strip('"')) or None
@@ -165,10 +167,10 @@ class Provider:
         self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]
     ) -> _T:
         said = {name: value for name, value in params.items() if value is not None}
-        return self._read(self._wire.send(place, Ask("GET", path, said)), parse)
+        return self._read(self._wire.send(place, Request("GET", path, said)), parse)
 
     def _read(self, got: Response, parse: Callable[[bytes], _T], sent: bytes = b"") -> _T:
-        judge(got, self._secrets, sent)
+        raise_for_status(got, self._secrets, sent)
         try:
             return parse(got.body)
         except payload.Refused:
@@ -186,9 +188,11 @@ class Provider:
 
 
 def _job_id(job_id: str) -> str:
-    """The id is part of a path, and may come from a stranger's callback. Raises Refused."""
+    """The id is part of a path, and may come from a stranger's callback. Raises RequestRejected."""
     if not _JOB_ID.match(job_id) or job_id in (".", ".."):
-        raise Refused("InvalidName", "a job id has 1 to 128 characters, without space, comma, / \\ % ? #")
+        raise RequestRejected(
+            "InvalidName", "a job id has 1 to 128 characters, without space, comma, / \\ % ? #"
+        )
     return job_id
 
 

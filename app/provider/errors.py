@@ -49,9 +49,9 @@ class AnswerLost(ProviderError):
     """Sent, and no answer that could be read: CI may have done it."""
 
 
-class Refused(ProviderError):
+class RequestRejected(ProviderError):
     """CI or COS refused (3xx or 4xx): the same request fails again until its cause is fixed."""
 
 
-class Unavailable(ProviderError):
+class ServerError(ProviderError):
     """CI or COS is in trouble (5xx): it may or may not have done it."""

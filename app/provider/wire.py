@@ -20,8 +20,8 @@ import qcloud_cos
 import requests
 from requests.adapters import HTTPAdapter
 
-from app.provider.broken_off import broken_off
-from app.provider.errors import Refused
+from app.provider.connection_errors import connection_error
+from app.provider.errors import RequestRejected
 
 _SDK: Any = qcloud_cos  # carries no types
 _CONNECT_SECONDS = 5.0
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     method: str
     path: str  # as it is, not encoded; begins with a slash, which is no part of an object's key
     params: Mapping[str, str] = field(default_factory=dict)
@@ -80,31 +80,31 @@ class Wire:
         self._config = config
         self._pool: tuple[int, requests.Session] | None = None  # process id, session
 
-    def send(self, place: Place, ask: Ask) -> Response:
+    def send(self, place: Place, request: Request) -> Response:
         """Sends once. Any HTTP status is a Response; without one, NotSent or AnswerLost is raised."""
-        endpoint = f"{ask.service}.{_checked(place).region}.myqcloud.com"
-        with self._session(ask.fresh) as session:
+        endpoint = f"{request.service}.{_checked(place).region}.myqcloud.com"
+        with self._session(request.fresh) as session:
             client = self._client(place.region, session)
             conf = client.get_conf()
-            url = conf.uri(bucket=place.bucket, path=ask.path, endpoint=endpoint)
-            auth = _SDK.CosS3Auth(conf, ask.path, params=dict(ask.params))
+            url = conf.uri(bucket=place.bucket, path=request.path, endpoint=endpoint)
+            auth = _SDK.CosS3Auth(conf, request.path, params=dict(request.params))
             failure: BaseException
             try:
                 got = client.send_request(
-                    ask.method,
+                    request.method,
                     url,
                     cos_request=False,
-                    ci_request=ask.service == "ci",
+                    ci_request=request.service == "ci",
                     auth=auth,
-                    headers=_headers(ask, f"{place.bucket}.{endpoint}"),
-                    params=ask.params,
-                    **({} if ask.body is None else {"data": ask.body}),
+                    headers=_headers(request, f"{place.bucket}.{endpoint}"),
+                    params=request.params,
+                    **({} if request.body is None else {"data": request.body}),
                 )
                 return Response(got.status_code, got.headers, got.content)
             except _SDK.CosClientError as error:
                 failure = error.__context__ or error
         # Raised out of the except block: the SDK's own exception quotes the URL, and must not ride along.
-        raise broken_off(failure, question=ask.method in ("GET", "HEAD"))
+        raise connection_error(failure, question=request.method in ("GET", "HEAD"))
 
     def presigned(self, place: Place, key: str, seconds: int) -> str:
         """A URL to GET an object. With temporary credentials it carries their token, and signs it."""
@@ -162,22 +162,22 @@ class Wire:
         return session
 
 
-def _headers(ask: Ask, host: str) -> dict[str, str]:
+def _headers(request: Request, host: str) -> dict[str, str]:
     """Ours beside what the SDK adds (it changes the dict that it is given).
 
     Host is named here, since for a fixed address the SDK, given the bucket, names COS's host for CI's calls too.
     """
     headers = {"Host": host}
-    if ask.body is not None:
+    if request.body is not None:
         headers["Content-Type"] = "application/xml"
-    if ask.method == "HEAD":
+    if request.method == "HEAD":
         headers["Accept-Encoding"] = "identity"  # so that Content-Length is the object's size
     return headers
 
 
 def _checked(place: Place) -> Place:
     """Both become part of a host name, and may come from a stranger's callback: a dot or slash would lead our
-    signed request elsewhere. Raises Refused."""
+    signed request elsewhere. Raises RequestRejected."""
     if not (_NAME.match(place.bucket) and _NAME.match(place.region)):
-        raise Refused("InvalidName", "a bucket and a region are letters, digits and hyphens")
+        raise RequestRejected("InvalidName", "a bucket and a region are letters, digits and hyphens")
     return place

@@ -1,33 +1,17 @@
-"""Asking CI and believing its answer: what makes silence, doubt, forgery and lost answers harmless."""
+"""Asking CI, so that a callback that is lost, forged or late does no harm. The relay runs the loops; commands and the
+API call ``ask`` and ``cancel``.
 
-from app.reconcile.asking import (
-    LOOP_PATIENCE_S,
-    ask,
-    ask_place,
-    cancel,
-    pause,
-    restore,
-    take_in,
-    take_turn,
-)
-from app.reconcile.lost import Search, search
-from app.reconcile.places import Place, by_place, our_buckets, unasked, unknown_bucket, why_not
+| module | what it does |
+| --- | --- |
+| ``places`` | which bucket and region CI is asked about a job, and whether it may be asked at all |
+| ``describe`` | ask CI about jobs (``GET /jobs/<ids>``) and accept its answer |
+| ``due_jobs`` | loop: ask about jobs past their deadline, in doubt, or without a callback URL |
+| ``find_lost``, ``lost_submissions`` | which jobs are those of a submission whose answer was lost; the search loop |
+| ``missing_records`` | loop: jobs of ours whose record Redis has lost are restored |
+| ``job_list``, ``floods`` | read CI's job list; the loop that does so after a callback URL exceeded its limits |
+"""
 
-__all__ = [
-    "LOOP_PATIENCE_S",
-    "Place",
-    "Search",
-    "ask",
-    "ask_place",
-    "by_place",
-    "cancel",
-    "our_buckets",
-    "pause",
-    "restore",
-    "search",
-    "take_in",
-    "take_turn",
-    "unasked",
-    "unknown_bucket",
-    "why_not",
-]
+from app.reconcile.describe import ask, cancel
+from app.reconcile.places import reason_not_askable
+
+__all__ = ["ask", "cancel", "reason_not_askable"]

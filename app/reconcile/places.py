@@ -6,17 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from app.ci.matching import askable
+from app.provider import Place
 from app.settings import Settings
 from app.store import Job
 from app.store.questions.due import Question
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
 
-Place = tuple[str, str]
-"""A bucket and a region: whom to ask."""
 
-
-def why_not(services: Services, job: Job) -> str | None:
+def reason_not_askable(services: Services, job: Job) -> str | None:
     """Why CI cannot be asked about it, and what to do instead; ``None`` where it can."""
     return unasked(services, [job]).get(job.job_id)
 
@@ -76,16 +74,16 @@ def _place(services: Services, job: Job, question: Question, ours: Mapping[str, 
         services.store.submissions.get(job.submission.id) if job.submission else None
     )
     if submission:
-        return submission.bucket, submission.region
+        return Place(submission.bucket, submission.region)
     default = services.settings.cos_region
     if question.place:
         bucket, region = question.place
-        return bucket, region or ours.get(bucket, default)
+        return Place(bucket, region or ours.get(bucket, default))
     named = _input_bucket(job) or services.settings.cos_bucket
     if question.told and job.input:
-        return named, job.input.region or ours.get(named, default)
+        return Place(named, job.input.region or ours.get(named, default))
     # A bucket has one region: what a callback says of it is not needed.
-    return (named, ours[named]) if named in ours else None
+    return Place(named, ours[named]) if named in ours else None
 
 
 def _strange(job: Job) -> str:

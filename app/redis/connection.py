@@ -77,7 +77,7 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
     return client
 
 
-def refusal_of(error: Exception) -> Exception:
+def as_write_refusal(error: Exception) -> Exception:
     """``WritesRefused`` where the server's own words mean that; else the error as it is."""
     if type(error) is ResponseError and (found := _REFUSALS.search(str(error))):
         return WritesRefused(f"{found[1]}: {error}")
@@ -114,7 +114,7 @@ class _Client(Redis):
                     raise MayNotAsk(str(error)) from None
                 raise
 
-        return guarded(self.breaker, self.connection_pool, call)
+        return call_redis(self.breaker, self.connection_pool, call)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
         pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -127,8 +127,8 @@ class _Pipeline(Pipeline):
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         send = super().execute
-        answers = guarded(self.breaker, self.connection_pool, lambda: send(raise_on_error))
-        for refusal in [refusal_of(each) for each in answers if isinstance(each, Exception)]:
+        answers = call_redis(self.breaker, self.connection_pool, lambda: send(raise_on_error))
+        for refusal in [as_write_refusal(each) for each in answers if isinstance(each, Exception)]:
             if isinstance(refusal, WritesRefused):
                 _ask_anew(self.connection_pool)
             if isinstance(refusal, UNAVAILABLE):
@@ -136,7 +136,7 @@ class _Pipeline(Pipeline):
         return answers
 
 
-def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
+def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
     """``call()``, unless the breaker is open; its failure opens the breaker."""
     if breaker and not breaker.allows():
         raise ConnectionError("Redis did not answer a moment ago")
@@ -151,7 +151,7 @@ def guarded(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]
         raise
     except ResponseError as error:
         _answered(breaker)
-        found = refusal_of(error)
+        found = as_write_refusal(error)
         if isinstance(found, WritesRefused):
             _ask_anew(pool)
         if isinstance(found, UNAVAILABLE):

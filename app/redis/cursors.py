@@ -10,11 +10,11 @@ class BadCursor(ValueError):
     """The cursor is not one that this service gave."""
 
 
-def encode(position: tuple[int, str]) -> str:
+def encode_cursor(position: tuple[int, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-def decode(cursor: str | None) -> tuple[int, str] | None:
+def decode_cursor(cursor: str | None) -> tuple[int, str] | None:
     """The place; ``None`` is the beginning. Raises ``BadCursor``."""
     if not cursor:
         return None

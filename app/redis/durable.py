@@ -19,8 +19,8 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from app.redis.breaker import Breaker
-from app.redis.connection import MayNotAsk, refusal_of
-from app.redis.offer import Level, NotOffered, Offer, Wait
+from app.redis.capabilities import Capabilities, DurabilityUnsupported, Level, Wait
+from app.redis.connection import MayNotAsk, as_write_refusal
 from app.redis.scripts import script
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _SETTLE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class WriteResult:
     """A write's answer, and whether it is as safe as ``DURABILITY`` promises."""
 
     answer: Any
@@ -45,19 +45,19 @@ class Durable:
     ) -> None:
         self.level: Level = level
         self._redis = client
-        self._offer = Offer(client)
+        self._capabilities = Capabilities(client)
         self._mark_key = probe_key
         self._together = script(client, "together")
         # An answer comes through a socket that has this patience too: the wait has to end before the socket's does.
         self._patience_ms = max(1, int(patience_s * 1000 * 0.8))
         self._copies = Breaker()
 
-    def run(self, chosen: Script, args: Sequence[Any]) -> Kept:
+    def run(self, chosen: Script, args: Sequence[Any]) -> WriteResult:
         """The script's answer, once it is as durable as configured or the wait for that has timed out."""
         if self.level == "process":
-            return Kept(chosen(args=args), True)
+            return WriteResult(chosen(args=args), True)
         if not self._copies.allows():
-            return Kept(chosen(args=args), False)
+            return WriteResult(chosen(args=args), False)
         kept = self._run(chosen, args)
         if kept.safe:
             self._copies.succeeded()
@@ -69,10 +69,10 @@ class Durable:
             self._copies.failed()
         return kept
 
-    def strongest(self, chosen: Script, args: Sequence[Any]) -> Kept:
+    def strongest(self, chosen: Script, args: Sequence[Any]) -> WriteResult:
         """As ``run``, waiting for everything that this server has to offer, whatever ``DURABILITY`` says."""
-        answer, reached = self._send(chosen, args, self._offer.all())
-        return Kept(answer, self._enough(reached))
+        answer, reached = self._send(chosen, args, self._capabilities.all())
+        return WriteResult(answer, self._enough(reached))
 
     def write(self, commands: Sequence[Sequence[str]]) -> bool:
         """Plain commands, all or nothing, at the strongest level; whether they are as safe as promised."""
@@ -84,7 +84,7 @@ class Durable:
         Returns the server's run id, which changes when the server restarts; ``None`` where ``DURABILITY`` is not
         reached.
         """
-        waits, reached = self._offer.all(), set[Wait]()
+        waits, reached = self._capabilities.all(), set[Wait]()
         for _ in range(_SETTLE_TRIES):
             _, reached = self._send(self._together, [self._mark()], waits)
             if reached >= set(waits):
@@ -102,22 +102,22 @@ class Durable:
         return json.dumps([["SET", self._mark_key, str(time.time_ns()), "EX", "60"]])
 
     def check(self) -> list[str]:
-        """What an operator should know of this level and this server. Raises ``NotOffered``."""
-        return self._offer.check(self.level)
+        """What an operator should know of this level and this server. Raises ``DurabilityUnsupported``."""
+        return self._capabilities.check(self.level)
 
-    def _run(self, chosen: Script, args: Sequence[Any]) -> Kept:
+    def _run(self, chosen: Script, args: Sequence[Any]) -> WriteResult:
         try:
-            waits = self._offer.needed(self.level)
-        except NotOffered as error:
+            waits = self._capabilities.needed(self.level)
+        except DurabilityUnsupported as error:
             log.error("%s", error)
-            return Kept(chosen(args=args), False)
+            return WriteResult(chosen(args=args), False)
         answer, reached = self._send(chosen, args, waits)
-        return Kept(answer, self._enough(reached))
+        return WriteResult(answer, self._enough(reached))
 
     def _enough(self, reached: set[Wait]) -> bool:
         try:
-            return set(self._offer.needed(self.level)) <= reached
-        except NotOffered:
+            return set(self._capabilities.needed(self.level)) <= reached
+        except DurabilityUnsupported:
             return False
 
     def _send(self, chosen: Script, args: Sequence[Any], waits: tuple[Wait, ...]) -> tuple[Any, set[Wait]]:
@@ -126,7 +126,7 @@ class Durable:
         if isinstance(answer, NoScriptError):
             answer, acknowledged = self._once(("EVAL", chosen.script), args, waits)
         if isinstance(answer, Exception):
-            raise refusal_of(answer)
+            raise as_write_refusal(answer)
         return answer, {wait for wait, got in zip(waits, acknowledged, strict=True) if _reached(got)}
 
     def _once(

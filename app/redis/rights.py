@@ -12,7 +12,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from app.redis.connection import MayNotAsk, guarded
+from app.redis.connection import MayNotAsk, call_redis
 
 RQ_KEYS = "rq:*"
 RQ_CHANNELS = "rq:pubsub:*"
@@ -79,7 +79,7 @@ def missing(client: Redis, prefix: str) -> list[str]:
     Commands are asked for in a transaction that is given up: the server judges each when it is queued, as this very
     user, on every version since ACLs exist. ``ACL DRYRUN`` would need a right that nobody should have for this.
     """
-    return guarded(None, client.connection_pool, lambda: _missing(client, prefix))
+    return call_redis(None, client.connection_pool, lambda: _missing(client, prefix))
 
 
 def _missing(client: Redis, prefix: str) -> list[str]:

@@ -23,25 +23,25 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.settings.callback_limits import CallbackLimits, LimitsOfUrls
 from app.settings.development import is_development, made_secrets
-from app.settings.limits import CallbackLimits, LimitsOfUrls
 from app.settings.types import (
     AgeAndSize,
     Bucket,
     BucketNames,
     Buckets,
     Bytes,
-    Checks,
-    Endpoints,
+    EndpointList,
     Fingerprints,
-    Kept,
     Keys,
     Network,
     Networks,
     Proxies,
     PublicUrl,
     RedisUrl,
+    RetentionLimit,
     Seconds,
+    VerifySteps,
     WebhookKeys,
     Words,
 )
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="Callback format requested for submitted jobs."
     )
-    verify: Checks = Field(
+    verify: VerifySteps = Field(
         frozenset({"token", "binding"}),
         description="Comma list of checks on a callback: `token`, `ip`, `binding`, `confirm`.",
     )
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
         True,
         description="After `Success`, look up every output in COS and fill in `size`, `etag`, `outputs_ok`.",
     )
-    forward_urls: Endpoints = Field(
+    forward_urls: EndpointList = Field(
         (),
         description="Comma list of endpoint URLs that events are delivered to, each with optional filters: "
         "`https://host/path#tag=VoiceSeparate&state=Success&state=Failed&bucket=name-1250000000`. A repeated filter "
@@ -219,7 +219,7 @@ class Settings(BaseSettings):
         90 * 86400,
         description="How long jobs are kept after their last change; twice as long with failures or unfinished runs.",
     )
-    retention_refusals: Kept = Field(
+    retention_refusals: RetentionLimit = Field(
         AgeAndSize(7 * 86400, 64 * 2**20),
         description="How long refusals are kept, and how many bytes of Redis they may use (64 MiB if "
         "only the first part is given). One token may use an eighth of that. The oldest refusals are removed first.",

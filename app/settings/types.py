@@ -18,7 +18,7 @@ from app.core.tokens import CallbackKey
 from app.settings.endpoints import Endpoint, distinct
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Check = Literal["token", "ip", "binding", "confirm"]
+VerifyStep = Literal["token", "ip", "binding", "confirm"]
 
 _LEAST, _SOME = 2**16, 2**26
 _LONGEST_S = 3650 * 86400
@@ -172,7 +172,7 @@ def _redis_url(value: str) -> str:
 _OF_SENTINELS = frozenset({"sentinel_username", "sentinel_password"})
 
 
-def _checks(value: frozenset[Check]) -> frozenset[Check]:
+def _checks(value: frozenset[VerifyStep]) -> frozenset[VerifyStep]:
     if not value & {"token", "ip", "confirm"}:
         raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could report a job")
     if "binding" in value and "token" not in value:
@@ -200,7 +200,7 @@ Buckets = Annotated[
 BucketNames = Annotated[frozenset[Bucket], NoDecode, BeforeValidator(_comma_list)]
 Seconds = Annotated[float, BeforeValidator(_number_with_unit(_UNITS, "a duration")), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Field(gt=0)]
-Kept = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]
+RetentionLimit = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
 Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
@@ -215,7 +215,7 @@ Keys = Annotated[
     AfterValidator(_one_of_each_id),
     Field(min_length=1),
 ]
-Endpoints = Annotated[
+EndpointList = Annotated[
     tuple[Annotated[Endpoint, BeforeValidator(_endpoint)], ...],
     NoDecode,
     BeforeValidator(_comma_list),
@@ -224,4 +224,6 @@ Endpoints = Annotated[
 WebhookKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)
 ]
-Checks = Annotated[frozenset[Check], NoDecode, BeforeValidator(_comma_list), AfterValidator(_checks)]
+VerifySteps = Annotated[
+    frozenset[VerifyStep], NoDecode, BeforeValidator(_comma_list), AfterValidator(_checks)
+]

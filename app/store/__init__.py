@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.redis.breaker import Breaker
+from app.redis.capabilities import DurabilityUnsupported, Level
 from app.redis.connection import UNAVAILABLE, connect
 from app.redis.durable import Durable
-from app.redis.offer import Level, NotOffered
 from app.store.access.api_keys import ApiKeys
 from app.store.access.callback_urls import CallbackUrls
 from app.store.database import Database
@@ -42,6 +42,7 @@ __all__ = [
     "UNAVAILABLE",
     "Acceptor",
     "Database",
+    "DurabilityUnsupported",
     "Durable",
     "Event",
     "Job",
@@ -50,7 +51,6 @@ __all__ = [
     "News",
     "NotBelieved",
     "NotDurable",
-    "NotOffered",
     "Outcome",
     "OverLimit",
     "Schema",

@@ -14,7 +14,7 @@ from app.ci.outgoing.request import (
     VoiceSeparate,
     load,
 )
-from app.provider import NotSent, ProviderError, Refused, Throttled
+from app.provider import NotSent, ProviderError, RequestRejected, Throttled
 from app.store import Unavailable
 from app.submitter.draft import Draft
 from app.submitter.pace import Pace
@@ -33,7 +33,7 @@ __all__ = [
     "Pace",
     "ProviderError",
     "Receipt",
-    "Refused",
+    "RequestRejected",
     "SubmitRequest",
     "Submitter",
     "Throttled",

@@ -14,7 +14,7 @@ from app.ci.outgoing.rules import check
 from app.core.tokens import Binding
 from app.settings import Settings
 from app.store.submissions.submissions import new_id
-from app.submitter.address import binding_of, callback_url, doubts, valid_until
+from app.submitter.callback_url import binding_of, callback_url, doubts, valid_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.provider import ProviderError
 from app.submitter.draft import Draft
-from app.submitter.once import Once, TakenBefore
+from app.submitter.once import Once, RowTaken
 from app.submitter.pace import Pace
-from app.submitter.rows import Result, Row, Status
-from app.submitter.send import Receipt, Submitter, may_pass
+from app.submitter.rows import Row, RowResult, RowStatus
+from app.submitter.send import Receipt, Submitter, may_be_sent_again
 from app.web.services import Services
 
 PATIENCE_S = 300.0
@@ -25,15 +25,15 @@ SAME_REFUSALS = 20
 
 
 @dataclass(slots=True)
-class Course:
+class RunControl:
     """How a run goes: set ``stop`` to let it end after the rows that are under way; ``why`` says what stopped it."""
 
     stop: Event = field(default_factory=Event)
-    why: str | None = None
+    stop_reason: str | None = None
     _code: str | None = None
     _count: int = 0
 
-    def heard(self, result: Result) -> None:
+    def note(self, result: RowResult) -> None:
         """Whether every other row would be refused for the same reason."""
         if result.status != "failed" or result.ci_code != self._code:
             self._code, self._count = result.ci_code, 0
@@ -43,17 +43,17 @@ class Course:
                 self.end(f"CI has refused {self._count} rows in a row: {result.error}")
 
     def end(self, why: str) -> None:
-        self.why = self.why or why
+        self.stop_reason = self.stop_reason or why
         self.stop.set()
 
 
-def checked(row: Row, defaults: Defaults) -> SubmitRequest | Result:
+def checked(row: Row, defaults: Defaults) -> SubmitRequest | RowResult:
     """The row's request, or its refusal with every broken rule."""
     if row.fault:
-        return Result(row, "refused", broken=(Broken(field="", rule=row.fault, word="row"),))
+        return RowResult(row, "refused", broken=(Broken(field="", rule=row.fault, word="row"),))
     request, broken = examine(row.data, defaults)
     if request is None or any(each.severity == "error" for each in broken):
-        return Result(row, "refused", broken=tuple(broken))
+        return RowResult(row, "refused", broken=tuple(broken))
     return request
 
 
@@ -66,62 +66,62 @@ class Many:
         self._submitter = Submitter(services, pace=pace, patience=patience)
         self._pace = pace
 
-    def run(self, rows: Iterable[Row], parallel: int, course: Course) -> Iterator[Result]:
+    def run(self, rows: Iterable[Row], parallel: int, control: RunControl) -> Iterator[RowResult]:
         """Results in the order in which they come. Raises ``Unavailable`` of the store when the rows under way are
         done: what has not been begun is left for the next run, as it is when CI cannot be reached."""
         with ThreadPoolExecutor(parallel, "submit") as threads:
             try:
-                yield from self._all(threads, iter(rows), parallel, course)
+                yield from self._all(threads, iter(rows), parallel, control)
             except BaseException:
                 # The consumer has stopped, or Redis is unavailable: threads that wait for their turn must not go on.
-                course.stop.set()
+                control.stop.set()
                 self._pace.close()
                 raise
 
     def _all(
-        self, threads: ThreadPoolExecutor, rows: Iterator[Row], parallel: int, course: Course
-    ) -> Iterator[Result]:
+        self, threads: ThreadPoolExecutor, rows: Iterator[Row], parallel: int, control: RunControl
+    ) -> Iterator[RowResult]:
         fault: BaseException | None = None
-        going = {threads.submit(self._one, row, course) for row in islice(rows, parallel)}
+        going = {threads.submit(self._one, row, control) for row in islice(rows, parallel)}
         while going:
             done, going = wait(going, return_when=FIRST_COMPLETED)
             for each in done:
                 fault = fault or each.exception()
                 if fault:
-                    course.stop.set()
+                    control.stop.set()
                 elif result := each.result():
-                    course.heard(result)
+                    control.note(result)
                     yield result
-            fresh = () if course.stop.is_set() else islice(rows, parallel - len(going))
-            going |= {threads.submit(self._one, row, course) for row in fresh}
+            fresh = () if control.stop.is_set() else islice(rows, parallel - len(going))
+            going |= {threads.submit(self._one, row, control) for row in fresh}
         if fault:
             raise fault
 
-    def _one(self, row: Row, course: Course) -> Result | None:
+    def _one(self, row: Row, control: RunControl) -> RowResult | None:
         """``None`` if the row was not attempted, or if we cannot tell."""
-        if course.stop.is_set():
+        if control.stop.is_set():
             return None
         try:
             return self._submit(row)
         except ProviderError as error:
-            course.end(f"CI cannot be reached, or asks us to wait: {error}")
+            control.end(f"CI cannot be reached, or asks us to wait: {error}")
             return None
 
-    def _submit(self, row: Row) -> Result:
+    def _submit(self, row: Row) -> RowResult:
         once = Once(self._store, self._run_name, row)
         if before := once.before():
             return before
         request = checked(row, self._submitter.defaults)
-        if isinstance(request, Result):
+        if isinstance(request, RowResult):
             return request
         draft = self._submitter.draft(request)
         try:
             receipt = self._submitter.send(draft, once.claim(draft.submission))
-        except TakenBefore as taken:
+        except RowTaken as taken:
             return taken.result
         except ProviderError as error:
             once.settle(draft.submission, ())
-            if may_pass(error):
+            if may_be_sent_again(error):
                 raise
             return _failed(row, draft, error)
         if receipt.job_ids:
@@ -129,8 +129,8 @@ class Many:
         return _sent(row, receipt)
 
 
-def _failed(row: Row, draft: Draft, error: ProviderError) -> Result:
-    return Result(
+def _failed(row: Row, draft: Draft, error: ProviderError) -> RowResult:
+    return RowResult(
         row,
         "failed",
         draft.submission,
@@ -141,8 +141,8 @@ def _failed(row: Row, draft: Draft, error: ProviderError) -> Result:
     )
 
 
-def _sent(row: Row, receipt: Receipt) -> Result:
-    status: Status = "submitted" if receipt.job_ids else "lost"
-    return Result(
+def _sent(row: Row, receipt: Receipt) -> RowResult:
+    status: RowStatus = "submitted" if receipt.job_ids else "lost"
+    return RowResult(
         row, status, receipt.submission, receipt.job_ids, receipt.warnings, error=receipt.record.error
     )

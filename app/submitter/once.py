@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from app.core.clock import now_ms
 from app.store import Store, Unavailable
 from app.store.submissions.idempotency import IdempotencyRecord
-from app.submitter.rows import Result, Row
-from app.submitter.send import Taken
+from app.submitter.rows import Row, RowResult
+from app.submitter.send import SentElsewhere
 
 KEPT_S = 90 * 86400
 """How long it is remembered that a row was submitted: as long as jobs are kept by default."""
@@ -22,10 +22,10 @@ _SENDING = (
 _FORGOTTEN = "an earlier run sent it, and its submission is no longer stored; look for the job in CI's list"
 
 
-class TakenBefore(Taken):
+class RowTaken(SentElsewhere):
     """``result`` is what the other run has made of the row."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: RowResult) -> None:
         self.result = result
 
 
@@ -36,14 +36,14 @@ class Once:
         self._records, self._submissions = store.idempotency, store.submissions
         self._row, self._name = row, f"{run_name}.{row.key}"
 
-    def before(self) -> Result | None:
+    def before(self) -> RowResult | None:
         """What an earlier or another run has made of the row; ``None`` where CI certainly has no job of it."""
         found = self._records.get(SPACE, self._name)
         return self._result(found) if found else None
 
     @contextlib.contextmanager
     def claim(self, submission: str) -> Iterator[None]:
-        """Store the submission inside of it, and send it after. Raises ``TakenBefore`` where the row is another run's.
+        """Store the submission inside of it, and send it after. Raises ``RowTaken`` where the row is another run's.
 
         The row is claimed before, so that the record is as safe as the submission, and confirmed after. A claim without
         a submission may be taken over, because its run may have died there; if it was only slow, it finds at the
@@ -52,12 +52,12 @@ class Once:
         claimed = IdempotencyRecord(self._row.key, submission, now_ms())
         while before := self._records.take(SPACE, self._name, claimed, KEPT_S):
             if result := self._result(before):
-                raise TakenBefore(result)
+                raise RowTaken(result)
             if self._swap(before, claimed):
                 break
         yield
         if not self._swap(claimed, claimed.answered({"job_ids": []})):
-            raise TakenBefore(Result(self._row, "lost", error=_SENDING))
+            raise RowTaken(RowResult(self._row, "lost", error=_SENDING))
 
     def settle(self, submission: str, job_ids: tuple[str, ...]) -> None:
         """Keep which jobs CI has made of the row, for longer than they are stored; without any the row is free."""
@@ -66,20 +66,20 @@ class Once:
             if found and found.submission == submission:
                 self._swap(found, found.answered({"job_ids": list(job_ids)}) if job_ids else None)
 
-    def _result(self, before: IdempotencyRecord) -> Result | None:
+    def _result(self, before: IdempotencyRecord) -> RowResult | None:
         if job_ids := (before.answer or {}).get("job_ids"):
-            return Result(self._row, "before", before.submission, tuple(job_ids))
+            return RowResult(self._row, "before", before.submission, tuple(job_ids))
         left = self._submissions.get(before.submission)
         if left is None:
             # Claimed and not confirmed: nothing was stored, and so nothing sent.
-            forgotten = Result(self._row, "lost", before.submission, error=_FORGOTTEN)
+            forgotten = RowResult(self._row, "lost", before.submission, error=_FORGOTTEN)
             return None if before.answer is None else forgotten
         if left.came_to_nothing:
             return None
         if left.status == "submitted":
             self.settle(left.id, left.job_ids)
-            return Result(self._row, "before", left.id, left.job_ids)
-        return Result(self._row, "lost", left.id, left.job_ids, error=left.error or _SENDING)
+            return RowResult(self._row, "before", left.id, left.job_ids)
+        return RowResult(self._row, "lost", left.id, left.job_ids, error=left.error or _SENDING)
 
     def _swap(self, old: IdempotencyRecord, new: IdempotencyRecord | None) -> bool:
         return self._records.swap(SPACE, self._name, old, new, KEPT_S)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from threading import Event, Lock
+
+from app.core.backoff import delay
 
 _PAUSE_S, _PAUSE_MAX_S = 0.5, 10.0
 _INTERVAL_S, _INTERVAL_MAX_S = 0.02, 5.0
@@ -62,9 +63,8 @@ class Pace:
                 self._round += 1
                 self._refused += 1
                 self._interval = min(max(self._interval * 2, _INTERVAL_S), _INTERVAL_MAX_S)
-            pause = min(_PAUSE_S * 2.0 ** min(self._refused - 1, 16), _PAUSE_MAX_S)
-            spread = random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, guards nothing
-            self._opens = max(self._opens, time.monotonic() + max(retry_after or 0.0, pause * spread))
+            pause = delay(self._refused, _PAUSE_S, _PAUSE_MAX_S)
+            self._opens = max(self._opens, time.monotonic() + max(retry_after or 0.0, pause))
 
     def faster(self, turn: Turn) -> None:
         """CI took one."""

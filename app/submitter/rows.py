@@ -20,10 +20,10 @@ _NO_COLUMN = frozenset({"operations", "operation"})
 """Trees: only JSON lines can hold them."""
 
 
-Status = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
+RowStatus = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 
 
-class Unreadable(ValueError):
+class UnreadableFile(ValueError):
     """The file as a whole cannot be used; the message says why and what to do."""
 
 
@@ -39,13 +39,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RowResult:
     """What became of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; it is looked for); ``refused`` by
     the rules; ``failed`` (CI refused it: ``ci_code`` and the rest); ``ready`` (tried out: it could be sent).
     ``broken`` are the rules that it breaks, the doubtful ones too."""
 
     row: Row
-    status: Status
+    status: RowStatus
     submission: str | None = None
     job_ids: tuple[str, ...] = ()
     broken: tuple[Broken, ...] = ()
@@ -89,14 +89,14 @@ def over(below: Mapping[str, Any], above: Any) -> Any:
 
 
 def read_csv(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
-    """The rows of a CSV, ``common`` filling what they leave open. Raises ``Unreadable``."""
+    """The rows of a CSV, ``common`` filling what they leave open. Raises ``UnreadableFile``."""
     try:
         reader = csv.reader(file, strict=True)
         names = next(reader, None)
         _check_columns(names)
         found = [(number, *_csv_row(names or [], cells)) for number, cells in enumerate(reader, 1) if cells]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise Unreadable(f"This is not a CSV in UTF-8: {error}.") from None
+        raise UnreadableFile(f"This is not a CSV in UTF-8: {error}.") from None
     return _rows((number, over(common, data), fault) for number, data, fault in found)
 
 
@@ -105,7 +105,7 @@ def read_json_lines(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
     try:
         lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except UnicodeDecodeError as error:
-        raise Unreadable(f"This is not text in UTF-8: {error}.") from None
+        raise UnreadableFile(f"This is not text in UTF-8: {error}.") from None
     return _rows((number, *_json_row(line, common)) for number, line in lines)
 
 
@@ -123,15 +123,17 @@ def _names(model: type[BaseModel], path: str = "") -> Iterator[str]:
 
 def _check_columns(names: Iterable[str] | None) -> None:
     if names is None:
-        raise Unreadable("The file is empty: its first line names the columns.")
+        raise UnreadableFile("The file is empty: its first line names the columns.")
     given = list(names)
     unknown = [name for name in given if name not in columns() and not name.startswith("labels.")]
     if unknown:
         told = ", ".join(repr(name[:60]) for name in unknown[:10])
-        raise Unreadable(f"Unknown columns: {told}. There are: {', '.join(columns())}, and labels.<name>.")
+        raise UnreadableFile(
+            f"Unknown columns: {told}. There are: {', '.join(columns())}, and labels.<name>."
+        )
     twice = [name for name, count in Counter(given).items() if count > 1]
     if twice:
-        raise Unreadable(f"Columns that are there twice: {', '.join(twice[:10])}.")
+        raise UnreadableFile(f"Columns that are there twice: {', '.join(twice[:10])}.")
 
 
 def _csv_row(names: list[str], cells: list[str]) -> tuple[dict[str, Any], str | None]:

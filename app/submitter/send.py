@@ -12,11 +12,11 @@ from app.ci.incoming.payload import Answer
 from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.core.clock import now_ms, rfc3339
-from app.provider import AnswerLost, NotSent, ProviderError, Throttled, Unavailable
+from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Throttled
 from app.settings import Settings
-from app.store import UNAVAILABLE, News
-from app.store import Unavailable as StoreUnavailable
+from app.store import UNAVAILABLE, News, Unavailable
 from app.store.jobs.accept import as_body
+from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Status, Submission, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file
 from app.submitter.pace import Pace, Turn
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
 """How long a submit is sent again at most, where CI has certainly not taken it: a caller waits for its answer."""
-FIRST_POLL_S = 5.0
-"""How soon CI is first asked about a job whose callback does not come to us."""
 
 _PASSING = frozenset({"ConnectionRefused", "ConnectTimeout"})
 """Of what was certainly not sent, that which may be over in a moment; a wrong certificate or address is not."""
@@ -49,11 +47,11 @@ class Receipt:
         return self.record.id
 
 
-class Taken(Exception):
+class SentElsewhere(Exception):
     """Another process sends the same request: ours was not sent."""
 
 
-def may_pass(error: ProviderError) -> bool:
+def may_be_sent_again(error: ProviderError) -> bool:
     """Certainly not taken by CI, and the very same request may be taken in a moment."""
     return isinstance(error, Throttled) or (isinstance(error, NotSent) and error.code in _PASSING)
 
@@ -97,7 +95,7 @@ class Submitter:
 
     def send(self, draft: Draft, claim: AbstractContextManager[None] | None = None) -> Receipt:
         """Store the submission, send it once, bind CI's answer to it. The submission is stored inside of ``claim``, and
-        sent after it; where that raises ``Taken`` or ``Unavailable`` of the store, nothing is sent."""
+        sent after it; where that raises ``SentElsewhere`` or ``Unavailable`` of the store, nothing is sent."""
         pace, until = self._pace or Pace(), time.monotonic() + self._patience
         turn = pace.turn(until)
         if turn is None:
@@ -106,7 +104,7 @@ class Submitter:
         self._store(record, claim or nullcontext())
         try:
             answer = self._ask_ci(draft, pace, turn, until)
-        except (AnswerLost, Unavailable) as error:
+        except (AnswerLost, ServerError) as error:
             # CI may have it. It is looked for in CI's list; sending again could pay for it twice.
             stored = self._settle(record, "lost", error)
             return Receipt(replace(record, status="lost", error=str(error)), (), draft.warnings, stored)
@@ -122,11 +120,11 @@ class Submitter:
         try:
             with claim:
                 self._services.store.submissions.create(record)
-        except (StoreUnavailable, *UNAVAILABLE):
+        except (Unavailable, *UNAVAILABLE):
             # It may be there all the same, less safe than it has to be; then it says that nothing was sent.
             self._settled(record, "failed", "It could not be stored safely, and was not sent.", None)
             raise
-        except Taken:
+        except SentElsewhere:
             self._settled(
                 record, "failed", "Another process sends the same request; this one was not sent.", None
             )
@@ -154,7 +152,7 @@ class Submitter:
             try:
                 answer = self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
             except ProviderError as error:
-                if not may_pass(error):
+                if not may_be_sent_again(error):
                     raise
                 pace.slower(turn, error.retry_after)
                 again = pace.turn(until)
@@ -188,11 +186,11 @@ class Submitter:
             verification="confirmed",
             body=as_body(answer.details),
             submission=record.id,
-            ask_after=self._settings.deadline if own else FIRST_POLL_S,
+            ask_after=self._settings.deadline if own else FIRST_QUESTION_S,
         )
         try:
             self._services.store.acceptor.accept(news)
-        except StoreUnavailable:
+        except Unavailable:
             # CI has the job, and our record of the submission says so little: the relay finds it in CI's list.
             log.warning("the answer to submission %s could not be stored", record.id)
             return False

@@ -11,9 +11,8 @@ import pytest
 from qcloud_cos import cos_auth
 
 from app.doctor.ci import clock
-from app.provider import Refused
-from app.provider import clock as provider_clock
-from app.provider.judge import judge
+from app.provider import RequestRejected, clock_skew
+from app.provider.response import raise_for_status
 from app.provider.wire import Response
 from app.settings import Settings
 from app.web.services import Services
@@ -62,7 +61,7 @@ def test_a_clock_that_is_wrong_is_not_called_a_wrong_key(
     """Really signed at another time: CI refuses, and doctor names the clock, for CI and for COS, and not the keys."""
     shifted = SimpleNamespace(time=lambda: time.time() + seconds)
     monkeypatch.setattr(cos_auth, "time", shifted)
-    monkeypatch.setattr(provider_clock, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    monkeypatch.setattr(clock_skew, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
     found = findings(flask)
     assert found["clock"]["level"] == "fail"
     assert ("ahead" if seconds > 0 else "behind") in found["clock"]["said"]
@@ -90,8 +89,8 @@ def test_a_refusal_is_read_with_its_date(status: int, code: str, seconds: int, n
     """Wherever CI is asked: a signature that the clock has spoiled is no matter of keys or rights."""
     theirs = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
     answer = Response(status, {"Date": theirs}, f"<Error><Code>{code}</Code></Error>".encode())
-    with pytest.raises(Refused) as refused:
-        judge(answer, ())
+    with pytest.raises(RequestRejected) as refused:
+        raise_for_status(answer, ())
     assert ("clock is" in refused.value.advice) == names_clock
 
 

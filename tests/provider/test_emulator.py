@@ -19,7 +19,7 @@ import requests
 from app.ci.outgoing.request import Defaults, load
 from app.ci.outgoing.request_xml import render
 from app.ci.outgoing.rules import check
-from app.provider import AnswerLost, Provider, ProviderConfig, Refused, Throttled, Unavailable
+from app.provider import AnswerLost, Provider, ProviderConfig, RequestRejected, ServerError, Throttled
 from tests.provider.conftest import BUCKET, REGION, config, start_emulator
 
 DEFAULTS = Defaults(bucket=BUCKET, region=REGION)
@@ -137,7 +137,7 @@ def test_a_job_is_cancelled(provider: Provider, emulator: str) -> None:
     job_id = submit(provider)
     provider.cancel(BUCKET, REGION, job_id)
     assert wait_for(provider, job_id).state == "Cancel"
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRejected):
         provider.cancel(BUCKET, REGION, "j" + "0" * 32)
 
 
@@ -220,14 +220,14 @@ def test_temporary_credentials(strict: str) -> None:
     with urllib.request.urlopen(url, timeout=5) as got:  # noqa: S310
         assert got.status == 200
     for token in (None, "another"):
-        with pytest.raises(Refused):
+        with pytest.raises(RequestRejected):
             Provider(config(strict, token=token)).describe(BUCKET, REGION, [report.job_id])
 
 
 @pytest.mark.parametrize(("key_id", "key"), [("emulator", "wrong"), ("nobody", "emulator")])
 def test_wrong_credentials_say_what_to_check(emulator: str, key_id: str, key: str) -> None:
     """Refused with CI's code, and the names of the settings."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         submit(Provider(ProviderConfig(key_id, key, endpoint=emulator)))
     assert caught.value.request_id
     assert "COS_SECRET" in caught.value.advice
@@ -243,8 +243,8 @@ def struck(emulator: str) -> list[int]:
     ("fault", "kind", "code"),
     [
         ({"kind": "error", "code": "SlowDown"}, Throttled, "SlowDown"),
-        ({"kind": "error", "code": "InternalError"}, Unavailable, "InternalError"),
-        ({"kind": "error", "code": "QueueSaturated"}, Refused, "QueueSaturated"),
+        ({"kind": "error", "code": "InternalError"}, ServerError, "InternalError"),
+        ({"kind": "error", "code": "QueueSaturated"}, RequestRejected, "QueueSaturated"),
         ({"kind": "drop"}, AnswerLost, "ConnectionBroken"),
         ({"kind": "hang", "seconds": 3}, AnswerLost, "AnswerTimeout"),
         ({"kind": "lost_answer"}, AnswerLost, "ConnectionBroken"),
@@ -288,7 +288,7 @@ def test_our_rules_and_the_emulators_agree(provider: Provider) -> None:
     def taken(body: bytes) -> bool:
         try:
             return bool(provider.submit("rules-1250000000", REGION, body).details)
-        except Refused:
+        except RequestRejected:
             return False
 
     made = []

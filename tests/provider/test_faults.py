@@ -18,11 +18,11 @@ from app.provider import (
     Provider,
     ProviderConfig,
     ProviderError,
-    Refused,
+    RequestRejected,
+    ServerError,
     Throttled,
-    Unavailable,
 )
-from app.provider.broken_off import broken_off
+from app.provider.connection_errors import connection_error
 from tests.provider.conftest import BUCKET, REGION, Scripted, answer
 
 KEY, TOKEN, SECRET = "sk-0123456789abcdef", "tt-0123456789abcdef", "cb-0123456789abcdef"
@@ -63,18 +63,18 @@ def test_the_bytes_are_sent_as_they_are(scripted: Scripted) -> None:
     [
         (429, "SlowDown", Throttled),
         (503, "SlowDown", Throttled),
-        (400, "InvalidArgument", Refused),
-        (400, "CIRoleNotExist", Refused),
-        (401, "SignatureExpired", Refused),
-        (401, "SecretidNotExist", Refused),
-        (403, "AccessDenied", Refused),
-        (403, "QueueSaturated", Refused),
-        (403, "QueuePaused", Refused),
-        (404, "NoSuchBucket", Refused),
-        (451, "UnavailableForLegalReasons", Refused),
-        (500, "InternalError", Unavailable),
-        (501, "NotImplemented", Unavailable),
-        (503, "ServiceUnavailable", Unavailable),
+        (400, "InvalidArgument", RequestRejected),
+        (400, "CIRoleNotExist", RequestRejected),
+        (401, "SignatureExpired", RequestRejected),
+        (401, "SecretidNotExist", RequestRejected),
+        (403, "AccessDenied", RequestRejected),
+        (403, "QueueSaturated", RequestRejected),
+        (403, "QueuePaused", RequestRejected),
+        (404, "NoSuchBucket", RequestRejected),
+        (451, "UnavailableForLegalReasons", RequestRejected),
+        (500, "InternalError", ServerError),
+        (501, "NotImplemented", ServerError),
+        (503, "ServiceUnavailable", ServerError),
     ],
 )
 def test_cis_own_code_comes_through(
@@ -107,7 +107,7 @@ def test_cis_own_code_comes_through(
 def test_common_errors_say_what_to_do(scripted: Scripted, code: str, word: str) -> None:
     """In a sentence of ours beside CI's; a code that CI gives as a number is the same error."""
     scripted.answers = [answer(403, error(code))]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         submit(scripted.url)
     assert word in caught.value.advice
     assert word in str(caught.value)
@@ -116,7 +116,7 @@ def test_common_errors_say_what_to_do(scripted: Scripted, code: str, word: str) 
 def test_unknown_codes_pass_without_advice(scripted: Scripted) -> None:
     """CI's vocabulary may grow."""
     scripted.answers = [answer(400, error("BrandNew"))]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         submit(scripted.url)
     assert (caught.value.code, caught.value.advice) == ("BrandNew", "")
 
@@ -136,11 +136,11 @@ def test_being_throttled_says_how_long(scripted: Scripted, header: str, seconds:
 @pytest.mark.parametrize(
     ("raw", "kind", "code"),
     [
-        (answer(502, "<html><body>Bad gateway</body></html>"), Unavailable, "HTTP502"),
-        (answer(404, "", "x-ci-request-id: r-2"), Refused, "HTTP404"),
-        (answer(301, "", "Location: http://evil.example/"), Refused, "PermanentRedirect"),
-        (answer(307, "", "Location: http://evil.example/"), Refused, "TemporaryRedirect"),
-        (answer(403, "{not xml"), Refused, "HTTP403"),
+        (answer(502, "<html><body>Bad gateway</body></html>"), ServerError, "HTTP502"),
+        (answer(404, "", "x-ci-request-id: r-2"), RequestRejected, "HTTP404"),
+        (answer(301, "", "Location: http://evil.example/"), RequestRejected, "PermanentRedirect"),
+        (answer(307, "", "Location: http://evil.example/"), RequestRejected, "TemporaryRedirect"),
+        (answer(403, "{not xml"), RequestRejected, "HTTP403"),
     ],
 )
 def test_answers_that_are_not_cis_are_told_by_their_status(
@@ -205,9 +205,9 @@ def test_an_untrusted_certificate_was_certainly_not_sent() -> None:
     """The handshake ends before the request begins; another fault of TLS may come later, and is not certain."""
     pool = HTTPConnectionPool("127.0.0.1")
     untrusted = MaxRetryError(pool, "/", ssl.SSLCertVerificationError("self-signed"))
-    assert isinstance(broken_off(requests.exceptions.SSLError(untrusted)), NotSent)
+    assert isinstance(connection_error(requests.exceptions.SSLError(untrusted)), NotSent)
     cut = MaxRetryError(pool, "/", ssl.SSLError("eof"))
-    assert isinstance(broken_off(requests.exceptions.SSLError(cut)), AnswerLost)
+    assert isinstance(connection_error(requests.exceptions.SSLError(cut)), AnswerLost)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_name_cannot_lead_a_signed_request_elsewhere(bucket: str, region: str)
         lambda: asked.head_object(bucket, region, "a"),
         lambda: asked.presigned_url(bucket, region, "a", 60),
     ):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(RequestRejected) as caught:
             call()
         assert caught.value.code == "InvalidName"
 
@@ -245,7 +245,7 @@ def test_an_id_cannot_change_the_path(job_id: str) -> None:
         lambda: asked.describe(BUCKET, REGION, [job_id]),
         lambda: asked.cancel(BUCKET, REGION, job_id),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(RequestRejected):
             call()
 
 

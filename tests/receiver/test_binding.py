@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.store import News, NotBelieved, Store
 from app.store.submissions.submissions import Submission, new_id
 from app.submitter import SubmitRequest, Submitter
-from app.submitter.address import binding_of, valid_until
+from app.submitter.callback_url import binding_of, valid_until
 from app.web.services import Services
 from tests.ci import samples
 from tests.ci.samples import Tree

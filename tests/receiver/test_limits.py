@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.core.tokens import Binding
 from app.settings import Settings
-from app.settings.limits import CallbackLimits
+from app.settings.callback_limits import CallbackLimits
 from app.store.jobs.accept import UrlLimit
 from app.store.submissions.submissions import Submission, deadline_after
 from app.web.services import Services

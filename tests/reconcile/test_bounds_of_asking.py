@@ -13,13 +13,15 @@ import requests
 from app import reconcile
 from app.core.clock import now_ms, rfc3339
 from app.doctor.ci import strange_buckets
+from app.reconcile import due_jobs, floods
+from app.reconcile.describe import accept_answer
+from app.reconcile.places import by_place
 from app.redis.scripts import text_map
 from app.settings.types import KnownBucket
 from app.web.services import Services
 from harness.servers import Emulator
 from tests.store.said import said, tell
 from tests.workers.relay.asking import Relay, asked, end_at_ci, job_of, submit
-from workers.relay import flooded, silence
 
 DAY_MS = 86_400_000
 
@@ -78,7 +80,7 @@ def test_a_place_that_only_a_stranger_named_is_never_asked(
     relay.ask()
     assert asked(ci, "describe") == 0
     assert ours.store.due.size() == 0
-    why = reconcile.why_not(ours, job_of(ours, "jx7"))
+    why = reconcile.reason_not_askable(ours, job_of(ours, "jx7"))
     assert why is not None and "x7-1250000000" in why and "COS_BUCKETS" in why
     (finding,) = strange_buckets(ours)
     assert finding.level == "warn" and "x99-1250000000" in finding.said and "COS_BUCKETS" in finding.todo
@@ -107,7 +109,7 @@ def test_a_place_that_is_known_is_asked(ours: Services, how: str, place: tuple[s
         )
     if how.startswith("CI"):
         ours.store.due.note_place(["j1"], place)
-    assert list(reconcile.by_place(ours, [job_of(ours, "j1")])) == [place]
+    assert list(by_place(ours, [job_of(ours, "j1")])) == [place]
 
 
 def test_where_ci_has_answered_is_remembered(ours: Services, ci: Emulator, relay: Relay) -> None:
@@ -116,7 +118,7 @@ def test_where_ci_has_answered_is_remembered(ours: Services, ci: Emulator, relay
     relay.ask()
     ours.store.db.client.hdel(ours.store.db.key("job", job_id), "submission")
     tell(ours.store, placed(job_id, "evil-1250000000", "Success"))
-    assert list(reconcile.by_place(ours, [job_of(ours, job_id)])) == [("demo-1250000000", "ap-chongqing")]
+    assert list(by_place(ours, [job_of(ours, job_id)])) == [("demo-1250000000", "ap-chongqing")]
 
 
 # ── how often ───────────────────────────────────────────────────────────────
@@ -133,7 +135,7 @@ def test_all_relays_together_ask_ten_times_a_second(ours: Services, ci: Emulator
 
     def run(services: Services) -> None:
         for _ in range(4):
-            silence.step(services, stopping)
+            due_jobs.step(services, stopping)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, both))
@@ -222,7 +224,7 @@ def test_an_unknown_state_of_ci_is_asked_about_again(ours: Services, relay: Rela
     """It is stored and is no end."""
     _, (job_id,) = submit(ours, callback="no")
     answer = said(job_id, "Dreaming")
-    assert reconcile.take_in(ours, answer, now_ms()) == "accepted"
+    assert accept_answer(ours, answer, now_ms()) == "accepted"
     job = job_of(ours, job_id)
     assert (job.state, job.terminal) == ("Dreaming", False)
     assert ours.store.due.size() == 1
@@ -242,11 +244,11 @@ def test_ci_list_is_read_when_a_flood_has_ended(ours: Services, ci: Emulator) ->
     redis.zadd(db.key("flooded"), {"feedfacecafe": now_ms() + 60_000})
     stopping = threading.Event()
     stopping.set()
-    flooded.step(ours, stopping)
+    floods.step(ours, stopping)
     assert asked(ci, "list") == 0
     redis.zadd(db.key("flooded"), {"feedfacecafe": now_ms() - 1})
     for _ in range(3):
-        flooded.step(ours, stopping)
+        floods.step(ours, stopping)
     assert asked(ci, "list") == 1
     assert job_of(ours, job_id).state == "Success"
     assert not redis.zcard(db.key("flooded"))

@@ -14,7 +14,7 @@ import pytest
 
 from app import create_app
 from app.doctor import preflight
-from app.redis.offer import Level
+from app.redis.capabilities import Level
 from app.settings import Settings, SettingsError
 from app.spool import SUFFIX
 from app.store import NotDurable, Store, Unavailable

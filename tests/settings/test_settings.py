@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings, SettingsError, load
-from app.settings.limits import CallbackLimits
+from app.settings.callback_limits import CallbackLimits
 from app.settings.types import AgeAndSize
 from harness.servers import ROOT, as_environment, free_port
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from app.core.clock import now_ms
-from app.redis.cursors import encode
+from app.redis.cursors import encode_cursor
 from app.redis.scripts import text_map, texts
 from app.settings.types import AgeAndSize
 from app.store import Limits, Store
@@ -276,7 +276,7 @@ def test_the_list_is_filtered(store: Store, wanted: dict[str, object], found: st
     for n, (name, changes) in enumerate(each.items()):
         keeper.refusals.note(refused(id=name, received_ms=1_700_000_000_000 + 1000 * n, **changes))
     assert "".join(ids(store, **wanted)) == found
-    paged, cursor = [], encode((2**52, "~"))
+    paged, cursor = [], encode_cursor((2**52, "~"))
     while cursor:
         page, following = store.refusals.page(Wanted(**wanted), 1, cursor)  # type: ignore[arg-type]
         paged += [refusal.id for refusal in page]

@@ -10,9 +10,9 @@ from threading import Event
 import pytest
 
 from app.store.submissions.submissions import Submission, Submissions
-from app.submitter.many import Course, Many
+from app.submitter.many import Many, RunControl
 from app.submitter.pace import Pace
-from app.submitter.rows import Result, Row
+from app.submitter.rows import Row, RowResult
 from app.web.services import Services
 from harness.emulated import Emulated
 from tests.submitter.conftest import REQUEST
@@ -49,8 +49,8 @@ def rows(count: int) -> list[Row]:
     return [Row(n, f"row{n}.1", data | {"user_data": f"row-{n}"}) for n in range(count)]
 
 
-def run(services: Services, count: int = 1, parallel: int = 1) -> list[Result]:
-    return list(Many(services, "the same", Pace(), patience=10).run(rows(count), parallel, Course()))
+def run(services: Services, count: int = 1, parallel: int = 1) -> list[RowResult]:
+    return list(Many(services, "the same", Pace(), patience=10).run(rows(count), parallel, RunControl()))
 
 
 def slow(services: Services, at: str, skip: int = 0) -> tuple[Slow, Services]:
@@ -58,7 +58,7 @@ def slow(services: Services, at: str, skip: int = 0) -> tuple[Slow, Services]:
     return submissions, replace(services, store=replace(services.store, submissions=submissions))
 
 
-def meanwhile(first: Services, paused: Slow, then: Callable[[], None]) -> list[Result]:
+def meanwhile(first: Services, paused: Slow, then: Callable[[], None]) -> list[RowResult]:
     """What the first run says, when the rest has happened while it was paused."""
     with ThreadPoolExecutor(1) as threads:
         going = threads.submit(run, first)
@@ -73,7 +73,7 @@ def meanwhile(first: Services, paused: Slow, then: Callable[[], None]) -> list[R
 def test_a_row_that_a_slow_run_has_claimed_is_taken_over(services: Services, ci: Emulated) -> None:
     """It may have died there; where it was only slow it finds that it has lost the row, and does not send it."""
     paused, first = slow(services, at="create")
-    second: list[Result] = []
+    second: list[RowResult] = []
     (lost,) = meanwhile(first, paused, lambda: second.extend(run(services)))
     assert [result.status for result in second] == ["submitted"]
     assert (lost.status, "another run" in (lost.error or "")) == ("lost", True)

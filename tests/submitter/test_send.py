@@ -9,13 +9,12 @@ import pytest
 
 from app.ci.outgoing.request_xml import render
 from app.core.tokens import read
-from app.provider import AnswerLost, ProviderError
-from app.provider import Unavailable as CIUnavailable
+from app.provider import AnswerLost, ProviderError, ServerError
 from app.settings import Settings
-from app.store import Unavailable as StoreUnavailable
+from app.store import Unavailable
 from app.store.submissions.submissions import AMBIGUOUS
-from app.submitter import BadRequest, NotSent, Refused, SubmitRequest, Submitter, Throttled
-from app.submitter.send import may_pass
+from app.submitter import BadRequest, NotSent, RequestRejected, SubmitRequest, Submitter, Throttled
+from app.submitter.send import may_be_sent_again
 from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Valkey, free_port
@@ -107,7 +106,7 @@ def test_what_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None
     settings = make_settings(
         "unix:///nowhere/at/all", ci_endpoint=ci.url, cos_bucket=ci.bucket, public_url="http://127.0.0.1:9"
     )
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(Unavailable):
         Submitter(Services.open(settings, timeout=1)).submit(REQUEST)
     assert ci.requests() == []
 
@@ -119,7 +118,7 @@ def test_what_ci_refuses_is_sent_once_and_said(
     """CI's code, message, request id and what to do about it are in the error and in the submission."""
     status, advice = COMMON[code]
     ci.fault("error", on="submit", code=code, status=status, message="No, said CI.", times=1)
-    with pytest.raises(Refused) as told:
+    with pytest.raises(RequestRejected) as told:
         submitter.submit(REQUEST)
     error = told.value
     assert (error.code, error.message) == (code, "No, said CI.")
@@ -188,14 +187,14 @@ def test_slow_down_is_obeyed_and_tried_again(submitter: Submitter, services: Ser
         (NotSent("RequestInvalid"), False),
         (AnswerLost("AnswerTimeout"), False),
         (AnswerLost("ConnectionBroken"), False),
-        (CIUnavailable("HTTP503"), False),
-        (Refused("AccessDenied"), False),
+        (ServerError("HTTP503"), False),
+        (RequestRejected("AccessDenied"), False),
     ],
     ids=lambda each: str(getattr(each, "code", each)),
 )
 def test_only_what_ci_has_certainly_not_taken_is_sent_again(error: ProviderError, again: bool) -> None:
     """And of that only what may be over in a moment: a name or a certificate that is wrong stays wrong."""
-    assert may_pass(error) == again
+    assert may_be_sent_again(error) == again
 
 
 def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) -> None:
@@ -240,7 +239,7 @@ def test_an_answer_that_redis_cannot_take_is_still_told(
 
     class Away:
         def accept(self, news: Any) -> Any:
-            raise StoreUnavailable("away")
+            raise Unavailable("away")
 
     object.__setattr__(broken.store, "acceptor", Away())
     receipt = Submitter(broken).submit(REQUEST)
@@ -402,7 +401,7 @@ def test_what_may_be_sent_again(submitter: Submitter, services: Services, ci: Em
     assert kept is not None
     assert (kept.status, kept.came_to_nothing) == ("failed", False)
     ci.fault("error", on="submit", code="CIRoleNotExist", status=400, times=1)
-    with pytest.raises(Refused) as told:
+    with pytest.raises(RequestRejected) as told:
         submitter.submit(REQUEST)
     refused = store.get(told.value.submission or "")
     assert refused is not None

@@ -204,7 +204,7 @@ def test_whatever_can_work_is_taken(tmp_path: Path, modules: list[str], files: d
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.check", *modules],
+        [sys.executable, "-m", "workers.import_check", *modules],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

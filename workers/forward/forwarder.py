@@ -8,8 +8,6 @@ endpoint and a schedule for each in the store (docs/forwarding.md).
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -17,15 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339
+from app.core.processes import process_name
 from app.settings import Settings
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
 from app.store.runs.runs import End, Run, Start
+from workers.forward.delivery_result import DeliveryResult, result_of
+from workers.forward.http_post import Blocked, PostLimits, Unreachable, post
 from workers.forward.message import message
-from workers.forward.outbound import Blocked, Bounds, Unreachable, post
-from workers.forward.verdict import Verdict, judge
-from workers.registry import backoff
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ _UNKNOWN_S = 600.0
 """How long runs of an endpoint that is in nobody's settings wait: while settings are rolled out, relays differ."""
 
 
-def wanting(event: Event, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+def endpoints_for(event: Event, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     """The endpoints that this event is for."""
     if not event.runs_handlers:
         return []
@@ -54,7 +53,7 @@ class Forwarder:
         self._store = store
         self._settings = settings
         self.endpoint = endpoint
-        self._bounds = Bounds(settings.forward_timeout, settings.forward_allow_private)
+        self._bounds = PostLimits(settings.forward_timeout, settings.forward_allow_private)
         self._claim_s = settings.forward_timeout + _CLAIM_MORE_S
         self._threads = settings.forward_concurrency
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="forward")
@@ -83,7 +82,7 @@ class Forwarder:
         while self._busy and time.monotonic() < until:
             time.sleep(0.02)
         for run_id, (number, started) in list(self._under_way.items()):
-            stopped = Verdict("the relay was stopped before there was an answer")
+            stopped = DeliveryResult("the relay was stopped before there was an answer")
             log.warning("%s: released run %s without an answer; it is retried", self.endpoint.name, run_id)
             with suppress(*UNAVAILABLE):
                 self._store.runs.finish(End(run_id, number, "waiting", _entry(number, started, stopped)))
@@ -105,7 +104,7 @@ class Forwarder:
         if run is None:
             return
         tries = self._settings.forward_tries
-        number = self._store.runs.start(Start(run_id, self._claim_s, tries, _name()))
+        number = self._store.runs.start(Start(run_id, self._claim_s, tries, process_name()))
         if number == -1:
             self._store.deliveries.count(self.endpoint.name, "failed")
         if number < 1:
@@ -113,52 +112,53 @@ class Forwarder:
         started = now_ms()
         self._under_way[run_id] = number, started
         try:
-            verdict = self._attempt(run)
-            entry = _entry(number, started, verdict)
-            self._settle(run_id, number, number - run.forgiven, verdict, entry)
+            result = self._attempt(run)
+            entry = _entry(number, started, result)
+            self._record(run_id, number, number - run.forgiven, result, entry)
         finally:
             del self._under_way[run_id]
 
-    def _attempt(self, run: Run) -> Verdict:
+    def _attempt(self, run: Run) -> DeliveryResult:
         event = self._store.runs.event(run.event_id)
         if event is None:
-            return Verdict("the event is gone", final=True, ours=True)
+            return DeliveryResult("the event is gone", final=True, ours=True)
         body, headers = message(event, self._store.jobs.lean(event), self._settings)
         try:
-            return judge(post(self.endpoint.url, body, headers, self._bounds))
+            return result_of(post(self.endpoint.url, body, headers, self._bounds))
         except Blocked as error:
-            return Verdict(str(error), final=True)
+            return DeliveryResult(str(error), final=True)
         except Unreachable as error:
-            return Verdict(str(error)[:500], trouble=True)
+            return DeliveryResult(str(error)[:500], trouble=True)
 
-    def _settle(
-        self, run_id: str, number: int, counted: int, verdict: Verdict, entry: dict[str, Any]
+    def _record(
+        self, run_id: str, number: int, counted: int, result: DeliveryResult, entry: dict[str, Any]
     ) -> None:
         runs, endpoint = self._store.runs, self.endpoint.name
-        if verdict.error is None:
+        if result.error is None:
             runs.finish(End(run_id, number, "done", entry))
             self._store.deliveries.succeeded(endpoint)
             self._store.deliveries.count(endpoint, "delivered")
             return
-        log.warning("%s, try %d of run %s: %s", endpoint, number, run_id, verdict.error)
-        is_over = verdict.final or counted >= self._settings.forward_tries
+        log.warning("%s, try %d of run %s: %s", endpoint, number, run_id, result.error)
+        is_over = result.final or counted >= self._settings.forward_tries
         if is_over:
             runs.finish(End(run_id, number, "failed", entry))
         else:
-            pause = max(verdict.again_in_s or 0.0, self._pause(counted))
+            pause = max(result.again_in_s or 0.0, self._pause(counted))
             runs.finish(End(run_id, number, "waiting", entry, pause))
-        if verdict.trouble:
-            self._store.deliveries.in_trouble(endpoint, verdict.error, verdict.again_in_s)
-        elif not verdict.ours:
-            self._store.deliveries.refused(endpoint, verdict.error)
+        if result.trouble:
+            self._store.deliveries.in_trouble(endpoint, result.error, result.again_in_s)
+        elif not result.ours:
+            self._store.deliveries.refused(endpoint, result.error)
         self._store.deliveries.count(endpoint, "failed" if is_over else "retried")
 
     def _pause(self, tries: int) -> float:
-        return backoff(tries, self._settings.forward_backoff, _BACKOFF_MAX_S)
+        return delay(tries, self._settings.forward_backoff, _BACKOFF_MAX_S)
 
 
-def chores(store: Store, settings: Settings, stopping: threading.Event) -> None:
-    """Nothing waits for ever: make failures of what no endpoint takes any more."""
+def give_up_stranded(store: Store, settings: Settings, stopping: threading.Event) -> None:
+    """Deliveries to an endpoint that stayed out of order for ``FORWARD_LIFE``, or that is no longer configured, become
+    failures, which people can retry."""
     configured = {each.name for each in settings.forward_urls}
     for endpoint in store.deliveries.endpoints():
         if endpoint in configured:
@@ -169,21 +169,17 @@ def chores(store: Store, settings: Settings, stopping: threading.Event) -> None:
     stopping.wait(_CHORES_S)
 
 
-def _entry(number: int, started: int, verdict: Verdict) -> dict[str, Any]:
+def _entry(number: int, started: int, result: DeliveryResult) -> dict[str, Any]:
     """How a try is written down; ``started`` is milliseconds since 1970."""
     entry: dict[str, Any] = {
         "n": number,
         "started_at": rfc3339(started),
         "ended_at": rfc3339(now_ms()),
         "ms": now_ms() - started,
-        "worker": _name(),
-        "error": verdict.error,
-        "status": verdict.status,
+        "worker": process_name(),
+        "error": result.error,
+        "status": result.status,
     }
-    if verdict.text:
-        entry["answer"] = verdict.text
+    if result.text:
+        entry["answer"] = result.text
     return entry
-
-
-def _name() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}"

@@ -1,8 +1,8 @@
 """The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
 
-Loops, each a thread: events become runs, runs that are due go to RQ, events go to each endpoint of FORWARD_URLS, and
-CI is asked about overdue jobs and lost submissions.
-A loop that fails says so and begins anew; one that cannot go on ends the process, and its runner starts it again.
+Its loops, each a thread: events become runs, due runs go to RQ, events are delivered to each endpoint of FORWARD_URLS,
+CI is asked (`app/reconcile`), and what is past its retention is removed. A loop that raises is logged and continues; if
+one of its threads ends, the process exits with 1, and whatever runs it (systemd, a container) starts it again.
 """
 
 from __future__ import annotations
@@ -10,22 +10,19 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
 
-from app import settings
-from app.core import logs
-from app.doctor import preflight
+from app.core.processes import process_name
+from app.reconcile import due_jobs, floods, lost_submissions, missing_records
 from app.store import UNAVAILABLE
 from app.web.services import Services
-from workers import check_outputs, registry
 from workers.forward import forwarder as forward
-from workers.relay import feed, flooded, lost, retention, silence
+from workers.relay import feed, retention
 from workers.rq import dispatch
 from workers.rq.queue import queue
+from workers.start import checked_settings
 
 log = logging.getLogger(__name__)
 
@@ -36,50 +33,56 @@ _STOP_S = 7.0
 
 
 def main() -> int:
-    logs.configure("relay")
-    try:
-        chosen = settings.load()
-        registry.load(chosen.handlers)
-        check_outputs.install(chosen)
-        preflight.check(chosen)
-    except settings.SettingsError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return error.exit_code
+    """The exit code: 0 after SIGTERM, 1 when a loop cannot go on, so that the process is started again."""
+    chosen = checked_settings("relay")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    preflight.ignore_reload()
     services = Services.open(chosen, timeout=10)
-    news = threading.Event()
-    # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
-    sender = dispatch.Dispatcher(services.store, queue(chosen, services.store.db.client))
-    feeder = feed.Feeder(services.store, f"{socket.gethostname()}-{os.getpid()}", chosen.forward_urls)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
-    audit = lost.Audit(services)
-    loops: dict[str, Callable[[], object]] = {
-        "feed": lambda: _tell(news, forwarders) if feeder.step() else None,
-        "dispatch": lambda: sender.step(news),
-        "silence": lambda: silence.step(services, stopping),
-        "lost": lambda: lost.step(services, stopping),
-        "flooded": lambda: flooded.step(services, stopping),
-        "audit": lambda: audit.step(stopping),
-        "retention": lambda: retention.step(services, stopping),
-        "schema": lambda: _keep_schema(services),
-        "presence": lambda: _present(services),
-        "endpoints": lambda: forward.chores(services.store, chosen, stopping),
-        **{f"forward {each.endpoint.name}": each.step for each in forwarders},
-    }
     threads = [
         threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
-        for name, step in loops.items()
+        for name, step in _loops(services, forwarders).items()
     ]
     for thread in threads:
         thread.start()
     log.info("ready")
+    return _wait(threads) or _stop(threads, forwarders)
+
+
+def _loops(services: Services, forwarders: list[forward.Forwarder]) -> dict[str, Callable[[], object]]:
+    """Each loop by the name that its log lines have: a function that does one step, and waits when nothing is due."""
+    store, chosen = services.store, services.settings
+    news = threading.Event()
+    # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
+    dispatcher = dispatch.Dispatcher(store, queue(chosen, store.db.client))
+    feeder = feed.Feeder(store, process_name(), chosen.forward_urls)
+    audit = missing_records.Audit(services)
+    return {
+        "feed": lambda: _wake(news, forwarders) if feeder.step() else None,
+        "dispatch": lambda: dispatcher.step(news),
+        "due jobs": lambda: due_jobs.step(services, stopping),
+        "lost submissions": lambda: lost_submissions.step(services, stopping),
+        "floods": lambda: floods.step(services, stopping),
+        "missing records": lambda: audit.step(stopping),
+        "retention": lambda: retention.step(services, stopping),
+        "schema": lambda: _keep_schema(services),
+        "presence": lambda: _report_presence(services),
+        "endpoints": lambda: forward.give_up_stranded(store, chosen, stopping),
+        **{f"forward {each.endpoint.name}": each.step for each in forwarders},
+    }
+
+
+def _wait(threads: list[threading.Thread]) -> int:
+    """0 when the relay has to stop, 1 when one of its threads died."""
     while not stopping.wait(1.0):
-        if not all(thread.is_alive() for thread in threads):
-            log.error("a thread of the relay died; stopping the relay")
+        if dead := [thread.name for thread in threads if not thread.is_alive()]:
+            log.error("the loop %s died; stopping the relay, whose runner starts it again", ", ".join(dead))
             stopping.set()
             return 1
+    return 0
+
+
+def _stop(threads: list[threading.Thread], forwarders: list[forward.Forwarder]) -> int:
     until = time.monotonic() + _STOP_S
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
@@ -93,27 +96,28 @@ def _loop(name: str, step: Callable[[], object]) -> None:
         try:
             step()
         except UNAVAILABLE:
-            # The client has said so, once for all loops.
+            # The Redis client has logged the outage, once for all loops.
             stopping.wait(_AWAY_S)
         except Exception:
-            # One bad event or answer must not stop the others; it comes again, and is seen in the log.
-            log.exception("%s failed", name)
+            # One bad event or answer must not stop the others. It stays pending and is read again.
+            log.exception("the loop %s failed; it is tried again in a second", name)
             stopping.wait(1.0)
 
 
-def _tell(news: threading.Event, forwarders: list[forward.Forwarder]) -> None:
+def _wake(news: threading.Event, forwarders: list[forward.Forwarder]) -> None:
     for each in (news, *(forwarder.news for forwarder in forwarders)):
         each.set()
 
 
 def _keep_schema(services: Services) -> None:
-    """For a Redis that was away at the start, and for processes of an earlier release that still write."""
+    """Convert data of an earlier release: at the start Redis may have been away, and processes of that release may
+    still write."""
     services.store.schema.prepare()
     services.store.schema.take_over_stragglers()
     stopping.wait(60.0)
 
 
-def _present(services: Services) -> None:
+def _report_presence(services: Services) -> None:
     services.store.presence.here("relay")
     stopping.wait(4.0)
 
@@ -121,5 +125,5 @@ def _present(services: Services) -> None:
 if __name__ == "__main__":
     code = main()
     logging.shutdown()
-    # Threads that wait for an answer of CI or of an endpoint would hold an ordinary exit.
+    # An ordinary exit would wait for threads that wait for an answer of CI or of an endpoint.
     os._exit(code)

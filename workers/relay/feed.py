@@ -13,7 +13,7 @@ from app.store import UNAVAILABLE, Event, Store
 from app.store.events.outbox import Posted
 from app.store.runs.runs import Wanted
 from workers import registry
-from workers.forward.forwarder import HANDLER, wanting
+from workers.forward.forwarder import HANDLER, endpoints_for
 
 log = logging.getLogger(__name__)
 
@@ -81,5 +81,5 @@ class Feeder:
         return made
 
     def _wanted(self, event: Event) -> list[Wanted]:
-        wanted: list[Wanted] = [(each.name, None) for each in registry.wanting(event)]
-        return wanted + [(HANDLER, each.name) for each in wanting(event, self._endpoints)]
+        wanted: list[Wanted] = [(each.name, None) for each in registry.handlers_for(event)]
+        return wanted + [(HANDLER, each.name) for each in endpoints_for(event, self._endpoints)]

@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from app.store.runs.runs import Runs
-from workers.rq.board import Board
+from workers.rq.shared_flags import SharedFlags
 
 _BATCH_S = 2.0
 """After this long, a batch claims no further run: other workers may be idle."""
@@ -16,16 +16,16 @@ _BATCH_S = 2.0
 class Batch:
     """Hands out its runs one by one, to one thread; any thread may close it."""
 
-    def __init__(self, runs: Runs, board: Board, run_ids: list[str]) -> None:
+    def __init__(self, runs: Runs, flags: SharedFlags, run_ids: list[str]) -> None:
         self._runs = runs
-        self._board = board
+        self._flags = flags
         self._left = deque(run_ids)
         self._lock = threading.Lock()
         self._until = time.monotonic() + _BATCH_S
 
     def next(self) -> str | None:
         """The next run; ``None`` when the batch is over."""
-        if self._board.stop or time.monotonic() > self._until:
+        if self._flags.stop or time.monotonic() > self._until:
             self.close()
         with self._lock:
             return self._left.popleft() if self._left else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-import random
 import signal
 import threading
 import time
@@ -15,10 +15,11 @@ from rq import Queue, Worker
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
+from app.core.backoff import delay
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
-from workers.rq.board import Board
 from workers.rq.queue import queue
+from workers.rq.shared_flags import SharedFlags
 from workers.worker import tasks
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
 class BatchWorker(Worker):
-    """RQ's own worker, with a board. Of RQ's methods only those are extended that it calls for that purpose."""
+    """RQ's own worker, with a flags. Of RQ's methods only those are extended that it calls for that purpose."""
 
-    board: Board
+    flags: SharedFlags
     store: Store
     max_connection_wait_time = 5.0
     """RQ's own pause while Redis is away grows to a minute, for which all would wait afterwards."""
@@ -39,7 +40,7 @@ class BatchWorker(Worker):
 
     def handle_warm_shutdown_request(self) -> None:
         """SIGTERM: the current run may end; the rest of its batch is released to other workers."""
-        self.board.stop = True
+        self.flags.stop = True
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
     def handle_work_horse_killed(self, job: RQJob, retpid: int, ret_val: int, rusage: Any) -> None:
@@ -47,18 +48,18 @@ class BatchWorker(Worker):
 
     def execute_job(self, job: RQJob, queue: Queue) -> None:
         self._end_of_horse = None
-        self.board.begin()
+        self.flags.begin()
         super().execute_job(job, queue)
-        if not self.board.ended:
+        if not self.flags.ended:
             self._clear_up(list(job.args[0]))
 
     def _clear_up(self, run_ids: list[str]) -> None:
         how = f"its process {_how(self._end_of_horse)}"
-        if 0 < self.board.kill_at <= time.monotonic():
+        if 0 < self.flags.kill_at <= time.monotonic():
             how = "took longer than its timeout, and could not be interrupted: its process was ended"
         log.error("a batch of %d runs ended early: %s", len(run_ids), how)
         try:
-            tasks.clear_up(self.store, run_ids, self.board.pid, how)
+            tasks.release_batch(self.store, run_ids, self.flags.pid, how)
         except UNAVAILABLE:
             log.warning("its runs could not be released; they are due again when their leases expire")
 
@@ -76,8 +77,8 @@ def work(settings: Settings) -> None:
     store = Store.open(
         settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
     )
-    board = Board()
-    tasks.use(store, board)
+    flags = SharedFlags()
+    tasks.use(store, flags)
     logging.getLogger("rq.worker").addFilter(_is_no_outage)
     _await_redis(store)
     # RQ blocks on its connection on purpose, for 15 s less than `worker_ttl`, and gives it a time-out 10 s beyond that:
@@ -91,7 +92,7 @@ def work(settings: Settings) -> None:
         log_job_description=False,
         **options,
     )
-    worker.board, worker.store = board, store
+    worker.flags, worker.store = flags, store
     for target in (_present, _watch):
         threading.Thread(
             target=target, args=(worker, os.getppid()), name=target.__name__, daemon=True
@@ -101,13 +102,11 @@ def work(settings: Settings) -> None:
 
 def _await_redis(store: Store) -> None:
     """RQ's worker ends where it cannot announce itself; so it begins when that can be done."""
-    pause = _FIRST_PAUSE_S
-    while True:
+    for failures in itertools.count(1):
         try:
             store.presence.probe()
         except UNAVAILABLE:
-            time.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            time.sleep(delay(failures, _FIRST_PAUSE_S, _LONGEST_PAUSE_S))
         else:
             return
 
@@ -133,11 +132,11 @@ def _watch(worker: BatchWorker, parent: int) -> None:
     """Kill a batch whose handler cannot be interrupted from inside; stop in order when nobody looks after us."""
     while True:
         time.sleep(_LOOK_S)
-        kill_at = worker.board.kill_at
+        kill_at = worker.flags.kill_at
         if kill_at and time.monotonic() > kill_at and worker.horse_pid:
             log.error("a handler ignores its timeout; killing its process %d", worker.horse_pid)
             worker.kill_horse()
-        if os.getppid() != parent and not worker.board.stop:
+        if os.getppid() != parent and not worker.flags.stop:
             log.error("the parent process died; stopping after the current run")
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(2 * _LOOK_S)

@@ -9,14 +9,12 @@ import signal
 import sys
 import time
 
-from app import settings
-from app.core import logs
-from app.doctor import preflight
+from app.core.backoff import doubled
 from app.redis.outage import OUTAGE
 from app.settings import Settings
 from app.store import UNAVAILABLE
-from workers import check_outputs, registry
 from workers.rq import member
+from workers.start import checked_settings
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ class Crew:
         self._settings = chosen
         self._began: dict[int, float] = {}
         self._next_start = 0.0
-        self._pause_s = _FIRST_PAUSE_S
+        self._short_lives = 0
         self._stopping = False
         self._speaker = 0
 
@@ -42,7 +40,6 @@ class Crew:
         """Until SIGTERM, and until the last current run has ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        preflight.ignore_reload()
         while self._began or not self._stopping:
             self._reap()
             if not self._stopping and time.monotonic() >= self._next_start:
@@ -72,10 +69,11 @@ class Crew:
                 continue
             lived, pause = time.monotonic() - began, 0.0
             if lived < _TOO_SOON_S:
-                pause, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
+                self._short_lives += 1
+                pause = doubled(self._short_lives, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
                 self._next_start = time.monotonic() + pause
             else:
-                self._pause_s = _FIRST_PAUSE_S
+                self._short_lives = 0
             code = os.waitstatus_to_exitcode(status)
             log.error("worker %d exited (%d); starting another in %.0f s", pid, code, pause)
 
@@ -112,16 +110,9 @@ def _end_with_parent() -> None:
 
 
 def main() -> int:
-    logs.configure("worker")
+    chosen = checked_settings("worker")
+    # RQ logs an outage of Redis at each try; the client logs it once.
     logging.getLogger("rq").setLevel(logging.ERROR)
-    try:
-        chosen = settings.load()
-        registry.load(chosen.handlers)
-        check_outputs.install(chosen)
-        preflight.check(chosen)
-    except settings.SettingsError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return error.exit_code
     log.info("ready: %d workers", chosen.worker_processes)
     return Crew(chosen).keep()
 

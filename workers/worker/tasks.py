@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,13 +14,14 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
 from app.store.runs.runs import End, Run, Start
 from workers import declaration, registry
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
-from workers.rq.board import Board
-from workers.worker.keeper import CLAIM_S, Keeper
+from workers.rq.shared_flags import SharedFlags
+from workers.worker.lease_keeper import CLAIM_S, LeaseKeeper
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _PAUSE_AFTER_DEATH_S = 5.0
 T = TypeVar("T")
 
 _store: Store | None = None
-_board: Board | None = None
+_flags: SharedFlags | None = None
 
 
 class TimedOut(BaseException):
@@ -51,26 +51,26 @@ class Failed:
     again_in_s: float | None = None
 
 
-def use(store: Store, board: Board) -> None:
-    """The store of this worker, and its board. Connections are opened anew in each forked process."""
-    global _store, _board
-    _store, _board = store, board
+def use(store: Store, flags: SharedFlags) -> None:
+    """The store of this worker, and its flags. Connections are opened anew in each forked process."""
+    global _store, _flags
+    _store, _flags = store, flags
 
 
 def perform(run_ids: list[str]) -> None:
     """Perform these runs one after the other. What cannot be claimed is somebody else's, or done."""
-    if _store is None or _board is None:
+    if _store is None or _flags is None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
-    _board.pid = os.getpid()
-    batch = Batch(_store.runs, _board, run_ids)
-    Performer(_store, batch, Keeper(_store.runs, _board, batch.close), run_ids).all()
-    _board.ended = True
+    _flags.pid = os.getpid()
+    batch = Batch(_store.runs, _flags, run_ids)
+    Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).all()
+    _flags.ended = True
 
 
 class Performer:
     """Performs a batch. How a run ended is written down in the same round trip in which the next one is claimed."""
 
-    def __init__(self, store: Store, batch: Batch, keeper: Keeper, run_ids: list[str]) -> None:
+    def __init__(self, store: Store, batch: Batch, keeper: LeaseKeeper, run_ids: list[str]) -> None:
         self._store = store
         self._batch = batch
         self._keeper = keeper
@@ -98,7 +98,7 @@ class Performer:
                 _insist(lambda: runs.finish(end))
             return 0
         handler = registry.get(run.handler)
-        start = Start(run.id, CLAIM_S, handler.tries if handler else 1, name())
+        start = Start(run.id, CLAIM_S, handler.tries if handler else 1, process_name())
         if end is None:
             return runs.start(start)
         return _insist(lambda: runs.finish_and_start(end, start))
@@ -127,7 +127,7 @@ class Performer:
         except BaseException as error:
             log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
             return _raised(error)
-        if declaration.ran_not(answer):
+        if declaration.returned_unawaited(answer):
             return Failed(
                 f"returned a {type(answer).__name__} that nobody awaits, so nothing has run", final=True
             )
@@ -153,7 +153,7 @@ def ending(run: Run, number: int, started: int, failed: Failed | None, worker: s
         "started_at": rfc3339(started),
         "ended_at": rfc3339(ended),
         "ms": ended - started,
-        "worker": worker or name(),
+        "worker": worker or process_name(),
         "error": failed.error if failed else None,
     }
     if failed is None:
@@ -197,9 +197,9 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def clear_up(store: Store, run_ids: list[str], pid: int, how: str) -> None:
+def release_batch(store: Store, run_ids: list[str], pid: int, how: str) -> None:
     """The process of a batch died: its current run has failed, and the others are due again at once."""
-    dead = name(pid)
+    dead = process_name(pid)
     for run in store.runs.many(run_ids):
         if run.state == "running" and run.tries[-1].get("worker") == dead:
             handler = registry.get(run.handler)
@@ -211,8 +211,3 @@ def clear_up(store: Store, run_ids: list[str], pid: int, how: str) -> None:
 
 def _started(run: Run) -> int:
     return to_ms(run.tries[-1].get("started_at")) or now_ms()
-
-
-def name(pid: int | None = None) -> str:
-    """How a try names the process that it was made in."""
-    return f"{socket.gethostname()}-{pid or os.getpid()}"

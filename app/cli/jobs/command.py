@@ -39,7 +39,7 @@ def _found(job_id: str) -> Job:
 
 def _askable(job_id: str) -> Job:
     job = _found(job_id)
-    if why := reconcile.why_not(services(), job):
+    if why := reconcile.reason_not_askable(services(), job):
         fail(why, REFUSED)
     return job
 

@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 
 from app.cli.jobs.which import Moment
 from app.cli.output import as_json, guarded, show_json
-from app.reconcile.backfill import Span, take_in, walk
+from app.reconcile.job_list import Span, import_job, walk
 from app.web.services import services
 
 
@@ -56,7 +56,7 @@ def command(
         # CI does not say how many there are.
         with click.progressbar(found, label=f"importing {tag}", file=sys.stderr, show_pos=True) as details:
             for detail, asked_ms in details:
-                counts[take_in(ours, detail, asked_ms)] += 1
+                counts[import_job(ours, detail, asked_ms)] += 1
     if json_wanted:
         show_json(dict(counts))
         return

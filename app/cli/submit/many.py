@@ -17,10 +17,10 @@ from app.ci.outgoing.broken import told
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.submitter.draft import defaults, draft
-from app.submitter.many import Course, Many, checked
+from app.submitter.many import Many, RunControl, checked
 from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
-from app.submitter.rows import Result, Row, Unreadable, read_csv, read_json_lines
+from app.submitter.rows import Row, RowResult, UnreadableFile, read_csv, read_json_lines
 from app.web.services import Services
 
 PARTLY, STOPPED = 1, 130
@@ -74,19 +74,19 @@ def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: boo
     rows = _read(chosen, common)
     if dry_run:
         _try_out(services, rows, chosen)
-    results: list[Result] = []
-    course = Course()
+    results: list[RowResult] = []
+    control = RunControl()
     try:
         many = Many(services, _run_name(services, rows, chosen), Pace(chosen.rate))
-        _submit(many.run(rows, chosen.parallel, course), len(rows), results, json_wanted)
+        _submit(many.run(rows, chosen.parallel, control), len(rows), results, json_wanted)
     except KeyboardInterrupt:
-        course.end("It was interrupted.")
-        _conclude(rows, results, course, chosen, STOPPED)
+        control.end("It was interrupted.")
+        _conclude(rows, results, control, chosen, STOPPED)
     except Exception as error:
-        course.end(f"{type(error).__name__}: the rest was not tried.")
-        _summary(rows, results, course, chosen)
+        control.end(f"{type(error).__name__}: the rest was not tried.")
+        _summary(rows, results, control, chosen)
         raise
-    _conclude(rows, results, course, chosen, CI_FAULT if course.why else 0)
+    _conclude(rows, results, control, chosen, CI_FAULT if control.stop_reason else 0)
 
 
 def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
@@ -95,7 +95,7 @@ def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
     try:
         with click.open_file(source, encoding="utf-8-sig") as file:
             rows = (read_json_lines if lines else read_csv)(file, common)  # type: ignore[arg-type]
-    except (Unreadable, OSError) as error:
+    except (UnreadableFile, OSError) as error:
         fail(f"{source}: {error}", REFUSED)
     if not rows:
         fail(f"{source} holds no rows.", REFUSED)
@@ -111,7 +111,7 @@ def _run_name(services: Services, rows: list[Row], chosen: Chosen) -> str:
     return take_over(journal, services.store.idempotency) or str(Path(chosen.source or "").resolve())
 
 
-def _submit(found: Iterable[Result], count: int, results: list[Result], json_wanted: bool) -> None:
+def _submit(found: Iterable[RowResult], count: int, results: list[RowResult], json_wanted: bool) -> None:
     """Job ids on standard output as they come, the bar on standard error."""
     with click.progressbar(length=count, label="submitting", file=sys.stderr, show_pos=True) as bar:
         for result in found:
@@ -134,22 +134,24 @@ def _try_out(services: Services, rows: list[Row], chosen: Chosen) -> NoReturn:
     sys.exit(PARTLY if ready < len(rows) else 0)
 
 
-def _tried_out(services: Services, row: Row) -> Result:
+def _tried_out(services: Services, row: Row) -> RowResult:
     request = checked(row, defaults(services.settings))
-    if isinstance(request, Result):
+    if isinstance(request, RowResult):
         return request
     made = draft(services.settings, request)
     click.echo(made.xml)
-    return Result(row, "ready", broken=made.warnings)
+    return RowResult(row, "ready", broken=made.warnings)
 
 
-def _conclude(rows: list[Row], results: list[Result], course: Course, chosen: Chosen, code: int) -> NoReturn:
-    _summary(rows, results, course, chosen)
+def _conclude(
+    rows: list[Row], results: list[RowResult], control: RunControl, chosen: Chosen, code: int
+) -> NoReturn:
+    _summary(rows, results, control, chosen)
     complete = len(results) == len(rows) and all(r.status in {"submitted", "before"} for r in results)
     sys.exit(code or (0 if complete else PARTLY))
 
 
-def _summary(rows: list[Row], results: list[Result], course: Course, chosen: Chosen) -> None:
+def _summary(rows: list[Row], results: list[RowResult], control: RunControl, chosen: Chosen) -> None:
     _report(chosen.report, results)
     counts = Counter(result.status for result in results)
     words = {
@@ -163,13 +165,13 @@ def _summary(rows: list[Row], results: list[Result], course: Course, chosen: Cho
     if len(results) < len(rows):
         parts.append(f"{len(rows) - len(results)} not tried")
     click.echo(f"{len(rows)} rows: {', '.join(parts)}.", err=True)
-    if course.why:
-        click.echo(f"Stopped: {course.why} Start the same command again to go on.", err=True)
+    if control.stop_reason:
+        click.echo(f"Stopped: {control.stop_reason} Start the same command again to go on.", err=True)
     _show_doubts(results)
     _show_trouble(results)
 
 
-def _show_doubts(results: list[Result]) -> None:
+def _show_doubts(results: list[RowResult]) -> None:
     """Only how many, by word: thousands of rows are mostly doubtful for the same reason."""
     doubtful = [result for result in results if _doubts(result)]
     if doubtful:
@@ -180,7 +182,7 @@ def _show_doubts(results: list[Result]) -> None:
         )
 
 
-def _show_trouble(results: list[Result]) -> None:
+def _show_trouble(results: list[RowResult]) -> None:
     trouble = sorted(
         (r for r in results if r.status not in {"submitted", "before", "ready"}), key=lambda r: r.row.number
     )
@@ -190,11 +192,11 @@ def _show_trouble(results: list[Result]) -> None:
         click.echo(f"… and {len(trouble) - _SHOWN} more: --report FILE holds all.", err=True)
 
 
-def _why(result: Result) -> str:
+def _why(result: RowResult) -> str:
     return result.error or _said(told(result.broken, "error"))
 
 
-def _doubts(result: Result) -> list[dict[str, str]]:
+def _doubts(result: RowResult) -> list[dict[str, str]]:
     return told(result.broken, "warning")
 
 
@@ -202,7 +204,7 @@ def _said(rules: list[dict[str, str]]) -> str:
     return "; ".join(f"{r['field']}: {r['rule']} [{r['word']}]" if r["field"] else r["rule"] for r in rules)
 
 
-def _line(result: Result) -> dict[str, Any]:
+def _line(result: RowResult) -> dict[str, Any]:
     return {
         "row": result.row.number,
         "status": result.status,
@@ -215,7 +217,7 @@ def _line(result: Result) -> dict[str, Any]:
     }
 
 
-def _report(path: Path | None, results: list[Result]) -> None:
+def _report(path: Path | None, results: list[RowResult]) -> None:
     if path is None:
         return
     lines = [_line(result) for result in sorted(results, key=lambda r: r.row.number)]

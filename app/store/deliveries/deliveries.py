@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import script, text_map, texts
 from app.store.database import Database
@@ -13,8 +13,7 @@ from app.store.runs.runs import schedule_of
 
 TROUBLE = 3
 """Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
-_FIRST_PAUSE_MS = 1_000
-_LONGEST_PAUSE_MS = 600_000
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 600.0
 
 
 Outcome = Literal["delivered", "retried", "failed"]
@@ -117,9 +116,8 @@ class Deliveries:
         )
 
     def _noted(self, endpoint: str, error: str, wait_ms: int, *, trouble: bool = False) -> None:
-        factor = random.uniform(0.8, 1.2)  # noqa: S311
-        pauses: list[Any] = [TROUBLE, _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS, factor]
-        arguments: list[Any] = [error, wait_ms, *pauses, int(trouble)]
+        pauses = [int(each * 1000) for each in delays(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)]
+        arguments: list[Any] = [error, wait_ms, TROUBLE, int(trouble), *pauses]
         self._note(keys=[self._state(endpoint)], args=arguments)
 
     def _state(self, endpoint: str) -> str:

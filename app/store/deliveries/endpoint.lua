@@ -1,7 +1,8 @@
 -- Notes how an endpoint has answered, and when it may be asked next.
 -- KEYS[1] what is known of the endpoint.
 -- ARGV: what went wrong or '', in how many ms it said to come back (or 0), troubles in a row that begin a pause,
--- first and longest pause (ms), a random factor, 1 where it is in trouble and 0 where it only refused.
+-- 1 where it is in trouble and 0 where it only refused, then the pauses after one such trouble more and more (ms); the
+-- last one also holds for all later ones.
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local wait, threshold = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -13,7 +14,7 @@ if ARGV[1] == '' then
 end
 redis.call('HINCRBY', KEYS[1], 'failures', 1)
 redis.call('HSET', KEYS[1], 'error', ARGV[1], 'failed', now)
-if ARGV[7] == '0' then
+if ARGV[4] == '0' then
   -- An endpoint that refuses is reachable: a back-off would change nothing.
   redis.call('HSET', KEYS[1], 'trouble', 0, 'not_before', named)
   return
@@ -25,6 +26,6 @@ if wait > 0 and trouble < threshold then
 end
 local pause = 0
 if trouble >= threshold then
-  pause = math.min(tonumber(ARGV[4]) * 2 ^ math.min(trouble - threshold, 40), tonumber(ARGV[5])) * tonumber(ARGV[6])
+  pause = tonumber(ARGV[math.min(5 + trouble - threshold, #ARGV)])
 end
 redis.call('HSET', KEYS[1], 'not_before', math.floor(math.max(named, now + pause)), 'named', named)

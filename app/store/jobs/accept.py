@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from app.ci.incoming.payload import Detail
 from app.ci.report import STATES, Report, rank
 from app.core.clock import now_ms, rfc3339, to_ms
-from app.redis.durable import Durable, Kept
+from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script
 from app.store.database import Database
 from app.store.jobs.body import body_id
@@ -173,13 +173,13 @@ class Acceptor:
             )
         return outcomes
 
-    def _run(self, news: News, undone: bool = False) -> Kept:
+    def _run(self, news: News, undone: bool = False) -> WriteResult:
         arguments = self._arguments(news, undone or _may_be_undone(news))
         if news.source == "submit" or news.binds:
             return self._durable.strongest(self._script, arguments)
         if news.source == "poll":
             # CI can be asked again.
-            return Kept(self._script(args=arguments), True)
+            return WriteResult(self._script(args=arguments), True)
         return self._durable.run(self._script, arguments)
 
     def _outcomes(self, answer: Any) -> list[Outcome]:

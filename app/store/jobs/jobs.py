@@ -15,7 +15,7 @@ from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Report
 from app.core.clock import now_ms, to_ms
-from app.redis.cursors import decode, encode
+from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.scripts import text, texts
 from app.store.database import Database
 from app.store.jobs import index
@@ -183,7 +183,7 @@ class Jobs:
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
         found: list[Job] = []
-        position = decode(cursor)
+        position = decode_cursor(cursor)
         scanned = 0
         for score, ids in self._walk(wanted, position):
             for (created, job_id), job in zip(score, self._many(ids), strict=True):
@@ -192,7 +192,7 @@ class Jobs:
                 if job is not None and _matches(job, wanted):
                     found.append(job)
                 if len(found) == limit or scanned >= _SCAN_MAX:
-                    return Page(jobs=tuple(found), next_cursor=encode(position))
+                    return Page(jobs=tuple(found), next_cursor=encode_cursor(position))
         return Page(jobs=tuple(found), next_cursor=None)
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-
+from app.core.processes import process_name
 from app.redis.scripts import script
 from app.store.database import Database
 
@@ -16,7 +14,7 @@ class Presence:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._name = process_name()
         self._here = script(db.client, "here")
         self._seen = script(db.client, "seen")
 

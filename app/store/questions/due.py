@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import script, text, texts
 from app.store.database import Database
 
+FIRST_QUESTION_S = 5.0
+"""How soon CI is first asked about a job whose callback does not come to us."""
 _SLOWEST_S = 60.0
 _SLOW_MEMORY_S = 300
 """So long after CI wanted to be asked less, another such wish is taken to be about the same trouble."""
@@ -143,7 +146,7 @@ class Due:
     def slow_down(self, wish_s: float | None = None) -> float:
         """CI wants to be asked less: nobody asks for ``wish_s`` seconds, or for longer each time. Returns how long."""
         times = int(self._redis.incr(self._slow_times))
-        seconds = wish_s or min(2.0**times, _SLOWEST_S)
+        seconds = wish_s or doubled(times, 2.0, _SLOWEST_S)
         pipe = self._redis.pipeline()
         pipe.expire(self._slow_times, _SLOW_MEMORY_S)
         pipe.set(self._slow, 1, px=int(seconds * 1000))

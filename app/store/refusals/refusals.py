@@ -10,7 +10,7 @@ from typing import Any
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.connection import UNAVAILABLE
-from app.redis.cursors import decode, encode
+from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.durable import Durable
 from app.redis.scripts import script, text_map
 from app.store.database import Database
@@ -105,11 +105,11 @@ class Refusals:
     def page(self, wanted: Wanted, limit: int, cursor: str | None = None) -> tuple[list[Refusal], str | None]:
         """Up to ``limit`` of them and the next cursor; a page may be short, only ``None`` is the end."""
         found: list[Refusal] = []
-        for scanned, refusal in enumerate(self._walk(wanted, decode(cursor)), 1):
+        for scanned, refusal in enumerate(self._walk(wanted, decode_cursor(cursor)), 1):
             if wanted.matches(refusal):
                 found.append(refusal)
             if len(found) == limit or scanned >= _SCAN_MAX:
-                return found, encode((refusal.received_ms, refusal.id))
+                return found, encode_cursor((refusal.received_ms, refusal.id))
         return found, None
 
     def newest(self, count: int) -> list[Refusal]:

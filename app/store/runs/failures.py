@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.core.clock import now_ms, rfc3339
-from app.redis.cursors import decode, encode
+from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.scripts import script
 from app.store.database import Database
 from app.store.runs.runs import Run, Runs
@@ -48,13 +48,13 @@ class Failures:
     def page(self, wanted: Wanted, limit: int, cursor: str | None = None) -> tuple[list[Run], str | None]:
         """Up to ``limit`` failures and the next cursor; a page may be short, only ``None`` is the end."""
         found: list[Run] = []
-        position = decode(cursor)
+        position = decode_cursor(cursor)
         for scanned, (failed_ms, run) in enumerate(self._walk(position), 1):
             position = (failed_ms, run.id)
             if wanted.matches(run):
                 found.append(run)
             if len(found) == limit or scanned >= _SCAN_MAX:
-                return found, encode(position)
+                return found, encode_cursor(position)
         return found, None
 
     def all(self, wanted: Wanted) -> Iterator[Run]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import requests
 
+from app.reconcile import due_jobs, lost_submissions, missing_records
 from app.redis.scripts import texts
 from app.store import Job
 from app.submitter import SubmitRequest, Submitter
 from app.web.services import Services
 from harness.servers import Emulator
-from workers.relay import lost, silence
 
 REQUEST: dict[str, Any] = {
     "input": {"object": "input/demo.mp3"},
@@ -29,19 +29,19 @@ class Relay:
         self.services = services
         self._now = threading.Event()
         self._now.set()  # nobody waits
-        self._audit = lost.Audit(services)
+        self._audit = missing_records.Audit(services)
 
     def ask(self) -> None:
         """Whatever is due, as if all pauses were over."""
         self._all_due("due")
-        silence.step(self.services, self._now)
+        due_jobs.step(self.services, self._now)
 
     def ask_if_due(self) -> None:
-        silence.step(self.services, self._now)
+        due_jobs.step(self.services, self._now)
 
     def look_for_lost(self) -> None:
         self._all_due("lost")
-        lost.step(self.services, self._now)
+        lost_submissions.step(self.services, self._now)
 
     def audit(self) -> None:
         self._audit.step(self._now)

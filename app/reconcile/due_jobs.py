@@ -6,10 +6,10 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from app import reconcile
 from app.core.clock import now_ms
-from app.provider import ProviderError, Refused, Throttled
-from app.reconcile import Place
+from app.provider import Place, ProviderError, RequestRejected, Throttled
+from app.reconcile.describe import LOOP_PATIENCE_S, ask_place, pause
+from app.reconcile.places import by_place, unasked, unknown_bucket
 from app.store import Job
 from app.store.questions.due import Question
 from app.store.refusals.refusal import Refusal
@@ -40,20 +40,20 @@ def step(services: Services, stopping: threading.Event) -> None:
         stopping.wait(_IDLE_S)
         return
     jobs = _worth_asking(services, _askable(services, ids))
-    for place, group in reconcile.by_place(services, jobs).items():
+    for place, group in by_place(services, jobs).items():
         _ask(services, place, group)
 
 
 def _askable(services: Services, ids: Sequence[str]) -> list[Job]:
     """Without those that are gone, and those that CI cannot be asked about: their doubts stay."""
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
-    never = reconcile.unasked(services, jobs)
+    never = unasked(services, jobs)
     for gone in set(ids) - {job.job_id for job in jobs}:
         services.store.due.end(gone)
     for job in jobs:
         if job.job_id in never:
             services.store.due.end(job.job_id, "not_askable")
-            if bucket := reconcile.unknown_bucket(services, job):
+            if bucket := unknown_bucket(services, job):
                 services.store.due.note_strange(bucket)
     return [job for job in jobs if job.job_id not in never]
 
@@ -89,11 +89,11 @@ def _is_past(since_ms: int, seconds: float) -> bool:
 
 def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> None:
     try:
-        asked = reconcile.ask_place(services, place, jobs, reconcile.LOOP_PATIENCE_S)
+        asked = ask_place(services, place, jobs, LOOP_PATIENCE_S)
     except Throttled as error:
         _slow_down(services, jobs, error)
     except ProviderError as error:
-        if len(jobs) > 1 and (isinstance(error, Refused) or error.code == UNREADABLE):
+        if len(jobs) > 1 and (isinstance(error, RequestRejected) or error.code == UNREADABLE):
             # One of them may be what CI refuses, or what we cannot read: the halves find it in few questions.
             middle = len(jobs) // 2
             for half in (jobs[:middle], jobs[middle:]):
@@ -114,13 +114,13 @@ def _slow_down(services: Services, jobs: Sequence[Job], error: Throttled) -> Non
     seconds = services.store.due.slow_down(error.retry_after)
     log.warning("CI is throttling; pausing all questions to CI for %.0f s", seconds)
     for job in jobs:
-        services.store.due.put_off(job.job_id, seconds + reconcile.pause(0))
+        services.store.due.put_off(job.job_id, seconds + pause(0))
 
 
 def _unanswered(services: Services, jobs: Sequence[Job], error: ProviderError) -> None:
     log.warning("asking CI about %d jobs failed: %s", len(jobs), error)
     for job in jobs:
-        services.store.due.postpone(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
+        services.store.due.postpone(job.job_id, pause(services.store.due.asked(job.job_id)))
 
 
 def _unreadable(services: Services, job: Job, why: str) -> None:
@@ -131,7 +131,7 @@ def _unreadable(services: Services, job: Job, why: str) -> None:
     if not entries or entries[-1].get("reason") != "answer_unreadable":
         services.store.refusals.note(Refusal("answer_unreadable", why, "", job_ids=(job.job_id,)))
     # That has CI asked at once; what could not be read a moment ago can wait.
-    services.store.due.postpone(job.job_id, reconcile.pause(services.store.due.asked(job.job_id)))
+    services.store.due.postpone(job.job_id, pause(services.store.due.asked(job.job_id)))
 
 
 def _unknown(services: Services, job: Job) -> None:
@@ -141,4 +141,4 @@ def _unknown(services: Services, job: Job) -> None:
         log.warning("CI does not know job %s, which has ended or is in doubt; stopped asking CI", job.job_id)
         services.store.due.end(job.job_id, "unknown_to_ci")
     else:
-        services.store.due.postpone(job.job_id, reconcile.pause(question.asked, _LONGEST_UNKNOWN_S))
+        services.store.due.postpone(job.job_id, pause(question.asked, _LONGEST_UNKNOWN_S))

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from app.core.clock import rfc3339
 from app.doctor.finding import Finding
 from app.settings import ROOT
-from app.store import NotOffered
+from app.store import DurabilityUnsupported
 from app.web.services import Services
 
 _HANDLERS_S = 60
@@ -40,7 +40,7 @@ def durability(services: Services) -> Iterator[Finding]:
     level = services.settings.durability
     try:
         advice = services.store.durable.check()
-    except NotOffered as error:
+    except DurabilityUnsupported as error:
         yield Finding("fail", "DURABILITY", str(error), "Or choose another level: docs/settings.md.")
     except RedisError:
         return
@@ -98,7 +98,7 @@ def installation(services: Services) -> Iterator[Finding]:
 def handlers(services: Services) -> Iterator[Finding]:
     """Imported by a process of their own: the web service never holds them."""
     names = ", ".join(services.settings.handlers)
-    command = [sys.executable, "-m", "workers.check", *services.settings.handlers]
+    command = [sys.executable, "-m", "workers.import_check", *services.settings.handlers]
     try:
         done = subprocess.run(  # noqa: S603 - our own module
             command, cwd=ROOT, capture_output=True, text=True, timeout=_HANDLERS_S, check=False
@@ -128,7 +128,7 @@ def keys(services: Services) -> Iterator[Finding]:
         )
 
 
-def refusals(services: Services) -> Iterator[Finding]:
+def open_refusals(services: Services) -> Iterator[Finding]:
     """Callbacks that were turned away although their token was good: a person should look."""
     try:
         count, _ = services.store.refusals.open()

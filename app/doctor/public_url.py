@@ -26,7 +26,7 @@ _OTHER = (
 _TODO = "Is the web process running, and does the proxy pass this address (and its path prefix) on to it?"
 
 
-def address(services: Services) -> Iterator[Finding]:
+def leads_here(services: Services) -> Iterator[Finding]:
     url = services.settings.public_url
     if url is None:
         todo = (
@@ -35,7 +35,7 @@ def address(services: Services) -> Iterator[Finding]:
         yield Finding("warn", "PUBLIC_URL", "is not set: jobs go out with CallBack=no", todo)
         return
     yield from _usable(services, url)
-    yield from _leads_here(services, url)
+    yield from _reached_by_post(services, url)
 
 
 def _usable(services: Services, url: str) -> Iterator[Finding]:
@@ -48,7 +48,7 @@ def _usable(services: Services, url: str) -> Iterator[Finding]:
         yield Finding("warn", "PUBLIC_URL", "is plain http", todo)
 
 
-def _leads_here(services: Services, url: str) -> Iterator[Finding]:
+def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
     """As seen from this machine; CI's way may be another."""
     try:
         seen = requests.get(f"{url}/healthz", timeout=_PATIENCE_S, allow_redirects=False)

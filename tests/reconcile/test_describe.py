@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from app.reconcile.asking import FIRST_ASK_S, LONGEST_POLLED_S, LONGEST_S, longest_pause, pause
+from app.reconcile.describe import LONGEST_POLLED_S, LONGEST_S, longest_pause, pause
 from app.store import Job
+from app.store.questions.due import FIRST_QUESTION_S
 from app.web.services import Services
 from harness.servers import Emulator
 from tests.store.said import said, tell
@@ -20,7 +21,7 @@ JITTER = 0.2
 def test_pauses_double_up_to_the_longest(longest: float) -> None:
     """Within the jitter each is twice the one before, until the bound; no number of questions is too many."""
     for asked in (*range(25), 10**9):
-        expected = min(FIRST_ASK_S * 2 ** min(asked, 20), longest)
+        expected = min(FIRST_QUESTION_S * 2 ** min(asked, 20), longest)
         drawn = [pause(asked, longest) for _ in range(200)]
         assert all(abs(each - expected) <= JITTER * expected + 1e-9 for each in drawn)
         assert max(drawn) - min(drawn) > 0.1 * expected, "jobs that were asked about together come apart"

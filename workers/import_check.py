@@ -1,4 +1,4 @@
-"""``python -m workers.check MODULE…``: can these handler modules be imported? For ``flask doctor``."""
+"""``python -m workers.import_check MODULE…``: can these handler modules be imported? For ``flask doctor``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workers import registry
 def main(modules: Sequence[str]) -> int:
     """The names of their handlers as JSON; or the exit code 2, and what is wrong on standard error."""
     try:
-        registry.load(modules)
+        registry.import_handlers(modules)
     except SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code
-    sys.stdout.write(f"\n{json.dumps(registry.names())}\n")
+    sys.stdout.write(f"\n{json.dumps(registry.handler_names())}\n")
     return 0
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.store import UNAVAILABLE
 from app.store.runs.runs import Runs
-from workers.rq.board import Board
+from workers.rq.shared_flags import SharedFlags
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ class _Attended:
     is_slow: bool = False
 
 
-class Keeper:
+class LeaseKeeper:
     """One for each batch. ``slow`` is called once for each run that takes longer than a moment."""
 
-    def __init__(self, runs: Runs, board: Board, slow: Callable[[], object]) -> None:
+    def __init__(self, runs: Runs, flags: SharedFlags, slow: Callable[[], object]) -> None:
         self._runs = runs
-        self._board = board
+        self._flags = flags
         self._slow = slow
         self._current: _Attended | None = None
         self._wake = threading.Event()
@@ -52,7 +52,7 @@ class Keeper:
     def attending(self, run_id: str, number: int, timeout: float) -> Iterator[None]:
         """While the block lasts, this try is kept claimed; past ``timeout`` and a grace, its process is ended."""
         now = time.monotonic()
-        self._board.kill_at = now + timeout + GRACE_S
+        self._flags.kill_at = now + timeout + GRACE_S
         self._current = _Attended(run_id, number, now, now + timeout + GRACE_S, now)
         if self._thread is None:
             self._thread = threading.Thread(target=self._attend, name="keeper", daemon=True)
@@ -61,7 +61,7 @@ class Keeper:
             yield
         finally:
             self._current = None
-            self._board.kill_at = 0.0
+            self._flags.kill_at = 0.0
 
     def _attend(self) -> None:
         while True:

@@ -40,7 +40,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EndpointAnswer:
     """What came back. ``text`` is the beginning of the body."""
 
     status: int
@@ -49,18 +49,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class PostLimits:
     """``total_s`` is from connecting to the end of the answer; ``allowed`` are networks that are meant after all."""
 
     total_s: float
     allowed: tuple[Network, ...] = ()
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], bounds: Bounds) -> Answer:
+def post(url: str, body: bytes, headers: Mapping[str, str], bounds: PostLimits) -> EndpointAnswer:
     """POST once. Raises ``Blocked`` or ``Unreachable``; any answer, of whatever status, is returned."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = judge(host, _resolve(host, port), bounds.allowed)
+    addresses = permitted(host, _resolve(host, port), bounds.allowed)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     with _Deadline(bounds.total_s) as deadline:
         try:
@@ -76,7 +76,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: Bounds) -> A
             raise Unreachable(f"{type(error).__name__}: {error}") from error
 
 
-def judge(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> list[str]:
+def permitted(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> list[str]:
     """Those of these addresses that may be connected to. Raises ``Blocked`` if no address may be."""
     good = [each for each in addresses if _may(ipaddress.ip_address(each.partition("%")[0]), allowed)]
     if good:
@@ -131,7 +131,7 @@ def _tls() -> ssl.SSLContext:
 
 def _exchange(
     connection: HTTPConnection, deadline: _Deadline, target: str, body: bytes, headers: dict[str, str]
-) -> Answer:
+) -> EndpointAnswer:
     connection.timeout = deadline.seconds
     connection.request(
         "POST", target, body=body, headers=headers, preload_content=False, decode_content=False
@@ -140,7 +140,7 @@ def _exchange(
     text = response.read(_ANSWER_MAX, decode_content=False)
     if deadline.over:
         raise TimeoutError
-    return Answer(response.status, response.headers, text.decode("utf-8", "replace"))
+    return EndpointAnswer(response.status, response.headers, text.decode("utf-8", "replace"))
 
 
 class _Deadline:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from redis.exceptions import RedisError
 
 from app.core.clock import now_ms, rfc3339
-from app.doctor.finding import Finding, Level
+from app.doctor.finding import Finding, Severity
 from app.store.access.callback_urls import CallbackUrl
 from app.web.services import Services
 
@@ -27,7 +27,7 @@ def by_hand(services: Services) -> Iterator[Finding]:
     more = urls[_SHOWN:]
     if more:
         endangered = sum(url.expires_soon(now) for url in more)
-        level: Level = "warn" if endangered else "ok"
+        level: Severity = "warn" if endangered else "ok"
         said = f"{len(more)} more, of which {endangered} expire within 14 days"
         yield Finding(level, "callback URLs", said, "See `flask callback-url list`." if endangered else "")
 

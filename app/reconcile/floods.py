@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from app import reconcile
 from app.ci.matching import askable
 from app.ci.outgoing.request import VOICE_SEPARATE
 from app.core.clock import now_ms
 from app.provider import ProviderError, Throttled
-from app.reconcile import backfill
-from app.reconcile.backfill import Span
+from app.reconcile import job_list
+from app.reconcile.job_list import Span
+from app.reconcile.places import our_buckets
 from app.store.jobs.jobs import Filter
 from app.store.questions.floods import Flood
 from app.web.services import Services
@@ -58,7 +58,7 @@ def _read(services: Services, flood: Flood) -> int:
     """How many jobs were read. Raises ``ProviderError``."""
     read = 0
     for span in _spans(services, flood):
-        for detail, asked_ms in backfill.walk(services, span):
+        for detail, asked_ms in job_list.walk(services, span):
             if read >= _JOBS_MAX:
                 log.error(
                     "stopped after %d jobs of CI's list for callback URL %s: run flask jobs import",
@@ -66,14 +66,14 @@ def _read(services: Services, flood: Flood) -> int:
                     flood.token,
                 )
                 return read
-            backfill.take_in(services, detail, asked_ms)
+            job_list.import_job(services, detail, asked_ms)
             read += 1
     return read
 
 
 def _spans(services: Services, flood: Flood) -> Iterator[Span]:
     """CI lists jobs by when they were made: those that ended during the flood may be older by the deadline."""
-    ours = reconcile.our_buckets(services.settings)
+    ours = our_buckets(services.settings)
     places = {flood.bucket: ours.get(flood.bucket, services.settings.cos_region)} if flood.bucket else ours
     since = _moment(flood.since) - timedelta(seconds=services.settings.deadline)
     for bucket, region in places.items():

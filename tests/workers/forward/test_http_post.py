@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from app.settings.types import Network
 from harness.downstream import KEY, Downstream, Reply
 from harness.servers import free_port
-from workers.forward import outbound
+from workers.forward import http_post
+from workers.forward.http_post import Blocked, PostLimits, Unreachable, permitted, post
 from workers.forward.message import sign
-from workers.forward.outbound import Blocked, Bounds, Unreachable, judge, post
 
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
 
@@ -31,33 +31,33 @@ LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
 def test_no_private_address_is_connected_to(address: str) -> None:
     """Loopback, private, link-local, multicast, a cloud's metadata; and IPv4 inside IPv6 is judged as what it is."""
     with pytest.raises(Blocked, match="FORWARD_ALLOW_PRIVATE"):
-        judge("name.example", [address], ())
+        permitted("name.example", [address], ())
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
 def test_public_addresses_are(address: str) -> None:
     """What is public needs no setting."""
-    assert judge("name.example", [address], ()) == [address]
+    assert permitted("name.example", [address], ()) == [address]
 
 
 def test_of_several_addresses_one_that_may_be_used_is() -> None:
     """A name with a private and a public address is reached at the public one."""
-    assert judge("name.example", ["10.0.0.1", "1.1.1.1"], ()) == ["1.1.1.1"]
+    assert permitted("name.example", ["10.0.0.1", "1.1.1.1"], ()) == ["1.1.1.1"]
 
 
 def test_a_private_network_can_be_allowed() -> None:
     """And only that one."""
     allowed = (ipaddress.ip_network("10.0.0.0/8"),)
-    assert judge("name.example", ["10.0.0.1"], allowed) == ["10.0.0.1"]
+    assert permitted("name.example", ["10.0.0.1"], allowed) == ["10.0.0.1"]
     with pytest.raises(Blocked):
-        judge("name.example", ["192.168.0.1"], allowed)
+        permitted("name.example", ["192.168.0.1"], allowed)
 
 
 def test_other_spellings_of_loopback_are_seen_through() -> None:
     """An address is judged after it is resolved, however it is written."""
     for host in ("2130706433", "0x7f.1", "localhost", "[::ffff:7f00:1]"):
         with pytest.raises((Blocked, Unreachable)):
-            post(f"http://{host}:9/", b"", {}, Bounds(2))
+            post(f"http://{host}:9/", b"", {}, PostLimits(2))
 
 
 def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(Unreachable):
-        post("http://rebind.example/", b"", {}, Bounds(2))
+        post("http://rebind.example/", b"", {}, PostLimits(2))
     assert (asked, connected) == (["rebind.example"], ["1.1.1.1"])
 
 
@@ -88,7 +88,7 @@ def test_the_name_goes_along_in_host() -> None:
     """The endpoint sees the name it was called by, although the connection was made to a number."""
     with Downstream() as downstream:
         port = downstream.url.rpartition(":")[2]
-        answer = post(f"http://localhost:{port}/x?y=1", b"{}", sign_for(b"{}"), Bounds(5, LOOPBACK + V6))
+        answer = post(f"http://localhost:{port}/x?y=1", b"{}", sign_for(b"{}"), PostLimits(5, LOOPBACK + V6))
         assert answer.status == 204
         (got,) = downstream.on("/x?y=1")
         assert got.headers["host"] == f"localhost:{port}"
@@ -101,21 +101,21 @@ def test_an_endpoint_that_hangs_is_left() -> None:
         downstream.behaviours["/drips"] = lambda *_: Reply(200, drip=True)
         for path in ("/hangs", "/drips"):
             with pytest.raises(Unreachable, match="no answer within 1 s"):
-                post(downstream.url + path, b"{}", sign_for(b"{}"), Bounds(1, LOOPBACK))
+                post(downstream.url + path, b"{}", sign_for(b"{}"), PostLimits(1, LOOPBACK))
 
 
 def test_only_the_beginning_of_an_answer_is_read() -> None:
     """However much an endpoint sends."""
     with Downstream() as downstream:
         downstream.behaviours["/"] = lambda *_: Reply(500, body=b"x" * 5_000_000)
-        answer = post(downstream.url + "/", b"{}", sign_for(b"{}"), Bounds(5, LOOPBACK))
-        assert (answer.status, len(answer.text)) == (500, outbound._ANSWER_MAX)
+        answer = post(downstream.url + "/", b"{}", sign_for(b"{}"), PostLimits(5, LOOPBACK))
+        assert (answer.status, len(answer.text)) == (500, http_post._ANSWER_MAX)
 
 
 def test_nobody_there_is_said() -> None:
     """A refused connection is an ordinary failure, in a sentence."""
     with pytest.raises(Unreachable, match="refused"):
-        post(f"http://127.0.0.1:{free_port()}/", b"", {}, Bounds(2, LOOPBACK))
+        post(f"http://127.0.0.1:{free_port()}/", b"", {}, PostLimits(2, LOOPBACK))
 
 
 V6: tuple[Network, ...] = (ipaddress.ip_network("::1/128"),)

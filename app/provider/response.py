@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from app.ci.bounds import cut
 from app.ci.incoming.payload import CIError, parse_error
-from app.provider import clock
+from app.provider import clock_skew
 from app.provider.advice import NUMBERS
-from app.provider.errors import ProviderError, Refused, Throttled, Unavailable
+from app.provider.errors import ProviderError, RequestRejected, ServerError, Throttled
 from app.provider.wire import Response
 
 _URL = re.compile(r"https?:(?:/|\\/|%2f){2}\S*", re.IGNORECASE)
@@ -23,8 +23,8 @@ _STATUS_CODES = {
 }
 
 
-def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
-    """Returns for 2xx; else raises Throttled, Unavailable or Refused with CI's own code and message.
+def raise_for_status(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
+    """Returns for 2xx; else raises Throttled, ServerError or RequestRejected with CI's own code and message.
 
     `secrets` and the addresses in `sent`, the body that was sent, are taken out of the message.
     """
@@ -32,11 +32,11 @@ def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
         return
     said = parse_error(got.body)
     code = _code(got.status, said)
-    kind: type[ProviderError] = Refused
+    kind: type[ProviderError] = RequestRejected
     if got.status == 429 or code == "SlowDown":
         kind = Throttled
     elif got.status >= 500:
-        kind = Unavailable
+        kind = ServerError
     hidden = (*secrets, *_addresses(sent))
     raise kind(
         cut("error.code", _scrub(code, hidden)),
@@ -44,7 +44,7 @@ def judge(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
         status=got.status,
         request_id=request_id(got, said),
         retry_after=_seconds(got.headers.get("Retry-After")),
-        advice=clock.advice(got.status, got.headers),
+        advice=clock_skew.advice(got.status, got.headers),
     )
 
 

@@ -71,7 +71,9 @@ def test_what_ci_cannot_be_asked_about_is_not_asked_about(
     assert asked(ci, "describe") == 0
     tell(ours.store, said(job_id, "Running", tag="ReviewText"), binds=True, submission="s1", source="poll")
     ours.store.due.note_place([job_id], ("songs-1250000000", "ap-chongqing"))
-    assert reconcile.why_not(ours, job_of(ours, job_id)) is None, "CI itself has named it as a job of ours"
+    assert reconcile.reason_not_askable(ours, job_of(ours, job_id)) is None, (
+        "CI itself has named it as a job of ours"
+    )
 
 
 def test_a_cancelled_job_is_found_by_asking(ours: Services, ci: Emulator, relay: Relay) -> None:

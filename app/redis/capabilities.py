@@ -17,11 +17,11 @@ Wait = Literal["WAITAOF", "WAIT"]
 _OFFER_S = 10.0
 
 
-class NotOffered(Exception):
+class DurabilityUnsupported(Exception):
     """The server cannot give what ``DURABILITY`` asks for; the message says what to change there."""
 
 
-class Offer:
+class Capabilities:
     """Asks the server. Every method may raise what Redis says when it is away."""
 
     def __init__(self, client: Redis) -> None:
@@ -38,7 +38,7 @@ class Offer:
         return self._waits
 
     def needed(self, level: Level) -> tuple[Wait, ...]:
-        """The waits that ``level`` is made of; asked once. Raises ``NotOffered``."""
+        """The waits that ``level`` is made of; asked once. Raises ``DurabilityUnsupported``."""
         if level == "process":
             return ()
         if level == "replicated":
@@ -48,7 +48,7 @@ class Offer:
         return self._file
 
     def check(self, level: Level) -> list[str]:
-        """For the start: what an operator should know. Raises ``NotOffered``."""
+        """For the start: what an operator should know. Raises ``DurabilityUnsupported``."""
         if level == "replicated" and "WAIT" not in self.all():
             return ["DURABILITY is replicated, and no replica follows this Redis: callbacks need the spool."]
         slow = self.needed(level) == ("WAITAOF",) and self._config("appendfsync") not in {"always", None}
@@ -84,24 +84,26 @@ class Offer:
         if fault is None:
             return ("WAITAOF",)
         if "appendonly" in fault:
-            raise NotOffered(
+            raise DurabilityUnsupported(
                 "DURABILITY is fsync, and Redis keeps no append-only file: set appendonly yes there."
             )
         if "replica" in fault:
             raise ReadOnlyError("this Redis is a replica just now")
         # Older than Redis 7.2: then only a file that is synced with every write, before it is answered, will do.
         if self._config("appendonly") is None:
-            raise NotOffered(
+            raise DurabilityUnsupported(
                 "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), and this user may not ask "
                 "whether it has appendonly yes and appendfsync always: grant +config|get."
             )
         if self._config("appendonly") != "yes" or self._config("appendfsync") != "always":
-            raise NotOffered(
+            raise DurabilityUnsupported(
                 "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), so it needs "
                 "appendonly yes and appendfsync always."
             )
         if self._config("no-appendfsync-on-rewrite") == "yes":
-            raise NotOffered("DURABILITY is fsync: set no-appendfsync-on-rewrite no in this Redis.")
+            raise DurabilityUnsupported(
+                "DURABILITY is fsync: set no-appendfsync-on-rewrite no in this Redis."
+            )
         return ()
 
     def _config(self, name: str) -> str | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 
-from app import reconcile
+from app.core.backoff import jittered
 from app.core.clock import now_ms, to_ms
 from app.provider import ProviderError, Throttled
-from app.reconcile import Search
+from app.reconcile.find_lost import Search, search
 from app.store.submissions.submissions import AMBIGUOUS, Submission
 from app.web.services import Services
 
@@ -38,7 +37,7 @@ def step(services: Services, stopping: threading.Event) -> None:
 
 def _look_for(services: Services, submission: Submission) -> None:
     try:
-        result = reconcile.search(services, submission)
+        result = search(services, submission)
     except Throttled as error:
         seconds = services.store.due.slow_down(error.retry_after)
         services.store.submissions.look_again(submission.id, seconds + _SHORTEST_S)
@@ -51,19 +50,19 @@ def _look_for(services: Services, submission: Submission) -> None:
         log.info("the jobs of submission %s were found at CI", submission.id)
     elif _age_s(submission) < services.settings.search_for:
         services.store.submissions.settle(
-            submission.id, "lost", _SO_FAR[result], look_again_s=_pause(submission)
+            submission.id, "lost", _SEARCHING_MESSAGES[result], look_again_s=_pause(submission)
         )
     else:
         log.error("the jobs of submission %s were not found at CI", submission.id)
         ambiguous: dict[str, str | None] | None = {"code": AMBIGUOUS} if result is Search.AMBIGUOUS else None
-        services.store.submissions.settle(submission.id, "failed", _AT_LAST[result], ambiguous)
+        services.store.submissions.settle(submission.id, "failed", _GIVEN_UP_MESSAGES[result], ambiguous)
 
 
-_SO_FAR = {
+_SEARCHING_MESSAGES = {
     Search.NOTHING: "CI's answer was lost; CI has no such job yet. It is being looked for.",
     Search.AMBIGUOUS: "CI's answer was lost, and more than one job at CI fits the request. Still looking.",
 }
-_AT_LAST = {
+_GIVEN_UP_MESSAGES = {
     Search.NOTHING: "CI's answer was lost, and CI never had such a job: it was not received. Submit it again.",
     Search.AMBIGUOUS: "CI's answer was lost, and more than one job at CI fits the request: none was chosen. Its "
     "callback would have told them apart. Look at CI's list before you submit it again.",
@@ -76,40 +75,4 @@ def _age_s(submission: Submission) -> float:
 
 def _pause(submission: Submission) -> float:
     """The older it is, the less it is looked for."""
-    return min(max(_age_s(submission) / 4, _SHORTEST_S), _LONGEST_S) * random.uniform(0.8, 1.2)  # noqa: S311
-
-
-class Audit:
-    """Walks over all submissions, newest first, again and again: a job of ours without a record is asked about.
-
-    That is what a Redis that has lost its last second leaves, or somebody who deleted too much.
-    """
-
-    _STEP = 200
-    _PAUSE_S = 10.0
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._before = float("inf")
-
-    def step(self, stopping: threading.Event) -> None:
-        """Look at the newest ones and at some of the others; then wait."""
-        submissions = self._services.store.submissions
-        newest = submissions.page(float("inf"), 50)
-        others = submissions.page(self._before, self._STEP)
-        self._before = others[-1][1] if len(others) == self._STEP else float("inf")
-        for each in submissions.without_record(list(dict.fromkeys(id_ for id_, _ in newest + others))):
-            self._restore(each)
-        stopping.wait(self._PAUSE_S)
-
-    def _restore(self, submission_id: str) -> None:
-        submission = self._services.store.submissions.get(submission_id)
-        if submission is None or not submission.job_ids:
-            return
-        try:
-            if reconcile.restore(self._services, submission):
-                log.warning("restored the lost job records of submission %s", submission_id)
-        except Throttled as error:
-            self._services.store.due.slow_down(error.retry_after)
-        except ProviderError as error:
-            log.warning("could not restore the lost job records of submission %s: %s", submission_id, error)
+    return jittered(min(max(_age_s(submission) / 4, _SHORTEST_S), _LONGEST_S))

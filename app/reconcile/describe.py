@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from app.ci.incoming.payload import Answer, Detail
+from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339
-from app.provider import AnswerLost, Throttled
-from app.reconcile.places import Place, by_place
+from app.provider import AnswerLost, Place, Throttled
+from app.reconcile.places import by_place
 from app.store import Job, News, Outcome
 from app.store.jobs.accept import as_body, event_id
+from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
 
-FIRST_ASK_S = 5.0
 LONGEST_S = 900.0
 """The longest pause between two questions about a job whose callback is late."""
 LONGEST_POLLED_S = 60.0
 """The same for a job that no callback of ours will ever tell us about."""
 
 
-class Asked(NamedTuple):
+class Described(NamedTuple):
     """What became of the jobs that CI was asked about; those that it does not know are in neither."""
 
     outcomes: dict[str, Outcome]
@@ -52,7 +52,7 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
     return outcomes
 
 
-def take_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> None:
+def wait_for_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> None:
     """Wait until CI may be asked one more question: all processes together share one rate limit.
 
     Raises ``Throttled`` where that would take longer than ``longest_s``.
@@ -67,17 +67,21 @@ def take_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> None:
     time.sleep(wait)
 
 
-def ask_place(services: Services, place: Place, jobs: Sequence[Job], longest_s: float = PATIENCE_S) -> Asked:
+def ask_place(
+    services: Services, place: Place, jobs: Sequence[Job], longest_s: float = PATIENCE_S
+) -> Described:
     """The same for at most fifty jobs of one bucket. Raises ``ProviderError``; then nothing was taken in."""
-    take_turn(services, longest_s)
+    wait_for_turn(services, longest_s)
     services.store.due.note_asked([job.job_id for job in jobs])
     asked = now_ms()
     answer = services.provider.describe(*place, [job.job_id for job in jobs])
     told = {detail.report.job_id: detail for detail in answer.details}
     known = [job for job in jobs if job.job_id in told]
     services.store.due.note_place([job.job_id for job in known], place)
-    outcomes = {job.job_id: take_in(services, told[job.job_id], asked, longest_pause(job)) for job in known}
-    return Asked(outcomes, _unreadable(answer, jobs, told.keys()))
+    outcomes = {
+        job.job_id: accept_answer(services, told[job.job_id], asked, longest_pause(job)) for job in known
+    }
+    return Described(outcomes, _unreadable(answer, jobs, told.keys()))
 
 
 def _unreadable(answer: Answer, jobs: Sequence[Job], told: Collection[str]) -> frozenset[str]:
@@ -89,7 +93,7 @@ def _unreadable(answer: Answer, jobs: Sequence[Job], told: Collection[str]) -> f
     return frozenset(named if len(named) == len(answer.unreadable) else silent)
 
 
-def take_in(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:
+def accept_answer(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:
     """Believe CI's own word about one job, given to a question that was put at ``asked_ms``."""
     due, job_id = services.store.due, detail.report.job_id
     news = News(
@@ -115,7 +119,7 @@ def restore(services: Services, submission: Submission) -> bool:
 
     Raises ``ProviderError``.
     """
-    take_turn(services)
+    wait_for_turn(services)
     asked = now_ms()
     answer = services.provider.describe(submission.bucket, submission.region, submission.job_ids)
     told = {detail.report.job_id: detail for detail in answer.details}
@@ -133,7 +137,7 @@ def bind(services: Services, submission: Submission, details: Sequence[Detail], 
         verification="confirmed",
         body=as_body(details),
         submission=submission.id,
-        ask_after=FIRST_ASK_S if submission.callback != "own" else services.settings.deadline,
+        ask_after=FIRST_QUESTION_S if submission.callback != "own" else services.settings.deadline,
         binds=True,
         asked_ms=asked_ms,
     )
@@ -157,7 +161,7 @@ def cancel(services: Services, job: Job) -> None:
     for (bucket, region), group in by_place(services, [job]).items():
         services.provider.cancel(bucket, region, group[0].job_id)
     # That CI said yes does not mean that the job has stopped.
-    services.store.due.ask(job.job_id, FIRST_ASK_S)
+    services.store.due.ask(job.job_id, FIRST_QUESTION_S)
     ask(services, [job])
 
 
@@ -169,4 +173,4 @@ def longest_pause(job: Job) -> float:
 
 def pause(asked: int, longest: float = LONGEST_S) -> float:
     """Seconds until the next question, when ``asked`` in a row have not brought the end: doubling, with jitter."""
-    return min(FIRST_ASK_S * 2.0 ** min(asked, 20), longest) * random.uniform(0.8, 1.2)  # noqa: S311
+    return delay(asked + 1, FIRST_QUESTION_S, longest)

@@ -9,7 +9,7 @@ from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.matching import assign, fits
 from app.core.clock import now_ms, to_ms
-from app.reconcile.asking import bind, take_turn
+from app.reconcile.describe import bind, wait_for_turn
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
 
@@ -52,7 +52,7 @@ def _claimed(services: Services, submission: Submission, asked: Asked) -> list[D
     ids = services.store.submissions.claims(submission.id)
     if not ids:
         return []
-    take_turn(services)
+    wait_for_turn(services)
     answer = services.provider.describe(submission.bucket, submission.region, ids)
     return [detail for detail in answer.details if _can_be(services, submission, asked, detail)]
 
@@ -63,7 +63,7 @@ def _listed(services: Services, submission: Submission, asked: Asked) -> list[De
     for tag in dict.fromkeys(operation.tag for operation in asked.operations):
         token: str | None = None
         for _ in range(_PAGES):
-            take_turn(services)
+            wait_for_turn(services)
             page = services.provider.list_jobs(
                 submission.bucket,
                 submission.region,

@@ -21,7 +21,7 @@ _NOT_SENT: dict[type[BaseException], str] = {
 """Faults from before the first byte was sent, the special kinds before the general ones."""
 
 
-def broken_off(failure: BaseException, question: bool = False) -> ProviderError:
+def connection_error(failure: BaseException, question: bool = False) -> ProviderError:
     """The error to raise for a failure of the connection. What is not certainly unsent may have arrived."""
     causes = list(_causes(failure))
     for kind, code in _NOT_SENT.items():

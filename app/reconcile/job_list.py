@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from app import reconcile
 from app.ci.incoming.payload import Answer, Detail
+from app.core.backoff import delay
 from app.core.clock import now_ms
 from app.provider import ProviderError, Throttled
+from app.reconcile.describe import accept_answer, wait_for_turn
 from app.web.services import Services
 
 _TRIES = 6
@@ -43,10 +44,10 @@ def walk(services: Services, span: Span) -> Iterator[tuple[Detail, int]]:
         seen.add(token)
 
 
-def take_in(services: Services, detail: Detail, asked_ms: int) -> str:
+def import_job(services: Services, detail: Detail, asked_ms: int) -> str:
     """What it was to us: ``new``, ``news`` of a job that we know, or ``known``. The same twice changes nothing."""
     known = services.store.jobs.exists(detail.report.job_id)
-    outcome = reconcile.take_in(services, detail, asked_ms)
+    outcome = accept_answer(services, detail, asked_ms)
     if outcome != "accepted":
         return "known"
     return "news" if known else "new"
@@ -55,7 +56,7 @@ def take_in(services: Services, detail: Detail, asked_ms: int) -> str:
 def _page(services: Services, span: Span, token: str | None) -> Answer:
     """Asked again when CI wants us to slow down, or is in trouble for a moment: asking costs nothing."""
     for left in reversed(range(_TRIES)):
-        reconcile.take_turn(services)
+        wait_for_turn(services)
         try:
             return services.provider.list_jobs(
                 span.bucket,
@@ -69,6 +70,5 @@ def _page(services: Services, span: Span, token: str | None) -> Answer:
         except ProviderError as error:
             if not left or ((error.status or 500) < 500 and not isinstance(error, Throttled)):
                 raise
-            wait = min(_PAUSE_S * 2.0 ** (_TRIES - 1 - left), _PAUSE_MAX_S)
-            time.sleep(error.retry_after or wait)
+            time.sleep(error.retry_after or delay(_TRIES - left, _PAUSE_S, _PAUSE_MAX_S))
     raise AssertionError("unreachable")

@@ -11,7 +11,7 @@ _PID = struct.Struct("=q")
 _KILL_AT = struct.Struct("=d")
 
 
-class Board:
+class SharedFlags:
     """Made by the worker before it forks. One batch at a time writes on it."""
 
     def __init__(self) -> None:

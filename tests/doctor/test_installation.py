@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.doctor import ours
+from app.doctor import installation
 from app.doctor.finding import Finding
 from app.settings import Settings
 from app.spool import NoRoom
@@ -48,19 +48,19 @@ def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) ->
 
 def test_processes_are_counted(services: Services) -> None:
     """Each that has been heard of; without one the finding says what does not happen."""
-    levels = {one.what: (one.level, bool(one.todo)) for one in ours.processes(services)}
+    levels = {one.what: (one.level, bool(one.todo)) for one in installation.processes(services)}
     assert levels == {"relay": ("fail", True), "worker": ("fail", True)}
     services.store.presence.here("relay")
-    found = {one.what: one for one in ours.processes(services)}
+    found = {one.what: one for one in installation.processes(services)}
     assert (found["relay"].level, found["relay"].said) == ("ok", "1 running")
     assert found["worker"].level == "fail"
 
 
 def test_an_open_refusal_is_a_warning_that_names_its_reason(services: Services) -> None:
     """Somebody should look; once it is dismissed nothing is said of it."""
-    assert [one.level for one in ours.refusals(services)] == ["ok"]
+    assert [one.level for one in installation.open_refusals(services)] == ["ok"]
     services.store.refusals.note(Refusal("binding_mismatch", "no", "t", {}, ("j3",), body=b"x"))
-    (found,) = ours.refusals(services)
+    (found,) = installation.open_refusals(services)
     assert found.level == "warn"
     assert "1 open" in found.said and "binding_mismatch" in found.said
     assert "flask refusals" in found.todo
@@ -68,9 +68,9 @@ def test_an_open_refusal_is_a_warning_that_names_its_reason(services: Services) 
 
 def test_an_installation_without_api_keys(services: Services) -> None:
     """A warning: callbacks come in, and nobody can ask for them."""
-    assert [one.level for one in ours.keys(services)] == ["warn"]
+    assert [one.level for one in installation.keys(services)] == ["warn"]
     services.store.api_keys.create("a", frozenset({"read"}))
-    assert [(one.level, one.said) for one in ours.keys(services)] == [("ok", "1")]
+    assert [(one.level, one.said) for one in installation.keys(services)] == [("ok", "1")]
 
 
 def test_a_spool_that_cannot_take_anything(settings: Settings, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_spool_that_cannot_take_anything(settings: Settings, tmp_path: Path) -
         if chosen.spool:
             with suppress(NoRoom):
                 chosen.spool.append(b"one")
-        (found,) = ours.spool(chosen)
+        (found,) = installation.spool(chosen)
         assert bool(found.todo) == (found.level != "ok")
         return found.level
 
@@ -100,13 +100,13 @@ def test_durability_is_what_this_redis_can_give(
 ) -> None:
     """A file that is synced once a second makes answers slow, which is said; so is a replica that is not there."""
     chosen = Services.open(settings.model_copy(update={"durability": level}), timeout=5)
-    (one,) = ours.durability(chosen)
+    (one,) = installation.durability(chosen)
     assert (one.level, word in one.said) == (found, True), one
 
 
 @pytest.mark.parametrize(
     "check",
-    [ours.processes, ours.durability, ours.keys, ours.refusals],
+    [installation.processes, installation.durability, installation.keys, installation.open_refusals],
     ids=lambda check: str(check.__name__),
 )
 def test_a_redis_that_is_away_is_said_once(

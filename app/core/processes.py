@@ -1,0 +1,11 @@
+"""How a process is named where several hosts write to one Redis: in tries, in presence, as a stream's consumer."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def process_name(pid: int | None = None) -> str:
+    """``<host>-<pid>`` of this process, or of another process on this host."""
+    return f"{socket.gethostname()}-{pid or os.getpid()}"

@@ -1,0 +1,29 @@
+"""How a relay and a worker start: settings are read and checked, and handlers imported, before anything else."""
+
+from __future__ import annotations
+
+import sys
+
+from app import settings
+from app.core import logs
+from app.doctor import preflight
+from app.settings import Settings, SettingsError
+from workers import check_outputs, registry
+
+
+def checked_settings(process: str) -> Settings:
+    """The settings, after logs are configured for ``process``, handlers are imported and Redis was asked.
+
+    Where something is wrong, one message on standard error names every fault, and ``SystemExit`` is raised.
+    """
+    logs.configure(process)
+    try:
+        chosen = settings.load()
+        registry.import_handlers(chosen.handlers)
+        check_outputs.install(chosen)
+        preflight.check(chosen)
+    except SettingsError as error:
+        sys.stderr.write(f"{error.message}\n")
+        raise SystemExit(error.exit_code) from None
+    preflight.ignore_reload()
+    return chosen
