@@ -158,7 +158,12 @@ def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
             passing = {name for name in found if ":first_seen:" in name and int(redis.ttl(name)) > 0}
             return {name for name in found if not name.startswith("rq:worker:")} - passing
 
-        few = {"rq:queues", "rq:workers", f"rq:workers:{settings.key_prefix.strip(':')}", "rq:clean_groups"}
+        few = {
+            "rq:queues",
+            "rq:workers",
+            f"rq:workers:{settings.key_prefix.strip(':')}:default",
+            "rq:clean_groups",
+        }
         eventually(lambda: names() <= few, f"nothing but {few}, not {names()}")
 
 

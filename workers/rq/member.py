@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from app.core.backoff import delay
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
-from workers.rq.queue import queue
+from workers.rq.queue import queue, worker_name
 from workers.rq.shared_flags import SharedFlags
 from workers.worker import tasks
 
@@ -87,6 +87,7 @@ def work(settings: Settings) -> None:
     options: dict[str, Any] = {"worker_ttl": 18, "maintenance_interval": 30, "job_monitoring_interval": 10}
     worker = BatchWorker(
         [queue(settings, connection)],
+        name=worker_name(),
         connection=connection,
         serializer=JSONSerializer,
         log_job_description=False,
