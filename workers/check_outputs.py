@@ -1,4 +1,7 @@
-"""Built in: after ``Success``, look at COS whether the outputs that CI reports are really there, and the same."""
+"""A built-in handler: after ``Success``, check in COS that each output that CI reports exists and has the same MD5.
+
+Switched off with ``CHECK_OUTPUTS``. It asks with HEAD Object, whose ETag is the MD5 of an object put in one part.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ HANDLER = "check_outputs"
 log = logging.getLogger(__name__)
 
 _GATHER_S = 2.0
-"""So long the jobs that CI is asked about gather: one question names many."""
+"""How long jobs are collected before CI is asked about them: one request names many."""
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 
 
 def install(settings: Settings) -> None:
-    """Make the handler known, unless ``CHECK_OUTPUTS`` is off."""
+    """Register the handler, unless ``CHECK_OUTPUTS`` is off."""
     if not settings.check_outputs:
         return
     store = Store.open(
@@ -51,7 +54,7 @@ class _Checker:
         self._store = store
 
     def check(self, event: Event, job: Job) -> None:
-        """Raises ``ProviderError`` where COS cannot be asked, which says nothing of the outputs: try again later."""
+        """Raises ``ProviderError`` if COS cannot be asked (the run is retried), ``GiveUp`` if an output is wrong."""
         report = Report.model_validate(event.report)
         outputs = [each for each in report.outputs if each.bucket and each.region]
         if not outputs or not self._may_be_looked_up(report, job):
@@ -63,16 +66,18 @@ class _Checker:
         is_all = len(looked_up) == len(outputs)
         self._store.checks.note(report, found, False if wrong else True if is_all else None)
         if wrong:
-            # COS reads what was written at once, so another look in a moment would see the same.
+            # COS is strongly consistent: another try would see the same.
             raise GiveUp("; ".join(wrong)[:500])
 
     def _may_be_looked_up(self, report: Report, job: Job) -> bool:
-        """What only a callback named is not: CI is asked, and its answer comes back here as an event."""
+        """Not if only a callback has named them: then CI is asked, and its answer starts this handler again."""
         if job.outputs_unchecked in {None, "too_many"}:
             return True
         answer = self._store.due.ask_outputs(report.job_id, report.digest, _GATHER_S)
         if answer == "asked":
-            log.info("job %s: CI is asked first whether it wrote these outputs", report.job_id)
+            log.info(
+                "job %s: asking CI whether it wrote these outputs before they are checked", report.job_id
+            )
         return answer == "confirmed"
 
     def _head(self, output: Output) -> Head | None:
@@ -83,7 +88,7 @@ def _fault(output: Output, head: Head | None) -> str | None:
     if head is None:
         return f"{output.bucket}/{output.object} is missing"
     etag = (head.etag or "").lower()
-    # The ETag of an object that was put in parts is no MD5, and holds a hyphen.
+    # The ETag of a multipart upload is no MD5; it holds a hyphen.
     if output.md5 and _MD5.match(etag) and etag != output.md5.lower():
         return f"{output.bucket}/{output.object} is another file: its MD5 is {etag}, CI wrote {output.md5.lower()}"
     return None

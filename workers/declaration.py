@@ -1,4 +1,4 @@
-"""What keeps a declared handler from ever working, told when it is declared and not by its first event."""
+"""Faults in the declaration of a handler, found when it is imported and not when its first event arrives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAZY = (
 
 
 def faults(function: Callable[..., object], tags: Iterable[str], states: Iterable[str]) -> Iterator[str]:
-    """Sentences without their subject, which is the handler; none for one that can work."""
+    """Each fault as a clause whose subject is the handler, such as ``has an empty tag``; nothing for a sound one."""
     for is_lazy, why in _LAZY:
         if is_lazy(function):
             yield f"{why}: calling this one would run nothing"
@@ -29,7 +29,10 @@ def faults(function: Callable[..., object], tags: Iterable[str], states: Iterabl
 
 
 def returned_unawaited(answer: object) -> bool:
-    """Whether a handler that looks like any other has only made something that somebody else has to run."""
+    """Whether a handler returned a coroutine or generator that was never run, so that it has done nothing.
+
+    ``faults`` finds those that are declared so; this finds a plain function that returns one.
+    """
     lazy = isinstance(answer, Awaitable | GeneratorType | AsyncGeneratorType)
     if inspect.iscoroutine(answer):
         answer.close()
@@ -38,12 +41,12 @@ def returned_unawaited(answer: object) -> bool:
 
 def _takes_event_and_job(function: Callable[..., object]) -> bool:
     try:
-        # What is called is the outermost one, whatever a decorator says of the one inside.
+        # The outermost function is called, whatever signature a decorator copied from the inner one.
         inspect.signature(function, follow_wrapped=False).bind("event", "job")
     except TypeError:
         return False
     except ValueError:
-        # Some that are written in C do not tell.
+        # Some functions written in C have no signature.
         return True
     return True
 

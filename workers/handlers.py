@@ -1,8 +1,8 @@
 """Where handlers are declared; also the module that is loaded when ``HANDLERS`` names no other.
 
-A handler gets the event and the job as it was at that event. It runs at least once: be idempotent by
-``event.event_id``. Raising means: try again later; ``GiveUp`` means that no try can help, ``Later(seconds)`` when to
-try again. docs/handlers.md has all of it, and how to test a handler.
+A handler gets the event and the job as it was at that event. It runs at least once: make it idempotent by
+``event.event_id``. Any exception means that it is tried again later, after a back-off; ``GiveUp`` means that no further
+try can help; ``Later(seconds)`` sets the time of the next try. docs/handlers.md has the rest, with tests for handlers.
 
     @handler(tag="VoiceSeparate", state="Success")
     def publish(event: Event, job: Job) -> None: ...

@@ -1,4 +1,7 @@
-"""``python -m workers.import_check MODULE…``: can these handler modules be imported? For ``flask doctor``."""
+"""``python -m workers.import_check MODULE…``: can these handler modules be imported? Run by ``flask doctor``.
+
+A process of its own, so that the web service never holds the code of handlers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from workers import registry
 
 
 def main(modules: Sequence[str]) -> int:
-    """The names of their handlers as JSON; or the exit code 2, and what is wrong on standard error."""
+    """Print the names of their handlers as JSON and return 0; or print the fault to standard error and return 2."""
     try:
         registry.import_handlers(modules)
     except SettingsError as error:

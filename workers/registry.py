@@ -1,4 +1,4 @@
-"""The handlers that are known, by name."""
+"""Handlers: how they are declared, imported and found by name."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Handler:
     backoff: float
     backoff_max: float
     every_news: bool = False
-    """Also for answers that set off no handlers: they changed the record, but not the state."""
+    """Also for answers of CI that start no other handler, because they changed the record but not the state."""
 
     def wants(self, event: Event) -> bool:
-        # What a callback says of a job in doubt sets off nothing, not even this, until there is an answer.
+        # While a job is in doubt, callbacks start no handler at all: CI's answer does.
         is_for_it = event.runs_handlers or (self.every_news and event.kind in _ANSWERS)
         return (
             is_for_it
@@ -57,7 +57,7 @@ class GiveUp(Exception):
 
 
 class Later(Exception):
-    """Raised by a handler: try again, in that many seconds."""
+    """Raised by a handler: try again in ``seconds``."""
 
     def __init__(self, seconds: float, why: str = "") -> None:
         super().__init__(why or f"in {seconds:g} s")
@@ -97,7 +97,7 @@ def handler(
 
 
 def add(declared: Handler) -> None:
-    """Make a handler known. Raises ValueError if another one has its name."""
+    """Register a handler. Raises ValueError if another function has its name."""
     already = _handlers.get(declared.name)
     if already and already.function.__code__ is not declared.function.__code__:
         raise ValueError(f"two handlers are called {declared.name!r}; give one of them another name=")
@@ -109,9 +109,9 @@ def _words(value: str | Iterable[str] | None) -> frozenset[str]:
 
 
 def import_handlers(modules: Iterable[str]) -> None:
-    """Import the modules that hold handlers, or stop the start with one message that says which is broken and why."""
+    """Import the modules of ``HANDLERS``. Raises ``SettingsError`` for one that cannot be imported or declares none."""
     chosen = tuple(modules)
-    # Imported by every module for its decorator; its own handler is not one of theirs.
+    # Every module imports it for the decorator; the example handler in it counts only if HANDLERS names it.
     importlib.import_module(_OWN)
     for name in chosen:
         before = set(_handlers)
@@ -132,7 +132,7 @@ def _import(name: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         why = "".join(traceback.format_exception_only(error)).strip()
         frames = traceback.extract_tb(error.__traceback__)
-        # What is refused here was written elsewhere.
+        # The fault is in the user's module, not in this one.
         last = next((each for each in reversed(frames) if each.filename != __file__), frames[-1])
         raise SettingsError(
             f"HANDLERS names {name!r}, which cannot be imported: {why} ({last.filename}:{last.lineno})"
@@ -140,7 +140,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _declares(module: ModuleType) -> bool:
-    """Whether handlers are its own, or stand in it by an import; it may have been imported by another one before."""
+    """Whether it declares handlers or imports some; another module may have imported it before."""
     held = {id(value) for value in vars(module).values()}
     inside = f"{module.__name__}."
     return any(
@@ -150,7 +150,7 @@ def _declares(module: ModuleType) -> bool:
 
 
 def handler_names() -> list[str]:
-    """Of all handlers that are loaded."""
+    """The names of all registered handlers, sorted."""
     return sorted(_handlers)
 
 

@@ -1,4 +1,4 @@
-"""What ``flask doctor`` looks at: one small function for each thing that can be missing."""
+"""The checks of ``flask doctor``, in order: each is a function that yields findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callback URLs that were made by hand: each with its last use, and a warning 14 days before it expires."""
+"""Callback URLs of ``flask callback-url``: the last use of each, and a warning 14 days before it expires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 def by_hand(services: Services) -> Iterator[Finding]:
-    """Those that expire first come first."""
+    """One finding for each URL in use, those that expire first at the top."""
     try:
         urls = [url for url in services.store.callback_urls.list() if url.is_in_use]
     except RedisError:
@@ -26,10 +26,10 @@ def by_hand(services: Services) -> Iterator[Finding]:
         yield _finding(url, now)
     more = urls[_SHOWN:]
     if more:
-        endangered = sum(url.expires_soon(now) for url in more)
-        level: Severity = "warn" if endangered else "ok"
-        said = f"{len(more)} more, of which {endangered} expire within 14 days"
-        yield Finding(level, "callback URLs", said, "See `flask callback-url list`." if endangered else "")
+        expiring = sum(url.expires_soon(now) for url in more)
+        level: Severity = "warn" if expiring else "ok"
+        said = f"{len(more)} more, of which {expiring} expire within 14 days"
+        yield Finding(level, "callback URLs", said, "See `flask callback-url list`." if expiring else "")
 
 
 def _finding(url: CallbackUrl, now: int) -> Finding:

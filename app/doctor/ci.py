@@ -1,4 +1,4 @@
-"""CI and COS: may this account ask them, and do we agree on the time. Signed calls that cost nothing."""
+"""CI and COS: may this account call them, and do the clocks agree? The calls are signed and free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SKEW_S = 20
 
 
 def account(services: Services) -> Iterator[Finding]:
-    """CI's list of queues: needs the keys, the bucket and its being bound to CI."""
+    """List CI's queues: that works only with valid keys and a bucket that is bound to CI."""
     settings = services.settings
     where = "the emulator or proxy at CI_ENDPOINT" if settings.ci_endpoint else "Tencent"
     try:
@@ -53,7 +53,7 @@ def clock(services: Services) -> Iterator[Finding]:
 
 
 def objects(services: Services) -> Iterator[Finding]:
-    """Whether results may be read: a question about an object that need not exist."""
+    """Whether results may be read: HEAD of an object that need not exist."""
     settings = services.settings
     try:
         services.provider.head_object(settings.cos_bucket, settings.cos_region, "flask-doctor/probe")
@@ -69,13 +69,13 @@ def objects(services: Services) -> Iterator[Finding]:
 
 
 def strange_buckets(services: Services) -> Iterator[Finding]:
-    """Jobs in buckets that nobody whom we believe has named: CI is not asked about them."""
+    """Buckets that only callbacks have named: CI is not asked about their jobs."""
     try:
         found = services.store.due.strange()
     except RedisError:
-        return  # Said by the check of Redis.
+        return  # redis.reachable reports it.
     if not found:
         return
     named = ", ".join(ascii(each)[1:-1] for each in found[:5]) + (", …" if len(found) > 5 else "")
     todo = "Add those that are yours to COS_BUCKETS: CI is asked about their jobs then. Ignore the others."
-    yield Finding("warn", "buckets", f"callbacks named buckets that are not known here: {named}", todo)
+    yield Finding("warn", "buckets", f"callbacks name buckets that are not configured: {named}", todo)

@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Severity = Literal["ok", "warn", "fail"]
 
 
 class Finding(NamedTuple):
-    """``fail``: it will not work; ``warn``: it works, with a loss that ``said`` describes. ``todo`` says what to do."""
+    """``fail``: it does not work; ``warn``: it works, with the limitation in ``said``. ``todo`` says what to do."""
 
     level: Severity
     what: str

@@ -1,4 +1,4 @@
-"""Our own parts: processes, handlers, API keys."""
+"""Our own parts: processes, durability, spool, handlers, API keys, refusals."""
 
 from __future__ import annotations
 
@@ -60,28 +60,28 @@ def spool(services: Services) -> Iterator[Finding]:
     if condition == "ok":
         yield Finding("ok", "SPOOL_DIR", f"{waiting} bytes pending")
     else:
-        yield Finding("fail", "SPOOL_DIR", condition, "Is its disk full, or not writable by this user?")
+        yield Finding("fail", "SPOOL_DIR", condition, "Free space on its disk, or let this user write to it.")
 
 
 def set_aside(services: Services) -> Iterator[Finding]:
-    """Nothing waits for these records, and nobody else looks for them."""
+    """Spool records that were set aside: nothing replays them until a person does."""
     if services.spool and (aside := services.spool.set_aside()).records:
         todo = "`flask spool list` shows why; fix the cause, then `flask spool retry`: docs/durability.md."
         yield Finding("warn", "Set aside", f"{aside.records} records, {aside.bytes} bytes", todo)
 
 
 _LOST = (
-    "Restore Redis from a backup if there is one. If not: make API keys anew (`flask keys create`), name revoked "
-    "tokens in REVOKED_TOKENS, ask CI for its jobs (`flask jobs import`); then `flask spool accept`."
+    "Restore Redis from a backup. Without one: create new API keys (`flask keys create`), list revoked tokens in "
+    "REVOKED_TOKENS, import CI's jobs (`flask jobs import`); then run `flask spool accept`."
 )
 _FOREIGN = (
-    "Two installations? Give this one a SPOOL_DIR of its own. Has Redis moved without its data? As for an empty one, "
-    "docs/durability.md; then `flask spool accept`. Until then nothing is taken from this spool."
+    "If this is another installation, give it a SPOOL_DIR of its own. If Redis moved without its data, proceed as for "
+    "an empty one (docs/durability.md), then run `flask spool accept`. Until then this spool is not replayed."
 )
 
 
 def installation(services: Services) -> Iterator[Finding]:
-    """Whether Redis still is the one that this installation began with."""
+    """Whether this is the Redis with which the installation was set up: it holds the same id as SPOOL_DIR."""
     if services.installation is None:
         return
     try:
@@ -96,7 +96,7 @@ def installation(services: Services) -> Iterator[Finding]:
 
 
 def handlers(services: Services) -> Iterator[Finding]:
-    """Imported by a process of their own: the web service never holds them."""
+    """Import HANDLERS in a process of their own: the web service never holds that code."""
     names = ", ".join(services.settings.handlers)
     command = [sys.executable, "-m", "workers.import_check", *services.settings.handlers]
     try:
@@ -129,7 +129,7 @@ def keys(services: Services) -> Iterator[Finding]:
 
 
 def open_refusals(services: Services) -> Iterator[Finding]:
-    """Callbacks that were turned away although their token was good: a person should look."""
+    """Callbacks that were refused although their token was valid: a person should look at them."""
     try:
         count, _ = services.store.refusals.open()
         newest = services.store.refusals.newest(1)

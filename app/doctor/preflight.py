@@ -1,7 +1,7 @@
-"""May this start at all? ``python -m app.doctor.preflight``, asked by every process before it begins.
+"""Checks before a process starts: ``python -m app.doctor.preflight``.
 
-One message that names every fault, instead of a traceback from each worker. A process of its own, so that gunicorn's
-master never imports the application: its workers would inherit that code through a reload.
+One message names every fault, instead of a traceback from each worker. It is a process of its own, so that gunicorn's
+master never imports the application: after a reload its workers would still run the old code.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 
 def check(chosen: Settings, serving: Settings | None = None) -> None:
-    """Raises ``SettingsError`` where the settings ask for what is not there. A Redis that is away is no fault:
-    callbacks can be spooled until it is back. It is one for a reload that would leave the Redis of ``serving``."""
+    """Raises ``SettingsError`` if the settings need what does not exist. A Redis that is away is no fault, because
+    callbacks are spooled; but it is one for a reload that would replace the Redis of the settings ``serving``."""
     _check_spool(chosen)
     client = connect(chosen.redis_url, timeout=chosen.redis_timeout)
     database = Database(client, chosen.key_prefix)
@@ -45,13 +45,13 @@ def check(chosen: Settings, serving: Settings | None = None) -> None:
     except UNAVAILABLE as error:
         if serving and serving.redis_url != chosen.redis_url:
             raise SettingsError(f"REDIS_URL has changed and cannot be used: {cause(error)}.") from None
-        log.warning("starting without Redis; callbacks go to the spool until it is available")
+        log.warning("starting without Redis; callbacks go to the spool until it is available, so start it")
     finally:
         client.close()
 
 
 def _check_schema(chosen: Settings, database: Database) -> None:
-    """Data of an earlier release becomes that of this one; data of a newer one is left alone."""
+    """Convert data of an earlier release; refuse data of a newer one."""
     try:
         Schema(database, min(chosen.retention_raw, chosen.retention_jobs)).prepare()
     except WrongSchema as error:
@@ -68,24 +68,24 @@ def _check_rights(chosen: Settings, client: Redis) -> None:
 
 
 def _eviction(client: Redis) -> Iterator[str]:
-    """A server that throws keys away when memory is short takes jobs, runs and API keys with it."""
+    """Eviction would delete jobs, runs and API keys when memory is short."""
     try:
         policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
     except MayNotAsk:
         return
     if policy != "noeviction":
-        yield f"Redis has maxmemory-policy {policy}, which throws jobs away when memory is short: set noeviction there."
+        yield f"Redis has maxmemory-policy {policy}, which deletes jobs when memory is short: set it to noeviction."
 
 
 def ignore_reload() -> None:
-    """For processes that read their settings at their start only. SIGHUP would end them without a word."""
+    """For processes that read settings only at their start: SIGHUP would end them silently."""
     signal.signal(
         signal.SIGHUP, lambda *_: log.warning("SIGHUP ignored: restart this process to load new settings")
     )
 
 
 def _check_keys(chosen: Settings, submissions: Submissions) -> None:
-    """A key that is gone too early turns good callbacks away."""
+    """Removing a key while jobs still need it would refuse good callbacks."""
     known = {key.id for key in chosen.callback_keys} | set(chosen.callback_keys_withdrawn)
     missing = {key: count for key, count in submissions.open_keys().items() if key not in known}
     if missing:
@@ -98,11 +98,11 @@ def _check_keys(chosen: Settings, submissions: Submissions) -> None:
 
 
 def _check_installation(chosen: Settings, database: Database) -> None:
-    """One that Redis has lost is no reason to take no callbacks."""
+    """Only log it: a Redis without our installation id is no reason to accept no callbacks."""
     if chosen.spool_dir:
         installation = Installation(database, chosen.spool_dir, chosen.redis_url)
         if (state := installation.state(make=False)) != "ok":
-            log.error("%s. What to do: flask doctor", installation.explain(state))
+            log.error("%s. Run `flask doctor`: it says what to do", installation.explain(state))
 
 
 def _check_spool(chosen: Settings) -> None:
@@ -115,10 +115,10 @@ def _check_spool(chosen: Settings) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the settings to standard output, for the parent process; or a fault to standard error.
+    """Write the settings to standard output for the parent process, or a fault to standard error.
 
-    ``--reload``: standard input has the settings that are being served. More is asked for then, since what serves well
-    is given up for it: the application must be buildable too. A fault goes to standard output.
+    ``--reload``: standard input holds the settings in use. As a reload replaces processes that work, the application
+    must also be buildable then, and a fault goes to standard output.
     """
     logs.configure("start")
     reload = "--reload" in arguments

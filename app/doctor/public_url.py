@@ -1,4 +1,4 @@
-"""PUBLIC_URL: does it lead here, for a GET and for a POST, and can CI use it."""
+"""PUBLIC_URL: does it lead to this installation, for GET and POST, and can CI call it?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.web.services import Services
 
 _PATIENCE_S = 10
 _PROBE = b'{"code":0,"message":"Test request when setting callback url","data":{"trace_id":"doctor"}}'
-"""What CI's console sends to try an address: nothing is kept of it."""
+"""The test message of CI's console: nothing of it is stored."""
 _OTHER = (
     "Correct PUBLIC_URL, or give both the same settings. Were they changed since the web process was started or "
     "reloaded? Then reload it."
@@ -49,7 +49,7 @@ def _usable(services: Services, url: str) -> Iterator[Finding]:
 
 
 def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
-    """As seen from this machine; CI's way may be another."""
+    """As seen from this machine; CI's route may differ."""
     try:
         seen = requests.get(f"{url}/healthz", timeout=_PATIENCE_S, allow_redirects=False)
         with _revoked_token(services) as token:
@@ -68,7 +68,7 @@ def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
 
 
 def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Finding:
-    """Only this installation has both the keys that the token was signed with, and the Redis that it is revoked in."""
+    """Only this installation has both the key that signed the token and the Redis in which it is revoked."""
     reason = _word(posted, "reason")
     if reason == "bad_token" and not is_revoked:
         said = f"{url} answers as this service does; doctor cannot identify the installation while Redis is unavailable"
@@ -82,7 +82,7 @@ def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Findi
     if reason == "revoked_token":
         return Finding("ok", "PUBLIC_URL", f"{url} leads here")
     if reason == "ip_not_allowed":
-        said = f"{url} answers as this service does; ALLOWED_IPS keeps doctor from seeing more"
+        said = f"{url} answers as this service does; ALLOWED_IPS excludes doctor, so no more was checked"
         return Finding("ok", "PUBLIC_URL", said)
     said = f"a POST below {url}/callbacks/ is answered with {posted.status_code} by another server"
     return Finding("fail", "PUBLIC_URL", said, "Let the proxy pass POST requests on, unchanged.")
@@ -90,7 +90,7 @@ def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Findi
 
 @contextmanager
 def _revoked_token(services: Services) -> Iterator[str | None]:
-    """A token of ours that nobody can use, while the block lasts; none while Redis cannot be used."""
+    """A token that is revoked while the block lasts; ``None`` while Redis is unavailable."""
     expires = int(time.time()) + 10 * _PATIENCE_S
     token = mint(Binding(expires=expires, nonce=new_nonce()), services.settings.callback_keys)
     try:

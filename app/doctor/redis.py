@@ -1,4 +1,4 @@
-"""Redis: does it take writes, does it keep them, and is it one that we can use."""
+"""Redis: does it accept writes, keep them, and is it a version and mode that we support?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FULL = 0.8
 
 
 def reachable(services: Services) -> Iterator[Finding]:
-    """A real write."""
+    """Whether a real write succeeds."""
     try:
         services.store.presence.probe()
     except RedisError as error:
@@ -34,7 +34,7 @@ def reachable(services: Services) -> Iterator[Finding]:
 
 
 def rights(services: Services) -> Iterator[Finding]:
-    """Every command, key and channel that is needed; some managed servers have no users, and refuse nothing."""
+    """Whether this user may use every command, key and channel that we need (ACL); without users all is allowed."""
     prefix = services.settings.key_prefix
     try:
         lacking = all_rights.missing(services.store.db.client, prefix)
@@ -48,7 +48,7 @@ def rights(services: Services) -> Iterator[Finding]:
 
 
 def keeps(services: Services) -> Iterator[Finding]:
-    """What the server reports about itself. Nothing while it is unavailable: then ``reachable`` has failed."""
+    """What INFO reports. Nothing while Redis is unavailable: ``reachable`` reports that."""
     client = services.store.db.client
     try:
         info: dict[str, Any] = client.info()
@@ -89,12 +89,12 @@ def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
             "ok" if good else "fail", "Redis persistence", said, "" if good else "Look at its disk."
         )
         return
-    todo = "Set `appendonly yes`: callbacks that we answered for are gone when this server restarts."
+    todo = "Set `appendonly yes`: callbacks that were answered with 200 are lost when this server restarts."
     yield Finding("warn", "Redis persistence", "no append-only file", todo)
 
 
 def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
-    """How long a write may be in the machine's memory only."""
+    """How long a write is only in the memory of Redis' machine."""
     if not int(info.get("aof_enabled", 0)):
         return
     try:
@@ -103,7 +103,7 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "Redis appendfsync",
-            "this user may not use CONFIG GET: not looked at",
+            "this user may not use CONFIG GET, so it was not checked",
             "Grant +config|get.",
         )
         return
@@ -113,7 +113,7 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
     if how in {None, "always"}:
         yield Finding("ok", "Redis appendfsync", str(how or "not reported"))
     else:
-        lost = "the last second" if how == "everysec" else "what the system had not written yet, often 30 s,"
+        lost = "the last second" if how == "everysec" else "what the system has not written yet, often 30 s,"
         todo = (
             "Set `appendfsync always`, or DURABILITY=fsync where Redis has WAITAOF (7.2): docs/durability.md."
         )
@@ -134,7 +134,7 @@ def _memory(info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def room(services: Services) -> Iterator[Finding]:
-    """Our own caps: past them callbacks go to the spool, or are turned away."""
+    """Our own limits: above them callbacks go to the spool, or get 503."""
     settings = services.settings
     try:
         counts = (

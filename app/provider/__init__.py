@@ -1,4 +1,4 @@
-"""Asking CI and COS, through Tencent's SDK, whose loggers this import silences."""
+"""Calls to CI and COS through Tencent's SDK (cos-python-sdk-v5). Importing this silences the SDK's loggers."""
 
 from app.provider import sdk_logs
 from app.provider.client import Head, Provider

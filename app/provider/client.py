@@ -1,4 +1,7 @@
-"""What CI and COS can be asked, in plain values; every answer is read by our own parser."""
+"""The calls to CI and COS that we use, in plain values; our own parser reads every answer.
+
+CI's page about submitting: https://www.tencentcloud.com/document/product/1045/73370
+"""
 
 import logging
 import re
@@ -19,15 +22,15 @@ from app.provider.wire import Place, ProviderConfig, Request, Response, Wire
 log = logging.getLogger(__name__)
 
 JOBS_PER_PAGE = 100
-"""CI's own most for a page of its list."""
+"""The largest page of CI's list."""
 
 JOBS_PER_DESCRIBE = 50
-"""Ours: 50 ids of 33 characters keep the path under 2 KB."""
+"""Our own limit: 50 ids of 33 characters keep the path under 2 KB."""
 
 QUEUES_PER_PAGE = 10
-"""CI's default; its most is not published."""
+"""CI's default; its maximum is not published."""
 
-_QUEUE_PAGES = 100  # a server that always promises one more page does not hold us for ever
+_QUEUE_PAGES = 100  # a server that always announces one more page cannot hold us for ever
 _BEIJING = timezone(timedelta(hours=8))  # the clock in which CI writes its own times
 _JOB_ID = re.compile(r"[^\s/\\%?#,]{1,128}\Z")
 _T = TypeVar("_T")
@@ -111,7 +114,7 @@ class Provider:
         return self._answer(Place(bucket, region), "/jobs", params)
 
     def cancel(self, bucket: str, region: str, job_id: str) -> None:
-        """`PUT /jobs/<id>?cancel`. That CI said yes does not mean that the job has stopped: ask it."""
+        """`PUT /jobs/<id>?cancel`. CI's 200 does not mean that the job has stopped: describe it."""
         path = "/jobs/" + _job_id(job_id)
         raise_for_status(
             self._wire.send(Place(bucket, region), Request("PUT", path, {"cancel": ""})), self._secrets
@@ -130,7 +133,7 @@ class Provider:
         return tuple(found)
 
     def server_time(self, bucket: str, region: str) -> datetime | None:
-        """CI's own clock, out of the head of an answer that is free, a refusal too; None where it does not say."""
+        """CI's own clock, from the `Date` of a free call, even of an error; None if it sends none."""
         got = self._wire.send(
             Place(bucket, region), Request("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
         )
@@ -148,7 +151,7 @@ class Provider:
         )
 
     def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str:
-        """A URL that lets anyone read the object for that long. Made here, without asking anyone."""
+        """A URL with which anyone can read the object for that long. Signed locally; no call is made."""
         return self._wire.presigned(Place(bucket, region), key, seconds)
 
     def _queue_page(self, place: Place, number: int, state: str | None, category: str | None) -> QueuePage:

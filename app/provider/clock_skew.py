@@ -1,4 +1,4 @@
-"""How far this machine's clock is from CI's own: a wrong one looks like wrong keys, because signatures hold a time."""
+"""The difference between this machine's clock and CI's. Signatures hold a time: a wrong clock looks like wrong keys."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 AHEAD_S = 50.0
-"""A signature begins a minute before our own time: a clock that is further ahead makes signatures of the future."""
+"""The SDK's signatures are valid from a minute before our time: a clock that is further ahead signs for the future."""
 BEHIND_S = 900.0
-"""So much COS lets a request be late by."""
+"""COS rejects a request that was signed longer ago (RequestTimeTooSkewed)."""
 
 SYNCHRONIZE = "Synchronize this machine's clock (NTP): CI refuses requests that are signed at another time"
 
@@ -19,7 +19,7 @@ def now() -> datetime:
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """When the answer was given, by the clock of who gave it; None where it does not say."""
+    """The time of an answer by the server's own clock, its ``Date`` header (RFC 9110); None if it has none."""
     try:
         said = parsedate_to_datetime(headers.get("Date", ""))
     except ValueError:
@@ -33,7 +33,7 @@ def skew(ahead: float) -> str:
 
 
 def advice(status: int, headers: Mapping[str, str]) -> str | None:
-    """What to do about a refusal that the clock explains; None for all others."""
+    """What to do about a rejected request, if the clock explains it; else None."""
     theirs = server_time(headers)
     if status not in {400, 401, 403} or theirs is None:
         return None

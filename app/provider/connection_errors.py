@@ -1,4 +1,4 @@
-"""What it means when a request ends without an answer: certainly not received, or perhaps."""
+"""A request that ended without an answer: was it certainly not received (`NotSent`), or perhaps (`AnswerLost`)?"""
 
 import socket
 import ssl
@@ -22,7 +22,7 @@ _NOT_SENT: dict[type[BaseException], str] = {
 
 
 def connection_error(failure: BaseException, question: bool = False) -> ProviderError:
-    """The error to raise for a failure of the connection. What is not certainly unsent may have arrived."""
+    """The error to raise for a failed connection: `AnswerLost` unless it failed before the first byte was sent."""
     causes = list(_causes(failure))
     for kind, code in _NOT_SENT.items():
         if any(isinstance(cause, kind) for cause in causes):

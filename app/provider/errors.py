@@ -1,6 +1,6 @@
-"""What can go wrong when CI or COS is asked, sorted by what the caller may do next.
+"""How a call to CI or COS fails, sorted by what the caller may do next.
 
-No text here ever holds a secret, a token or a URL: errors are logged, stored and shown.
+No error holds a secret, a token or a URL in its text: errors are logged, stored and shown.
 """
 
 from app.provider.advice import advice_for
@@ -20,8 +20,8 @@ class ProviderError(Exception):
         advice: str | None = None,
         question: bool = False,
     ) -> None:
-        self.code = code  # CI's own word, or one of ours where CI said nothing
-        self.message = message  # CI's own sentence, secrets taken out
+        self.code = code  # CI's own, or one of ours if there was no answer
+        self.message = message  # CI's own, with secrets removed
         self.status = status  # HTTP, None where there was no answer
         self.request_id = request_id  # what Tencent's support asks for
         self.retry_after = retry_after  # seconds, when the answer named a time
@@ -38,20 +38,20 @@ class ProviderError(Exception):
 
 
 class NotSent(ProviderError):
-    """No connection came about: certainly not received."""
+    """No connection was made, so CI certainly did not receive it: it may be sent again."""
 
 
 class Throttled(ProviderError):
-    """SlowDown or 429: refused unread; `retry_after` says when, if CI did."""
+    """SlowDown or 429: CI did not process it; it may be sent again, after `retry_after` seconds if CI named a time."""
 
 
 class AnswerLost(ProviderError):
-    """Sent, and no answer that could be read: CI may have done it."""
+    """Sent, but the answer did not arrive or cannot be read: CI may have processed it."""
 
 
 class RequestRejected(ProviderError):
-    """CI or COS refused (3xx or 4xx): the same request fails again until its cause is fixed."""
+    """3xx or 4xx: the same request fails again until its cause is fixed."""
 
 
 class ServerError(ProviderError):
-    """CI or COS is in trouble (5xx): it may or may not have done it."""
+    """5xx: CI or COS may or may not have processed it."""

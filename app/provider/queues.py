@@ -11,7 +11,7 @@ from app.ci.incoming.payload import read
 
 
 class Notify(BaseModel):
-    """Where a queue sends news of jobs that name no CallBack of their own."""
+    """Where a queue sends callbacks of jobs that name no CallBack of their own."""
 
     model_config = ConfigDict(frozen=True)
 

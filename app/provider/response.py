@@ -1,4 +1,4 @@
-"""Whether CI or COS accepted the request; if not, the error, with no secret in its text."""
+"""Turns an error answer of CI or COS into the exception to raise, with no secret in its text."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ _STATUS_CODES = {
 def raise_for_status(got: Response, secrets: Iterable[str], sent: bytes = b"") -> None:
     """Returns for 2xx; else raises Throttled, ServerError or RequestRejected with CI's own code and message.
 
-    `secrets` and the addresses in `sent`, the body that was sent, are taken out of the message.
+    `secrets`, and the callback URLs in `sent` (the request's body), are removed from the message.
     """
     if 200 <= got.status < 300:
         return
@@ -37,7 +37,7 @@ def raise_for_status(got: Response, secrets: Iterable[str], sent: bytes = b"") -
         kind = Throttled
     elif got.status >= 500:
         kind = ServerError
-    hidden = (*secrets, *_addresses(sent))
+    hidden = (*secrets, *_callback_urls(sent))
     raise kind(
         cut("error.code", _scrub(code, hidden)),
         cut("error.message", _scrub(said.message or "", hidden)),
@@ -49,13 +49,13 @@ def raise_for_status(got: Response, secrets: Iterable[str], sent: bytes = b"") -
 
 
 def request_id(got: Response, said: CIError = _NOTHING) -> str | None:
-    """What Tencent's support asks for, from the body or from the head of an answer."""
+    """The id that Tencent's support asks for, from the body or a header of an answer."""
     found = said.request_id or got.headers.get("x-ci-request-id") or got.headers.get("x-cos-request-id")
     return cut("error.request_id", found)
 
 
-def _addresses(sent: bytes) -> Iterator[str]:
-    """The path of each address in the body, and its last part, which in ours is the token."""
+def _callback_urls(sent: bytes) -> Iterator[str]:
+    """The path of each callback URL in the body, and its last part, which in ours is the token."""
     for match in _CALLBACK.finditer(sent):
         address = match[2].decode("utf-8", "replace")
         scheme, mark, rest = address.partition("://")
@@ -65,7 +65,7 @@ def _addresses(sent: bytes) -> Iterator[str]:
 
 
 def _code(status: int, said: CIError) -> str:
-    """CI's word; its number as a word; or what the status alone tells."""
+    """CI's code; the word for its number; or a code for the status."""
     if said.code:
         return NUMBERS.get(said.code, said.code)
     return _STATUS_CODES.get(status, f"HTTP{status}")
@@ -80,7 +80,7 @@ def _scrub(text: str, hidden: Iterable[str]) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in its form of seconds; CI has not been seen to send the form of a date."""
+    """Retry-After in seconds (RFC 9110, 10.2.3); CI has not been seen to send a date."""
     if retry_after and re.fullmatch(r"[0-9]{1,6}", retry_after.strip()):
         return float(retry_after)
     return None

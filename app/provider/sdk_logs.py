@@ -1,5 +1,5 @@
-"""Silences the SDK: at INFO it logs whole requests, callback token included; on a failed connection the URL;
-at DEBUG the signing key. Imported before anything of ours that could make it speak."""
+"""Silences the SDK's loggers: at INFO it logs whole requests with the callback token, at DEBUG the signing key, and the
+URL of a failed connection at any level. Imported before any module that uses the SDK."""
 
 import logging
 

@@ -1,6 +1,6 @@
-"""One signed request through Tencent's SDK, and what came back: an answer, or an error that says what is certain.
+"""One signed request through Tencent's SDK: its answer, or an error that says whether it was received.
 
-The SDK signs and sends. What we do not take from it:
+The SDK signs and sends. What we do not use of it:
 
 - its retries are off: it would send a failed submit four times, and a submit costs money;
 - its errors are not used: asked with `cos_request=False` it hands over the plain response, which we read;

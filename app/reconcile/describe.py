@@ -1,4 +1,4 @@
-"""Describing jobs at CI, and taking its answer in."""
+"""Ask CI about jobs (``GET /jobs/<ids>``), and accept its answer as the truth."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from app.store.submissions.submissions import Submission
 from app.web.services import Services
 
 LONGEST_S = 900.0
-"""The longest pause between two questions about a job whose callback is late."""
+"""Seconds: the longest pause between two questions about a job whose callback is late."""
 LONGEST_POLLED_S = 60.0
-"""The same for a job that no callback of ours will ever tell us about."""
+"""The same for a job that was submitted without a callback URL of ours."""
 
 
 class Described(NamedTuple):
-    """What became of the jobs that CI was asked about; those that it does not know are in neither."""
+    """CI's answer about jobs; those that it does not know are in neither field."""
 
     outcomes: dict[str, Outcome]
     unreadable: frozenset[str]
-    """Jobs of which CI said something that cannot be read."""
+    """Jobs about which CI's answer cannot be read."""
 
 
 PATIENCE_S = 5.0
-"""How long a caller that waits for the answer may queue for the rate limit."""
+"""Seconds that a caller who waits for the answer may queue for the rate limit."""
 LOOP_PATIENCE_S = 60.0
 """The same for the relay."""
 
 
 def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
-    """Describe these jobs at CI and take its answer in. Jobs that CI does not know, or whose place nobody knows,
-    are not in the result.
+    """Ask CI about these jobs and accept its answer: the outcome of each. Jobs that CI does not know, and jobs in
+    buckets that we do not know, are left out.
 
-    Raises ``ProviderError``; then what was taken in so far stays.
+    Raises ``ProviderError``; answers that were accepted before stay accepted.
     """
     outcomes: dict[str, Outcome] = {}
     for place, group in by_place(services, jobs).items():
@@ -53,15 +53,15 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
 
 
 def wait_for_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> None:
-    """Wait until CI may be asked one more question: all processes together share one rate limit.
+    """Wait for the rate limit of questions to CI, which all processes share.
 
-    Raises ``Throttled`` where that would take longer than ``longest_s``.
+    Raises ``Throttled`` if that would take longer than ``longest_s`` seconds.
     """
     wait = services.store.due.turn(longest_s)
     if wait is None:
         raise Throttled(
             "SlowDown",
-            "Our own rate limit for questions to CI is exhausted; nothing was sent",
+            "Our own rate limit for questions to CI is exhausted; nothing was sent, try again later",
             retry_after=longest_s,
         )
     time.sleep(wait)
@@ -70,31 +70,31 @@ def wait_for_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> Non
 def ask_place(
     services: Services, place: Place, jobs: Sequence[Job], longest_s: float = PATIENCE_S
 ) -> Described:
-    """The same for at most fifty jobs of one bucket. Raises ``ProviderError``; then nothing was taken in."""
+    """The same for at most 50 jobs of one bucket. Raises ``ProviderError``; then no answer was accepted."""
     wait_for_turn(services, longest_s)
     services.store.due.note_asked([job.job_id for job in jobs])
     asked = now_ms()
     answer = services.provider.describe(*place, [job.job_id for job in jobs])
-    told = {detail.report.job_id: detail for detail in answer.details}
-    known = [job for job in jobs if job.job_id in told]
+    answered = {detail.report.job_id: detail for detail in answer.details}
+    known = [job for job in jobs if job.job_id in answered]
     services.store.due.note_place([job.job_id for job in known], place)
     outcomes = {
-        job.job_id: accept_answer(services, told[job.job_id], asked, longest_pause(job)) for job in known
+        job.job_id: accept_answer(services, answered[job.job_id], asked, longest_pause(job)) for job in known
     }
-    return Described(outcomes, _unreadable(answer, jobs, told.keys()))
+    return Described(outcomes, _unreadable(answer, jobs, answered.keys()))
 
 
-def _unreadable(answer: Answer, jobs: Sequence[Job], told: Collection[str]) -> frozenset[str]:
-    """Where the id is what cannot be read, it may be any that CI said nothing else of."""
+def _unreadable(answer: Answer, jobs: Sequence[Job], answered: Collection[str]) -> frozenset[str]:
+    """If an id itself cannot be read, it may be that of any job that is missing in the answer."""
     if not answer.unreadable:
         return frozenset()
-    silent = {job.job_id for job in jobs} - set(told) - set(answer.non_existing)
-    named = silent & {one.job_id for one in answer.unreadable}
-    return frozenset(named if len(named) == len(answer.unreadable) else silent)
+    missing = {job.job_id for job in jobs} - set(answered) - set(answer.non_existing)
+    named = missing & {one.job_id for one in answer.unreadable}
+    return frozenset(named if len(named) == len(answer.unreadable) else missing)
 
 
 def accept_answer(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:
-    """Believe CI's own word about one job, given to a question that was put at ``asked_ms``."""
+    """Accept CI's own answer about one job, asked for at ``asked_ms``. ``longest``: seconds to the next one."""
     due, job_id = services.store.due, detail.report.job_id
     news = News(
         details=[detail],
@@ -109,28 +109,28 @@ def accept_answer(services: Services, detail: Detail, asked_ms: int, longest: fl
     if detail.report.terminal:
         due.settled(job_id)
     else:
-        # CI is still at it: its silence becomes overdue only after another deadline.
+        # The job is still running: it is overdue only after another deadline without news.
         due.count(job_id, rfc3339(now_ms() + int(services.settings.deadline * 1000)))
     return outcome
 
 
 def restore(services: Services, submission: Submission) -> bool:
-    """Bring back the jobs of a submission whose records were lost. False where CI does not know all of them.
+    """Restore the lost records of a submission's jobs. False, and nothing restored, if CI does not know all of them.
 
     Raises ``ProviderError``.
     """
     wait_for_turn(services)
     asked = now_ms()
     answer = services.provider.describe(submission.bucket, submission.region, submission.job_ids)
-    told = {detail.report.job_id: detail for detail in answer.details}
-    if not all(job_id in told for job_id in submission.job_ids):
+    answered = {detail.report.job_id: detail for detail in answer.details}
+    if not all(job_id in answered for job_id in submission.job_ids):
         return False
-    bind(services, submission, [told[job_id] for job_id in submission.job_ids], asked)
+    bind(services, submission, [answered[job_id] for job_id in submission.job_ids], asked)
     return True
 
 
 def bind(services: Services, submission: Submission, details: Sequence[Detail], asked_ms: int) -> None:
-    """Believe CI that these are the jobs of a submission."""
+    """Accept CI's answer that these are the jobs of a submission."""
     news = News(
         details=details,
         source="poll",
@@ -149,7 +149,7 @@ def bind(services: Services, submission: Submission, details: Sequence[Detail], 
 
 
 def _confirm_outputs(services: Services, detail: Detail, outcome: Outcome) -> None:
-    """Where CI only repeats what a callback reported, there is no event of it: those who wait for its word need one."""
+    """If CI only repeats what a callback reported, that makes no event; handlers that wait for CI's answer need one."""
     report = detail.report
     if report.outputs and outcome != "stale":
         confirmed = event_id(report.job_id, f"{report.digest} confirmed")
@@ -160,7 +160,7 @@ def cancel(services: Services, job: Job) -> None:
     """Cancel the job at CI, and ask what became of it. Raises ``ProviderError``."""
     for (bucket, region), group in by_place(services, [job]).items():
         services.provider.cancel(bucket, region, group[0].job_id)
-    # That CI said yes does not mean that the job has stopped.
+    # CI's 200 does not mean that the job has stopped.
     services.store.due.ask(job.job_id, FIRST_QUESTION_S)
     ask(services, [job])
 
@@ -172,5 +172,5 @@ def longest_pause(job: Job) -> float:
 
 
 def pause(asked: int, longest: float = LONGEST_S) -> float:
-    """Seconds until the next question, when ``asked`` in a row have not brought the end: doubling, with jitter."""
+    """Seconds until the next question, after ``asked`` in a row to which the job had not ended."""
     return delay(asked + 1, FIRST_QUESTION_S, longest)

@@ -1,4 +1,4 @@
-"""Silence is noticed: CI is asked about jobs past their deadline, in doubt, or whose callback does not come to us."""
+"""A loop of the relay: CI is asked about jobs past their deadline, in doubt, or submitted without a callback URL."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 UNREADABLE = "AnswerUnreadable"
 
 _COUNT = 50
-"""One question to CI names that many jobs at most."""
+"""Jobs in one question to CI, at most."""
 _PUT_OFF_S = 120.0
 _IDLE_S = 0.5
 _GIVE_UP_AFTER = 8
-"""Questions about a job that CI does not know, if it has ended or is in doubt; after that, its state stays."""
+"""Questions about a job that CI does not know, if it has ended or is in doubt; then CI is not asked again."""
 _LONGEST_UNKNOWN_S = 6 * 3600.0
 
 
 def step(services: Services, stopping: threading.Event) -> None:
-    """Ask CI about the jobs that are due; wait a moment if no job is."""
+    """Ask CI about the jobs that are due; wait a moment if none are."""
     held = services.store.due.held_s()
     if held:
         stopping.wait(min(held, 1.0))
@@ -45,7 +45,7 @@ def step(services: Services, stopping: threading.Event) -> None:
 
 
 def _askable(services: Services, ids: Sequence[str]) -> list[Job]:
-    """Without those that are gone, and those that CI cannot be asked about: their doubts stay."""
+    """Without deleted jobs, and those that CI cannot be asked about: their doubts stay until a person settles them."""
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
     never = unasked(services, jobs)
     for gone in set(ids) - {job.job_id for job in jobs}:
@@ -59,7 +59,7 @@ def _askable(services: Services, ids: Sequence[str]) -> list[Job]:
 
 
 def _worth_asking(services: Services, jobs: Sequence[Job]) -> list[Job]:
-    """Without those that CI was asked about for long enough."""
+    """Without those about which CI was asked for long enough."""
     questions = services.store.due.questions([job.job_id for job in jobs])
     over = {
         job.job_id: why
@@ -77,9 +77,9 @@ def _why_over(services: Services, question: Question) -> str | None:
         return None
     settings = services.settings
     if question.doubt_since and _is_past(question.doubt_since, settings.search_for):
-        return "it has not settled the doubt within SEARCH_FOR; settle it by hand"
+        return "the doubt is not settled after SEARCH_FOR; settle it with flask jobs settle"
     if question.since and _is_past(question.since, settings.retention_jobs):
-        return "it has not named an end within RETENTION_JOBS"
+        return "the job has not ended after RETENTION_JOBS"
     return None
 
 
@@ -94,7 +94,7 @@ def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> None:
         _slow_down(services, jobs, error)
     except ProviderError as error:
         if len(jobs) > 1 and (isinstance(error, RequestRejected) or error.code == UNREADABLE):
-            # One of them may be what CI refuses, or what we cannot read: the halves find it in few questions.
+            # One job may cause this: asking about halves finds it in few questions.
             middle = len(jobs) // 2
             for half in (jobs[:middle], jobs[middle:]):
                 _ask(services, place, half)
@@ -118,24 +118,24 @@ def _slow_down(services: Services, jobs: Sequence[Job], error: Throttled) -> Non
 
 
 def _unanswered(services: Services, jobs: Sequence[Job], error: ProviderError) -> None:
-    log.warning("asking CI about %d jobs failed: %s", len(jobs), error)
+    log.warning("could not ask CI about %d jobs; asking again later: %s", len(jobs), error)
     for job in jobs:
         services.store.due.postpone(job.job_id, pause(services.store.due.asked(job.job_id)))
 
 
 def _unreadable(services: Services, job: Job, why: str) -> None:
-    """CI's answer about it cannot be read: its history says so once, for people, and CI is asked again."""
+    """CI's answer about the job cannot be read: note that once in its history, and ask again later."""
     log.error("CI's answer about job %s cannot be read (%s); check the job in CI's console", job.job_id, why)
     metrics.ANSWERS_UNREADABLE.inc()
     entries, _ = services.store.jobs.history(job.job_id)
     if not entries or entries[-1].get("reason") != "answer_unreadable":
         services.store.refusals.note(Refusal("answer_unreadable", why, "", job_ids=(job.job_id,)))
-    # That has CI asked at once; what could not be read a moment ago can wait.
+    # The note makes the job due at once, but the same answer would come again.
     services.store.due.postpone(job.job_id, pause(services.store.due.asked(job.job_id)))
 
 
 def _unknown(services: Services, job: Job) -> None:
-    """CI does not know it (any more): perhaps never, perhaps not yet."""
+    """CI does not know the job: not yet, or no longer."""
     (question,) = services.store.due.questions([job.job_id])
     if (job.terminal or question.doubt_since) and question.asked >= _GIVE_UP_AFTER:
         log.warning("CI does not know job %s, which has ended or is in doubt; stopped asking CI", job.job_id)

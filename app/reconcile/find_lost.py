@@ -1,4 +1,4 @@
-"""A submission whose answer was lost: CI may have the job, and must not be asked to do it twice."""
+"""Find the jobs of a submission whose answer was lost: CI may have them, and sending again could cost twice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.web.services import Services
 _BEFORE = timedelta(minutes=10)
 """CI's clock may be behind ours."""
 _AFTER = timedelta(minutes=30)
-"""CI's clock may be ahead, and a request that was throttled goes out a little later."""
+"""CI's clock may be ahead, and a throttled request is sent a little later."""
 _PAGES = 20
 
 
 class Search(Enum):
-    """What a search has come to."""
+    """The result of a search."""
 
     FOUND = "found"
     NOTHING = "nothing"
@@ -29,10 +29,10 @@ class Search(Enum):
 
 
 def search(services: Services, submission: Submission) -> Search:
-    """Look for its jobs at CI, and bind them if there is exactly one way to. Raises ``ProviderError``.
+    """Search CI for its jobs, and bind them if exactly one assignment fits. Raises ``ProviderError``.
 
-    First those that callbacks have claimed for it; then CI's list, by tag, input object and time. They are
-    recognised by these, their outputs and their user data.
+    First among the jobs that callbacks named with its token, then in CI's list. A job fits by tag, input object, time,
+    outputs and user data.
     """
     asked = Asked.model_validate(submission.facts)
     now = now_ms()
@@ -48,7 +48,7 @@ def search(services: Services, submission: Submission) -> Search:
 
 
 def _claimed(services: Services, submission: Submission, asked: Asked) -> list[Detail]:
-    """What CI says of the jobs that came by callback with this submission's own token."""
+    """CI's answer about the jobs that callbacks named with this submission's own token."""
     ids = services.store.submissions.claims(submission.id)
     if not ids:
         return []
@@ -81,7 +81,7 @@ def _listed(services: Services, submission: Submission, asked: Asked) -> list[De
 
 
 def _can_be(services: Services, submission: Submission, asked: Asked, detail: Detail) -> bool:
-    """Whether it fits any of the operations, was made in the right hour, and is nobody else's."""
+    """Whether it fits an operation, was created at about that time, and belongs to no other submission."""
     created = to_ms(detail.report.created_at)
     sent = to_ms(submission.submitted_at) or 0
     in_time = created is None or -_BEFORE <= timedelta(milliseconds=created - sent) <= _AFTER

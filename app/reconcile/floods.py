@@ -1,4 +1,5 @@
-"""A callback URL went beyond its limits, and some of its callbacks were turned away: CI's job list is read once."""
+"""A loop of the relay: after a callback URL exceeded CALLBACK_LIMITS, so that callbacks were refused, CI's job list is
+read once."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _JOBS_MAX = 20_000
 
 
 def step(services: Services, stopping: threading.Event) -> None:
-    """Read CI's list for one flood that has ended; wait a moment if no flood has."""
+    """Read CI's list for one flood that has ended; wait a moment if there is none."""
     held = services.store.due.held_s()
     flood = None if held else services.store.floods.take(_PUT_OFF_S)
     if flood is None:
@@ -72,7 +73,7 @@ def _read(services: Services, flood: Flood) -> int:
 
 
 def _spans(services: Services, flood: Flood) -> Iterator[Span]:
-    """CI lists jobs by when they were made: those that ended during the flood may be older by the deadline."""
+    """CI lists jobs by creation time: those that ended during the flood may be older by ``DEADLINE``."""
     ours = our_buckets(services.settings)
     places = {flood.bucket: ours.get(flood.bucket, services.settings.cos_region)} if flood.bucket else ours
     since = _moment(flood.since) - timedelta(seconds=services.settings.deadline)

@@ -1,4 +1,4 @@
-"""Taking in what CI lists: jobs that this service has never seen, and news of those that it has."""
+"""Read CI's job list (``GET /jobs``), and import jobs that are new here or have news."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What to walk: the jobs of one tag in one bucket, made since (and before) a time that knows its offset."""
+    """Which jobs to read: one tag in one bucket, created since (and before) a time with an offset."""
 
     bucket: str
     region: str
@@ -30,8 +30,8 @@ class Span:
 
 
 def walk(services: Services, span: Span) -> Iterator[tuple[Detail, int]]:
-    """CI's list from the oldest on, page by page; jobs that are made meanwhile come last; each with
-    when it was asked for (milliseconds since 1970). Raises ``ProviderError``."""
+    """CI's list, oldest first, page by page; jobs created meanwhile come last. Each job with the time at which its
+    page was asked for (milliseconds since 1970). Raises ``ProviderError``."""
     token: str | None = None
     seen: set[str] = set()
     while True:
@@ -45,7 +45,7 @@ def walk(services: Services, span: Span) -> Iterator[tuple[Detail, int]]:
 
 
 def import_job(services: Services, detail: Detail, asked_ms: int) -> str:
-    """What it was to us: ``new``, ``news`` of a job that we know, or ``known``. The same twice changes nothing."""
+    """``new`` for an unknown job, ``news`` of a known one, or ``known`` if nothing changed. Can be repeated."""
     known = services.store.jobs.exists(detail.report.job_id)
     outcome = accept_answer(services, detail, asked_ms)
     if outcome != "accepted":
@@ -54,7 +54,7 @@ def import_job(services: Services, detail: Detail, asked_ms: int) -> str:
 
 
 def _page(services: Services, span: Span, token: str | None) -> Answer:
-    """Asked again when CI wants us to slow down, or is in trouble for a moment: asking costs nothing."""
+    """One page; asked for again if CI is throttling or fails for a moment: listing costs nothing."""
     for left in reversed(range(_TRIES)):
         wait_for_turn(services)
         try:

@@ -1,4 +1,4 @@
-"""Submissions whose answer was lost are looked for; submitted jobs whose record was lost are brought back."""
+"""A loop of the relay: jobs of submissions whose answer from CI was lost are searched for in CI's list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHORTEST_S, _LONGEST_S = 5.0, 900.0
 
 
 def step(services: Services, stopping: threading.Event) -> None:
-    """Search for the lost submissions that are due; wait a moment if no submission is."""
+    """Search for the jobs of lost submissions that are due; wait a moment if none are."""
     held = services.store.due.held_s()
     ids = [] if held else services.store.submissions.take_unanswered(_COUNT, _PUT_OFF_S)
     if not ids:
@@ -32,10 +32,10 @@ def step(services: Services, stopping: threading.Event) -> None:
         if submission is None or submission.status in {"submitted", "failed"}:
             services.store.submissions.found(submission_id)
         else:
-            _look_for(services, submission)
+            _search_for(services, submission)
 
 
-def _look_for(services: Services, submission: Submission) -> None:
+def _search_for(services: Services, submission: Submission) -> None:
     try:
         result = search(services, submission)
     except Throttled as error:
@@ -43,17 +43,22 @@ def _look_for(services: Services, submission: Submission) -> None:
         services.store.submissions.look_again(submission.id, seconds + _SHORTEST_S)
         return
     except ProviderError as error:
-        log.warning("the search for submission %s failed: %s", submission.id, error)
+        log.warning(
+            "could not search for the jobs of submission %s; searching again later: %s", submission.id, error
+        )
         services.store.submissions.look_again(submission.id, _pause(submission))
         return
     if result is Search.FOUND:
-        log.info("the jobs of submission %s were found at CI", submission.id)
+        log.info("found the jobs of submission %s in CI", submission.id)
     elif _age_s(submission) < services.settings.search_for:
         services.store.submissions.settle(
             submission.id, "lost", _SEARCHING_MESSAGES[result], look_again_s=_pause(submission)
         )
     else:
-        log.error("the jobs of submission %s were not found at CI", submission.id)
+        log.error(
+            "did not find the jobs of submission %s in CI; its record says whether to submit it again",
+            submission.id,
+        )
         ambiguous: dict[str, str | None] | None = {"code": AMBIGUOUS} if result is Search.AMBIGUOUS else None
         services.store.submissions.settle(submission.id, "failed", _GIVEN_UP_MESSAGES[result], ambiguous)
 
@@ -74,5 +79,5 @@ def _age_s(submission: Submission) -> float:
 
 
 def _pause(submission: Submission) -> float:
-    """The older it is, the less it is looked for."""
+    """Seconds until the next search: a quarter of its age."""
     return jittered(min(max(_age_s(submission) / 4, _SHORTEST_S), _LONGEST_S))

@@ -1,4 +1,4 @@
-"""Submitted jobs whose record was lost are found, and CI is asked about them."""
+"""A loop of the relay: submitted jobs whose record Redis has lost are restored from CI's answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Audit:
-    """Walks over all submissions, newest first, again and again: a job of ours without a record is asked about.
+    """Walks over all submissions, newest first, again and again, and asks CI about jobs without a record.
 
-    That is what a Redis that has lost its last second leaves, or somebody who deleted too much.
+    Records are missing after Redis lost its last second of writes, or after someone deleted too much.
     """
 
     _STEP = 200
@@ -26,7 +26,7 @@ class Audit:
         self._before = float("inf")
 
     def step(self, stopping: threading.Event) -> None:
-        """Look at the newest ones and at some of the others; then wait."""
+        """Check the newest submissions and some of the others; then wait."""
         submissions = self._services.store.submissions
         newest = submissions.page(float("inf"), 50)
         others = submissions.page(self._before, self._STEP)

@@ -1,4 +1,4 @@
-"""Where CI is asked about a job: never at a place that only a stranger has named."""
+"""The bucket and region in which CI is asked about a job: never one that only an unverified callback has named."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from app.web.services import Services
 
 
 def reason_not_askable(services: Services, job: Job) -> str | None:
-    """Why CI cannot be asked about it, and what to do instead; ``None`` where it can."""
+    """Why CI cannot be asked about the job, and what to do instead; ``None`` if it can be."""
     return unasked(services, [job]).get(job.job_id)
 
 
 def unasked(services: Services, jobs: Sequence[Job]) -> dict[str, str]:
-    """Those of these jobs that CI cannot be asked about, and why.
-
-    What CI has named as a job of ours is one, whatever callbacks call it since.
-    """
+    """The jobs that CI cannot be asked about, and why. It can be asked about every job that it has named itself,
+    whatever callbacks say of its kind since."""
     places = places_of(services, jobs)
     found: dict[str, str] = {}
     for job in jobs:
@@ -34,7 +32,7 @@ def unasked(services: Services, jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def by_place(services: Services, jobs: Sequence[Job]) -> dict[Place, list[Job]]:
-    """CI is asked per bucket and region. Jobs whose place we do not know are left out."""
+    """The jobs by bucket and region: one question names jobs of one bucket. Jobs without a known place are left out."""
     places: dict[Place, list[Job]] = defaultdict(list)
     known = places_of(services, jobs)
     for job in jobs:
@@ -44,7 +42,7 @@ def by_place(services: Services, jobs: Sequence[Job]) -> dict[Place, list[Job]]:
 
 
 def places_of(services: Services, jobs: Sequence[Job]) -> dict[str, Place | None]:
-    """Where CI has each of these jobs; ``None``: nobody whom we believe has said."""
+    """The place of each job; ``None`` if no trusted source has named it."""
     questions = services.store.due.questions([job.job_id for job in jobs])
     ours = our_buckets(services.settings)
     return {
@@ -82,7 +80,7 @@ def _place(services: Services, job: Job, question: Question, ours: Mapping[str, 
     named = _input_bucket(job) or services.settings.cos_bucket
     if question.told and job.input:
         return Place(named, job.input.region or ours.get(named, default))
-    # A bucket has one region: what a callback says of it is not needed.
+    # A bucket has one region, which the settings know: a callback's is not needed.
     return Place(named, ours[named]) if named in ours else None
 
 

@@ -1,4 +1,4 @@
-"""Sending jobs to CI with our own URL as their CallBack. Needs no Flask application; docs/submitting.md has an example.
+"""Submits jobs to CI with our own URL as their CallBack. Needs no Flask application; docs/submitting.md has an example.
 
 A request is checked by ``Submitter.draft``, which stores and sends nothing, and sent by ``Submitter.send``.
 """

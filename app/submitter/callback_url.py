@@ -1,4 +1,4 @@
-"""The callback URL that is made for one submission, or by hand for the console."""
+"""Mints callback URLs: for a submission, or for CI's console (``flask callback-url``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.settings import Settings
 
 
 def callback_url(settings: Settings, binding: Binding) -> str:
-    """Our own address for CI, with a token that carries ``binding``. Needs ``PUBLIC_URL``."""
+    """Our callback URL, with a token that carries ``binding``. Needs ``PUBLIC_URL``."""
     return f"{settings.public_url}/callbacks/{mint(binding, settings.callback_keys)}"
 
 
@@ -25,29 +25,29 @@ def valid_until(settings: Settings) -> int:
 
 
 def binding_of(submission: str, asked: Asked, expires: int) -> Binding:
-    """What the jobs of this submission may say of themselves. Bucket and region are always there: with them CI can be
-    asked even when the submission's record is gone."""
-    # As it is read in callbacks: what means nothing there, such as a `-`, binds nothing.
-    told = [text(operation.user_data) for operation in asked.operations]
+    """What callbacks with this submission's token may report. Bucket and region are always set: with them CI can be
+    asked even if the submission's record is lost."""
+    # Read as callbacks are read: a value that means "none" there, such as `-`, binds nothing.
+    user_data = [text(operation.user_data) for operation in asked.operations]
     return Binding(
         submission=submission,
         bucket=asked.bucket,
         region=asked.region,
         tags=_each(operation.tag for operation in asked.operations),
         objects=(object_digest(asked.input_object),) if asked.input_object else (),
-        # Where one of several operations carries no user data, its job may say anything CI makes of that.
-        user_data=_each(digest(data) for data in told if data) if all(told) else (),
+        # If one of several operations has no user data, its job's callback may carry any.
+        user_data=_each(digest(data) for data in user_data if data) if all(user_data) else (),
         expires=expires,
     )
 
 
-def doubts(settings: Settings) -> Iterator[Broken]:
-    """Why no callback may come to an address of ours; the job is asked about all the same."""
+def unreachable_warnings(settings: Settings) -> Iterator[Broken]:
+    """Warnings that no callback can reach us; CI is asked about such a job instead."""
     if settings.public_url is None:
         rule = "PUBLIC_URL is not set: the job is sent with CallBack=no, and CI is asked about it instead"
         yield Broken(field="callback", rule=rule, word="no_public_url", severity="warning")
     elif settings.ci_endpoint is None and is_private(urlsplit(settings.public_url).hostname or ""):
-        rule = "PUBLIC_URL is a private address, which CI does not call; it is asked after DEADLINE"
+        rule = "PUBLIC_URL is a private address, which CI does not call; CI is asked about the job after DEADLINE"
         yield Broken(field="callback", rule=rule, word="private_public_url", severity="warning")
 
 

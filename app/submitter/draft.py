@@ -1,4 +1,4 @@
-"""A request made ready to go: checked, turned into XML with a callback URL of its own. Nothing is sent or stored."""
+"""Prepares a request: checks its rules, and renders its XML with a callback URL. Nothing is sent or stored."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from app.ci.outgoing.rules import check
 from app.core.tokens import Binding
 from app.settings import Settings
 from app.store.submissions.submissions import new_id
-from app.submitter.callback_url import binding_of, callback_url, doubts, valid_until
+from app.submitter.callback_url import binding_of, callback_url, unreachable_warnings, valid_until
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A request that is ready to go: what CI will be sent, what is remembered of it, and what is doubtful in it.
-    ``expires`` (seconds since 1970) is until when a callback URL of ours in it is valid."""
+    """A request that is ready to be sent: its XML, what we store of it (``asked``), and warnings.
+
+    ``expires``: until when its callback URL is valid, in seconds since 1970.
+    """
 
     submission: str
     xml: bytes
@@ -44,11 +46,13 @@ def draft(settings: Settings, request: SubmitRequest, submission: str | None = N
     submission, expires = submission or new_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     xml = render(request, callback, defaults(settings))
-    return Draft(submission, xml, _told(settings, facts), callback, expires, warnings, dict(request.labels))
+    return Draft(
+        submission, xml, _as_sent(settings, facts), callback, expires, warnings, dict(request.labels)
+    )
 
 
 def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Draft:
-    """A ready XML request: as it is, but for a CallBack of our own where it has none. Raises ``BadRequest``."""
+    """The same for finished XML, which is changed only to add our CallBack if it has none. Raises ``BadRequest``."""
     request = read_xml(xml, allow)
     facts, warnings = _checked(settings, request)
     submission, expires = new_id(), valid_until(settings)
@@ -56,8 +60,8 @@ def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Dra
     if facts.callback == "own":
         xml = with_callback(xml, callback, settings.callback_format)
     elif facts.callback == "no":
-        xml = with_callback(xml, "no")  # in the one case that CI takes
-    return Draft(submission, xml, _told(settings, facts), callback, expires, warnings, {})
+        xml = with_callback(xml, "no")  # CI accepts it in lower case only
+    return Draft(submission, xml, _as_sent(settings, facts), callback, expires, warnings, {})
 
 
 def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:
@@ -65,7 +69,7 @@ def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[B
     if any(each.severity == "error" for each in broken):
         raise BadRequest(broken)
     facts = asked(request, defaults(settings))
-    return facts, (*broken, *(doubts(settings) if facts.callback == "own" else ()))
+    return facts, (*broken, *(unreachable_warnings(settings) if facts.callback == "own" else ()))
 
 
 def _callback(settings: Settings, binding: Binding, facts: Asked, chosen: str | None) -> str | None:
@@ -77,6 +81,6 @@ def _callback(settings: Settings, binding: Binding, facts: Asked, chosen: str | 
     return callback_url(settings, binding)
 
 
-def _told(settings: Settings, facts: Asked) -> Asked:
+def _as_sent(settings: Settings, facts: Asked) -> Asked:
     unreachable = facts.callback == "own" and settings.public_url is None
     return facts.model_copy(update={"callback": "no"}) if unreachable else facts

@@ -1,4 +1,4 @@
-"""Many jobs: a bounded number at a time, none of them twice, all as fast as CI allows."""
+"""Submits many jobs: a bounded number at a time, each once, as fast as CI allows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAME_REFUSALS = 20
 
 @dataclass(slots=True)
 class RunControl:
-    """How a run goes: set ``stop`` to let it end after the rows that are under way; ``why`` says what stopped it."""
+    """Controls a run: set ``stop`` to end it after the rows in progress; ``stop_reason`` says what stopped it."""
 
     stop: Event = field(default_factory=Event)
     stop_reason: str | None = None
@@ -34,13 +34,13 @@ class RunControl:
     _count: int = 0
 
     def note(self, result: RowResult) -> None:
-        """Whether every other row would be refused for the same reason."""
+        """Stop the run if CI rejects row after row for one reason: it would reject the others too."""
         if result.status != "failed" or result.ci_code != self._code:
             self._code, self._count = result.ci_code, 0
         if result.status == "failed":
             self._count += 1
             if self._count >= SAME_REFUSALS:
-                self.end(f"CI has refused {self._count} rows in a row: {result.error}")
+                self.end(f"CI has rejected {self._count} rows in a row: {result.error}")
 
     def end(self, why: str) -> None:
         self.stop_reason = self.stop_reason or why
@@ -48,7 +48,7 @@ class RunControl:
 
 
 def checked(row: Row, defaults: Defaults) -> SubmitRequest | RowResult:
-    """The row's request, or its refusal with every broken rule."""
+    """The row's request, or a result that names every broken rule."""
     if row.fault:
         return RowResult(row, "refused", broken=(Broken(field="", rule=row.fault, word="row"),))
     request, broken = examine(row.data, defaults)
@@ -58,7 +58,7 @@ def checked(row: Row, defaults: Defaults) -> SubmitRequest | RowResult:
 
 
 class Many:
-    """Submits rows. ``run_name`` names the run: under the same name no row is sent twice, by however many processes.
+    """Submits rows. ``run_name`` names the run: under one name no row is sent twice, even by several processes.
     ``patience`` (seconds) is how long CI may ask us to wait with one of them."""
 
     def __init__(self, services: Services, run_name: str, pace: Pace, patience: float = PATIENCE_S) -> None:
@@ -67,13 +67,13 @@ class Many:
         self._pace = pace
 
     def run(self, rows: Iterable[Row], parallel: int, control: RunControl) -> Iterator[RowResult]:
-        """Results in the order in which they come. Raises ``Unavailable`` of the store when the rows under way are
-        done: what has not been begun is left for the next run, as it is when CI cannot be reached."""
+        """Results in the order in which rows finish. Raises ``app.store.Unavailable`` when the rows in progress are
+        done; rows that were not started are left for the next run, as they are if CI cannot be reached."""
         with ThreadPoolExecutor(parallel, "submit") as threads:
             try:
                 yield from self._all(threads, iter(rows), parallel, control)
             except BaseException:
-                # The consumer has stopped, or Redis is unavailable: threads that wait for their turn must not go on.
+                # The consumer stopped, or Redis is unavailable: threads that wait for their turn must not send.
                 control.stop.set()
                 self._pace.close()
                 raise

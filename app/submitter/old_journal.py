@@ -1,5 +1,5 @@
-"""Files that an earlier release has run. It kept a journal beside each: a line of JSON that names the run, and one
-for each row with what became of it. The rows that CI has taken are copied into the idempotency records."""
+"""Files that an earlier release submitted. It kept a journal beside each file: a line of JSON that names the run, then
+a line with the result of each row. Submitted rows are copied into the idempotency records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.submitter.once import KEPT_S, SPACE
 
 
 def take_over(journal: Path, records: IdempotencyRecords) -> str | None:
-    """The name under which the run goes on; ``None`` where there is no journal. Can be repeated."""
+    """The name under which the run continues; ``None`` if there is no journal. Can be repeated."""
     if not journal.exists():
         return None
     head, *lines = [*_lines(journal)] or [{}]

@@ -1,5 +1,4 @@
-"""What has become of the rows of a run, in the idempotency records: each is sent once, by however many processes, one
-after another or at a time."""
+"""Sends each row of a run once, even with several processes: the idempotency records hold what became of each row."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ _FORGOTTEN = "an earlier run sent it, and its submission is no longer stored; lo
 
 
 class RowTaken(SentElsewhere):
-    """``result`` is what the other run has made of the row."""
+    """Another run has sent the row; ``result`` is its result."""
 
     def __init__(self, result: RowResult) -> None:
         self.result = result
@@ -37,13 +36,13 @@ class Once:
         self._row, self._name = row, f"{run_name}.{row.key}"
 
     def before(self) -> RowResult | None:
-        """What an earlier or another run has made of the row; ``None`` where CI certainly has no job of it."""
+        """The result of an earlier or another run for the row; ``None`` if CI certainly has no job of it."""
         found = self._records.get(SPACE, self._name)
         return self._result(found) if found else None
 
     @contextlib.contextmanager
     def claim(self, submission: str) -> Iterator[None]:
-        """Store the submission inside of it, and send it after. Raises ``RowTaken`` where the row is another run's.
+        """Store the submission inside the block, and send it after. Raises ``RowTaken`` if another run has the row.
 
         The row is claimed before, so that the record is as safe as the submission, and confirmed after. A claim without
         a submission may be taken over, because its run may have died there; if it was only slow, it finds at the
@@ -60,7 +59,7 @@ class Once:
             raise RowTaken(RowResult(self._row, "lost", error=_SENDING))
 
     def settle(self, submission: str, job_ids: tuple[str, ...]) -> None:
-        """Keep which jobs CI has made of the row, for longer than they are stored; without any the row is free."""
+        """Record the jobs that CI made of the row, for longer than jobs are stored; without any, free the row."""
         with contextlib.suppress(Unavailable):  # the submission says the same
             found = self._records.get(SPACE, self._name)
             if found and found.submission == submission:

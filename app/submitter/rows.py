@@ -24,13 +24,13 @@ RowStatus = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 
 
 class UnreadableFile(ValueError):
-    """The file as a whole cannot be used; the message says why and what to do."""
+    """The whole file cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One request: ``number`` is its line (CSV: its row, counted without the head); blank ones count. ``key`` tells
-    it from every other row of the file, and is the same when the file is read again."""
+    """One request: ``number`` is its line (CSV: its row, without the header); blank ones count. ``key`` is unique in
+    the file, and the same when the file is read again."""
 
     number: int
     key: str
@@ -40,9 +40,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What became of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; it is looked for); ``refused`` by
-    the rules; ``failed`` (CI refused it: ``ci_code`` and the rest); ``ready`` (tried out: it could be sent).
-    ``broken`` are the rules that it breaks, the doubtful ones too."""
+    """The result of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; its jobs are searched for);
+    ``refused`` by our rules; ``failed`` (CI rejected it: ``ci_code`` and the rest); ``ready`` (a dry run).
+    ``broken``: the rules that it breaks, warnings too."""
 
     row: Row
     status: RowStatus
@@ -78,7 +78,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def over(below: Mapping[str, Any], above: Any) -> Any:
-    """``above``, with what it leaves open taken from ``below``."""
+    """``above``; what it leaves out is taken from ``below``."""
     if not isinstance(above, Mapping):
         return above
     merged = dict(below)
@@ -89,7 +89,7 @@ def over(below: Mapping[str, Any], above: Any) -> Any:
 
 
 def read_csv(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
-    """The rows of a CSV, ``common`` filling what they leave open. Raises ``UnreadableFile``."""
+    """The rows of a CSV, ``common`` filling in what they leave out. Raises ``UnreadableFile``."""
     try:
         reader = csv.reader(file, strict=True)
         names = next(reader, None)
@@ -101,7 +101,7 @@ def read_csv(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
 
 
 def read_json_lines(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
-    """The rows of a file with one JSON object a line, ``common`` filling what they leave open."""
+    """The rows of a file with one JSON object a line, ``common`` filling in what they leave out."""
     try:
         lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except UnicodeDecodeError as error:
@@ -127,13 +127,13 @@ def _check_columns(names: Iterable[str] | None) -> None:
     given = list(names)
     unknown = [name for name in given if name not in columns() and not name.startswith("labels.")]
     if unknown:
-        told = ", ".join(repr(name[:60]) for name in unknown[:10])
+        named = ", ".join(repr(name[:60]) for name in unknown[:10])
         raise UnreadableFile(
-            f"Unknown columns: {told}. There are: {', '.join(columns())}, and labels.<name>."
+            f"Unknown columns: {named}. There are: {', '.join(columns())}, and labels.<name>."
         )
     twice = [name for name, count in Counter(given).items() if count > 1]
     if twice:
-        raise UnreadableFile(f"Columns that are there twice: {', '.join(twice[:10])}.")
+        raise UnreadableFile(f"These columns appear twice: {', '.join(twice[:10])}.")
 
 
 def _csv_row(names: list[str], cells: list[str]) -> tuple[dict[str, Any], str | None]:
@@ -153,7 +153,7 @@ def _json_row(line: str, common: Mapping[str, Any]) -> tuple[Any, str | None]:
 
 
 def _rows(found: Iterable[tuple[int, Any, str | None]]) -> list[Row]:
-    """A row that is there twice is two jobs: the second one has a key of its own."""
+    """A row that appears twice is two jobs: the second has a key of its own."""
     seen: Counter[str] = Counter()
     rows = []
     for number, data, fault in found:

@@ -1,4 +1,4 @@
-"""One submission: stored, sent once, and bound to the jobs that CI names in its answer."""
+"""Sends one submission: it is stored, sent once, and bound to the jobs that CI names in its answer."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from app.web.services import Services
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
-"""How long a submit is sent again at most, where CI has certainly not taken it: a caller waits for its answer."""
+"""Seconds during which a request is sent again, if CI certainly has not accepted it: a caller waits for the answer."""
 
-_PASSING = frozenset({"ConnectionRefused", "ConnectTimeout"})
-"""Of what was certainly not sent, that which may be over in a moment; a wrong certificate or address is not."""
+_TRANSIENT = frozenset({"ConnectionRefused", "ConnectTimeout"})
+"""Codes of ``NotSent`` whose cause may be over in a moment; a wrong certificate or host name is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came of it: the jobs that CI named; none where its answer was lost. ``record`` is our submission as it
-    should be; ``stored`` is false where Redis went away meanwhile: then the relay looks for the jobs."""
+    """The result: the jobs that CI named, none if its answer was lost. ``record`` is our submission as it should be;
+    ``stored`` is false if Redis went away meanwhile: then the relay searches for the jobs."""
 
     record: Submission
     job_ids: tuple[str, ...] = ()
@@ -48,19 +48,19 @@ class Receipt:
 
 
 class SentElsewhere(Exception):
-    """Another process sends the same request: ours was not sent."""
+    """Another process is sending the same request, so this one was not sent."""
 
 
 def may_be_sent_again(error: ProviderError) -> bool:
-    """Certainly not taken by CI, and the very same request may be taken in a moment."""
-    return isinstance(error, Throttled) or (isinstance(error, NotSent) and error.code in _PASSING)
+    """Whether the same request may be sent again now: CI certainly has not accepted it, and may do so in a moment."""
+    return isinstance(error, Throttled) or (isinstance(error, NotSent) and error.code in _TRANSIENT)
 
 
 class Submitter:
-    """Sends jobs. Raises ``BadRequest`` with every broken rule; ``ProviderError`` with what CI said, its
-    ``submission`` naming our record of it; ``app.store.Unavailable`` when nothing could be stored, and so was sent.
+    """Sends jobs. Raises ``BadRequest`` with every broken rule; ``ProviderError`` with CI's error, whose
+    ``submission`` names our record; ``app.store.Unavailable`` if nothing could be stored, and so nothing was sent.
 
-    ``pace`` may be shared with others; ``patience`` (seconds) bounds the time after which it is not sent again. Safe
+    ``pace`` may be shared with others; ``patience``: seconds after which it is not sent again. Safe
     to share between threads.
     """
 
@@ -72,12 +72,12 @@ class Submitter:
 
     @classmethod
     def open(cls, settings: Settings) -> Submitter:
-        """With connections of its own, for programs without the web service."""
+        """Open connections of its own, for programs without the web service."""
         return cls(Services.open(settings, timeout=settings.redis_timeout))
 
     @property
     def defaults(self) -> Defaults:
-        """What a request that leaves its bucket, region or format open gets."""
+        """Bucket, region and callback format of a request that names none."""
         return defaults(self._settings)
 
     def draft(self, request: SubmitRequest, submission: str | None = None) -> Draft:
@@ -85,8 +85,8 @@ class Submitter:
         return draft(self._settings, request, submission)
 
     def draft_file(self, xml: bytes, allow: Iterable[str] = ()) -> Draft:
-        """A ready XML request: as it is, but for a CallBack of our own where it has none. ``allow`` are words of rules
-        to let through. Raises ``BadRequest``."""
+        """The same for finished XML, which is changed only to add our CallBack if it has none. ``allow``: codes of
+        rules that it may break. Raises ``BadRequest``."""
         return draft_file(self._settings, xml, allow)
 
     def submit(self, request: SubmitRequest) -> Receipt:
@@ -94,18 +94,21 @@ class Submitter:
         return self.send(self.draft(request))
 
     def send(self, draft: Draft, claim: AbstractContextManager[None] | None = None) -> Receipt:
-        """Store the submission, send it once, bind CI's answer to it. The submission is stored inside of ``claim``, and
-        sent after it; where that raises ``SentElsewhere`` or ``Unavailable`` of the store, nothing is sent."""
+        """Store the submission, send it once, bind CI's answer to it. The submission is stored inside the block
+        ``claim``, and sent after it; if that raises ``SentElsewhere`` or ``app.store.Unavailable``, nothing is sent."""
         pace, until = self._pace or Pace(), time.monotonic() + self._patience
         turn = pace.turn(until)
         if turn is None:
-            raise Throttled("SlowDown", "CI has asked us to wait for longer than we do; nothing was sent")
+            raise Throttled(
+                "SlowDown",
+                "CI asks for a longer pause than this caller waits; nothing was sent, try again later",
+            )
         record = self._record(draft)
         self._store(record, claim or nullcontext())
         try:
             answer = self._ask_ci(draft, pace, turn, until)
         except (AnswerLost, ServerError) as error:
-            # CI may have it. It is looked for in CI's list; sending again could pay for it twice.
+            # CI may have it: the relay searches CI's list. Sending it again could cost twice.
             stored = self._settle(record, "lost", error)
             return Receipt(replace(record, status="lost", error=str(error)), (), draft.warnings, stored)
         except ProviderError as error:
@@ -121,7 +124,7 @@ class Submitter:
             with claim:
                 self._services.store.submissions.create(record)
         except (Unavailable, *UNAVAILABLE):
-            # It may be there all the same, less safe than it has to be; then it says that nothing was sent.
+            # It may be stored all the same, but less safely than required: then record that nothing was sent.
             self._settled(record, "failed", "It could not be stored safely, and was not sent.", None)
             raise
         except SentElsewhere:
@@ -147,7 +150,7 @@ class Submitter:
         )
 
     def _ask_ci(self, draft: Draft, pace: Pace, turn: Turn, until: float) -> Answer:
-        """CI's answer. Sent again only where CI has certainly not taken it, and only while we have patience."""
+        """CI's answer. The request is sent again only if ``may_be_sent_again``, and until ``until``."""
         while True:
             try:
                 answer = self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
@@ -173,8 +176,10 @@ class Submitter:
         try:
             self._services.store.submissions.settle(record.id, status, text, said)
         except UNAVAILABLE:
-            # It stays `sending`: the relay looks for it, and finds out.
-            log.warning("the result of submission %s could not be stored: %s", record.id, status)
+            # It stays `sending`: the relay searches for its jobs.
+            log.warning(
+                "could not store that submission %s is %s; the relay searches for its jobs", record.id, status
+            )
             return False
         return True
 
@@ -191,7 +196,9 @@ class Submitter:
         try:
             self._services.store.acceptor.accept(news)
         except Unavailable:
-            # CI has the job, and our record of the submission says so little: the relay finds it in CI's list.
-            log.warning("the answer to submission %s could not be stored", record.id)
+            # CI has the job, but our record does not name it: the relay finds it in CI's list.
+            log.warning(
+                "could not store CI's answer to submission %s; the relay searches for its jobs", record.id
+            )
             return False
         return True

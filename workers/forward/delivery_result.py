@@ -1,4 +1,7 @@
-"""What an endpoint's answer means: taken, to be tried again, or never; and whether the endpoint is in trouble."""
+"""What an endpoint's answer means: delivered, retried, or a failure; and whether the endpoint itself is in trouble.
+
+As Standard Webhooks has it: 2xx is delivered, 410 Gone ends it (https://www.standardwebhooks.com).
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from workers.forward.http_post import EndpointAnswer
 
 _LONGEST_WAIT_S = 24 * 3600.0
 _TEXT_MAX = 300
-# Not the fault of this one event: the endpoint is slow, full or broken.
+# The cause is the endpoint and not this event: it is slow, full or broken.
 _TROUBLE = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """``error`` is ``None`` for what was taken. ``final``: no further try. ``trouble``: it is the endpoint's fault, so
-    it is given a rest. ``ours``: the endpoint has nothing to do with it. ``again_in_s`` is when it asked us to come
-    back."""
+    """``error`` is ``None`` if it was delivered. ``final``: no further try. ``trouble``: the endpoint is the cause,
+    and is paused. ``ours``: the endpoint is not the cause. ``again_in_s``: its ``Retry-After``, in seconds. ``text``:
+    the beginning of its answer."""
 
     error: str | None
     final: bool = False
@@ -30,26 +33,28 @@ class DeliveryResult:
 
 
 def result_of(answer: EndpointAnswer) -> DeliveryResult:
-    """2xx is yes, 410 is never again; redirects are not followed; all else is tried again."""
+    """2xx is delivered, 410 ends it, redirects are not followed; everything else is retried."""
     status = answer.status
     if 200 <= status < 300:
         return DeliveryResult(None, status=status)
     text = answer.text[:_TEXT_MAX] or None
     if status == 410:
-        return DeliveryResult("answered 410: it wants this no more", final=True, status=status, text=text)
+        return DeliveryResult(
+            "answered 410 Gone: it wants no more of these", final=True, status=status, text=text
+        )
     if 300 <= status < 400:
         where = answer.headers.get("Location", "nowhere")[:200]
         return DeliveryResult(
             f"answered {status}, to {where}: redirects are not followed", status=status, text=text
         )
     waiting = retry_after(answer.headers.get("Retry-After")) if status in {429, 503} else None
-    said = f"answered {status}" + (f", come back in {waiting:g} s" if waiting else "")
+    said = f"answered {status}" + (f", retry after {waiting:g} s" if waiting else "")
     trouble = status >= 500 or status in _TROUBLE
     return DeliveryResult(said, trouble=trouble, again_in_s=waiting, status=status, text=text)
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds from now, from either form of the header; at most a day. ``None`` for what is neither."""
+    """Seconds from now, from either form of the header (RFC 9110, 10.2.3), at most a day; ``None`` for neither."""
     if not value:
         return None
     if value.strip().isdecimal():

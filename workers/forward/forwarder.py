@@ -1,8 +1,7 @@
-"""Built in: post events to the endpoints of ``FORWARD_URLS``, signed, each endpoint on its own.
+"""Delivers events to the endpoints of ``FORWARD_URLS``, signed, each endpoint independently (docs/forwarding.md).
 
-Runs of endpoints are not sent through RQ: they need no fork to be safe from, only patience, and one worker process that
-waits for a silent endpoint would hold up every handler. The relay makes the requests, with some threads for each
-endpoint and a schedule for each in the store (docs/forwarding.md).
+Deliveries do not go through RQ: they need no process of their own, and a worker that waits for a slow endpoint would
+hold up every handler. The relay sends them, with a few threads and a schedule for each endpoint.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ log = logging.getLogger(__name__)
 
 HANDLER = "forward"
 _BACKOFF_MAX_S = 4 * 3600.0
-_CLAIM_MORE_S = 10.0
-"""A request and its bookkeeping take no longer than its time-out and that; then its relay is taken to be dead."""
+_LEASE_MARGIN_S = 10.0
+"""A lease lasts that much longer than the request's timeout; then its relay counts as dead."""
 _IDLE_S = 1.0
-_CHORES_S = 30.0
+_GIVE_UP_INTERVAL_S = 30.0
 _UNKNOWN_S = 600.0
-"""How long runs of an endpoint that is in nobody's settings wait: while settings are rolled out, relays differ."""
+"""How long deliveries wait for an endpoint that is not in the settings: in a rollout, relays have different ones."""
 
 
 def endpoints_for(event: Event, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-    """The endpoints that this event is for."""
+    """The endpoints whose filters this event matches; none for an event that starts no handlers."""
     if not event.runs_handlers:
         return []
     bucket = (event.report.get("input") or {}).get("bucket")
@@ -47,14 +46,14 @@ def endpoints_for(event: Event, endpoints: Iterable[Endpoint]) -> list[Endpoint]
 
 
 class Forwarder:
-    """Delivers to one endpoint, as fast as it answers, up to ``FORWARD_CONCURRENCY`` requests at a time."""
+    """Delivers to one endpoint, up to ``FORWARD_CONCURRENCY`` requests at a time; set ``news`` when runs were made."""
 
     def __init__(self, store: Store, settings: Settings, endpoint: Endpoint) -> None:
         self._store = store
         self._settings = settings
         self.endpoint = endpoint
         self._bounds = PostLimits(settings.forward_timeout, settings.forward_allow_private)
-        self._claim_s = settings.forward_timeout + _CLAIM_MORE_S
+        self._lease_s = settings.forward_timeout + _LEASE_MARGIN_S
         self._threads = settings.forward_concurrency
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="forward")
         self._busy = 0
@@ -63,9 +62,9 @@ class Forwarder:
         self.news = threading.Event()
 
     def step(self) -> None:
-        """Start what is due, as far as threads are free; else wait for news, a free thread, or the next due time."""
+        """Start due deliveries on free threads; if there are none, wait for news, a thread or the next due time."""
         room = self._threads - self._busy
-        ids = self._store.deliveries.take(self.endpoint.name, room, self._claim_s) if room else []
+        ids = self._store.deliveries.take(self.endpoint.name, room, self._lease_s) if room else []
         for each in ids:
             with self._lock:
                 self._busy += 1
@@ -76,13 +75,13 @@ class Forwarder:
             self.news.clear()
 
     def close(self, until: float) -> None:
-        """Begin nothing more, and wait for what is under way until then (``time.monotonic()``); the rest is given back,
-        for another relay to deliver again at once."""
+        """Start nothing more, wait for running deliveries until then (``time.monotonic()``), and release the rest:
+        another relay delivers them again at once."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         while self._busy and time.monotonic() < until:
             time.sleep(0.02)
         for run_id, (number, started) in list(self._under_way.items()):
-            stopped = DeliveryResult("the relay was stopped before there was an answer")
+            stopped = DeliveryResult("the relay stopped before the endpoint answered")
             log.warning("%s: released run %s without an answer; it is retried", self.endpoint.name, run_id)
             with suppress(*UNAVAILABLE):
                 self._store.runs.finish(End(run_id, number, "waiting", _entry(number, started, stopped)))
@@ -91,9 +90,9 @@ class Forwarder:
         try:
             self._deliver(run_id)
         except UNAVAILABLE as error:
-            log.debug("run %s comes again: %s", run_id, type(error).__name__)
+            log.debug("run %s is retried when its lease ends: %s", run_id, type(error).__name__)
         except Exception:
-            log.exception("run %s", run_id)
+            log.exception("delivery of run %s failed; it is retried when its lease ends", run_id)
         finally:
             with self._lock:
                 self._busy -= 1
@@ -104,7 +103,7 @@ class Forwarder:
         if run is None:
             return
         tries = self._settings.forward_tries
-        number = self._store.runs.start(Start(run_id, self._claim_s, tries, process_name()))
+        number = self._store.runs.start(Start(run_id, self._lease_s, tries, process_name()))
         if number == -1:
             self._store.deliveries.count(self.endpoint.name, "failed")
         if number < 1:
@@ -121,7 +120,7 @@ class Forwarder:
     def _attempt(self, run: Run) -> DeliveryResult:
         event = self._store.runs.event(run.event_id)
         if event is None:
-            return DeliveryResult("the event is gone", final=True, ours=True)
+            return DeliveryResult("the event has expired", final=True, ours=True)
         body, headers = message(event, self._store.jobs.lean(event), self._settings)
         try:
             return result_of(post(self.endpoint.url, body, headers, self._bounds))
@@ -162,15 +161,15 @@ def give_up_stranded(store: Store, settings: Settings, stopping: threading.Event
     configured = {each.name for each in settings.forward_urls}
     for endpoint in store.deliveries.endpoints():
         if endpoint in configured:
-            why = f"the endpoint was out of order for all of FORWARD_LIFE ({settings.forward_life:g} s)"
+            why = f"the endpoint was down for all of FORWARD_LIFE ({settings.forward_life:g} s)"
             store.deliveries.expire(endpoint, settings.forward_life, why)
-        elif not store.deliveries.expire(endpoint, _UNKNOWN_S, "the endpoint is in FORWARD_URLS no more"):
+        elif not store.deliveries.expire(endpoint, _UNKNOWN_S, "the endpoint is no longer in FORWARD_URLS"):
             store.deliveries.forget(endpoint)
-    stopping.wait(_CHORES_S)
+    stopping.wait(_GIVE_UP_INTERVAL_S)
 
 
 def _entry(number: int, started: int, result: DeliveryResult) -> dict[str, Any]:
-    """How a try is written down; ``started`` is milliseconds since 1970."""
+    """The record of a try; ``started`` is in milliseconds since 1970."""
     entry: dict[str, Any] = {
         "n": number,
         "started_at": rfc3339(started),

@@ -1,7 +1,7 @@
-"""One POST to an address that we were given: bounded in time and size, and never into a network that is not meant.
+"""One POST to a URL from the settings: bounded in time and size, and never into a private network by accident (SSRF).
 
-The name is resolved once, every address is judged, and the connection goes to a judged address, so that a name that
-is resolved differently a moment later leads nowhere. Redirects are answers like any other: they are not followed.
+The name is resolved once, its addresses are checked, and the connection goes to a checked address: a name that resolves
+to something else a moment later (DNS rebinding) changes nothing. Redirects are returned and not followed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from app.settings.types import Network
 
 _CONNECT_S: Final = 5.0
 _ANSWER_MAX: Final = 2048
-"""Bytes of an answer's body that are read at all; what is in it matters to people only."""
+"""Bytes of an answer's body that are read: it is shown to people and means nothing else."""
 
 
 class Blocked(Exception):
-    """The address leads into a network that may not be forwarded to."""
+    """The host is in a network to which nothing may be delivered."""
 
 
 class Unreachable(Exception):
@@ -41,7 +41,7 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EndpointAnswer:
-    """What came back. ``text`` is the beginning of the body."""
+    """The endpoint's answer. ``text`` is the beginning of the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,7 +50,8 @@ class EndpointAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PostLimits:
-    """``total_s`` is from connecting to the end of the answer; ``allowed`` are networks that are meant after all."""
+    """``total_s``: seconds from connecting to the end of the answer; ``allowed``: networks that are allowed although
+    they are not public (``FORWARD_ALLOW_PRIVATE``)."""
 
     total_s: float
     allowed: tuple[Network, ...] = ()
@@ -70,7 +71,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: PostLimits) 
             finally:
                 connection.close()
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            # Which of the two clocks is first, the socket's or ours, is chance.
+            # The socket's timeout and ours may end in either order.
             if deadline.over or isinstance(error, TimeoutError):
                 raise Unreachable(f"no answer within {bounds.total_s:g} s") from error
             raise Unreachable(f"{type(error).__name__}: {error}") from error
@@ -82,7 +83,7 @@ def permitted(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -
     if good:
         return good
     raise Blocked(
-        f"{host} is at {addresses[0]}, which is no public address; FORWARD_ALLOW_PRIVATE can name its network"
+        f"{host} is at {addresses[0]}, which is not public; to allow it, add its network to FORWARD_ALLOW_PRIVATE"
     )
 
 
@@ -125,7 +126,7 @@ def _connection(scheme: str, address: str, host: str, port: int, connect_s: floa
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes longer than a request, so once for all."""
+    """Reading the certificates takes longer than a request, so they are read once."""
     return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
 
 
@@ -144,8 +145,8 @@ def _exchange(
 
 
 class _Deadline:
-    """Breaks a connection off when the time is up. Time-outs of sockets count silence, so an answer that comes byte by
-    byte would last for ever."""
+    """Closes a connection when the time is up. A socket's timeout starts again with each byte, so an answer that comes
+    byte by byte would last for ever."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -163,7 +164,7 @@ class _Deadline:
         self.over = True
         if self._socket is not None:
             with suppress(OSError):
-                # Of the socket below TLS: nothing is to be said to a peer that does not listen.
+                # On the plain socket: a TLS shutdown would wait for the peer.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:

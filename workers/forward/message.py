@@ -1,4 +1,7 @@
-"""What is forwarded: a CloudEvent in JSON, signed after Standard Webhooks; each made by its own library."""
+"""What is delivered: a CloudEvent 1.0 in structured JSON, signed as Standard Webhooks has it.
+
+https://github.com/cloudevents/spec, https://www.standardwebhooks.com; each is made by its own library.
+"""
 
 from __future__ import annotations
 

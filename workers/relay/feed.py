@@ -20,35 +20,35 @@ log = logging.getLogger(__name__)
 _COUNT = 200
 _BLOCK_MS = 1000
 _IDLE_MS = 10_000
-"""An entry that another relay has held for that long without acknowledging it is taken over."""
-_CHORES_S = 5.0
+"""An entry that another relay has read and not acknowledged for that long is taken over (XAUTOCLAIM)."""
+_TIDY_S = 5.0
 
 
 class Feeder:
-    """Reads the outbox as one consumer of the relays' group; acknowledges what has become runs."""
+    """Reads the outbox as one consumer of the relays' consumer group; acknowledges events whose runs are stored."""
 
     def __init__(self, store: Store, name: str, endpoints: Sequence[Endpoint] = ()) -> None:
         self._store = store
         self._name = name
         self._endpoints = endpoints
-        self._next_chores = 0.0
+        self._next_tidy = 0.0
 
     def step(self) -> int:
         """Wait for events and make their runs; returns how many runs were made."""
         try:
             made = self._plan(self._store.outbox.read(self._name, _COUNT, _BLOCK_MS))
-            if time.monotonic() > self._next_chores:
-                made += self._chores()
-                self._next_chores = time.monotonic() + _CHORES_S
+            if time.monotonic() > self._next_tidy:
+                made += self._tidy()
+                self._next_tidy = time.monotonic() + _TIDY_S
         except ResponseError as error:
-            # A Redis that is new, or that came back without its data, does not know the group.
+            # A Redis that is new, or that lost its data, has no such consumer group.
             if "NOGROUP" not in str(error) and "no such key" not in str(error):
                 raise
             self._store.outbox.open()
             return 0
         return made
 
-    def _chores(self) -> int:
+    def _tidy(self) -> int:
         outbox = self._store.outbox
         made = self._plan(outbox.take_over(self._name, _IDLE_MS, _COUNT))
         outbox.trim()
@@ -63,7 +63,7 @@ class Feeder:
         except UNAVAILABLE:
             raise
         except Exception:
-            # One of them cannot be planned: it stays unacknowledged and comes again, the others go on.
+            # One event cannot be planned: it stays pending and is read again, and the others go on.
             return self._plan_singly(posted)
         self._store.outbox.acknowledge(posted)
         return made
@@ -77,7 +77,10 @@ class Feeder:
             except UNAVAILABLE:
                 raise
             except Exception:
-                log.exception("could not create runs for event %s", each.event.event_id)
+                log.exception(
+                    "could not create runs for event %s; it stays pending and is tried again",
+                    each.event.event_id,
+                )
         return made
 
     def _wanted(self, event: Event) -> list[Wanted]:

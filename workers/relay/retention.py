@@ -1,4 +1,4 @@
-"""The sweep: what is older than its retention goes, a little at a time."""
+"""Removes what is past its retention, a little at a time: RETENTION_JOBS, RETENTION_REFUSALS, CALLBACK_LIFE."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.web.services import Services
 log = logging.getLogger(__name__)
 
 _COUNT = 100
-"""Things removed in one step: a few milliseconds of Redis."""
+"""Records of a kind that one step looks at: a few milliseconds of Redis."""
 _IDLE_S = 30.0
 _BUSY_S = 0.05
 
 
 def step(services: Services, stopping: threading.Event) -> int:
-    """Remove some of what is too old; wait longer when that was all. Returns how much was looked at."""
+    """Remove some of what is too old, then wait; longer if that was all. Returns how many records were looked at."""
     settings, retention = services.settings, services.store.retention
     found = [
         retention.drop_jobs(settings.retention_jobs, _COUNT, settings.callback_life),

@@ -1,4 +1,4 @@
-"""The runs that one RQ job carries, and what happens to those that it does not come to."""
+"""The runs that one RQ job carries; those that it does not start are released to other workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.store.runs.runs import Runs
 from workers.rq.shared_flags import SharedFlags
 
 _BATCH_S = 2.0
-"""After this long, a batch claims no further run: other workers may be idle."""
+"""After this long, a batch starts no further run: other workers may be idle."""
 
 
 class Batch:
@@ -31,7 +31,7 @@ class Batch:
             return self._left.popleft() if self._left else None
 
     def close(self) -> None:
-        """Take on no further run: those that are left are due again at once, for any free worker."""
+        """Start no further run: those that are left are due again at once, for any free worker."""
         with self._lock:
             rest = list(self._left)
             self._left.clear()

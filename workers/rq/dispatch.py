@@ -16,14 +16,14 @@ from workers.rq.queue import send
 
 LARGEST = 50
 _AHEAD = 2
-"""RQ jobs that wait for each worker: enough that none is idle, few enough that a lost one is soon missed."""
+"""RQ jobs queued for each worker: enough that no worker is idle, few enough that a lost job is noticed soon."""
 _PUT_OFF_S = 20.0
-"""A run that was sent and not started by then is sent again; it is performed only once, because it is claimed."""
+"""A run that was sent and not started by then is sent again. It is performed once, because it takes a lease."""
 _IDLE_S = 0.5
 _BUSY_S = 0.05
 _AFTER_OUTAGE_S = 5.0
-"""After Redis was away, claims may have run out only because nobody could prolong them: healthy runs get that long to
-do so before anything is started again. More than the keeper's beat."""
+"""After an outage of Redis, leases may have ended only because they could not be renewed: healthy runs get that long to
+renew theirs before anything is started again. Longer than the interval of renewal."""
 
 
 class Dispatcher:
@@ -66,7 +66,7 @@ class Dispatcher:
         news.clear()
 
     def _batches(self, ids: list[str], size: int) -> list[list[str]]:
-        """Runs that were started before go alone: one of them may be what killed its process."""
+        """Runs that were started before go alone: one of them may have killed its process."""
         tried = dict(zip(ids, self._runs.started_before(ids), strict=True)) if ids else {}
         fresh = [each for each in ids if not tried[each]]
         batches = [fresh[n : n + size] for n in range(0, len(fresh), size)]

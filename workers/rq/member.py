@@ -24,22 +24,22 @@ from workers.worker import tasks
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 1.0
-_PRESENT_S = 4.0
+_CHECK_S = 1.0
+_REPORT_S = 4.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
 class BatchWorker(Worker):
-    """RQ's own worker, with a flags. Of RQ's methods only those are extended that it calls for that purpose."""
+    """RQ's worker, with flags shared with its child. It extends only methods that RQ documents or calls as hooks."""
 
     flags: SharedFlags
     store: Store
     max_connection_wait_time = 5.0
-    """RQ's own pause while Redis is away grows to a minute, for which all would wait afterwards."""
+    """Seconds. RQ's own pause while Redis is away grows to a minute, and runs would wait for the rest of it."""
     _end_of_horse: int | None = None
 
     def handle_warm_shutdown_request(self) -> None:
-        """SIGTERM: the current run may end; the rest of its batch is released to other workers."""
+        """SIGTERM: finish the current run; release the rest of its batch to other workers."""
         self.flags.stop = True
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
 
@@ -61,7 +61,9 @@ class BatchWorker(Worker):
         try:
             tasks.release_batch(self.store, run_ids, self.flags.pid, how)
         except UNAVAILABLE:
-            log.warning("its runs could not be released; they are due again when their leases expire")
+            log.warning(
+                "could not release its runs while Redis is away; they are due again when their leases end"
+            )
 
 
 def _how(status: int | None) -> str:
@@ -73,16 +75,16 @@ def _how(status: int | None) -> str:
 
 
 def work(settings: Settings) -> None:
-    """Be a worker until SIGTERM, or until the parent process has died."""
+    """Be a worker until SIGTERM, or until the parent process dies."""
     store = Store.open(
         settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
     )
     flags = SharedFlags()
     tasks.use(store, flags)
-    logging.getLogger("rq.worker").addFilter(_is_no_outage)
+    logging.getLogger("rq.worker").addFilter(_no_outage)
     _await_redis(store)
-    # RQ blocks on its connection on purpose, for 15 s less than `worker_ttl`, and gives it a time-out 10 s beyond that:
-    # so long a worker does not notice that its Redis host has vanished.
+    # RQ blocks in BLMOVE for `worker_ttl` - 15 s, with a socket timeout 10 s longer: so long a worker may not
+    # notice that its Redis host has vanished.
     connection = connect(settings.redis_url, timeout=None)
     options: dict[str, Any] = {"worker_ttl": 18, "maintenance_interval": 30, "job_monitoring_interval": 10}
     worker = BatchWorker(
@@ -94,7 +96,7 @@ def work(settings: Settings) -> None:
         **options,
     )
     worker.flags, worker.store = flags, store
-    for target in (_present, _watch):
+    for target in (_report_presence, _watch):
         threading.Thread(
             target=target, args=(worker, os.getppid()), name=target.__name__, daemon=True
         ).start()
@@ -102,7 +104,7 @@ def work(settings: Settings) -> None:
 
 
 def _await_redis(store: Store) -> None:
-    """RQ's worker ends where it cannot announce itself; so it begins when that can be done."""
+    """Wait until Redis takes writes: RQ's worker exits if it cannot register."""
     for failures in itertools.count(1):
         try:
             store.presence.probe()
@@ -112,8 +114,8 @@ def _await_redis(store: Store) -> None:
             return
 
 
-def _is_no_outage(record: logging.LogRecord) -> bool:
-    """RQ logs an outage of Redis at each try; our client logs it once."""
+def _no_outage(record: logging.LogRecord) -> bool:
+    """Drop RQ's own log lines about an outage of Redis, one for each try: the client logs an outage once."""
     error = record.exc_info[1] if record.exc_info else None
     said = str(record.msg)
     return not (
@@ -121,23 +123,25 @@ def _is_no_outage(record: logging.LogRecord) -> bool:
     )
 
 
-def _present(worker: BatchWorker, _parent: int) -> None:
-    """Report that this worker is running. A thread of the worker: it also runs during a batch."""
+def _report_presence(worker: BatchWorker, _parent: int) -> None:
+    """Report that this worker is running; a thread, so that it also does during a batch."""
     while True:
         with suppress(*UNAVAILABLE):
             worker.store.presence.here("worker")
-        time.sleep(_PRESENT_S)
+        time.sleep(_REPORT_S)
 
 
 def _watch(worker: BatchWorker, parent: int) -> None:
-    """Kill a batch whose handler cannot be interrupted from inside; stop in order when nobody looks after us."""
+    """Kill a batch whose handler ignores its timeout; stop in order if the parent process has died."""
     while True:
-        time.sleep(_LOOK_S)
+        time.sleep(_CHECK_S)
         kill_at = worker.flags.kill_at
         if kill_at and time.monotonic() > kill_at and worker.horse_pid:
             log.error("a handler ignores its timeout; killing its process %d", worker.horse_pid)
             worker.kill_horse()
         if os.getppid() != parent and not worker.flags.stop:
-            log.error("the parent process died; stopping after the current run")
+            log.error(
+                "the parent process died; stopping after the current run, start `python -m workers.worker` again"
+            )
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(2 * _LOOK_S)
+            time.sleep(2 * _CHECK_S)

@@ -1,4 +1,4 @@
-"""A few bytes that a worker shares with the process it forks for each batch: a Redis that is away cannot delay them."""
+"""Flags in memory shared by a worker and the child that it forks for each batch: they work while Redis is away."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _KILL_AT = struct.Struct("=d")
 
 
 class SharedFlags:
-    """Made by the worker before it forks. One batch at a time writes on it."""
+    """Made by the worker before it forks. One batch at a time writes them."""
 
     def __init__(self) -> None:
         self._bytes = mmap.mmap(-1, 64)
 
     def begin(self) -> None:
-        """The worker: another batch is about to begin."""
+        """Reset, by the worker before it starts a batch; ``stop`` stays."""
         _ENDED.pack_into(self._bytes, 8, False)
         _PID.pack_into(self._bytes, 16, 0)
         _KILL_AT.pack_into(self._bytes, 24, 0.0)
@@ -34,7 +34,7 @@ class SharedFlags:
 
     @property
     def ended(self) -> bool:
-        """Whether the batch has ended in order: nothing of it is left to clear up."""
+        """Whether the batch has ended in order, so that none of its runs has to be released."""
         return bool(_ENDED.unpack_from(self._bytes, 8)[0])
 
     @ended.setter
@@ -43,7 +43,7 @@ class SharedFlags:
 
     @property
     def pid(self) -> int:
-        """The process of the batch; 0 before it has said so."""
+        """The process id of the child; 0 until the child has set it."""
         return int(_PID.unpack_from(self._bytes, 16)[0])
 
     @pid.setter

@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _TOO_SOON_S = 10.0
-"""A worker that ends sooner than that is followed by another after a pause, which doubles each time."""
+"""A worker that lived shorter than that is replaced after a pause, which doubles each time."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _TICK_S = 0.2
 
 
 class Crew:
-    """Keeps a number of workers alive. Handlers are imported once, before the fork, and their memory is shared."""
+    """Keeps ``WORKER_PROCESSES`` workers running. Handlers are imported before the fork, to share memory."""
 
     def __init__(self, chosen: Settings) -> None:
         self._settings = chosen
@@ -34,10 +34,10 @@ class Crew:
         self._next_start = 0.0
         self._short_lives = 0
         self._stopping = False
-        self._speaker = 0
+        self._logging_pid = 0
 
     def keep(self) -> int:
-        """Until SIGTERM, and until the last current run has ended."""
+        """Run until SIGTERM, then until the current runs have ended. Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         while self._began or not self._stopping:
@@ -49,14 +49,14 @@ class Crew:
         return 0
 
     def _start(self) -> None:
-        parent, speaks = os.getpid(), self._speaker not in self._began
+        parent, logs_outages = os.getpid(), self._logging_pid not in self._began
         pid = os.fork()
         if pid == 0:
-            # What all of them see is said by one of them.
-            OUTAGE.silent = not speaks
+            # All workers see the same outage of Redis; one of them logs it.
+            OUTAGE.silent = not logs_outages
             os._exit(_be_member(self._settings, parent))
-        if speaks:
-            self._speaker = pid
+        if logs_outages:
+            self._logging_pid = pid
         self._began[pid] = time.monotonic()
 
     def _reap(self) -> None:
@@ -78,14 +78,14 @@ class Crew:
             log.error("worker %d exited (%d); starting another in %.0f s", pid, code, pause)
 
     def _stop(self, number: int, _frame: object) -> None:
-        """A second signal goes on to the workers too: they then end without waiting for their runs."""
+        """Pass the signal on. At a second one workers end without waiting for their runs (RQ's cold shutdown)."""
         self._stopping = True
         for pid in self._began:
             os.kill(pid, number)
 
 
 def _be_member(chosen: Settings, parent: int) -> int:
-    """The exit code. Why Redis cannot be used, its client says."""
+    """Be a worker; the exit code. The Redis client logs why Redis cannot be used."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     _end_with_parent()
@@ -98,13 +98,13 @@ def _be_member(chosen: Settings, parent: int) -> int:
     except UNAVAILABLE:
         return 1
     except Exception:
-        log.exception("a worker failed")
+        log.exception("worker %d failed", os.getpid())
         return 1
     return 0
 
 
 def _end_with_parent() -> None:
-    """On Linux the kernel tells us at once when our parent has died; elsewhere we look ourselves."""
+    """On Linux the kernel sends SIGTERM when the parent dies (prctl(2)); elsewhere a thread of the worker polls."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

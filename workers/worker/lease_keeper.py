@@ -16,11 +16,11 @@ from workers.rq.shared_flags import SharedFlags
 
 log = logging.getLogger(__name__)
 
-CLAIM_S = 15.0
-"""A try whose worker has been silent for that long is taken to be dead, and the run is started again.
-Shorter: a machine that stalls has healthy runs started twice. Longer: dead ones wait longer."""
+LEASE_S = 15.0
+"""How long a lease lasts without being renewed; then the worker counts as dead and the run is started again.
+Shorter: a machine that stalls has healthy runs started twice. Longer: runs of dead workers wait longer."""
 GRACE_S = 5.0
-"""How long after its time is up a handler that does not let itself be interrupted may live."""
+"""How long a handler that ignores the interruption at its timeout may go on before its process is ended."""
 PATIENCE_S = 1.0
 """How long the rest of a batch waits for the current run before it is released to other workers."""
 _BEAT_S = 4.0
@@ -28,7 +28,7 @@ _TICK_S = 0.5
 
 
 @dataclass(slots=True)
-class _Attended:
+class _HeldRun:
     run_id: str
     number: int
     began: float
@@ -38,24 +38,24 @@ class _Attended:
 
 
 class LeaseKeeper:
-    """One for each batch. ``slow`` is called once for each run that takes longer than a moment."""
+    """One for each batch. ``slow`` is called once for each run that takes longer than ``PATIENCE_S``."""
 
     def __init__(self, runs: Runs, flags: SharedFlags, slow: Callable[[], object]) -> None:
         self._runs = runs
         self._flags = flags
         self._slow = slow
-        self._current: _Attended | None = None
+        self._current: _HeldRun | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def attending(self, run_id: str, number: int, timeout: float) -> Iterator[None]:
-        """While the block lasts, this try is kept claimed; past ``timeout`` and a grace, its process is ended."""
+    def holding(self, run_id: str, number: int, timeout: float) -> Iterator[None]:
+        """Renew the lease of this try while the block lasts. ``GRACE_S`` after ``timeout`` (seconds), exit."""
         now = time.monotonic()
         self._flags.kill_at = now + timeout + GRACE_S
-        self._current = _Attended(run_id, number, now, now + timeout + GRACE_S, now)
+        self._current = _HeldRun(run_id, number, now, now + timeout + GRACE_S, now)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._attend, name="keeper", daemon=True)
+            self._thread = threading.Thread(target=self._watch, name="lease keeper", daemon=True)
             self._thread.start()
         try:
             yield
@@ -63,31 +63,36 @@ class LeaseKeeper:
             self._current = None
             self._flags.kill_at = 0.0
 
-    def _attend(self) -> None:
+    def _watch(self) -> None:
         while True:
             self._wake.wait(_TICK_S)
             current = self._current
             if current is not None:
                 try:
-                    self._look_at(current)
+                    self._check(current)
                 except UNAVAILABLE:
-                    # Its claim runs out if that lasts; the client has said that Redis cannot be used.
+                    # The Redis client logs the outage. If it lasts, the lease ends.
                     continue
                 except Exception as error:
                     log.warning(
-                        "could not renew the lease of run %s: %s", current.run_id, type(error).__name__
+                        "could not renew the lease of run %s; trying again: %s",
+                        current.run_id,
+                        type(error).__name__,
                     )
 
-    def _look_at(self, current: _Attended) -> None:
+    def _check(self, current: _HeldRun) -> None:
         now = time.monotonic()
         if now > current.end:
-            # The worker does the same from outside, where a handler cannot hinder it; but a worker may be dead.
+            # The worker process does the same from outside, but it may have died.
             log.error("run %s ignores its timeout; exiting its process", current.run_id)
             os._exit(70)
         if now - current.beaten >= _BEAT_S:
             current.beaten = now
-            if not self._runs.beat(current.run_id, current.number, CLAIM_S) and self._current is current:
-                log.warning("run %s has lost its lease; another worker may run it too", current.run_id)
+            if not self._runs.beat(current.run_id, current.number, LEASE_S) and self._current is current:
+                log.warning(
+                    "run %s has lost its lease, so another worker may perform it too; handlers must be idempotent",
+                    current.run_id,
+                )
         if not current.is_slow and now - current.began > PATIENCE_S:
             current.is_slow = True
             self._slow()

@@ -1,4 +1,4 @@
-"""What an RQ job does: a batch of runs, each claimed, performed and recorded by itself."""
+"""What an RQ job does: it performs a batch of runs; each is leased, performed and recorded by itself."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from workers import declaration, registry
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
 from workers.rq.shared_flags import SharedFlags
-from workers.worker.lease_keeper import CLAIM_S, LeaseKeeper
+from workers.worker.lease_keeper import LEASE_S, LeaseKeeper
 
 log = logging.getLogger(__name__)
 
 _RECORD_S = 60.0
-"""How long we try to write down how a run ended, while Redis is away; past it the run is started again."""
+"""How long a run's result is written again and again while Redis is away; after that the run is repeated."""
 _PAUSE_AFTER_DEATH_S = 5.0
-"""A run whose process died waits at most that long for its next try: it is rarely the run's own fault."""
+"""The longest wait for the next try of a run whose process died: the run itself is rarely the cause."""
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class TimedOut(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What went wrong in one try. ``spoils`` the process: nothing else is to be run in it."""
+    """What went wrong in one try. ``spoils``: the process is in an unknown state, and performs no further run."""
 
     error: str
     trace: str | None = None
@@ -52,23 +52,23 @@ class Failed:
 
 
 def use(store: Store, flags: SharedFlags) -> None:
-    """The store of this worker, and its flags. Connections are opened anew in each forked process."""
+    """Set the store and the flags of this worker before it forks; each child opens connections of its own."""
     global _store, _flags
     _store, _flags = store, flags
 
 
 def perform(run_ids: list[str]) -> None:
-    """Perform these runs one after the other. What cannot be claimed is somebody else's, or done."""
+    """Perform these runs one after the other. One whose lease is taken, or that is done, is skipped."""
     if _store is None or _flags is None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
     _flags.pid = os.getpid()
     batch = Batch(_store.runs, _flags, run_ids)
-    Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).all()
+    Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).run_all()
     _flags.ended = True
 
 
 class Performer:
-    """Performs a batch. How a run ended is written down in the same round trip in which the next one is claimed."""
+    """Performs a batch. One round trip records the end of a run and leases the next."""
 
     def __init__(self, store: Store, batch: Batch, keeper: LeaseKeeper, run_ids: list[str]) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class Performer:
         self._events = store.runs.events(run.event_id for run in self._runs.values())
         self._jobs = store.jobs.known(run.job_id for run in self._runs.values())
 
-    def all(self) -> None:
+    def run_all(self) -> None:
         end: End | None = None
         while (run := self._next()) or end:
             number = self._turn(end, run)
@@ -91,20 +91,20 @@ class Performer:
         return None
 
     def _turn(self, end: End | None, run: Run | None) -> int:
-        """Write down the end of one run, if there was one, and claim the next; the number of its try, or 0."""
+        """Record the end of one run, if there was one, and lease the next; its try's number, 0 if it is not ours."""
         runs = self._store.runs
         if run is None:
             if end:
                 _insist(lambda: runs.finish(end))
             return 0
         handler = registry.get(run.handler)
-        start = Start(run.id, CLAIM_S, handler.tries if handler else 1, process_name())
+        start = Start(run.id, LEASE_S, handler.tries if handler else 1, process_name())
         if end is None:
             return runs.start(start)
         return _insist(lambda: runs.finish_and_start(end, start))
 
     def _one(self, run: Run, number: int) -> End:
-        """Perform one run, and say how it ended."""
+        """Perform one run; how it ended."""
         started = now_ms()
         failed = self._attempt(run, number)
         if failed and failed.spoils:
@@ -119,7 +119,7 @@ class Performer:
         if event is None:
             return Failed("the event has expired", final=True)
         try:
-            with self._keeper.attending(run.id, number, handler.timeout), _limited(handler.timeout):
+            with self._keeper.holding(run.id, number, handler.timeout), _limited(handler.timeout):
                 call: Callable[[Event, Job], object] = handler.function
                 answer = call(event, self._store.jobs.at(event, self._jobs[run.job_id]))
         except TimedOut:
@@ -146,7 +146,7 @@ def _raised(error: BaseException) -> Failed:
 
 
 def ending(run: Run, number: int, started: int, failed: Failed | None, worker: str = "") -> End:
-    """How a try is written down, and what comes next. ``started`` is milliseconds since 1970."""
+    """The record of a try, and what comes next. ``started`` is in milliseconds since 1970."""
     ended = now_ms()
     entry: dict[str, Any] = {
         "n": number,
@@ -169,7 +169,7 @@ def ending(run: Run, number: int, started: int, failed: Failed | None, worker: s
 
 
 def _insist(write: Callable[[], T]) -> T:
-    """What was done must not be done again only because Redis was away for a moment."""
+    """Repeat a write while Redis is away: a run that is not recorded as done is performed again."""
     until = time.monotonic() + _RECORD_S
     while True:
         try:
@@ -187,7 +187,7 @@ def _limited(seconds: float) -> Iterator[None]:
     def time_is_up(_number: int, _frame: FrameType | None) -> None:
         raise TimedOut
 
-    # The run before this one may have left anything behind.
+    # The handler before this one may have changed both.
     signal.signal(signal.SIGALRM, time_is_up)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -198,7 +198,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def release_batch(store: Store, run_ids: list[str], pid: int, how: str) -> None:
-    """The process of a batch died: its current run has failed, and the others are due again at once."""
+    """After the process of a batch died: record that its current run failed, and make the others due at once."""
     dead = process_name(pid)
     for run in store.runs.many(run_ids):
         if run.state == "running" and run.tries[-1].get("worker") == dead:

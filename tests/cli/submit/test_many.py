@@ -276,7 +276,7 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated
     ("text", "told"),
     [
         ("input.object,output.vocals\n", "Unknown columns: 'output.vocals'"),
-        ("input.object,input.object\n", "there twice"),
+        ("input.object,input.object\n", "appear twice"),
         ("", "empty"),
         (HEAD, "no rows"),
     ],
