@@ -11,7 +11,7 @@ makes more requests wait."""
 
 
 class Breaker:
-    """Closed: everyone may try. Open: nobody, for ``pause_s``; then one at a time, until one has succeeded."""
+    """Closed: every caller may try. Open: none for ``pause_s`` seconds; then one at a time, until one succeeds."""
 
     def __init__(self, pause_s: float = PAUSE_S) -> None:
         self._pause_s = pause_s

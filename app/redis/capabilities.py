@@ -1,4 +1,4 @@
-"""What this server can do to make a write safe, found out by asking it."""
+"""Which durability guarantees this server supports, found by probing it: WAIT, WAITAOF, or a synced file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OFFER_S = 10.0
 
 
 class DurabilityUnsupported(Exception):
-    """The server cannot give what ``DURABILITY`` asks for; the message says what to change there."""
+    """The server cannot provide the configured ``DURABILITY``; the message says what to change in it."""
 
 
 class Capabilities:
-    """Asks the server. Every method may raise what Redis says when it is away."""
+    """Probes the server. Every method may raise one of ``connection.UNAVAILABLE``."""
 
     def __init__(self, client: Redis) -> None:
         self._redis = client
@@ -31,14 +31,15 @@ class Capabilities:
         self._file: tuple[Wait, ...] | None = None
 
     def all(self) -> tuple[Wait, ...]:
-        """Asked at most every ten seconds: a wait for a replica that does not exist would take all its time."""
+        """Every wait that works now, probed at most every 10 s: waiting for a replica that does not exist runs into the
+        timeout."""
         if not self._asked or time.monotonic() - self._asked > _OFFER_S:
             self._waits = self._ask()
             self._asked = time.monotonic()
         return self._waits
 
     def needed(self, level: Level) -> tuple[Wait, ...]:
-        """The waits that ``level`` is made of; asked once. Raises ``DurabilityUnsupported``."""
+        """The waits that ``level`` needs; probed once. Raises ``DurabilityUnsupported``."""
         if level == "process":
             return ()
         if level == "replicated":
@@ -48,9 +49,11 @@ class Capabilities:
         return self._file
 
     def check(self, level: Level) -> list[str]:
-        """For the start: what an operator should know. Raises ``DurabilityUnsupported``."""
+        """Warnings for the operator, at the start. Raises ``DurabilityUnsupported``."""
         if level == "replicated" and "WAIT" not in self.all():
-            return ["DURABILITY is replicated, and no replica follows this Redis: callbacks need the spool."]
+            return [
+                "DURABILITY is replicated, but no replica follows this Redis, so callbacks need the spool: add one."
+            ]
         slow = self.needed(level) == ("WAITAOF",) and self._config("appendfsync") not in {"always", None}
         return [
             "DURABILITY is fsync: each callback waits up to a second unless Redis has appendfsync always."
@@ -88,8 +91,8 @@ class Capabilities:
                 "DURABILITY is fsync, and Redis keeps no append-only file: set appendonly yes there."
             )
         if "replica" in fault:
-            raise ReadOnlyError("this Redis is a replica just now")
-        # Older than Redis 7.2: then only a file that is synced with every write, before it is answered, will do.
+            raise ReadOnlyError("this Redis is a replica now")
+        # Before Redis 7.2 there is no WAITAOF: only a file that is synced with every write is safe.
         if self._config("appendonly") is None:
             raise DurabilityUnsupported(
                 "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), and this user may not ask "
@@ -107,7 +110,7 @@ class Capabilities:
         return ()
 
     def _config(self, name: str) -> str | None:
-        """A setting of the server; ``None`` where it does not say (managed ones may not)."""
+        """A setting of the server (CONFIG GET); ``None`` if it refuses, as managed servers do."""
         try:
             found: Any = self._redis.config_get(name)
         except UNAVAILABLE:

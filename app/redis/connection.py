@@ -1,4 +1,4 @@
-"""How to reach Redis or Valkey: one address, alone or behind Sentinel."""
+"""Clients for Redis or Valkey, and which of their errors mean that Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WritesRefused(ResponseError):
 
 
 class MayNotAsk(ResponseError):
-    """This user may not read the server's state; callers must do without it."""
+    """This user may not use INFO or CONFIG GET (ACL); callers do without."""
 
 
 # The errors of a Redis that cannot store anything: unreachable, stalled, loading, full, demoted to a replica, or
@@ -51,8 +51,8 @@ UNAVAILABLE = (
     WritesRefused,
 )
 
-# The client library has no class of their own for these. In a pipeline it writes a sentence before them.
-_REFUSALS = re.compile(
+# redis-py raises a plain ResponseError for these. In a pipeline it puts a sentence before the server's words.
+_WRITE_REFUSALS = re.compile(
     r"(?:^|caused error: )(MISCONF|NOREPLICAS|BUSY|UNKILLABLE|MASTERDOWN|NOTREADY|ACL failure in script:) "
 )
 
@@ -60,7 +60,7 @@ _REFUSALS = re.compile(
 def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) -> Redis:
     """A client for ``url``. ``timeout`` (seconds) bounds each call; ``None`` for clients that block on purpose.
 
-    With a ``breaker``, a call that fails for want of an answer makes the next ones fail at once, for a moment.
+    With a ``breaker``, calls fail at once for a moment after one that got no answer.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout,
@@ -78,8 +78,8 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
 
 
 def as_write_refusal(error: Exception) -> Exception:
-    """``WritesRefused`` where the server's own words mean that; else the error as it is."""
-    if type(error) is ResponseError and (found := _REFUSALS.search(str(error))):
+    """``WritesRefused`` if the server's message means that; else the same error."""
+    if type(error) is ResponseError and (found := _WRITE_REFUSALS.search(str(error))):
         return WritesRefused(f"{found[1]}: {error}")
     return error
 
@@ -90,16 +90,16 @@ class _Once(Retry):
     def call_with_retry(
         self, do: Callable[[], T], fail: Any, is_retryable: Any = None, with_failure_count: bool = False
     ) -> T:
-        # Every sentinel was asked already, and each may have taken its time.
-        return super().call_with_retry(do, fail, _is_no_missing_primary, with_failure_count)
+        # Every sentinel has been asked by then, each with its own timeout: asking them all again takes as long.
+        return super().call_with_retry(do, fail, _primary_was_found, with_failure_count)
 
 
-def _is_no_missing_primary(error: Exception) -> bool:
+def _primary_was_found(error: Exception) -> bool:
     return not isinstance(error, MasterNotFoundError)
 
 
 class _Client(Redis):
-    """A client that knows a server which cannot keep anything, and does not wait for one that has just been away."""
+    """Raises ``WritesRefused`` and ``MayNotAsk``, reports outages, and has a breaker."""
 
     breaker: Breaker | None = None
 
@@ -130,21 +130,21 @@ class _Pipeline(Pipeline):
         answers = call_redis(self.breaker, self.connection_pool, lambda: send(raise_on_error))
         for refusal in [as_write_refusal(each) for each in answers if isinstance(each, Exception)]:
             if isinstance(refusal, WritesRefused):
-                _ask_anew(self.connection_pool)
+                _ask_another_sentinel(self.connection_pool)
             if isinstance(refusal, UNAVAILABLE):
                 OUTAGE.failed(refusal)
         return answers
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
-    """``call()``, unless the breaker is open; its failure opens the breaker."""
+    """``call()``, unless the breaker is open: then ``ConnectionError``. A call without an answer opens the breaker."""
     if breaker and not breaker.allows():
-        raise ConnectionError("Redis did not answer a moment ago")
+        raise ConnectionError("Redis did not answer a moment ago, so it was not asked now")
     try:
         answer = call()
     except (ConnectionError, TimeoutError) as error:
         OUTAGE.failed(error)
-        # The idle connections lead to the same host: if it is gone, each would cost a caller another time-out.
+        # Idle connections lead to the same host: if it is gone, each would cost a caller another timeout.
         pool.disconnect(inuse_connections=False)
         if breaker:
             breaker.failed()
@@ -153,7 +153,7 @@ def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[],
         _answered(breaker)
         found = as_write_refusal(error)
         if isinstance(found, WritesRefused):
-            _ask_anew(pool)
+            _ask_another_sentinel(pool)
         if isinstance(found, UNAVAILABLE):
             OUTAGE.failed(found)
         raise found from error
@@ -162,7 +162,7 @@ def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[],
     return answer
 
 
-def _ask_anew(pool: ConnectionPool) -> None:
+def _ask_another_sentinel(pool: ConnectionPool) -> None:
     """A primary without replicas may have been replaced without knowing it, and its sentinel may not know either: ask
     another sentinel first."""
     if isinstance(pool, SentinelConnectionPool):

@@ -1,4 +1,4 @@
-"""Cursors: a place in a list that is sorted by time, then by id."""
+"""Cursors of paged lists: a position in a list that is sorted by time, then by id, as URL-safe text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 
 
 class BadCursor(ValueError):
-    """The cursor is not one that this service gave."""
+    """The cursor was not made by this service."""
 
 
 def encode_cursor(position: tuple[int, str]) -> str:
@@ -15,7 +15,7 @@ def encode_cursor(position: tuple[int, str]) -> str:
 
 
 def decode_cursor(cursor: str | None) -> tuple[int, str] | None:
-    """The place; ``None`` is the beginning. Raises ``BadCursor``."""
+    """The position (milliseconds since 1970, id); ``None`` is the beginning. Raises ``BadCursor``."""
     if not cursor:
         return None
     try:

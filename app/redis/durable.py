@@ -1,8 +1,8 @@
-"""How safe a write is before it is answered for: ``DURABILITY``.
+"""Waits until a write is as safe as ``DURABILITY`` promises, before it is answered.
 
-A wait is sent right behind the write, on the same connection: both WAIT and WAITAOF cover what *this* connection has
-written, and everything that the server took before it, because its log is one sequence. So a duplicate, which writes
-a history entry too, is answered only when the original is as safe as the duplicate.
+The wait follows the write on the same connection: WAIT and WAITAOF cover what *this* connection has written
+(https://redis.io/docs/latest/commands/waitaof/), and everything that the server accepted before, because its log is one
+sequence. So a duplicate, which writes a history entry too, is answered only when the original is safe as well.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.redis.scripts import script
 log = logging.getLogger(__name__)
 
 _SETTLE_TRIES = 3
-"""A file that is synced once a second may take longer than one call may wait."""
+"""With appendfsync everysec, the sync may take longer than one wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class WriteResult:
 
 
 class Durable:
-    """Writes through scripts, and waits until they are safe. ``patience_s`` bounds all waits of one write."""
+    """Runs scripts that write, and waits until the writes are safe. ``patience_s`` (seconds) bounds all waits of one
+    write."""
 
     def __init__(
         self, client: Redis, probe_key: str, level: Level = "process", patience_s: float = 2.0
@@ -46,9 +47,9 @@ class Durable:
         self.level: Level = level
         self._redis = client
         self._capabilities = Capabilities(client)
-        self._mark_key = probe_key
+        self._probe_key = probe_key
         self._together = script(client, "together")
-        # An answer comes through a socket that has this patience too: the wait has to end before the socket's does.
+        # The socket has the same timeout: the wait has to end before it does.
         self._patience_ms = max(1, int(patience_s * 1000 * 0.8))
         self._copies = Breaker()
 
@@ -70,7 +71,7 @@ class Durable:
         return kept
 
     def strongest(self, chosen: Script, args: Sequence[Any]) -> WriteResult:
-        """As ``run``, waiting for everything that this server has to offer, whatever ``DURABILITY`` says."""
+        """As ``run``, with every wait that this server supports, whatever ``DURABILITY`` is."""
         answer, reached = self._send(chosen, args, self._capabilities.all())
         return WriteResult(answer, self._enough(reached))
 
@@ -79,14 +80,14 @@ class Durable:
         return self.strongest(self._together, [json.dumps(commands)]).safe
 
     def settle(self) -> str | None:
-        """Make everything that was written so far as safe as this server can, with some patience.
+        """Wait until everything written so far is as safe as this server can make it, for a few timeouts.
 
         Returns the server's run id, which changes when the server restarts; ``None`` where ``DURABILITY`` is not
         reached.
         """
         waits, reached = self._capabilities.all(), set[Wait]()
         for _ in range(_SETTLE_TRIES):
-            _, reached = self._send(self._together, [self._mark()], waits)
+            _, reached = self._send(self._together, [self._probe_command()], waits)
             if reached >= set(waits):
                 break
         if not self._enough(reached):
@@ -94,15 +95,15 @@ class Durable:
         try:
             said: dict[str, Any] = self._redis.info("server")
         except MayNotAsk:
-            # One that is started anew between two of these looks like the same one.
+            # Then a server that restarts between two calls looks like the same one.
             return ""
         return str(said.get("run_id", ""))
 
-    def _mark(self) -> str:
-        return json.dumps([["SET", self._mark_key, str(time.time_ns()), "EX", "60"]])
+    def _probe_command(self) -> str:
+        return json.dumps([["SET", self._probe_key, str(time.time_ns()), "EX", "60"]])
 
     def check(self) -> list[str]:
-        """What an operator should know of this level and this server. Raises ``DurabilityUnsupported``."""
+        """Warnings for the operator about this level and this server. Raises ``DurabilityUnsupported``."""
         return self._capabilities.check(self.level)
 
     def _run(self, chosen: Script, args: Sequence[Any]) -> WriteResult:
@@ -121,7 +122,7 @@ class Durable:
             return False
 
     def _send(self, chosen: Script, args: Sequence[Any], waits: tuple[Wait, ...]) -> tuple[Any, set[Wait]]:
-        """The script and its waits in one go; where the server has forgotten the script, again with its text."""
+        """The script and its waits in one round trip; with the script's text if the server does not know its hash."""
         answer, acknowledged = self._once(("EVALSHA", chosen.sha), args, waits)
         if isinstance(answer, NoScriptError):
             answer, acknowledged = self._once(("EVAL", chosen.script), args, waits)
@@ -145,6 +146,6 @@ _COMMANDS: dict[Wait, tuple[Any, ...]] = {"WAITAOF": ("WAITAOF", 1, 0), "WAIT": 
 
 
 def _reached(acknowledged: Any) -> bool:
-    """WAIT answers how many replicas, WAITAOF [local files, replicas' files]; either may answer with an error."""
+    """WAIT answers the number of replicas, WAITAOF [local files, replicas' files]; either may answer with an error."""
     first = acknowledged[0] if isinstance(acknowledged, list) and acknowledged else acknowledged
     return isinstance(first, int) and first >= 1

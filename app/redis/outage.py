@@ -20,7 +20,7 @@ from redis.sentinel import MasterNotFoundError
 log = logging.getLogger(__name__)
 
 _QUIET_S = 10.0
-"""A server that refuses writes still answers reads: the outage ends only after this long without a refused write."""
+"""A server that refuses writes still answers reads, so the outage ends after this many seconds without a refusal."""
 
 
 class SentinelRefused(AuthenticationError):
@@ -53,7 +53,7 @@ def _cause_of_authentication(said: str) -> str:
 
 
 def _wants_password(said: str) -> bool:
-    """Whether these words of a server mean NOAUTH: the library takes the word itself away."""
+    """Whether this message means NOAUTH: redis-py removes the word itself."""
     return any(word in said for word in ("NOAUTH", "Authentication required", "already authenticated"))
 
 
@@ -85,7 +85,7 @@ class Outage:
         self._quiet_s = 0.0
 
     def failed(self, error: Exception) -> None:
-        """A call failed because Redis cannot be used."""
+        """A call failed because Redis is unavailable."""
         now, found = time.monotonic(), cause(error)
         with self._lock:
             self._last = now
@@ -97,7 +97,7 @@ class Outage:
             log.error("%s; this outage is logged again only when it ends", found)
 
     def succeeded(self) -> None:
-        """A call was answered. The usual case costs one look."""
+        """A call was answered. Usually this costs one comparison."""
         if not self._cause:
             return
         now = time.monotonic()

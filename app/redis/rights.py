@@ -1,7 +1,7 @@
-"""What this product needs of a Redis user: one line for its ACL, and a question that tries every part of it.
+"""The rights that our Redis user needs: the line for its ACL, and a check that tries each of them.
 
-``COMMANDS`` is what the web, the workers, the relay, the commands and RQ send, in scripts too. A test runs all of them
-under exactly this line, and compares the list with what the server has counted.
+``COMMANDS`` are what the web, the workers, the relay, the commands and RQ send, in scripts too. A test runs all of them
+under exactly this line, and compares the list with the server's own count.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from app.redis.connection import MayNotAsk, call_redis
 RQ_KEYS = "rq:*"
 RQ_CHANNELS = "rq:pubsub:*"
 CATEGORIES = ("@read", "@write", "@connection", "@transaction", "@scripting", "@pubsub", "time")
-"""Categories, and not single commands: servers of different age know different commands, and refuse unknown ones."""
+"""Categories and not commands, because a server refuses an ACL that names a command it does not know."""
 DANGEROUS = ("info", "config|get")
-"""For doctor, ``DURABILITY`` and RQ. Without them all goes on, and doctor says what it could not look at."""
+"""For doctor, ``DURABILITY`` and RQ. Without them everything works, and doctor says what it could not check."""
 
 
 def acl_line(prefix: str) -> str:
@@ -33,7 +33,7 @@ def acl_line(prefix: str) -> str:
 
 
 _KEY = "{key}"
-# Each with as many arguments as it must have: nothing of this is ever performed.
+# Each with the arguments that it requires; none of them is ever executed.
 _OF_KEYS: tuple[tuple[str, ...], ...] = (
     ("DEL", _KEY), ("EXISTS", _KEY), ("EXPIRE", _KEY, "1"), ("GET", _KEY), ("SET", _KEY, "1"), ("HDEL", _KEY, "f"),
     ("HEXISTS", _KEY, "f"), ("HGET", _KEY, "f"), ("HGETALL", _KEY), ("HINCRBY", _KEY, "f", "1"), ("HKEYS", _KEY),
@@ -66,7 +66,7 @@ _OF_NO_KEY: tuple[tuple[str, ...], ...] = (
     ("WAIT", "1", "1"), ("WAITAOF", "1", "0", "1"), ("CLIENT", "SETNAME", "probe"), ("CLIENT", "INFO"), ("UNWATCH",),
 )  # fmt: skip
 _BY_THEMSELVES: tuple[tuple[str, ...], ...] = (("WATCH", _KEY), ("UNWATCH",), ("MULTI",), ("EXEC",))
-"""What no transaction can hold."""
+"""These cannot be queued in a transaction."""
 
 
 _IN_TRANSACTION = (*_OF_KEYS, *_OF_RQ, *_OF_NO_KEY)
@@ -74,10 +74,10 @@ COMMANDS = frozenset(command[0].lower() for command in (*_IN_TRANSACTION, *_BY_T
 
 
 def missing(client: Redis, prefix: str) -> list[str]:
-    """The rights that this user lacks, in words. Raises what Redis says when it is away.
+    """The rights that this user lacks, as an ACL writes them. Raises one of ``connection.UNAVAILABLE``.
 
-    Commands are asked for in a transaction that is given up: the server judges each when it is queued, as this very
-    user, on every version since ACLs exist. ``ACL DRYRUN`` would need a right that nobody should have for this.
+    The commands are queued in a transaction that is then discarded: the server checks the rights of this user when it
+    queues a command, on every version with ACLs. ``ACL DRYRUN`` would need an admin right.
     """
     return call_redis(None, client.connection_pool, lambda: _missing(client, prefix))
 
@@ -94,7 +94,7 @@ def _missing(client: Redis, prefix: str) -> list[str]:
         found += [found_end, *(_refused(connection, command) for command in _filled(_BY_THEMSELVES, prefix))]
         return list(dict.fromkeys(each for each in found if each))
     finally:
-        # Whatever state it is in, nobody else gets it.
+        # Its state is unknown, so it is not used again.
         connection.disconnect()  # type: ignore[no-untyped-call]
         client.connection_pool.release(connection)
 
@@ -105,12 +105,12 @@ def _filled(commands: Iterable[tuple[str, ...]], prefix: str) -> Iterator[tuple[
 
 
 def _refused(connection: Any, command: tuple[str, ...]) -> str:
-    """The right that this command lacks, or nothing. Other errors are of no interest here: a full server, say."""
+    """The right that this command lacks, or an empty string. Other errors, such as a full server, are ignored."""
     connection.send_command(*command)
     try:
         connection.read_response()
     except ResponseError as error:
-        # EXEC has an error of its own, which quotes this one.
+        # EXEC answers EXECABORT, which quotes NOPERM.
         if isinstance(error, NoPermissionError) or "NOPERM" in str(error):
             return _right(command, str(error))
     return ""
@@ -131,8 +131,8 @@ def _right(command: tuple[str, ...], said: str) -> str:
 _CONTAINERS = {"client", "script", "xgroup", "xinfo"}
 
 
-def unlooked(client: Redis) -> list[str]:
-    """Of ``DANGEROUS``, what this user may not ask: no more than a loss for doctor."""
+def unchecked(client: Redis) -> list[str]:
+    """Those of ``DANGEROUS`` that this user may not use: doctor then checks less."""
     lacking = []
     for command in (("INFO", "server"), ("CONFIG GET", "appendfsync")):
         try:

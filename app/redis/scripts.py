@@ -23,13 +23,12 @@ def _source(name: str) -> str:
 
 
 def script(client: Redis, *names: str) -> Script:
-    """The script of these files, one behind the other; sent by its hash and, where the server has forgotten it, by its
-    text."""
+    """The concatenated script of these files; sent by hash, or by text if the server does not know it (EVALSHA)."""
     return client.register_script("".join(map(_source, names)))
 
 
 def in_turn(client: Redis, calls: Sequence[Call]) -> list[Any]:
-    """The answers of several scripts, one after the other, in one round trip; each is atomic, all of them are not."""
+    """The answers of several scripts, run in order in one round trip; each is atomic, the sequence is not."""
     pipe = client.pipeline(transaction=False)
     for each, keys, arguments in calls:
         pipe.execute_command("EVALSHA", each.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]

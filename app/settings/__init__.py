@@ -1,9 +1,8 @@
 """Every setting: its type, its default, and where its value comes from."""
 
-from app.settings.settings import (
+from app.settings.loading import (
     ROOT,
     STACK_ENV,
-    Settings,
     SettingsError,
     hold,
     load,
@@ -11,6 +10,7 @@ from app.settings.settings import (
     stack_is_up,
     unpacked,
 )
+from app.settings.settings import Settings
 
 __all__ = [
     "ROOT",

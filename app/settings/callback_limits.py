@@ -13,9 +13,9 @@ _UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
 class CallbackLimits(BaseModel):
-    """A submission's URL speaks for the jobs of one submission; a console URL for any number of jobs.
+    """``submission_…`` limit the URL of one submission, ``console_…`` a URL for CI's console, with any number of jobs.
 
-    ``…_runs`` are handler runs of one job, ``submission_bytes`` what is kept of all its callbacks together.
+    ``…_runs``: handler runs of one job. ``submission_bytes``: bytes stored of all its callbacks together.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +29,7 @@ class CallbackLimits(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> CallbackLimits:
-        """``name=value,name=value``; what is left out keeps its default. Raises ValueError that names every fault."""
+        """``name=value,name=value``; an omitted name keeps its default. Raises ValueError that names every fault."""
         parts = [part.strip() for part in text.split(",") if part.strip()]
         pairs = [(name.strip(), value.strip()) for name, _, value in (part.partition("=") for part in parts)]
         names = [name for name, _ in pairs]

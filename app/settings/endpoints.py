@@ -1,4 +1,4 @@
-"""Where events are forwarded to: one address each, with the events that it wants."""
+"""The endpoints of ``FORWARD_URLS``: a URL, and filters for the events that are delivered to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAME = re.compile(r"[!-{}~]{1,300}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of ``FORWARD_URLS``. ``name`` stands in records and logs, so it holds no query. Empty filters mean any."""
+    """One of ``FORWARD_URLS``. ``name`` is stored and logged, so it holds no query. An empty filter matches all."""
 
     name: str
     url: str
@@ -23,7 +23,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """``URL`` or ``URL#tag=…&state=…&bucket=…&name=…``; a repeated filter takes any of its values.
+        """``URL`` or ``URL#tag=…&state=…&bucket=…&name=…``; a repeated filter matches any of its values.
 
         Raises ValueError with a message for the operator.
         """
@@ -31,9 +31,11 @@ class Endpoint:
             raise ValueError(f"{text[:100]!r} holds more than ASCII, or a space; encode it")
         parts = urlsplit(text)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{text[:100]!r} is no http:// or https:// address")
+            raise ValueError(f"{text[:100]!r} is no http:// or https:// URL")
         if parts.username is not None or parts.password is not None:
-            raise ValueError(f"{parts.hostname}: no user or password in the address; requests are signed")
+            raise ValueError(
+                f"{parts.hostname}: remove user and password from the URL; deliveries are signed instead"
+            )
         try:
             _ = parts.port
             pairs = parse_qsl(parts.fragment, keep_blank_values=True, strict_parsing=bool(parts.fragment))
@@ -60,7 +62,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """What metrics may say of it: an address may hold more than everybody should see."""
+        """The label in metrics: paths and queries may hold secrets."""
         return urlsplit(self.url).hostname or ""
 
     def wants(self, tag: str | None, state: str | None, bucket: str | None) -> bool:
@@ -69,11 +71,11 @@ class Endpoint:
 
 
 def distinct(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """The endpoints, or ValueError where two would share their runs."""
+    """The endpoints; ValueError if two have one name, because they would share their deliveries."""
     by_name: dict[str, Endpoint] = {}
     for each in endpoints:
         if each.name in by_name:
-            raise ValueError(f"two endpoints are called {each.name!r}; tell them apart with #name=…")
+            raise ValueError(f"two endpoints are called {each.name!r}; give each a name with #name=…")
         by_name[each.name] = each
     return tuple(by_name.values())
 

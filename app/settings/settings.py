@@ -1,30 +1,20 @@
 """Every setting of the service, typed, in one place.
 
 Values come from the environment, from files named by ``NAME_FILE`` variables (for secrets), from ``.env`` in the
-current folder and, while ``make run`` is up in this checkout, from ``var/stack.env``; earlier ones win.
+current folder and, while ``make run`` is up in this checkout, from ``var/stack.env``; earlier ones win (loading.py).
 ``docs/settings.md`` is generated from this module (``make docs``).
 """
 
 from __future__ import annotations
 
-import os
-import pickle
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import click
-from dotenv import dotenv_values
-from pydantic import (
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.settings.callback_limits import CallbackLimits, LimitsOfUrls
-from app.settings.development import is_development, made_secrets
+from app.settings.secret_files import SecretFiles
 from app.settings.types import (
     AgeAndSize,
     Bucket,
@@ -45,17 +35,6 @@ from app.settings.types import (
     WebhookKeys,
     Words,
 )
-
-_BESIDE = Path(__file__).resolve().parents[2]
-# The checkout, or, for an installed package, the folder that the process was started in.
-ROOT = _BESIDE if (_BESIDE / "gunicorn.conf.py").exists() else Path.cwd()
-STACK_ENV = ROOT / "var" / "stack.env"
-
-
-class SettingsError(click.ClickException):
-    """The start is refused; the message names every fault and what each setting is for."""
-
-    exit_code = 2
 
 
 class Settings(BaseSettings):
@@ -242,7 +221,7 @@ class Settings(BaseSettings):
     )
     redis_timeout: Seconds = Field(2.0, description="How long a request waits for Redis to answer.")
 
-    # Of one field each, and not of the whole: those are looked at only when every field is right by itself.
+    # Of fields, not of the model: that one runs only if every field is valid, and a start would name fewer faults.
     @field_validator("allowed_ips")
     @classmethod
     def _ip_check_needs_networks(
@@ -281,106 +260,4 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
-
-
-class _Unreadable:
-    """Placeholder for a value that could not be read: no field accepts it, and the error shows its sentence."""
-
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """``NAME_FILE`` holds the path of a file whose content is the value of ``NAME``."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        name = f"{field_name.upper()}_FILE"
-        path = os.environ.get(name) or dotenv_values(".env").get(name)
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "no text in UTF-8"
-            return _Unreadable(f"{name} names a file that cannot be read: {path} ({why})"), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in self.settings_cls.model_fields.items()
-        }
-        return {name: value for name, value in found.items() if value is not None}
-
-
-def stack_is_up() -> bool:
-    """Whether ``make run`` is up in this checkout."""
-    pid = dotenv_values(STACK_ENV).get("STACK_PID") if STACK_ENV.exists() else None
-    if not pid:
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _env_files() -> tuple[Path, ...]:
-    """``var/stack.env`` counts only if no other source sets REDIS_URL: the two are never mixed."""
-    own = os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")
-    own = own or dotenv_values(".env").get("REDIS_URL") or dotenv_values(".env").get("REDIS_URL_FILE")
-    return (STACK_ENV, Path(".env")) if not own and stack_is_up() else (Path(".env"),)
-
-
-_held: dict[str, Any] | None = None
-
-
-def load() -> Settings:
-    """Read the settings, or raise one ``SettingsError`` that names every fault. Held settings are not read again."""
-    try:
-        return Settings(**_held) if _held else Settings(_env_file=_env_files(), **_made_keys())
-    except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
-
-
-def packed(chosen: Settings) -> bytes:
-    """The settings for another process of this installation: ``hold`` takes them. They hold secrets."""
-    return pickle.dumps(dict(chosen))
-
-
-def unpacked(values: bytes) -> Settings:
-    """The inverse of ``packed``; settings that are newer than the bytes come from where they always come from."""
-    return Settings(**pickle.loads(values))  # noqa: S301 - from our own process, by a pipe or through a fork
-
-
-def hold(values: bytes) -> None:
-    """From now on ``load`` returns these settings, even if the files change: a process uses one set."""
-    global _held  # noqa: PLW0603 - a process serves with one set of settings
-    _held = dict(unpacked(values))
-
-
-def _made_keys() -> dict[str, Any]:
-    """If PUBLIC_URL is a loopback address, missing callback keys are generated once."""
-    given = dict(dotenv_values(".env")) | dict(os.environ)
-    if given.get("CALLBACK_KEYS") or given.get("CALLBACK_KEYS_FILE") or len(_env_files()) > 1:
-        return {}
-    if not given.get("REDIS_URL") or not is_development(given.get("PUBLIC_URL")):
-        return {}
-    return {"callback_keys": made_secrets(STACK_ENV.parent)["CALLBACK_KEYS"]}
-
-
-def _explain(error: ValidationError) -> str:
-    lines = ["Some settings are missing or invalid:"]
-    for fault in error.errors(include_url=False):
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        field = Settings.model_fields.get(name)
-        what = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
-        if isinstance(fault["input"], _Unreadable):
-            what = fault["input"].sentence
-        lines.append(f"  {name.upper()}: {what}. {field.description}" if field else f"  {what}.")
-    lines.append(
-        "Set them in the environment or in .env (docs/settings.md). To try the service without any, run: make run"
-    )
-    return "\n".join(lines)
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings

@@ -1,4 +1,4 @@
-"""How the values of settings are written, read and checked."""
+"""The types of settings: how their values are written, parsed and checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.settings.endpoints import Endpoint, distinct
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 VerifyStep = Literal["token", "ip", "binding", "confirm"]
 
-_LEAST, _SOME = 2**16, 2**26
+_LEAST_BYTES, _DEFAULT_BYTES = 2**16, 2**26
 _LONGEST_S = 3650 * 86400
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -75,7 +75,7 @@ def _webhook_key(value: SecretStr) -> SecretStr:
 
 @dataclass(frozen=True, slots=True)
 class AgeAndSize:
-    """How long something is kept (seconds), and how many bytes it may fill in all."""
+    """How long something is kept (seconds), and how many bytes it may use in total."""
 
     seconds: float
     size: int
@@ -87,7 +87,7 @@ class AgeAndSize:
 
 
 def _largest(number: float, units: Sequence[tuple[int, str]]) -> str:
-    """The number in the largest unit in which it is whole."""
+    """The number in the largest unit of which it is a multiple."""
     whole = (f"{int(number // size)} {unit}" for size, unit in units if number % size == 0)
     return next(whole, str(number))
 
@@ -98,10 +98,10 @@ def _age_and_size(value: object) -> object:
     age, _, size = value.partition(",")
     try:
         seconds: Any = _number_with_unit(_UNITS, "the first part")(age)
-        most: Any = _number_with_unit(_SIZES, "the second part")(size) if size else _SOME
+        most: Any = _number_with_unit(_SIZES, "the second part")(size) if size else _DEFAULT_BYTES
     except ValueError as error:
         raise ValueError(f"is a duration and a size, such as `7 d, 64 MiB`: {error}") from None
-    if not 0 < seconds <= _LONGEST_S or most < _LEAST:
+    if not 0 < seconds <= _LONGEST_S or most < _LEAST_BYTES:
         raise ValueError("needs a duration above 0 and below ten years, and at least 64 KiB")
     return AgeAndSize(seconds, int(most))
 
@@ -114,7 +114,7 @@ def _bucket(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnownBucket:
-    """A bucket of ours; ``region`` is ``None`` where it is the default one."""
+    """A bucket of ours; ``region`` is ``None`` for ``COS_REGION``."""
 
     name: str
     region: str | None = None
@@ -142,7 +142,7 @@ def _one_region_each(buckets: tuple[KnownBucket, ...]) -> tuple[KnownBucket, ...
 
 def _one_of_each_id(keys: tuple[CallbackKey, ...]) -> tuple[CallbackKey, ...]:
     if len({key.id for key in keys}) < len(keys):
-        raise ValueError("two keys have the same id: nobody could tell which one a token was signed with")
+        raise ValueError("two keys have the same id, which tokens name: give each key an id of its own")
     return keys
 
 
@@ -163,7 +163,7 @@ def _redis_url(value: str) -> str:
         unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OF_SENTINELS
         if unknown:
             raise ValueError(
-                f"a redis+sentinel:// address takes {' and '.join(sorted(_OF_SENTINELS))} behind the ?, "
+                f"a redis+sentinel:// URL takes {' and '.join(sorted(_OF_SENTINELS))} after the ?, "
                 f"not {', '.join(sorted(unknown))}"
             )
     return value
@@ -174,7 +174,7 @@ _OF_SENTINELS = frozenset({"sentinel_username", "sentinel_password"})
 
 def _checks(value: frozenset[VerifyStep]) -> frozenset[VerifyStep]:
     if not value & {"token", "ip", "confirm"}:
-        raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could report a job")
+        raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could send callbacks")
     if "binding" in value and "token" not in value:
         raise ValueError("binding needs token: the binding is carried by the token")
     return value

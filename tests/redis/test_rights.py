@@ -91,10 +91,10 @@ def test_the_documented_line_lacks_nothing(server: Limited, settings: Settings) 
     preflight.check(settings)
     client = connect(server.url, timeout=2)
     assert rights.missing(client, PREFIX) == []
-    assert rights.unlooked(client) == []
+    assert rights.unchecked(client) == []
     server.grant("-info", "-config|get")
     preflight.check(settings)
-    assert rights.unlooked(client) == ["INFO", "CONFIG GET"]
+    assert rights.unchecked(client) == ["INFO", "CONFIG GET"]
     assert server.admin.keys() == [f"{PREFIX}schema".encode()], "the question has left something"
 
 

@@ -31,7 +31,7 @@ NAMES = {name.upper() for name in Settings.model_fields}
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A folder without ``.env``, and an environment without any of our names."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("app.settings.STACK_ENV", tmp_path / "no-stack.env")
+    monkeypatch.setattr("app.settings.loading.STACK_ENV", tmp_path / "no-stack.env")
     for name in list(os.environ):
         if name.removesuffix("_FILE") in NAMES:
             monkeypatch.delenv(name)
