@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from app.doctor import ci, ours, public, redis, urls
 from app.doctor.finding import Finding
-from app.web.services import Services
+from app.web.services import WebServices
 
-CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[WebServices], Iterator[Finding]], ...] = (
     redis.reachable,
     redis.rights,
     redis.keeps,
