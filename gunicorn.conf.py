@@ -7,10 +7,18 @@ imported, so that a reload (SIGHUP) would go on with old code.
 import os
 import resource
 import shutil
-import signal
 import tempfile
+from functools import partial
 
 from server import checked
+
+# A connection costs a file and no thread; the rest is left to Redis, logs and the like.
+_files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = max(_files, min(_most_files, 65536)) if _most_files != resource.RLIM_INFINITY else 65536
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _most_files))
+worker_connections = max(100, min(10_000, _files - 500))
+# The application reads it: clients that wait for a job leave a quarter of the connections to callbacks.
+os.environ["WAITING_MAX"] = str(min(int(os.environ.get("WAITING_MAX", "5000")), worker_connections * 3 // 4))
 
 # One message that names every fault, instead of a traceback from each worker.
 checked.at_start()
@@ -29,18 +37,11 @@ if _owns_metrics and _mine != str(os.getpid()):
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "server.worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# Threads are what waiting clients hold; a callback needs one for a few milliseconds. They are made when needed.
-# The application reads the same variable, and limits waiting clients so that some threads are always free.
-threads = int(os.environ.setdefault("WEB_THREADS", "600"))
 timeout = 30
 graceful_timeout = 20
-keepalive = 5
+# Also how long the head of a request may take.
+keepalive = 10
 worker_tmp_dir = checked.shared_memory()
-# Connections that wait cost a file each, and no thread; the rest is left to Redis, logs and the like.
-_files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-_files = max(_files, min(_most_files, 65536)) if _most_files != resource.RLIM_INFINITY else 65536
-resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _most_files))
-worker_connections = max(100, min(10_000, _files - 500))
 # Nobody's request says where we are mounted: PUBLIC_URL does.
 forwarder_headers = ""
 # The application writes its own access log: gunicorn's would hold callback tokens.
@@ -57,6 +58,11 @@ def on_starting(server):
 def post_fork(server, worker):
     """The worker serves with what was checked. Gunicorn's own words, tracebacks too, go the same way as ours: one
     format, no secrets."""
+    from gevent import monkey
+
+    # Before the first import of the application, and of the libraries that keep sockets and locks.
+    monkey.patch_all()
+
     from app import settings
     from app.core import logs
 
@@ -67,25 +73,20 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """Clients that wait for a job are answered early when the process stops. Threads begin here, after the fork."""
-    services = worker.wsgi.extensions["services"]
-    finish = signal.getsignal(signal.SIGTERM)
+    from app.web import lifecycle, problems
 
-    def stop(number, frame):
-        services.tail.close()
-        finish(number, frame)
-
-    signal.signal(signal.SIGTERM, stop)
-    if services.drainer:
-        services.drainer.start()
+    worker.problem = problems.document
+    worker.stopping = partial(lifecycle.stopping, worker.application)
+    lifecycle.started(worker.application)
+    worker.log.info("worker %d serves", worker.pid)
 
 
 def worker_exit(server, worker):
-    """What this worker has spooled is handed over to the others."""
-    # One that could not load the application has none.
-    services = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("services")
-    if services and services.drainer:
-        services.drainer.stop()
+    # One that could not load the application has nothing to stop, and may not even import this.
+    if application := getattr(worker, "application", None):
+        from app.web import lifecycle
+
+        lifecycle.stopped(application)
 
 
 def child_exit(server, worker):

@@ -21,13 +21,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.settings import load
     from app.web import headers, problems
     from app.web.prefix import mount
-    from app.web.services import Services, attach
+    from app.web.services import WebServices, attach
 
     settings = settings or load()
     flask = Flask(__name__, static_folder=None)
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.config["MAX_CONTENT_LENGTH"] = settings.max_body
-    attach(flask, Services.open(settings, timeout=settings.redis_timeout, breaker=Breaker()))
+    attach(flask, WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker()))
     logs.init_app(flask)
     headers.init_app(flask)
     problems.init_app(flask)

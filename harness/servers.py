@@ -23,7 +23,7 @@ from redis.connection import AbstractConnection
 from app.core.tokens import CallbackKey
 from app.settings import Settings
 from app.store.access.api_keys import SCOPES
-from app.web.services import Services
+from app.web.services import WebServices
 from stack import valkey as embedded
 
 ROOT = Path(__file__).parent.parent
@@ -198,7 +198,7 @@ class Service:
         self.worker = Process([python, "-m", "workers.worker"], folder / "worker.log", variables)
         self.relay = Process([python, "-m", "workers.relay"], folder / "relay.log", variables)
         self.processes: tuple[Process, ...] = (self.web, self.worker, self.relay)
-        self.services = Services.open(settings, timeout=5)
+        self.services = WebServices.open(settings, timeout=5)
 
     def __enter__(self) -> Self:
         for process in self.processes:

@@ -14,7 +14,7 @@ from app import create_app
 from app.settings import Settings
 from app.store import Store
 from app.store.access.api_keys import SCOPES
-from app.web.services import Services
+from app.web.services import WebServices
 from harness.servers import Emulator, Service, Valkey, free_port
 from harness.settings import make_settings
 
@@ -44,12 +44,12 @@ def settings(valkey: Valkey) -> Settings:
 
 
 @pytest.fixture
-def services(settings: Settings) -> Services:
-    return Services.open(settings, timeout=5)
+def services(settings: Settings) -> WebServices:
+    return WebServices.open(settings, timeout=5)
 
 
 @pytest.fixture
-def store(services: Services) -> Store:
+def store(services: WebServices) -> Store:
     return services.store
 
 

@@ -20,7 +20,7 @@ from app.store.events.tail import Full, Gap, Listener
 from app.web import metrics
 from app.web.describe import Operation, described
 from app.web.problems import Problem
-from app.web.services import Services, services
+from app.web.services import WebServices, services
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def stream() -> Response:
     return answer
 
 
-def _lines(every: Services, listener: Listener) -> Iterator[str]:
+def _lines(every: WebServices, listener: Listener) -> Iterator[str]:
     yield ": welcome\nretry: 2000\n\n"
     spoken = time.monotonic()
     while not every.tail.closing.is_set():
@@ -102,13 +102,13 @@ def _lines(every: Services, listener: Listener) -> Iterator[str]:
             spoken = time.monotonic()
 
 
-def _told(every: Services, each: Posted | Gap) -> str:
+def _told(every: WebServices, each: Posted | Gap) -> str:
     if isinstance(each, Gap):
         return _frame("gap", {"after": each.after, "resumed": each.resumed})
     return every.tail.text(each.stream_id, lambda: _job(every, each))
 
 
-def _job(every: Services, posted: Posted) -> str:
+def _job(every: WebServices, posted: Posted) -> str:
     event = posted.event
     job = every.store.jobs.lean(event).model_dump(mode="json")
     return _frame("job", {"event_id": event.event_id, "kind": event.kind, "job": job}, posted.stream_id)

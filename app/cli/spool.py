@@ -12,7 +12,7 @@ from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
 from app.core.clock import rfc3339
 from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
 from app.spool.record import describe
-from app.web.services import Services, services
+from app.web.services import WebServices, services
 
 group = AppGroup(
     "spool", help="Spooled callbacks that were set aside: list and retry them. Also: accept an empty Redis."
@@ -64,7 +64,7 @@ def accept() -> None:
     click.echo("Redis and SPOOL_DIR have the same installation id now.")
 
 
-def _folder(ours: Services) -> Path:
+def _folder(ours: WebServices) -> Path:
     if ours.spool is None:
         fail("SPOOL_DIR is not set, so there is no spool.", REFUSED)
     return ours.spool.folder

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from app.doctor import callback_urls, ci, installation, public_url, redis
 from app.doctor.finding import Finding
-from app.web.services import Services
+from app.web.services import WebServices
 
-CHECKS: tuple[Callable[[Services], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[WebServices], Iterator[Finding]], ...] = (
     redis.reachable,
     redis.rights,
     redis.keeps,

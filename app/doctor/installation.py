@@ -13,7 +13,7 @@ from app.core.clock import rfc3339
 from app.doctor.finding import Finding
 from app.settings import ROOT
 from app.store import DurabilityUnsupported
-from app.web.services import Services
+from app.web.services import Services, WebServices
 
 _HANDLERS_S = 60
 
@@ -48,7 +48,7 @@ def durability(services: Services) -> Iterator[Finding]:
         yield Finding("warn" if advice else "ok", "DURABILITY", " ".join(advice) or level)
 
 
-def spool(services: Services) -> Iterator[Finding]:
+def spool(services: WebServices) -> Iterator[Finding]:
     if services.spool is None:
         todo = (
             "Set it to a folder on a local disk: without it, callbacks get 503 while Redis is unavailable, "
@@ -63,7 +63,7 @@ def spool(services: Services) -> Iterator[Finding]:
         yield Finding("fail", "SPOOL_DIR", condition, "Free space on its disk, or let this user write to it.")
 
 
-def set_aside(services: Services) -> Iterator[Finding]:
+def set_aside(services: WebServices) -> Iterator[Finding]:
     """Spool records that were set aside: nothing replays them until a person does."""
     if services.spool and (aside := services.spool.set_aside()).records:
         todo = "`flask spool list` shows why; fix the cause, then `flask spool retry`: docs/durability.md."
@@ -80,7 +80,7 @@ _FOREIGN = (
 )
 
 
-def installation(services: Services) -> Iterator[Finding]:
+def installation(services: WebServices) -> Iterator[Finding]:
     """Whether this is the Redis with which the installation was set up: it holds the same id as SPOOL_DIR."""
     if services.installation is None:
         return

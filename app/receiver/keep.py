@@ -19,7 +19,7 @@ from app.store.jobs.accept import Outcome
 from app.store.refusals.refusal import Refusal
 from app.web import metrics
 from app.web.problems import Problem
-from app.web.services import Services
+from app.web.services import WebServices
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class _Lost:
 _LOST = _Lost()
 
 
-def keep(ours: Services, news: News) -> Sequence[Kept]:
+def keep(ours: WebServices, news: News) -> Sequence[Kept]:
     """What became of each detail. When this returns, they are kept as safely as ``DURABILITY`` promises."""
     outcomes: Sequence[Kept]
     try:
@@ -85,7 +85,7 @@ def keep(ours: Services, news: News) -> Sequence[Kept]:
     return outcomes
 
 
-def note(ours: Services, refusal: Refusal) -> Literal["kept", "revoked"] | None:
+def note(ours: WebServices, refusal: Refusal) -> Literal["kept", "revoked"] | None:
     """Keep a callback that is turned away, and have CI asked: now, or by way of the spool.
 
     ``None`` where neither can be: the job's deadline still stands. ``revoked``: its token was, so nothing is kept.
@@ -96,8 +96,8 @@ def note(ours: Services, refusal: Refusal) -> Literal["kept", "revoked"] | None:
         return "kept" if _spool_refusal(ours, refusal, error) else None
 
 
-def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> bool:
-    if ours.spool is None or ours.drainer is None:
+def _spool_refusal(ours: WebServices, refusal: Refusal, why: RedisError) -> bool:
+    if ours.spool is None:
         log.warning("refusal %s could not be stored (%s): %s", refusal.id, type(why).__name__, refusal.reason)
         return False
     without = replace(refusal, body=b"", whole=False)
@@ -107,15 +107,14 @@ def _spool_refusal(ours: Services, refusal: Refusal, why: RedisError) -> bool:
         except NoRoom as error:
             said = str(error)
         else:
-            ours.drainer.start()
             return True
     log.warning("refusal %s could not be stored: %s", refusal.id, said)
     return False
 
 
-def _spool(ours: Services, news: News, why: str) -> None:
+def _spool(ours: WebServices, news: News, why: str) -> None:
     """On the local disk, or ``Problem``."""
-    if ours.spool is None or ours.drainer is None:
+    if ours.spool is None:
         _LOST.add(f"{why}; set SPOOL_DIR to spool it to disk")
         raise _not_kept()
     try:
@@ -123,7 +122,6 @@ def _spool(ours: Services, news: News, why: str) -> None:
     except NoRoom as error:
         _LOST.add(f"{why}; {error}")
         raise _not_kept() from None
-    ours.drainer.start()
     log.debug("a callback was spooled: %s", why)
 
 

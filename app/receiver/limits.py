@@ -15,7 +15,7 @@ from app.core.tokens import Binding
 from app.settings import Settings
 from app.store.jobs.accept import UrlLimit
 from app.web.problems import Problem
-from app.web.services import Services
+from app.web.services import WebServices
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ def limit_of(binding: Binding, settings: Settings) -> UrlLimit | None:
     )
 
 
-def check_usage(ours: Services, binding: Binding, token: str) -> None:
+def check_usage(ours: WebServices, binding: Binding, token: str) -> None:
     """Raises ``Problem`` for a URL that is over its limits; ``token`` is the fingerprint."""
     limit = limit_of(binding, ours.settings)
     if limit and (seconds := ours.usage.count(token, limit)):
         raise over_limit(ours, binding.submission, token, seconds)
 
 
-def over_limit(ours: Services, submission: str | None, token: str, seconds: int) -> Problem:
+def over_limit(ours: WebServices, submission: str | None, token: str, seconds: int) -> Problem:
     """The refusal of a URL that may send again in ``seconds``; with the first one CI is asked what it has to say."""
     if ours.usage.refuse(token, seconds):
         log.warning(

@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.store import UNAVAILABLE, News
 from app.web import metrics
 from app.web.problems import Problem
-from app.web.services import Services
+from app.web.services import WebServices
 
 
 class Result(BaseModel):
@@ -28,7 +28,7 @@ class Result(BaseModel):
     outcome: Kept
 
 
-def take(ours: Services, came: Incoming, note: Mapping[str, str] | None = None) -> list[Result]:
+def take(ours: WebServices, came: Incoming, note: Mapping[str, str] | None = None) -> list[Result]:
     """Take it in, or raise ``Problem``. ``note`` goes into the history entry of each job."""
     seen = understand(came, ours.settings)
     if seen.kind == "probe":
@@ -106,7 +106,7 @@ def _place(binding: Binding, settings: Settings) -> tuple[str, str] | None:
     return (binding.bucket, binding.region or settings.cos_region) if binding.bucket else None
 
 
-def _check_revoked(ours: Services, token: str) -> None:
+def _check_revoked(ours: WebServices, token: str) -> None:
     """For what is not stored; else the store checks it, in the same step in which it stores."""
     try:
         revoked = ours.store.refusals.is_revoked(token)

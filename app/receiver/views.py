@@ -18,7 +18,7 @@ from app.receiver.verify import check_address, check_expiry, check_revoked, chec
 from app.web import metrics
 from app.web.body import Unfinished, read_body
 from app.web.problems import Problem
-from app.web.services import Services, services
+from app.web.services import WebServices, services
 
 blueprint = Blueprint("receiver", __name__)
 
@@ -63,12 +63,11 @@ def callback(token: str) -> dict[str, Any]:
         raise _refused(ours, came, problem) from None
 
 
-def _receive(ours: Services, came: Incoming) -> None:
+def _receive(ours: WebServices, came: Incoming) -> None:
     """Read the body. What is refused for its URL or its sender is read all the same: a person may take it in yet."""
     objection = _objection(ours, came.binding)
     try:
-        with ours.gate.outside():
-            came.body = read_body(request, ours.settings.max_body)
+        came.body = read_body(request, ours.settings.max_body)
         came.whole = True
     except Problem as problem:
         came.body = problem.read if isinstance(problem, Unfinished) else b""
@@ -79,7 +78,7 @@ def _receive(ours: Services, came: Incoming) -> None:
         raise objection
 
 
-def _objection(ours: Services, binding: Binding) -> Problem | None:
+def _objection(ours: WebServices, binding: Binding) -> Problem | None:
     try:
         check_expiry(binding, ours.settings)
         check_address(_caller(ours), ours.settings)
@@ -88,12 +87,12 @@ def _objection(ours: Services, binding: Binding) -> Problem | None:
     return None
 
 
-def _caller(ours: Services) -> Any:
+def _caller(ours: WebServices) -> Any:
     forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
     return caller(request.remote_addr, forwarded, ours.settings.trusted_proxies)
 
 
-def _refused(ours: Services, came: Incoming, problem: Problem) -> Problem:
+def _refused(ours: WebServices, came: Incoming, problem: Problem) -> Problem:
     """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
     for what the caller is to send again."""
     is_signed = came.binding != Binding()

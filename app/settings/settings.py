@@ -190,8 +190,11 @@ class Settings(BaseSettings):
     link_seconds: Seconds = Field(
         3600, le=7 * 86400, description="How long presigned links in a job's record stay valid."
     )
-    web_threads: int = Field(
-        600, ge=2, description="Threads of each web process. Each client that waits for a job occupies one."
+    waiting_max: int = Field(
+        5000,
+        ge=1,
+        description="How many clients may wait for a job, or listen to events, in each web process. Past "
+        "it streams get 503; `?wait=` is answered at once.",
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
     retention_jobs: Seconds = Field(

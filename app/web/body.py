@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flask import Request
-from gunicorn.http.errors import ParseException
 
 from app.web.problems import Problem
 
@@ -46,7 +45,7 @@ def _read(request: Request, limit: int, declared: int | None, body: bytearray) -
             body += piece
     except TimeoutError:
         raise Unfinished("slow_body", "The body did not arrive in time.") from None
-    except (OSError, ParseException):
+    except OSError:
         raise _incomplete() from None
     if len(body) > limit:
         raise _too_large(limit)

@@ -14,7 +14,7 @@ from app.core.clock import now_ms
 from app.spool import SetAside
 from app.web import metrics, url_metrics
 from app.web.describe import Operation, described
-from app.web.services import Services, services
+from app.web.services import WebServices, services
 
 blueprint = Blueprint("health", __name__)
 
@@ -70,7 +70,7 @@ def readyz() -> tuple[dict[str, Any], int]:
     return said.model_dump(), 200 if ready else 503
 
 
-def _redis(ours: Services) -> tuple[str, dict[str, str]]:
+def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
     """Whether Redis takes a callback now, by a real write; and whether those who act on it are there."""
     store = ours.store
     try:
@@ -85,7 +85,7 @@ def _redis(ours: Services) -> tuple[str, dict[str, str]]:
     return room, parts
 
 
-def _installation(ours: Services) -> str:
+def _installation(ours: WebServices) -> str:
     """Whether this is the Redis that the spool's folder knows; ``none`` without a spool: then nobody can know."""
     if ours.installation is None:
         return "none"
@@ -95,7 +95,7 @@ def _installation(ours: Services) -> str:
         return "unknown"
 
 
-def _room(ours: Services) -> str:
+def _room(ours: WebServices) -> str:
     """The caps at which the store turns callbacks away: past one nothing new is taken, past the other no new job."""
     if ours.store.outbox.size() >= ours.settings.outbox_max:
         return "outbox full"
@@ -118,7 +118,7 @@ def metrics_page() -> Response:
     )
 
 
-def _callback_urls(ours: Services) -> tuple[Metric, ...]:
+def _callback_urls(ours: WebServices) -> tuple[Metric, ...]:
     """Those that were made by hand; nothing while Redis is away."""
     try:
         return url_metrics.families(ours.store.callback_urls.list(), now_ms())
@@ -126,7 +126,7 @@ def _callback_urls(ours: Services) -> tuple[Metric, ...]:
         return ()
 
 
-def _deliveries(ours: Services) -> tuple[Metric, ...]:
+def _deliveries(ours: WebServices) -> tuple[Metric, ...]:
     """What the relays have counted for the configured endpoints; nothing while Redis is away."""
     tries, waiting = metrics.deliveries(), metrics.deliveries_waiting()
     counted: Counter[tuple[str, str]] = Counter()
@@ -145,7 +145,7 @@ def _deliveries(ours: Services) -> tuple[Metric, ...]:
     return tries, waiting
 
 
-def _refusals(ours: Services) -> tuple[Metric, ...]:
+def _refusals(ours: WebServices) -> tuple[Metric, ...]:
     """Those on the list; nothing while Redis is away."""
     count, size = metrics.refusals(), metrics.refusals_bytes()
     try:

@@ -15,7 +15,7 @@ from app.doctor.finding import Finding
 from app.settings import Settings
 from app.spool import NoRoom
 from app.store.refusals.refusal import Refusal
-from app.web.services import Services
+from app.web.services import Services, WebServices
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import command
 
@@ -77,7 +77,7 @@ def test_a_spool_that_cannot_take_anything(settings: Settings, tmp_path: Path) -
     """None is a warning, one that works says how much waits in it, one in whose way something lies fails."""
 
     def level(folder: Path | None) -> str:
-        chosen = Services.open(settings.model_copy(update={"spool_dir": folder}), timeout=5)
+        chosen = WebServices.open(settings.model_copy(update={"spool_dir": folder}), timeout=5)
         if chosen.spool:
             with suppress(NoRoom):
                 chosen.spool.append(b"one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -39,6 +40,11 @@ def workers_of(pid: int) -> set[int]:
         return set()
 
 
+def serving(service: Service) -> set[int]:
+    """The workers that have said that they have loaded the application."""
+    return {int(pid) for pid in re.findall(r"worker (\d+) serves", service.web.text())}
+
+
 def reload(service: Service) -> None:
     """SIGHUP: the same master, new workers."""
     old = workers_of(service.web.pid)
@@ -53,9 +59,7 @@ def upgrade(service: Service) -> None:
     def new_master() -> int | None:
         masters = [child.pid for child in psutil.Process(service.web.pid).children() if child.children()]
         workers = workers_of(masters[0]) if masters else set()
-        # Each has a second thread, the drainer's, once it has loaded the application.
-        loaded = [pid for pid in workers if psutil.Process(pid).num_threads() > 1]
-        return masters[0] if len(loaded) == len(workers) >= 2 else None
+        return masters[0] if len(workers & serving(service)) == len(workers) >= 2 else None
 
     pid: int = eventually(new_master, "a second master with workers that serve", 40)
     assert service.web.stop(40) == 0

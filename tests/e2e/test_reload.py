@@ -18,7 +18,7 @@ from app.core.tokens import Binding, CallbackKey, mint, new_nonce
 from harness.servers import Valkey, Web, as_environment, eventually, free_port
 from harness.settings import make_settings
 from tests.callbacks import body, new_job_id
-from tests.e2e.test_graceful import reload, workers_of
+from tests.e2e.test_graceful import reload, serving, workers_of
 from tests.store.said import said, tell
 from tests.store.test_retention import new_submission
 
@@ -81,14 +81,8 @@ class Installation:
 def installed(valkey: Valkey, tmp_path: Path) -> Iterator[Installation]:
     installation = Installation(tmp_path, valkey.url)
     with installation.web:
-        # The first answer comes from one worker. Each has a second thread, the drainer's, once it has loaded the code.
-        eventually(
-            lambda: (
-                len(found := workers_of(installation.web.web.pid)) == 2
-                and all(psutil.Process(pid).num_threads() > 1 for pid in found)
-            ),
-            "both workers to serve",
-        )
+        # The first answer comes from one worker.
+        eventually(lambda: len(serving(installation.web)) == 2, "both workers to serve")
         yield installation
 
 

@@ -22,7 +22,7 @@ from app.receiver.retry import retry
 from app.settings import Settings
 from app.spool import SUFFIX
 from app.store import UNAVAILABLE
-from app.web.services import Services
+from app.web.services import WebServices
 from harness.servers import Valkey, eventually
 from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
@@ -52,8 +52,8 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def ours(app: Flask) -> Services:
-    found: Services = app.extensions["services"]
+def ours(app: Flask) -> WebServices:
+    found: WebServices = app.extensions["services"]
     return found
 
 
@@ -73,7 +73,7 @@ def stalled(server: Valkey) -> Iterator[None]:
 
 @contextmanager
 def told(server: Valkey, wrong: list[str], right: list[str]) -> Iterator[None]:
-    client = Services.open(make_settings(server.url), timeout=5).store.db.client
+    client = WebServices.open(make_settings(server.url), timeout=5).store.db.client
     client.execute_command(*wrong)  # type: ignore[no-untyped-call]
     yield
     client.execute_command(*right)  # type: ignore[no-untyped-call]
@@ -95,19 +95,19 @@ def unfollowed(server: Valkey) -> AbstractContextManager[None]:
 TROUBLES: list[Trouble] = [killed, stalled, full, read_only, unfollowed]
 
 
-def history(ours: Services, job_id: str) -> list[dict[str, object]]:
+def history(ours: WebServices, job_id: str) -> list[dict[str, object]]:
     entries, _ = ours.store.jobs.history(job_id)
     return list(entries)
 
 
-def drained(ours: Services) -> bool:
+def drained(ours: WebServices) -> bool:
     assert ours.spool is not None
     return not list(ours.spool.folder.glob(f"*{SUFFIX}"))
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_it_is_spooled_and_comes_home(
-    trouble: Trouble, server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    trouble: Trouble, server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """Whatever ails Redis, the answer is 200 ``spooled``, and the history gets the outcome and when it came."""
     url, ids = path(settings), [new_job_id() for _ in range(5)]
@@ -127,7 +127,7 @@ def test_it_is_spooled_and_comes_home(
 
 
 def test_a_redis_that_is_loading(
-    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """After a restart Redis reads its file for a while, and takes nothing: the spool does."""
     url, job_id = path(settings), new_job_id()
@@ -144,7 +144,7 @@ def test_a_redis_that_is_loading(
     with slow:
         eventually(lambda: "LOADING" in _ping(settings), "it to be loading")
         assert outcome(client.post(url, data=body(job_id))) == "spooled"
-        Services.open(settings, timeout=5).store.db.client.config_set("key-load-delay", 0)
+        WebServices.open(settings, timeout=5).store.db.client.config_set("key-load-delay", 0)
         eventually(lambda: drained(ours), "the spool to be drained", 40)
         assert next(entry["outcome"] for entry in history(ours, job_id)) == "accepted"
 
@@ -152,14 +152,14 @@ def test_a_redis_that_is_loading(
 def _ping(settings: Settings) -> str:
     """What the server itself says to somebody who writes."""
     try:
-        Services.open(settings, timeout=3).store.presence.probe()
+        WebServices.open(settings, timeout=3).store.presence.probe()
     except UNAVAILABLE as error:
         return "LOADING" if isinstance(error, BusyLoadingError) else type(error).__name__
     return "ok"
 
 
 def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
-    server: Valkey, settings: Settings, ours: Services
+    server: Valkey, settings: Settings, ours: WebServices
 ) -> None:
     """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
     small = create_app(settings.model_copy(update={"outbox_max": 3}))
@@ -174,7 +174,9 @@ def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
     small.extensions["services"].drainer.stop()
 
 
-def test_at_the_cap_on_jobs_known_ones_are_taken(server: Valkey, settings: Settings, ours: Services) -> None:
+def test_at_the_cap_on_jobs_known_ones_are_taken(
+    server: Valkey, settings: Settings, ours: WebServices
+) -> None:
     """Past JOBS_MAX callbacks of jobs never seen wait in the spool until there is room; /readyz names it, and stays
     200."""
     small = create_app(settings.model_copy(update={"jobs_max": 2}))
@@ -228,7 +230,7 @@ def test_a_stalled_redis_does_not_eat_the_threads(server: Valkey, settings: Sett
 
 
 def test_duplicates_and_order_survive_the_spool(
-    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """Out of order and twice, half before and half during: the same state, one event for each piece of news."""
     url, job_id = path(settings), new_job_id()
@@ -250,7 +252,7 @@ def test_duplicates_and_order_survive_the_spool(
 
 
 def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
-    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
     told_to, other = new_job_id(), new_job_id()
@@ -270,7 +272,7 @@ def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
 
 
 def test_a_refusal_is_noted_when_redis_is_back(
-    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """A payload that contradicts its token may hide the truth, also while Redis is away: CI is asked all the same."""
     job_id, other = new_job_id(), new_job_id()
@@ -294,7 +296,7 @@ def test_a_refusal_is_noted_when_redis_is_back(
 
 
 def test_a_refused_body_is_kept_while_redis_is_away(
-    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """It comes from the spool as it was read, with its binding, its id and the time at which it came."""
     url = path(settings, Binding(name="q", nonce="n", bucket="songs-1250000000"))
@@ -314,7 +316,7 @@ def test_a_refused_body_is_kept_while_redis_is_away(
 
 
 def test_what_only_redis_refuses_keeps_its_body(
-    server: Valkey, client: FlaskClient, ours: Services, settings: Settings
+    server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """A job that is not the submission's, found out when it is taken from the spool; held to that when retried."""
     told_to, other = new_job_id(), new_job_id()

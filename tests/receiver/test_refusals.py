@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store import Store
 from app.store.refusals.refusal import Refusal
 from app.web.problems import Problem
-from app.web.services import Services
+from app.web.services import WebServices
 from harness.servers import Web, eventually
 from tests import raw
 from tests.ci import samples
@@ -137,7 +137,7 @@ def test_a_revoked_token_is_403_whatever_comes(
 
 
 def test_an_expired_callback_is_kept_and_taken_in_by_a_person(
-    client: FlaskClient, services: Services, settings: Settings, store: Store
+    client: FlaskClient, services: WebServices, settings: Settings, store: Store
 ) -> None:
     """403 for CI; a person may decide that it counts after all, and the history says who did."""
     late = a_token(settings, expires=1000)
@@ -159,7 +159,7 @@ def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> 
     """A missing proxy in TRUSTED_PROXIES costs nothing: what it turned away is there, with the address."""
     update = {"verify": frozenset({"token", "ip"}), "allowed_ips": ()}
     app = create_app(settings.model_copy(update=update))
-    ours: Services = app.extensions["services"]
+    ours: WebServices = app.extensions["services"]
     answer = app.test_client().post(f"/callbacks/{a_token(settings)}", data=body(JobId="j1"))
     assert answer.status_code == 403
     kept = newest(ours.store)
@@ -168,7 +168,7 @@ def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> 
     assert retries.retry(ours, kept, "anna").taken
 
 
-def test_a_body_that_this_release_can_read(services: Services, store: Store) -> None:
+def test_a_body_that_this_release_can_read(services: WebServices, store: Store) -> None:
     """What an older release refused is read by the present code."""
     content = samples.xml(samples.event(samples.voice_separate(JobId="jx")))
     old = Refusal("malformed_xml", "x", "f00f", {"name": "console", "nonce": "n"}, body=content, whole=True)
@@ -178,7 +178,7 @@ def test_a_body_that_this_release_can_read(services: Services, store: Store) -> 
 
 
 def test_refused_again_it_stays_with_its_new_reason(
-    client: FlaskClient, services: Services, store: Store
+    client: FlaskClient, services: WebServices, store: Store
 ) -> None:
     """The binding is held to as if it came now; who has tried stands in its record."""
     token = mint(Binding(name="q", bucket="songs-1250000000", expires=1), services.settings.callback_keys)
@@ -199,7 +199,9 @@ def test_refused_again_it_stays_with_its_new_reason(
     assert store.refusals.open()[0] == 1
 
 
-def test_revoked_meanwhile_it_is_not_taken_in(client: FlaskClient, services: Services, store: Store) -> None:
+def test_revoked_meanwhile_it_is_not_taken_in(
+    client: FlaskClient, services: WebServices, store: Store
+) -> None:
     """A person's decision ends an expiry, and no revocation: for jobs and test messages."""
     probe = b'{"code":0,"message":"Test request when setting callback url"}'
     for content in (body(JobId="j1"), probe):
@@ -217,7 +219,7 @@ def test_revoked_by_a_setting_meanwhile_it_is_not_taken_in(
     late = a_token(settings, expires=1000)
     client.post(f"/callbacks/{late}", data=body(JobId="j1"))
     revoking = settings.model_copy(update={"revoked_tokens": frozenset({fingerprint(late)})})
-    again = retries.retry(Services.open(revoking, timeout=5), newest(store), "anna")
+    again = retries.retry(WebServices.open(revoking, timeout=5), newest(store), "anna")
     assert again.reason == "revoked_token"
     assert store.jobs.get("j1") is None
 
@@ -232,7 +234,7 @@ def test_part_of_a_body_is_not_taken_for_the_whole(web: Web) -> None:
 
 
 def test_where_nothing_can_be_stored_it_stays(
-    services: Services, store: Store, monkeypatch: pytest.MonkeyPatch
+    services: WebServices, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis full: the retry is a 503, and the refusal is as it was."""
     content = body(JobId="j1")
@@ -251,7 +253,7 @@ def test_where_nothing_can_be_stored_it_stays(
 
 
 def test_a_submission_s_refusal_belongs_to_its_job(
-    client: FlaskClient, services: Services, store: Store
+    client: FlaskClient, services: WebServices, store: Store
 ) -> None:
     """It is found by the job that CI named; taken in again it is held to that job."""
     token = submitted(services)
@@ -268,7 +270,7 @@ def test_a_submission_s_refusal_belongs_to_its_job(
 
 
 def test_all_jobs_of_one_body_are_taken_in_or_none(
-    client: FlaskClient, services: Services, store: Store
+    client: FlaskClient, services: WebServices, store: Store
 ) -> None:
     """As of a callback."""
     late = a_token(services.settings, expires=1000)
