@@ -80,7 +80,7 @@ def run_on_several_hosts(callbacks: int, seconds: float, seed: int, folder: Path
         head = f"seed {seed}, {callbacks} callbacks over {seconds:g} s, DURABILITY=replicated"
         head += f"; {LOST} {folder}" * bool(verdict.lost)
         in_time = len(injector.faults) == len(planned) and all(each.in_time for each in found)
-        text = report.render(TITLE, head, len(messages), numbers, verdict)
+        text = report.render_page(TITLE, head, len(messages), numbers, verdict)
         text += f"ACCEPTING AGAIN WITHIN {BACK_WITHIN_S:g} s: {'yes' if in_time else 'NO'}\n"
         return in_time and not verdict.lost, text
     finally:

@@ -69,7 +69,7 @@ def run_on_one_machine(
             "starts": report.counts(Counter(stack.starts)),
             **report.took(sending_s, calm_s, downstream),
         }
-        return verdict, report.render("one machine", head, len(messages), numbers, verdict)
+        return verdict, report.render_page("one machine", head, len(messages), numbers, verdict)
     finally:
         stack.close()
         downstream.close()

@@ -1,6 +1,6 @@
 """Virtual hosts with their own addresses, and partitions between them. Used only inside ``chaos.namespaces``.
 
-There are two networks: the front, with CI and the downstream, and the back, with Redis. Only the back is partitioned: an
+Two networks: the front has CI and the downstream, the back has Redis. Only the back is partitioned: an
 isolated host is attached to another bridge, so that packets to it are lost without an error.
 """
 

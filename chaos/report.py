@@ -34,7 +34,7 @@ def took(sending_s: float, calm_s: float, downstream: CountingEndpoint) -> dict[
     }
 
 
-def render(title: str, head: str, planned: int, numbers: dict[str, str], verdict: Verification) -> str:
+def render_page(title: str, head: str, planned: int, numbers: dict[str, str], verdict: Verification) -> str:
     lines = [f"make chaos: {title}", head, "", f"{'callbacks':<20}{planned}, duplicates included"]
     lines += [f"{name:<20}{value}" for name, value in numbers.items()]
     lines += [

@@ -18,7 +18,7 @@ BACK_WITHIN_S = 15.0
 _HEALTHY_S = 30
 
 FaultKind = Literal["killed", "cut off", "parted"]
-"""``killed``: the host with the primary is down. ``cut off``: the primary reaches one receiver only. ``parted``: it reaches
+"""``killed``: the host of the primary is down. ``cut off``: the primary reaches one receiver. ``parted``: it reaches
 all but the other two Redis hosts."""
 
 

@@ -19,7 +19,7 @@ class CallbackRequestError(ValueError):
 class CallbackRequest:
     """What to send and where.
 
-    `job_id` names a stored job. If there is none, a job is made from the other fields and stored, so that CI's
+    `job_id` names a stored job. Without it a job is made from the other fields and stored, so that CI's
     answers agree with its callback. `times` is the number of copies. With `out_of_order` the job's older
     callbacks, Running and Submitted, follow. The tags WorkflowFinish, Probe and Review… send callbacks that
     are not about a media job. `body` is sent unchanged; then only `url`, `format` and `times` are used.
@@ -46,7 +46,7 @@ class CallbackRequest:
     body: str = ""
 
 
-def read_request(fields: dict[str, Any]) -> CallbackRequest:
+def checked_request(fields: dict[str, Any]) -> CallbackRequest:
     """Check the JSON of a request. Raises CallbackRequestError."""
     known = {one.name: one for one in dataclasses.fields(CallbackRequest)}
     if set(fields) - set(known):

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from emulator.callbacks import other_events
-from emulator.callbacks.callback_request import CallbackRequest, read_request
+from emulator.callbacks.callback_request import CallbackRequest, checked_request
 from emulator.callbacks.delivery import post
 from emulator.callbacks.outbox import Outgoing
 from emulator.jobs import ids
@@ -25,7 +25,7 @@ def send(emulator: Emulator, fields: dict[str, Any]) -> dict[str, Any]:
 
     Nothing is retried. The callback log lists each of them. Raises CallbackRequestError.
     """
-    spec = read_request(fields)
+    spec = checked_request(fields)
     job_id, bodies = _bodies(emulator, spec)
     return {
         "job_id": job_id,
@@ -40,7 +40,7 @@ def _bodies(emulator: Emulator, spec: CallbackRequest) -> tuple[str | None, list
     states = [spec.state] * spec.times + (["Running", "Submitted"] if spec.out_of_order else [])
     if other_events.is_other(spec.tag):
         run_id = spec.job_id or other_events.new_id(spec.tag)
-        made = {state: other_events.body(spec, run_id, state) for state in states}
+        made = {state: other_events.render(spec, run_id, state) for state in states}
         return run_id, [(state, made[state]) for state in states]
     job, now = _stored_or_new_job(emulator, spec), time.time()
     dialect = spec.dialect or emulator.settings.dialect

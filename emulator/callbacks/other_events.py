@@ -30,7 +30,7 @@ def new_id(tag: str) -> str:
     return ("i" if tag == WORKFLOW else "r") + secrets.token_hex(16)
 
 
-def body(spec: CallbackRequest, run_id: str, state: str) -> bytes:
+def render(spec: CallbackRequest, run_id: str, state: str) -> bytes:
     """The body. Reviews and the test message are always JSON: CI publishes no XML form of them."""
     if spec.tag == WORKFLOW:
         return _workflow(spec, run_id, state)
