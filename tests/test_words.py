@@ -125,7 +125,7 @@ BANNED = (
     ),
     *("there is nothing to", "on its way home", "heard enough", "mended"),
 )
-"""Phrases of the private English in which the first version was written. The field's words are: in vain: without success;
+"""Phrases of the private English of the first version. The field's words are: in vain: without success;
 told: reported; taken in: stored, accepted, drained; whoever, somebody: a caller, a client, an operator; for good:
 permanently; mended: fixed; dealt with: processed; made anew: made again."""
 
