@@ -1,13 +1,13 @@
-"""What taking a callback costs: ``make bench``. Ratios in one run, because machines are noisy.
+"""The cost of one callback: ``make bench``. It compares ratios within one run, because machines are noisy.
 
 Three endpoints under the same gunicorn (same workers and threads), fed with the same VoiceSeparate callbacks, each
 for a job of its own, in turns A B C A B C …:
 
 - ``bare``    a Flask view that reads the body and answers 200;
-- ``usual``   what is written today: Flask, defusedxml, ``queue.enqueue`` of a pickled dict;
+- ``usual``   the common implementation: Flask, defusedxml, ``queue.enqueue`` of a pickled dict;
 - ``ours``    POST /callbacks/<token>: verified, normalized, compared, stored with its history and its event.
 
-Then what the worst bodies cost (``bench.worst``).
+Then the cost of the worst bodies (``bench.worst``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from harness.servers import Valkey, free_port
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Measurement:
     """One round of one endpoint: requests a second, and latencies in milliseconds."""
 
     rate: float
@@ -44,7 +44,7 @@ def main() -> int:
         settings = _settings(server.url)
         path = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
         with serve(settings, Path(folder)) as ports:
-            rounds: dict[str, list[Round]] = {name: [] for name in ENDPOINTS}
+            rounds: dict[str, list[Measurement]] = {name: [] for name in ENDPOINTS}
             for number in range(arguments.rounds + 1):
                 for name in ENDPOINTS:
                     target = path if name == "ours" else "/"
@@ -80,11 +80,11 @@ def _settings(url: str) -> Settings:
     return Settings(_env_file=None, **values)  # type: ignore[arg-type]
 
 
-def _round(port: int, path: str, connections: int, requests: int, number: int) -> Round:
+def _round(port: int, path: str, connections: int, requests: int, number: int) -> Measurement:
     latencies: list[float] = []
     lock = threading.Lock()
 
-    # Made before the clock starts: the client shares the machine with what it measures.
+    # Made before the clock starts: client and server share the machine.
     bodies = [
         [
             payloads.voice_separate(f"{number:04}{share:04}{each:08}", xml=each % 2 == 0)
@@ -113,10 +113,10 @@ def _round(port: int, path: str, connections: int, requests: int, number: int) -
         thread.start()
     for thread in threads:
         thread.join()
-    return Round(len(latencies) / (time.perf_counter() - began), latencies)
+    return Measurement(len(latencies) / (time.perf_counter() - began), latencies)
 
 
-def _report(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> None:
+def _report(rounds: dict[str, list[Measurement]], arguments: argparse.Namespace) -> None:
     print(
         f"{arguments.rounds} rounds of {arguments.requests} requests, {arguments.connections} connections; medians"
     )
@@ -133,8 +133,8 @@ def _report(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> No
     )
 
 
-def _ratio(one: list[Round], other: list[Round]) -> float:
-    """The median of the ratios round by round: each pair ran side by side, on the same mood of the machine."""
+def _ratio(one: list[Measurement], other: list[Measurement]) -> float:
+    """The median of the ratios round by round: the two of a round ran one after the other, under similar load."""
     return statistics.median(a.rate / b.rate for a, b in zip(one, other, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The least that a Flask view can do with a callback."""
+"""The lower bound: a Flask view that only reads the body."""
 
 from flask import Flask, request
 

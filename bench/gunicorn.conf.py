@@ -1,4 +1,4 @@
-"""The same server as ours, without what our own configuration adds."""
+"""The same server, workers and threads as ours, without the rest of our configuration."""
 
 import os
 

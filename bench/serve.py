@@ -1,4 +1,4 @@
-"""The three endpoints, each under a gunicorn of its own with the same configuration."""
+"""The three endpoints, each under its own gunicorn with the same number of workers and threads."""
 
 from __future__ import annotations
 

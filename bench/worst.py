@@ -1,7 +1,7 @@
-"""Bodies that want to hold the interpreter, each as large as MAX_BODY allows: ``python -m bench.worst``.
+"""Bodies that take the most CPU time, each of the size of MAX_BODY: ``python -m bench.worst``.
 
-What is printed is the CPU time of reading one, whether it is taken or refused. The test suite holds the same bodies to
-a number of calls, which does not depend on the machine.
+It prints the CPU time of reading each, accepted or refused. The test suite limits the number of calls for the same
+bodies, which does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def _long(before: bytes, after: bytes) -> bytes:
 
 
 def bodies() -> dict[str, bytes]:
-    """By what each is made of."""
+    """The bodies by name."""
     a, b = b"<A>", b"</A>"
     text, end = b',"a":"', b'"'
     many, close = b',"a":[', b"0]"
     return {
         "xml: empty nodes": _xml(b"<A/>"),
         "xml: leaves": _xml(b"<A>b</A>"),
-        "xml: names, each another": _xml(lambda n: b"<a%x/>" % n),
+        "xml: all names different": _xml(lambda n: b"<a%x/>" % n),
         "xml: deep": _xml(b"<a>"),
         "xml: attributes of one node": _xml(lambda n: b'a%x="" ' % n, b"<A ", b"/>"),
         "xml: namespaces of one node": _xml(lambda n: b'xmlns:a%x="" ' % n, b"<A ", b"/>"),
@@ -66,7 +66,7 @@ def bodies() -> dict[str, bytes]:
         "xml: comments": _xml(b"<!---->"),
         "xml: instructions": _xml(b"<?a?>"),
         "xml: control characters": _xml(b"\x01a", a, b),
-        "xml: no UTF-8": _xml(b"\xffa", a, b),
+        "xml: not UTF-8": _xml(b"\xffa", a, b),
         "xml: line ends": _xml(b"\r\n", a, b),
         "xml: a long name": _long(X0 + b"<a", b"/>" + X1),
         "xml: a long attribute": _long(X0 + b'<a b="', b'"/>' + X1),
@@ -81,8 +81,8 @@ def bodies() -> dict[str, bytes]:
         "json: strings": _json(b'"",', many, close),
         "json: objects": _json(b"{},", many, close),
         "json: arrays": _json(b"[],", many, close),
-        "json: names, each another": _json(lambda n: b',"%x":0' % n),
-        "json: one name again and again": _json(b',"a":0'),
+        "json: all names different": _json(lambda n: b',"%x":0' % n),
+        "json: one name repeated": _json(b',"a":0'),
         "json: one name for many lists": _json(b',"a":[]'),
         "json: deep": _json(b"[", b',"a":'),
         "json: an integer of many digits": _long(J0 + b',"a":', J1),
@@ -90,11 +90,11 @@ def bodies() -> dict[str, bytes]:
         "json: a time of many digits": _long(J0 + b',"EndTime":"2024-01-01T00:00:00.', b'x"' + J1),
         "json: escapes": _json(rb"\\", text, end),
         "json: escaped letters": _json(rb"\u0041", text, end),
-        "json: half pairs": _json(rb"\ud800", text, end),
+        "json: half surrogate pairs": _json(rb"\ud800", text, end),
         "json: control characters, escaped": _json(rb"\b\u001b", text, end),
         "json: control characters": _json(b"\x01a", text, end),
-        "json: no UTF-8": _json(b"\xffa", text, end),
-        "json: quotes without end": _filled(J0 + text, rb"\"", b""),
+        "json: not UTF-8": _json(b"\xffa", text, end),
+        "json: unterminated quotes": _filled(J0 + text, rb"\"", b""),
         "json: commas in a string": _json(b",", text, end),
         "json: states": _json(b'"a",', b',"State":[', close),
         "json: output names": _json(lambda n: b'"a%d",' % n, JF[0] + b'{"ObjectName":[', b'"z"]}' + JF[1]),
@@ -111,22 +111,22 @@ def bodies() -> dict[str, bytes]:
 
 
 def _within() -> dict[str, bytes]:
-    """What just keeps to the caps, and so is read to its end."""
+    """Bodies just within the limits, which are read to the end."""
     nodes, files = CALLBACK.nodes - 20, CALLBACK.outputs
     prefix = b"<ObjectPrefix>" + b"p" * 200 + b"</ObjectPrefix>"
     names = b"".join(b"<ObjectName>a%d</ObjectName>" % n for n in range(files))
     jobs = [{"JobId": f"j{n}", "a": [0] * (nodes // 102)} for n in range(CALLBACK.details)]
     return {
-        "xml: as many nodes as there may be": X0 + b"".join(b"<a%x/>" % n for n in range(nodes)) + X1,
-        "xml: as many files as there may be": X0 + XF[0] + prefix + names + XF[1] + X1,
-        "json: as many names as there may be": J0 + b"".join(b',"%x":0' % n for n in range(nodes)) + J1,
-        "json: as many objects as there may be": J0 + b',"a":[' + b"{}," * (nodes // 2) + b"0]" + J1,
-        "json: as many jobs as there may be": json.dumps({"JobsDetail": jobs}).encode(),
+        "xml: the maximum of nodes": X0 + b"".join(b"<a%x/>" % n for n in range(nodes)) + X1,
+        "xml: the maximum of files": X0 + XF[0] + prefix + names + XF[1] + X1,
+        "json: the maximum of names": J0 + b"".join(b',"%x":0' % n for n in range(nodes)) + J1,
+        "json: the maximum of objects": J0 + b',"a":[' + b"{}," * (nodes // 2) + b"0]" + J1,
+        "json: the maximum of jobs": json.dumps({"JobsDetail": jobs}).encode(),
     }
 
 
 def snapshots_xml(count: int) -> bytes:
-    """The largest body that a job of CI's makes."""
+    """The largest body that CI is known to send: a job with that number of snapshots."""
     files = b"".join(
         b"<ObjectName>s%d.jpg</ObjectName><Md5Info><ObjectName>s%d.jpg</ObjectName><Md5>%032x</Md5></Md5Info>"
         % (n, n, n)
@@ -145,13 +145,13 @@ def snapshots_json(count: int) -> bytes:
 
 
 def read(body: bytes) -> str:
-    """What became of it: taken, or the reason why not. What the receiver does with every detail is done too."""
+    """``accepted``, or the reason of the refusal. Includes the digest, which the receiver makes of every detail."""
     try:
         for detail in parse(body).details:
             assert detail.report.digest
     except Refused as refused:
         return refused.reason
-    return "taken"
+    return "accepted"
 
 
 def milliseconds(body: bytes, tries: int = 3) -> float:

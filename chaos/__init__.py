@@ -1,4 +1,4 @@
-"""``make chaos``: everything is killed, stalled and starved while callbacks come in; then nothing may be missing.
+"""``make chaos``: processes are killed, stalled and starved while callbacks arrive; afterwards nothing may be missing.
 
-``python -m chaos --callbacks 20000 --seconds 300 --seed 1`` says what it does, and ends with 1 if anything was lost.
+``python -m chaos --callbacks 20000 --seconds 300 --seed 1`` prints a report; the exit code is 1 if anything was lost.
 """

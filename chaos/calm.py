@@ -1,4 +1,4 @@
-"""Waiting until everything is dealt with: only then can be said what is missing."""
+"""Waiting until all queues are empty: only then can missing callbacks be counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.store.runs.runs import schedule_of
 
 
 def is_calm(store: Store, spools: Sequence[Path]) -> bool:
-    """Nothing waits anywhere: not in a spool, not in the outbox, not in a schedule."""
+    """Whether spools, outbox and schedules are all empty."""
     if any(True for spool in spools for _ in spool.glob(f"*{SUFFIX}")):
         return False
     try:
@@ -32,11 +32,11 @@ def is_calm(store: Store, spools: Sequence[Path]) -> bool:
 
 
 def until(true: Callable[[], object], what: str, seconds: float) -> float:
-    """How long it took. What does not come in time is left for the verdict to tell."""
+    """Seconds until ``true()``. After ``seconds`` it prints a line and returns; the verification follows anyway."""
     began = time.monotonic()
     while not true():
         if time.monotonic() - began > seconds:
-            sys.stderr.write(f"waited {seconds:g} s in vain for {what}\n")
+            sys.stderr.write(f"gave up waiting for {what} after {seconds:g} s\n")
             break
         time.sleep(0.2)
     return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""A primary, two replicas and three sentinels on three hosts, configured as docs/deploy.md advises."""
+"""A primary, two replicas and three sentinels on three hosts, configured as in docs/deploy.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from chaos.network import Host
-from chaos.processes import Kept
+from chaos.processes import Supervised
 from stack import valkey as embedded
 
 SERVICE = "chaos"
@@ -37,7 +37,7 @@ sentinel failover-timeout {service} 4000
 
 
 class Cluster:
-    """Three hosts, a server and a sentinel on each. The first is the primary at first."""
+    """Three hosts with a server and a sentinel each. The first host starts as the primary."""
 
     def __init__(self, hosts: Sequence[Host], folder: Path) -> None:
         self.hosts = hosts
@@ -50,7 +50,7 @@ class Cluster:
         return f"redis+sentinel://{addresses}/{SERVICE}"
 
     def primary(self) -> Host | None:
-        """The one that most sentinels name, if it is one and both others follow it."""
+        """The host that all sentinels name, if it is a primary with two replicas online; else None."""
         named = [self._named_by(host) for host in self.hosts]
         for host in self.hosts:
             if named.count(host.back) == len(self.hosts) and _replicas(host) == len(self.hosts) - 1:
@@ -58,7 +58,7 @@ class Cluster:
         return None
 
     def kill(self, host: Host) -> None:
-        """Everything on that host dies, and stays down until ``start``."""
+        """Kill the server and the sentinel of that host; they stay down until ``start``."""
         for kept in (self._servers[host], self._sentinels[host]):
             kept.held = True
             kept.kill()
@@ -71,16 +71,16 @@ class Cluster:
         for kept in (*self._sentinels.values(), *self._servers.values()):
             kept.close()
 
-    def _server(self, host: Host, folder: Path) -> Kept:
+    def _server(self, host: Host, folder: Path) -> Supervised:
         config = folder / "valkey.conf"
-        embedded.configure(config, folder / "s", folder / "data", fsync="always")
+        embedded.write_config(config, folder / "s", folder / "data", fsync="always")
         text = _SERVER.format(port=_PORT, address=host.back)
         if host != self.hosts[0]:
             text += f"replicaof {self.hosts[0].back} {_PORT}\n"
         config.write_text(config.read_text() + text)
-        return Kept("valkey", host.command([embedded.binary(), str(config)]), folder, dict(os.environ))
+        return Supervised("valkey", host.command([embedded.binary(), str(config)]), folder, dict(os.environ))
 
-    def _sentinel(self, host: Host, folder: Path) -> Kept:
+    def _sentinel(self, host: Host, folder: Path) -> Supervised:
         config = folder / "sentinel.conf"
         config.write_text(
             _SENTINEL.format(
@@ -93,7 +93,7 @@ class Cluster:
             )
         )
         command = host.command([embedded.binary(), str(config), "--sentinel"])
-        return Kept("sentinel", command, folder, dict(os.environ))
+        return Supervised("sentinel", command, folder, dict(os.environ))
 
     def _named_by(self, host: Host) -> str | None:
         words = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
@@ -102,11 +102,11 @@ class Cluster:
 
 
 def _replicas(host: Host) -> int:
-    """How many follow it, and are in step; 0 where it is no primary."""
-    said: Any = _ask(host, _PORT, ("INFO", "replication"))
-    if not isinstance(said, dict) or said.get("role") != "master":
+    """The number of its replicas that are online; 0 if it is not a primary."""
+    info: Any = _ask(host, _PORT, ("INFO", "replication"))
+    if not isinstance(info, dict) or info.get("role") != "master":
         return 0
-    followers = [said.get(f"slave{n}", {}) for n in range(int(said["connected_slaves"]))]
+    followers = [info.get(f"slave{n}", {}) for n in range(int(info["connected_slaves"]))]
     return sum(follower.get("state") == "online" for follower in followers)
 
 

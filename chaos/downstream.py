@@ -1,4 +1,4 @@
-"""Somebody whom events are forwarded to: notes every id, fails now and then, and would dedupe by id."""
+"""An endpoint that events are forwarded to: counts the deliveries of each event id, and fails some of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _FAILS = 0.05
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A relay that was killed while it spoke: expected."""
+        """Silent: killed relays break connections, as expected."""
 
 
-class Downstream:
+class CountingEndpoint:
     """Listens on a free port of ``address``; ``seen`` counts the answers of 200 for each event id."""
 
     def __init__(self, chance: random.Random, address: str = "127.0.0.1") -> None:
@@ -40,7 +40,7 @@ class Downstream:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it that
-                """Silence."""
+                """Silent: one line for each request would hide the report."""
 
         self._server = _Server((address, 0), Handler)
         self._server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Two hosts that receive, two that work: each with nothing in common but Redis."""
+"""Two hosts that receive callbacks and two that run handlers; they share only Redis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 from app.settings import Settings
 from chaos.handlers import NOTES
 from chaos.network import Host
-from chaos.processes import Kept
+from chaos.processes import Supervised
 from harness.servers import as_environment
 
 PORT = 8000
@@ -32,7 +32,7 @@ class Fleet:
         common |= {NOTES: str(self.notes)}
         script = str(Path(sys.executable).with_name("gunicorn"))
         web = [sys.executable, script, "--config", "gunicorn.conf.py", "app:create_app()"]
-        self._kept: list[Kept] = []
+        self._kept: list[Supervised] = []
         for host, spool in zip(receivers, self.spools, strict=True):
             self._keep(host, "web", web, folder, common | {"SPOOL_DIR": str(spool)})
         for host in workers:
@@ -44,7 +44,7 @@ class Fleet:
     ) -> None:
         home = folder / host.name
         home.mkdir(exist_ok=True)
-        self._kept.append(Kept(name, host.command(command), home, environment))
+        self._kept.append(Supervised(name, host.command(command), home, environment))
 
     def is_ready(self) -> bool:
         return all(_status(host) == "ok" for host in self.receivers)

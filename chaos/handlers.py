@@ -1,4 +1,4 @@
-"""The handler that the suite counts: one line, written at once, for each time that it ran."""
+"""The handler of the suite: it appends one line, unbuffered, each time that it runs."""
 
 from __future__ import annotations
 

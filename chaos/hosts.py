@@ -1,4 +1,4 @@
-"""Several hosts: the storm, run inside ``chaos.namespaces``. ``python -m chaos.hosts`` is what is started in there."""
+"""The part on several hosts. ``chaos.__main__`` starts ``python -m chaos.hosts`` inside ``chaos.namespaces``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.web.services import Services
 from chaos import plan, report
 from chaos.calm import is_calm, until
 from chaos.cluster import Cluster
-from chaos.downstream import Downstream
+from chaos.downstream import CountingEndpoint
 from chaos.fleet import PORT, Fleet
-from chaos.network import US, Network
-from chaos.rounds import BACK_WITHIN_S, Breaker, Outage, outages, rounds
+from chaos.network import US, VirtualNetwork
+from chaos.rounds import BACK_WITHIN_S, FaultInjector, ReceiverOutage, outages, rounds
 from chaos.sender import Sender
 from chaos.settings import settings_of
 from chaos.verify import verify
@@ -30,24 +30,24 @@ _CALM_S = 90
 
 
 def main() -> int:
-    """Arguments: how many callbacks, over how many seconds, the seed, a folder. The report goes to stdout."""
+    """Arguments: number of callbacks, seconds, seed, folder. The report goes to stdout."""
     callbacks, seconds, seed, folder = sys.argv[1:]
     try:
-        good, text = storm(int(callbacks), float(seconds), int(seed), Path(folder))
+        good, text = run_on_several_hosts(int(callbacks), float(seconds), int(seed), Path(folder))
     except KeyboardInterrupt:
         return 130
     sys.stdout.write(text)
     return 0 if good else 1
 
 
-def storm(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool, str]:
-    """Run it all: whether it went well, and the report."""
-    # What the processes leave in the temporary folder goes away with ours.
+def run_on_several_hosts(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool, str]:
+    """Whether all checks passed, and the report."""
+    # Temporary files of the processes are removed with the folder.
     os.environ["TMPDIR"] = str(folder)
-    network = Network()
+    network = VirtualNetwork()
     cluster = Cluster([network.host(f"redis-{n}") for n in (1, 2, 3)], folder)
     receivers = [network.host(f"receiver-{n}") for n in (1, 2)]
-    downstream = Downstream(random.Random(seed), US)
+    downstream = CountingEndpoint(random.Random(seed), US)
     settings = settings_of(
         cluster.url,
         f"http://{receivers[0].front}:{PORT}",
@@ -55,7 +55,7 @@ def storm(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool
         f"{US}/32",
         durability="replicated",
     )
-    until(cluster.primary, "three Redis hosts in step", _READY_S)
+    until(cluster.primary, "a primary with two replicas online", _READY_S)
     fleet = Fleet(receivers, [network.host(f"worker-{n}") for n in (1, 2)], settings, folder)
     try:
         until(fleet.is_ready, "the service to be ready", _READY_S)
@@ -63,9 +63,9 @@ def storm(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool
         messages = plan.messages(callbacks, chance)
         path = f"/callbacks/{mint(Binding(name='chaos'), settings.callback_keys)}"
         sender = Sender([(host.front, PORT) for host in receivers], path, 32, random.Random(seed))
-        breaker = Breaker(network, cluster, receivers, random.Random(seed))
+        injector = FaultInjector(network, cluster, receivers, random.Random(seed))
         over, planned = threading.Event(), rounds(seconds, chance)
-        breaking = threading.Thread(target=breaker.run, args=(planned, over))
+        breaking = threading.Thread(target=injector.run, args=(planned, over))
         breaking.start()
         began = time.monotonic()
         sent = sender.send(messages, seconds)
@@ -73,14 +73,14 @@ def storm(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool
         over.set()
         breaking.join()
         store = Services.open(settings, timeout=5).store
-        calm_s = until(lambda: is_calm(store, fleet.spools), "everything to be dealt with", _CALM_S)
+        calm_s = until(lambda: is_calm(store, fleet.spools), "all queues to be empty", _CALM_S)
         verdict = verify(store, sent.answered, fleet.notes, downstream.seen)
-        found = outages(breaker.faults, receivers, sent.answers)
+        found = outages(injector.faults, receivers, sent.answers)
         numbers = report.answers(sent) | _lines(found) | report.took(sending_s, calm_s, downstream)
         head = f"seed {seed}, {callbacks} callbacks over {seconds:g} s, DURABILITY=replicated"
         head += f"; {LOST} {folder}" * bool(verdict.lost)
-        in_time = len(breaker.faults) == len(planned) and all(each.in_time for each in found)
-        text = report.page(TITLE, head, len(messages), numbers, verdict)
+        in_time = len(injector.faults) == len(planned) and all(each.in_time for each in found)
+        text = report.render_page(TITLE, head, len(messages), numbers, verdict)
         text += f"ACCEPTING AGAIN WITHIN {BACK_WITHIN_S:g} s: {'yes' if in_time else 'NO'}\n"
         return in_time and not verdict.lost, text
     finally:
@@ -89,12 +89,12 @@ def storm(callbacks: int, seconds: float, seed: int, folder: Path) -> tuple[bool
         downstream.close()
 
 
-def _lines(found: Sequence[Outage]) -> dict[str, str]:
+def _lines(found: Sequence[ReceiverOutage]) -> dict[str, str]:
     """One line for each receiver in each round."""
     return {f"{each.fault.kind}, {each.receiver.name}": _line(each) for each in found}
 
 
-def _line(outage: Outage) -> str:
+def _line(outage: ReceiverOutage) -> str:
     fault = outage.fault
     back = "never" if outage.back_s is None else f"after {outage.back_s:.1f} s"
     spooled = "nothing" if outage.spooled_until_s is None else f"until {outage.spooled_until_s:.1f} s"

@@ -1,4 +1,4 @@
-"""One machine: the storm, the wait, the verdict, the report."""
+"""The part on one machine: send and inject faults, wait, verify, report."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from app.core.tokens import Binding, mint
 from app.web.services import Services
 from chaos import plan, report
 from chaos.calm import is_calm, until
-from chaos.downstream import Downstream
+from chaos.downstream import CountingEndpoint
 from chaos.processes import Stack
 from chaos.sender import Sender
 from chaos.settings import settings_of
-from chaos.verify import Verdict, verify
+from chaos.verify import Verification, verify
 from harness.servers import free_port, is_up
 
 _READY_S = 60
 _CALM_S = 180
 
 
-def storm(callbacks: int, seconds: float, seed: int, durability: str, folder: Path) -> tuple[Verdict, str]:
-    """Run it all; the verdict and the report."""
+def run_on_one_machine(
+    callbacks: int, seconds: float, seed: int, durability: str, folder: Path
+) -> tuple[Verification, str]:
+    """The verification, and the report."""
     chance = random.Random(seed)
     messages = plan.messages(callbacks, chance)
     kills, troubles = plan.kills(seconds, chance), plan.troubles(seconds)
-    downstream = Downstream(random.Random(seed))
+    downstream = CountingEndpoint(random.Random(seed))
     port = free_port()
     settings = settings_of(
         f"unix://{folder / 's'}",
@@ -59,7 +61,7 @@ def storm(callbacks: int, seconds: float, seed: int, durability: str, folder: Pa
         over.set()
         for breaker in breakers:
             breaker.join()
-        calm_s = until(lambda: is_calm(store, [folder / "spool"]), "everything to be dealt with", _CALM_S)
+        calm_s = until(lambda: is_calm(store, [folder / "spool"]), "all queues to be empty", _CALM_S)
         verdict = verify(store, sent.answered, stack.notes, downstream.seen)
         head = f"seed {seed}, {callbacks} callbacks over {seconds:g} s, DURABILITY={durability}; files in {folder}"
         numbers = report.answers(sent) | {
@@ -67,7 +69,7 @@ def storm(callbacks: int, seconds: float, seed: int, durability: str, folder: Pa
             "starts": report.counts(Counter(stack.starts)),
             **report.took(sending_s, calm_s, downstream),
         }
-        return verdict, report.page("one machine", head, len(messages), numbers, verdict)
+        return verdict, report.render_page("one machine", head, len(messages), numbers, verdict)
     finally:
         stack.close()
         downstream.close()

@@ -1,7 +1,7 @@
-"""Several hosts on one machine: a network, process ids and mounts of their own, for one process and what it starts.
+"""Several hosts on one machine: one process and its children get a network, process ids and mounts of their own.
 
-All of it belongs to one ``unshare`` and has no name outside: when its first process ends, however it ends, the kernel
-ends every process in it and takes the networks down. So nothing can be left behind, and two runs cannot collide.
+They belong to one ``unshare`` and have no name outside. When its first process ends for any reason, the kernel ends all
+processes in it and removes the networks. So nothing is left behind, and two runs cannot collide (unshare(1)).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 RUN = Path("/run")
-"""Covered inside: ``ip netns`` keeps its names in there."""
+"""A tmpfs covers it inside: ``ip netns`` stores its names there."""
 
 
-def why_not() -> str | None:
-    """One line, where namespaces cannot be made here."""
+def reason_unavailable() -> str | None:
+    """One line if this machine cannot make namespaces; else None."""
     missing = [name for name in ("unshare", "ip", "mount") if tool(name) is None]
     if missing:
         return f"{' and '.join(missing)}: not installed"
@@ -29,12 +29,12 @@ def why_not() -> str | None:
 
 
 def tool(name: str) -> str | None:
-    """Where it is; the folders of administrators are not on everyone's PATH."""
+    """The path of a program; /usr/sbin and /sbin may be missing in PATH."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 def enclosed(command: Sequence[str]) -> list[str]:
-    """The command that runs ``command`` as the first process in there. Whoever is not root becomes it, inside only."""
+    """The command that runs ``command`` as the first process of new namespaces, as root inside them."""
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     apart = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return [tool("unshare") or "unshare", *as_root, *apart, *command]

@@ -1,7 +1,7 @@
-"""Hosts with addresses of their own, and cables that can be pulled. Only ever used inside ``chaos.namespaces``.
+"""Virtual hosts with their own addresses, and partitions between them. Used only inside ``chaos.namespaces``.
 
-Two networks: the front, where CI and the downstream are, and the back, where Redis is. A cut is made in the back: what
-is cut off is plugged into another switch, so that packets to it vanish and nobody is told.
+Two networks: the front has CI and the downstream, the back has Redis. Only the back is partitioned: an
+isolated host is attached to another bridge, so that packets to it are lost without an error.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _IP = tool("ip") or "ip"
 _FRONT, _BACK, _ISLAND = "front", "back", "island"
 _PREFIX = {_FRONT: "10.78.0", _BACK: "10.79.0"}
 US = f"{_PREFIX[_FRONT]}.1"
-"""Where the sender and the downstream are."""
+"""The address of the sender and of the downstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A network namespace with one cable into each network."""
+    """A network namespace with one interface in each network."""
 
     name: str
     number: int
@@ -39,8 +39,8 @@ class Host:
         return [_IP, "netns", "exec", self.name, *words]
 
 
-class Network:
-    """The switches, and the hosts that are plugged into them."""
+class VirtualNetwork:
+    """The bridges, and the hosts that are attached to them."""
 
     def __init__(self) -> None:
         self._hosts = 0
@@ -53,7 +53,7 @@ class Network:
             _ip(f"address add {prefix}.1/24 dev {switch}")
 
     def host(self, name: str) -> Host:
-        """Another host, plugged into both networks."""
+        """A new host, attached to both networks."""
         self._hosts += 1
         host = Host(name, 10 + self._hosts)
         _ip(f"netns add {name}")
@@ -66,7 +66,7 @@ class Network:
         return host
 
     def cut_off(self, hosts: Iterable[Host]) -> None:
-        """These reach each other in the back network, and nobody else there."""
+        """Isolate these hosts in the back network; they still reach each other."""
         for host in hosts:
             _ip(f"link set {_port(_BACK, host)} master {_ISLAND}")
 
@@ -75,7 +75,7 @@ class Network:
             _ip(f"link set {_port(_BACK, host)} master {_BACK}")
 
     def part(self, host: Host, others: Iterable[Host]) -> None:
-        """Whatever this host sends to these vanishes; everybody else reaches it, and them."""
+        """Drop packets from this host to the others; all other traffic is unaffected."""
         for other in others:
             _ip(f"-n {host.name} route add blackhole {other.back}/32")
 
@@ -85,7 +85,7 @@ class Network:
 
 
 def _port(switch: str, host: Host) -> str:
-    # A name of an interface has 15 characters at most.
+    # Linux allows 15 characters for an interface name.
     return f"{switch[0]}-{host.name}"
 
 

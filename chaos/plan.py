@@ -1,4 +1,4 @@
-"""What is sent, and what is broken when: both follow from the seed alone."""
+"""The callbacks and the schedule of faults; both depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["web worker", "web master", "relay", "worker", "batch", "redis"]
-Phase = Literal["redis down", "disk full", "redis stalled"]
+Target = Literal["web worker", "web master", "relay", "worker", "batch", "redis"]
+TroubleKind = Literal["redis down", "disk full", "redis stalled"]
 
-KILLS: tuple[Kind, ...] = ("web worker", "web worker", "web master", "relay", "worker", "batch", "redis")
+KILLS: tuple[Target, ...] = ("web worker", "web worker", "web master", "relay", "worker", "batch", "redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,20 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Kill:
     at: float
-    kind: Kind
+    kind: Target
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A phase that lasts."""
+    """A fault with a duration; ``at`` and ``seconds`` are in seconds from the start."""
 
     at: float
     seconds: float
-    kind: Phase
+    kind: TroubleKind
 
 
 def messages(count: int, chance: random.Random) -> list[Message]:
-    """Three for each job, Success last but where it is out of order; a tenth twice, a tenth out of order."""
+    """Three callbacks for each job, normally in order; a tenth is sent twice, a tenth out of order."""
     sent: list[tuple[float, Message]] = []
     jobs = max(1, round(count / 3.3))
     for n in range(jobs):
@@ -58,7 +58,7 @@ def messages(count: int, chance: random.Random) -> list[Message]:
 
 
 def kills(seconds: float, chance: random.Random) -> list[Kill]:
-    """One every second or two."""
+    """One kill every one to two seconds."""
     found: list[Kill] = []
     at = 2.0
     while at < seconds - 2:
@@ -68,7 +68,7 @@ def kills(seconds: float, chance: random.Random) -> list[Kill]:
 
 
 def troubles(seconds: float) -> list[Trouble]:
-    """Redis away for 20 s, its disk full for 10 s, stalled for 10 s; less in a short run."""
+    """Redis is down for 20 s, its disk full for 10 s, stalled for 10 s; shorter in a run below 120 s."""
     scale = min(1.0, seconds / 120)
     return [
         Trouble(seconds * 0.15, 20 * scale, "redis down"),
@@ -78,7 +78,7 @@ def troubles(seconds: float) -> list[Trouble]:
 
 
 def _body(number: int, job_id: str, state: str) -> bytes:
-    """JSON and XML in turn, each body unlike every other."""
+    """Alternately JSON and XML; each body is unique."""
     ended = f"2026-01-02T10:{number // 60 % 60:02d}:{number % 60:02d}+0800" if state == "Success" else "-"
     detail = {
         "Code": "Success",

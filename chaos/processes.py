@@ -1,4 +1,4 @@
-"""The service as a process runner keeps it: each process is started again a moment after it has died."""
+"""The service under a process runner that restarts each process half a second after it has died."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from harness.servers import as_environment
 from stack import valkey as embedded
 
 ROOT = Path(__file__).parent.parent
-_AGAIN_S = 0.5
+_RESTART_DELAY_S = 0.5
 
 
-class Kept:
-    """One process, kept alive until ``close``; while ``held`` it stays down."""
+class Supervised:
+    """One process, restarted until ``close``; it stays down while ``held``."""
 
     def __init__(self, name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         self.name = name
@@ -60,23 +60,23 @@ class Kept:
         self._thread.join()
         popen = self._popen
         if popen is not None:
-            family = _family(popen.pid)
+            descendants = _descendants(popen.pid)
             popen.kill()
             popen.wait()
-            for each in family:
+            for each in descendants:
                 _kill(each)
 
     def _keep(self) -> None:
         while not self._closing.is_set():
             if not self.held and self.pid is None:
                 with self._log.open("ab") as log:
-                    # SIGXFSZ stays ignored, so that a full disk is an error of write() here as it is in life.
+                    # SIGXFSZ stays ignored, so that write() returns an error, as on a full disk.
                     self._popen = subprocess.Popen(
                         self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log,
                         start_new_session=True, restore_signals=False,
                     )  # fmt: skip
                 self.starts += 1
-            self._closing.wait(_AGAIN_S)
+            self._closing.wait(_RESTART_DELAY_S)
 
 
 class Stack:
@@ -89,21 +89,23 @@ class Stack:
         environment |= {NOTES: str(self.notes)}
         self.socket = folder / "s"
         config = folder / "valkey.conf"
-        # Redis itself is killed here: see docs/durability.md for what `everysec` cannot promise then.
-        embedded.configure(config, self.socket, folder / "data", fsync="always")
-        python, fresh = (
+        # Redis is killed too: docs/durability.md lists what `everysec` loses then.
+        embedded.write_config(config, self.socket, folder / "data", fsync="always")
+        python, unlink_socket = (
             sys.executable,
             "import os, sys; os.path.exists(sys.argv[1]) and os.unlink(sys.argv[1]); ",
         )
         # A server that was killed leaves its socket behind.
-        launch = [python, "-c", fresh + "os.execv(sys.argv[2], sys.argv[2:])", str(self.socket)]
+        launch = [python, "-c", unlink_socket + "os.execv(sys.argv[2], sys.argv[2:])", str(self.socket)]
         commands = {
             "redis": [*launch, embedded.binary(), str(config)],
             "web": [python, "-m", "gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"],
             "relay": [python, "-m", "workers.relay"],
             "worker": [python, "-m", "workers.worker"],
         }
-        self._kept = {name: Kept(name, command, folder, environment) for name, command in commands.items()}
+        self._kept = {
+            name: Supervised(name, command, folder, environment) for name, command in commands.items()
+        }
         self.redis, self.web, self.relay, self.worker = self._kept.values()
 
     @property
@@ -115,21 +117,21 @@ class Stack:
             kept.close()
 
     def kill(self, kind: str, chance: random.Random) -> bool:
-        """Whether there was something to kill."""
-        whole: dict[str, Kept] = {
+        """Kill such a process; False if none was running."""
+        processes: dict[str, Supervised] = {
             "web master": self.web, "relay": self.relay, "worker": self.worker, "redis": self.redis
         }  # fmt: skip
-        if kind in whole:
-            was_there = whole[kind].pid is not None
-            whole[kind].kill()
+        if kind in processes:
+            was_there = processes[kind].pid is not None
+            processes[kind].kill()
             return was_there
-        parts = self.web.children() if kind == "web worker" else self._batches()
-        if parts:
-            _kill(chance.choice(parts))
-        return bool(parts)
+        candidates = self.web.children() if kind == "web worker" else self._batches()
+        if candidates:
+            _kill(chance.choice(candidates))
+        return bool(candidates)
 
     def _batches(self) -> list[psutil.Process]:
-        """RQ's workers and what they are at."""
+        """RQ's workers and the processes of their batches."""
         found = self.worker.children()
         for member in list(found):
             try:
@@ -152,7 +154,7 @@ class Stack:
             self.redis.signal(signal.SIGCONT)
 
     def fill_disk(self, seconds: float) -> None:
-        """Redis' files may not grow: to it, its disk is full."""
+        """Limit the size of Redis' files (RLIMIT_FSIZE), so that its writes fail as on a full disk."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._limit_redis(0)
@@ -169,7 +171,7 @@ class Stack:
                 return
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def _descendants(pid: int) -> list[psutil.Process]:
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:

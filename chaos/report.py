@@ -1,13 +1,13 @@
-"""One page: what was done, what came of it, what is missing."""
+"""The report: what was sent and broken, the answers, and what is missing."""
 
 from __future__ import annotations
 
 from collections import Counter
 from statistics import quantiles
 
-from chaos.downstream import Downstream
+from chaos.downstream import CountingEndpoint
 from chaos.sender import Sent
-from chaos.verify import Verdict
+from chaos.verify import Verification
 
 
 def counts(counter: Counter[str]) -> str:
@@ -21,20 +21,20 @@ def answers(sent: Sent) -> dict[str, str]:
     failed = sum(sent.refused.values())
     return {
         "answered 200": f"{len(sent.answers)}: {counts(sent.outcomes)}",
-        "not answered 200": f"{failed}: {counts(sent.refused)}; {sent.given_up} never tried again",
-        "time to answer": f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.1f} s",
+        "not answered 200": f"{failed}: {counts(sent.refused)}; {sent.given_up} never retried",
+        "time to answer": f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {most:.1f} s",
     }
 
 
-def took(sending_s: float, calm_s: float, downstream: Downstream) -> dict[str, str]:
-    """The lines about how it went on from there."""
+def took(sending_s: float, calm_s: float, downstream: CountingEndpoint) -> dict[str, str]:
+    """The lines about the time after sending."""
     return {
-        "sending took": f"{sending_s:.0f} s; all was dealt with {calm_s:.0f} s later",
-        "downstream": f"{sum(downstream.seen.values())} taken, {downstream.failed} answered with 500",
+        "sending took": f"{sending_s:.0f} s; all queues were empty {calm_s:.0f} s later",
+        "downstream": f"{sum(downstream.seen.values())} accepted, {downstream.failed} answered with 500",
     }
 
 
-def page(title: str, head: str, planned: int, numbers: dict[str, str], verdict: Verdict) -> str:
+def render_page(title: str, head: str, planned: int, numbers: dict[str, str], verdict: Verification) -> str:
     lines = [f"make chaos: {title}", head, "", f"{'callbacks':<20}{planned}, duplicates included"]
     lines += [f"{name:<20}{value}" for name, value in numbers.items()]
     lines += [

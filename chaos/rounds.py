@@ -1,4 +1,4 @@
-"""What is done to the primary, and how long nobody accepts anything after it."""
+"""Faults of the primary, and how long each receiver accepts nothing afterwards."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import Literal
 
 from chaos.calm import until
 from chaos.cluster import Cluster
-from chaos.network import Host, Network
-from chaos.sender import Answer
+from chaos.network import Host, VirtualNetwork
+from chaos.sender import Acknowledgement
 
 BACK_WITHIN_S = 15.0
 _HEALTHY_S = 30
 
-Kind = Literal["killed", "cut off", "parted"]
-"""What happens to the primary: dead with its host; cut off from everything but one receiver; parted from the other two
-Redis hosts alone, while everybody else still reaches it."""
+FaultKind = Literal["killed", "cut off", "parted"]
+"""``killed``: the host of the primary is down. ``cut off``: the primary reaches one receiver. ``parted``: it reaches
+all but the other two Redis hosts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """At about that moment, for so long."""
+    """A planned fault; times in seconds from the start."""
 
     at: float
     seconds: float
-    kind: Kind
+    kind: FaultKind
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A round as it came to pass; times are those of ``time.monotonic()``. ``stranded`` is cut off too.
+    """A fault as it happened; times are those of ``time.monotonic()``. ``stranded`` is isolated with the primary.
 
-    What began before ``began`` may have been answered by a primary that was well; what ended after ``announced`` may
-    have met the fault.
+    A healthy primary may have answered a request that began before ``began``; a request that ended after ``announced``
+    may have met the fault.
     """
 
-    kind: Kind
+    kind: FaultKind
     primary: Host
     stranded: Host | None
     announced: float
@@ -48,36 +48,36 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Outage:
-    """How one receiver came through one fault."""
+class ReceiverOutage:
+    """The effect of one fault on one receiver."""
 
     fault: Fault
     receiver: Host
     back_s: float | None
-    """From the fault to the first request that was answered ``accepted``; none if that never came."""
+    """From the fault to the first request that was answered ``accepted``; None if there was none."""
     spooled_until_s: float | None
-    """From the fault to the last request of it that was answered ``spooled``."""
+    """From the fault to the last request that was answered ``spooled``."""
 
     @property
     def in_time(self) -> bool:
-        """A receiver on the primary's side of a cut has nobody to accept anything safely, and is not judged."""
+        """Within BACK_WITHIN_S. A receiver that is isolated with the primary has no limit: nothing there is durable."""
         if self.receiver == self.fault.stranded:
             return True
         return self.back_s is not None and self.back_s < BACK_WITHIN_S
 
 
 def rounds(seconds: float, chance: random.Random) -> list[Round]:
-    """Each leaves time to come back from it before the next."""
-    kinds: tuple[Kind, ...] = ("killed", "cut off", "parted")
+    """One of each kind, far enough apart to recover in between."""
+    kinds: tuple[FaultKind, ...] = ("killed", "cut off", "parted")
     starts = (seconds * share + chance.uniform(0, 3) for share in (0.05, 0.36, 0.67))
     return [Round(at, seconds * 0.16, kind) for at, kind in zip(starts, kinds, strict=True)]
 
 
-class Breaker:
-    """Goes through the rounds."""
+class FaultInjector:
+    """Carries out the planned rounds."""
 
     def __init__(
-        self, network: Network, cluster: Cluster, receivers: Sequence[Host], chance: random.Random
+        self, network: VirtualNetwork, cluster: Cluster, receivers: Sequence[Host], chance: random.Random
     ) -> None:
         self._network, self._cluster = network, cluster
         self._receivers, self._chance = receivers, chance
@@ -87,8 +87,12 @@ class Breaker:
         began = time.monotonic()
         for each in planned:
             over.wait(max(0.0, began + each.at - time.monotonic()))
-            # Two faults at once are more than three hosts can bear.
-            until(lambda: over.is_set() or self._cluster.primary(), "three hosts in step", _HEALTHY_S)
+            # Three hosts do not survive two faults at once.
+            until(
+                lambda: over.is_set() or self._cluster.primary(),
+                "a primary with two replicas online",
+                _HEALTHY_S,
+            )
             primary = self._cluster.primary()
             if over.is_set() or primary is None:
                 return
@@ -98,7 +102,7 @@ class Breaker:
         stranded = self._chance.choice(self._receivers) if planned.kind == "cut off" else None
         group = [primary, stranded] if stranded else [primary]
         others = [host for host in self._cluster.hosts if host != primary]
-        ways: dict[Kind, tuple[Callable[[], None], Callable[[], None]]] = {
+        ways: dict[FaultKind, tuple[Callable[[], None], Callable[[], None]]] = {
             "killed": (lambda: self._cluster.kill(primary), lambda: self._cluster.start(primary)),
             "cut off": (lambda: self._network.cut_off(group), lambda: self._network.mend(group)),
             "parted": (
@@ -115,8 +119,10 @@ class Breaker:
         return Fault(planned.kind, primary, stranded, announced, began, time.monotonic())
 
 
-def outages(faults: Sequence[Fault], receivers: Sequence[Host], answers: Sequence[Answer]) -> list[Outage]:
-    """How each receiver came through each fault, from what it answered until the next one began."""
+def outages(
+    faults: Sequence[Fault], receivers: Sequence[Host], answers: Sequence[Acknowledgement]
+) -> list[ReceiverOutage]:
+    """The effect of each fault on each receiver, from its answers until the next fault."""
     nexts = [*(fault.announced for fault in faults[1:]), float("inf")]
     return [
         _outage(fault, receiver, [a for a in answers if fault.began <= a.began and a.ended < following])
@@ -125,11 +131,11 @@ def outages(faults: Sequence[Fault], receivers: Sequence[Host], answers: Sequenc
     ]
 
 
-def _outage(fault: Fault, receiver: Host, answers: Sequence[Answer]) -> Outage:
+def _outage(fault: Fault, receiver: Host, answers: Sequence[Acknowledgement]) -> ReceiverOutage:
     own = [answer for answer in answers if answer.receiver == receiver.front]
     accepted = [answer.ended for answer in own if answer.outcome == "accepted"]
     spooled = [answer.began for answer in own if answer.outcome == "spooled"]
-    return Outage(
+    return ReceiverOutage(
         fault,
         receiver,
         min(accepted) - fault.began if accepted else None,

@@ -1,4 +1,4 @@
-"""CI, as far as a receiver knows it: posts, and tries again only what was not answered with 200; sometimes never."""
+"""The role of CI: posts callbacks, and retries those that were not answered with 200, but some of them never."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 
 from chaos.plan import Message
 
-_PATIENCE_S = 15.0
-_NEVER = 0.2
-"""How many of the callbacks that failed are never tried again."""
+_TIMEOUT_S = 15.0
+_SHARE_NOT_RETRIED = 0.2
+"""The share of failed callbacks that are never retried."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer of 200: from whom, to a request that began and ended when (``time.monotonic()``)."""
+class Acknowledgement:
+    """One answer of 200 with its receiver; ``began`` and ``ended`` are those of ``time.monotonic()``."""
 
     message: Message
     outcome: str
@@ -33,9 +33,9 @@ class Answer:
 
 @dataclass
 class Sent:
-    """What came of it."""
+    """The answers to all callbacks."""
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Acknowledgement] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     given_up: int = 0
 
@@ -53,8 +53,8 @@ class Sent:
 
 
 class Sender:
-    """Some threads with connections of their own. Several receivers get the requests in turns, as from a load
-    balancer that looks at nothing: what fails at one is tried again only by CI, a moment later."""
+    """Threads with their own connections. Requests go to the receivers in turns, as from a load balancer without
+    health checks: only the sender retries what fails, about a second later."""
 
     def __init__(
         self, receivers: Sequence[tuple[str, int]], path: str, threads: int, chance: random.Random
@@ -65,7 +65,7 @@ class Sender:
         self.sent = Sent()
 
     def send(self, messages: Sequence[Message], seconds: float) -> Sent:
-        """All of them, evenly over that time; then wait for what is tried again."""
+        """Send all messages evenly over that time, then wait for the retries."""
         began = time.monotonic()
         for n, message in enumerate(messages):
             self._due.put((began + seconds * n / len(messages), n, message))
@@ -76,11 +76,11 @@ class Sender:
         for n in range(self._threads):
             self._due.put((float("inf"), n, None))
         for worker in workers:
-            worker.join(_PATIENCE_S)
+            worker.join(_TIMEOUT_S)
         return self.sent
 
     def _work(self) -> None:
-        connections = [http.client.HTTPConnection(*each, timeout=_PATIENCE_S) for each in self._receivers]
+        connections = [http.client.HTTPConnection(*each, timeout=_TIMEOUT_S) for each in self._receivers]
         turns = itertools.cycle(connections)
         while True:
             at, number, message = self._due.get()
@@ -92,7 +92,7 @@ class Sender:
             self._due.task_done()
 
     def _post(self, connection: http.client.HTTPConnection, message: Message) -> bool:
-        """Whether it is to be tried again."""
+        """Send one; whether it has to be retried."""
         began = time.monotonic()
         try:
             connection.request("POST", self._path, message.body)
@@ -105,13 +105,15 @@ class Sender:
             return self._failed(str(status))
         outcome = json.loads(body)["results"][0]["outcome"]
         with self._lock:
-            self.sent.answers.append(Answer(message, outcome, connection.host, began, time.monotonic()))
+            self.sent.answers.append(
+                Acknowledgement(message, outcome, connection.host, began, time.monotonic())
+            )
         return False
 
     def _failed(self, why: str) -> bool:
         with self._lock:
             self.sent.refused[why] += 1
-            if self._chance.random() < _NEVER:
+            if self._chance.random() < _SHARE_NOT_RETRIED:
                 self.sent.given_up += 1
                 return False
         return True

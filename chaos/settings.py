@@ -1,4 +1,4 @@
-"""The settings of the service in both parts."""
+"""The settings of the service in both parts of the suite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.settings import make_settings
 
 
 def settings_of(redis_url: str, public_url: str, downstream: str, network: str, **more: object) -> Settings:
-    """``downstream`` is an address in ``network``, and gets every event of a success."""
+    """``downstream`` (``host:port`` in ``network``) gets all events of state Success."""
     return make_settings(
         redis_url,
         public_url=public_url,

@@ -1,4 +1,4 @@
-"""After the storm: is everything there that was answered with 200?"""
+"""The check at the end: is everything stored and processed that was answered with 200?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from chaos.plan import Message
 
 
 @dataclass
-class Verdict:
-    """What is missing, each in words; and some numbers for the report."""
+class Verification:
+    """Lists of what is missing, one sentence each, and counts for the report."""
 
     missing: list[str] = field(default_factory=list)
     wrong_state: list[str] = field(default_factory=list)
@@ -36,17 +36,17 @@ class Verdict:
         )
 
 
-def verify(store: Store, answered: Sequence[Message], notes: Path, forwarded: Counter[str]) -> Verdict:
-    """Compare what was answered with what is kept, was handled and was forwarded."""
-    verdict = Verdict()
+def verify(store: Store, answered: Sequence[Message], notes: Path, forwarded: Counter[str]) -> Verification:
+    """Compare the answered callbacks with what was stored, handled and forwarded."""
+    verdict = Verification()
     by_job: dict[str, list[Message]] = defaultdict(list)
     for message in answered:
         by_job[message.job_id].append(message)
     handled = Counter(line.split()[0] for line in notes.read_text().splitlines())
     ended: set[str] = set()
-    for job_id, told in by_job.items():
-        ended |= _check_job(store, verdict, job_id, told)
-    # What was stored and whose answer was lost on its way counts as well, and so does what it sets off.
+    for job_id, messages in by_job.items():
+        ended |= _check_job(store, verdict, job_id, messages)
+    # A callback that was stored but whose answer was lost also makes an event, which runs handlers and deliveries.
     for job_id in set(texts(store.db.client.zrange(store.db.key("jobs"), 0, -1))) - set(by_job):
         ended |= _ended(store.jobs.history(job_id)[0])
     verdict.jobs, verdict.events = len(by_job), len(ended)
@@ -58,19 +58,21 @@ def verify(store: Store, answered: Sequence[Message], notes: Path, forwarded: Co
     return verdict
 
 
-def _check_job(store: Store, verdict: Verdict, job_id: str, told: list[Message]) -> set[str]:
-    """Returns the events of the job that say it has ended."""
+def _check_job(store: Store, verdict: Verification, job_id: str, messages: list[Message]) -> set[str]:
+    """Ids of the events that report the end of the job."""
     entries, count = store.jobs.history(job_id)
     verdict.entries += count
     kept = Counter(store.jobs.raw_bytes(job_id, entry["entry"]) for entry in entries)
-    for message, times in Counter(told).items():
+    for message, times in Counter(messages).items():
         if kept[message.body] < times:
             found = f"answered {times} times, {kept[message.body]} in its history"
             verdict.missing.append(f"callback {message.number} of {job_id}: {found}")
     job = store.jobs.get(job_id)
-    furthest = max(told, key=lambda message: rank(message.state)).state
+    furthest = max(messages, key=lambda message: rank(message.state)).state
     if job is None or rank(job.state) < rank(furthest):
-        verdict.wrong_state.append(f"{job_id}: {job.state if job else 'unknown'}, and was told {furthest}")
+        verdict.wrong_state.append(
+            f"{job_id}: {job.state if job else 'unknown'}, but a callback reported {furthest}"
+        )
     return _ended(entries)
 
 

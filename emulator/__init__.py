@@ -3,6 +3,6 @@
 Run it with `python -m emulator --host 127.0.0.1 --port 8001 --data DIR`; README.md beside this file has
 the options, the control API and what differs from the real thing.
 
-It imports nothing else of this project, on purpose: it reads the published rules for itself, so that a
-mistake of ours about signatures, XML or job states shows up as a refusal instead of being made twice.
+It imports nothing else of this project, on purpose: it implements the published rules separately, so that a
+mistake of ours about signatures, XML or job states is refused instead of being made twice.
 """

@@ -1,8 +1,8 @@
 """`python -m emulator`: serve until SIGTERM or SIGINT.
 
-Served by Werkzeug's threaded server, for two reasons. A connection that is hung on purpose costs a thread of
-its own and not one of a fixed pool, so the emulator stays responsive however many it holds. And it is all one
-process: killing it kills everything, with no master or worker left to hold the port.
+Werkzeug's threaded server has two advantages here. Each connection that hangs on purpose has a thread of its own
+and takes none of a fixed pool, so the emulator stays responsive. And it is one process: after a kill no master or
+worker holds the port.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ log = logging.getLogger(__name__)
 
 
 class Handler(WSGIRequestHandler):
-    """One request, not logged: Werkzeug's line would hold the query, with a presigned URL's signature."""
+    """One request, without Werkzeug's log line: it would contain the signature of a presigned URL."""
 
     disable_nagle_algorithm = True
 
     def make_environ(self) -> WSGIEnvironment:
-        """With the target as it was sent: http.server leaves one of several slashes in front, which a key may have."""
+        """Keeps the target as it was sent: http.server folds leading slashes, which an object's key may have."""
         environ = super().make_environ()
         environ["REQUEST_URI"] = self.requestline.split()[1]
         return environ
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """The status line and the date; Server is CI's or COS's to say."""
+        """The status line and the date; the application sets Server to CI's or COS's."""
         self.send_response_only(code, message)
         self.send_header("Date", self.date_time_string())
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  the name is the base class's
-        """What the server itself has to say, without what it quotes of a request."""
-        log.warning("a connection could not be served (%s)", type)
+        """A warning of the server, without the parts of the request that it quotes."""
+        log.warning("a connection failed (%s)", type)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 
 
 def main() -> int:
-    """Serve; the exit code is 0, or 2 where the command line or the port will not do."""
+    """Serve; the exit code is 0, or 2 for an invalid command line or port."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings have URLs in them
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings contain URLs
     options = parse()
     try:
         emulator = Emulator(options)
@@ -68,8 +68,8 @@ def main() -> int:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     log.info("emulator: http://%s:%d, state in %s", options.host, server.server_port, options.data)
     stop.wait()
-    # Connections that are hung on purpose are left to the end of the process; so is a callback under way,
-    # which the next start sends again.
+    # Connections that hang on purpose end with the process; so does a callback in flight, which the next start
+    # sends again.
     server.shutdown()
     server.server_close()
     emulator.database.close()

@@ -24,22 +24,22 @@ _ADDRESS = re.compile(r"^(?:[0-9.]+|\[[0-9a-f:.]+\]|localhost|[a-z0-9_-]+)$")
 
 @dataclass(frozen=True)
 class Target:
-    """What a request is about. `named` is false when the host was a bare address, as in a presigned URL that
-    the Python SDK makes for a fixed IP: such a URL says nothing about its bucket. `region_told` is false
-    where the host leaves the region open."""
+    """The bucket and region of a request. `named` is false if the host was a bare address: a presigned URL that
+    the Python SDK makes for a fixed IP does not name its bucket. `region_given` is false if the host names no
+    region."""
 
     bucket: str
     region: str
     named: bool
-    region_told: bool = False
+    region_given: bool = False
 
     def serves(self, region: str) -> bool:
-        """Whether what is in that region is seen through this host: each region is a service of its own."""
-        return not self.region_told or region == self.region
+        """Whether this host shows jobs of that region: each region is a separate service."""
+        return not self.region_given or region == self.region
 
 
 def owns(bucket: str) -> bool:
-    """Whether a bucket belongs to the account: every name does that ends in its APPID."""
+    """Whether a bucket belongs to the account: its name ends in the APPID."""
     return re.fullmatch(rf"[a-z0-9][a-z0-9-]*-{APPID}", bucket) is not None
 
 
@@ -59,13 +59,13 @@ def target(host: str) -> Target:
         raise EmulatorError(
             "AccessDenied", f"The bucket {match['bucket']!r} belongs to another account.", 403
         )
-    told = match["region"] is not None
+    region_given = match["region"] is not None
     region = match["region"] or DEFAULT_REGION
-    return Target(match["bucket"], region, named=True, region_told=told)
+    return Target(match["bucket"], region, named=True, region_given=region_given)
 
 
 def is_ci_host(host: str) -> bool:
-    """Whether it is one of CI's own, which have no objects; it need not name a bucket."""
+    """Whether it is a host name of CI, which has no objects; it need not name a bucket."""
     return _CI_HOST.fullmatch(without_port(host).lower()) is not None
 
 

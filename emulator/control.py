@@ -1,6 +1,6 @@
 """The control API under /_emulator, for tests and people; README.md lists it. Plain JSON, not signed.
 
-No path under /_emulator is one of CI's, and an object cannot have such a key here.
+CI has no path under /_emulator, and the emulator accepts no object with such a key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, jsonify, request
 
-from emulator.callbacks.invented import OrderError, send
+from emulator.callbacks.callback_request import CallbackRequestError
+from emulator.callbacks.on_demand import send
 from emulator.faults import FaultError, fault_from
 from emulator.jobs.jobs import TERMINAL
 from emulator.settings import SettingError
@@ -24,12 +25,12 @@ Answer = tuple["Response", int]
 
 
 class CallError(ValueError):
-    """A call of the control API that makes no sense; answered 400 with its text."""
+    """An invalid call of the control API; answered 400 with its text."""
 
 
 def control_blueprint(emulator: Emulator) -> Blueprint:
     blueprint = Blueprint("control", __name__)
-    for error in (CallError, FaultError, SettingError, OrderError):
+    for error in (CallError, FaultError, SettingError, CallbackRequestError):
         blueprint.register_error_handler(error, _refused)
     _state_routes(blueprint, emulator)
     _fault_routes(blueprint, emulator)
@@ -122,6 +123,6 @@ def _job_routes(blueprint: Blueprint, emulator: Emulator) -> None:
             raise CallError("state must be Running, Success or Failed")
         job = emulator.jobs.get(job_id)
         if job is None or job.terminal:
-            raise CallError("there is no such job that goes on")
+            raise CallError("no such job, or it has ended")
         emulator.engine.force(job, state, str(wanted.get("code", "")), str(wanted.get("message", "")))
         return jsonify({"job_id": job_id, "state": state}), 200

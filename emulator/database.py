@@ -1,4 +1,4 @@
-"""The emulator's memory: one SQLite file, so that a killed emulator comes back with all its jobs."""
+"""The emulator's data: one SQLite file, so that jobs survive a kill of the process."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _TABLES = ("jobs", "queues", "templates", "objects", "callbacks")
 
 
 class Database:
-    """One connection behind a lock: the emulator is one process and its work is small.
+    """One connection behind a lock: the emulator is one process under little load.
 
-    Writing is synced to the operating system, not to the disk: it survives the death of this process.
+    Writes reach the operating system, not the disk: they survive the death of this process.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -56,7 +56,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; transactions may be nested, and the outermost one counts."""
+        """Commits at the end, rolls back on an exception; a nested one joins the outermost."""
         with self._lock:
             if self._connection.in_transaction:
                 yield
@@ -78,7 +78,7 @@ class Database:
         return found[0] if found else None
 
     def write(self, sql: str, *values: object) -> int:
-        """Run one statement; the id of the row that it inserted, if it did."""
+        """Run one statement; the id of an inserted row, else 0."""
         with self._lock:
             return self._connection.execute(sql, values).lastrowid or 0
 
@@ -89,7 +89,6 @@ class Database:
                 self.write(f"DELETE FROM {table}")  # noqa: S608  names of our own
 
     def close(self) -> None:
-        """Close for good. The lock is kept, so that no thread that still runs while the process ends can
-        stumble over a closed connection."""
+        """Close. The lock stays held, so that a thread that still runs cannot use the closed connection."""
         self._lock.acquire()
         self._connection.close()

@@ -1,18 +1,18 @@
-"""Misbehaviour on demand: what can go wrong between us and CI, armed by the next N or by probability.
+"""Injected faults: what can go wrong between us and CI, for the next N cases or by probability.
 
 A fault is a kind and its parameters, from `--fault KIND:NAME=VALUE,…` or `POST /_emulator/faults`.
-They live in memory: a restart knows only those of its command line. `bucket` narrows any to one bucket.
+They are in memory: after a restart only those of the command line exist. `bucket` restricts one to a bucket.
 
 Requests (`on` chooses the endpoints, see `endpoint_of`; a group `ci`, `object`, `any` too):
     error        CI's error `code` (default InternalError; SlowDown, QueueSaturated, …), `status`, `message`
     slow         answers after `seconds`
-    hang         holds the connection for `seconds` (default 60) without a byte, then closes it; does nothing
-    drop         closes the connection at once; does nothing
-    lost_answer  does what was asked, then closes the connection without an answer
+    hang         sends nothing for `seconds` (default 60), then closes the connection; the request is not executed
+    drop         closes the connection at once; the request is not executed
+    lost_answer  executes the request, then closes the connection without an answer
 Jobs (`tag` chooses):
     fail         ends Failed with `code` and `message`
-    stuck        runs for ever
-    early        is done, and its callback delivered, before the submit is answered
+    stuck        never ends
+    early        ends, with its callback delivered, before the submit is answered
 Callbacks (`tag` chooses):
     duplicate    is sent `copies` (default 1) more times, `seconds` apart (default at once)
     disorder     is followed by an older one, in `state` (default Running), `seconds` later
@@ -78,8 +78,8 @@ class Fault:
     def wait(self) -> float:
         return _DEFAULT_SECONDS.get(self.kind, 0.0) if self.seconds is None else self.seconds
 
-    def strikes(self) -> bool:
-        """Whether it happens this time; counts it if so."""
+    def fires(self) -> bool:
+        """Whether it applies this time; each time that it does is counted."""
         if self.times is not None and self.hits >= self.times:
             return False
         if self._random.random() >= self.probability:
@@ -111,7 +111,7 @@ def fault_from_text(text: str) -> Fault:
 
 
 def endpoint_of(method: str, path: str, *, ci: bool) -> str:
-    """The name by which a fault's `on` means a request: submit, describe, list, cancel, queues, queue_update,
+    """The name of a request for a fault's `on`: submit, describe, list, cancel, queues, queue_update,
     template_get, …, object_get, …"""
     if not ci:
         return f"object_{method.lower()}"
@@ -144,7 +144,7 @@ class Faults:
         return fault
 
     def disarm(self, fault_id: int | None = None) -> None:
-        """Take back one, or all."""
+        """Remove one, or all."""
         with self._lock:
             self._armed = [one for one in self._armed if fault_id not in {None, one.id}]
 
@@ -153,27 +153,27 @@ class Faults:
             return [dataclasses.asdict(one) for one in self._armed]
 
     def for_request(self, bucket: str, endpoint: str) -> Fault | None:
-        """The first fault that strikes a request."""
+        """The first fault that fires to a request."""
         names = {endpoint, "object" if endpoint.startswith("object_") else "ci", "any"}
         with self._lock:
             fitting = (one for one in self._fitting(REQUEST_KINDS, bucket) if one.on in names)
-            return next((one for one in fitting if one.strikes()), None)
+            return next((one for one in fitting if one.fires()), None)
 
     def for_job(self, bucket: str, tag: str) -> dict[str, Fault]:
-        """The faults that strike a new job, by kind."""
-        return self._struck(JOB_KINDS, bucket, tag)
+        """The faults that apply to a new job, by kind."""
+        return self._applying(JOB_KINDS, bucket, tag)
 
     def for_callback(self, bucket: str, tag: str) -> dict[str, Fault]:
-        """The faults that strike a callback, by kind."""
-        return self._struck(CALLBACK_KINDS, bucket, tag)
+        """The faults that apply to a callback, by kind."""
+        return self._applying(CALLBACK_KINDS, bucket, tag)
 
-    def _struck(self, kinds: frozenset[str], bucket: str, tag: str) -> dict[str, Fault]:
-        struck: dict[str, Fault] = {}
+    def _applying(self, kinds: frozenset[str], bucket: str, tag: str) -> dict[str, Fault]:
+        faults: dict[str, Fault] = {}
         with self._lock:
             for one in self._fitting(kinds, bucket):
-                if one.kind not in struck and one.tag in {"", tag} and one.strikes():
-                    struck[one.kind] = one
-        return struck
+                if one.kind not in faults and one.tag in {"", tag} and one.fires():
+                    faults[one.kind] = one
+        return faults
 
     def _fitting(self, kinds: frozenset[str], bucket: str) -> list[Fault]:
         return [one for one in self._armed if one.kind in kinds and one.bucket in {"", bucket}]

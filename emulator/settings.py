@@ -1,4 +1,4 @@
-"""What can be set: on the command line, and most of it while running (`PATCH /_emulator/settings`)."""
+"""The options of the command line; most can be changed at run time (`PATCH /_emulator/settings`)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Settings:
         ("array", "object", "wrapped"),
     )
     group_callbacks: bool = _setting(False, "one callback for all jobs of a submit, not one per job")
-    retry_every: float = _setting(5.0, "pause before a failed callback is tried again; CI says half an hour")
-    retry_times: int = _setting(10, "how often a failed callback is tried again; 0 is never")
-    callback_timeout: float = _setting(5.0, "patience with the receiver of a callback")
+    retry_every: float = _setting(5.0, "pause before a failed callback is retried; CI documents half an hour")
+    retry_times: int = _setting(10, "how often a failed callback is retried; 0 is never")
+    callback_timeout: float = _setting(5.0, "time-out for the answer to a callback")
     strict_input: bool = _setting(False, "a job whose input object is not in the bucket fails")
     strict_templates: bool = _setting(False, "refuse a TemplateId that was not made here")
     public_callbacks: bool = _setting(False, "refuse a CallBack at a private or loopback address, as CI does")
@@ -52,11 +52,11 @@ class Options:
 
 
 class SettingError(ValueError):
-    """A setting that does not exist, or a value that does not fit; the text names it."""
+    """An unknown setting, or an invalid value; the text names it."""
 
 
 def change(settings: Settings, changes: dict[str, Any]) -> Settings:
-    """The settings with some of them changed. Raises SettingError, naming the first that is wrong."""
+    """A copy of the settings with these changes. Raises SettingError for the first invalid one."""
     known = {one.name: one for one in dataclasses.fields(Settings)}
     for name, value in changes.items():
         if name not in known:
@@ -77,7 +77,7 @@ def _check(one: dataclasses.Field[Any], value: Any) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> Options:
-    """Read the command line; a wrong one prints how it is used and exits with 2."""
+    """Read the command line; an invalid one prints the usage and exits with 2."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator", description="A local stand-in for Tencent CI."
     )
@@ -90,7 +90,11 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="security token that every request must carry; without it a token is ignored",
     )
     parser.add_argument(
-        "--fault", action="append", default=[], metavar="KIND:NAME=VALUE,…", help="misbehave; see README.md"
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND:NAME=VALUE,…",
+        help="inject a fault; see README.md",
     )
     for one in dataclasses.fields(Settings):
         _add(parser, one)

@@ -1,4 +1,4 @@
-"""The emulator's parts, put together."""
+"""The emulator: all of its parts, wired together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT_REQUESTS = 2000
 
 
 class Emulator:
-    """Everything that the endpoints work on. `requests` are the latest requests, for who wants to count."""
+    """What the endpoints use. `requests` are the latest KEPT_REQUESTS requests, for tests to inspect."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -56,7 +56,7 @@ class Emulator:
         return self.settings
 
     def reset(self) -> None:
-        """Forget everything, and behave as the command line says again."""
+        """Delete all data, and restore the settings and faults of the command line."""
         self.database.clear()
         self.faults.disarm()
         self._arm()

@@ -2,9 +2,9 @@
 
     python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus
 
-The options are libFuzzer's. What it finds goes to var/fuzz: interesting inputs to var/fuzz/corpus (so that a
-later run goes on from there, and the seeds stay as they are), a crash to var/fuzz/crash-…; to see one again,
-name it as the only argument. What it found belongs into fuzz/corpus, which the tests run.
+The options are libFuzzer's (https://llvm.org/docs/LibFuzzer.html). New inputs go to var/fuzz/corpus, where the next run
+continues, and crashes to var/fuzz/crash-…; to repeat one, name it as the only argument. Add the input of a fixed crash
+to fuzz/corpus, which the tests run.
 """
 
 import sys
@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["app.ci"]):
 
 
 def arguments(given: list[str]) -> list[str]:
-    """The command line, with a place for what is found and a dictionary of CI's names."""
+    """The command line, with output folders and a dictionary of CI's names."""
     options = [one for one in given if one.startswith("-")]
     corpora = [one for one in given if not one.startswith("-")]
     if any(Path(one).is_file() for one in corpora):

@@ -1,4 +1,4 @@
-"""A receiver of what is forwarded, written apart from the service: it trusts Standard Webhooks' own verifier alone."""
+"""A downstream endpoint, independent of the service: it verifies with the library of Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLD_KEY = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request that came in, verified; ``at`` is seconds of the monotonic clock."""
+    """One verified request; ``at`` is in seconds of ``time.monotonic()``."""
 
     path: str
     event: dict[str, Any]
@@ -32,12 +32,12 @@ class Reply:
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    seconds: float = 0.0  # to keep the caller waiting
-    drip: bool = False  # one byte at a time, for ever
+    seconds: float = 0.0  # pause before the answer
+    drip: bool = False  # an endless body, one byte at a time
 
 
 Behaviour = Callable[[Delivery, int], Reply]
-"""What to answer to a delivery; the number is how many came before it on that path."""
+"""Returns the reply to a delivery; the number counts earlier deliveries on that path."""
 
 
 class Downstream:

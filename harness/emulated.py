@@ -1,4 +1,4 @@
-"""One test's own bucket at the emulator: what it received, and what it is to do wrong."""
+"""One test's own bucket at the emulator: its requests and its faults."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Emulated:
         requests.post(f"{self.url}/_emulator/faults", json=wanted, timeout=10).raise_for_status()
 
     def requests(self, endpoint: str = "submit") -> list[dict[str, Any]]:
-        """What came in, oldest first, with target, headers and body under ``full``."""
+        """The requests, oldest first, with target, headers and body under ``full``."""
         query = {"endpoint": endpoint, "bucket": self.bucket, "full": "1"}
         answer = requests.get(f"{self.url}/_emulator/requests", params=query, timeout=10)
         found: list[dict[str, Any]] = answer.json()["requests"]
         return found
 
     def statuses(self, endpoint: str = "submit") -> list[int]:
-        """How each was answered; 0: closed without an answer."""
+        """The HTTP status of each answer; 0: closed without an answer."""
         return [one["status"] for one in self.requests(endpoint)]

@@ -1,4 +1,4 @@
-"""The processes that tests talk to, started as an operator would, and gone when the test is."""
+"""Real processes for tests, started as an operator would start them, and killed at the end of the test."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from stack import valkey as embedded
 ROOT = Path(__file__).parent.parent
 
 
-_OURS = range(20_000, 32_768)
-"""Below those that Linux gives to outgoing connections: none of these can take a port before its server has it."""
+_PORTS = range(20_000, 32_768)
+"""Below Linux' range of ephemeral ports (ip(7)), so that no outgoing connection can take one first."""
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     while True:
-        port = random.choice(_OURS)  # noqa: S311 - only to keep apart from others who look at the same time
+        port = random.choice(_PORTS)  # noqa: S311 - only makes collisions between processes rare
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
 
 
 def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = 45) -> Any:
-    """The first truthy answer of ``true()``. Fails when the time is up, and says what was waited for; a ``what()``
-    is called only then, so that it can quote a log."""
+    """The first truthy result of ``true()``. Raises AssertionError after ``seconds``, naming ``what``; a callable
+    ``what`` is called only then, so that it can quote a log."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if answer := true():
@@ -53,14 +53,14 @@ def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: 
     raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
 
 
-def patience_of_the_library() -> float:
-    """The time-out that redis-py gives to a client that names none."""
+def default_redis_timeout() -> float:
+    """redis-py's default socket_timeout, in seconds."""
     default = inspect.signature(AbstractConnection).parameters["socket_timeout"].default
     return float(default or 0)
 
 
 class Process:
-    """One process with a log; killed with everything it started when the block ends."""
+    """One process with a log; the end of the block kills it and its children."""
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
         self._command = command
@@ -89,13 +89,13 @@ class Process:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL to this process alone, as a crash would; its children see it die."""
+        """SIGKILL to this process alone, as in a crash; its children go on."""
         self.signal(signal.SIGKILL)
         assert self.popen is not None
         self.popen.wait()
 
     def stop(self, seconds: float = 20) -> int:
-        """SIGTERM, and the exit code."""
+        """SIGTERM; the exit code."""
         assert self.popen is not None, "not started"
         if self.popen.poll() is None:
             self.popen.terminate()
@@ -106,7 +106,7 @@ class Process:
         return self.popen.returncode
 
     def clear(self) -> None:
-        """Nothing of it stays, whatever state it is in."""
+        """SIGKILL to the process and its children, in any state."""
         if self.popen is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -133,7 +133,7 @@ class Valkey(Process):
         self.socket = folder / "s"
         self.waits_for_data = True
         config = folder / "valkey.conf"
-        embedded.configure(config, self.socket, folder / "data")
+        embedded.write_config(config, self.socket, folder / "data")
         super().__init__([embedded.binary(), str(config), *options], folder / "valkey.log")
 
     @property
@@ -141,21 +141,21 @@ class Valkey(Process):
         return f"unix://{self.socket}"
 
     def start(self) -> None:
-        # One that was killed has left its socket behind.
+        # A killed server leaves its socket behind.
         self.socket.unlink(missing_ok=True)
         super().start()
         eventually(self._answers, lambda: f"{self.socket} to answer: {self.text()}")
 
     def _answers(self) -> bool:
-        """To a PING; the socket is there before the server listens, and it listens before its data is loaded.
-        A wrong password or a missing right is an answer too."""
+        """Whether it answers a PING: the socket exists before the server listens, and it listens before its data is
+        loaded. An error about a password or a right is an answer too."""
         assert self.popen is not None and self.popen.poll() is None, f"the server has ended: {self.text()}"
         with socket.socket(socket.AF_UNIX) as link, contextlib.suppress(OSError):
             link.settimeout(2)
             link.connect(str(self.socket))
             link.sendall(b"PING\r\n")
-            said = link.recv(100)
-            return bool(said) and not (self.waits_for_data and said.startswith(b"-LOADING"))
+            answer = link.recv(100)
+            return bool(answer) and not (self.waits_for_data and answer.startswith(b"-LOADING"))
         return False
 
 
@@ -180,7 +180,7 @@ def is_up(url: str) -> bool:
 
 
 class Service:
-    """gunicorn, a worker and a relay with the same settings; a ``with`` block is their life."""
+    """gunicorn, a worker and a relay with the same settings, running inside a ``with`` block."""
 
     application = "app:create_app()"
 
@@ -230,13 +230,13 @@ class Service:
         return answer
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """An API call with a key that may do everything."""
+        """An API call with a key that has all scopes."""
         headers = {"Authorization": f"Bearer {self.key}"} | options.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=90, **options)
 
 
 class Web(Service):
-    """The web process alone: what a stranger can reach."""
+    """The web process alone, without relay and worker."""
 
     def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
         super().__init__(settings, port, folder, **environment)
@@ -248,14 +248,14 @@ class Web(Service):
 
 def as_environment(settings: Settings) -> dict[str, str]:
     """The settings as an operator would write them."""
-    return {name.upper(): _word(value) for name, value in settings if value is not None}
+    return {name.upper(): _as_text(value) for name, value in settings if value is not None}
 
 
-def _word(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, CallbackKey):
         return f"{value.id}:{value.secret}"
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple | frozenset):
-        return ",".join(map(_word, value))
+        return ",".join(map(_as_text, value))
     return str(value)

@@ -1,4 +1,4 @@
-"""``make run``: start everything, submit a first job, say where to look, stop it all on Ctrl-C."""
+"""``make run``: start everything, submit a first job, print where to look, stop on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stack.layout import Layout, announce, here, withdraw
 
 _READY_S = 60
 _STOP_S = 60
-_stop_wanted = False
+_stop_signalled = False
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
         return _stop_other()
     try:
         _check_free(layout)
-        config = programs.configure(layout)
+        config = programs.write_supervisor_config(layout)
     except (RuntimeError, valkey.NoServer) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -42,8 +42,8 @@ def main() -> int:
     announce(layout, runner.pid)
     try:
         if not _is_ready(layout, runner):
-            return 0 if _is_over(runner) else _report_failure(layout)
-        _say(_banner(layout, _first_job(layout)))
+            return 0 if _stop_requested(runner) else _report_failure(layout)
+        _print(_banner(layout, _first_job(layout)))
         return _watch(runner)
     finally:
         _stop(runner)
@@ -51,22 +51,22 @@ def main() -> int:
 
 
 def _on_stop(_number: int, _frame: FrameType | None) -> None:
-    global _stop_wanted  # noqa: PLW0603 - a signal handler has no other way to speak
-    _stop_wanted = True
+    global _stop_signalled  # noqa: PLW0603 - a signal handler cannot return a value
+    _stop_signalled = True
 
 
-def _is_over(runner: subprocess.Popen[bytes]) -> bool:
-    """Whether that is what somebody wants: Ctrl-C here, or `make stop`, which ends the runner in order."""
-    return _stop_wanted or runner.poll() in {0, -signal.SIGTERM}
+def _stop_requested(runner: subprocess.Popen[bytes]) -> bool:
+    """Whether a stop was requested: Ctrl-C here, or `make stop`, which ends the runner with SIGTERM."""
+    return _stop_signalled or runner.poll() in {0, -signal.SIGTERM}
 
 
 def _check_free(layout: Layout) -> None:
-    """Raises ``RuntimeError`` with what to do, where something is in the way."""
+    """Raises ``RuntimeError`` with advice if a stack is running or a port is in use."""
     if stack_is_up():
         raise RuntimeError(
             "The stack of this checkout is running already. Stop it with Ctrl-C there, or: make stop"
         )
-    _clear_remains()
+    _end_remains()
     for name, port in (("PORT", layout.port), ("EMULATOR_PORT", layout.emulator_port)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,8 +78,8 @@ def _check_free(layout: Layout) -> None:
                 ) from None
 
 
-def _clear_remains() -> None:
-    """A run whose runner was killed leaves its processes behind, in the runner's session."""
+def _end_remains() -> None:
+    """End the processes of a killed runner: they are still in its session."""
     if STACK_ENV.exists():
         pid = dotenv_values(STACK_ENV).get("STACK_PID")
         if pid:
@@ -97,7 +97,7 @@ def _kill_session(session: int) -> None:
 
 
 def _start(config: object, layout: Layout) -> subprocess.Popen[bytes]:
-    """The runner, in a session of its own: Ctrl-C reaches us, and we stop it in order."""
+    """The runner, in its own session: Ctrl-C reaches only this process, which then stops the runner."""
     environment = os.environ | layout.settings() | {"HOST": "127.0.0.1", "PORT": str(layout.port)}
     environment.pop("API_KEY", None)
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
@@ -105,9 +105,9 @@ def _start(config: object, layout: Layout) -> subprocess.Popen[bytes]:
 
 
 def _is_ready(layout: Layout, runner: subprocess.Popen[bytes]) -> bool:
-    _say("starting: valkey, web, worker, relay, emulator …")
+    _print("starting: valkey, web, worker, relay, emulator …")
     until = time.monotonic() + _READY_S
-    while time.monotonic() < until and runner.poll() is None and not _stop_wanted:
+    while time.monotonic() < until and runner.poll() is None and not _stop_signalled:
         if _answers(f"{layout.url}/readyz", "ok") and _answers(
             f"{layout.emulator_url}/_emulator/health", "ok"
         ):
@@ -125,7 +125,7 @@ def _answers(url: str, status: str) -> bool:
 
 
 def _first_job(layout: Layout) -> str | None:
-    """On the very first start: one job, so that there is something to see."""
+    """The newest job; the very first start submits one, so that there is something to see."""
     services = Services.open(Settings(**{k.lower(): v for k, v in layout.settings().items()}), timeout=5)  # type: ignore[arg-type]
     services.store.api_keys.create("local", frozenset(SCOPES), layout.secrets()["API_KEY"], replace=True)
     newest = services.store.jobs.newest()
@@ -162,12 +162,12 @@ ready.
 
 
 def _watch(runner: subprocess.Popen[bytes]) -> int:
-    """Report what the runner reports, until somebody wants it all to stop."""
+    """Print the runner's messages until a stop is requested or the runner dies; the exit code."""
     log = here().logs / "runner.log"
     log.touch()
     with log.open() as lines:
         lines.seek(0, os.SEEK_END)
-        while not _is_over(runner):
+        while not _stop_requested(runner):
             if runner.poll() is not None:
                 sys.stderr.write(
                     "The process runner has died; stopping the rest. Start again with: make run\n"
@@ -175,13 +175,13 @@ def _watch(runner: subprocess.Popen[bytes]) -> int:
                 return 1
             for line in lines:
                 if "exited:" in line or "spawned:" in line or "FATAL" in line:
-                    _say(line.rstrip())
+                    _print(line.rstrip())
             time.sleep(0.2)
     return 0
 
 
 def _stop(runner: subprocess.Popen[bytes]) -> None:
-    _say("stopping …")
+    _print("stopping …")
     if runner.poll() is None:
         runner.send_signal(signal.SIGTERM)
         try:
@@ -189,12 +189,12 @@ def _stop(runner: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             runner.kill()
     _kill_session(runner.pid)
-    _say("stopped.")
+    _print("stopped.")
 
 
 def _stop_other() -> int:
     if not stack_is_up():
-        _say("The stack of this checkout is not running.")
+        _print("The stack of this checkout is not running.")
         return 0
     os.kill(int(dotenv_values(STACK_ENV)["STACK_PID"] or 0), signal.SIGTERM)
     until = time.monotonic() + _STOP_S
@@ -211,7 +211,7 @@ def _report_failure(layout: Layout) -> int:
     return 1
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

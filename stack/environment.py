@@ -1,7 +1,7 @@
-"""The virtual environment of this checkout: made, brought up to date, or made anew. ``make`` runs it before all else.
+"""Creates or updates the virtual environment of this checkout. ``make`` runs it before everything else.
 
-Any Python 3 runs this, with its standard library alone: one that is too old learns so in one line. What was installed
-is written down last of all, so that an interrupted installation is seen as one.
+Any Python 3 can run it, with its standard library alone: one that is too old gets a one-line error. The note of what is
+installed is written last, so that an interrupted installation is detected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VERSION = sys.version.split()[0]
 
 
 class Unusable(Exception):
-    """What is wrong, and what to do."""
+    """The environment cannot be made; the text says why and what to do."""
 
 
 class Environment:
@@ -32,7 +32,10 @@ class Environment:
         self._note = folder / "installed"
 
     def prepare(self, python_named: bool) -> None:
-        """Raises ``Unusable``. Only a Python that was named takes the place of the one that is in use."""
+        """Make it or install what is missing. Raises ``Unusable``.
+
+        Only a Python that PYTHON= names replaces the current one.
+        """
         reason = self.why_anew(python_named)
         if reason:
             self._make(reason)
@@ -41,7 +44,7 @@ class Environment:
         self._install()
 
     def why_anew(self, python_named: bool) -> str | None:
-        """The reason for which it must be made, if there is one."""
+        """Why it must be made again; None if it can be kept."""
         if not self.folder.exists():
             return "it does not exist yet"
         if not self._note.exists():
@@ -65,7 +68,7 @@ class Environment:
         return values.get("version", "unknown")
 
     def _place(self) -> str:
-        """Its programs begin with their absolute path: a checkout that was moved needs new ones."""
+        """The scripts in bin/ contain their absolute path, so a moved checkout needs new ones."""
         return str(self.folder.resolve())
 
     def _contents(self) -> str:
@@ -103,7 +106,9 @@ def _check_this_python() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--python-named", action="store_true", help="make anew what has another Python")
+    parser.add_argument(
+        "--python-named", action="store_true", help="replace an environment that has another Python"
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("requirements", type=Path)
     chosen = parser.parse_args()
@@ -114,7 +119,7 @@ def main() -> int:
         return 1
     except subprocess.CalledProcessError as error:
         sys.stderr.write(
-            "The packages are not installed; the lines above say why. The next make starts again.\n"
+            "The packages were not installed; the lines above say why. The next make tries again.\n"
         )
         return error.returncode or 1
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Where the stack keeps its things, and the settings that it gives to its processes."""
+"""The stack's folders and ports, and the settings of its processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from app.settings import ROOT, STACK_ENV
 from app.settings.development import made_secrets, write_private
 
-# A path of a Unix socket may have 107 characters (104 on BSD).
+# The path of a Unix socket has at most 107 characters (unix(7); 103 on BSD).
 _SOCKET_MAX = 100
 
 
@@ -33,13 +33,13 @@ class Layout:
 
     @property
     def socket(self) -> Path:
-        """In the checkout, or, where that path will not do, in the temporary folder."""
+        """In the checkout; in the temporary folder if that path is too long or contains a space."""
         inside = self.var / "valkey.sock"
-        # redis-py cannot read the server's list of clients when the socket's path holds a space.
+        # redis-py cannot parse CLIENT LIST if the path of the socket contains a space.
         if len(str(inside)) <= _SOCKET_MAX and not any(letter.isspace() for letter in str(inside)):
             return inside
-        mark = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"ci-{os.getuid()}-{mark}.sock"
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"ci-{os.getuid()}-{digest}.sock"
 
     @property
     def url(self) -> str:
@@ -50,7 +50,7 @@ class Layout:
         return f"http://127.0.0.1:{self.emulator_port}"
 
     def settings(self) -> dict[str, str]:
-        """The environment of every process: the emulator's account, and secrets made on the first run."""
+        """The environment of every process: the emulator's account, and the secrets of this checkout."""
         return {
             "REDIS_URL": f"unix://{self.socket}",
             "PUBLIC_URL": self.url,
@@ -64,7 +64,7 @@ class Layout:
         }
 
     def secrets(self) -> dict[str, str]:
-        """Made once, and kept for the next run: callback URLs that CI holds must stay valid."""
+        """Made on the first run and stored: callback URLs that CI has must stay valid."""
         return made_secrets(self.var)
 
 
@@ -77,7 +77,7 @@ def here() -> Layout:
 
 
 def announce(layout: Layout, pid: int) -> None:
-    """From now on ``flask`` commands in this checkout talk to this stack."""
+    """Write the stack's settings to STACK_ENV, from which ``flask`` commands in this checkout read them."""
     withdraw()
     write_private(STACK_ENV, layout.settings() | {"STACK_PID": str(pid)})
 

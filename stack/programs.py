@@ -1,4 +1,4 @@
-"""What the process runner (supervisor) is to keep alive: the Procfile's processes, the server and the emulator."""
+"""The programs that supervisor keeps running: those of the Procfile, the Redis server and the emulator."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def procfile(root: Path) -> dict[str, str]:
     return dict((part.strip() for part in line.split(":", 1)) for line in lines if line.strip())  # type: ignore[misc]
 
 
-def configure(layout: Layout) -> Path:
+def write_supervisor_config(layout: Layout) -> Path:
     """Write supervisor's configuration and return its path."""
     config = layout.var / "valkey.conf"
-    # A submission waits for the disk; every second would be too seldom.
-    valkey.configure(config, layout.socket, layout.var / "valkey", fsync="always")
+    # A submission waits for the disk, and with everysec for up to a second.
+    valkey.write_config(config, layout.socket, layout.var / "valkey", fsync="always")
     data = str(layout.var / "emulator")
     address = ["--host", "127.0.0.1", "--port", str(layout.emulator_port)]
     commands = {
@@ -56,7 +56,7 @@ def configure(layout: Layout) -> Path:
         "emulator": shlex.join(["python", "-m", "emulator", *address, "--data", data]),
     }
     layout.logs.mkdir(parents=True, exist_ok=True)
-    # Without a user of its own supervisor warns those who run it as root; the programs keep the user that started them.
+    # Without user= supervisor prints a warning to root; the programs run as the user that started it.
     text = _HEAD.format(
         var=_literal(layout.var), logs=_literal(layout.logs), user="user=root" if _is_root() else ""
     )
@@ -74,14 +74,14 @@ def configure(layout: Layout) -> Path:
 
 
 def _from_this_environment(command: str) -> str:
-    """Programs of the Procfile are those of this virtual environment, whatever PATH says."""
+    """A command of the Procfile with its program from this virtual environment instead of PATH."""
     first, *rest = shlex.split(command)
     beside = Path(sys.executable).parent / first
     return shlex.join([str(beside) if beside.exists() else first, *rest])
 
 
 def _literal(text: object) -> str:
-    """Supervisor expands what follows a percent sign."""
+    """Supervisor expands percent signs, so they are doubled."""
     return str(text).replace("%", "%%")
 
 

@@ -1,4 +1,4 @@
-"""The embedded server: which binary, and its configuration."""
+"""The embedded Redis server: its binary and its configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ maxmemory-policy noeviction
 
 
 class NoServer(Exception):
-    """There is neither an embedded server for this platform nor one on PATH."""
+    """No embedded server for this platform, and none on PATH."""
 
 
 def binary() -> str:
@@ -39,7 +39,7 @@ def binary() -> str:
     )
 
 
-def configure(path: Path, socket: Path, folder: Path, fsync: str = "everysec") -> None:
-    """Write a configuration: reachable by this user only, every write in a file."""
+def write_config(path: Path, socket: Path, folder: Path, fsync: str = "everysec") -> None:
+    """Write the configuration: a socket for this user only, an append-only file."""
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(_CONFIG.format(socket=socket, folder=folder, fsync=fsync))

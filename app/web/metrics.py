@@ -59,7 +59,7 @@ def deliveries_waiting() -> GaugeMetricFamily:
 
 def refusals() -> GaugeMetricFamily:
     """Counted in Redis, as the next one."""
-    said = "Callbacks that were refused although their token was good, and that nobody has retried or dismissed yet"
+    said = "Callbacks that were refused although their token was good, and that are neither retried nor dismissed yet"
     return GaugeMetricFamily("ci_refusals_open", said)
 
 

@@ -1,1 +1,1 @@
-"""Telling that a job has ended."""
+"""Callbacks about jobs that have ended."""

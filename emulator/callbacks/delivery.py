@@ -27,12 +27,12 @@ _TYPES = {"XML": "application/xml", "JSON": "application/json"}
 def post(
     url: str, body: bytes, form: str, timeout: float, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Send one callback as CI does: a POST, no redirect followed. Gives `{"at", "status", "error"}`, one of
-    the last two null."""
+    """Send one callback as CI does: a POST, no redirect followed. Returns `{"at", "status", "error"}`; `at` is in
+    Unix seconds, and either `status` or `error` is null."""
     attempt: dict[str, Any] = {"at": time.time(), "status": None, "error": None}
     try:
         with requests.Session() as session:
-            session.trust_env = False  # a proxy in the environment is not for loopback
+            session.trust_env = False  # a proxy from the environment cannot reach loopback
             answer = session.post(
                 url,
                 data=body,
@@ -42,13 +42,13 @@ def post(
             )
         attempt["status"] = answer.status_code
     except (requests.RequestException, ValueError) as fault:
-        # The text of the exception has the whole URL in it, so only its kind is kept.
+        # The text of the exception contains the URL with its token, so only the type is stored.
         attempt["error"] = type(fault).__name__
     return attempt
 
 
 class Delivery:
-    """A few threads that send what the outbox says is due. Anything but a 200 is tried again, as set."""
+    """Threads that send the due callbacks of the outbox. Anything but a 200 is retried, as the settings say."""
 
     def __init__(self, outbox: Outbox, settings: Callable[[], Settings], wake: Callable[[], None]) -> None:
         self._outbox = outbox
@@ -63,7 +63,7 @@ class Delivery:
             threading.Thread(target=self._work, name=f"delivery-{number}", daemon=True).start()
 
     def dispatch(self, now: float) -> None:
-        """Hand what is due to the threads, each callback once."""
+        """Queue the due callbacks for the threads, each of them once."""
         for callback_id in self._outbox.due(now):
             with self._lock:
                 if callback_id in self._claimed:
@@ -84,7 +84,7 @@ class Delivery:
                 self._wake()
 
     def attempt(self, callback_id: int) -> None:
-        """Send one now and note how it went."""
+        """Send one now and record the outcome."""
         one = self._outbox.get(callback_id)
         if one is None or one.status not in {"due", "held"}:
             return

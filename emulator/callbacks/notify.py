@@ -1,4 +1,4 @@
-"""Where a job's end is reported, in which form, and which faults apply to the callback."""
+"""Where the end of a job is reported, in which format, and which faults apply to the callback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a callback goes; `type` other than Url is a message queue, which is not played here."""
+    """Where a callback goes; any `type` but Url is a message queue, which is not emulated."""
 
     url: str
     format: str
@@ -30,7 +30,7 @@ class Destination:
 
 
 def destination(job: Job, queues: Queues) -> Destination | None:
-    """The job's own CallBack, else its queue's NotifyConfig; None for nobody (`no`, or a queue's Off)."""
+    """The job's own CallBack, else its queue's NotifyConfig; None if neither wants one (`no`, or `Off`)."""
     own = job.callback
     if own.url == "no":
         return None
@@ -53,22 +53,22 @@ class Notifier:
         self._queues = queues
         self._faults = faults
 
-    def tell(self, jobs: Sequence[Job], settings: Settings, *, held: bool = False) -> list[int]:
-        """Put the callback for `jobs` (of one submit, all ended) into the outbox, and what faults make of it.
+    def notify(self, jobs: Sequence[Job], settings: Settings, *, held: bool = False) -> list[int]:
+        """Put the callback for `jobs` (of one submit, all ended) into the outbox, changed by the faults that apply.
 
-        `held` ones are sent by the caller, who gets their ids.
+        Returns the ids. The caller sends the `held` ones.
         """
         where = destination(jobs[0], self._queues)
         if where is None:
             return []
         now = time.time()
-        struck = self._faults.for_callback(jobs[0].bucket, jobs[0].tag)
+        faults = self._faults.for_callback(jobs[0].bucket, jobs[0].tag)
         main = self._compose(jobs, where, settings, now)
         if where.type != "Url":
             return [self._outbox.add(dataclasses.replace(main, status="elsewhere", due=None))]
-        if "lose" in struck:
+        if "lose" in faults:
             return [self._outbox.add(dataclasses.replace(main, status="lost", due=None))]
-        return self._send(jobs, where, settings, _struck(main, struck, now, held=held), struck)
+        return self._send(jobs, where, settings, _with_faults(main, faults, now, held=held), faults)
 
     def _send(
         self,
@@ -76,16 +76,16 @@ class Notifier:
         where: Destination,
         settings: Settings,
         main: Outgoing,
-        struck: dict[str, Fault],
+        faults: dict[str, Fault],
     ) -> list[int]:
-        if "disorder" in struck:
-            fault = struck["disorder"]
+        if "disorder" in faults:
+            fault = faults["disorder"]
             older = self._compose(jobs, where, settings, time.time(), fault.state)
             late = self._outbox.add(dataclasses.replace(older, status="waiting", due=None))
             main = dataclasses.replace(main, follow=((late, fault.wait),))
         sent = [self._outbox.add(main)]
-        if "duplicate" in struck:
-            fault = struck["duplicate"]
+        if "duplicate" in faults:
+            fault = faults["duplicate"]
             for number in range(1, fault.copies + 1):
                 due = (main.due or 0) + number * fault.wait
                 sent.append(self._outbox.add(dataclasses.replace(main, due=due, follow=())))
@@ -110,9 +110,9 @@ class Notifier:
         )
 
 
-def _struck(main: Outgoing, struck: dict[str, Fault], now: float, *, held: bool) -> Outgoing:
-    if "truncate" in struck:
+def _with_faults(main: Outgoing, faults: dict[str, Fault], now: float, *, held: bool) -> Outgoing:
+    if "truncate" in faults:
         main = dataclasses.replace(main, body=main.body[: len(main.body) // 2])
-    if "delay" in struck:
-        return dataclasses.replace(main, due=now + struck["delay"].wait)
+    if "delay" in faults:
+        return dataclasses.replace(main, due=now + faults["delay"].wait)
     return dataclasses.replace(main, status="held") if held else main

@@ -1,7 +1,7 @@
-"""Callbacks that were sent, are due, or will never be: kept, so that a restart goes on sending.
+"""The callbacks, sent or pending: stored, so that sending continues after a restart.
 
-`status` of one: `due` (to be sent at `due`), `held` (is being sent before a submit is answered), `waiting`
-(comes after another one), `sent` (answered 200), `gave_up` (out of tries), `lost` (by a fault), `elsewhere`
+`status` of one: `due` (to be sent at `due`), `held` (sent before its submit is answered), `waiting`
+(follows another one), `sent` (answered 200), `gave_up` (out of tries), `lost` (by a fault), `elsewhere`
 (for a message queue).
 """
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One callback. `attempts` are `{"at", "status", "error"}`; `follow` are the callbacks that go after this
-    one, as pairs of an id and the seconds between."""
+    """One callback. `attempts` are `{"at", "status", "error"}`; `follow` are the callbacks to send after this
+    one, as pairs of an id and a pause in seconds."""
 
     job_ids: str
     state: str
@@ -36,7 +36,7 @@ class Outgoing:
     id: int = 0
 
     def shown(self, *, full: bool) -> dict[str, Any]:
-        """For the log. Only `full` has the whole URL, which may hold a secret, and the body."""
+        """As JSON of the control API. Only `full` has the whole URL, which may contain a secret, and the body."""
         tree: dict[str, Any] = {
             "id": self.id,
             "job_ids": self.job_ids.split(","),
@@ -63,7 +63,7 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        # A start finds what its predecessor was about to send.
+        # The previous process died before it had sent these.
         self._db.write("UPDATE callbacks SET status = 'due', due = 0 WHERE status = 'held'")
 
     def add(self, one: Outgoing) -> int:
@@ -85,12 +85,12 @@ class Outbox:
         return [row["id"] for row in rows]
 
     def next_due(self, now: float) -> float | None:
-        """When the next one is due that is not due yet."""
+        """When the next one becomes due, in Unix seconds; None if none is pending."""
         row = self._db.row("SELECT min(due) AS at FROM callbacks WHERE status = 'due' AND due > ?", now)
         return row["at"] if row else None
 
     def attempted(self, one: Outgoing, attempt: dict[str, Any], status: str, due: float | None) -> None:
-        """Note a try, and let what follows go after the first."""
+        """Record a try; the first one releases the callbacks that follow."""
         with self._db.transaction():
             self._db.write(
                 "UPDATE callbacks SET attempts = ?, status = ?, due = ? WHERE id = ?",

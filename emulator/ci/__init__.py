@@ -1,1 +1,1 @@
-"""CI's endpoints: jobs, queues, templates, and the rules that it applies."""
+"""CI's endpoints: jobs, queues, templates, and CI's published rules."""

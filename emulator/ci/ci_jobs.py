@@ -47,7 +47,7 @@ def jobs_blueprint(emulator: Emulator) -> Blueprint:
 
     @blueprint.put("/jobs/<id:job_ids>")
     def change(job_ids: str) -> Response:
-        # `?cancel` is documented, and sent by the Go and Python SDKs; those for Java and Node leave it out.
+        # `?cancel` is documented; the SDKs for Go and Python send it, those for Java and Node do not.
         _cancel(emulator, g.target, [one for one in job_ids.split(",") if one])
         return Response(b"", content_type="application/xml")
 
@@ -65,7 +65,7 @@ def _seen(emulator: Emulator, target: Target, job_id: str) -> Job | None:
 
 
 def _cancel(emulator: Emulator, target: Target, job_ids: list[str]) -> None:
-    """Cancel jobs that have not begun: all, or where one cannot be, none after it."""
+    """Cancel jobs that have not started, in order; stops at the first that cannot be cancelled."""
     if not 1 <= len(job_ids) <= MAX_IDS:
         raise EmulatorError("InvalidArgument", f"1 to {MAX_IDS} job ids can be cancelled at once.")
     for one in job_ids:

@@ -1,4 +1,4 @@
-"""`/queue`: what queues there are, and changing one."""
+"""`/queue`: list and update queues."""
 
 from __future__ import annotations
 

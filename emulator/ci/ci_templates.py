@@ -1,4 +1,4 @@
-"""`/template`: making, changing, deleting and listing templates."""
+"""`/template`: create, update, delete and list templates."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ DEFAULT_SIZE, MAX_SIZE = 10, 100
 
 @dataclass(frozen=True)
 class Query:
-    """A checked list request. `after` is where the page before it ended: creation time and row."""
+    """A checked list request. `after` is the creation time and row at which the previous page ended."""
 
     tag: str
     queue_id: str
@@ -79,7 +79,7 @@ def _moment(params: Mapping[str, str], name: str) -> float | None:
     try:
         return read_moment(text)
     except ValueError:
-        # A + that was not encoded as %2B arrives as a space.
+        # A common cause: a + that was not encoded as %2B arrives as a space.
         raise EmulatorError("InvalidArgument", f"{name} must be like 2001-01-01T00:00:00+0800.") from None
 
 
@@ -115,7 +115,7 @@ def page(database: Database, target: Target, query: Query) -> tuple[list[Job], s
 def _where(target: Target, query: Query) -> tuple[str, list[object]]:
     """Times are compared in whole seconds, as CI shows them."""
     terms: list[tuple[str, list[object]]] = [("bucket = ? AND tag = ?", [target.bucket, query.tag])]
-    if target.region_told:
+    if target.region_given:
         terms.append(("json_extract(record, '$.region') = ?", [target.region]))
     if query.queue_id:
         terms.append(("queue_id = ?", [query.queue_id]))

@@ -1,4 +1,4 @@
-"""`pageNumber` and `pageSize`, as queues and templates have them."""
+"""`pageNumber` and `pageSize` of the lists of queues and templates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Page:
         return items[(self.number - 1) * self.size : self.number * self.size]
 
     def head(self, total: int, request_id: str) -> Tree:
-        """What an answer says of its paging."""
+        """The paging fields of an answer."""
         return {
             "RequestId": request_id,
             "TotalCount": str(total),
@@ -31,7 +31,7 @@ class Page:
 
 
 def page_of(params: Mapping[str, str]) -> Page:
-    """The page asked for: the first of ten, if nothing is said. Raises EmulatorError `InvalidArgument`."""
+    """The requested page; by default the first, of ten items. Raises EmulatorError `InvalidArgument`."""
     return Page(_number(params, "pageNumber", 1, 10**6), _number(params, "pageSize", 10, 100))
 
 

@@ -1,4 +1,4 @@
-"""Queues: every bucket has the same four, made when a service is switched on, each with its own state."""
+"""Queues: every bucket has the same four, as CI creates them with the service, each with its own state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Queue:
-    """One queue of one bucket. `notify` is its NotifyConfig, children and all."""
+    """One queue of one bucket. `notify` is its NotifyConfig with all children."""
 
     id: str
     name: str
@@ -27,7 +27,7 @@ class Queue:
     updated: float = 0.0
 
     def tree(self, size: int) -> Tree:
-        """As CI shows it; `size` is how many jobs it holds."""
+        """In CI's format; `size` is the number of jobs that it holds."""
         return {
             "QueueId": self.id,
             "Name": self.name,
@@ -49,7 +49,7 @@ _BUILT_IN = (
     Queue("p2505d57bdf4c4329804b58a6a5fb1572", "queue-doc-process-1", "DocProcessing"),
 )
 
-# Which queue serves a tag that names none; every other tag goes to the first.
+# The queue of a request that names none, by tag; other tags use the first.
 _CATEGORY = {
     "VoiceSeparate": "Speeching",
     "SpeechRecognition": "Speeching",
@@ -63,11 +63,11 @@ _CATEGORY = {
 
 
 class Queues:
-    """The queues of all buckets: the built-in ones, as changed since."""
+    """The queues of all buckets: the built-in ones and their changes."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._born = time.time()
+        self._created = time.time()
 
     def all(self, bucket: str) -> list[Queue]:
         changed = {
@@ -75,7 +75,8 @@ class Queues:
             for row in self._db.rows("SELECT id, record FROM queues WHERE bucket = ?", bucket)
         }
         return [
-            changed.get(one.id) or replace(one, created=self._born, updated=self._born) for one in _BUILT_IN
+            changed.get(one.id) or replace(one, created=self._created, updated=self._created)
+            for one in _BUILT_IN
         ]
 
     def get(self, bucket: str, queue_id: str) -> Queue | None:
@@ -86,7 +87,7 @@ class Queues:
         return next(one for one in self.all(bucket) if one.category == category)
 
     def update(self, bucket: str, queue: Queue, request: Tree) -> Queue:
-        """Take over what a `PUT /queue/<id>` says; what it leaves out stays."""
+        """Apply a `PUT /queue/<id>`; omitted fields stay."""
         changed = replace(
             queue,
             name=text(request, "Name") or queue.name,

@@ -1,7 +1,7 @@
-"""What CI refuses in a request, from its published tables. What the tables leave open is let through.
+"""What CI refuses in a request, by its published tables. What the tables leave open is accepted.
 
 Sources: "Submit a Task" of VoiceSeparate (2025-09), "VoiceSeparate template" and "Structures" (NotifyConfig,
-CallBackMqConfig). Rules that are only likely are not here: an emulator that invents some would teach wrongly.
+CallBackMqConfig). Rules that are only likely are left out: an emulator with invented rules would mislead.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from emulator.http.tree import Node, Tree, child, children, text
 MAX_OPERATIONS = 6
 MAX_USER_DATA = 1024
 OUTPUT_KEYS = ("AuObject", "Object", "BassObject", "DrumObject")
-# Tags whose pages require an Operation, because what they make must be written somewhere. The page of MediaInfo says
-# that it needs none, and nothing is known of a tag that has no page.
+# Tags whose pages require an Operation, because it names their output. The page of MediaInfo says that it needs none;
+# a tag without a page is not checked.
 NEEDS_OPERATION = frozenset(
     (
         *(
@@ -58,7 +58,7 @@ CODECS = {
 
 
 def submit_problems(request: Tree, *, public_callbacks: bool) -> list[str]:
-    """Every rule that a `POST /jobs` request breaks, as sentences; empty if it may pass."""
+    """Every rule that a `POST /jobs` request breaks, as sentences."""
     return [
         *_input_problems(request),
         *_operations_problems(request),
@@ -77,7 +77,7 @@ def _input_problems(request: Tree) -> Iterator[str]:
 def _operations_problems(request: Tree) -> Iterator[str]:
     operations = operations_of(request)
     if len(operations) > MAX_OPERATIONS:
-        yield f"Operation stands at most {MAX_OPERATIONS} times"
+        yield f"Operation may appear at most {MAX_OPERATIONS} times"
     if isinstance(request.get("Tag"), list):
         yield "Tag is repeated"
     for operation in operations:
@@ -94,12 +94,12 @@ def _operations_problems(request: Tree) -> Iterator[str]:
 
 
 def operations_of(request: Tree) -> list[Node]:
-    """What is to be done: a job each. A request that names no operation has one all the same, that says nothing."""
+    """The operations, one job each. A request without an operation counts as one empty operation."""
     return children(request, "Operation") or [{}]
 
 
 def tag_of(request: Tree, operation: Node) -> str:
-    """A job's tag: its operation's own, in a request for several, else the request's."""
+    """A job's tag: that of its operation, in a request for several, else that of the request."""
     return text(operation, "Tag") or text(request, "Tag")
 
 
@@ -112,7 +112,7 @@ def _common_problems(operation: Tree) -> Iterator[str]:
 
 
 def voice_separate_problems(operation: Tree) -> Iterator[str]:
-    """The rules of one VoiceSeparate operation. A TemplateId wins; VoiceSeparate is not read then."""
+    """The rules of one VoiceSeparate operation. With a TemplateId, VoiceSeparate is not read."""
     if not text(operation, "TemplateId"):
         if not isinstance(operation.get("VoiceSeparate"), dict):
             yield "Operation.TemplateId or Operation.VoiceSeparate is required"
@@ -190,7 +190,7 @@ def mq_problems(config: Tree, where: str) -> Iterator[str]:
 
 
 def url_problems(url: str, where: str, *, public: bool) -> Iterator[str]:
-    """`public`: refuse an address that CI could not reach, as it says that it does."""
+    """`public`: refuse a private address, as CI's documentation says that it does."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

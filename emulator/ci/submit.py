@@ -1,4 +1,4 @@
-"""`POST /jobs`: from a request to jobs."""
+"""`POST /jobs`: check a request and make its jobs."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _make(emulator: Emulator, request: _Request, operation: Tree) -> tuple[Job, 
 
 
 def _located(source: Tree, target: Target) -> Tree:
-    """The input as answers show it: its bucket and region are those of the request's host."""
+    """The Input node of answers: bucket and region are those of the request's host."""
     key = text(source, "Object")
     rest = {name: node for name, node in source.items() if name not in {"BucketId", "Object", "Region"}}
     return {"BucketId": target.bucket, "Object": key, "Region": target.region, **rest} if key else rest
@@ -141,7 +141,7 @@ def _plan(emulator: Emulator, faults: dict[str, Fault]) -> Plan:
 
 
 def _shown(emulator: Emulator, bucket: str, operation: Tree) -> Tree:
-    """The operation as answers show it: a template by id and name, in CI's order, JobLevel 0 by default."""
+    """The Operation node of answers: a template by id and name, in CI's order, JobLevel 0 by default."""
     shown = dict(operation)
     wanted = text(shown, "TemplateId")
     if wanted:
@@ -154,13 +154,13 @@ def _shown(emulator: Emulator, bucket: str, operation: Tree) -> Tree:
 
 
 def _finish_early(emulator: Emulator, jobs: list[Job]) -> None:
-    """End jobs before their submit is answered, and wait until the receiver has had the callbacks."""
+    """End jobs and deliver their callbacks before their submit is answered."""
     for job in jobs:
         outcome = "Success" if job.plan.outcome == "never" else job.plan.outcome
         running = job.run(time.time())
         for callback_id in emulator.engine.finish(
             running, outcome, job.plan.code, job.plan.message, held=True
         ):
-            told = emulator.outbox.get(callback_id)
-            if told is not None and told.status == "held":  # a delayed one is not waited for
+            outgoing = emulator.outbox.get(callback_id)
+            if outgoing is not None and outgoing.status == "held":  # a delayed one is not waited for
                 emulator.engine.delivery.attempt(callback_id)

@@ -1,4 +1,4 @@
-"""Templates: settings of a job kept under an id."""
+"""Templates: job settings stored under an id."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Template:
-    """One template; `body` is what is particular to its tag, for VoiceSeparate AudioMode and AudioConfig."""
+    """One template; `body` holds the settings of its tag: for VoiceSeparate, AudioMode and AudioConfig."""
 
     id: str
     bucket: str
@@ -42,7 +42,7 @@ class Template:
         }
 
 
-# One that every bucket has, under the id that the documentation uses in its examples.
+# Every bucket has this one; the id is that of the documentation's examples.
 _OFFICIAL = Template(
     "t1460606b9752148c4ab182f55163ba7cd",
     "",
@@ -58,11 +58,11 @@ class Templates:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._born = time.time()
+        self._created = time.time()
 
     def all(self, bucket: str) -> list[Template]:
         rows = self._db.rows("SELECT record FROM templates WHERE bucket = ? ORDER BY seq", bucket)
-        official = replace(_OFFICIAL, bucket=bucket, created=self._born, updated=self._born)
+        official = replace(_OFFICIAL, bucket=bucket, created=self._created, updated=self._created)
         return [official, *(_load(row) for row in rows)]
 
     def get(self, bucket: str, wanted: str) -> Template | None:

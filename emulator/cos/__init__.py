@@ -1,1 +1,1 @@
-"""The little of COS: objects in buckets."""
+"""The part of COS that media jobs need: objects in buckets."""

@@ -31,11 +31,11 @@ class _Wanted:
 
     @property
     def name(self) -> Callable[[str], str]:
-        """How a key is written: XML cannot hold every one, so that SDKs ask for them percent-encoded."""
+        """How a key is written: XML cannot hold every character, so SDKs ask for percent-encoding."""
         return _quoted if self.encoding else str
 
     def folder_of(self, key: str) -> str | None:
-        """What stands for the key and all others below the same delimiter."""
+        """The common prefix of the key and all others up to the same delimiter; None without one."""
         end = key.find(self.delimiter, len(self.prefix)) if self.delimiter else -1
         return None if end < 0 else key[: end + len(self.delimiter)]
 
@@ -70,7 +70,7 @@ def _read(params: Mapping[str, str]) -> _Wanted:
 
 
 def _page(objects: Objects, bucket: str, wanted: _Wanted) -> tuple[list[Stored], list[str], str, bool]:
-    """Objects, folders, the last of both, and whether there is more. A folder counts as one, as in COS."""
+    """Objects, folders, the last name of both, and whether there is more. As in COS, a folder counts as one item."""
     shown: list[Stored] = []
     folders: list[str] = []
     last = wanted.marker

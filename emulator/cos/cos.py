@@ -1,4 +1,4 @@
-"""COS's endpoints for objects, as far as a media job needs them; and just enough of buckets."""
+"""COS's endpoints for objects and bucket lists, as far as media jobs need them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emulator.state import Emulator
 
 MAX_OBJECT = 64 * 1024 * 1024
-OBJECT = "/object"  # where server.py routes every object: its key is what was sent, and is not routed by
+OBJECT = "/object"  # server.py routes every object here: Werkzeug's routing would change some keys
 _RESPONSE = "response-"
 _KEPT_HEADERS = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Expires")
 _RANGE = re.compile(r"^bytes=([0-9]*)-([0-9]*)$")
@@ -61,7 +61,7 @@ def _key() -> str:
 def _find(emulator: Emulator, target: Target, key: str) -> Stored:
     stored = emulator.objects.get(target.bucket, key)
     if stored is None and not target.named:
-        # A presigned URL of the Python SDK for a fixed address does not say which bucket it means.
+        # A presigned URL of the Python SDK for a fixed address does not name its bucket.
         stored = emulator.objects.latest(key)
     if stored is None:
         raise EmulatorError("NoSuchKey", "The specified key does not exist.")
@@ -89,7 +89,7 @@ def _content(stored: Stored) -> Response:
 
 
 def _asked_headers() -> dict[str, str]:
-    """The headers that the reader wants to see: `response-content-type` and the like."""
+    """The answer's headers that the client asked for: `response-content-type` and the like."""
     asked = {name: value for name, value in request.args.items() if name.startswith(_RESPONSE)}
     if any(not value.isprintable() or not value.isascii() for value in asked.values()):
         raise EmulatorError("InvalidArgument", "A response-… parameter is not printable ASCII.")
@@ -97,7 +97,7 @@ def _asked_headers() -> dict[str, str]:
 
 
 def _unchanged(stored: Stored) -> bool:
-    """Whether the reader has it already. Raises EmulatorError `PreconditionFailed` where he wants another one."""
+    """Whether the client's copy is current (304). Raises EmulatorError `PreconditionFailed` (412)."""
     since, before = request.if_modified_since, request.if_unmodified_since
     modified = int(stored.modified)
     if request.if_match and not request.if_match.contains(stored.etag):

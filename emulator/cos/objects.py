@@ -1,4 +1,4 @@
-"""The little of COS: objects in buckets."""
+"""The table of objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from emulator.database import Database
 
-# What the system's own table may not know.
+# Some systems' tables lack these.
 _TYPES = {
     ".aac": "audio/aac",
     ".flac": "audio/flac",
@@ -32,7 +32,7 @@ _crc64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFF
 
 @dataclass(frozen=True)
 class Stored:
-    """One object. `etag` is the MD5 without quotes; `headers` are those it was put with, and its checksum,
+    """One object. `etag` is the MD5 without quotes; `headers` are those of the PUT and the checksum,
     which COS sends with every object and Tencent's SDKs compare."""
 
     bucket: str
@@ -65,7 +65,7 @@ class Objects:
         return _load(row) if row else None
 
     def latest(self, key: str) -> Stored | None:
-        """The object of that key that was written last, in whatever bucket."""
+        """The object of that key that was written last, in any bucket."""
         row = self._db.row("SELECT * FROM objects WHERE key = ? ORDER BY seq DESC LIMIT 1", key)
         return _load(row) if row else None
 
@@ -73,7 +73,7 @@ class Objects:
         self._db.write("DELETE FROM objects WHERE bucket = ? AND key = ?", bucket, key)
 
     def after(self, bucket: str, prefix: str, marker: str) -> Iterator[Stored]:
-        """Objects in the order of their keys, read as they are wanted."""
+        """Objects in the order of their keys, read lazily."""
         while rows := self._db.rows(
             "SELECT * FROM objects WHERE bucket = ? AND substr(key, 1, ?) = ? AND key > ?"
             " ORDER BY key LIMIT 100",
@@ -90,6 +90,6 @@ def content_type(key: str) -> str:
 
 def _load(row: sqlite3.Row) -> Stored:
     body, headers = bytes(row["body"]), json.loads(row["headers"])
-    if CRC64 not in headers:  # written by a version that kept none
+    if CRC64 not in headers:  # written by an earlier version, without a checksum
         headers[CRC64] = str(_crc64(body))
     return Stored(row["bucket"], row["key"], body, row["etag"], headers, row["modified"])

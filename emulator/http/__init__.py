@@ -1,1 +1,1 @@
-"""How requests come in: signatures, what is here at all, XML, errors."""
+"""HTTP: signatures, the supported surface, XML, errors."""

@@ -1,6 +1,6 @@
-"""Who may: the signature of a request, in its header or its query, and the security token.
+"""Authorization: the signature of a request, in its header or its query, and the security token.
 
-CI and COS name the same refusals differently; both vocabularies are published.
+CI and COS have different codes for the same refusal; both tables are published.
 """
 
 from __future__ import annotations

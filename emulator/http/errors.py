@@ -43,7 +43,7 @@ STATUS = {
 
 
 class EmulatorError(Exception):
-    """A refusal as CI or COS would give it. `status` defaults to the documented one for `code`."""
+    """A refusal with CI's or COS's code. `status` defaults to the documented one for `code`."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class EmulatorError(Exception):
 
 
 def error_xml(error: EmulatorError, resource: str | None, request_id: str, trace_id: str) -> bytes:
-    """The error document. `resource` is None for CI's media edition, which leaves the node out."""
+    """The error document. `resource` is None for CI's media edition, which has no such node."""
     body: Tree = {"Code": error.code, "Message": error.message}
     if resource is not None:
         body["Resource"] = resource

@@ -1,8 +1,8 @@
-"""The web application: every request through the same gate, then to CI, COS or the control API.
+"""The web application: each request is checked, then routed to CI, COS or the control API.
 
-CI's paths (/jobs, /queue, /template and those that are not here, see surface.py) are CI's alone or with an id, whatever
-the host: the Python SDK, given a fixed address, sends a COS host for CI calls too. /_emulator is ours. The rest are
-objects: jobs/1/out.mp3 is one.
+CI's paths (/jobs, /queue, /template and the unsupported ones in surface.py), alone or with an id, are CI's on every
+host: the Python SDK with a fixed address sends a COS host for CI calls too. /_emulator is the control API. All other
+paths are objects, for example jobs/1/out.mp3.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONTROL = "/_emulator"
-_WITHOUT_HOST = re.compile("^https?://[^/?]*", re.IGNORECASE)  # a request made as to a proxy
+_WITHOUT_HOST = re.compile(
+    "^https?://[^/?]*", re.IGNORECASE
+)  # a client that uses the emulator as its proxy sends an absolute URL
 MAX_KEPT_BODY = 64 * 1024
 
 
@@ -51,9 +53,7 @@ class IdConverter(BaseConverter):
 def create_app(emulator: Emulator) -> Flask:
     app = Flask("emulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_OBJECT
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = (
-        False  # that would be COS's answer about CORS, which is not here
-    )
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # COS answers OPTIONS with CORS, which is not emulated
     app.url_map.converters["id"] = IdConverter
     for make in (jobs_blueprint, queues_blueprint, templates_blueprint, cos_blueprint):
         app.register_blueprint(make(emulator))
@@ -79,18 +79,18 @@ def _gate(app: Flask, emulator: Emulator) -> None:
         g.request_id, g.trace_id, g.began, g.target = ids.request_id(), ids.request_id(), time.time(), None
         g.endpoint = "unknown"
         if _is_control():
-            if request.blueprint != "control":  # it would be taken for an object
+            if request.blueprint != "control":  # else it would be an object's key
                 raise NotFound
             return None
         g.target = account.target(request.host)
         g.endpoint = endpoint_of(request.method, path(), ci=_is_ci())
         fault = emulator.faults.for_request(g.target.bucket, g.endpoint)
         if fault is not None:
-            _suffer(fault)
+            _apply_fault(fault)
             if "emulator.drop" in request.environ and fault.kind != "lost_answer":
                 return Response()
         access.check(request, emulator.options.token, ci=_is_ci())
-        _known()
+        _check_supported()
         return None
 
     @app.after_request
@@ -107,11 +107,11 @@ def _gate(app: Flask, emulator: Emulator) -> None:
         return response
 
 
-def _known() -> None:
-    """Raise EmulatorError for what is not here: CI calls such a path InvalidUrl, COS what it lacks NotImplemented."""
+def _check_supported() -> None:
+    """Raise EmulatorError for what is not emulated: InvalidUrl for CI's paths, NotImplemented for COS."""
     if _is_ci() and request.blueprint in {None, "cos"}:
-        here = ", ".join(f"/{name}" for name in surface.HERE)
-        raise EmulatorError("InvalidUrl", f"The emulator has no such endpoint of CI's; it has {here}.")
+        supported = ", ".join(f"/{name}" for name in surface.CI_ENDPOINTS)
+        raise EmulatorError("InvalidUrl", f"The emulator has no such CI endpoint; it has {supported}.")
     if request.endpoint is None:
         raise EmulatorError("NotImplemented", f"The emulator has no {request.method} of this kind.")
     surface.check_query(request.endpoint, query())
@@ -119,8 +119,8 @@ def _known() -> None:
         surface.check_headers(request.headers.items())
 
 
-def _suffer(fault: Fault) -> None:
-    """Let a request fault happen: an error is raised, a lost connection is marked for the wire to close."""
+def _apply_fault(fault: Fault) -> None:
+    """Apply a request fault: raise its error, or mark the connection for `_Wire` to close."""
     if fault.kind == "error":
         code = fault.code or "InternalError"
         raise EmulatorError(code, fault.message or f"{code}, because of an injected fault.", fault.status)
@@ -131,7 +131,7 @@ def _suffer(fault: Fault) -> None:
 
 
 def _note(emulator: Emulator, response: Response) -> None:
-    """One line, and one entry for `GET /_emulator/requests`, which shows `full` only when asked."""
+    """Write the log line and the entry for `GET /_emulator/requests`; `full` is shown on request only."""
     dropped = "emulator.drop" in request.environ
     status = 0 if dropped else response.status_code
     entry = {
@@ -150,7 +150,7 @@ def _note(emulator: Emulator, response: Response) -> None:
 
 
 def _full() -> dict[str, Any]:
-    """A call of CI as it came over the wire, for who wants to check its XML and its signature."""
+    """A CI call as it was received, for tests of its XML and signature."""
     small = (request.content_length or 0) <= MAX_KEPT_BODY
     return {
         "target": str(request.environ.get("REQUEST_URI", request.full_path)),
@@ -183,12 +183,12 @@ def _errors(app: Flask, emulator: Emulator) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        log.error("a request broke", exc_info=error)
-        return answered(EmulatorError("InternalError", "The emulator has a fault of its own; see its log."))
+        log.error("a request failed", exc_info=error)
+        return answered(EmulatorError("InternalError", "The emulator failed; see its log."))
 
 
 class _Wire:
-    """Between the server and Flask: the path as it was sent, and connections that are to be lost."""
+    """WSGI layer below Flask: keeps the path as it was sent, and closes connections for faults."""
 
     def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
         self._inner = inner
@@ -197,7 +197,7 @@ class _Wire:
         target = _WITHOUT_HOST.sub("", str(environ["REQUEST_URI"]))
         raw = unquote_to_bytes(target.partition("?")[0].encode("latin-1"))
         environ[PATH] = sent = raw.decode("utf-8", "replace") or "/"
-        # Routing drops leading slashes and stops at line ends; a key may have both, and so is not routed by.
+        # Werkzeug's routing folds leading slashes and stops at line ends; a key may have both.
         is_object = sent != "/" and not surface.is_ci(sent) and not _is_control(sent)
         environ["PATH_INFO"] = OBJECT if is_object else raw.decode("latin-1")
         body = self._inner(environ, start_response)

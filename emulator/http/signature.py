@@ -1,12 +1,12 @@
-"""The q-sign-algorithm=sha1 signature of COS and CI requests, checked from the published description.
+"""The q-sign-algorithm=sha1 signature of COS and CI requests, verified by the published description.
 
     SignKey      = hex(HMAC-SHA1(SecretKey, KeyTime))
     HttpString   = method \\n path \\n params \\n headers \\n
     StringToSign = sha1 \\n SignTime \\n hex(SHA1(HttpString)) \\n
     Signature    = hex(HMAC-SHA1(SignKey as hex text, StringToSign))
 
-Source: the pages "Request signature" of COS and of CI. What is signed is what the two lists name, no more.
-Nothing here knows Tencent's SDK.
+Source: the pages "Request signature" of COS (https://cloud.tencent.com/document/product/436/7778) and of CI.
+Only the headers and parameters in the two lists are signed. Independent of Tencent's SDK.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _check_list(names: tuple[str, ...]) -> None:
 
 
 def _check_present(claim: Claim, request: Signed) -> None:
-    """What a list names must have come: else a proxy could drop a signed header without anyone noticing."""
+    """Every listed name must be in the request: otherwise a proxy could drop a signed header unnoticed."""
     for names, pairs in ((claim.header_list, request.headers), (claim.param_list, request.params)):
         absent = set(names) - {encode(name).lower() for name, _ in pairs}
         if absent:
@@ -137,8 +137,8 @@ def _check_present(claim: Claim, request: Signed) -> None:
 
 
 def _readings(request: Signed) -> Iterable[Signed]:
-    """The request, and once more with the port left out of `host`: clients that sign for a fixed address sign
-    the name alone (the Python SDK does so in presigned URLs), though the header carries the port."""
+    """The request, and a variant without the port in `host`: for a fixed address the Python SDK signs the name
+    alone in presigned URLs, although the header carries the port."""
     yield request
     bare = tuple((n, re.sub(r":[0-9]+$", "", v) if n.lower() == "host" else v) for n, v in request.headers)
     if bare != request.headers:

@@ -1,7 +1,7 @@
-"""What of CI and of COS is here: paths, query keys, headers. Everything else is refused, never guessed.
+"""The emulated part of CI and COS: paths, query keys, headers. Everything else is refused.
 
-Lists of what is known, not of what is missing: a feature that COS gets next year is refused too, where a list of
-missing ones would let it through as a plain PUT, and so overwrite the object that it was about.
+These are allow-lists: a feature that COS gets next year is refused too. A deny-list would treat it as a plain PUT
+and overwrite the object.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from emulator.http.errors import EmulatorError
 from emulator.jobs.ids import PATTERN as ID_PATTERN
 
-HERE = ("jobs", "queue", "template")
+CI_ENDPOINTS = ("jobs", "queue", "template")
 
-# The other paths of CI's, from its pages and its SDKs (Python, Go, Node): those that have ids under them, and those
-# that stand alone. A fixed address shows no `.ci.` host by which they could be recognised, so their names are reserved.
+# CI's other paths, from its pages and its SDKs (Python, Go, Node): with an id below them, or without. A fixed address
+# has no `.ci.` host to recognise them by, so their names are reserved.
 _WITH_IDS = (
     *("workflow", "triggerworkflow", "workflowexecution", "inventorytriggerjob"),
     *("asrhotvocabtable", "dnadb", "dnadb_files"),
@@ -29,7 +29,7 @@ _ALONE = (
     *("mediainfo", "avinfo", "snapshot", "cisnapshot", "doccompare", "playKey", "report/badcase"),
     *("ImageSearchBucket", "datasets?", "datasetbindings?", r"datasetquery/[a-z]+", "filemetas?"),
 )
-_CI = re.compile(rf"/(?:(?:{'|'.join((*HERE, *_WITH_IDS))})(?:/{ID_PATTERN})?|{'|'.join(_ALONE)})/?")
+_CI = re.compile(rf"/(?:(?:{'|'.join((*CI_ENDPOINTS, *_WITH_IDS))})(?:/{ID_PATTERN})?|{'|'.join(_ALONE)})/?")
 
 _PAGE = frozenset({"pageNumber", "pageSize"})
 _ANSWER_HEADERS = (
@@ -41,7 +41,7 @@ _LIST_JOBS = (
     *("startCreationTime", "endCreationTime"),
 )
 
-# The query keys that each endpoint reads. Those of a signature may stand in any.
+# The query keys that each endpoint reads. Those of a signature are allowed in all.
 QUERY: Mapping[str, frozenset[str]] = {
     "jobs.create": frozenset(),
     "jobs.listed": frozenset(_LIST_JOBS),
@@ -61,21 +61,21 @@ QUERY: Mapping[str, frozenset[str]] = {
 _LISTS = frozenset({"jobs.listed", "queues.queues", "templates.listed"})
 _SIGNATURE = re.compile(r"q-[a-z-]+|x-(?:cos|ci)-security-token")
 
-# The headers by which COS is asked for more than the object, with the values that ask for nothing.
+# Headers that ask COS for more than the object, with their neutral values.
 _PLAIN_HEADERS = {"x-cos-storage-class": {"STANDARD"}, "x-cos-acl": {"default", "private"}}
 _FREE_HEADERS = re.compile(r"x-cos-(?:meta-.*|security-token|sdk-[a-z-]+|traffic-limit)", re.DOTALL)
 _ASKING = ("x-cos-", "pic-operations")
 
 
 def is_ci(path: str) -> bool:
-    """Whether a path is one of CI's, on whatever host; what has a dot or more below it is an object."""
+    """Whether a path is CI's, on any host; a path with a dot or a further slash is an object's."""
     return _CI.fullmatch(path) is not None
 
 
 def check_query(endpoint: str, query: Iterable[tuple[str, str]]) -> None:
     """Raise EmulatorError `NotImplemented` (501) for a query key that the endpoint does not read.
 
-    In CI's lists an empty value asks for nothing, and SDKs send such; elsewhere the key alone is the request: `?acl`.
+    In CI's lists an empty value has no effect, and SDKs send it; elsewhere the key alone is the request: `?acl`.
     """
     for key, value in query:
         if key in QUERY[endpoint] or _SIGNATURE.fullmatch(key):
@@ -85,7 +85,7 @@ def check_query(endpoint: str, query: Iterable[tuple[str, str]]) -> None:
 
 
 def check_headers(headers: Iterable[tuple[str, str]]) -> None:
-    """The same for the headers of a request about an object, such as x-cos-copy-source."""
+    """Raise EmulatorError `NotImplemented` (501) for a header such as x-cos-copy-source in a request for an object."""
     for name, value in ((name.lower(), value) for name, value in headers):
         asks = name.startswith(_ASKING) and value not in _PLAIN_HEADERS.get(name, set())
         if asks and not _FREE_HEADERS.fullmatch(name):

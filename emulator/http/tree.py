@@ -1,13 +1,13 @@
-"""XML in and out, as trees of dictionaries.
+"""Reading and writing XML, as trees of dictionaries.
 
-A node is its text, a dictionary of its children, or a list where a name is repeated. Order is kept. That is
-all of XML that CI uses: no attributes, no namespaces, no mixed content.
+A node is its text, a dictionary of its children, or a list if its name is repeated. Order is kept. CI uses no
+attributes, no namespaces and no mixed content.
 """
 
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET  # only to build; what comes in is parsed by defusedxml
+import xml.etree.ElementTree as ET  # only to write; requests are parsed by defusedxml
 from typing import TypeAlias
 
 from defusedxml import ElementTree as SafeET
@@ -21,7 +21,7 @@ MAX_DEPTH = 20
 
 
 class XmlError(ValueError):
-    """What came is not XML that we read; the text says why."""
+    """The body is no XML that the emulator accepts; the text says why."""
 
 
 def from_xml(body: bytes, root: str) -> Tree:
@@ -93,7 +93,7 @@ def child(tree: Node | None, name: str) -> Tree:
 
 
 def children(tree: Node | None, name: str) -> list[Node]:
-    """All nodes of that name, however many."""
+    """All nodes of that name, as a list."""
     node = tree.get(name) if isinstance(tree, dict) else None
     if node is None:
         return []

@@ -1,4 +1,4 @@
-"""What the endpoints share: what was asked for as it came in, and answers."""
+"""Shared by the endpoints: the request as it was received, and answers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PATH = "emulator.path"
 
 
 class Bare(Response):
-    """An answer whose type is only what it says itself; Flask's own is text/html, even for an empty one."""
+    """An answer without a default Content-Type; Flask sends text/html even for an empty one."""
 
     default_mimetype = None
 
 
 def path() -> str:
-    """The request's path, decoded and otherwise as it was sent: Werkzeug's has one slash less where there are two."""
+    """The request's path, decoded and otherwise as it was sent: Werkzeug folds leading slashes."""
     return str(request.environ[PATH])
 
 
 def query() -> tuple[tuple[str, str], ...]:
-    """The query, decoded here rather than by Flask, which would drop what it cannot decode."""
+    """The decoded query; Flask would drop what it cannot decode."""
     return tuple(parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True))
 
 

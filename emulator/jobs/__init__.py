@@ -1,1 +1,1 @@
-"""Jobs and what they produce."""
+"""Jobs and their results."""

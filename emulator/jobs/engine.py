@@ -1,4 +1,4 @@
-"""The clockwork: moves jobs when their time comes, and hands due callbacks to the senders."""
+"""The scheduler: moves jobs to their next state when it is due, and dispatches due callbacks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How long the clockwork sleeps at most; it is woken for everything, so this only bounds a mistake.
+# Every change wakes the scheduler; the longest sleep only bounds the effect of a missed wake-up.
 LONGEST_SLEEP = 1.0
 
 
 class Engine:
-    """What happens to jobs by itself. Every change of a job is one transaction with all that comes of it."""
+    """Changes the state of jobs. A job, its results and its callback change in one transaction."""
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class Engine:
             try:
                 pause = self._turn()
             except Exception:
-                log.exception("the engine stumbled")
+                log.exception("one turn of the scheduler failed; it goes on with the next")
                 pause = LONGEST_SLEEP
             self._awake.wait(pause)
 
     def _turn(self) -> float:
-        """Do what is due; how long there is nothing to do."""
+        """Do what is due; the seconds until the next thing is."""
         now = time.time()
         with self._db.transaction():
             for job in self._jobs.due(now):
@@ -88,20 +88,20 @@ class Engine:
             self.finish(job, job.plan.outcome, job.plan.code, job.plan.message)
 
     def finish(self, job: Job, state: str, code: str, message: str, *, held: bool = False) -> list[int]:
-        """End a job now, with its results and its callback; the ids of the callbacks put into the outbox."""
+        """End a job now, with its results and its callback; the ids of its callbacks in the outbox."""
         if state == "Success" and not self._has_input(job):
             state, code, message = "Failed", "ResourceNotFound", "The input object does not exist."
         ended = job.end(state, time.time(), code, message)
         with self._db.transaction():
             current = self._jobs.get(job.id)
-            if current is None or current.terminal:  # another thread was first
+            if current is None or current.terminal:  # another thread ended it
                 return []
             if state == "Success":
                 ended = self._with_result(ended)
             self._jobs.save(ended)
-            told = self._tell(ended, held=held)
+            callback_ids = self._notify(ended, held=held)
         self.wake()
-        return told
+        return callback_ids
 
     def _has_input(self, job: Job) -> bool:
         key = text(job.input, "Object")
@@ -113,17 +113,17 @@ class Engine:
             return job.end("Failed", time.time(), "InvalidArgument", "Output has no key for this AudioMode.")
         return dataclasses.replace(job, result=result)
 
-    def _tell(self, job: Job, *, held: bool) -> list[int]:
-        """CI tells of Success and Failed only."""
+    def _notify(self, job: Job, *, held: bool) -> list[int]:
+        """CI sends callbacks for Success and Failed only."""
         settings = self._settings()
-        told = self._jobs.of_submit(job.submit) if settings.group_callbacks else [job]
-        if not all(one.terminal for one in told):
+        jobs = self._jobs.of_submit(job.submit) if settings.group_callbacks else [job]
+        if not all(one.terminal for one in jobs):
             return []
-        told = [one for one in told if one.state != "Cancel"]
-        return self._notifier.tell(told, settings, held=held) if told else []
+        jobs = [one for one in jobs if one.state != "Cancel"]
+        return self._notifier.notify(jobs, settings, held=held) if jobs else []
 
     def force(self, job: Job, state: str, code: str, message: str) -> None:
-        """Move a job that goes on to Running or to its end, now, whatever its plan was."""
+        """Move a job that has not ended to Running, or end it, regardless of its plan."""
         running = job if job.state == "Running" else job.run(time.time())
         if state == "Running":
             self._jobs.save(running)
@@ -133,19 +133,19 @@ class Engine:
             self.finish(running, state, code or ("InternalError" if failed else "Success"), message)
 
     def cancel(self, job: Job) -> bool:
-        """Cancel a job that has not begun; False if it has."""
+        """Cancel a job that has not started; False if it has."""
         with self._db.transaction():
             current = self._jobs.get(job.id)
             if current is None or current.state not in QUEUED:
                 return False
             cancelled = current.end("Cancel", time.time())
             self._jobs.save(cancelled)
-            self._tell(cancelled, held=False)
+            self._notify(cancelled, held=False)
         self.wake()
         return True
 
     def queue_changed(self, bucket: str, queue_id: str, state: str) -> None:
-        """Jobs that still wait stop and go with their queue; what runs, runs on."""
+        """Queued jobs pause and resume with their queue; running jobs are not affected."""
         before, paused = ("Submitted", True) if state == "Paused" else ("Pause", False)
         with self._db.transaction():
             for job in self._jobs.queued(bucket, queue_id, before):

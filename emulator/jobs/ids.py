@@ -24,12 +24,12 @@ def template_id() -> str:
 
 
 def request_id() -> str:
-    """As CI's: base64 of a time and some random digits."""
+    """In the form of CI's: base64 of a time and random digits."""
     return base64.b64encode(f"{int(time.time()):x}_{secrets.token_hex(8)}".encode()).decode()
 
 
 def moment(at: float | None) -> str:
-    """`2022-06-27T15:23:10+0800`, or `-` if there is no time yet."""
+    """`2022-06-27T15:23:10+0800`, or `-` for None."""
     return "-" if at is None else datetime.fromtimestamp(at, _BEIJING).strftime(TIME_FORMAT)
 
 
@@ -43,5 +43,5 @@ def http_date(at: float) -> str:
 
 
 def iso_date(at: float) -> str:
-    """`2019-05-24T10:56:40.000Z`, as COS's lists have it."""
+    """`2019-05-24T10:56:40.000Z`, the format of COS's object lists."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

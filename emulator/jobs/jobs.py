@@ -1,4 +1,4 @@
-"""Jobs: what one is, how it moves from state to state, and where it is kept.
+"""Jobs: their fields, their transitions, and their table.
 
 Submitted -> Running -> Success | Failed
 Submitted <-> Pause          with its queue
@@ -26,7 +26,7 @@ STATES = ("Submitted", "Running", "Pause", *sorted(TERMINAL))
 
 @dataclass(frozen=True)
 class Plan:
-    """What will become of a job: `outcome` is Success, Failed or `never`."""
+    """How a job will end: `outcome` is Success, Failed or `never`; times are in seconds."""
 
     queue_seconds: float
     run_seconds: float
@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class CallBack:
-    """Where a submit wants the result: `url` empty means the queue decides, `no` nobody."""
+    """The CallBack of a submit: an empty `url` leaves it to the queue, `no` sends none."""
 
     url: str = ""
     format: str = ""
@@ -46,9 +46,9 @@ class CallBack:
 
 @dataclass(frozen=True)
 class Job:
-    """One job. Times are unix seconds; `next_at` is when it moves by itself, None for never.
+    """One job. Times are Unix seconds; `next_at` is its next transition, None for never.
 
-    `submit` is common to the jobs of one request; `tag_inside` says that the tag came with the operation.
+    The jobs of one request share `submit`; `tag_inside`: the operation carried the tag.
     """
 
     id: str
@@ -77,7 +77,7 @@ class Job:
         return self.state in TERMINAL
 
     def progress(self, now: float) -> int:
-        """0 to 100; only a running job's is worth telling."""
+        """Percent, 0 to 100; an estimate only while the job runs."""
         if self.state != "Running" or self.started is None:
             return 100 if self.terminal else 0
         return max(0, min(99, int(100 * (now - self.started) / (self.plan.run_seconds or 1))))
@@ -149,7 +149,7 @@ class Jobs:
         return [load(row) for row in rows]
 
     def waiting(self, bucket: str, queue_id: str) -> int:
-        """How many jobs stand in a queue."""
+        """The number of jobs that wait in a queue."""
         row = self._db.row(
             "SELECT count(*) AS n FROM jobs"
             " WHERE bucket = ? AND queue_id = ? AND state IN ('Submitted', 'Pause')",

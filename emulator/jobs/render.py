@@ -1,4 +1,4 @@
-"""Jobs as CI writes them: in API answers, and in callbacks of either format."""
+"""Jobs in CI's formats: API answers, and callbacks in XML or JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ EVENT = "TaskFinish"
 
 
 def detail(job: Job, now: float, state: str | None = None) -> Tree:
-    """A JobsDetail in the node order of API answers. `state` shows the job as it was, or could have been."""
+    """A JobsDetail in the node order of API answers.
+
+    `state` shows the job in another state, for callbacks out of order.
+    """
     state = state or job.state
     final = state in TERMINAL
     started = None if state in {"Submitted", "Pause"} else job.started or now
@@ -54,7 +57,7 @@ def callback(details: Sequence[Tree], form: str, dialect: str) -> bytes:
     """The body of a callback: nodes in alphabetical order; `form` is XML or JSON.
 
     CI's two editions of the same page differ in JSON: JobsDetail is an array (of one) or an object, and one
-    page wraps it all in Response. Empty nodes are written in XML and left out in JSON; every scalar is a
+    page wraps the whole in Response. Empty nodes are written in XML and left out in JSON; every scalar is a
     string.
     """
     ordered = [_alphabetical(one) for one in details]

@@ -1,4 +1,4 @@
-"""What a job produces: its output objects, and what CI says about them."""
+"""What a job produces: its output objects, and the MediaInfo and MediaResult that describe them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FORMAT_NAME = {
 
 
 def produce(job: Job, objects: Objects, templates: Templates) -> Tree:
-    """Write the job's output objects; the MediaInfo and MediaResult that tell of them, or nothing."""
+    """Write the job's output objects; their MediaInfo and MediaResult, empty if no output was asked for."""
     separation = _separation(job, templates)
     output = child(job.operation, "Output")
     codec = codec_of(child(separation, "AudioConfig"))
@@ -58,8 +58,8 @@ def produce(job: Job, objects: Objects, templates: Templates) -> Tree:
         "MediaResult": {
             "OutputFile": {
                 "Bucket": bucket,
-                "Md5Info": _few([{"Md5": stored.etag, "ObjectName": key} for key, stored in files]),
-                "ObjectName": _few([key for key, _ in files]),
+                "Md5Info": _one_or_list([{"Md5": stored.etag, "ObjectName": key} for key, stored in files]),
+                "ObjectName": _one_or_list([key for key, _ in files]),
                 "ObjectPrefix": "",
                 "Region": text(output, "Region") or job.region,
             }
@@ -67,14 +67,14 @@ def produce(job: Job, objects: Objects, templates: Templates) -> Tree:
     }
 
 
-def _few(nodes: Sequence[Node]) -> Node:
-    """One by itself, several as a list: as CI's JSON has it."""
+def _one_or_list(nodes: Sequence[Node]) -> Node:
+    """CI's JSON: one item stands alone, several are a list."""
     return nodes[0] if len(nodes) == 1 else [*nodes]
 
 
 def _separation(job: Job, templates: Templates) -> Tree:
-    """The settings that hold for a VoiceSeparate job. Of a template not made here nothing is known: then
-    every output that was asked for is written."""
+    """The settings of a VoiceSeparate job. They are empty for a template that was not made here: then every
+    output that was asked for is written."""
     wanted = text(job.operation, "TemplateId")
     if not wanted:
         return child(job.operation, "VoiceSeparate")
@@ -89,7 +89,7 @@ def _fill(key: str, codec: str, job_id: str) -> str:
 
 
 def sound(name: str, job_id: str) -> bytes:
-    """A short tone as WAV, whatever the key's extension promises; with the job's id each file is its own."""
+    """A short tone as WAV, whatever the key's extension; the job's id inside makes each file unique."""
     note = f"{name} of {job_id}\0".encode()
     note += b"\0" * (len(note) % 2)
     extra = (
@@ -147,5 +147,5 @@ def _media_info(codec: str, sizes: list[int]) -> Tree:
             "Size": str(sizes[0]),
             "StartTime": "0.000000",
         },
-        "Stream": {"Audio": _few([audio] * len(sizes)), "Subtitle": "", "Video": ""},
+        "Stream": {"Audio": _one_or_list([audio] * len(sizes)), "Subtitle": "", "Video": ""},
     }

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from docs.generate import FOLDER
-from harness.servers import Process, Service, as_environment, eventually, patience_of_the_library
+from harness.servers import Process, Service, as_environment, default_redis_timeout, eventually
 from tests.workers.news import tell
 
 
@@ -78,7 +78,7 @@ def test_a_consumer_of_ones_own(service: Service, tmp_path: Path) -> None:
         tell(service.services, job_id="jlater")
         eventually(lambda: "jlater" in log.read_text(), "what came later")
         assert "jtaken" in log.read_text()
-        time.sleep(patience_of_the_library() + 1)
+        time.sleep(default_redis_timeout() + 1)
         tell(service.services, job_id="jafter_silence")
         eventually(
             lambda: "jafter_silence" in log.read_text(), f"what came after a silence: {log.read_text()}"

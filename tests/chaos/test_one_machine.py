@@ -1,4 +1,4 @@
-"""The small version of ``make chaos``: everything is killed, stalled and starved for a while; nothing is lost."""
+"""A short ``make chaos``: processes are killed, stalled and starved, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.machine import storm
+from chaos.machine import run_on_one_machine
 
 
 @pytest.mark.slow
@@ -15,6 +15,8 @@ def test_nothing_that_was_answered_is_lost(tmp_path_factory: pytest.TempPathFact
     dedupes by event id saw each event once; while web, relay, workers and Redis are killed every second or two."""
     # A Unix socket's path is short.
     folder: Path = tmp_path_factory.mktemp("c")
-    verdict, report = storm(callbacks=500, seconds=14, seed=11, durability="process", folder=folder)
+    verdict, report = run_on_one_machine(
+        callbacks=500, seconds=14, seed=11, durability="process", folder=folder
+    )
     assert verdict.lost == 0, report
     assert verdict.jobs > 100, report

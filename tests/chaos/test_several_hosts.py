@@ -1,4 +1,4 @@
-"""What the suite of several hosts says of itself, without its storm: that one is for ``make chaos``."""
+"""Plan and evaluation of the part on several hosts; ``make chaos`` runs the part itself."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from chaos import namespaces
 from chaos.network import Host
 from chaos.plan import Message
 from chaos.rounds import Fault, outages, rounds
-from chaos.sender import Answer
+from chaos.sender import Acknowledgement
 
 ONE, TWO, REDIS = Host("receiver-1", 14), Host("receiver-2", 15), Host("redis-1", 11)
 CUT = Fault("cut off", REDIS, ONE, announced=99.5, began=100.0, ended=118.0)
 
 
-def answer(host: Host, outcome: str, began: float) -> Answer:
-    return Answer(Message(1, "j1", "Success", b"{}"), outcome, host.front, began, began + 0.1)
+def answer(host: Host, outcome: str, began: float) -> Acknowledgement:
+    return Acknowledgement(Message(1, "j1", "Success", b"{}"), outcome, host.front, began, began + 0.1)
 
 
-def test_where_namespaces_cannot_be_made_it_says_so_and_skips(
+def test_without_namespaces_the_part_is_skipped_with_a_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line with the reason, and no failure: not every machine can."""
@@ -41,19 +41,19 @@ def test_the_same_seed_makes_the_same_rounds() -> None:
 
 def test_a_receiver_is_in_time_when_it_accepts_again_soon() -> None:
     """Counted from the fault to the end of a request that began after it; ``spooled`` is not accepted."""
-    said = [answer(TWO, "accepted", 99.9), answer(TWO, "spooled", 101.0), answer(TWO, "accepted", 105.0)]
-    two = outages([CUT], [TWO], said)[0]
+    answers = [answer(TWO, "accepted", 99.9), answer(TWO, "spooled", 101.0), answer(TWO, "accepted", 105.0)]
+    two = outages([CUT], [TWO], answers)[0]
     assert two.back_s == pytest.approx(5.1)
     assert two.spooled_until_s == 1.0
     assert two.in_time
 
 
-@pytest.mark.parametrize("said", [[], [answer(TWO, "spooled", 101.0)], [answer(TWO, "accepted", 116.0)]])
-def test_a_receiver_that_comes_back_late_or_never_is_not(said: list[Answer]) -> None:
+@pytest.mark.parametrize("answers", [[], [answer(TWO, "spooled", 101.0)], [answer(TWO, "accepted", 116.0)]])
+def test_a_receiver_that_accepts_again_late_or_never_is_not_in_time(answers: list[Acknowledgement]) -> None:
     """15 s is the limit."""
-    assert not outages([CUT], [TWO], said)[0].in_time
+    assert not outages([CUT], [TWO], answers)[0].in_time
 
 
-def test_who_is_cut_off_with_the_primary_is_not_judged() -> None:
-    """There is nobody there who could keep anything safely."""
+def test_a_receiver_isolated_with_the_primary_has_no_limit() -> None:
+    """No server on that side of the partition can store anything durably."""
     assert outages([CUT], [ONE], [])[0].in_time
