@@ -197,13 +197,13 @@ class Acceptor:
     def _arguments(self, news: News, undone: bool) -> list[Any]:
         header = self._header(news, undone)
         body = zlib.compress(news.body, 1) if news.body else b""
-        reports = [detail.report.model_dump_json() for detail in news.details]
+        reports = [detail.report.to_json() for detail in news.details]
         header["size"] = len(news.body) + sum(map(len, reports))
         arguments = [self._prefix, json.dumps(header), body]
         for detail, report in zip(news.details, reports, strict=True):
             arguments += [
                 report,
-                _pending(detail.report).model_dump_json() if undone else "",
+                detail.report.undecided().to_json() if undone else "",
                 _entry(detail, news, header),
             ]
         return arguments
@@ -276,7 +276,7 @@ def _item(report: Report, position: int, now: int, ask_after: float | None, undo
         "created": to_ms(report.created_at) or now,
         "position": position,
         "idx": names(report),
-        "held_idx": names(_pending(report)) if undone else None,
+        "held_idx": names(report.undecided()) if undone else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}
@@ -297,13 +297,6 @@ def _may_be_undone(news: News) -> bool:
 def _is_doubtful(report: Report) -> bool:
     is_word = report.state is None or report.state in STATES
     return not is_word or (to_ms(report.ended_at) or 0) > now_ms() + _SOON_MS
-
-
-def _pending(report: Report) -> Report:
-    """What may be shown while nothing is certain: who the job is, and nothing of how it ended."""
-    known = report.model_dump(include={"job_id", "tag", "input", "queue_id", "queue_type", "workflow"})
-    blank = dict.fromkeys(Report.model_fields)
-    return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known)
 
 
 def _entry(detail: Detail, news: News, header: dict[str, Any]) -> str:
