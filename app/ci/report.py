@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import Struct
 
-from app.ci.pydantic_part import PydanticPart
+from app.core.pydantic_part import PydanticPart
 
 TERMINAL: Final = frozenset({"Success", "Failed", "Cancel"})
 """CI's own words for a job that will not change any more."""
