@@ -84,12 +84,12 @@ _FIELDS = {
 
 
 def digest(text: str) -> str:
-    """A short one-way mark of a text, enough to notice a difference: 48 bits, hexadecimal."""
+    """A short hash of a text, enough to notice a difference: BLAKE2b, 48 bits, in hex."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def object_digest(key: str) -> str:
-    """The mark of an object key, without leading slashes: CI writes some keys with one, and some without."""
+    """The ``digest`` of an object key without leading slashes: CI writes some keys with one, and some without."""
     return digest(key.lstrip("/"))
 
 

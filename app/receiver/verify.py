@@ -43,7 +43,8 @@ def check_expiry(binding: Binding, settings: Settings) -> None:
 
 
 def check_address(address: Address | None, settings: Settings) -> None:
-    if "ip" in settings.verify and (address is None or not is_in(address, settings.allowed_ips)):
+    """Who calls must be in ``ALLOWED_IPS``; checked only if ``ip`` is in ``VERIFY``."""
+    if address is None or not is_in(address, settings.allowed_ips):
         who = address or "A caller without an address"
         raise Problem(
             "ip_not_allowed",

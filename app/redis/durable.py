@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError
 from app.redis.breaker import Breaker
 from app.redis.connection import MayNotAsk, refusal_of
 from app.redis.offer import Level, NotOffered, Offer, Wait
-from app.redis.scripts import script
+from app.redis.scripts import run, script
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Durable:
     def run(self, chosen: Script, args: Sequence[Any]) -> Kept:
         """The script's answer, once it is as durable as configured or the wait for that has timed out."""
         if self.level == "process":
-            return Kept(chosen(args=args), True)
+            return Kept(run(self._redis, chosen, args), True)
         if not self._copies.allows():
             return Kept(chosen(args=args), False)
         kept = self._run(chosen, args)

@@ -16,12 +16,12 @@ MAX_SEPARATED = 100
 """VoiceSeparate writes four files; in a job of thousands there is no voice to be looked for."""
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     bucket: str | None
     region: str | None
 
-    def of(self, found: dict[str, Any]) -> "_Place":
-        return _Place(
+    def of(self, found: dict[str, Any]) -> "_Location":
+        return _Location(
             cut("outputs.bucket", word(found.get("Bucket"))) or self.bucket,
             cut("outputs.region", word(found.get("Region"))) or self.region,
         )
@@ -41,7 +41,7 @@ def outputs(
         return ()
     budget.count(len(files))
     asked = node(operation.get("Output"))
-    here = _Place(None, None).of(asked)
+    here = _Location(None, None).of(asked)
     found = [(place, file) for file in files for place in [here.of(file)]]
     sprites = [
         (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
@@ -58,7 +58,7 @@ def outputs(
 
 
 def _of_file(
-    file: dict[str, Any], place: _Place, own: bool, roles: Roles | None, budget: Budget
+    file: dict[str, Any], place: _Location, own: bool, roles: Roles | None, budget: Budget
 ) -> Iterator[Output]:
     prefix = cut("outputs.object", text(file.get("ObjectPrefix"))) or ""
     names, sums = texts(file.get("ObjectName")), _sums(file)
