@@ -55,7 +55,7 @@ class _Checker:
 
     def check(self, event: Event, job: Job) -> None:
         """Raises ``ProviderError`` if COS cannot be asked (the run is retried), ``GiveUp`` if an output is wrong."""
-        report = Report.model_validate(event.report)
+        report = Report.from_dict(event.report)
         outputs = [each for each in report.outputs if each.bucket and each.region]
         if not outputs or not self._may_be_looked_up(report, job):
             return

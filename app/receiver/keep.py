@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 30
 
-Kept = Outcome | Literal["spooled"]
+CallbackOutcome = Outcome | Literal["spooled"]
 """What became of a callback that is kept."""
 
 _REFUSALS_SHARE = 0.5
@@ -33,16 +33,16 @@ _REFUSALS_SHARE = 0.5
 _BODIES_SHARE = 0.25
 """Past it refusals are spooled without their bodies, which leaves room for what CI is asked about."""
 
-WHY = {
+REFUSED_BY_STORE = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
     "binding_mismatch": "The JobId is not the one that CI returned for this submission.",
 }
 
 
-_SAY_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 
 
-class _Lost:
+class _Unstored:
     """Callbacks that nothing could keep, of this process: the first is named at once, later ones by number, since most
     often a full disk is why. The access log has a line for each."""
 
@@ -56,20 +56,20 @@ class _Lost:
             self._count += 1
             if time.monotonic() < self._next:
                 return
-            count, self._count, self._next = self._count, 0, time.monotonic() + _SAY_EVERY_S
+            count, self._count, self._next = self._count, 0, time.monotonic() + _LOG_EVERY_S
         log.error("callbacks could not be stored, and were answered 503: %d; the last: %s", count, why)
 
 
-_LOST = _Lost()
+_UNSTORED = _Unstored()
 
 
-def keep(ours: WebServices, news: News) -> Sequence[Kept]:
+def keep(ours: WebServices, news: News) -> Sequence[CallbackOutcome]:
     """What became of each detail. When this returns, they are kept as safely as ``DURABILITY`` promises."""
-    outcomes: Sequence[Kept]
+    outcomes: Sequence[CallbackOutcome]
     try:
         outcomes = ours.store.acceptor.accept(news)
     except NotBelieved as error:
-        raise Problem(error.reason, WHY[error.reason]) from None
+        raise Problem(error.reason, REFUSED_BY_STORE[error.reason]) from None
     except OverLimit as error:
         raise over_limit(ours, news.submission, news.token or "", error.seconds) from None
     except NotDurable as error:
@@ -85,7 +85,7 @@ def keep(ours: WebServices, news: News) -> Sequence[Kept]:
     return outcomes
 
 
-def note(ours: WebServices, refusal: Refusal) -> Literal["kept", "revoked"] | None:
+def keep_refusal(ours: WebServices, refusal: Refusal) -> Literal["kept", "revoked"] | None:
     """Keep a callback that is turned away, and have CI asked: now, or by way of the spool.
 
     ``None`` where neither can be: the job's deadline still stands. ``revoked``: its token was, so nothing is kept.
@@ -115,12 +115,12 @@ def _spool_refusal(ours: WebServices, refusal: Refusal, why: RedisError) -> bool
 def _spool(ours: WebServices, news: News, why: str) -> None:
     """On the local disk, or ``Problem``."""
     if ours.spool is None:
-        _LOST.add(f"{why}; set SPOOL_DIR to spool it to disk")
+        _UNSTORED.add(f"{why}; set SPOOL_DIR to spool it to disk")
         raise _not_kept()
     try:
         ours.spool.append(pack(news))
     except NoRoom as error:
-        _LOST.add(f"{why}; {error}")
+        _UNSTORED.add(f"{why}; {error}")
         raise _not_kept() from None
     log.debug("a callback was spooled: %s", why)
 

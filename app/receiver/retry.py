@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel
 
 from app.core.clock import now_ms, rfc3339
-from app.receiver.incoming import from_refusal
+from app.receiver.received import from_refusal
 from app.receiver.take import Result, take
 from app.receiver.verify import check_revoked
 from app.store.refusals.refusal import Refusal

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from app.ci.incoming.payload import Callback, Refused, parse
 from app.ci.matching.bound import are_in
-from app.core.tokens import Binding
-from app.receiver.incoming import Incoming
-from app.receiver.keep import WHY, Kept, keep
+from app.core.pydantic_part import PydanticPart
+from app.core.tokens import NO_BINDING, Binding
+from app.receiver.keep import REFUSED_BY_STORE, CallbackOutcome, keep
 from app.receiver.limits import limit_of
+from app.receiver.received import ReceivedCallback
 from app.receiver.verify import check_binding, layers
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
@@ -21,58 +20,58 @@ from app.web.problems import Problem
 from app.web.services import WebServices
 
 
-class Result(BaseModel):
+class Result(PydanticPart, frozen=True):
     """What became of one job of the body."""
 
     job_id: str
-    outcome: Kept
+    outcome: CallbackOutcome
 
 
-def take(ours: WebServices, came: Incoming, note: Mapping[str, str] | None = None) -> list[Result]:
+def take(ours: WebServices, received: ReceivedCallback, note: Mapping[str, str] | None = None) -> list[Result]:
     """Take it in, or raise ``Problem``. ``note`` goes into the history entry of each job."""
-    seen = understand(came, ours.settings)
+    seen = understand(received, ours.settings)
     if seen.kind == "probe":
-        _check_revoked(ours, came.token)
+        _check_revoked(ours, received.token)
         metrics.PROBES.inc()
         return []
-    outcomes = keep(ours, _news(came, seen, ours.settings, note or {}))
+    outcomes = keep(ours, _news(received, seen, ours.settings, note or {}))
     return [
         Result(job_id=detail.report.job_id, outcome=outcome)
         for detail, outcome in zip(seen.details, outcomes, strict=True)
     ]
 
 
-def understand(came: Incoming, settings: Settings) -> Callback:
+def understand(received: ReceivedCallback, settings: Settings) -> Callback:
     """What it says, and which jobs it means; or ``Problem``: it says nothing, or what its token may not say."""
     try:
-        seen = parse(came.body)
+        seen = parse(received.body)
     except Refused as error:
         raise Problem(error.reason, str(error)) from None
-    came.job_ids = tuple(dict.fromkeys(detail.report.job_id for detail in seen.details))
+    received.job_ids = tuple(dict.fromkeys(detail.report.job_id for detail in seen.details))
     for detail in seen.details:
-        check_binding(detail.report, came.binding, settings)
+        check_binding(detail.report, received.binding, settings)
     return seen
 
 
-def _news(came: Incoming, seen: Callback, settings: Settings, note: Mapping[str, str]) -> News:
+def _news(received: ReceivedCallback, seen: Callback, settings: Settings, note: Mapping[str, str]) -> News:
     hold = "confirm" in settings.verify
-    how: dict[str, Any] = {"verified": layers(settings), "format": seen.format, "token": came.token}
+    how: dict[str, Any] = {"verified": layers(settings), "format": seen.format, "token": received.token}
     return News(
         details=seen.details,
         source="callback",
         verification="unconfirmed" if hold else layers(settings)[0],
-        body=came.body,
-        submission=came.binding.submission,
-        token=came.token,
+        body=received.body,
+        submission=received.binding.submission,
+        token=received.token,
         bind="binding" in settings.verify,
         hold=hold,
         ask_after=settings.deadline,
         note=how | dict(note),
         # A person takes in what was refused: that is no use of the URL.
-        limit=None if note else limit_of(came.binding, settings),
-        url=_url(came.binding),
-        place=_place(came.binding, settings),
-        unconfirmed=_unconfirmed(came.binding, seen, settings),
+        limit=None if note else limit_of(received.binding, settings),
+        url=_url(received.binding),
+        place=_place(received.binding, settings),
+        unconfirmed=_unconfirmed(received.binding, seen, settings),
     )
 
 
@@ -90,7 +89,7 @@ def _unconfirmed(binding: Binding, seen: Callback, settings: Settings) -> frozen
 
 def _url(binding: Binding) -> dict[str, str | int] | None:
     """What the list of URLs says of one without a submission."""
-    if binding.submission or binding == Binding():
+    if binding.submission or binding == NO_BINDING:
         return None
     facts = {
         "name": binding.name,
@@ -113,4 +112,4 @@ def _check_revoked(ours: WebServices, token: str) -> None:
     except UNAVAILABLE:
         return
     if revoked:
-        raise Problem("revoked_token", WHY["revoked_token"])
+        raise Problem("revoked_token", REFUSED_BY_STORE["revoked_token"])

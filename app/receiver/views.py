@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from flask import Blueprint, g, request
+from flask import Blueprint, Response, current_app, g, request
+from msgspec.json import encode
 from pydantic import BaseModel
 
-from app.core.tokens import Binding, bare, fingerprint
+from app.core.tokens import NO_BINDING, Binding, bare, fingerprint
 from app.receiver.address import caller
-from app.receiver.incoming import Incoming, as_refusal
-from app.receiver.keep import WHY, note
+from app.receiver.keep import REFUSED_BY_STORE, keep_refusal
 from app.receiver.limits import check_usage
+from app.receiver.received import ReceivedCallback, as_refusal
 from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
 from app.web import metrics
@@ -39,49 +40,51 @@ class Results(BaseModel):
 
 @blueprint.post("/callbacks/<anything:token>")
 @metrics.ACCEPT_SECONDS.time()
-def callback(token: str) -> dict[str, Any]:
+def callback(token: str) -> Response:
     """Take one callback: one or more JobsDetail, all or nothing.
 
     400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
     """
     ours = services()
     token = bare(token)
-    mark = fingerprint(token)
-    g.log_fields = f" token={mark}"
+    token_id = fingerprint(token)
+    g.log_fields = f" token={token_id}"
     try:
         binding = check_token(token, ours.settings)
-        check_revoked(mark, ours.settings)
-        check_usage(ours, binding, mark)
+        check_revoked(token_id, ours.settings)
+        check_usage(ours, binding, token_id)
     except Problem as problem:
         _count(problem)
         raise
-    came = Incoming(binding, mark, request.content_type or "")
+    received = ReceivedCallback(binding, token_id, request.content_type or "")
     try:
-        _receive(ours, came)
-        return Results(results=take(ours, came)).model_dump()
+        _receive(ours, received)
+        answer = encode({"results": take(ours, received)})
     except Problem as problem:
-        raise _refused(ours, came, problem) from None
+        raise _refused(ours, received, problem) from None
+    return current_app.response_class(answer, mimetype="application/json")
 
 
-def _receive(ours: WebServices, came: Incoming) -> None:
+def _receive(ours: WebServices, received: ReceivedCallback) -> None:
     """Read the body. What is refused for its URL or its sender is read all the same: a person may take it in yet."""
-    objection = _objection(ours, came.binding)
+    objection = _objection(ours, received.binding)
     try:
-        came.body = read_body(request, ours.settings.max_body)
-        came.whole = True
+        received.body = read_body(request, ours.settings.max_body)
+        received.whole = True
     except Problem as problem:
-        came.body = problem.read if isinstance(problem, Unfinished) else b""
+        received.body = problem.read if isinstance(problem, Unfinished) else b""
         raise objection or problem from None
     if objection:
         with suppress(Problem):
-            understand(came, ours.settings)
+            understand(received, ours.settings)
         raise objection
 
 
 def _objection(ours: WebServices, binding: Binding) -> Problem | None:
     try:
         check_expiry(binding, ours.settings)
-        check_address(_caller(ours), ours.settings)
+        if "ip" in ours.settings.verify:
+            check_address(_caller(ours), ours.settings)
     except Problem as problem:
         return problem
     return None
@@ -92,15 +95,15 @@ def _caller(ours: WebServices) -> Any:
     return caller(request.remote_addr, forwarded, ours.settings.trusted_proxies)
 
 
-def _refused(ours: WebServices, came: Incoming, problem: Problem) -> Problem:
+def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem) -> Problem:
     """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
     for what the caller is to send again."""
-    is_signed = came.binding != Binding()
+    is_signed = received.binding != NO_BINDING
     if is_signed and problem.reason != "revoked_token" and problem.retry_after is None:
-        refusal = as_refusal(came, problem)
-        kept = note(ours, refusal)
+        refusal = as_refusal(received, problem)
+        kept = keep_refusal(ours, refusal)
         if kept == "revoked":
-            problem = Problem("revoked_token", WHY["revoked_token"])
+            problem = Problem("revoked_token", REFUSED_BY_STORE["revoked_token"])
         elif kept:
             g.log_fields += f" refusal={refusal.id}"
     _count(problem)

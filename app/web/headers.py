@@ -11,6 +11,11 @@ from flask import Flask, Response, g, request
 
 _NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
 """For answers that are data: one that is opened in a browser does nothing."""
+_ALWAYS: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
+)
 _DOCS: Final = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'none'; script-src 'self'"
@@ -27,14 +32,13 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def protect(answer: Response) -> Response:
         headers = answer.headers
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Content-Security-Policy", _policy(answer))
+        for name, value in (*_ALWAYS, ("Content-Security-Policy", _policy(answer))):
+            if name not in headers:
+                headers.add(name, value)
         if g.get("no_store"):
             headers["Cache-Control"] = "no-store"
         # What the router redirects to holds the Host of the request, which is the caller's own word.
-        if headers.get("Location", "").startswith(request.host_url):
+        if "Location" in headers and headers["Location"].startswith(request.host_url):
             headers["Location"] = "/" + headers["Location"].removeprefix(request.host_url).lstrip("/")
             answer.set_data(b"")
         return answer

@@ -10,7 +10,7 @@ import re
 from typing import Any, NoReturn
 
 from app.ci.incoming.characters import mended, mended_escapes, without_lone_surrogates
-from app.ci.incoming.limits import Limits, too_complex
+from app.ci.incoming.limits import BodyLimits, too_complex
 from app.ci.incoming.refused import Refused, quoted
 
 INT_DIGITS = 15
@@ -20,7 +20,7 @@ FLOAT_CHARACTERS = 32
 """No number with more characters than this can be what ``repr`` gives back for it."""
 
 
-def view(body: bytes, limits: Limits) -> Any:
+def view(body: bytes, limits: BodyLimits) -> Any:
     """Read one JSON text of CI's; a list or an object, since nothing else begins as the receiver expects.
 
     It is mended where it can be: bare line ends in a string stay, characters that XML could not hold are U+FFFD.
@@ -28,7 +28,7 @@ def view(body: bytes, limits: Limits) -> Any:
     return _view(mended_escapes(mended(body)), limits, strict=False)
 
 
-def strict_view(body: bytes, limits: Limits) -> Any:
+def strict_view(body: bytes, limits: BodyLimits) -> Any:
     """Read one JSON text of a user's, exactly as it stands: what we send for them is not ours to mend."""
     try:
         text = body.decode("utf-8")
@@ -39,7 +39,7 @@ def strict_view(body: bytes, limits: Limits) -> Any:
     return _view(without_lone_surrogates(text), limits, strict=True)
 
 
-def _view(text: str, limits: Limits, *, strict: bool) -> Any:
+def _view(text: str, limits: BodyLimits, *, strict: bool) -> Any:
     # Counting brackets and commas in C bounds depth and nodes from above, and nearly every callback is small
     # enough to be let through by that. What is not is measured: its nodes before it is decoded, since each costs
     # a call of ours, and its depth after.
@@ -60,7 +60,7 @@ def _view(text: str, limits: Limits, *, strict: bool) -> Any:
 _STRING = re.compile(r'"[^"]*+"?')
 
 
-def _check_nodes(text: str, limits: Limits) -> None:
+def _check_nodes(text: str, limits: BodyLimits) -> None:
     """Count values by the signs between them, without those that stand in strings."""
     text = text.replace("\\\\", "").replace('\\"', "")
     bare, strings = _STRING.subn("", text, count=2 * limits.nodes + 1)
@@ -68,7 +68,7 @@ def _check_nodes(text: str, limits: Limits) -> None:
         raise too_complex(limits)
 
 
-def _measure(value: Any, limits: Limits) -> None:
+def _measure(value: Any, limits: BodyLimits) -> None:
     level, nodes = [value], 0
     for _ in range(limits.depth):
         nodes += len(level)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from app.ci.incoming.refused import Refused
 
 
-class Limits(NamedTuple):
+class BodyLimits(NamedTuple):
     """Caps on one body; one that exceeds them is refused as ``too_complex``."""
 
     depth: int
@@ -23,12 +23,12 @@ class Limits(NamedTuple):
     body may repeat ``REPEATED_TIMES`` its size: records grow with the body, not with the product of its parts."""
 
 
-CALLBACK = Limits(depth=64, nodes=50_000, attributes=100, details=100, outputs=12_000, repeated=2**20)
+CALLBACK = BodyLimits(depth=64, nodes=50_000, attributes=100, details=100, outputs=12_000, repeated=2**20)
 """A stranger's body. The largest that CI makes is a job of 10,000 snapshots with the MD5 of each, which has four
 nodes a file; with these caps no body of 1 MiB holds the interpreter for 100 ms (``make bench`` prints the worst). A
 multi-operation submit has at most 6 operations, so 100 details leave room for a batch."""
 
-ANSWER = Limits(
+ANSWER = BodyLimits(
     depth=64, nodes=1_000_000, attributes=100, details=1_000, outputs=100_000, repeated=64 * 2**20
 )
 """CI's own answer over the signed API: a page of 100 jobs, each with as much detail as a callback."""
@@ -39,9 +39,9 @@ REPEATED_TIMES = 16
 
 
 class Budget:
-    """What is left of ``Limits.repeated`` and ``Limits.outputs`` while one body is read."""
+    """What is left of ``BodyLimits.repeated`` and ``BodyLimits.outputs`` while one body is read."""
 
-    def __init__(self, limits: Limits, size: int = 0) -> None:
+    def __init__(self, limits: BodyLimits, size: int = 0) -> None:
         """``size`` is that of the body, in bytes."""
         self._limits = limits
         self._left = max(limits.repeated, REPEATED_TIMES * size)
@@ -64,7 +64,7 @@ class Budget:
             )
 
 
-def too_complex(limits: Limits) -> Refused:
+def too_complex(limits: BodyLimits) -> Refused:
     """What both formats answer to a body with more structure than any callback has."""
     return Refused(
         "too_complex",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from app.ci.bounds import cut
 from app.ci.incoming import json_view, limits, reports, xml_view
 from app.ci.incoming.fields import many, node, nodes, text, texts, word
-from app.ci.incoming.limits import Budget, Limits
+from app.ci.incoming.limits import BodyLimits, Budget
 from app.ci.incoming.refused import Refused, quoted
 from app.ci.report import Report
 
@@ -173,7 +173,7 @@ def parse_error(body: bytes) -> CIError:
     )
 
 
-def read(body: bytes, caps: Limits = limits.ANSWER) -> tuple[Format, dict[str, Any]]:
+def read(body: bytes, caps: BodyLimits = limits.ANSWER) -> tuple[Format, dict[str, Any]]:
     """The JSON view of a body, and its format: the first byte decides, whatever anyone declares."""
     start = body.lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
     if not start:
@@ -221,7 +221,7 @@ def _given(top: dict[str, Any], name: str) -> list[Any]:
     return [one for one in many(top.get(name)) if one not in (None, "")]
 
 
-def _check_count(found: Sequence[object], caps: Limits) -> None:
+def _check_count(found: Sequence[object], caps: BodyLimits) -> None:
     if len(found) > caps.details:
         raise Refused("too_complex", f"Found {len(found)} jobs in one body; expected at most {caps.details}")
 

@@ -14,7 +14,7 @@ _BINDING = TypeAdapter(Binding)
 
 
 @dataclass(slots=True)
-class Incoming:
+class ReceivedCallback:
     """It grows while it is read, so that a refusal keeps whatever was there by then.
 
     ``token`` is the fingerprint; ``whole`` says whether ``body`` is all that was sent.
@@ -28,19 +28,19 @@ class Incoming:
     job_ids: tuple[str, ...] = ()
 
 
-def as_refusal(came: Incoming, problem: Problem) -> Refusal:
+def as_refusal(received: ReceivedCallback, problem: Problem) -> Refusal:
     return Refusal(
         problem.reason,
         problem.detail,
-        came.token,
-        binding={name: value for name, value in asdict(came.binding).items() if value},
-        job_ids=came.job_ids,
-        body=came.body,
-        whole=came.whole,
-        content_type=came.content_type,
+        received.token,
+        binding={name: value for name, value in asdict(received.binding).items() if value},
+        job_ids=received.job_ids,
+        body=received.body,
+        whole=received.whole,
+        content_type=received.content_type,
     )
 
 
-def from_refusal(refusal: Refusal) -> Incoming:
+def from_refusal(refusal: Refusal) -> ReceivedCallback:
     binding = _BINDING.validate_python(dict(refusal.binding))
-    return Incoming(binding, refusal.token, refusal.content_type, refusal.body, refusal.whole)
+    return ReceivedCallback(binding, refusal.token, refusal.content_type, refusal.body, refusal.whole)
