@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -122,3 +124,22 @@ def submitted(number: str) -> bytes:
     for name in ("MediaInfo", "MediaResult"):
         del job["Operation"][name]
     return json.dumps({"JobsDetail": [job | {"State": "Submitted"}]}).encode()
+
+
+def variety(number: str, chance: random.Random) -> Iterator[bytes]:
+    """Callbacks about the job of that number, of several states, bitrates, regions and tags, in both formats."""
+    job = _job(job_id(number), number)
+    region = chance.choice(["ap-chongqing", "ap-beijing", "ap-shanghai", "ap-guangzhou", "ap-singapore"])
+    text = json.dumps(job).replace("ap-chongqing", region)
+    for old, new in (("93.688163", f"{chance.uniform(1, 4000):.6f}"), ("128.147000", f"{chance.uniform(8, 400):.6f}")):
+        text = text.replace(old, new)
+    failed = {"State": "Failed", "Code": "InvalidArgument", "Message": "The audio stream of the input is broken."}
+    changes = chance.choice([{}, {}, failed, {"State": "Running", "EndTime": "-"}, {"State": "Cancel", "Code": ""}])
+    made = json.loads(text) | changes | {"Tag": chance.choice(["VoiceSeparate"] * 4 + ["NoiseReduction", "Transcode"])}
+    if "EndTime" in changes or "Code" in changes:
+        del made["Operation"]["MediaInfo"], made["Operation"]["MediaResult"]
+    yield json.dumps({"EventName": "TaskFinish", "JobsDetail": [made]}).encode()
+    root = Element("Response")
+    SubElement(root, "EventName").text = "TaskFinish"
+    _node(root, "JobsDetail", made)
+    yield tostring(root)

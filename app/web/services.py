@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from app.ci.incoming.payload import view
 from app.provider import Provider, ProviderConfig
 from app.redis.breaker import Breaker
 from app.settings import Settings
@@ -57,6 +58,7 @@ class Services:
             breaker=breaker,
             refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
             trust_outputs=settings.trust_outputs,
+            view=view,
         )
         spool = Spool(settings.spool_dir, settings.spool_max) if settings.spool_dir else None
         installation = (

@@ -15,6 +15,7 @@ from rq import Queue, Worker
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
+from app.ci.incoming.payload import view
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
 from workers.rq.board import Board
@@ -74,7 +75,7 @@ def _how(status: int | None) -> str:
 def work(settings: Settings) -> None:
     """Be a worker until SIGTERM, or until the parent process has died."""
     store = Store.open(
-        settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
+        settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs, view=view
     )
     board = Board()
     tasks.use(store, board)

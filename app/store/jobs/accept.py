@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -18,9 +17,11 @@ from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.durable import Durable, Kept
 from app.redis.scripts import script
 from app.store.database import Database
+from app.store.jobs import index
 from app.store.jobs.body import body_id
-from app.store.jobs.index import names
-from app.store.schema.schema import VERSION, mismatch
+from app.store.jobs.snapshot import NOTHING, TRIES, Snapshot, snapshots
+from app.store.packing.packing import pack
+from app.store.schema.version import VERSION, mismatch
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ class Acceptor:
     def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._limits = limits
         self._durable = durable
+        self._db = db
         self._prefix = db.prefix
         self._script = script(db.client, "decide", "accept")
 
@@ -159,8 +161,11 @@ class Acceptor:
         """
         try:
             kept = self._run(news)
-            if kept.answer[0] == b"uncertain":
-                kept = self._run(news, undone=True)
+            for _ in range(TRIES):
+                if kept.answer[0] != b"uncertain":
+                    break
+                known = snapshots(self._db, [detail.report.job_id for detail in news.details])
+                kept = self._run(news, undone=True, known=known)
         except RedisError as error:
             # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
@@ -173,8 +178,8 @@ class Acceptor:
             )
         return outcomes
 
-    def _run(self, news: News, undone: bool = False) -> Kept:
-        arguments = self._arguments(news, undone or _may_be_undone(news))
+    def _run(self, news: News, undone: bool = False, known: Sequence[Snapshot] = ()) -> Kept:
+        arguments = self._arguments(news, undone or _may_be_undone(news), known or [NOTHING] * len(news.details))
         if news.source == "submit" or news.binds:
             return self._durable.strongest(self._script, arguments)
         if news.source == "poll":
@@ -192,19 +197,25 @@ class Acceptor:
             raise OverLimit(int(rest[0]))
         if verdict == "schema":
             raise Unavailable(mismatch(rest[0]))
+        if verdict == "uncertain":
+            raise Unavailable("the job changes faster than it can be read; nothing was stored")
         return rest
 
-    def _arguments(self, news: News, undone: bool) -> list[Any]:
+    def _arguments(self, news: News, undone: bool, known: Sequence[Snapshot]) -> list[Any]:
         header = self._header(news, undone)
-        body = zlib.compress(news.body, 1) if news.body else b""
-        reports = [detail.report.model_dump_json() for detail in news.details]
+        for item, each in zip(header["items"], known, strict=True):
+            item |= {"known": each.version} if each.version else {}
+        body = pack(news.body) if news.body else b""
+        reports = [detail.report.model_dump_json().encode() for detail in news.details]
         header["size"] = len(news.body) + sum(map(len, reports))
         arguments = [self._prefix, json.dumps(header), body]
-        for detail, report in zip(news.details, reports, strict=True):
+        for detail, report, each in zip(news.details, reports, known, strict=True):
             arguments += [
                 report,
+                pack(report),
                 _pending(detail.report).model_dump_json() if undone else "",
                 _entry(detail, news, header),
+                each.report,
             ]
         return arguments
 
@@ -227,6 +238,7 @@ class Acceptor:
             "unknown_ms": int(limits.unknown_s * 1000),
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
+            "indexes": index.FIELDS,
             "items": [
                 _item(detail.report, n, now, news.ask_after, undone)
                 | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
@@ -275,8 +287,8 @@ def _item(report: Report, position: int, now: int, ask_after: float | None, undo
         "event_id": event_id(report.job_id, digest),
         "created": to_ms(report.created_at) or now,
         "position": position,
-        "idx": names(report),
-        "held_idx": names(_pending(report)) if undone else None,
+        "idx": index.hashes(report),
+        "held_idx": index.hashes(_pending(report)) if undone else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}

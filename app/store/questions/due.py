@@ -10,6 +10,7 @@ from typing import Any, Literal
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import script, text, texts
 from app.store.database import Database
+from app.store.jobs.snapshot import TRIES, snapshots
 
 _SLOWEST_S = 60.0
 _SLOW_MEMORY_S = 300
@@ -72,7 +73,11 @@ class Due:
 
     def outputs_confirmed(self, job_id: str, event_id: str, announced: bool) -> None:
         """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
-        self._confirmed(args=[self._db.prefix, job_id, event_id, rfc3339(now_ms()), "1" if announced else ""])
+        for _ in range(TRIES):
+            (known,) = snapshots(self._db, [job_id])
+            arguments: list[Any] = [self._db.prefix, job_id, event_id, rfc3339(now_ms()), "1" if announced else ""]
+            if int(self._confirmed(args=[*arguments, known.version or "", known.report])) >= 0:
+                return
 
     def put_off(self, job_id: str, in_s: float) -> None:
         """Ask again in ``in_s`` seconds."""
