@@ -40,7 +40,7 @@ def main() -> int:
 
 def _samples() -> Iterator[bytes]:
     settings, chance = make_settings("redis://127.0.0.1:1"), random.Random(1)  # noqa: S311
-    for each in range(_SAMPLES):
+    for _ in range(_SAMPLES):
         number = f"{chance.randrange(16**8):x}"
         yield from _of_job(number, settings, chance)
 
@@ -54,7 +54,9 @@ def _of_job(number: str, settings: Settings, chance: random.Random) -> Iterator[
     yield as_body(answer)
     yield answer[0].report.model_dump_json().encode()
     made = draft(settings, SubmitRequest.model_validate(payloads.request(number)))
-    yield json.dumps(request_of(made.asked.model_dump(mode="json"), {"show": "news"}), separators=(",", ":")).encode()
+    yield json.dumps(
+        request_of(made.asked.model_dump(mode="json"), {"show": "news"}), separators=(",", ":")
+    ).encode()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Where the bytes of a job lie: ``python -m bench.memory``.
 
-Jobs of two kinds go the way that they go in production, each kind in a server of its own: ``submitted`` ones have a
-submission with two labels, CI's answer, a callback and one finished run; ``called back`` ones only a callback and a run.
+Jobs of two kinds are stored as in production, each kind in a server of its own: ``submitted`` ones have a submission
+with two labels, CI's answer, a callback and one finished run; ``called back`` ones only a callback and a run.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class Crowd:
 
     def _submit(self, job: str) -> str:
         """CI's answer to a request is stored; returns where it will call back."""
-        request = SubmitRequest.model_validate(payloads.request(job) | {"labels": {"show": "news", "team": "audio"}})
+        request = SubmitRequest.model_validate(
+            payloads.request(job) | {"labels": {"show": "news", "team": "audio"}}
+        )
         made, settings = draft(self._services.settings, request), self._services.settings
         record = Submission(
             id=made.submission, status="sending", submitted_at=rfc3339(0), deadline=deadline_after(settings.deadline),
@@ -119,7 +121,9 @@ class Crowd:
 
 def report(kind: str, jobs: int, sizes: dict[str, float]) -> None:
     total = sizes.pop("used_memory")
-    print(f"\n{kind}: {total:.0f} bytes a job by used_memory, {sum(sizes.values()):.0f} by MEMORY USAGE ({jobs} jobs)")
+    print(
+        f"\n{kind}: {total:.0f} bytes a job by used_memory, {sum(sizes.values()):.0f} by MEMORY USAGE ({jobs} jobs)"
+    )
     for name, size in sorted(sizes.items(), key=lambda each: -each[1]):
         if size >= 1:
             print(f"  {name:<14} {size:>7.0f}")

@@ -49,7 +49,11 @@ def _job(name: str, number: str) -> dict[str, Any]:
         "Code": "Success",
         "CreationTime": "2026-07-01T10:12:26+0800",
         "EndTime": "2026-07-01T10:12:32+0800",
-        "Input": {"BucketId": "demo-1250000000", "Object": f"input/talk-{number}.mp3", "Region": "ap-chongqing"},
+        "Input": {
+            "BucketId": "demo-1250000000",
+            "Object": f"input/talk-{number}.mp3",
+            "Region": "ap-chongqing",
+        },
         "JobId": name,
         "Message": "",
         "Operation": {
@@ -103,7 +107,11 @@ def request(number: str) -> dict[str, Any]:
     """What is asked of ``POST /v1/jobs`` for the job of that number."""
     return {
         "tag": "VoiceSeparate",
-        "input": {"bucket": "demo-1250000000", "region": "ap-chongqing", "object": f"input/talk-{number}.mp3"},
+        "input": {
+            "bucket": "demo-1250000000",
+            "region": "ap-chongqing",
+            "object": f"input/talk-{number}.mp3",
+        },
         "voice_separate": {"audio_mode": "AudioAndBackground", "audio_config": {"codec": "mp3"}},
         "output": {
             "region": "ap-chongqing",
@@ -131,11 +139,24 @@ def variety(number: str, chance: random.Random) -> Iterator[bytes]:
     job = _job(job_id(number), number)
     region = chance.choice(["ap-chongqing", "ap-beijing", "ap-shanghai", "ap-guangzhou", "ap-singapore"])
     text = json.dumps(job).replace("ap-chongqing", region)
-    for old, new in (("93.688163", f"{chance.uniform(1, 4000):.6f}"), ("128.147000", f"{chance.uniform(8, 400):.6f}")):
+    for old, new in (
+        ("93.688163", f"{chance.uniform(1, 4000):.6f}"),
+        ("128.147000", f"{chance.uniform(8, 400):.6f}"),
+    ):
         text = text.replace(old, new)
-    failed = {"State": "Failed", "Code": "InvalidArgument", "Message": "The audio stream of the input is broken."}
-    changes = chance.choice([{}, {}, failed, {"State": "Running", "EndTime": "-"}, {"State": "Cancel", "Code": ""}])
-    made = json.loads(text) | changes | {"Tag": chance.choice(["VoiceSeparate"] * 4 + ["NoiseReduction", "Transcode"])}
+    failed = {
+        "State": "Failed",
+        "Code": "InvalidArgument",
+        "Message": "The audio stream of the input is broken.",
+    }
+    changes = chance.choice(
+        [{}, {}, failed, {"State": "Running", "EndTime": "-"}, {"State": "Cancel", "Code": ""}]
+    )
+    made = (
+        json.loads(text)
+        | changes
+        | {"Tag": chance.choice(["VoiceSeparate"] * 4 + ["NoiseReduction", "Transcode"])}
+    )
     if "EndTime" in changes or "Code" in changes:
         del made["Operation"]["MediaInfo"], made["Operation"]["MediaResult"]
     yield json.dumps({"EventName": "TaskFinish", "JobsDetail": [made]}).encode()

@@ -179,7 +179,9 @@ class Acceptor:
         return outcomes
 
     def _run(self, news: News, undone: bool = False, known: Sequence[Snapshot] = ()) -> Kept:
-        arguments = self._arguments(news, undone or _may_be_undone(news), known or [NOTHING] * len(news.details))
+        arguments = self._arguments(
+            news, undone or _may_be_undone(news), known or [NOTHING] * len(news.details)
+        )
         if news.source == "submit" or news.binds:
             return self._durable.strongest(self._script, arguments)
         if news.source == "poll":

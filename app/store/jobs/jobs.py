@@ -124,9 +124,7 @@ class Page(BaseModel):
 class Jobs:
     """The jobs in the store."""
 
-    def __init__(
-        self, db: Database, trusted: frozenset[str] = frozenset(), view: View | None = None
-    ) -> None:
+    def __init__(self, db: Database, trusted: frozenset[str] = frozenset(), view: View | None = None) -> None:
         """``trusted`` are buckets whose objects need no confirmation by CI. Without ``view`` jobs have no ``raw``."""
         self._db = db
         self._view = view
@@ -146,7 +144,9 @@ class Jobs:
         ids = list(dict.fromkeys(job_ids))
         found = self._read(ids)
         if raw and self._view:
-            found = [replace(each, raw=each_raw) for each, each_raw in zip(found, self._raws(found), strict=True)]
+            found = [
+                replace(each, raw=each_raw) for each, each_raw in zip(found, self._raws(found), strict=True)
+            ]
         return dict(zip(ids, found, strict=True))
 
     def at(self, event: Event, known: Known) -> Job:
@@ -240,7 +240,8 @@ class Jobs:
 
     def _many(self, ids: list[str]) -> list[Job | None]:
         return [
-            _shortened(self._record(each, each.report, None)) if each.report else None for each in self._read(ids)
+            _shortened(self._record(each, each.report, None)) if each.report else None
+            for each in self._read(ids)
         ]
 
     def _read(self, ids: list[str]) -> list[Known]:

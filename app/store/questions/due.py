@@ -75,7 +75,13 @@ class Due:
         """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
         for _ in range(TRIES):
             (known,) = snapshots(self._db, [job_id])
-            arguments: list[Any] = [self._db.prefix, job_id, event_id, rfc3339(now_ms()), "1" if announced else ""]
+            arguments: list[Any] = [
+                self._db.prefix,
+                job_id,
+                event_id,
+                rfc3339(now_ms()),
+                "1" if announced else "",
+            ]
             if int(self._confirmed(args=[*arguments, known.version or "", known.report])) >= 0:
                 return
 

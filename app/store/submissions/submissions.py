@@ -95,7 +95,9 @@ class Submissions:
             values["token_expires"] = str(submission.token_expires)
         fields = [word for pair in values.items() for word in pair]
         now = now_ms()
-        request = json.dumps(request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":"))
+        request = json.dumps(
+            request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":")
+        )
         arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(PATIENCE_S * 1000)]
         arguments += ["1" if submission.key_id else "", pack(request.encode()), *fields]
         try:
