@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _samples() -> Iterator[bytes]:
-    settings, chance = make_settings("redis://127.0.0.1:1"), random.Random(1)  # noqa: S311
+    settings, chance = make_settings("redis://127.0.0.1:1"), random.Random(1)
     for _ in range(_SAMPLES):
         number = f"{chance.randrange(16**8):x}"
         yield from _of_job(number, settings, chance)
@@ -49,10 +49,10 @@ def _of_job(number: str, settings: Settings, chance: random.Random) -> Iterator[
     for body in payloads.variety(number, chance):
         yield body
         details = parse(body).details
-        yield details[0].report.model_dump_json().encode()
+        yield details[0].report.to_json()
     answer = parse(payloads.submitted(number)).details
     yield as_body(answer)
-    yield answer[0].report.model_dump_json().encode()
+    yield answer[0].report.to_json()
     made = draft(settings, SubmitRequest.model_validate(payloads.request(number)))
     yield json.dumps(
         request_of(made.asked.model_dump(mode="json"), {"show": "news"}), separators=(",", ":")

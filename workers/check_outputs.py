@@ -52,7 +52,7 @@ class _Checker:
 
     def check(self, event: Event, job: Job) -> None:
         """Raises ``ProviderError`` where COS cannot be asked, which says nothing of the outputs: try again later."""
-        report = Report.model_validate(event.report)
+        report = Report.from_dict(event.report)
         outputs = [each for each in report.outputs if each.bucket and each.region]
         if not outputs or not self._may_be_looked_up(report, job):
             return

@@ -35,7 +35,7 @@ def event_from(body: bytes, position: int = 0, **changes: Any) -> tuple[Event, J
         "version": 1,
         "at": rfc3339(now_ms()),
         "entry": 1,
-        "report": report.model_dump(mode="json"),
+        "report": report.to_dict(),
     }
     event = Event(**(fields | changes))
     ours = {

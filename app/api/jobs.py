@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, json, request
+from msgspec.structs import replace
 from pydantic import BaseModel, Field
 
 from app import reconcile
@@ -244,7 +245,7 @@ def _linked(output: Output) -> Output:
         url = services().provider.presigned_url(output.bucket, output.region, output.object, seconds)
     except ProviderError:
         return output  # A callback may name a bucket that cannot be one.
-    return output.model_copy(update={"url": url})
+    return replace(output, url=url)
 
 
 def _answer(job_id: str) -> Response:

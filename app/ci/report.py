@@ -1,9 +1,15 @@
-"""What CI said about one job at one time, in one shape whatever it came in."""
+"""What CI reported about one job at one time, in one shape whatever the body looked like."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict
+import msgspec
+from msgspec import Struct
+
+from app.core.pydantic_part import PydanticPart
 
 TERMINAL: Final = frozenset({"Success", "Failed", "Cancel"})
 """CI's own words for a job that will not change any more."""
@@ -19,14 +25,7 @@ def rank(state: str | None) -> int:
     return _RANK.get(state, 0) if state else 0
 
 
-_OURS: Final[Any] = {"outputs_ok": True, "outputs": {"__all__": {"size", "etag", "url"}}}
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Input(_Part):
+class Input(PydanticPart, frozen=True, kw_only=True):
     """The file that the job works on, in a bucket or at a URL. ``object`` has no leading slash."""
 
     bucket: str | None = None
@@ -35,14 +34,14 @@ class Input(_Part):
     url: str | None = None
 
 
-class Template(_Part):
+class Template(PydanticPart, frozen=True, kw_only=True):
     """The template that the job was made from, by CI's id and the name its owner gave it."""
 
     id: str | None = None
     name: str | None = None
 
 
-class Output(_Part):
+class Output(PydanticPart, frozen=True, kw_only=True):
     """One file that CI reports to have written. ``size``, ``etag`` and ``url`` are found out by us, later."""
 
     role: str | None = None
@@ -55,7 +54,7 @@ class Output(_Part):
     url: str | None = None
 
 
-class Workflow(_Part):
+class Workflow(PydanticPart, frozen=True, kw_only=True):
     """The workflow run that a job is part of, or, with ``node`` None, that the record itself is about."""
 
     run_id: str | None = None
@@ -64,10 +63,11 @@ class Workflow(_Part):
     node: str | None = None
 
 
-class Report(_Part):
-    """One job as one body described it. Times are RFC 3339 in UTC; what CI did not say is None.
+class Report(Struct, frozen=True, kw_only=True):
+    """One job as one body described it. Times are RFC 3339 in UTC; what CI did not report is None.
 
-    A part (``input``, ``template``, ``workflow``) whose every field is absent is None itself.
+    A part (``input``, ``template``, ``workflow``) whose every field is absent is None itself. The order of the fields
+    is part of ``digest``: a new one changes the digest of every report.
     """
 
     job_id: str
@@ -90,10 +90,59 @@ class Report(_Part):
     job_level: int | None = None
     workflow: Workflow | None = None
 
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """The inverse of ``to_json``; unknown fields are ignored. Raises ``msgspec.DecodeError``, a ``ValueError``."""
+        return msgspec.json.decode(text, type=cls)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_dict``; unknown fields are ignored. Raises ``msgspec.ValidationError``."""
+        return msgspec.convert(fields, cls)
+
+    def to_json(self) -> bytes:
+        """UTF-8, without blanks, every field, in the order above."""
+        return _ENCODER.encode(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``json.loads`` would make of ``to_json``."""
+        return msgspec.json.decode(self.to_json())  # type: ignore[no-any-return]
+
+    def undecided(self) -> Report:
+        """What may be shown while CI has not confirmed it: which job it is, and nothing of how it ended."""
+        return Report(
+            job_id=self.job_id,
+            tag=self.tag,
+            queue_id=self.queue_id,
+            queue_type=self.queue_type,
+            input=self.input,
+            workflow=self.workflow,
+        )
+
     @property
     def digest(self) -> str:
-        """128 bits of hash of what CI said, in hex: the same news has the same digest whichever way it came.
+        """128 bits of hash of what CI reported, in hex: the same content has the same digest whichever way it came.
 
         What we add ourselves (``size``, ``etag``, ``url`` of an output, ``outputs_ok``) is left out.
         """
-        return blake2b(self.model_dump_json(exclude=_OURS).encode(), digest_size=16).hexdigest()
+        return digest_of(
+            msgspec.structs.replace(self, outputs_ok=None, outputs=_as_reported(self.outputs)).to_json()
+        )
+
+
+def digest_of(encoded: bytes) -> str:
+    """The ``digest`` of a report fresh from CI, by its ``to_json``: for a caller that needs both.
+
+    Fields that we add are null in it, and are cut out as bytes: a name in quotes and without a backslash before them
+    is a name, and never inside of a text.
+    """
+    return blake2b(encoded.replace(_NO_FINDINGS, b"}").replace(_NO_VERDICT, b""), digest_size=16).hexdigest()
+
+
+def _as_reported(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    return tuple(msgspec.structs.replace(each, size=None, etag=None, url=None) for each in outputs)
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_NO_FINDINGS: Final = b',"size":null,"etag":null,"url":null}'
+_NO_VERDICT: Final = b',"outputs_ok":null'

@@ -42,6 +42,8 @@ class Redact(logging.Filter):
     """Keeps secrets, and whatever would not stay on its line, out of what anyone chooses to say."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == access.name:
+            return True  # Made of words of ours alone, see `_access_line`, and one for each request.
         message = record.getMessage()
         clean = redact(message)
         clean = plain(clean if len(clean) <= MESSAGE_MAX else clean[:MESSAGE_MAX] + "…")
@@ -94,8 +96,17 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def line(response: Response) -> Response:
         if access.isEnabledFor(logging.INFO):
-            route = request.url_rule.rule if request.url_rule else "(no route)"
-            taken = (time.perf_counter() - g.get("started", time.perf_counter())) * 1000
-            extra = g.get("log_fields", "")
-            access.info("%s %s %d %.1fms%s", request.method, route, response.status_code, taken, extra)
+            access.info(_access_line(response.status_code))
         return response
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+
+def _access_line(status: int) -> str:
+    """Nothing in it is text of a caller's: the route and not the path, a method that HTTP has (RFC 9110, RFC 5789),
+    and fields that our own code has set: fingerprints, ids and reasons."""
+    method = request.method if request.method in _METHODS else "(unknown method)"
+    route = request.url_rule.rule if request.url_rule else "(no route)"
+    now = time.perf_counter()
+    return f"{method} {route} {status} {(now - g.get('started', now)) * 1000:.1f}ms{g.get('log_fields', '')}"

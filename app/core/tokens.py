@@ -11,11 +11,13 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 from itsdangerous import BadData, Serializer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
-from pydantic import SecretStr, TypeAdapter
+from pydantic import SecretStr
 
 _SALT = "ci-callback"
 
@@ -65,6 +67,9 @@ class Binding:
         return self.expires is not None and self.expires < (time.time() if now is None else now)
 
 
+NO_BINDING = Binding()
+"""Of a URL whose token is not verified, because ``VERIFY`` is without ``token``."""
+
 _FIELDS = {
     "submission": "s",
     "name": "n",
@@ -76,9 +81,6 @@ _FIELDS = {
     "expires": "e",
     "nonce": "i",
 }
-
-
-_SHAPE = TypeAdapter(Binding)
 
 
 def digest(text: str) -> str:
@@ -113,13 +115,13 @@ def mint(binding: Binding, keys: Sequence[CallbackKey]) -> str:
         value = getattr(binding, field)
         if value:
             payload[short] = list(value) if isinstance(value, tuple) else value
-    return str(_serializer(keys).dumps(payload))
+    return str(_serializer(tuple(keys)).dumps(payload))
 
 
 def read(token: str, keys: Sequence[CallbackKey]) -> Binding:
     """Verify in constant time and return the binding, which may have expired; or raise ``BadToken``."""
     try:
-        payload = _serializer(keys).loads(token)
+        payload = _serializer(tuple(keys)).loads(token)
         _check_spelling(token)
         return _binding(payload)
     except (BadData, ValueError):
@@ -131,7 +133,7 @@ def _binding(payload: Any) -> Binding:
     if not isinstance(payload, dict):
         raise ValueError("shape")
     given = {field: payload[short] for field, short in _FIELDS.items() if payload.get(short) is not None}
-    return _SHAPE.validate_python(given)
+    return msgspec.convert(given, Binding)
 
 
 def _check_spelling(token: str) -> None:
@@ -152,8 +154,12 @@ class _Serializer(URLSafeSerializer):
         return base64_encode(Serializer.dump_payload(self, obj))
 
 
-def _serializer(keys: Sequence[CallbackKey]) -> URLSafeSerializer:
-    # itsdangerous signs with the last key of its list and accepts all of them.
+@lru_cache(maxsize=8)
+def _serializer(keys: tuple[CallbackKey, ...]) -> URLSafeSerializer:
+    """Made once for the keys of the settings: making it takes twice as long as verifying a token.
+
+    itsdangerous signs with the last key of its list and accepts all of them.
+    """
     return _Serializer(
         [key.secret for key in reversed(keys)],
         salt=_SALT,

@@ -11,7 +11,7 @@ import logging
 
 from redis.exceptions import RedisError
 
-from app.core.tokens import Binding
+from app.core.tokens import NO_BINDING, Binding
 from app.settings import Settings
 from app.store.jobs.accept import UrlLimit
 from app.web.problems import Problem
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def limit_of(binding: Binding, settings: Settings) -> UrlLimit | None:
     """What the URL of this binding may cost; ``None`` where no token is verified, so that nothing names a URL."""
     limits = settings.callback_limits
-    if binding == Binding():
+    if binding == NO_BINDING:
         return None
     if binding.submission:
         return UrlLimit(limits.submission_per_minute, limits.submission_runs, bytes=limits.submission_bytes)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from app.ci.incoming.payload import Callback, Refused, parse
 from app.ci.matching.bound import are_in
-from app.core.tokens import Binding
+from app.core.pydantic_part import PydanticPart
+from app.core.tokens import NO_BINDING, Binding
 from app.receiver.incoming import Incoming
 from app.receiver.keep import WHY, Kept, keep
 from app.receiver.limits import limit_of
@@ -21,7 +20,7 @@ from app.web.problems import Problem
 from app.web.services import Services
 
 
-class Result(BaseModel):
+class Result(PydanticPart, frozen=True):
     """What became of one job of the body."""
 
     job_id: str
@@ -90,7 +89,7 @@ def _unconfirmed(binding: Binding, seen: Callback, settings: Settings) -> frozen
 
 def _url(binding: Binding) -> dict[str, str | int] | None:
     """What the list of URLs says of one without a submission."""
-    if binding.submission or binding == Binding():
+    if binding.submission or binding == NO_BINDING:
         return None
     facts = {
         "name": binding.name,

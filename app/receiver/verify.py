@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from app.ci.report import Report
-from app.core.tokens import BadToken, Binding, digest, object_digest, read
+from collections.abc import Callable
+
+from app.ci.report import Input, Report
+from app.core.tokens import NO_BINDING, BadToken, Binding, digest, object_digest, read
 from app.receiver.address import Address, is_in
 from app.settings import Settings
 from app.web.problems import Problem
@@ -11,6 +13,7 @@ from app.web.problems import Problem
 JOB_EVENT = "TaskFinish"
 """CI's name for the end of any job. A JobsDetail that gives no Tag gets it as its tag, and says nothing by it."""
 
+_NO_INPUT = Input()
 _ADVICE = "Create a new URL with `flask callback-url`, or submit the job again."
 
 
@@ -20,7 +23,7 @@ def check_token(token: str, settings: Settings) -> Binding:
         return read(token, settings.callback_keys)
     except BadToken as error:
         if "token" not in settings.verify:
-            return Binding()
+            return NO_BINDING
         raise Problem("bad_token", f"{error} {_ADVICE}") from None
 
 
@@ -52,16 +55,20 @@ def check_binding(report: Report, binding: Binding, settings: Settings) -> None:
     """What is absent on either side never contradicts."""
     if "binding" not in settings.verify:
         return
-    said = report.input
-    for what, bound, claim in (
-        ("bucket", _one(binding.bucket), said and said.bucket),
-        ("region", _one(binding.region), said and said.region),
-        ("tag", binding.tags, None if report.tag == JOB_EVENT else report.tag),
-        ("input object", binding.objects, said and said.object and object_digest(said.object)),
-        ("user data", binding.user_data, report.user_data and digest(report.user_data)),
-    ):
-        if bound and claim and claim not in bound:
-            raise Problem("binding_mismatch", f"The {what} does not match the binding of this URL.")
+    given = report.input or _NO_INPUT
+    tag = None if report.tag == JOB_EVENT else report.tag
+    _compare("bucket", _one(binding.bucket), given.bucket)
+    _compare("region", _one(binding.region), given.region)
+    _compare("tag", binding.tags, tag)
+    _compare("input object", binding.objects, given.object, object_digest)
+    _compare("user data", binding.user_data, report.user_data, digest)
+
+
+def _compare(
+    what: str, allowed: tuple[str, ...], reported: str | None, form: Callable[[str], str] = str
+) -> None:
+    if allowed and reported and form(reported) not in allowed:
+        raise Problem("binding_mismatch", f"The {what} does not match the binding of this URL.")
 
 
 def _one(value: str | None) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from flask import Blueprint, g, request
+from flask import Blueprint, Response, current_app, g, request
+from msgspec.json import encode
 from pydantic import BaseModel
 
-from app.core.tokens import Binding, bare, fingerprint
+from app.core.tokens import NO_BINDING, Binding, bare, fingerprint
 from app.receiver.address import caller
 from app.receiver.incoming import Incoming, as_refusal
 from app.receiver.keep import WHY, note
@@ -39,7 +40,7 @@ class Results(BaseModel):
 
 @blueprint.post("/callbacks/<anything:token>")
 @metrics.ACCEPT_SECONDS.time()
-def callback(token: str) -> dict[str, Any]:
+def callback(token: str) -> Response:
     """Take one callback: one or more JobsDetail, all or nothing.
 
     400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
@@ -58,9 +59,10 @@ def callback(token: str) -> dict[str, Any]:
     came = Incoming(binding, mark, request.content_type or "")
     try:
         _receive(ours, came)
-        return Results(results=take(ours, came)).model_dump()
+        answer = encode({"results": take(ours, came)})
     except Problem as problem:
         raise _refused(ours, came, problem) from None
+    return current_app.response_class(answer, mimetype="application/json")
 
 
 def _receive(ours: Services, came: Incoming) -> None:
@@ -96,7 +98,7 @@ def _caller(ours: Services) -> Any:
 def _refused(ours: Services, came: Incoming, problem: Problem) -> Problem:
     """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
     for what the caller is to send again."""
-    is_signed = came.binding != Binding()
+    is_signed = came.binding != NO_BINDING
     if is_signed and problem.reason != "revoked_token" and problem.retry_after is None:
         refusal = as_refusal(came, problem)
         kept = note(ours, refusal)

@@ -103,7 +103,8 @@ class Store:
     ) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call.
 
-        ``trust_outputs`` are buckets whose objects need no confirmation by CI; ``view`` reads the bytes behind a job's ``raw``."""
+        ``trust_outputs`` are buckets whose objects need no confirmation by CI; ``view`` reads the bytes behind a job's
+        ``raw``."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
         durable = Durable(db.client, db.key("probe"), durability, timeout or 2.0)

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
-from pydantic import BaseModel
+from msgspec import Struct
 
 from app.ci.bounds import BOUNDS, cut
 from app.ci.incoming.payload import parse, parse_answer
@@ -20,15 +20,15 @@ MINE = {"outputs.url"}
 LONG = "x" * 100_000
 
 
-def texts_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    """The dotted names of all texts of a model."""
-    for name, field in model.model_fields.items():
-        kinds = {field.annotation, *get_args(field.annotation)}
+def texts_of(struct: type[Struct], path: str = "") -> Iterator[str]:
+    """The dotted names of all texts of a struct."""
+    for name, kind in get_type_hints(struct).items():
+        kinds = {kind, *get_args(kind)}
         if str in kinds:
             yield path + name
-        for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from texts_of(kind, f"{path}{name}.")
+        for inner in kinds:
+            if isinstance(inner, type) and issubclass(inner, Struct):
+                yield from texts_of(inner, f"{path}{name}.")
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -83,7 +83,7 @@ def test_every_text_of_a_record_has_a_bound() -> None:
 def test_longer_texts_are_cut(body: bytes) -> None:
     """They end in an ellipsis; raw has every character."""
     detail = parse(body).details[0]
-    found = list(strings(detail.report.model_dump()))
+    found = list(strings(detail.report.to_dict()))
     assert all(len(text) <= BOUNDS[path] for path, text in found)
     assert any(text.endswith("…") for _, text in found)
     assert LONG in body.decode()
@@ -94,7 +94,7 @@ def test_longer_texts_are_cut(body: bytes) -> None:
 def test_all_of_them_are_cut_in_one_job() -> None:
     """The table is used for every field that a job can fill."""
     report = parse(BODIES["a job in JSON"]).details[0].report
-    shortened = {path for path, text in strings(report.model_dump()) if text.endswith("…")}
+    shortened = {path for path, text in strings(report.to_dict()) if text.endswith("…")}
     kept = {
         "job_id",
         "workflow.run_id",
@@ -126,7 +126,7 @@ def test_an_identity_is_refused_instead() -> None:
 def test_answers_of_ci_have_the_same_bounds() -> None:
     """What CI itself says is kept in the same record."""
     report = parse_answer(BODIES["a job in XML"]).details[0].report
-    assert all(len(text) <= BOUNDS[path] for path, text in strings(report.model_dump()))
+    assert all(len(text) <= BOUNDS[path] for path, text in strings(report.to_dict()))
 
 
 def test_queues_have_bounds_too() -> None:

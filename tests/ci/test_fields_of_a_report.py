@@ -18,7 +18,7 @@ def report(**detail: Any) -> Report:
 
 def test_a_finished_job_reads_as_the_contract_says() -> None:
     """The whole normalized job, in its order."""
-    assert parse(xml(event(voice_separate()))).details[0].report.model_dump() == {
+    assert parse(xml(event(voice_separate()))).details[0].report.to_dict() == {
         "job_id": "j0123456789abcdef0123456789abcdef",
         "tag": "VoiceSeparate",
         "state": "Success",
@@ -38,7 +38,7 @@ def test_a_finished_job_reads_as_the_contract_says() -> None:
             "url": None,
         },
         "template": {"id": "t0123456789abcdef0123456789abcdef", "name": "split"},
-        "outputs": (
+        "outputs": [
             {
                 "role": "vocals",
                 "bucket": "songs-1250000000",
@@ -59,7 +59,7 @@ def test_a_finished_job_reads_as_the_contract_says() -> None:
                 "etag": None,
                 "url": None,
             },
-        ),
+        ],
         "outputs_ok": None,
         "user_data": "order-42",
         "job_level": 1,
@@ -69,8 +69,8 @@ def test_a_finished_job_reads_as_the_contract_says() -> None:
 
 def test_an_id_alone_is_a_job() -> None:
     """Everything else may be missing, and is null."""
-    found = report().model_dump(exclude={"job_id", "tag"})
-    assert {key for key, value in found.items() if value not in (None, (), False)} == set()
+    found = report().to_dict()
+    assert {key for key, value in found.items() if value not in (None, [], False)} == {"job_id", "tag"}
     assert report().tag == "TaskFinish"
 
 
@@ -242,22 +242,20 @@ def test_parts_of_which_nothing_is_said_are_null() -> None:
 
 def test_parts_say_what_they_can() -> None:
     """DocProcess and Translation give an Object without bucket and region; an Input may be a Url."""
-    assert report(Input={"Object": "a.pdf", "Lang": "en"}).model_dump()["input"] == {
+    assert report(Input={"Object": "a.pdf", "Lang": "en"}).to_dict()["input"] == {
         "bucket": None,
         "region": None,
         "object": "a.pdf",
         "url": None,
     }
-    assert (
-        report(Input={"Url": "https://example.com/a"}).model_dump()["input"]["url"] == "https://example.com/a"
-    )
-    assert report(Input={"Object": "/a/b"}).model_dump()["input"]["object"] == "a/b"
-    assert report(Operation={"TemplateId": ["t1", "t2"]}).model_dump()["template"] == {
+    assert report(Input={"Url": "https://example.com/a"}).to_dict()["input"]["url"] == "https://example.com/a"
+    assert report(Input={"Object": "/a/b"}).to_dict()["input"]["object"] == "a/b"
+    assert report(Operation={"TemplateId": ["t1", "t2"]}).to_dict()["template"] == {
         "id": "t1",
         "name": None,
     }
     run = {"RunId": "i1", "WorkflowId": "w1", "WorkflowName": "nightly", "Name": "Snapshot_1"}
-    assert report(Workflow=run).model_dump()["workflow"] == {
+    assert report(Workflow=run).to_dict()["workflow"] == {
         "run_id": "i1",
         "id": "w1",
         "name": "nightly",
@@ -298,8 +296,8 @@ def test_nor_does_it_inside_the_operation(field: str, odd: Any) -> None:
 def test_a_list_of_one_is_that_one() -> None:
     """XML cannot tell the two apart, and CI's JSON does not agree with itself. Two are ambiguous: absent."""
     assert (
-        report(State=["Success"], Input=[{"Object": "a"}]).model_dump()
-        == report(State="Success", Input={"Object": "a"}).model_dump()
+        report(State=["Success"], Input=[{"Object": "a"}]).to_dict()
+        == report(State="Success", Input={"Object": "a"}).to_dict()
     )
     assert report(State=["Success", "Failed"]).state is None
 

@@ -117,8 +117,8 @@ dialects = st.builds(
 )
 
 
-def records(details: tuple[Detail, ...]) -> list[str]:
-    return [detail.report.model_dump_json() for detail in details]
+def records(details: tuple[Detail, ...]) -> list[bytes]:
+    return [detail.report.to_json() for detail in details]
 
 
 @settings(max_examples=150, deadline=None)

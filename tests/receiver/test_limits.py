@@ -113,5 +113,5 @@ def test_the_memory_of_a_process_is_bounded() -> None:
     usage = UrlUsage()
     for n in range(20_000):
         usage.refuse(str(n), 60)
-    assert usage.count("0", UrlLimit(per_minute=1)) > 0
-    assert usage.count("19999", UrlLimit(per_minute=1)) == 0
+    assert usage.count("0", UrlLimit(per_minute=1, runs=20)) > 0
+    assert usage.count("19999", UrlLimit(per_minute=1, runs=20)) == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from msgspec.structs import replace
 
 from app import reconcile
 from app.core.clock import now_ms, rfc3339
@@ -27,12 +28,9 @@ DAY_MS = 86_400_000
 def placed(job_id: str, bucket: str, state: str | None = None, region: str = "ap-evil") -> Any:
     """What a stranger says of a job, and where it is."""
     detail = said(job_id, state)
-    return type(detail)(
-        report=detail.report.model_copy(
-            update={"input": detail.report.input.model_copy(update={"bucket": bucket, "region": region})}  # type: ignore[union-attr]
-        ),
-        raw=detail.raw,
-    )
+    assert detail.report.input
+    elsewhere = replace(detail.report.input, bucket=bucket, region=region)
+    return type(detail)(report=replace(detail.report, input=elsewhere), raw=detail.raw)
 
 
 def questions(ci: Emulator) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from msgspec.structs import replace
 
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
@@ -196,9 +197,7 @@ def test_a_claim_that_ci_does_not_confirm_binds_nothing(ours: Services, ci: Emul
     submission = _lose_answer(ours, ci)
     (real,) = _jobs_at_ci(ours)
     (detail,) = ours.provider.describe("demo-1250000000", "ap-chongqing", [real]).details
-    forged = type(detail)(
-        detail.report.model_copy(update={"job_id": "jforged", "state": "Success"}), detail.raw
-    )
+    forged = type(detail)(replace(detail.report, job_id="jforged", state="Success"), detail.raw)
     tell(ours.store, forged, submission=submission)
     relay.look_for_lost()
     assert _kept(ours, submission).job_ids == (real,)

@@ -67,7 +67,7 @@ def _strays(store: Store, known: set[str]) -> list[str]:
         name = index.removeprefix(key("index", ""))
         for job_id in texts(redis.zrange(index, 0, -1)):
             job = store.jobs.get(job_id)
-            if job is None or name not in names(job):
+            if job is None or name not in names(job.report):
                 faults.append(f"{job_id} stands in {name} without reason")
     faults += [
         f"{each} is due and unknown" for each in texts(redis.zrange(key("due"), 0, -1)) if each not in known

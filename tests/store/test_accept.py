@@ -472,7 +472,7 @@ def test_the_exact_bytes_expire_by_themselves(store: Store) -> None:
 def test_callbacks_a_minute_are_limited(store: Store, submission: str | None) -> None:
     """Beyond the limit nothing is kept; the answer says when the URL may send again. Duplicates count too."""
     _create(store, "s1")
-    more: dict[str, Any] = {"submission": submission, "token": "t1", "limit": UrlLimit(per_minute=4)}
+    more: dict[str, Any] = {"submission": submission, "token": "t1", "limit": UrlLimit(per_minute=4, runs=20)}
     now = now_ms()
     with pytest.raises(OverLimit) as over:
         for n in range(9):  # a minute may begin in between
@@ -480,10 +480,10 @@ def test_callbacks_a_minute_are_limited(store: Store, submission: str | None) ->
     assert 0 < over.value.seconds <= 60
     entries, _ = store.jobs.history("j1")
     assert len(entries) == 4 or now // 60_000 != now_ms() // 60_000
-    tell(store, said("j2", "Running"), token="t2", limit=UrlLimit(per_minute=4))
+    tell(store, said("j2", "Running"), token="t2", limit=UrlLimit(per_minute=4, runs=20))
 
 
-@pytest.mark.parametrize("limit", [UrlLimit(100, bytes=2000), UrlLimit(100, bytes_per_minute=2000)])
+@pytest.mark.parametrize("limit", [UrlLimit(100, 20, bytes=2000), UrlLimit(100, 20, bytes_per_minute=2000)])
 def test_bytes_are_limited(store: Store, limit: UrlLimit) -> None:
     """What is kept counts in full size, body and record; a body that is there already counts nothing."""
     _create(store, "s1")

@@ -3,7 +3,7 @@
 import re
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from msgspec import Struct
 
 from app.ci.bounds import BOUNDS, cut
 from app.ci.incoming.fields import integer, node, text, texts, word
@@ -19,7 +19,7 @@ REVIEW_EVENTS = "Review"
 _JOB_ID = re.compile(rf"(?!\.{{1,2}}\Z)[!\"$&-.0->@-\[\]-~]{{1,{BOUNDS['job_id']}}}")
 """Printable ASCII but for the blank and ``/ \\ % ? #``."""
 
-PartT = TypeVar("PartT", bound=BaseModel)
+PartT = TypeVar("PartT", bound=Struct)
 
 
 def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:

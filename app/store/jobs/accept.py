@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
+from msgspec import Struct
+from msgspec.json import encode
 from redis.exceptions import RedisError
 
 from app.ci.incoming.payload import Detail
-from app.ci.report import STATES, Report, rank
+from app.ci.report import STATES, Report, digest_of, rank
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.durable import Durable, Kept
 from app.redis.scripts import script
@@ -83,13 +85,12 @@ class Limits:
     unknown_s: float = 30 * 86400
 
 
-@dataclass(frozen=True, slots=True)
-class UrlLimit:
+class UrlLimit(Struct, frozen=True, omit_defaults=True):
     """What one callback URL may cost: callbacks a minute, events that run one job's handlers, bytes in all that it may
     have kept, bytes a minute."""
 
     per_minute: int
-    runs: int = 20
+    runs: int
     bytes: int | None = None
     bytes_per_minute: int | None = None
 
@@ -204,24 +205,24 @@ class Acceptor:
         return rest
 
     def _arguments(self, news: News, undone: bool, known: Sequence[Snapshot]) -> list[Any]:
-        header = self._header(news, undone)
+        reports = [detail.report.to_json() for detail in news.details]
+        header = self._header(news, undone, [digest_of(report) for report in reports])
         for item, each in zip(header["items"], known, strict=True):
             item |= {"known": each.version} if each.version else {}
         body = pack(news.body) if news.body else b""
-        reports = [detail.report.model_dump_json().encode() for detail in news.details]
         header["size"] = len(news.body) + sum(map(len, reports))
-        arguments = [self._prefix, json.dumps(header), body]
+        arguments: list[Any] = [self._prefix, encode(header), body]
         for detail, report, each in zip(news.details, reports, known, strict=True):
             arguments += [
                 report,
                 pack(report),
-                _pending(detail.report).model_dump_json() if undone else "",
+                detail.report.undecided().to_json() if undone else "",
                 _entry(detail, news, header),
                 each.report,
             ]
         return arguments
 
-    def _header(self, news: News, undone: bool) -> dict[str, Any]:
+    def _header(self, news: News, undone: bool, digests: Sequence[str]) -> dict[str, Any]:
         now, limits = now_ms(), self._limits
         header = {
             "schema": VERSION,
@@ -242,13 +243,13 @@ class Acceptor:
             "asked": news.asked_ms or now,
             "indexes": index.FIELDS,
             "items": [
-                _item(detail.report, n, now, news.ask_after, undone)
+                _item(detail.report, digests[n], n, now, news.ask_after, undone)
                 | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
                 for n, detail in enumerate(news.details)
             ],
             "submission": news.submission,
             "token": news.token,
-            "limit": news.limit and {k: v for k, v in asdict(news.limit).items() if v is not None},
+            "limit": news.limit,
             "url": news.url,
             "place": news.place,
         }
@@ -276,8 +277,9 @@ def event_id(job_id: str, digest: str) -> str:
     return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
 
 
-def _item(report: Report, position: int, now: int, ask_after: float | None, undone: bool) -> dict[str, Any]:
-    digest = report.digest
+def _item(
+    report: Report, digest: str, position: int, now: int, ask_after: float | None, undone: bool
+) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": report.job_id,
         "rank": rank(report.state),
@@ -290,7 +292,7 @@ def _item(report: Report, position: int, now: int, ask_after: float | None, undo
         "created": to_ms(report.created_at) or now,
         "position": position,
         "idx": index.hashes(report),
-        "held_idx": index.hashes(_pending(report)) if undone else None,
+        "held_idx": index.hashes(report.undecided()) if undone else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}
@@ -313,14 +315,7 @@ def _is_doubtful(report: Report) -> bool:
     return not is_word or (to_ms(report.ended_at) or 0) > now_ms() + _SOON_MS
 
 
-def _pending(report: Report) -> Report:
-    """What may be shown while nothing is certain: who the job is, and nothing of how it ended."""
-    known = report.model_dump(include={"job_id", "tag", "input", "queue_id", "queue_type", "workflow"})
-    blank = dict.fromkeys(Report.model_fields)
-    return Report.model_validate(blank | {"terminal": False, "outputs": ()} | known)
-
-
-def _entry(detail: Detail, news: News, header: dict[str, Any]) -> str:
+def _entry(detail: Detail, news: News, header: dict[str, Any]) -> bytes:
     entry = {
         "kind": news.source,
         "at": rfc3339(news.received_ms) if news.received_ms else header["at"],
@@ -329,4 +324,4 @@ def _entry(detail: Detail, news: News, header: dict[str, Any]) -> str:
         **({"body": header["body"]} if "body" in header else {}),
         **(news.note or {}),
     }
-    return json.dumps(entry, separators=(",", ":"))[:-1]
+    return encode(entry)[:-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from app.ci.incoming.payload import Detail
@@ -39,9 +38,9 @@ class Doubts:
         reported, raw, version = map(text, row)
         if reported is None or version is None or version != known.version:
             return False
-        other = Report.model_validate(json.loads(reported))
+        other = Report.from_json(reported)
         keeps = choice == "known"
-        report = Report.model_validate(json.loads(known.report)) if keeps else other
+        report = Report.from_json(known.report) if keeps else other
         settled = Settled(version, keeps, None if keeps else raw, seen_fields(other) if keeps else ())
         note = {"as": choice, "by": by}
         news = News([Detail(report, {})], "settle", "settled", note=note, settled=settled)

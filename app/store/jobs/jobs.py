@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
-from app.ci.report import Report
+from app.ci.report import Input, Output, Report, Template, Workflow
 from app.core.clock import now_ms, to_ms
 from app.redis.cursors import decode, encode
 from app.redis.scripts import text, texts
@@ -75,10 +75,31 @@ Unchecked = Literal["not_confirmed", "not_askable", "unknown_to_ci", "too_many"]
 about them, or does not know the job; or they are more than are looked up."""
 
 
-class Job(Report):
-    """The normalized job: what CI reported, and what we know about how we know it. In a list ``outputs`` are the first
-    hundred of ``outputs_count``."""
+class Job(BaseModel):
+    """The normalized job: what CI reported (the fields of ``Report``), and what we know about how we know it. In a list
+    ``outputs`` are the first hundred of ``outputs_count``."""
 
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    tag: str | None = None
+    state: str | None = None
+    terminal: bool = False
+    progress: int | None = None
+    code: str | None = None
+    message: str | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    queue_id: str | None = None
+    queue_type: str | None = None
+    input: Input | None = None
+    template: Template | None = None
+    outputs: tuple[Output, ...] = ()
+    outputs_ok: bool | None = None
+    user_data: str | None = None
+    job_level: int | None = None
+    workflow: Workflow | None = None
     doubt: Doubt | None
     submission: Submitted | None
     verification: str | None
@@ -88,6 +109,11 @@ class Job(Report):
     outputs_count: int
     outputs_unchecked: Unchecked | None
     raw: dict[str, Any] | None
+
+    @property
+    def report(self) -> Report:
+        """The part that CI reported."""
+        return Report(**{name: getattr(self, name) for name in Report.__struct_fields__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +341,7 @@ class Jobs:
         them, or the bucket is trusted."""
         if not reported["outputs"] or known.fields["source"] == "poll":
             return None
-        report = Report.model_validate(reported)
+        report = Report.from_dict(reported)
         if are_in(report.outputs, self._trusted):
             return None
         if (asked := _asked(known.facts)) and were_asked_for(report, asked):
@@ -332,7 +358,7 @@ def _asked(facts: dict[str, Any] | None) -> Asked | None:
 
 def _is_of(fields: dict[str, str | None], report: dict[str, Any]) -> bool:
     """Whether what is known of the job now is that report."""
-    return Report.model_validate(report).digest == fields["digest"]
+    return Report.from_dict(report).digest == fields["digest"]
 
 
 def _shortened(job: Job) -> Job:
@@ -355,7 +381,7 @@ def _submitted(
 
 
 def _matches(job: Job, wanted: Filter) -> bool:
-    known = index.values(job)
+    known = index.values(job.report)
     if any(known[field] != value for field, value in wanted.equal):
         return False
     return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)

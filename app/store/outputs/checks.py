@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from app.ci.report import Output, Report
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import script
@@ -28,13 +30,13 @@ def merged(report: dict[str, Any], check: str | None) -> dict[str, Any]:
     if not check:
         return report
     note = json.loads(check)
-    outputs = [Output.model_validate(each) for each in report["outputs"]]
+    outputs = Report.from_dict(report).outputs
     if note["of"] != _of(outputs):
         return report
     filled = []
     for output in outputs:
         size, etag = note["found"].get(place(output), (None, None))
-        filled.append(output.model_dump() | {"size": size, "etag": etag})
+        filled.append(asdict(output) | {"size": size, "etag": etag})
     return report | {"outputs": filled, "outputs_ok": note["ok"]}
 
 
@@ -54,7 +56,7 @@ class Checks:
         digest = report.digest
         event = event_id(event_id(report.job_id, digest), note)
         arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, at]
-        arguments.append(report.model_dump_json())
+        arguments.append(report.to_json())
         return bool(self._script(args=arguments))
 
 

@@ -108,8 +108,8 @@ def _event(event_id: str, row: bytes, report: bytes) -> Event:
 
 
 def _stored(entry: dict[str, Any]) -> str:
-    """A try as it is stored. One that succeeded is short, so that the run's hash stays small: start (ms), duration (ms),
-    worker."""
+    """A try as it is stored. One that succeeded is short, so that the run's hash stays small: start (ms), duration (ms)
+    and worker."""
     short = [to_ms(entry.get("started_at")), entry.get("ms"), entry.get("worker")]
     is_usual = None not in short and _try(entry["n"], json.dumps(short)) == entry
     return json.dumps(short if is_usual else entry, separators=(",", ":"))
