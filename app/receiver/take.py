@@ -27,7 +27,9 @@ class Result(PydanticPart, frozen=True):
     outcome: CallbackOutcome
 
 
-def take(ours: WebServices, received: ReceivedCallback, note: Mapping[str, str] | None = None) -> list[Result]:
+def take(
+    ours: WebServices, received: ReceivedCallback, note: Mapping[str, str] | None = None
+) -> list[Result]:
     """Take it in, or raise ``Problem``. ``note`` goes into the history entry of each job."""
     seen = understand(received, ours.settings)
     if seen.kind == "probe":

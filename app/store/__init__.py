@@ -25,7 +25,7 @@ from app.store.jobs.accept import (
     Unavailable,
 )
 from app.store.jobs.doubts import Doubts
-from app.store.jobs.jobs import Job, Jobs
+from app.store.jobs.jobs import Job, Jobs, View
 from app.store.jobs.retention import Retention
 from app.store.outputs.checks import Checks
 from app.store.processes.presence import Presence
@@ -99,10 +99,12 @@ class Store:
         breaker: Breaker | None = None,
         refusals: Bounds | None = None,
         trust_outputs: frozenset[str] = frozenset(),
+        view: View | None = None,
     ) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call.
 
-        ``trust_outputs`` are buckets whose objects need no word of CI's own."""
+        ``trust_outputs`` are buckets whose objects need no confirmation by CI; ``view`` reads the bytes behind a job's
+        ``raw``."""
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
         durable = Durable(db.client, db.key("probe"), durability, timeout or 2.0)
@@ -112,7 +114,7 @@ class Store:
             db=db,
             durable=durable,
             acceptor=acceptor,
-            jobs=Jobs(db, trust_outputs),
+            jobs=Jobs(db, trust_outputs, view),
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,

@@ -13,6 +13,7 @@ Type = Literal["string", "hash", "list", "set", "zset", "stream"]
 KINDS: Final[dict[str, Type]] = {
     "schema": "hash",
     "job": "hash",
+    "report": "string",
     "history": "list",
     "body": "string",
     "jobs": "zset",
@@ -24,6 +25,7 @@ KINDS: Final[dict[str, Type]] = {
     "questions": "string",
     "strange_buckets": "zset",
     "submission": "hash",
+    "request": "string",
     "claims": "set",
     "submissions": "zset",
     "lost": "zset",

@@ -25,10 +25,12 @@ def broken_invariants(store: Store) -> list[str]:
     for job_id in texts(ids):
         job = text_map(redis.hgetall(key("job", job_id)))
         lines = [json.loads(line) for line in redis.lrange(key("history", job_id), 0, -1)]
-        faults += [f"{job_id}: {fault}" for fault in _of_job(job, lines, events)]
+        faults += [f"{job_id}: {fault}" for fault in _of_job(job_id, job, lines, events)]
+        if not redis.exists(key("report", job_id)):
+            faults.append(f"{job_id} has no report")
         faults += [
             f"{job_id}: not in index {name}"
-            for name in json.loads(job["idx"])
+            for name in _indexes(job)
             if redis.zscore(key("index", name), job_id) is None
         ]
     known = set(texts(ids))
@@ -37,16 +39,21 @@ def broken_invariants(store: Store) -> list[str]:
     return faults + _strays(store, known)
 
 
-def _of_job(job: dict[str, str], lines: list[dict[str, Any]], events: set[tuple[str, str, int]]) -> list[str]:
+def _indexes(job: dict[str, str]) -> list[str]:
+    return [f"{name.removeprefix('i:')}:{value}" for name, value in job.items() if name.startswith("i:")]
+
+
+def _of_job(
+    job_id: str, job: dict[str, str], lines: list[dict[str, Any]], events: set[tuple[str, str, int]]
+) -> list[str]:
     faults = []
     for line in lines:
         announced = line.get("event_id")
-        if announced and (json.loads(job["report"])["job_id"], announced, line["entry"]) not in events:
+        if announced and (job_id, announced, line["entry"]) not in events:
             faults.append(f"entry {line['entry']} has no event")
         if line["outcome"] in {"duplicate", "stale"} and announced and "doubt" not in line:
             faults.append(f"entry {line['entry']} is {line['outcome']} and has an event")
     told = {(line["event_id"], line["entry"]) for line in lines if line.get("event_id")}
-    job_id = json.loads(job["report"])["job_id"]
     faults += [f"event {e} has no entry" for j, e, n in events if j == job_id and (e, n) not in told]
     if int(job["entries"]) != len(lines):
         faults.append(f"{job['entries']} entries counted, {len(lines)} kept")

@@ -237,3 +237,8 @@ def _listed(found: dict[str, Any]) -> str:
 
 def _split(ids: str) -> list[str]:
     return [job_id for part in ids.split(",") if (job_id := part.strip())]
+
+
+def view(body: bytes, position: int) -> dict[str, Any]:
+    """The JSON view of one JobsDetail of a body that was taken: what a job shows as ``raw``."""
+    return dict(parse(body).details[position].raw)

@@ -1,11 +1,13 @@
 -- Announces a job's latest news once more, as an event of its own, with an entry in the job's history.
 -- ARGV: prefix, job id, id of the new event, of which event it is a replay, RFC 3339 now, history_max, outbox_max,
--- the open history entry (JSON without its closing brace).
--- Returns 'ok', 'gone' (no such job, or nothing is known of it yet) or 'full'.
+-- the open history entry (JSON without its closing brace), the job's version and, as it was at that, its report (JSON).
+-- Returns 'ok', 'gone' (no such job, or nothing is known of it yet), 'moved' (on from that version) or 'full'.
 local prefix, id = ARGV[1], ARGV[2]
 local job, events = prefix .. 'job:' .. id, prefix .. 'events'
-local report, digest, state, version = unpack(redis.call('HMGET', job, 'report', 'digest', 'state', 'version'))
-if not report or not digest then return 'gone' end
+local report = ARGV[10]
+local digest, state, version = unpack(redis.call('HMGET', job, 'digest', 'state', 'version'))
+if not version or not digest then return 'gone' end
+if version ~= ARGV[9] then return 'moved' end
 if redis.call('XLEN', events) >= tonumber(ARGV[7]) then return 'full' end
 local n = redis.call('HINCRBY', job, 'entries', 1)
 if n <= tonumber(ARGV[6]) then redis.call('RPUSH', prefix .. 'history:' .. id, ARGV[8] .. ',"entry":' .. n .. '}') end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.redis.connection import UNAVAILABLE
 from app.redis.scripts import script, text
 from app.store.database import Database
 from app.store.jobs.accept import Limits, Unavailable, event_id
+from app.store.jobs.snapshot import TRIES, snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,10 @@ class Replayed:
     job_id: str
     event_id: str
     replay_of: str
+
+
+class _Moved(Exception):
+    """The job has changed since its report was read."""
 
 
 class Replays:
@@ -34,11 +40,15 @@ class Replays:
     def replay(self, job_id: str, by: str) -> Replayed | None:
         """A new event for the job as it is now; ``None`` if nothing is known of it. Raises ``Unavailable``."""
         try:
-            return self._replay(job_id, by)
+            for _ in range(TRIES):
+                with suppress(_Moved):
+                    return self._replay(job_id, by)
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
+        raise Unavailable("the job changes faster than it can be read; nothing was replayed")
 
     def _replay(self, job_id: str, by: str) -> Replayed | None:
+        (known,) = snapshots(self._db, [job_id])
         digest, state = map(text, self._db.client.hmget(self._db.key("job", job_id), "digest", "state"))
         if digest is None:
             return None
@@ -56,7 +66,10 @@ class Replays:
         }
         arguments: list[Any] = [self._db.prefix, job_id, made.event_id, original, at]
         arguments += [self._limits.history, self._limits.outbox, json.dumps(entry)[:-1]]
+        arguments += [known.version or "", known.report]
         verdict = text(self._script(args=arguments))
+        if verdict == "moved":
+            raise _Moved
         if verdict == "full":
             raise Unavailable("the outbox is full: is the relay running?")
         return made if verdict == "ok" else None

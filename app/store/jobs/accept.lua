@@ -3,10 +3,11 @@
 -- event. Everything is checked before the first write, types too, because a script has no rollback.
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
--- then for each item: the report (JSON), the report to show while nothing is certain (JSON) or '',
--- the open history entry (JSON without its closing brace).
+-- then for each item: the report (JSON), the same packed, the report to show while nothing is certain (JSON) or '',
+-- the open history entry (JSON without its closing brace), the report that is known (JSON) or ''.
 -- Returns {'ok', outcome, outcome, …}, {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
--- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed.
+-- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed, or those
+-- that are known, read at the `known` version of each item, because an event is to repeat them.
 
 local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
 local items, source, now = header.items, header.source, header.now
@@ -15,9 +16,11 @@ local runs_max = header.limit and header.limit.runs or header.runs_max
 local is_answer = source == 'poll' or source == 'settle'
 
 local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
-local function report_of(i) return ARGV[3 * i + 1] end
-local function pending_report_of(i) return ARGV[3 * i + 2] end
-local function entry_of(i) return ARGV[3 * i + 3] end
+local function report_of(i) return ARGV[5 * i - 1] end
+local function packed_report_of(i) return ARGV[5 * i] end
+local function pending_report_of(i) return ARGV[5 * i + 1] end
+local function entry_of(i) return ARGV[5 * i + 2] end
+local function known_report_of(i) return ARGV[5 * i + 3] end
 
 local function server_time()
   local time = redis.call('TIME')
@@ -32,8 +35,14 @@ if schema ~= header.schema and (schema or redis.call('EXISTS', key('jobs')) == 1
 
 -- ── what is known ───────────────────────────────────────────────────────────
 
-local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'idx', 'created',
-  'verification', 'submission', 'claim', 'doubt', 'held', 'news'}
+local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'created',
+  'verification', 'submission', 'claim', 'doubt', 'held', 'news', 'event'}
+-- Behind these the indexes that the job stands in, a field each: a hash of short values takes a third of the memory.
+local INDEXES = {}
+for n, name in ipairs(header.indexes) do
+  INDEXES[n] = name
+  FIELDS[#FIELDS + 1] = 'i:' .. name
+end
 
 local function known_job(id)
   local values = redis.call('HMGET', key('job', id), unpack(FIELDS))
@@ -144,8 +153,9 @@ local function check_types()
   for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls'}) do redis.call('ZCARD', key(kind)) end
   for _, item in ipairs(items) do
     redis.call('LLEN', key('history', item.id))
-    for _, names in ipairs({item.idx, item.held_idx or {}}) do
-      for _, name in ipairs(names) do redis.call('ZCARD', key('index', name)) end
+    redis.call('STRLEN', key('report', item.id))
+    for _, values in ipairs({item.idx, item.held_idx or {}}) do
+      for field, value in pairs(values) do redis.call('ZCARD', key('index', field .. ':' .. value)) end
     end
   end
   if claims then redis.call('SCARD', claims) end
@@ -177,22 +187,47 @@ local foreseen = {}
 for i, item in ipairs(items) do foreseen[i] = foresee(i, item) end
 local full = what_is_full(foreseen)
 if full then return {'full', full} end
+-- What an event says of the job where the news itself does not: what is known.
+local function repeats_known(item, each)
+  local is_event = each.outcome == 'accepted' or each.job.held
+  return each.job.exists and (each.doubt or (is_event and not item.state))
+end
+
+-- The reports that this very call has stored, by job: one body may speak of a job twice.
+local stored = {}
+local function known_report(i, id) return stored[id] or known_report_of(i) end
+
 for i, each in ipairs(foreseen) do
   local needs_pending = each.doubt and not each.job.exists
   if needs_pending and pending_report_of(i) == '' then return {'uncertain'} end
+  if repeats_known(items[i], each) and items[i].known ~= each.job.version then return {'uncertain'} end
 end
 check_types()
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
-local function index(id, job, names)
-  local old = job.idx and cjson.decode(job.idx) or {}
-  local keep = {}
-  for _, name in ipairs(names) do keep[name] = true end
-  for _, name in ipairs(old) do
-    if not keep[name] then redis.call('ZREM', key('index', name), id) end
+-- `values`: by field the hash of its value, as far as it has one. An entry of the same value stands there already.
+local function index(id, job, values)
+  for _, field in ipairs(INDEXES) do
+    local old, new = job['i:' .. field], values[field]
+    if old ~= new then
+      if old then redis.call('ZREM', key('index', field .. ':' .. old), id) end
+      if new then redis.call('ZADD', key('index', field .. ':' .. new), job.created, id) end
+      if new then redis.call('HSET', key('job', id), 'i:' .. field, new)
+      else redis.call('HDEL', key('job', id), 'i:' .. field) end
+    end
   end
-  for _, name in ipairs(names) do redis.call('ZADD', key('index', name), job.created, id) end
+end
+
+-- An event whose runs are not removed yet holds no report while it is that of its job: now it is not any more.
+local function store_report(id, job, packed)
+  local report = key('report', id)
+  if job.event then
+    local event = key('event', job.event)
+    if redis.call('EXISTS', event) == 1 then redis.call('APPEND', event, redis.call('GET', report) or '') end
+    redis.call('HDEL', key('job', id), 'event')
+  end
+  redis.call('SET', report, packed)
 end
 
 local keeps_body = false
@@ -232,7 +267,7 @@ end
 -- What the event says of the job: what came in; or, where that says nothing of its state, what is known.
 local function announce(i, item, job, entry, version)
   local report, handlers = report_of(i), handlers_for(item, job)
-  if not item.state and job.exists then report = redis.call('HGET', key('job', item.id), 'report') or report end
+  if not item.state and job.exists then report = known_report(i, item.id) end
   if not is_answer and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
   add_event(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
     handlers = handlers, report = report})
@@ -322,8 +357,9 @@ local function leave_unmoved(i, item, job, fields)
   local hash, version = key('job', item.id), tonumber(job.version or 0) + 1
   redis.call('HSET', hash, 'version', version, 'updated', header.at, unpack(fields))
   if not job.exists then
-    redis.call('HSET', hash, 'verification', 'unconfirmed', 'report', pending_report_of(i), 'rank', 0,
-      'source', source, 'idx', cjson.encode(item.held_idx))
+    redis.call('HSET', hash, 'verification', 'unconfirmed', 'rank', 0, 'source', source)
+    store_report(item.id, job, pending_report_of(i))
+    stored[item.id] = pending_report_of(i)
     index(item.id, job, item.held_idx)
   end
   return version
@@ -357,16 +393,17 @@ local function raise_doubt(i, item, job, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
     add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
-      handlers = '0', report = redis.call('HGET', hash, 'report')})
+      handlers = '0', report = known_report(i, id)})
   end
   schedule(item, id, 0, 'now', 'stale')
 end
 
 local function replace(i, item, job, version)
   local hash = key('job', item.id)
-  redis.call('HSET', hash, 'report', report_of(i), 'rank', item.rank, 'digest', item.digest, 'source', source,
-    'verification', header.verification, 'version', version, 'updated', header.at,
-    'raw', raw_of(item), 'idx', cjson.encode(item.idx))
+  store_report(item.id, job, packed_report_of(i))
+  stored[item.id] = report_of(i)
+  redis.call('HSET', hash, 'rank', item.rank, 'digest', item.digest, 'source', source,
+    'verification', header.verification, 'version', version, 'updated', header.at, 'raw', raw_of(item))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
   index(item.id, job, item.idx)
@@ -460,8 +497,8 @@ count_usage()
 -- A job that only this claim told of: the claim was wrong, so nothing that it said is known.
 local function forget(id, job)
   local claim, hash = cjson.decode(job.claim), key('job', id)
-  redis.call('HSET', hash, 'report', claim.report, 'rank', 0, 'idx', cjson.encode(claim.idx),
-    'version', tonumber(job.version) + 1, 'updated', header.at)
+  store_report(id, job, claim.report)
+  redis.call('HSET', hash, 'rank', 0, 'version', tonumber(job.version) + 1, 'updated', header.at)
   redis.call('HDEL', hash, 'state', 'ended', 'digest', 'raw', 'claim')
   for _, field in ipairs(redis.call('HKEYS', hash)) do
     if string.sub(field, 1, 2) == 'd:' then redis.call('HDEL', hash, field) end

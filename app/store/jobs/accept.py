@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -20,9 +19,11 @@ from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script
 from app.store.database import Database
+from app.store.jobs import index
 from app.store.jobs.body import body_id
-from app.store.jobs.index import names
-from app.store.schema.schema import VERSION, mismatch
+from app.store.jobs.snapshot import NOTHING, TRIES, Snapshot, snapshots
+from app.store.packing.packing import pack
+from app.store.schema.version import VERSION, mismatch
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ class Acceptor:
     def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._limits = limits
         self._durable = durable
+        self._db = db
         self._prefix = db.prefix
         self._script = script(db.client, "decide", "accept")
 
@@ -160,8 +162,11 @@ class Acceptor:
         """
         try:
             kept = self._run(news)
-            if kept.answer[0] == b"uncertain":
-                kept = self._run(news, undone=True)
+            for _ in range(TRIES):
+                if kept.answer[0] != b"uncertain":
+                    break
+                known = snapshots(self._db, [detail.report.job_id for detail in news.details])
+                kept = self._run(news, undone=True, known=known)
         except RedisError as error:
             # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
@@ -174,8 +179,10 @@ class Acceptor:
             )
         return outcomes
 
-    def _run(self, news: News, undone: bool = False) -> WriteResult:
-        arguments = self._arguments(news, undone or _may_be_undone(news))
+    def _run(self, news: News, undone: bool = False, known: Sequence[Snapshot] = ()) -> WriteResult:
+        arguments = self._arguments(
+            news, undone or _may_be_undone(news), known or [NOTHING] * len(news.details)
+        )
         if news.source == "submit" or news.binds:
             return self._durable.strongest(self._script, arguments)
         if news.source == "poll":
@@ -193,19 +200,25 @@ class Acceptor:
             raise OverLimit(int(rest[0]))
         if verdict == "schema":
             raise Unavailable(mismatch(rest[0]))
+        if verdict == "uncertain":
+            raise Unavailable("the job changes faster than it can be read; nothing was stored")
         return rest
 
-    def _arguments(self, news: News, undone: bool) -> list[Any]:
+    def _arguments(self, news: News, undone: bool, known: Sequence[Snapshot]) -> list[Any]:
         reports = [detail.report.to_json() for detail in news.details]
         header = self._header(news, undone, [digest_of(report) for report in reports])
-        body = zlib.compress(news.body, 1) if news.body else b""
+        for item, each in zip(header["items"], known, strict=True):
+            item.update({"known": each.version} if each.version else {})
+        body = pack(news.body) if news.body else b""
         header["size"] = len(news.body) + sum(map(len, reports))
         arguments: list[Any] = [self._prefix, encode(header), body]
-        for detail, report in zip(news.details, reports, strict=True):
+        for detail, report, each in zip(news.details, reports, known, strict=True):
             arguments += [
                 report,
+                pack(report),
                 detail.report.undecided().to_json() if undone else "",
                 _entry(detail, news, header),
+                each.report,
             ]
         return arguments
 
@@ -228,6 +241,7 @@ class Acceptor:
             "unknown_ms": int(limits.unknown_s * 1000),
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
+            "indexes": index.FIELDS,
             "items": [
                 _item(detail.report, digests[n], n, now, news.ask_after, undone)
                 | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
@@ -277,8 +291,8 @@ def _item(
         "event_id": event_id(report.job_id, digest),
         "created": to_ms(report.created_at) or now,
         "position": position,
-        "idx": names(report),
-        "held_idx": names(report.undecided()) if undone else None,
+        "idx": index.hashes(report),
+        "held_idx": index.hashes(report.undecided()) if undone else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}

@@ -9,6 +9,7 @@ from app.ci.report import Report
 from app.redis.scripts import text
 from app.store.database import Database
 from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen_fields
+from app.store.jobs.snapshot import snapshots
 
 Choice = Literal["known", "reported"]
 
@@ -32,14 +33,14 @@ class Doubts:
 
     def _settle(self, job_id: str, choice: Choice, by: str) -> bool:
         """False where nothing is doubted, or where the job has moved since it was read."""
-        names = ("report", "doubt_report", "doubt_raw", "version")
-        row = self._db.client.hmget(self._db.key("job", job_id), *names)
-        known, reported, raw, version = map(text, row)
-        if known is None or reported is None or version is None:
+        (known,) = snapshots(self._db, [job_id])
+        row = self._db.client.hmget(self._db.key("job", job_id), "doubt_report", "doubt_raw", "version")
+        reported, raw, version = map(text, row)
+        if reported is None or version is None or version != known.version:
             return False
         other = Report.from_json(reported)
         keeps = choice == "known"
-        report = Report.from_json(known) if keeps else other
+        report = Report.from_json(known.report) if keeps else other
         settled = Settled(version, keeps, None if keeps else raw, seen_fields(other) if keeps else ())
         note = {"as": choice, "by": by}
         news = News([Detail(report, {})], "settle", "settled", note=note, settled=settled)

@@ -7,8 +7,7 @@
 -- went too, else ''}.
 local prefix, id, careful, now, valid_since = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4], ARGV[5]
 local job = prefix .. 'job:' .. id
-local idx, submission, kept, version, rank =
-  unpack(redis.call('HMGET', job, 'idx', 'submission', 'kept', 'version', 'rank'))
+local submission, kept, version, rank = unpack(redis.call('HMGET', job, 'submission', 'kept', 'version', 'rank'))
 local runs = redis.call('SMEMBERS', prefix .. 'job_runs:' .. id)
 
 local function is_over(run)
@@ -54,16 +53,20 @@ for _, body in ipairs(bodies) do payloads = payloads + redis.call('DEL', body) e
 local told = {redis.call('EXISTS', job), redis.call('LLEN', prefix .. 'history:' .. id), payloads, #runs, 0, ''}
 for _, run in ipairs(runs) do
   local hash = prefix .. 'run:' .. run
-  local event, endpoint = unpack(redis.call('HMGET', hash, 'event_id', 'endpoint'))
+  local event, endpoint = string.match(run, '^([^|]*)|[^|]*|?(.*)$')
   redis.call('ZREM', prefix .. 'runs', run)
   told[5] = told[5] + redis.call('ZREM', prefix .. 'failures', run)
-  if endpoint and endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
-  if event then redis.call('DEL', prefix .. 'event:' .. event) end
+  if endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
+  redis.call('DEL', prefix .. 'event:' .. event)
   redis.call('DEL', hash)
 end
-for _, name in ipairs(idx and cjson.decode(idx) or {}) do redis.call('ZREM', prefix .. 'index:' .. name, id) end
+local fields = redis.call('HGETALL', job)
+for n = 1, #fields, 2 do
+  local index = string.match(fields[n], '^i:(.*)')
+  if index then redis.call('ZREM', prefix .. 'index:' .. index .. ':' .. fields[n + 1], id) end
+end
 for _, name in ipairs({'jobs', 'touched', 'due'}) do redis.call('ZREM', prefix .. name, id) end
-redis.call('DEL', job, prefix .. 'history:' .. id, prefix .. 'job_runs:' .. id)
+redis.call('DEL', job, prefix .. 'report:' .. id, prefix .. 'history:' .. id, prefix .. 'job_runs:' .. id)
 
 if submission then
   local hash = prefix .. 'submission:' .. submission
@@ -78,7 +81,7 @@ if submission then
     end
   end
   told[6] = submission
-  redis.call('DEL', hash, prefix .. 'claims:' .. submission)
+  redis.call('DEL', hash, prefix .. 'request:' .. submission, prefix .. 'claims:' .. submission)
   for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
 end
 return told

@@ -23,9 +23,18 @@ def values(report: Report) -> dict[str, str | None]:
 
 def name(field: str, value: str) -> str:
     """The index of all jobs whose ``field`` is ``value``."""
-    return f"{field}:{hashlib.blake2b(value.encode(), digest_size=8).hexdigest()}"
+    return f"{field}:{_hash(value)}"
+
+
+def hashes(report: Report) -> dict[str, str]:
+    """The hash of each value that a job can be listed by."""
+    return {field: _hash(value) for field, value in values(report).items() if value}
 
 
 def names(report: Report) -> list[str]:
     """All indexes that a job belongs in."""
-    return [name(field, value) for field, value in values(report).items() if value]
+    return [f"{field}:{value}" for field, value in hashes(report).items()]
+
+
+def _hash(value: str) -> str:
+    return hashlib.blake2b(value.encode(), digest_size=8).hexdigest()

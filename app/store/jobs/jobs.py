@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.ci.incoming.payload import parse
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Input, Output, Report, Template, Workflow
@@ -20,18 +18,22 @@ from app.redis.scripts import text, texts
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.outputs.checks import LOOKED_UP, merged
+from app.store.packing.packing import unpack
 from app.store.runs.runs import Event
 
 # How many index entries one page may look at before it is handed out short.
 _SCAN_MAX = 2000
 _CHUNK = 200
 _FIELDS = (
-    "report", "submission", "verification", "source", "version", "updated", "raw", "deadline", "created", "rank",
+    "submission", "verification", "source", "version", "updated", "raw", "deadline", "created", "rank",
     "check", "doubt", "digest", "outputs_unasked",
 )  # fmt: skip
-_CARD = ("submitted_at", "callback", "deadline", "facts")
+_OF_SUBMISSION = ("submitted_at", "callback", "deadline")
 _IN_LIST = 100
 """Outputs of a job that a list shows."""
+
+View = Callable[[bytes, int], dict[str, Any]]
+"""Makes the JSON view of the JobsDetail at that position of a body."""
 
 
 class Submitted(BaseModel):
@@ -116,11 +118,14 @@ class Job(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds of one job: its fields, its submission's, and the bytes that its report was made of."""
+    """What the store holds of one job: its report, its other fields, its submission's fields and what was asked there,
+    and the JSON view of the bytes that its report was made of."""
 
+    report: dict[str, Any] | None
     fields: dict[str, str | None]
-    card: dict[str, str | None]
-    body: bytes | None
+    submission: dict[str, str | None]
+    facts: dict[str, Any] | None
+    raw: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,44 +150,34 @@ class Page(BaseModel):
 class Jobs:
     """The jobs in the store."""
 
-    def __init__(self, db: Database, trusted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, db: Database, trusted: frozenset[str] = frozenset(), view: View | None = None) -> None:
+        """``trusted`` are buckets whose objects need no confirmation by CI. Without ``view`` jobs have no ``raw``."""
         self._db = db
+        self._view = view
         self._redis = db.client
         self._trusted = trusted
 
     def exists(self, job_id: str) -> bool:
         return bool(self._redis.exists(self._db.key("job", job_id)))
 
-    def get(self, job_id: str) -> Job | None:
-        """The job with its raw payload, or ``None``."""
-        values = self._redis.hmget(self._db.key("job", job_id), *_FIELDS)
-        fields = dict(zip(_FIELDS, map(text, values), strict=True))
-        if fields["report"] is None:
-            return None
-        return self._record(fields, self._cards([fields])[0], self._raw(fields["raw"]))
+    def get(self, job_id: str, *, raw: bool = True) -> Job | None:
+        """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
+        known = self.known([job_id], raw=raw)[job_id]
+        return self._record(known, known.report, known.raw) if known.report else None
 
     def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
         """All there is to know about these jobs, in few round trips, to be read with ``at``."""
         ids = list(dict.fromkeys(job_ids))
-        pipe = self._redis.pipeline(transaction=False)
-        for job_id in ids:
-            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
-        rows = (
-            [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()] if ids else []
-        )
-        for row in rows if raw else ():
-            pipe.get(self._body_key(row["raw"]))
-        bodies = pipe.execute() if ids and raw else [None] * len(ids)
-        cards = self._cards(rows)
-        return {each: Known(*parts) for each, *parts in zip(ids, rows, cards, bodies, strict=True)}
+        found = self._read(ids)
+        if raw and self._view:
+            found = [
+                replace(each, raw=each_raw) for each, each_raw in zip(found, self._raws(found), strict=True)
+            ]
+        return dict(zip(ids, found, strict=True))
 
     def at(self, event: Event, known: Known) -> Job:
         """The job as it was at the event, with what is known now about how we know it."""
-        then: dict[str, str | None] = {
-            "report": json.dumps(event.report),
-            "version": str(event.version),
-            "updated": event.at,
-        }
+        then: dict[str, str | None] = {"version": str(event.version), "updated": event.at}
         if event.kind != "check":
             then["check"] = None
         if event.kind == "poll":
@@ -190,8 +185,7 @@ class Jobs:
         elif known.fields["source"] == "poll" and not _is_of(known.fields, event.report):
             # CI's word about the job as it is now says nothing of what a callback said before.
             then["source"] = "callback"
-        raw = _detail(known.body, known.fields["raw"] or "")
-        return self._record(known.fields | then, known.card, raw)
+        return self._record(replace(known, fields=known.fields | then), event.report, known.raw)
 
     def lean(self, event: Event) -> Job:
         """The job as it was at the event, without its raw payload."""
@@ -225,7 +219,7 @@ class Jobs:
         """The exact bytes that a history entry came from, while they are retained."""
         kept = next((each for each in self.history(job_id)[0] if each["entry"] == entry), {})
         body = self._redis.get(self._body_key(kept.get("body")))
-        return zlib.decompress(body) if isinstance(body, bytes) else None
+        return unpack(body) if isinstance(body, bytes) else None
 
     def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
         """The kept entries, oldest first, and how many there were in all."""
@@ -271,41 +265,60 @@ class Jobs:
         return min(zip(pipe.execute(), keys, strict=True))[1]
 
     def _many(self, ids: list[str]) -> list[Job | None]:
-        pipe = self._redis.pipeline(transaction=False)
+        return [
+            _shortened(self._record(each, each.report, None)) if each.report else None
+            for each in self._read(ids)
+        ]
+
+    def _read(self, ids: list[str]) -> list[Known]:
+        """Jobs without raw payloads. A report and the fields beside it are of the same moment."""
+        pipe = self._redis.pipeline()
         for job_id in ids:
             pipe.hmget(self._db.key("job", job_id), *_FIELDS)
-        rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in pipe.execute()]
-        cards = self._cards(rows)
+            pipe.get(self._db.key("report", job_id))
+        answers = pipe.execute() if ids else []
+        rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in answers[::2]]
+        reports = [json.loads(unpack(packed)) if packed else None for packed in answers[1::2]]
+        asked = self._submissions(row["submission"] for row in rows)
         return [
-            _shortened(self._record(row, card, None)) if row["report"] else None
-            for row, card in zip(rows, cards, strict=True)
+            Known(report, row, *asked.get(row["submission"] or "", ({}, None)))
+            for report, row in zip(reports, rows, strict=True)
         ]
 
-    def _cards(self, rows: list[dict[str, str | None]]) -> list[dict[str, str | None]]:
+    def _submissions(
+        self, ids: Iterable[str | None]
+    ) -> dict[str, tuple[dict[str, str | None], dict[str, Any] | None]]:
+        """The fields of these submissions, and the facts of their requests."""
+        wanted = list(dict.fromkeys(filter(None, ids)))
         pipe = self._redis.pipeline(transaction=False)
-        wanted = [row["submission"] for row in rows if row["submission"]]
-        for submission in wanted:
-            pipe.hmget(self._db.key("submission", submission), *_CARD)
-        answers = iter(pipe.execute() if wanted else ())
-        names = _CARD
-        return [
-            dict(zip(names, map(text, next(answers)), strict=True)) if row["submission"] else {}
-            for row in rows
-        ]
+        for each in wanted:
+            pipe.hmget(self._db.key("submission", each), *_OF_SUBMISSION)
+            pipe.get(self._db.key("request", each))
+        answers = pipe.execute() if wanted else []
+        return {
+            each: (
+                dict(zip(_OF_SUBMISSION, map(text, values), strict=True)),
+                json.loads(unpack(packed))["facts"] if packed else None,
+            )
+            for each, values, packed in zip(wanted, answers[::2], answers[1::2], strict=True)
+        }
 
-    def _raw(self, raw: str | None) -> dict[str, Any] | None:
-        return _detail(self._redis.get(self._body_key(raw)), raw) if raw else None
+    def _raws(self, found: list[Known]) -> list[dict[str, Any] | None]:
+        keys = [self._body_key(each.fields["raw"]) for each in found]
+        bodies: Any = self._redis.mget(keys) if keys else []
+        return [self._raw(body, each.fields["raw"] or "") for body, each in zip(bodies, found, strict=True)]
+
+    def _raw(self, body: bytes | None, raw: str) -> dict[str, Any] | None:
+        return self._view(unpack(body), int(raw.partition(":")[2])) if body and self._view else None
 
     def _body_key(self, raw: str | None) -> str:
         """``raw`` is the name of a body, and behind a colon the position of a JobsDetail in it."""
         return self._db.key("body", (raw or "").partition(":")[0])
 
-    def _record(
-        self, fields: dict[str, str | None], card: dict[str, str | None], raw: dict[str, Any] | None
-    ) -> Job:
-        told = json.loads(fields["report"] or "{}")
-        unconfirmed = self._unconfirmed(told, fields, card)
-        report = told if unconfirmed else merged(told, fields["check"])
+    def _record(self, known: Known, reported: dict[str, Any] | None, raw: dict[str, Any] | None) -> Job:
+        reported, fields = reported or {}, known.fields
+        unconfirmed = self._unconfirmed(reported, known)
+        report = reported if unconfirmed else merged(reported, fields["check"])
         outputs = report["outputs"]
         is_partly = not unconfirmed and len(outputs) > LOOKED_UP and report["state"] == "Success"
         return Job.model_validate(
@@ -314,7 +327,7 @@ class Jobs:
                 "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
                 "outputs_count": len(outputs),
                 "outputs_unchecked": unconfirmed or ("too_many" if is_partly else None),
-                "submission": _submitted(fields, card, bool(report["terminal"])),
+                "submission": _submitted(fields, known.submission, bool(report["terminal"])),
                 "verification": fields["verification"],
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
@@ -323,24 +336,22 @@ class Jobs:
             }
         )
 
-    def _unconfirmed(
-        self, told: dict[str, Any], fields: dict[str, str | None], card: dict[str, str | None]
-    ) -> str | None:
+    def _unconfirmed(self, reported: dict[str, Any], known: Known) -> str | None:
         """Why the outputs may not be looked up or linked; ``None`` where CI named them, the submission asked for
         them, or the bucket is trusted."""
-        if not told["outputs"] or fields["source"] == "poll":
+        if not reported["outputs"] or known.fields["source"] == "poll":
             return None
-        report = Report.from_dict(told)
+        report = Report.from_dict(reported)
         if are_in(report.outputs, self._trusted):
             return None
-        if (asked := _asked(card.get("facts"))) and were_asked_for(report, asked):
+        if (asked := _asked(known.facts)) and were_asked_for(report, asked):
             return None
-        return fields["outputs_unasked"] or "not_confirmed"
+        return known.fields["outputs_unasked"] or "not_confirmed"
 
 
-def _asked(facts: str | None) -> Asked | None:
+def _asked(facts: dict[str, Any] | None) -> Asked | None:
     try:
-        return Asked.model_validate_json(facts) if facts else None
+        return Asked.model_validate(facts) if facts else None
     except ValidationError:
         return None  # A record of ours that says nothing of its request.
 
@@ -354,23 +365,16 @@ def _shortened(job: Job) -> Job:
     return job if len(job.outputs) <= _IN_LIST else job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
 
 
-def _detail(body: Any, raw: str) -> dict[str, Any] | None:
-    """A view of the JobsDetail in a kept body; ``raw`` ends in its position."""
-    if not isinstance(body, bytes):
-        return None
-    return dict(parse(zlib.decompress(body)).details[int(raw.partition(":")[2])].raw)
-
-
 def _submitted(
-    fields: dict[str, str | None], card: dict[str, str | None], terminal: bool
+    fields: dict[str, str | None], submission: dict[str, str | None], terminal: bool
 ) -> Submitted | None:
     if not fields["submission"]:
         return None
-    deadline = fields["deadline"] or card["deadline"]
+    deadline = fields["deadline"] or submission["deadline"]
     return Submitted(
         id=fields["submission"],
-        submitted_at=card["submitted_at"],
-        callback=card["callback"],
+        submitted_at=submission["submitted_at"],
+        callback=submission["callback"],
         deadline=deadline,
         overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),
     )

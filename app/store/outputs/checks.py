@@ -56,6 +56,7 @@ class Checks:
         digest = report.digest
         event = event_id(event_id(report.job_id, digest), note)
         arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, at]
+        arguments.append(report.to_json())
         return bool(self._script(args=arguments))
 
 

@@ -1,15 +1,18 @@
 -- CI's own answer has named the outputs that were waiting for it: announces that once, for what looks at outputs.
--- ARGV: prefix, job id, event id, RFC 3339 now, '1' if the answer was an event already.
--- Returns 1 if they had been waiting.
+-- ARGV: prefix, job id, event id, RFC 3339 now, '1' if the answer was an event already, the job's version
+-- and, as it was at that, its report (JSON).
+-- Returns 1 if they had been waiting, -1 if the job has moved on from that version: nothing is changed.
 local prefix, id = ARGV[1], ARGV[2]
 local job = prefix .. 'job:' .. id
 local asked, source = unpack(redis.call('HMGET', job, 'outputs_asked', 'source'))
 if source ~= 'poll' then return 0 end
+if asked and ARGV[5] ~= '1' and redis.call('HGET', job, 'version') ~= ARGV[6] then return -1 end
 redis.call('HDEL', job, 'outputs_asked', 'outputs_unasked')
 if not asked or ARGV[5] == '1' then return 0 end
 local version = redis.call('HINCRBY', job, 'version', 1)
 redis.call('HSET', job, 'updated', ARGV[4])
-local report, state, entries = unpack(redis.call('HMGET', job, 'report', 'state', 'entries'))
+local report = ARGV[7]
+local state, entries = unpack(redis.call('HMGET', job, 'state', 'entries'))
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 -- It runs no handlers but those that want all news: the state is the one that they have had.

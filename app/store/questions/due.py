@@ -11,6 +11,7 @@ from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import script, text, texts
 from app.store.database import Database
+from app.store.jobs.snapshot import TRIES, snapshots
 
 FIRST_QUESTION_S = 5.0
 """How soon CI is first asked about a job whose callback does not come to us."""
@@ -75,7 +76,17 @@ class Due:
 
     def outputs_confirmed(self, job_id: str, event_id: str, announced: bool) -> None:
         """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
-        self._confirmed(args=[self._db.prefix, job_id, event_id, rfc3339(now_ms()), "1" if announced else ""])
+        for _ in range(TRIES):
+            (known,) = snapshots(self._db, [job_id])
+            arguments: list[Any] = [
+                self._db.prefix,
+                job_id,
+                event_id,
+                rfc3339(now_ms()),
+                "1" if announced else "",
+            ]
+            if int(self._confirmed(args=[*arguments, known.version or "", known.report])) >= 0:
+                return
 
     def put_off(self, job_id: str, in_s: float) -> None:
         """Ask again in ``in_s`` seconds."""

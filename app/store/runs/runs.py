@@ -7,14 +7,14 @@ that waits that is its due time, for one that runs it is the end of its claim, w
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.core.clock import now_ms, rfc3339
+from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import Call, in_turn, script, text_map, texts
 from app.store.database import Database
+from app.store.packing.packing import pack, unpack
 
 Wanted = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
@@ -84,9 +84,47 @@ def run_id(event_id: str, handler: str, endpoint: str | None = None) -> str:
     return "|".join(filter(None, (event_id, handler, endpoint)))
 
 
+def _parts(each: str) -> tuple[str, str, str]:
+    """Event, handler and endpoint (or '') of a run."""
+    event, handler, endpoint = (*each.split("|", 2), "", "")[:3]
+    return event, handler, endpoint
+
+
 def schedule_of(db: Database, endpoint: str) -> str:
     """The key of an endpoint's own schedule."""
     return db.key("deliveries", endpoint)
+
+
+_IN_LINE = ("job_id", "kind", "state", "tag", "version", "at", "entry", "replay_of", "runs_handlers")
+
+
+def _event(event_id: str, row: bytes, report: bytes) -> Event:
+    """``row`` is a line of JSON and behind it the packed report, unless that is still the job's own ``report``."""
+    if not row.startswith(b"["):
+        return Event(**json.loads(unpack(row)))  # as earlier releases stored it
+    line, _, own = row.partition(b"\n")
+    fields = dict(zip(_IN_LINE, json.loads(line), strict=True))
+    return Event(event_id=event_id, report=json.loads(unpack(own or report)), **fields)
+
+
+def _stored(entry: dict[str, Any]) -> str:
+    """A try as it is stored. One that succeeded is short, so that the run's hash stays small: start (ms), duration (ms)
+    and worker."""
+    short = [to_ms(entry.get("started_at")), entry.get("ms"), entry.get("worker")]
+    is_usual = None not in short and _try(entry["n"], json.dumps(short)) == entry
+    return json.dumps(short if is_usual else entry, separators=(",", ":"))
+
+
+def _try(number: int, stored: str) -> dict[str, Any]:
+    """The inverse of ``_stored``, and of what start.lua writes."""
+    entry = json.loads(stored)
+    if isinstance(entry, dict):
+        return entry
+    if len(entry) == 2:
+        return {"n": number, "started_at": entry[0], "worker": entry[1]}
+    started, took, worker = entry
+    times = {"started_at": rfc3339(started), "ended_at": rfc3339(started + (took or 0)), "ms": took}
+    return {"n": number, **times, "worker": worker, "error": None}
 
 
 class Runs:
@@ -97,8 +135,9 @@ class Runs:
         self._redis = db.client
         self._schedule = db.key("runs")
         self._failures = db.key("failures")
-        self._plan, self._take, self._start, self._finish, self._beat, self._hand_back = (
-            script(db.client, name) for name in ("plan", "take", "start", "finish", "beat", "hand_back")
+        self._plan, self._events, self._take, self._start, self._finish, self._beat, self._hand_back = (
+            script(db.client, name)
+            for name in ("plan", "events", "take", "start", "finish", "beat", "hand_back")
         )
 
     def plan(self, wanted: Sequence[tuple[Event, Sequence[Wanted]]]) -> int:
@@ -109,18 +148,19 @@ class Runs:
         return sum(in_turn(self._db.client, calls))
 
     def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
-        kept = {field: getattr(event, field) for field in Event.__slots__}
         arguments: list[Any] = [
             self._db.prefix,
             now_ms(),
             event.event_id,
             event.job_id,
-            zlib.compress(json.dumps(kept).encode(), 1),
+            event.version,
+            json.dumps([getattr(event, field) for field in _IN_LINE], separators=(",", ":")),
+            pack(json.dumps(event.report, ensure_ascii=False, separators=(",", ":")).encode()),
+            event.tag or "",
         ]
-        arguments.append(event.tag or "")
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
-            arguments += [each, handler, endpoint or "", self._schedule_of(each)]
+            arguments += [each, endpoint or "", self._schedule_of(each)]
         return arguments
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
@@ -166,7 +206,7 @@ class Runs:
 
     def _finish_call(self, end: End) -> Call:
         pause = int(end.again_in_s * 1000)
-        arguments = [end.run_id, end.number, end.state, pause, json.dumps(end.entry)]
+        arguments = [end.run_id, end.number, end.state, pause, _stored(end.entry)]
         return self._finish, self.keys(end.run_id), arguments
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
@@ -183,12 +223,9 @@ class Runs:
     def events(self, event_ids: Iterable[str]) -> dict[str, Event]:
         """Those of these events that are kept because of their runs, by id."""
         ids = list(dict.fromkeys(event_ids))
-        rows: Any = self._redis.mget([self._db.key("event", each) for each in ids]) if ids else []
-        return {
-            each: Event(**json.loads(zlib.decompress(row)))
-            for each, row in zip(ids, rows, strict=True)
-            if row
-        }
+        rows: Any = self._events(args=[self._db.prefix, *ids]) if ids else []
+        found = zip(ids, rows[::2], rows[1::2], strict=True)
+        return {each: _event(each, row, report) for each, row, report in found if row}
 
     def of_job(self, job_id: str) -> list[Run]:
         return self.many(sorted(texts(self._redis.smembers(self._db.key("job_runs", job_id)))))
@@ -206,21 +243,22 @@ class Runs:
 
     def _schedule_of(self, each: str) -> str:
         """Each endpoint has a schedule of its own, so that one that is out of order holds up nobody else."""
-        _, _, endpoint = (*each.split("|", 2), "")[:3]
+        _, _, endpoint = _parts(each)
         return schedule_of(self._db, endpoint) if endpoint else self._schedule
 
 
 def _run(each: str, row: Any) -> Run:
     kept = text_map(row)
     numbers = sorted(int(name[4:]) for name in kept if name.startswith("try:"))
+    event, handler, endpoint = _parts(each)
     return Run(
         id=each,
-        event_id=kept["event_id"],
+        event_id=event,
         job_id=kept["job_id"],
-        handler=kept["handler"],
-        endpoint=kept["endpoint"] or None,
+        handler=handler,
+        endpoint=endpoint or None,
         state=kept["state"],  # type: ignore[arg-type]
-        tries=tuple(json.loads(kept[f"try:{n}"]) for n in numbers),
+        tries=tuple(_try(n, kept[f"try:{n}"]) for n in numbers),
         tag=kept.get("tag") or None,
         forgiven=int(kept.get("forgiven", 0)),
         ended_at=rfc3339(float(kept["ended"])) if "ended" in kept else None,

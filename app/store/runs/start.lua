@@ -15,6 +15,8 @@ if state == 'running' then
   local held_until = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
   if held_until > now then return 0 end
   local broken = cjson.decode(redis.call('HGET', KEYS[1], 'try:' .. tries))
+  -- Earlier releases wrote an object.
+  if broken[1] then broken = {n = tries, started_at = broken[1], worker = broken[2]} end
   broken.ended_at, broken.error = ARGV[5], 'the worker died, or stopped answering, during this try'
   redis.call('HSET', KEYS[1], 'try:' .. tries, cjson.encode(broken))
 end
@@ -27,6 +29,6 @@ if tries - tonumber(forgiven or 0) >= tonumber(ARGV[3]) then
 end
 tries = tries + 1
 redis.call('HSET', KEYS[1], 'state', 'running', 'tries', tries, 'until', now + ARGV[2],
-  'try:' .. tries, cjson.encode({n = tries, started_at = ARGV[5], worker = ARGV[4]}))
+  'try:' .. tries, cjson.encode({ARGV[5], ARGV[4]}))
 redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
 return tries

@@ -18,13 +18,16 @@ from app.core.clock import now_ms, to_ms
 from app.redis.scripts import script, text, texts
 from app.store.database import Database
 from app.store.jobs.body import body_id
+from app.store.schema.layout import Layout
+from app.store.schema.version import VERSION, mismatch
 
 log = logging.getLogger(__name__)
 
-VERSION = "2"
 _CHUNK = 200
 _STRAGGLERS_MS = 3_600_000
 """For so long after a migration, or after an earlier release's last known write, its processes may still write."""
+_CLOCKS_MS = 600_000
+"""By so much the clocks of two of our hosts may differ."""
 _OLD_WRITES = "raws"
 """Release 1 puts each job here whose callback it stores, under the time; this release never does. So it shows that
 release 1 was started again, however long after the migration."""
@@ -32,16 +35,6 @@ release 1 was started again, however long after the migration."""
 
 class WrongSchema(Exception):
     """What is stored cannot be used by this release; the message says what to do."""
-
-
-def mismatch(found: str) -> str:
-    """Why this release cannot write into a Redis whose data has the version ``found`` ('' for none)."""
-    if found and int(found) > int(VERSION):
-        return (
-            f"The data in Redis has schema version {found}, this release knows versions up to {VERSION}. "
-            "Start the newer release again, or restore a backup that was made before it."
-        )
-    return "The data in Redis is of an earlier release and is not migrated yet: the relay does it, or the next start."
 
 
 class Schema:
@@ -53,19 +46,24 @@ class Schema:
         self._raw_ms = int(raw_s * 1000)
         self._key = db.key("schema")
         self._keys, self._job = script(db.client, "migrate_keys"), script(db.client, "migrate_job")
+        self._layout = Layout(db)
 
     def prepare(self) -> None:
         """Migrate what is there, unless it has this version. Raises ``WrongSchema`` where a newer release wrote it."""
         found = text(self._redis.hget(self._key, "version"))
         if found == VERSION:
             return
-        if found is not None:
-            raise WrongSchema(mismatch(found))
+        if found not in {None, "2"}:
+            raise WrongSchema(mismatch(found or ""))
+        began = now_ms()
         if jobs := self._redis.zcard(self._db.key("jobs")):
             log.warning("migrating the stored data to schema %s (%d jobs)", VERSION, jobs)
-            self._migrate(self._all("jobs"))
-            self._redis.hset(self._key, "migrated", "1")
+            self._migrate(self._all("jobs"), since_first=found is None)
+            self._redis.hset(self._key, "migrated", found or "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
+        # Until here processes of schema 2 may have written; from here on they are refused.
+        for ids in self._changed_since(began - _CLOCKS_MS):
+            self._layout.migrate_jobs(ids)
 
     def take_over_stragglers(self) -> int:
         """What an earlier release has written since the migration, in a rolling upgrade or because somebody went back
@@ -87,21 +85,30 @@ class Schema:
             self._redis.hset(self._key, mapping={"old_from": first, "old_seen": last})
         return first, last
 
-    def _migrate(self, jobs: Iterator[list[str]]) -> int:
-        """Every step is atomic and can be repeated, so that several processes may do it at once, or die at it."""
+    def _migrate(self, jobs: Iterator[list[str]], *, since_first: bool = True) -> int:
+        """Every step is atomic and can be repeated, so that several processes may do it at once, or die at it.
+        ``since_first``: what is there may be of the first release."""
+        for ids in self._all("submissions"):
+            self._layout.migrate_submissions(ids)
+        if since_first:
+            self._move_keys()
+        count = 0
+        for ids in jobs:
+            if since_first:
+                self._move("list", ids, "job:{}:history", "history:{}")
+                self._move("set", ids, "job:{}:runs", "job_runs:{}")
+                self._migrate_jobs(ids)
+            self._layout.migrate_jobs(ids)
+            count += len(ids)
+        return count
+
+    def _move_keys(self) -> None:
         for ids in self._all("submissions"):
             self._move("set", ids, "submission:{}:claims", "claims:{}")
         endpoints = sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
         self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
         # The refusals of release 1 had no bodies, and each stands in the history of its job.
         self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", _OLD_WRITES, "refusals")))
-        count = 0
-        for ids in jobs:
-            self._move("list", ids, "job:{}:history", "history:{}")
-            self._move("set", ids, "job:{}:runs", "job_runs:{}")
-            self._migrate_jobs(ids)
-            count += len(ids)
-        return count
 
     def _move(self, kind: str, ids: list[str], old: str, new: str) -> None:
         names = [word for each in ids for word in (kind, old.format(each), new.format(each))]

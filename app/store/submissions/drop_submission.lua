@@ -13,6 +13,6 @@ for job in string.gmatch(redis.call('HGET', hash, 'job_ids') or '', '%S+') do
     return 0
   end
 end
-redis.call('DEL', hash, prefix .. 'claims:' .. id)
+redis.call('DEL', hash, prefix .. 'request:' .. id, prefix .. 'claims:' .. id)
 for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, id) end
 return 1

@@ -15,6 +15,7 @@ from app.redis.durable import Durable
 from app.redis.scripts import script, text, text_map, texts
 from app.store.database import Database
 from app.store.jobs.accept import Unavailable
+from app.store.packing.packing import pack, unpack
 
 Status = Literal["sending", "submitted", "lost", "failed"]
 CallbackKind = Literal["own", "foreign", "no", "queue"]
@@ -57,6 +58,11 @@ FIRST_LOOK_S = 2.0
 """How soon it is looked for, where we know that the answer will not come."""
 
 
+def request_of(facts: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    """What is stored of a request, beside the submission: long, and rarely read."""
+    return {"labels": labels, "facts": facts}
+
+
 def new_id() -> str:
     """Short, unguessable, and safe in a URL."""
     return "s" + secrets.token_hex(8)
@@ -69,7 +75,9 @@ class Submissions:
         self._db = db
         self._durable = durable
         self._redis = db.client
-        self._take, self._unanswered = script(db.client, "take"), script(db.client, "unanswered")
+        self._create, self._take, self._unanswered = (
+            script(db.client, name) for name in ("create", "take", "unanswered")
+        )
 
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
@@ -82,32 +90,31 @@ class Submissions:
             "bucket": submission.bucket,
             "region": submission.region,
             "key_id": submission.key_id or "",
-            "labels": json.dumps(submission.labels),
-            "facts": json.dumps(submission.facts),
         }
         if submission.token_expires:
             values["token_expires"] = str(submission.token_expires)
         fields = [word for pair in values.items() for word in pair]
-        look_at = now_ms() + int(PATIENCE_S * 1000)
-        commands = [
-            ["HSET", self._db.key("submission", submission.id), *fields],
-            ["ZADD", self._db.key("submissions"), str(now_ms()), submission.id],
-            ["ZADD", self._db.key("lost"), str(look_at), submission.id],
-        ]
-        if submission.key_id:
-            commands.append(["ZADD", self._db.key("open"), str(now_ms()), submission.id])
+        now = now_ms()
+        request = json.dumps(
+            request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":")
+        )
+        arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(PATIENCE_S * 1000)]
+        arguments += ["1" if submission.key_id else "", pack(request.encode()), *fields]
         try:
-            safe = self._durable.write(commands)
+            safe = self._durable.strongest(self._create, arguments).safe
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
         if not safe:
             raise Unavailable("the submission is not as safe as DURABILITY promises")
 
     def get(self, submission_id: str) -> Submission | None:
-        row = self._redis.hgetall(self._db.key("submission", submission_id))
+        pipe = self._redis.pipeline()
+        pipe.hgetall(self._db.key("submission", submission_id))
+        pipe.get(self._db.key("request", submission_id))
+        row, packed = pipe.execute()
         if not row:
             return None
-        kept = text_map(row)
+        kept, request = text_map(row), json.loads(unpack(packed)) if packed else request_of({}, {})
         return Submission(
             id=submission_id,
             status=kept["status"],  # type: ignore[arg-type]
@@ -118,8 +125,8 @@ class Submissions:
             region=kept["region"],
             key_id=kept["key_id"] or None,
             job_ids=tuple(kept.get("job_ids", "").split()),
-            labels=json.loads(kept["labels"]),
-            facts=json.loads(kept["facts"]),
+            labels=request["labels"],
+            facts=request["facts"],
             error=kept.get("error"),
             ci=json.loads(kept.get("ci") or "null"),
             token_expires=int(kept["token_expires"]) if "token_expires" in kept else None,

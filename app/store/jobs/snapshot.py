@@ -1,0 +1,34 @@
+"""A job's report at one moment, for scripts that put it into an event: they read no packed values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from app.redis.scripts import text
+from app.store.database import Database
+from app.store.packing.packing import unpack
+
+TRIES: Final = 5
+"""A script says where the job has moved since the snapshot; so often it is taken anew."""
+
+
+class Snapshot(NamedTuple):
+    """A job's version and its report (JSON): ``None`` and empty for a job that is not known."""
+
+    version: str | None
+    report: bytes
+
+
+NOTHING: Final = Snapshot(None, b"")
+
+
+def snapshots(db: Database, job_ids: Sequence[str]) -> list[Snapshot]:
+    """One for each job, in order."""
+    pipe = db.client.pipeline()
+    for each in job_ids:
+        pipe.hget(db.key("job", each), "version")
+        pipe.get(db.key("report", each))
+    answers = pipe.execute()
+    pairs = zip(answers[::2], answers[1::2], strict=True)
+    return [Snapshot(text(version), unpack(report or b"")) for version, report in pairs]

@@ -1,0 +1,134 @@
+"""Where the bytes of a job lie: ``python -m bench.memory``.
+
+Jobs of two kinds are stored as in production, each kind in a server of its own: ``submitted`` ones have a submission
+with two labels, CI's answer, a callback and one finished run; ``called back`` ones only a callback and a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from app.submitter.callback_url import callback_url
+
+from app import create_app
+from app.ci.incoming.payload import parse
+from app.ci.outgoing.request import SubmitRequest
+from app.core.clock import rfc3339
+from app.core.tokens import Binding
+from app.store import News, Store
+from app.store.jobs.accept import as_body
+from app.store.runs.runs import End, Start
+from app.store.submissions.submissions import Submission, deadline_after
+from app.submitter.draft import draft
+from app.web.services import Services
+from bench import payloads
+from harness.servers import Valkey
+from harness.settings import make_settings
+
+KINDS = ("submitted", "called back")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--jobs", type=int, default=300)
+    jobs = arguments.parse_args().jobs
+    logging.disable(logging.INFO)
+    for kind in KINDS:
+        report(kind, jobs, measure(kind, jobs))
+    return 0
+
+
+def measure(kind: str, jobs: int) -> dict[str, float]:
+    """Bytes a job by kind of key, and ``used_memory``: what the server needs more of for it."""
+    with tempfile.TemporaryDirectory() as folder, Valkey(Path(folder)) as server:
+        services = Services.open(make_settings(server.url, key_prefix="ci:"), timeout=10)
+        crowd = Crowd(services)
+        crowd.store_jobs(kind, "warm", 3)
+        before = _memory(services.store)
+        crowd.store_jobs(kind, "", jobs)
+        after = _memory(services.store)
+    return {name: (size - before[name]) / jobs for name, size in after.items()}
+
+
+def _memory(store: Store) -> Counter[str]:
+    """``MEMORY USAGE`` of all keys, by kind."""
+    client, sizes = store.db.client, Counter[str]()
+    for key in client.scan_iter(f"{store.db.prefix}*", count=1000):
+        kind = key.decode().removeprefix(store.db.prefix).partition(":")[0]
+        sizes[kind] += client.memory_usage(key, samples=0) or 0
+    sizes["used_memory"] = client.info("memory")["used_memory"]
+    return sizes
+
+
+class Crowd:
+    """Makes jobs: as the submitter, CI, the relay and a worker would."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.store
+        self._store.outbox.open()
+        self._client = create_app(services.settings).test_client()
+        self._console = self._path(callback_url(services.settings, Binding(name="bench")))
+
+    def store_jobs(self, kind: str, name: str, count: int) -> None:
+        for number in range(count):
+            job = f"{name}{number:x}"
+            path = self._submit(job) if kind == "submitted" else self._console
+            answer = self._client.post(path, data=payloads.voice_separate(job, xml=number % 2 == 0))
+            if answer.status_code != 200:
+                raise SystemExit(f"the callback was answered {answer.status_code}: {answer.text}")
+            self._relay_and_work()
+
+    def _submit(self, job: str) -> str:
+        """CI's answer to a request is stored; returns where it will call back."""
+        request = SubmitRequest.model_validate(
+            payloads.request(job) | {"labels": {"show": "news", "team": "audio"}}
+        )
+        made, settings = draft(self._services.settings, request), self._services.settings
+        record = Submission(
+            id=made.submission, status="sending", submitted_at=rfc3339(0), deadline=deadline_after(settings.deadline),
+            callback="own", bucket=made.asked.bucket, region=made.asked.region, key_id="k1",
+            token_expires=made.expires * 1000, labels=made.labels, facts=made.asked.model_dump(mode="json"),
+        )  # fmt: skip
+        self._store.submissions.create(record)
+        details = parse(payloads.submitted(job)).details
+        self._store.acceptor.accept(
+            News(details, "submit", "confirmed", as_body(details), submission=made.submission, ask_after=3600)
+        )
+        return self._path(made.callback or "")
+
+    def _relay_and_work(self) -> None:
+        outbox, runs = self._store.outbox, self._store.runs
+        for posted in (found := outbox.read("bench", 100, 1)):
+            if posted.event.state == "Success":
+                runs.plan([(posted.event, [("workers.handlers.log_end", None)])])
+        outbox.acknowledge(found)
+        outbox.trim()
+        for each in runs.take_due(100, 10):
+            number = runs.start(Start(each, 10, 3, "worker-1-12345"))
+            entry = {
+                "n": number, "started_at": rfc3339(1), "ended_at": rfc3339(2), "ms": 1, "worker": "worker-1-12345",
+                "error": None,
+            }  # fmt: skip
+            runs.finish(End(each, number, "done", entry))
+
+    def _path(self, url: str) -> str:
+        return "/callbacks/" + url.rpartition("/")[2]
+
+
+def report(kind: str, jobs: int, sizes: dict[str, float]) -> None:
+    total = sizes.pop("used_memory")
+    print(
+        f"\n{kind}: {total:.0f} bytes a job by used_memory, {sum(sizes.values()):.0f} by MEMORY USAGE ({jobs} jobs)"
+    )
+    for name, size in sorted(sizes.items(), key=lambda each: -each[1]):
+        if size >= 1:
+            print(f"  {name:<14} {size:>7.0f}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
