@@ -33,7 +33,9 @@ def test_every_fault_is_described(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", TEXT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(ENDPOINTS) + [one.name for one in dataclasses.fields(CallbackRequest)])
+@pytest.mark.parametrize(
+    "name", sorted(ENDPOINTS) + [one.name for one in dataclasses.fields(CallbackRequest)]
+)
 def test_every_endpoint_and_every_field_of_an_order_is_named(name: str) -> None:
     """Somewhere, as code; the templates by their first."""
     assert f"`{'template_get' if name.startswith('template_') else name}`" in TEXT
