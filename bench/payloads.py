@@ -23,9 +23,11 @@ _AUDIO = {
 }
 
 
-def voice_separate(number: str, *, xml: bool) -> bytes:
-    """A finished job of that number."""
-    job = _job("j" + number.rjust(32, "0"))
+def voice_separate(number: str, *, xml: bool, state: str = "Success") -> bytes:
+    """A job of that number, finished unless ``state`` says otherwise."""
+    job = _job(job_id(number)) | {"State": state}
+    if state != "Success":
+        del job["EndTime"]
     if not xml:
         return json.dumps({"EventName": "TaskFinish", "JobsDetail": [job]}).encode()
     root = Element("Response")
@@ -34,14 +36,18 @@ def voice_separate(number: str, *, xml: bool) -> bytes:
     return tostring(root)
 
 
-def _job(job_id: str) -> dict[str, Any]:
-    names = [f"out/{job_id}/vocals.mp3", f"out/{job_id}/background.mp3"]
+def job_id(number: str) -> str:
+    return "j" + number.rjust(32, "0")
+
+
+def _job(name: str) -> dict[str, Any]:
+    names = [f"out/{name}/vocals.mp3", f"out/{name}/background.mp3"]
     return {
         "Code": "Success",
         "CreationTime": "2026-07-01T10:12:26+0800",
         "EndTime": "2026-07-01T10:12:32+0800",
         "Input": {"BucketId": "demo-1250000000", "Object": "input/talk.mp3", "Region": "ap-chongqing"},
-        "JobId": job_id,
+        "JobId": name,
         "Message": "",
         "Operation": {
             "JobLevel": "0",

@@ -21,7 +21,7 @@ def callback() -> str:
         payload: Any = _as_dict(root.find("JobsDetail"))
     else:
         payload = request.get_json(force=True)["JobsDetail"]
-    queue.enqueue("bench.usual.process", payload)
+    queue.enqueue("bench.peers.usual.process", payload)
     return ""
 
 
