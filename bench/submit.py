@@ -1,4 +1,4 @@
-"""A submission through ``POST /v1/jobs`` beside the SDK's call alone. Both send to the emulator, which is not counted."""
+"""A submission through ``POST /v1/jobs`` beside the SDK's call alone; the emulator that answers is not counted."""
 
 from __future__ import annotations
 

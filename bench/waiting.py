@@ -1,4 +1,4 @@
-"""A thousand clients that wait (``?wait=`` and server-sent events), each for a job of its own; what they cost others."""
+"""A thousand clients that wait (``?wait=``, server-sent events), each for a job of its own; what they cost others."""
 
 from __future__ import annotations
 
