@@ -1,4 +1,4 @@
-"""Where the bytes of a job lie: ``python -m bench.memory``.
+"""Where the bytes of a job lie.
 
 Jobs of two kinds are stored as in production, each kind in a server of its own: ``submitted`` ones have a submission
 with two labels, CI's answer, a callback and one finished run; ``called back`` ones only a callback and a run.
@@ -6,13 +6,9 @@ with two labels, CI's answer, a callback and one finished run; ``called back`` o
 
 from __future__ import annotations
 
-import argparse
-import logging
 import tempfile
 from collections import Counter
 from pathlib import Path
-
-from app.submitter.callback_url import callback_url
 
 from app import create_app
 from app.ci.incoming.payload import parse
@@ -23,26 +19,35 @@ from app.store import News, Store
 from app.store.jobs.accept import as_body
 from app.store.runs.runs import End, Start
 from app.store.submissions.submissions import Submission, deadline_after
+from app.submitter.callback_url import callback_url
 from app.submitter.draft import draft
 from app.web.services import Services
 from bench import payloads
+from bench.options import Options
+from bench.table import Row, row
 from harness.servers import Valkey
 from harness.settings import make_settings
 
-KINDS = ("submitted", "called back")
+_JOBS = 300
 
 
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--jobs", type=int, default=300)
-    jobs = arguments.parse_args().jobs
-    logging.disable(logging.INFO)
-    for kind in KINDS:
-        report(kind, jobs, measure(kind, jobs))
-    return 0
+def measure(_options: Options) -> list[Row]:
+    """Bytes a job for each kind; those of each kind of key are shown without an aim."""
+    rows = []
+    for kind, aim in (("submitted", 4000), ("called back", 3000)):
+        sizes = _bytes_a_job(kind, _JOBS)
+        total = sizes.pop("used_memory")
+        section = f"Redis memory of a job, {kind} ({_JOBS} jobs)"
+        rows.append(row(section, "used_memory", [total], "bytes", aim=aim))
+        rows += [
+            row(section, f"  {name}", [size], "bytes")
+            for name, size in sorted(sizes.items(), key=lambda each: -each[1])
+            if size >= 1
+        ]
+    return rows
 
 
-def measure(kind: str, jobs: int) -> dict[str, float]:
+def _bytes_a_job(kind: str, jobs: int) -> dict[str, float]:
     """Bytes a job by kind of key, and ``used_memory``: what the server needs more of for it."""
     with tempfile.TemporaryDirectory() as folder, Valkey(Path(folder)) as server:
         services = Services.open(make_settings(server.url, key_prefix="ci:"), timeout=10)
@@ -118,17 +123,3 @@ class Crowd:
 
     def _path(self, url: str) -> str:
         return "/callbacks/" + url.rpartition("/")[2]
-
-
-def report(kind: str, jobs: int, sizes: dict[str, float]) -> None:
-    total = sizes.pop("used_memory")
-    print(
-        f"\n{kind}: {total:.0f} bytes a job by used_memory, {sum(sizes.values()):.0f} by MEMORY USAGE ({jobs} jobs)"
-    )
-    for name, size in sorted(sizes.items(), key=lambda each: -each[1]):
-        if size >= 1:
-            print(f"  {name:<14} {size:>7.0f}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""The three endpoints, each under its own gunicorn with the same number of workers and threads."""
+"""Our service and its peers, each under a gunicorn of its own."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.settings import Settings
 from harness.servers import Process, as_environment, eventually, free_port, is_up
 
-ENDPOINTS = {"bare": "bench.bare:app", "usual": "bench.usual:app", "ours": "app:create_app()"}
+PEERS = {"bare": "bench.peers.bare:app", "usual": "bench.peers.usual:app"}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    port: int
+    pid: int
 
 
 @contextmanager
-def serve(settings: Settings, folder: Path) -> Iterator[dict[str, int]]:
-    """The port of each endpoint."""
-    ports = {name: free_port() for name in ENDPOINTS}
+def serve(
+    settings: Settings, folder: Path, names: tuple[str, ...] = ("bare", "usual", "ours"), **environment: str
+) -> Iterator[dict[str, Server]]:
+    """These servers, by name, while the block runs."""
     with ExitStack() as stack:
-        for name, target in ENDPOINTS.items():
-            environment = (
-                os.environ | as_environment(settings) | {"HOST": "127.0.0.1", "PORT": str(ports[name])}
-            )
-            configuration = "gunicorn.conf.py" if name == "ours" else "bench/gunicorn.conf.py"
-            command = [sys.executable, "-m", "gunicorn", "--config", configuration, target]
-            process = stack.enter_context(Process(command, folder / f"{name}.log", environment))
-            url = f"http://127.0.0.1:{ports[name]}/healthz"
-            eventually(lambda url=url: is_up(url), f"{name}: {process.text()}")  # type: ignore[misc]
-        yield ports
+        yield {name: _start(stack, name, settings, folder, environment) for name in names}
+
+
+def _start(stack: ExitStack, name: str, settings: Settings, folder: Path, more: dict[str, str]) -> Server:
+    port = free_port()
+    environment = os.environ | as_environment(settings) | {"HOST": "127.0.0.1", "PORT": str(port)} | more
+    configuration = "gunicorn.conf.py" if name == "ours" else "bench/peers/gunicorn.conf.py"
+    target = PEERS.get(name, "app:create_app()")
+    command = [sys.executable, "-m", "gunicorn", "--config", configuration, target]
+    process = stack.enter_context(Process(command, folder / f"{name}-{port}.log", environment))
+    eventually(lambda: is_up(f"http://127.0.0.1:{port}/healthz"), lambda: f"{name}: {process.text()}")
+    return Server(port, process.pid)

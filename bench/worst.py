@@ -1,4 +1,4 @@
-"""Bodies that take the most CPU time, each of the size of MAX_BODY: ``python -m bench.worst``.
+"""Bodies that take the most CPU time, each of the size of MAX_BODY.
 
 It prints the CPU time of reading each, accepted or refused. The test suite limits the number of calls for the same
 bodies, which does not depend on the machine.
@@ -12,8 +12,11 @@ from collections.abc import Callable
 
 from app.ci.incoming.limits import CALLBACK
 from app.ci.incoming.payload import Refused, parse
+from bench.options import Options
+from bench.table import Row, row
 
 SIZE = 2**20
+_SHOWN = 10
 
 X0, X1 = b"<Response><JobsDetail><JobId>j</JobId>", b"</JobsDetail></Response>"
 J0, J1 = b'{"JobsDetail":{"JobId":"j"', b"}}"
@@ -163,13 +166,12 @@ def milliseconds(body: bytes, tries: int = 3) -> float:
     return best
 
 
-def report(most: int = 10) -> None:
+def measure(_options: Options) -> list[Row]:
+    """The slowest of them."""
     made = bodies()
     measured = sorted(((milliseconds(body), name) for name, body in made.items()), reverse=True)
-    print(f"\nworst bodies: the slowest {most} of {len(made)}, CPU time of reading one (aim: below 100 ms)")
-    for taken, name in measured[:most]:
-        print(f"{taken:>8.1f} ms  {name:<36} {len(made[name]):>8} bytes  {read(made[name])}")
-
-
-if __name__ == "__main__":
-    report(len(bodies()))
+    section = f"worst bodies: the slowest {_SHOWN} of {len(made)}, processor time of reading one"
+    return [
+        row(section, f"{name}, {len(made[name]):,} bytes: {read(made[name])}", [taken], "ms", aim=100)
+        for taken, name in measured[:_SHOWN]
+    ]

@@ -3,7 +3,7 @@
 import os
 
 bind = f"127.0.0.1:{os.environ['PORT']}"
-worker_class = "gthread"
+worker_class = os.environ.get("BENCH_WORKER_CLASS", "gthread")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "32"))
+threads = 32
 keepalive = 5

@@ -1,4 +1,4 @@
-"""The common implementation: parse, enqueue a dict, answer."""
+"""The callback endpoint that people write today: parse, put a dict on the queue, answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redis import Redis
 from rq import Queue
 
 app = Flask(__name__)
-jobs_queue = Queue("usual", connection=Redis.from_url(os.environ["REDIS_URL"]))
+queue = Queue("usual", connection=Redis.from_url(os.environ["REDIS_URL"]))
 
 
 @app.post("/")
@@ -21,7 +21,7 @@ def callback() -> str:
         payload: Any = _as_dict(root.find("JobsDetail"))
     else:
         payload = request.get_json(force=True)["JobsDetail"]
-    jobs_queue.enqueue("bench.usual.process", payload)
+    queue.enqueue("bench.peers.usual.process", payload)
     return ""
 
 
@@ -35,4 +35,4 @@ def _as_dict(node: Any) -> Any:
 
 
 def process(payload: Any) -> None:
-    """The job of the queue; the benchmark does not run it."""
+    """What the queue would do."""

@@ -1,0 +1,63 @@
+"""Whether what is stored already makes anything slower: 1,000 jobs beside many (``--large``: a million)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from app.core.tokens import Binding
+from app.store.access.api_keys import SCOPES
+from app.submitter.callback_url import callback_url
+from app.web.services import Services
+from bench import payloads
+from bench.load import Request, run, shared
+from bench.options import Options
+from bench.reads import fill
+from bench.serve import serve
+from bench.table import Row, ratios, row
+from harness.servers import Valkey
+from harness.settings import make_settings
+
+_FEW = 1000
+_MANY = 10_000
+_MANY_LARGE = 1_000_000
+
+
+def measure(options: Options) -> list[Row]:
+    many = _MANY_LARGE if options.large else _MANY
+    section = f"processor time with {many:,} jobs stored / with {_FEW:,}"
+    cpu: dict[str, dict[int, list[float]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for stored in (_FEW, many):
+            with Valkey(Path(name)) as store:
+                settings = make_settings(store.url, outbox_max=10_000_000, jobs_max=10_000_000)
+                key = Services.open(settings, timeout=5).store.api_keys.create("bench", frozenset(SCOPES))
+                with serve(settings, Path(name), ("ours",)) as servers:
+                    server = servers["ours"]
+                    fill(settings, server.port, stored)
+                    path = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
+                    for number in range(options.rounds + 1):
+                        for what, requests in _kinds(path, key, number, options).items():
+                            result = run(server.port, requests, [server.pid, store.pid])
+                            if number:
+                                cpu.setdefault(what, {}).setdefault(stored, []).append(result.cpu_us)
+    return [row(section, what, ratios(done[many], done[_FEW]), "", aim=1.2) for what, done in cpu.items()]
+
+
+def _kinds(path: str, key: str, number: int, options: Options) -> dict[str, list[list[Request]]]:
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def get(target: str) -> list[list[Request]]:
+        return shared(
+            lambda _: Request(target, None, "GET", headers), options.requests // 3, options.connections
+        )
+
+    return {
+        "accept": shared(
+            lambda each: Request(path, payloads.voice_separate(f"n{number:04}{each:08}", xml=each % 2 == 0)),
+            options.requests,
+            options.connections,
+        ),
+        "a page of 50, two filters": get("/v1/jobs?state=Success&tag=VoiceSeparate&limit=50"),
+        "look-up by user data": get("/v1/jobs?user_data=order-42&limit=1"),
+    }

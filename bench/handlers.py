@@ -1,0 +1,124 @@
+"""From the stored event to the handler: how many a second beside RQ's own workers, and how soon when idle."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from redis import Redis
+from rq import Queue
+
+from app.core.tokens import Binding
+from app.settings import Settings
+from app.submitter.callback_url import callback_url
+from bench import payloads
+from bench.load import Request, run, shared
+from bench.options import Options
+from bench.reads import fill
+from bench.serve import serve
+from bench.table import Row, row
+from harness.servers import ROOT, Process, Valkey, as_environment, eventually
+from harness.settings import make_settings
+
+_SECTION = "post-processing"
+_EVENTS = 2000
+_IDLE_TRIES = 40
+_PATIENCE_S = 600
+
+
+def measure(options: Options) -> list[Row]:
+    ours: list[float] = []
+    workers: list[float] = []
+    simple: list[float] = []
+    idle: list[float] = []
+    for _ in range(max(1, options.rounds // 2)):
+        with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
+            ours.append(_ours(store, Path(name), idle))
+            workers.append(_rq(store, Path(name), "rq.worker.Worker", _EVENTS // 10))
+            simple.append(_rq(store, Path(name), "rq.worker.SimpleWorker", _EVENTS))
+    return [
+        row(_SECTION, f"{_EVENTS} events, two workers", ours, "/s"),
+        row(_SECTION, "RQ's Worker, two of them, a job each", workers, "/s"),
+        row(_SECTION, "RQ's SimpleWorker, two of them, no fork", simple, "/s"),
+        row(
+            _SECTION,
+            "ours / RQ's Worker",
+            [a / b for a, b in zip(ours, workers, strict=True)],
+            "",
+            aim=20,
+            at_least=True,
+        ),
+        row(
+            _SECTION,
+            "ours / RQ's SimpleWorker",
+            [a / b for a, b in zip(ours, simple, strict=True)],
+            "",
+        ),
+        row(_SECTION, "idle: from the 200 to the handler's start", idle, "ms", aim=30),
+    ]
+
+
+def _ours(store: Valkey, folder: Path, idle: list[float]) -> float:
+    """Events a second, from the first run to the last; then how soon a single one starts, in milliseconds."""
+    notes = folder / "notes"
+    settings = make_settings(
+        store.url,
+        key_prefix="ci:",
+        check_outputs=False,
+        handlers="bench.peers.handlers",
+        worker_processes=2,
+        outbox_max=10_000_000,
+    )
+    environment = os.environ | as_environment(settings) | {"BENCH_NOTES": str(notes)}
+    worker = Process([sys.executable, "-m", "workers.worker"], folder / "worker.log", environment)
+    relay = Process([sys.executable, "-m", "workers.relay"], folder / "relay.log", environment)
+    with serve(settings, folder, ("ours",)) as servers:
+        fill(settings, servers["ours"].port, _EVENTS)
+        with worker, relay:
+            eventually(lambda: _count(notes) >= _EVENTS, lambda: worker.text() + relay.text(), _PATIENCE_S)
+            times = [float(line.split()[1]) for line in notes.read_text().splitlines()]
+            idle += _idle(settings, servers["ours"].port, notes)
+    return (_EVENTS - 1) / (max(times) - min(times))
+
+
+def _idle(settings: Settings, port: int, notes: Path) -> list[float]:
+    path = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
+    found = []
+    for number in range(_IDLE_TRIES):
+        name = f"i{number}"
+        time.sleep(0.25)  # the queue is empty again, and the processes wait
+        before = _count(notes)
+        run(port, shared(lambda _, n=name: Request(path, payloads.voice_separate(n, xml=False)), 1, 1), [])  # type: ignore[misc]
+        answered = time.time()
+        eventually(lambda count=before: _count(notes) > count, "a run")  # type: ignore[misc]
+        found.append((float(notes.read_text().split()[-1]) - answered) * 1000)
+    return found
+
+
+def _count(notes: Path) -> int:
+    return notes.read_bytes().count(b"\n") if notes.exists() else 0
+
+
+def _rq(store: Valkey, folder: Path, kind: str, count: int) -> float:
+    """Jobs a second of two of RQ's workers, from the first start to the last end."""
+    link = Redis.from_url(store.url)
+    queue = Queue(f"bench-{kind}", connection=link)
+    jobs = [queue.enqueue("bench.peers.rq_jobs.nothing", number) for number in range(count)]
+    command = [str(Path(sys.executable).with_name("rq")), "worker", "--burst", "--worker-class", kind]
+    command += ["--url", store.url, "--quiet", queue.name]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with (
+        Process(command, folder / "rq-1.log", environment) as one,
+        Process(command, folder / "rq-2.log", environment) as two,
+    ):
+        for each in (one, two):
+            assert each.popen is not None
+            each.popen.wait(_PATIENCE_S)
+    for job in jobs:
+        job.refresh()  # type: ignore[no-untyped-call]
+    began = min(job.started_at for job in jobs if job.started_at)
+    ended = max(job.ended_at for job in jobs if job.ended_at)
+    return count / (ended - began).total_seconds()

@@ -1,0 +1,15 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``requests`` in each round of each kind, over ``connections``; ``large`` stores a million jobs."""
+
+    rounds: int = 5
+    requests: int = 1500
+    connections: int = 8
+    large: bool = False

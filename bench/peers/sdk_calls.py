@@ -1,0 +1,46 @@
+"""The call of Tencent's SDK alone: ``python -m bench.peers.sdk_calls ADDRESS BUCKET REGION COUNT``.
+
+Prints the microseconds of processor time that one submission took; importing is not counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from qcloud_cos import CosConfig, CosS3Client  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    host, bucket, region, count = sys.argv[1:]
+    logging.disable(logging.CRITICAL)
+    ip, _, port = host.rpartition(":")
+    config = CosConfig(  # type: ignore[no-untyped-call]
+        Region=region, SecretId="emulator", SecretKey="emulator", Scheme="http", IP=ip, Port=int(port)
+    )
+    client = CosS3Client(config, retry=0)  # type: ignore[no-untyped-call]
+    began = time.process_time()
+    for number in range(int(count)):
+        client.ci_create_media_jobs(Bucket=bucket, Jobs=_job(bucket, region, number), Lst={})  # type: ignore[no-untyped-call]
+    print((time.process_time() - began) * 1e6 / int(count))
+
+
+def _job(bucket: str, region: str, number: int) -> dict[str, object]:
+    return {
+        "Tag": "VoiceSeparate",
+        "Input": {"Object": f"input/{number}.mp3"},
+        "Operation": {
+            "VoiceSeparate": {"AudioMode": "AudioAndBackground", "AudioConfig": {"Codec": "mp3"}},
+            "Output": {
+                "Region": region,
+                "Bucket": bucket,
+                "Object": "out/background.${ext}",
+                "AuObject": "out/vocals.${ext}",
+            },
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()

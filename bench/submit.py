@@ -1,0 +1,76 @@
+"""A submission through ``POST /v1/jobs`` beside the SDK's call alone; the emulator that answers is not counted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import requests
+
+from app.store.access.api_keys import SCOPES
+from app.web.services import Services
+from bench.load import Request, run, shared
+from bench.options import Options
+from bench.serve import serve
+from bench.table import Row, ratios, row
+from harness.servers import ROOT, Emulator, Valkey, free_port
+from harness.settings import make_settings
+
+_SECTION = "submitting a job (processor time of web and store, of the SDK's process)"
+_COUNT = 200
+"""Submissions in a round."""
+
+
+def measure(options: Options) -> list[Row]:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Valkey(Path(name), "--appendfsync", "always") as store,
+        Emulator(Path(name), free_port()) as emulator,
+    ):
+        # Jobs stay where they are: the emulator's callbacks are no part of this.
+        slow = {"queue_seconds": 3600, "run_seconds": 3600}
+        requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5).raise_for_status()
+        settings = make_settings(store.url, key_prefix="ci:", ci_endpoint=emulator.url)
+        key = Services.open(settings, timeout=5).store.api_keys.create("bench", frozenset(SCOPES))
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        ours: list[float] = []
+        alone: list[float] = []
+        with serve(settings, Path(name), ("ours",)) as servers:
+            for number in range(options.rounds + 1):
+                share = shared(
+                    lambda each, number=number: Request(  # type: ignore[misc]
+                        "/v1/jobs", _job(number, each), headers=headers, status=201
+                    ),
+                    _COUNT,
+                    2,
+                )
+                mine = run(servers["ours"].port, share, [servers["ours"].pid, store.pid]).cpu_us
+                theirs = _sdk_calls(emulator.url.removeprefix("http://"), settings.cos_bucket or "")
+                if number:
+                    ours.append(mine)
+                    alone.append(theirs)
+    return [
+        row(_SECTION, "POST /v1/jobs", ours, "µs"),
+        row(_SECTION, "the SDK's call alone", alone, "µs"),
+        row(_SECTION, "POST /v1/jobs / the SDK's call", ratios(ours, alone), "", aim=1.5),
+    ]
+
+
+def _job(number: int, each: int) -> bytes:
+    return json.dumps(
+        {
+            "tag": "VoiceSeparate",
+            "input": {"object": f"input/{number}-{each}.mp3"},
+            "voice_separate": {"audio_mode": "AudioAndBackground", "audio_config": {"codec": "mp3"}},
+            "output": {"object": "out/background.${ext}", "au_object": "out/vocals.${ext}"},
+        }
+    ).encode()
+
+
+def _sdk_calls(host: str, bucket: str) -> float:
+    command = [sys.executable, "-m", "bench.peers.sdk_calls", host, bucket, "ap-chongqing", str(_COUNT)]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])

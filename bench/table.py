@@ -1,0 +1,83 @@
+"""The table of results: what was measured, against what, and the aim. Printed, and written to ``var/bench.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line. ``value`` is the median, ``low`` and ``high`` the extremes of its rounds; ``at_least`` says which side
+    of ``aim`` is good. Without an aim the row is only shown."""
+
+    section: str
+    what: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    against: str = ""
+    aim: float | None = None
+    at_least: bool = False
+
+    @property
+    def is_met(self) -> bool | None:
+        if self.aim is None:
+            return None
+        return self.value >= self.aim if self.at_least else self.value <= self.aim
+
+
+def row(section: str, what: str, values: Sequence[float], unit: str, **more: object) -> Row:
+    """The row of what was measured in several rounds."""
+    return Row(section, what, statistics.median(values), min(values), max(values), unit, **more)  # type: ignore[arg-type]
+
+
+def ratios(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Round by round: each pair ran side by side, in the same state of the machine."""
+    return [a / b for a, b in zip(one, other, strict=True)]
+
+
+def show(rows: Sequence[Row]) -> None:
+    width = max((len(each.what) for each in rows), default=0)
+    section = ""
+    for each in rows:
+        if each.section != section:
+            section = each.section
+            print(f"\n{section}")
+        print(
+            f"  {each.what:<{width}}  {_number(each.value):>9} {each.unit:<9} {_spread(each):<19} {_aim(each)}"
+        )
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """The same table for programs, with the machine and its load."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    machine = {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
+    document = {"machine": machine, "rows": [asdict(each) | {"is_met": each.is_met} for each in rows]}
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def _spread(each: Row) -> str:
+    return "" if each.low == each.high else f"({_number(each.low)} to {_number(each.high)})"
+
+
+def _aim(each: Row) -> str:
+    parts = [f"of {each.against}"] if each.against else []
+    if each.aim is not None:
+        parts.append(f"aim: at {'least' if each.at_least else 'most'} {each.aim:g}")
+        parts.append("met" if each.is_met else "NOT MET")
+    return ", ".join(parts)
