@@ -1,5 +1,6 @@
 """Which body is which: the envelopes of jobs, workflow runs, reviews and the console's probe."""
 
+import gc
 import json
 from typing import Any
 
@@ -325,3 +326,16 @@ def test_a_job_id_given_twice_is_refused_in_both_formats() -> None:
 def test_a_run_or_review_without_an_id_is_refused(body: bytes) -> None:
     """There is nothing to file it under."""
     assert refusal(body).reason == "bad_job_id"
+
+
+def test_reading_leaves_nothing_to_the_cycle_collector() -> None:
+    """A parser and its handlers point at each other: a body's nodes would stay until a collection finds them."""
+    body = xml(event(voice_separate()))
+    parse(body)
+    gc.collect()
+    gc.disable()
+    try:
+        parse(body)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ import logging
 import sys
 
 import pytest
+from flask import Flask
 from pydantic import SecretStr
 
 from app.core import logs
@@ -96,3 +97,14 @@ def test_a_token_is_redacted_wherever_it_stands(text: str) -> None:
         assert TOKEN not in said
         assert TOKEN.rpartition(".")[2] not in said
         assert fingerprint(TOKEN) in said
+
+
+def test_the_access_line_holds_no_text_of_a_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """It is not searched for secrets: neither path, query nor a made-up method may get into it."""
+    app = Flask(__name__)
+    logs.init_app(app)
+    with caplog.at_level(logging.INFO, "access"):
+        app.test_client().open(f"/callbacks/{TOKEN}?key={TOKEN}", method=TOKEN.upper())
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "access"]
+    assert line.startswith("(unknown method) (no route) 404 ")
+    assert TOKEN.upper() not in line.upper()
