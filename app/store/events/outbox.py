@@ -94,7 +94,7 @@ class Outbox:
             return False
         entries = [[each.decode(), text_map(fields)] for each, fields in rows]
         packed = pack(json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode())
-        shelves = max(0, self._keep - _OPEN) // _SHELF
+        shelves = max(0, -(-(self._keep - size + _SHELF) // _SHELF))
         self._shelve(keys=[self._key, self._past], args=[first, last, packed, shelves])
         return True
 
