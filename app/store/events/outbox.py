@@ -101,7 +101,7 @@ class Outbox:
     def _oldest_needed(self, group: Any) -> tuple[int, int]:
         """The group needs nothing older: it is the oldest entry unacknowledged, else the one after the last that was
         handed out."""
-        if oldest := self._redis.xpending(self._key, group["name"])["min"]:  # type: ignore[index]
+        if oldest := self._redis.xpending(self._key, group["name"])["min"]:
             return order(oldest)
         ms, number = order(group["last-delivered-id"])
         return ms, number + 1
