@@ -32,6 +32,7 @@ KINDS: Final[dict[str, Type]] = {
     "open": "zset",
     "mark": "string",
     "events": "stream",
+    "past": "stream",
     "event": "string",
     "run": "hash",
     "job_runs": "set",

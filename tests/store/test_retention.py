@@ -375,5 +375,20 @@ def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) ->
     assert set(not_acknowledged) <= set(left), "what was read and not acknowledged stays"
     assert len(left) < 390, "what was acknowledged goes"
     store.outbox.acknowledge(posted[100:] + store.outbox.read("one", 300, 1))
+    everything = [each.event.event_id for each in store.outbox.after("0", 1000)]
     store.outbox.trim()
-    assert 200 <= store.outbox.size() <= 240
+    assert 200 <= store.outbox.kept() <= 240
+    assert store.outbox.size() < 100, "the older ones are packed"
+    for count in (1, 7, 50, 51, 1000):
+        assert _walked(store, count) == everything[-store.outbox.kept() :], (
+            "packed or not, each is read once, in order"
+        )
+
+
+def _walked(store: Store, count: int) -> list[str]:
+    """The ids of all events, read page by page."""
+    found, position = [], "0-0"
+    while page := store.outbox.after(position, count):
+        position = page[-1].stream_id
+        found += [each.event.event_id for each in page]
+    return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from app.redis.scripts import text_map
+from app.redis.scripts import script, text_map
 from app.store.database import Database
+from app.store.packing.packing import pack, unpack
 from app.store.runs.runs import Event
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,10 @@ log = logging.getLogger(__name__)
 GROUP = "relay"
 _KEEP = 10_000
 """Entries kept for those who listen and come back late."""
+_OPEN = 50
+"""The newest of them stay as they are; of the others so many make one packed value, with a tenth of the bytes."""
+_SHELF = 50
+_SHELVED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,8 @@ class Outbox:
     def __init__(self, db: Database, limit: int = 100_000) -> None:
         """``limit`` is how many entries accept() makes room for; what listeners may come back to is part of that."""
         self._redis = db.client
-        self._key = db.key("events")
+        self._key, self._past = db.key("events"), db.key("past")
+        self._shelve = script(db.client, "shelve")
         self._keep = min(_KEEP, limit // 2)
 
     def open(self) -> None:
@@ -69,20 +76,35 @@ class Outbox:
             self._redis.xack(self._key, GROUP, *(each.stream_id for each in posted))
 
     def trim(self) -> None:
-        """Keep the newest entries for those who listen, and everything that is not acknowledged yet."""
-        excess = self.size() - self._keep
-        if excess <= 0:
-            return
-        floor = self._oldest_needed()
-        # By whole nodes of the stream: cheap, and at most a handful too few.
-        self._redis.xtrim(self._key, minid=floor, approximate=True, limit=excess)
+        """Pack entries that every group has acknowledged; the newest ``keep`` of them stay for those who listen. Other
+        groups than the relay's hold up as many, but no more."""
+        for _ in range(_SHELVED_AT_ONCE):
+            size = self.size()
+            if size < _OPEN + _SHELF or not self._shelve_oldest(size):
+                return
 
-    def _oldest_needed(self) -> str:
-        """No relay needs anything older: it is the oldest entry unacknowledged, else the last one handed out."""
+    def _shelve_oldest(self, size: int) -> bool:
         groups: Any = self._redis.xinfo_groups(self._key)
-        delivered: bytes = next(g["last-delivered-id"] for g in groups if g["name"].decode() == GROUP)
-        unacknowledged: Any = self._redis.xpending(self._key, GROUP)["min"]
-        return (unacknowledged or delivered).decode()
+        names = [group["name"].decode() for group in groups]
+        waited_for = {GROUP} if size > self._keep else {GROUP, *names}
+        floor = min(self._oldest_needed(group) for group in groups if group["name"].decode() in waited_for)
+        rows: Any = self._redis.xrange(self._key, count=_SHELF)
+        first, last = rows[0][0], rows[-1][0]
+        if order(last) >= floor:
+            return False
+        entries = [[each.decode(), text_map(fields)] for each, fields in rows]
+        packed = pack(json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode())
+        shelves = max(0, -(-(self._keep - size + _SHELF) // _SHELF))
+        self._shelve(keys=[self._key, self._past], args=[first, last, packed, shelves])
+        return True
+
+    def _oldest_needed(self, group: Any) -> tuple[int, int]:
+        """The group needs nothing older: it is the oldest entry unacknowledged, else the one after the last that was
+        handed out."""
+        if oldest := self._redis.xpending(self._key, group["name"])["min"]:
+            return order(oldest)
+        ms, number = order(group["last-delivered-id"])
+        return ms, number + 1
 
     def forget_idle_consumers(self, idle_ms: int) -> None:
         """Names of relays that are long gone, and left nothing behind."""
@@ -91,30 +113,48 @@ class Outbox:
                 self._redis.xgroup_delconsumer(self._key, GROUP, consumer["name"])
 
     def size(self) -> int:
+        """How many entries count for ``OUTBOX_MAX``."""
         return int(self._redis.xlen(self._key))
+
+    def kept(self) -> int:
+        """How many entries a listener can come back to."""
+        return self.size() + _SHELF * int(self._redis.xlen(self._past))
 
     def last_id(self) -> str:
         rows: Any = self._redis.xrevrange(self._key, count=1)
         return rows[0][0].decode() if rows else "0-0"
 
     def first_id(self) -> str | None:
-        rows: Any = self._redis.xrange(self._key, count=1)
-        return rows[0][0].decode() if rows else None
+        (first, *_), _ = self._ends()
+        return first
+
+    def _ends(self) -> tuple[tuple[str | None, str | None], bool]:
+        """The first id that is kept, the last that was ever given out, and whether entries are gone."""
+        pipe = self._redis.pipeline()
+        pipe.xinfo_stream(self._key)
+        pipe.xrange(self._past, count=1)
+        pipe.xlen(self._past)
+        info, past, shelves = pipe.execute(raise_on_error=False)
+        if isinstance(info, Exception):
+            if isinstance(info, ResponseError):
+                return (None, None), False  # There is no stream (any more).
+            raise info
+        oldest = past[0][1][b"first"] if past else info["first-entry"][0] if info["first-entry"] else None
+        is_trimmed = info.get("entries-added") != info["length"] + _SHELF * shelves
+        return (oldest and oldest.decode(), info["last-generated-id"].decode()), is_trimmed
 
     def resume(self, stream_id: str) -> tuple[bool, str]:
         """Whether entries after ``stream_id`` may be gone, and the place to read on from.
 
         Inexact where the very entry of that id was the last to be trimmed: then it says so although none is missing.
         """
-        try:
-            info: Any = self._redis.xinfo_stream(self._key)
-        except ResponseError:
-            # There is no stream (any more): only at its very beginning nothing was missed.
+        (oldest, newest), trimmed = self._ends()
+        if newest is None:
+            # Only at the very beginning of a stream that is not there nothing was missed.
             return order(stream_id) > (0, 0), "0-0"
-        asked, last = order(stream_id), order(info["last-generated-id"])
+        asked, last = order(stream_id), order(newest)
         # With nothing left, the entry that would come next stands for the first.
-        first = order(info["first-entry"][0]) if info["first-entry"] else (last[0], last[1] + 1)
-        trimmed = info.get("entries-added") != info["length"]
+        first = order(oldest) if oldest else (last[0], last[1] + 1)
         # An id from the future is one of another stream: this Redis came back empty, or is another one.
         before = (first[0], first[1] - 1) if first[1] else (first[0] - 1, 2**64 - 1)
         if asked <= last and (asked >= before or not trimmed):
@@ -123,14 +163,31 @@ class Outbox:
 
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
         """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
-        answer: Any = self._redis.xread({self._key: stream_id}, count=count, block=block_ms)
-        return _posted(answer[0][1]) if answer else []
+        rows = self._rows(stream_id, count)
+        if not rows and block_ms is not None and self._redis.xread({self._key: stream_id}, 1, block_ms):
+            rows = self._rows(stream_id, count)
+        return _posted(rows)
+
+    def _rows(self, stream_id: str, count: int) -> list[Any]:
+        """Entries as the stream has them, the packed ones before the others, all of one moment."""
+        pipe = self._redis.pipeline()
+        pipe.xrange(self._past, min=f"({stream_id}", count=count // _SHELF + 2)
+        pipe.xrange(self._key, min=f"({stream_id}", count=count)
+        past, rows = pipe.execute()
+        return [*_unshelved(past, order(stream_id)), *rows][:count]
 
 
 def order(stream_id: bytes | str) -> tuple[int, int]:
     """What ids of the stream are sorted by."""
     ms, _, number = (stream_id.decode() if isinstance(stream_id, bytes) else stream_id).partition("-")
-    return int(ms), int(number)
+    return int(ms), int(number or 0)
+
+
+def _unshelved(past: Any, after: tuple[int, int]) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
+    for _, fields in past:
+        for stream_id, entry in json.loads(unpack(fields[b"entries"])):
+            if order(stream_id) > after:
+                yield stream_id.encode(), {name.encode(): value.encode() for name, value in entry.items()}
 
 
 def _posted(rows: Any) -> list[Posted]:

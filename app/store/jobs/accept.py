@@ -208,7 +208,8 @@ class Acceptor:
         reports = [detail.report.to_json() for detail in news.details]
         header = self._header(news, undone, [digest_of(report) for report in reports])
         for item, each in zip(header["items"], known, strict=True):
-            item.update({"known": each.version} if each.version else {})
+            if each.version:
+                item["known"] = each.version
         body = pack(news.body) if news.body else b""
         header["size"] = len(news.body) + sum(map(len, reports))
         arguments: list[Any] = [self._prefix, encode(header), body]
