@@ -1,7 +1,7 @@
-"""Where callbacks go while Redis cannot take them: files on this machine, each record synced before it is answered.
+"""Callbacks on the local disk while Redis is unavailable; each is synced before it is answered.
 
-``Spool`` is the writing side, ``Drainer`` (``app.spool.drain``) the other. The folder belongs to one
-installation on one machine, any number of processes.
+``Spool`` writes, ``Drainer`` (``app.spool.drain``) replays. The folder belongs to one installation on one host; any
+number of its processes share it.
 """
 
 from __future__ import annotations
@@ -9,159 +9,198 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
-from app.spool.aside import ASIDE, Counter, SetAside
+from app.spool.aside import Counter, SetAside
 from app.spool.files import FILE_BYTES, SUFFIX, OwnFile, make_folder
+from app.spool.frames import OVERHEAD
+from app.spool.room import Room
 
 log = logging.getLogger(__name__)
 
 Condition = Literal["none", "ok", "full", "unwritable"]
+T = TypeVar("T")
 
 _FILE_S = 1.0
-"""… or at this age: a record waits that much longer than Redis is away."""
-_LOOK_S = 0.2
-_ANEW = 3
-"""Files that are tried for one record, while somebody removes the folder again and again."""
-_ROOM = 16 * 2**10
-"""Less than this below the limit counts as full: the next callback may not fit."""
+"""Age in seconds at which a file is closed: that much longer than the outage may its records stay pending."""
+_ATTEMPTS = 3
+"""Files tried for one batch while the folder is removed again and again."""
+_PROBE = bytes(16 * 2**10)
 
 
 class NoRoom(Exception):
-    """The spool takes nothing: at its limit, or its disk does not take it. The message says which."""
+    """The spool did not store the record: its limit is reached, or its disk fails. The message says which."""
+
+
+class Blocking(Protocol):
+    """Runs ``work(*args)``, which waits for the disk; where threads are greenlets, in a native thread."""
+
+    def __call__(self, work: Callable[..., T], /, *args: object) -> T: ...
+
+
+def direct(work: Callable[..., T], /, *args: object) -> T:
+    """On the calling thread."""
+    return work(*args)
+
+
+@dataclass(slots=True, eq=False)
+class _Append:
+    """One caller's record. ``error`` is ``None`` once it is synced."""
+
+    payload: bytes
+    share: float
+    done: bool = False
+    error: NoRoom | None = None
 
 
 class Spool:
-    """The files of this process, within a limit that all processes share."""
+    """This process's file in the folder, and the limit that all processes share.
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    Callers commit in groups: one of them writes and syncs the records of all who wait, the others sleep until it has.
+    So the file is used by one thread at a time, and all its disk work is one call through ``blocking``.
+    """
+
+    def __init__(self, folder: Path, limit: int, *, blocking: Blocking = direct) -> None:
         self.folder = folder
-        self._limit = limit
+        self.blocking = blocking
+        self._room = Room(folder, limit)
         self._aside = Counter(folder)
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        # A fork must not write into the file of its parent, nor wait for a lock that a thread of the parent held.
-        self._lock = threading.Lock()
+        # A forked child must not write to its parent's file, nor wait for a lock that a thread of the parent held.
+        self._turn = threading.Condition()
+        self._busy = False
+        self._waiting: list[_Append] = []
         self._file: OwnFile | None = None
-        self._total = 0
-        self._looked = 0.0
 
     def append(self, payload: bytes, *, share: float = 1.0) -> None:
-        """Return when ``payload`` is on the disk. Raises ``NoRoom``; then it is not kept. What matters less than others
-        may take only its ``share`` of the limit."""
-        try:
-            for _ in range(_ANEW):
-                with self._lock:
-                    self._check_limit(len(payload), share)
-                    file = self._current()
-                    upto = self._write(file, payload)
-                file.sync(upto)
-                if file.is_there():
-                    return
-                log.warning("%s was removed while in use; writing its last record to a new file", file.path)
-                self._give_up(file)
-        except OSError as error:
-            raise NoRoom(f"the spool cannot be written: {error.strerror or error}") from error
-        raise NoRoom("the spool folder keeps being removed: check SPOOL_DIR for clean-up jobs")
+        """Return when ``payload`` is on the disk, within ``share`` of the limit. If it is not: ``NoRoom``."""
+        own = _Append(payload, share)
+        with self._turn:
+            self._waiting.append(own)
+            self._turn.wait_for(lambda: own.done or not self._busy)
+            if leads := not own.done:
+                self._busy = True
+                batch, self._waiting = self._waiting, []
+        if leads:
+            self._lead(batch)
+        if own.error:
+            raise own.error
 
     def hand_over(self, *, at_once: bool = False) -> None:
-        """Close this process's file, when it is old enough, so that it can be drained."""
-        with self._lock:
-            if self._file and (at_once or time.monotonic() - self._file.opened >= _FILE_S):
+        """Close this process's file if it is old enough, so that it can be drained."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._busy)
+            if self._file and (at_once or self._file.age() >= _FILE_S):
                 self._drop()
 
     def waiting(self) -> int:
-        """Bytes that wait to be taken in."""
-        return self._sizes()[0]
+        """Bytes that are pending."""
+        return self.blocking(self._room.sizes)[0]
 
     def set_aside(self) -> SetAside:
-        """What was set aside: it waits for a person, or for Redis to take it after all."""
-        return self._aside.count()
-
-    def _sizes(self) -> tuple[int, int]:
-        """Bytes that wait, and bytes that are set aside."""
-        waiting = aside = 0
-        try:
-            with os.scandir(self.folder) as entries:
-                for entry in entries:
-                    try:
-                        size = entry.stat().st_size
-                    except FileNotFoundError:
-                        continue  # drained meanwhile
-                    if entry.name.endswith(ASIDE):
-                        aside += size
-                    else:
-                        waiting += size
-        except FileNotFoundError:
-            return 0, 0
-        return waiting, aside
-
-    def _taken(self) -> int:
-        """What counts against the limit. What is set aside has as much room of its own; beyond that it takes from the
-        rest, so that nothing has to be thrown away."""
-        waiting, aside = self._sizes()
-        return waiting + max(0, aside - self._limit)
+        """Records that are set aside: Redis or a person has to act first."""
+        return self.blocking(self._aside.count)
 
     def condition(self) -> tuple[Condition, int]:
-        """Whether a callback could be kept here now, by a real write; and the bytes that wait."""
-        waiting = 0
+        """Whether a callback could be stored now, found out by a real write; and the bytes that are pending."""
+        return self.blocking(self._condition)
+
+    def _condition(self) -> tuple[Condition, int]:
+        pending = 0
         probe = self.folder / f"probe-{os.getpid()}-{threading.get_ident()}"
         try:
-            waiting = self.waiting()
-            if self._taken() + _ROOM > self._limit:
-                return "full", waiting
+            pending, _ = self._room.sizes()
+            if self._room.full():
+                return "full", pending
             make_folder(self.folder)
             try:
-                probe.write_bytes(bytes(_ROOM))
+                probe.write_bytes(_PROBE)
             finally:
                 probe.unlink(missing_ok=True)
         except OSError:
-            return "unwritable", waiting
-        return "ok", waiting
+            return "unwritable", pending
+        return "ok", pending
 
-    def _check_limit(self, size: int, share: float) -> None:
-        # The others' files are looked at a few times a second only: together, processes may pass the limit by what
-        # they take in that time.
-        now = time.monotonic()
-        if now - self._looked > _LOOK_S:
-            self._total, self._looked = self._taken(), now
-        if self._total + size > self._limit * share:
-            raise NoRoom("the spool is full (SPOOL_MAX)")
+    def _lead(self, batch: list[_Append]) -> None:
+        for each in batch:
+            each.error = NoRoom("the write to the spool was interrupted")
+        try:
+            self.blocking(self._commit, batch)
+        finally:
+            with self._turn:
+                self._busy = False
+                for each in batch:
+                    each.done = True
+                self._turn.notify_all()
+
+    def _commit(self, batch: list[_Append]) -> None:
+        """Write all that fit, sync once, and look whether the drainer will find the file. Takes no lock."""
+        left = [each for each in batch if self._fits(each)]
+        for _ in range(_ATTEMPTS):
+            if not left:
+                return
+            try:
+                file = self._current()
+                left = [each for each in left if self._write(file, each)]
+                file.sync()
+                there = file.is_there()
+            except OSError as error:
+                self._drop()
+                _fail(left, _unwritable(error))
+                return
+            if there:
+                _fail(left, None)
+                return
+            log.warning("%s was removed while in use; writing its last records to a new file", file.path)
+            self._drop()
+        _fail(left, "the spool folder keeps being removed: check SPOOL_DIR for clean-up jobs")
+
+    def _fits(self, each: _Append) -> bool:
+        try:
+            if self._room.reserve(len(each.payload) + OVERHEAD, each.share):
+                return True
+            _fail([each], "the spool is full (SPOOL_MAX)")
+        except OSError as error:
+            _fail([each], _unwritable(error))
+        return False
 
     def _current(self) -> OwnFile:
-        file = self._file
-        if file and (file.broken or file.size >= FILE_BYTES or time.monotonic() - file.opened >= _FILE_S):
+        if self._file and (self._file.size >= FILE_BYTES or self._file.age() >= _FILE_S):
             self._drop()
         if self._file is None:
             make_folder(self.folder)
             self._file = OwnFile(self.folder)
         return self._file
 
-    def _write(self, file: OwnFile, payload: bytes) -> int:
-        before = file.size
+    def _write(self, file: OwnFile, each: _Append) -> bool:
         try:
-            upto = file.write(payload)
-        except OSError:
-            self._drop()
-            raise
-        self._total += upto - before
-        return upto
-
-    def _give_up(self, file: OwnFile) -> None:
-        # It may not sync any more: its disk is gone, perhaps.
-        with self._lock, suppress(OSError):
-            if self._file is file:
-                self._drop()
+            file.write(each.payload)
+        except OSError as error:
+            _fail([each], _unwritable(error))
+            return False
+        return True
 
     def _drop(self) -> None:
         file, self._file = self._file, None
         if file:
-            file.close()
+            with suppress(OSError):  # it is synced, or was given up
+                file.close()
 
 
-__all__ = ["SUFFIX", "Condition", "NoRoom", "SetAside", "Spool"]
+def _fail(batch: list[_Append], why: str | None) -> None:
+    for each in batch:
+        each.error = NoRoom(why) if why else None
+
+
+def _unwritable(error: OSError) -> str:
+    return f"the spool cannot be written: {error.strerror or error}"
+
+
+__all__ = ["SUFFIX", "Blocking", "Condition", "NoRoom", "SetAside", "Spool"]

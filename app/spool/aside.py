@@ -1,5 +1,5 @@
-"""What is set aside: records that Redis refuses for their own sake, records that this version cannot read, and
-stretches that a disk has damaged. None is dropped, and none makes others wait.
+"""Records that are set aside: those that Redis rejects for their content, those that this version cannot read, and
+stretches that the disk has damaged. None is dropped, and none delays others.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ RECORDS, DAMAGED = ".aside", ".damaged"
 ASIDE = (RECORDS, DAMAGED)
 
 _FILE_BYTES = 32 * 2**10
-"""Beyond this a new file is begun. One is tried again as a whole, while others wait: a few dozen records at most."""
+"""Size at which a new file is begun. A file is retried as a whole while others wait: a few dozen records at most."""
 _FIRST_S, _LONGEST_S = 5.0, 3600.0
-"""Pauses between the tries of a file that is set aside; each is twice as long as the last one."""
+"""Back-off between the retries of a file, in seconds: it doubles each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """How much is set aside; a damaged stretch counts as one record."""
+    """How many records are set aside, and their size; a damaged stretch counts as one record."""
 
     records: int = 0
     bytes: int = 0
 
 
 def aside_files(folder: Path, *suffixes: str) -> list[Path]:
-    """Those of this and of earlier releases, oldest first."""
+    """Files that this or an earlier release set aside, oldest first."""
     return sorted(path for suffix in suffixes or ASIDE for path in folder.glob(f"*{suffix}"))
 
 
@@ -42,7 +42,7 @@ def payloads(path: Path) -> Iterator[bytes]:
 
 
 class Counter:
-    """Counts what is set aside. A file is read once: what is counted does not change but in size."""
+    """Counts records that are set aside. A file is read again only if its size has changed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,7 +55,7 @@ class Counter:
                 key = (path.name, path.stat().st_size)
                 seen[key] = self._known[key] if key in self._known else _records(path)
             except FileNotFoundError:
-                continue  # taken in meanwhile
+                continue  # drained since
         self._known = seen
         return SetAside(sum(seen.values()), sum(size for _, size in seen))
 
@@ -65,7 +65,7 @@ def _records(path: Path) -> int:
 
 
 class Writer:
-    """What a drainer puts aside until it settles: then it is on the disk, and only then its sources may go."""
+    """Records that a drainer sets aside. They count only after ``keep``; until then their sources must stay."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,36 +77,34 @@ class Writer:
         self._files[-1].write(payload)
 
     def keep(self) -> list[Path]:
-        """Everything that was added is on the disk, in these files. Raises ``OSError``."""
+        """Sync everything that was added; returns the files. Raises ``OSError``."""
         for file in self._files:
-            file.close()
+            file.sync()
             if not file.is_there():
                 raise OSError(f"{file.path} was removed while it was written")
         kept, self._files = self._files, []
+        for file in kept:
+            file.close()
         return [file.path for file in kept]
 
     def drop(self) -> None:
-        """What was added is still where it came from, and will be set aside again."""
+        """Delete it: the records are still in their sources, and will be set aside again."""
         dropped, self._files = self._files, []
         for file in dropped:
-            try:
-                file.close()
-            except OSError:
-                continue
-            finally:
-                file.path.unlink(missing_ok=True)
+            file.close()
+            file.path.unlink(missing_ok=True)
 
 
 class Retries:
-    """When each file is tried again. Kept in memory alone: after a start, of a release that can read them perhaps, all
-    are tried at once."""
+    """When each file is retried. In memory only: a new process, perhaps of a release that can read them, retries all at
+    once."""
 
     def __init__(self) -> None:
         self._pauses: dict[Path, tuple[float, float]] = {}
         self._pause = 0.0
 
     def due(self, folder: Path) -> list[Path]:
-        """Files whose time has come and that have waited equally long, so that one pause serves for what is left."""
+        """Files that are due and have the same back-off, so that what is left of them can share the next one."""
         files, now = aside_files(folder, RECORDS), time.monotonic()
         self._pauses = {path: self._pauses[path] for path in files if path in self._pauses}
         due = [path for path in files if self._of(path)[1] <= now]
@@ -115,7 +113,7 @@ class Retries:
         return [path for path in due if self._of(path)[0] == self._pause]
 
     def begin(self, paths: list[Path], *, again: bool) -> None:
-        """These were just set aside: for the first time, or ``again``, after a try of what was due."""
+        """Start the back-off of files just set aside: for the first time, or ``again`` by a retry of the due ones."""
         pause = min(max(2 * self._pause, _FIRST_S), _LONGEST_S) if again else _FIRST_S
         self._pauses |= {path: (pause, time.monotonic() + pause) for path in paths}
 
@@ -124,5 +122,5 @@ class Retries:
 
 
 def retry(path: Path) -> None:
-    """Back into the queue; the web process that drains takes it from there."""
+    """Make the file pending again; the web process that drains replays it."""
     path.rename(path.with_suffix(SUFFIX))

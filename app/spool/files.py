@@ -1,4 +1,4 @@
-"""One file of the spool, as the process that writes it sees it."""
+"""Files of the spool as their writer sees them, and writes that survive a loss of power."""
 
 from __future__ import annotations
 
@@ -12,26 +12,22 @@ from app.spool.frames import encode, new_header
 
 SUFFIX = ".spool"
 FILE_BYTES = 4 * 2**20
-"""A file is handed to the drainer at this size; it reads whole files into memory."""
+"""Size at which a file is closed; the drainer reads whole files into memory."""
 
 
 class OwnFile:
-    """Appended to by this process alone, and locked by it for as long as it is. What is closed may be drained."""
+    """Written by one thread of this process at a time, and locked until it is closed. Errors are ``OSError``."""
 
     def __init__(self, folder: Path, suffix: str = SUFFIX) -> None:
-        self.opened = time.monotonic()
-        self._syncing = threading.Lock()
-        self._synced = 0
-        self.broken = False
-        self._done = False
-        self._there = False
+        self._opened = time.monotonic()
+        self._broken = False
         self._header = new_header()
         self.size = len(self._header)
         name = f"{time.time_ns():020d}-{os.getpid()}"
         unnamed, self.path = folder / f"{name}.new", folder / f"{name}{suffix}"
         self._fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
-            # It gets the name that drainers look for only when it is locked.
+            # It gets the name that drainers look for only after it is locked.
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             _write(self._fd, self._header)
             unnamed.rename(self.path)
@@ -41,81 +37,70 @@ class OwnFile:
             unnamed.unlink(missing_ok=True)
             raise
 
-    def write(self, payload: bytes) -> int:
-        """Append, not synced yet; returns the size to ``sync`` up to. Where that fails the file is as before.
+    def age(self) -> float:
+        """Seconds since it was opened."""
+        return time.monotonic() - self._opened
 
-        Not for several threads at once: the caller holds a lock.
-        """
-        if self.broken:
-            raise OSError("the spool file was given up")
+    def write(self, payload: bytes) -> None:
+        """Append, not synced yet. After an error the file is as before."""
         frame = encode(payload, self._header)
         try:
             _write(self._fd, frame)
         except OSError:
-            # What is half written would be recognised as torn anyway, but later records are easier to trust so.
-            os.ftruncate(self._fd, self.size)
+            self._cut()
             raise
         self.size += len(frame)
-        return self.size
 
-    def sync(self, upto: int) -> None:
-        """Return when everything up to that size is on the disk. One call to the disk serves all who wait for it."""
-        with self._syncing:
-            if self._synced < upto:
-                self._sync()
+    def sync(self) -> None:
+        """Return when everything written is on the disk. After an error the file is of no further use: the system may
+        have dropped what it could not write, and a second call would succeed without having written it."""
+        if self._broken:
+            raise OSError("the spool file could not be cut back to its last whole record")
+        os.fsync(self._fd)
 
     def is_there(self) -> bool:
-        """Whether what was synced lies where the drainer looks. Somebody may have removed or replaced the folder: the
-        system goes on to write and sync a file that has no name, or another place, and says nothing.
-
-        Of a closed file: whether it did when it was closed. Until then it is locked, and no drainer removes it.
-        """
-        with self._syncing:
-            return self._there if self._done else self._is_there()
+        """Whether its path still leads to it. If the folder was removed or replaced, the system goes on to write and
+        sync a file that has no name any more, and reports no error."""
+        return leads_to(self.path, self._fd)
 
     def close(self) -> None:
-        """Synced, where the disk still does that, and handed over to the drainer."""
-        with self._syncing:
-            if self._done:
-                return
-            try:
-                if not self.broken:
-                    self._sync()
-                    self._there = self._is_there()
-            finally:
-                self._done = True
-                os.close(self._fd)
+        """Hand it over to the drainer. It is not synced."""
+        os.close(self._fd)
 
-    def _is_there(self) -> bool:
-        ours = os.fstat(self._fd)
+    def _cut(self) -> None:
+        # A reader skips half a record, but files without one need no search for the next.
         try:
-            named = self.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
-
-    def _sync(self) -> None:
-        if self._done or self.broken:
-            raise OSError("the spool file was given up")
-        target = self.size
-        try:
-            os.fsync(self._fd)
+            os.ftruncate(self._fd, self.size)
         except OSError:
-            # The system may have dropped what it could not write: a second try would succeed and mean nothing.
-            self.broken = True
-            raise
-        self._synced = target
+            self._broken = True
+
+
+def leads_to(path: Path, fd: int) -> bool:
+    """Whether ``path`` names the file that is open as ``fd``."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def try_lock(fd: int) -> bool:
+    """Lock the file, unless another process has done so."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def make_folder(folder: Path) -> None:
-    """There, its own name on the disk too, readable by nobody else."""
+    """Create it where it is missing, readable by its owner only, its name synced."""
     if not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """A new file's name is on the disk too."""
+    """Sync the names of new files."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -124,8 +109,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def keep_bytes(path: Path, data: bytes) -> None:
-    """A file with these bytes, on the disk, in the place of what is there."""
-    # Several threads of one process may write the same file: each has a name of its own until it is whole.
+    """Replace the file at ``path`` atomically; synced. After an error the old one stays."""
+    # Several threads of one process may write the same file: each uses its own name until it is complete.
     unnamed = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -136,7 +121,7 @@ def keep_bytes(path: Path, data: bytes) -> None:
             os.close(fd)
         unnamed.rename(path)
     except OSError:
-        unnamed.unlink(missing_ok=True)  # On a full disk it would take the room of a callback.
+        unnamed.unlink(missing_ok=True)  # on a full disk it would take a callback's room
         raise
     sync_folder(path.parent)
 

@@ -1,8 +1,9 @@
-"""Records in a file that may end, or break, anywhere.
+"""The format of spool files: records that can be read although the file is cut off or damaged anywhere.
 
-A file begins with a mark and a random key; each record is a mark, its length, a digest made with that key, and its
-bytes. The digest tells a whole record from a torn one. The key is why it can also be trusted after a damaged stretch:
-bodies are strangers' bytes, and without the key nobody can write bytes that look like a record of ours.
+A file begins with ``CISPOOL1`` and a random key of 16 bytes. Each record is ``F5 "REC"``, the length of its payload
+(32 bits, little-endian), a BLAKE2b digest of the payload under that key (16 bytes), and the payload. The digest tells a
+whole record from a torn or changed one. The key makes the search for the next record after a damaged stretch safe: a
+payload holds a stranger's bytes, and without the key nobody can forge bytes that pass for a record.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _KEY = 16
 HEADER = len(_FILE_MARK) + _KEY
 _MARK = b"\xf5REC"
 _HEAD = struct.Struct(f"<{len(_MARK)}sI16s")
+OVERHEAD = _HEAD.size
+"""Bytes that a record takes besides its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that are no record. ``torn``: nothing whole follows, as after a crash in the middle of the last one."""
+    """Bytes that are no record. ``torn``: no whole record follows, as after a crash during the last write."""
 
     start: int
     end: int
@@ -48,7 +51,7 @@ def encode(payload: bytes, header: bytes) -> bytes:
 
 
 def scan(data: bytes, start: int = 0) -> Iterator[Frame | Damage]:
-    """Every whole record from ``start`` on, and every damaged stretch between or after them. Never raises."""
+    """Every whole record from ``start`` on, and every damaged stretch between or after them. Raises nothing."""
     header, end = data[:HEADER], len(data)
     if len(header) < HEADER or not header.startswith(_FILE_MARK):
         if data:

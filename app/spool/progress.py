@@ -1,4 +1,4 @@
-"""How far the files of the spool are taken in, and how much of that is certain to stay so."""
+"""How far each spool file has been replayed, and how far Redis cannot lose it any more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Progress:
-    """Positions in files. Kept in memory alone: after a crash a file is taken in from its beginning, as duplicates."""
+    """Positions in files, in bytes. In memory only: after a crash a file is replayed from its start, as duplicates."""
 
     def __init__(self) -> None:
         self._certain: dict[Path, int] = {}
@@ -14,19 +14,19 @@ class Progress:
         self._finished: list[Path] = []
 
     def reached(self, path: Path) -> int:
-        """Where to go on."""
+        """Where to continue."""
         return self._reached.get(path, 0)
 
     def reach(self, path: Path, position: int) -> None:
-        """Everything before ``position`` is taken in."""
+        """Everything before ``position`` has been replayed."""
         self._reached[path] = position
 
     def finish(self, path: Path) -> None:
-        """All of the file is taken in."""
+        """The whole file has been replayed."""
         self._finished.append(path)
 
     def commit(self) -> list[Path]:
-        """What is taken in stays so. Returns the files that are not needed any more."""
+        """Redis cannot lose what has been replayed so far. Returns the files that may be deleted."""
         done, self._finished = self._finished, []
         for path in done:
             self._reached.pop(path, None)
@@ -34,6 +34,6 @@ class Progress:
         return done
 
     def undo(self) -> None:
-        """What was taken in since the last ``commit`` may be lost."""
+        """Redis may have lost what was replayed since the last ``commit``."""
         self._reached = dict(self._certain)
         self._finished = []

@@ -1,5 +1,5 @@
-"""What lies in the spool. News: a line of JSON that says how it was verified, then the exact body. A refusal: such a
-line, then as much of the body as was read, compressed."""
+"""Records of the spool. Of a callback: a line of JSON that says how it was verified, then the exact body. Of a refusal:
+such a line, then as much of the body as was read, compressed by zlib."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _REFUSAL_FIELDS = ("id", "reason", "detail", "token", "job_ids", "whole", "conte
 
 
 class Unreadable(Exception):
-    """A whole record that this version cannot make sense of."""
+    """A whole record that this version cannot read."""
 
 
 def pack(news: News) -> bytes:
-    """What has to be known to take this callback in later."""
+    """Everything needed to replay this callback."""
     head: dict[str, Any] = {"v": 1} | {name: getattr(news, name) for name in (*_FIELDS, "url", "place")}
     head["received_ms"] = news.received_ms or now_ms()
     return json.dumps(head).encode() + b"\n" + news.body
 
 
 def pack_refusal(refusal: Refusal) -> bytes:
-    """What has to be known to keep it later."""
+    """Everything needed to store this refusal later."""
     given = {name: getattr(refusal, name) for name in _REFUSAL_FIELDS}
     head = given | {"detail": cut(refusal.detail), "binding": dict(refusal.binding), "spooled_ms": now_ms()}
     return json.dumps({"v": 1, "refusal": head}).encode() + b"\n" + zlib.compress(refusal.body, 1)
 
 
 def unpack(payload: bytes) -> News | Refusal:
-    """The same again; its history entry will say when it was spooled. Raises ``Unreadable``."""
+    """The record, its note extended by the time at which it was spooled. Raises ``Unreadable``."""
     line, _, body = payload.partition(b"\n")
     try:
         head = json.loads(line)
@@ -63,7 +63,7 @@ def _refusal(head: dict[str, Any], body: bytes) -> Refusal:
 
 
 def with_reason(payload: bytes, reason: str) -> bytes:
-    """The same record, saying why it was set aside; as it is, where it cannot be read."""
+    """The same record with the reason why it was set aside; unchanged if its first line cannot be read."""
     line, _, body = payload.partition(b"\n")
     try:
         head = json.loads(line) | {"aside": reason[:300]}
@@ -73,7 +73,7 @@ def with_reason(payload: bytes, reason: str) -> bytes:
 
 
 def describe(payload: bytes) -> tuple[str, list[str]]:
-    """Why a record was set aside, and the jobs that it speaks of."""
+    """Why a record was set aside, and its job ids."""
     try:
         record = unpack(payload)
     except Unreadable as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,10 @@ import pytest
 from app import create_app
 from app.spool import SUFFIX, NoRoom, Spool
 from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry
-from app.spool.drain import Away
 from app.spool.files import OwnFile
+from app.spool.lock import FolderLock
 from app.spool.record import describe, pack, pack_refusal
+from app.spool.replay import Away
 from app.store import Store
 from app.store.refusals.refusal import Refusal
 from app.web.services import Services
@@ -302,14 +302,16 @@ def test_what_an_earlier_release_put_aside(home: Home) -> None:
 def test_the_lock_of_a_folder_that_was_replaced(home: Home) -> None:
     """The one that drains locks the folder that is there now: two never drain one, and none goes undrained."""
     home.spool.append(pack(news("j1")))
-    old = home.drainer._lock()
-    assert old and home.drainer._still(old) == old
+    old, other = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
+    assert old.take() and old.take()
     home.spool.folder.rename(home.spool.folder.with_name("away"))
     home.spool.append(pack(news("j2")))
-    assert home.drainer._still(old) is None
-    new = home.drainer._lock()
-    assert new and home.another()._lock() is None
-    os.close(new)
+    assert other.take()
+    assert not old.take()
+    other.release()
+    assert old.take()
+    assert not other.take()
+    old.release()
 
 
 def test_it_is_seen(tmp_path: Path, valkey: Valkey) -> None:

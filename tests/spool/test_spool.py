@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -12,13 +13,16 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from app.spool import SUFFIX, NoRoom, Spool
-from app.spool.files import OwnFile, keep_bytes
+from app.spool.files import keep_bytes
 from app.spool.frames import Frame, scan
-from harness.servers import ROOT
+from harness.servers import ROOT, eventually
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -201,26 +205,85 @@ def test_a_folder_that_goes_takes_no_answered_record_along(
     assert spool.condition()[0] == "ok"
 
 
-@pytest.mark.parametrize(("gone", "again"), [("before", True), ("since", False)])
-def test_a_file_that_is_handed_over_meanwhile(
-    gone: str, again: bool, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another thread closes the file between the write and the sync of this one. That it was there when it was closed
-    counts, and not that a drainer has removed it since."""
-    write = Spool._write
+def test_a_file_is_handed_over_only_between_writes(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread that wants to close it during a sync waits: until the answer, no drainer can remove the file."""
+    sync, done = os.fsync, threading.Event()
 
-    def hand_over(self: Spool, file: OwnFile, payload: bytes) -> int:
-        upto = write(self, file, payload)
+    def hand_over() -> None:
+        spool.hand_over(at_once=True)
+        done.set()
+
+    def during(fd: int) -> None:
         monkeypatch.undo()
-        if gone == "before":
-            file.path.unlink()
-        file.close()
-        file.path.unlink(missing_ok=True)
-        return upto
+        threading.Thread(target=hand_over).start()
+        assert not done.wait(0.2)
+        sync(fd)
 
-    monkeypatch.setattr(Spool, "_write", hand_over)
     spool.append(b"one")
-    assert records(spool.folder) == ([b"one"] if again else [])
+    monkeypatch.setattr("os.fsync", during)
+    spool.append(b"two")
+    assert done.wait(10)
+    (file,) = spool.folder.glob(f"*{SUFFIX}")
+    with file.open() as free:
+        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert records(spool.folder) == [b"one", b"two"]
+
+
+def test_callers_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All disk work of ``append`` is one call through ``blocking``; those who come during one share the next. Each
+    learns of its own failure only."""
+    calls: list[int] = []
+
+    def counted(work: Callable[..., T], /, *args: object) -> T:
+        (batch,) = args
+        assert isinstance(batch, list)
+        calls.append(len(batch))
+        if len(calls) == 1:
+            eventually(lambda: len(made._waiting) == 8, "the others to wait")
+        return work(*args)
+
+    def append(payload: bytes) -> str:
+        try:
+            made.append(payload)
+        except NoRoom as error:
+            return str(error)
+        return "stored"
+
+    made = Spool(tmp_path, 100_000, blocking=counted)
+    payloads = [b"first", *(b"%d" % n for n in range(7)), bytes(200_000)]
+    with ThreadPoolExecutor(len(payloads)) as threads:
+        first = threads.submit(append, payloads[0])
+        eventually(lambda: calls, "the first to write")
+        said = [first, *(threads.submit(append, each) for each in payloads[1:])]
+        assert [each.result() for each in said] == ["stored"] * 8 + ["the spool is full (SPOOL_MAX)"]
+    assert calls == [1, 8]
+    assert sorted(records(tmp_path)) == sorted(payloads[:-1])
+
+
+def test_a_write_that_is_interrupted_is_a_success_for_nobody(tmp_path: Path) -> None:
+    """The caller that writes for others may be ended in the middle: they get an error, and the next call works."""
+    sizes: list[int] = []
+
+    class Ended(BaseException):
+        """As gunicorn's time-out."""
+
+    def end_the_second(work: Callable[..., T], /, *args: object) -> T:
+        sizes.append(1)
+        if len(sizes) == 1:
+            eventually(lambda: len(made._waiting) == 2, "two others to wait")
+        elif len(sizes) == 2:
+            raise Ended
+        return work(*args)
+
+    made = Spool(tmp_path, 2**20, blocking=end_the_second)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(made.append, b"one")
+        eventually(lambda: sizes, "the first to write")
+        others = [threads.submit(made.append, b"two") for _ in range(2)]
+        assert first.exception() is None
+        assert {type(each.exception()) for each in others} == {Ended, NoRoom}
+    made.append(b"three")
+    assert records(tmp_path) == [b"one", b"three"]
 
 
 def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,115 @@
+"""What becomes of one record when it is drained: Redis has it, or it is set aside, or everything waits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from redis.exceptions import NoPermissionError, RedisError
+
+from app.core.clock import now_ms
+from app.redis.connection import UNAVAILABLE
+from app.spool.record import Unreadable, unpack
+from app.store.jobs.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
+from app.store.refusals.refusal import Refusal
+from app.store.refusals.refusals import Refusals
+
+log = logging.getLogger(__name__)
+
+_TRIES = 3
+"""Redis may fail for one record in so many passes, each of which began with a write that succeeded."""
+
+_AWAY = (*UNAVAILABLE, NoPermissionError)
+"""Not the record's fault: Redis is unavailable, cannot write, or does not let this user write."""
+
+Drained = Callable[[str], None]
+Place = tuple[Path, int]
+"""A record's file and where it ends there."""
+
+
+class Away(Exception):
+    """Redis takes no record now; all stay pending."""
+
+
+class Replay:
+    """Gives records to the store. ``drained`` is called with each outcome."""
+
+    def __init__(
+        self, acceptor: Acceptor, refusals: Refusals, drained: Drained, revoked: frozenset[str]
+    ) -> None:
+        self._acceptor = acceptor
+        self._refusals = refusals
+        self._drained = drained
+        self._revoked = revoked
+        self._suspect: Place | None = None
+        self._failures = 0
+
+    def record(self, payload: bytes, place: Place) -> str | None:
+        """Store it. Returns why it has to be set aside, ``None`` if it is stored. Raises ``Away``."""
+        try:
+            record = unpack(payload)
+            if isinstance(record, Refusal):
+                self._note(record)
+            else:
+                self._accept(record)
+        except Away:
+            raise
+        except _AWAY as error:
+            if not self._is_its_own_fault(place):
+                raise Away(str(error)) from error
+            return f"Redis failed {_TRIES} times for this record alone: {error}"
+        except (Unreadable, RedisError) as error:
+            return str(error)
+        except Exception as error:
+            log.exception("a record of %s could not be drained", place[0].name)
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _is_its_own_fault(self, place: Place) -> bool:
+        self._failures = self._failures + 1 if place == self._suspect else 1
+        self._suspect = place
+        return self._failures >= _TRIES
+
+    def _accept(self, news: News) -> None:
+        if news.token in self._revoked:
+            self._refuse(news, "revoked_token")
+            return
+        try:
+            outcomes = self._acceptor.accept(news)
+        except NotBelieved as error:
+            self._refuse(news, error.reason)
+        except NotDurable as error:
+            raise Away(str(error)) from error
+        except Unavailable as error:
+            if isinstance(error.__cause__, RedisError):
+                raise error.__cause__ from None
+            raise Away(str(error)) from error
+        else:
+            for outcome in outcomes:
+                self._drained(outcome)
+
+    def _refuse(self, news: News, reason: str) -> None:
+        self._note(
+            Refusal(
+                reason,
+                "Found when it was taken from the spool.",
+                token=news.token or "",
+                # The rest of the token's binding was checked before the callback was spooled.
+                binding={"submission": news.submission} if news.submission else {},
+                job_ids=tuple(detail.report.job_id for detail in news.details),
+                body=news.body,
+                whole=True,
+                # the same however often it is drained
+                id=blake2b(
+                    f"{news.token} {news.received_ms} ".encode() + news.body, digest_size=6
+                ).hexdigest(),
+                received_ms=news.received_ms or now_ms(),
+                spooled_ms=news.received_ms,
+            )
+        )
+
+    def _note(self, refusal: Refusal) -> None:
+        self._refusals.note(refusal)
+        self._drained("refused")
