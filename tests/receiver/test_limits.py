@@ -112,6 +112,6 @@ def test_the_memory_of_a_process_is_bounded() -> None:
     """However many URLs are over their limits, so many are remembered."""
     usage = UrlUsage()
     for n in range(20_000):
-        usage.refuse(str(n), 60)
+        usage.refuse(str(n), 3600)
     assert usage.count("0", UrlLimit(per_minute=1, runs=20)) > 0
     assert usage.count("19999", UrlLimit(per_minute=1, runs=20)) == 0

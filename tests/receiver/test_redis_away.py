@@ -442,7 +442,7 @@ def test_what_nothing_can_keep_does_not_flood_the_log(
     server: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is named at once, with the reason; the others are counted, in far fewer lines."""
-    monkeypatch.setattr(keep, "_LOST", keep._Unstored())
+    monkeypatch.setattr(keep, "_UNSTORED", keep._Unstored())
     bare = make_settings(server.url, spool_dir=None, redis_timeout="0.5s")
     client, url = serving(bare).test_client(), path(bare)
     with killed(server):
