@@ -30,7 +30,7 @@ while it is up, unless you name a `REDIS_URL` of your own.
 {rows}
 
 The web process also reads `HOST` (127.0.0.1), `PORT` (8000), `WEB_CONCURRENCY` (2 processes) and gunicorn's own
-`GUNICORN_CMD_ARGS`; `WEB_THREADS` it reads from the environment only.
+`GUNICORN_CMD_ARGS`; `WAITING_MAX` it reads from the environment only.
 """
 
 _PROBLEMS = """# Problems

@@ -10,10 +10,17 @@ PAUSE_S = 1.0
 makes more requests wait."""
 
 
+CALLS = 32
+"""Each running call holds a connection, and a web process may have thousands of requests. More calls at once would also
+compute side by side for so long that answers seem to come too late."""
+
+
 class Breaker:
     """Closed: every caller may try. Open: none for ``pause_s`` seconds; then one at a time, until one succeeds."""
 
-    def __init__(self, pause_s: float = PAUSE_S) -> None:
+    def __init__(self, pause_s: float = PAUSE_S, calls: int = CALLS) -> None:
+        """``turns``: to be held during a call, so that no more than ``calls`` run at the same time."""
+        self.turns = threading.BoundedSemaphore(calls)
         self._pause_s = pause_s
         self._lock = threading.Lock()
         self._closed = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -137,7 +138,13 @@ class _Pipeline(Pipeline):
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
-    """``call()``, unless the breaker is open: then ``ConnectionError``. A call without an answer opens the breaker."""
+    """``call()`` when the breaker gives it a turn; ``ConnectionError`` if the breaker is open then. A call without an
+    answer opens the breaker."""
+    with breaker.turns if breaker else nullcontext():
+        return _call_redis(breaker, pool, call)
+
+
+def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
     if breaker and not breaker.allows():
         raise ConnectionError("Redis did not answer a moment ago, so it was not asked now")
     try:

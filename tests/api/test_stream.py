@@ -137,8 +137,8 @@ def test_a_gap_is_told(start: Any) -> None:  # noqa: F811
 
 def test_who_listens_does_not_keep_others_out(start: Any) -> None:  # noqa: F811
     """Beyond the places that there are: 503 with Retry-After for streams, an answer at once for ``?wait=``. Callbacks
-    and look-ups always find a thread; and places come free again."""
-    service = start(web_threads=20, environment={"WEB_CONCURRENCY": "1"})
+    and look-ups are served all the same; and places come free again."""
+    service = start(waiting_max=4, environment={"WEB_CONCURRENCY": "1"})
     job_id, _ = tell(service.services, "Running", EndTime=None)
     streams = [Stream(service) for _ in range(4)]
     refused = service_get(service, "", {})

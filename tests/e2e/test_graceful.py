@@ -61,7 +61,7 @@ def upgrade(service: Service) -> None:
         workers = workers_of(masters[0]) if masters else set()
         return masters[0] if len(workers & serving(service)) == len(workers) >= 2 else None
 
-    pid: int = eventually(new_master, "a second master with workers that serve", 40)
+    pid: int = eventually(new_master, "a second master with workers that serve", 100)
     assert service.web.stop(40) == 0
     psutil.Process(pid)
 

@@ -357,7 +357,7 @@ def test_no_file_is_left_behind(web: Web, path: str) -> None:
 def test_more_connections_than_there_is_room_for(web: Web, tmp_path: Path) -> None:
     """When every place is taken by someone who waits, the longest waiting makes room."""
     settings = make_settings(web.settings.redis_url)
-    few = {"GUNICORN_CMD_ARGS": "--worker-connections 60 --threads 4 --workers 1"}
+    few = {"GUNICORN_CMD_ARGS": "--worker-connections 60 --workers 1"}
     with Web(settings, free_port(), tmp_path, **few) as small:
         links = [raw.connect(small.port) for _ in range(200)]
         started = time.monotonic()

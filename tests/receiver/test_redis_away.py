@@ -14,7 +14,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis.exceptions import BusyLoadingError
 
-from app import create_app
 from app.core.clock import now_ms
 from app.core.tokens import Binding, fingerprint
 from app.receiver import keep
@@ -28,6 +27,7 @@ from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
 from tests.store.said import said, tell
 from tests.store.samples import submission
+from tests.web.serving import serving
 
 Trouble = Callable[[Valkey], AbstractContextManager[None]]
 
@@ -46,7 +46,7 @@ def settings(server: Valkey, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    made = create_app(settings)
+    made = serving(settings)
     yield made
     made.extensions["services"].drainer.stop()
 
@@ -162,7 +162,7 @@ def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
     server: Valkey, settings: Settings, ours: WebServices
 ) -> None:
     """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
-    small = create_app(settings.model_copy(update={"outbox_max": 3}))
+    small = serving(settings.model_copy(update={"outbox_max": 3}))
     client, url = small.test_client(), path(settings)
     said = [outcome(client.post(url, data=body(new_job_id()))) for _ in range(5)]
     assert said == ["accepted"] * 3 + ["spooled"] * 2
@@ -179,7 +179,7 @@ def test_at_the_cap_on_jobs_known_ones_are_taken(
 ) -> None:
     """Past JOBS_MAX callbacks of jobs never seen wait in the spool until there is room; /readyz names it, and stays
     200."""
-    small = create_app(settings.model_copy(update={"jobs_max": 2}))
+    small = serving(settings.model_copy(update={"jobs_max": 2}))
     client, url, known, stranger = small.test_client(), path(settings), new_job_id(), new_job_id()
     assert outcome(client.post(url, data=body(known, "Running"))) == "accepted"
     assert client.get("/readyz").get_json()["parts"]["redis"] == "ok"
@@ -202,7 +202,7 @@ def test_at_a_cap_and_without_a_spool_readiness_is_what_callbacks_get(
 ) -> None:
     """A full outbox: 503 for every callback with news. As many jobs as may be: 503 for those never seen only."""
     changes = {"spool_dir": None, cap: 1}
-    client, known = create_app(settings.model_copy(update=changes)).test_client(), new_job_id()
+    client, known = serving(settings.model_copy(update=changes)).test_client(), new_job_id()
     assert outcome(client.post(path(settings), data=body(known, "Running"))) == "accepted"
     ready = client.get("/readyz")
     assert (ready.status_code, ready.get_json()["parts"]["redis"]) == (status, f"{part} full")
@@ -213,7 +213,7 @@ def test_at_a_cap_and_without_a_spool_readiness_is_what_callbacks_get(
 
 def test_a_stalled_redis_does_not_eat_the_threads(server: Valkey, settings: Settings) -> None:
     """One request waits REDIS_TIMEOUT; those after it do not wait at all, but for one a second."""
-    patient = create_app(settings.model_copy(update={"redis_timeout": 3.0}))
+    patient = serving(settings.model_copy(update={"redis_timeout": 3.0}))
     client, url = patient.test_client(), path(settings)
     client.post(url, data=body(new_job_id()))
     with stalled(server):
@@ -335,7 +335,7 @@ def test_what_only_redis_refuses_keeps_its_body(
 
 def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, settings: Settings) -> None:
     """Past a quarter of SPOOL_MAX refusals are spooled without their bodies: CI is asked all the same."""
-    app = create_app(settings.model_copy(update={"spool_max": 100_000}))
+    app = serving(settings.model_copy(update={"spool_max": 100_000}))
     client, ours, url = app.test_client(), app.extensions["services"], path(settings)
     with killed(server):
         for _ in range(8):
@@ -349,7 +349,7 @@ def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, setting
 
 def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -> None:
     """Whoever has a leaked token cannot fill the spool with what is refused: half of it is for callbacks."""
-    app = create_app(settings.model_copy(update={"spool_max": 40_000}))
+    app = serving(settings.model_copy(update={"spool_max": 40_000}))
     client, ours, url = app.test_client(), app.extensions["services"], path(settings)
     with killed(server):
         for _ in range(150):
@@ -362,7 +362,7 @@ def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -
 
 def test_without_a_spool_ci_is_told_to_come_back(server: Valkey, settings: Settings) -> None:
     """No SPOOL_DIR: 503 with Retry-After, and no 4xx: our trouble is not CI's fault."""
-    client = create_app(settings.model_copy(update={"spool_dir": None})).test_client()
+    client = serving(settings.model_copy(update={"spool_dir": None})).test_client()
     with killed(server):
         answer = client.post(path(settings), data=body(new_job_id()))
         assert (answer.status_code, answer.get_json()["reason"]) == (503, "store_unavailable")
@@ -374,7 +374,7 @@ def test_without_a_spool_ci_is_told_to_come_back(server: Valkey, settings: Setti
 
 def test_past_its_cap_the_spool_takes_no_more(server: Valkey, settings: Settings) -> None:
     """Past SPOOL_MAX: 503 with Retry-After, /readyz says so; nothing that was answered 200 is lost."""
-    app = create_app(settings.model_copy(update={"spool_max": 20_000}))
+    app = serving(settings.model_copy(update={"spool_max": 20_000}))
     client, ours, kept = app.test_client(), app.extensions["services"], []
     with killed(server):
         assert client.get("/readyz").get_json()["parts"]["spool"] == "ok"
@@ -444,7 +444,7 @@ def test_what_nothing_can_keep_does_not_flood_the_log(
     """The first is named at once, with the reason; the others are counted, in far fewer lines."""
     monkeypatch.setattr(keep, "_LOST", keep._Lost())
     bare = make_settings(server.url, spool_dir=None, redis_timeout="0.5s")
-    client, url = create_app(bare).test_client(), path(bare)
+    client, url = serving(bare).test_client(), path(bare)
     with killed(server):
         statuses = {client.post(url, data=body(new_job_id())).status_code for _ in range(100)}
     lines = [each.getMessage() for each in caplog.records if "could not be stored" in each.getMessage()]

@@ -16,7 +16,6 @@ from server.worker import HEAD_SECONDS
 from tests import raw
 from tests.receiver.callbacks import a_token, body, post
 
-# The fixture's process has four threads: each of these crowds would take all of them many times over.
 CROWD = 60
 
 

@@ -22,6 +22,7 @@ from harness.servers import ROOT, Valkey, as_environment, eventually, free_port
 from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
 from tests.store.samples import news, submission
+from tests.web.serving import serving
 
 
 def server_in(folder: Path, *options: str) -> Valkey:
@@ -56,7 +57,7 @@ def test_fsync_is_refused_without_an_append_only_file(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="appendonly yes"):
             preflight.check(settings)
         for command in (
-            ["gunicorn", "--config", "gunicorn.conf.py", "app:create_app()"],
+            ["gunicorn", "--config", "gunicorn.conf.py", "app:serving()"],
             ["workers.worker"],
             ["workers.relay"],
         ):
@@ -107,7 +108,7 @@ def test_fsync_with_the_file_switched_off_later(tmp_path: Path) -> None:
     """What the server no longer gives, the spool does; without a spool it is a 503."""
     with server_in(tmp_path / "a") as server:
         settings = make_settings(server.url, durability="fsync", spool_dir=str(tmp_path / "spool"))
-        app, bare = create_app(settings), create_app(settings.model_copy(update={"spool_dir": None}))
+        app, bare = serving(settings), serving(settings.model_copy(update={"spool_dir": None}))
         ours = app.extensions["services"]
         assert outcome(app.test_client().post(path(settings), data=body(new_job_id()))) == "accepted"
         ours.store.db.client.config_set("appendonly", "no")
@@ -177,7 +178,7 @@ def test_without_a_replica_the_spool_is_the_second_copy(
             "redis_timeout": 2.0,
         }
     )
-    app, bare = create_app(chosen), create_app(chosen.model_copy(update={"spool_dir": None}))
+    app, bare = serving(chosen), serving(chosen.model_copy(update={"spool_dir": None}))
     client, ours, ids = app.test_client(), app.extensions["services"], [new_job_id() for _ in range(10)]
     replica.signal(signal.SIGSTOP)
     started = time.monotonic()

@@ -25,9 +25,7 @@ SAID = "no more files may be opened"
 @pytest.fixture
 def web(valkey: Valkey, tmp_path: Path) -> Iterator[Web]:
     """One process that has served already: its connections to Redis are open."""
-    with Web(
-        make_settings(valkey.url), free_port(), tmp_path, WEB_CONCURRENCY="1", WEB_THREADS="2"
-    ) as running:
+    with Web(make_settings(valkey.url), free_port(), tmp_path, WEB_CONCURRENCY="1") as running:
         for _ in range(3):
             assert post(running.url, a_token(running.settings), body()).status_code == 200
         yield running
