@@ -138,12 +138,13 @@ class _Pipeline(Pipeline):
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
-    """``call()`` when it has its turn, unless the breaker is open then; its failure opens the breaker."""
+    """``call()`` when the breaker gives it a turn; ``ConnectionError`` if the breaker is open then. A call without an
+    answer opens the breaker."""
     with breaker.turns if breaker else nullcontext():
-        return _call(breaker, pool, call)
+        return _call_redis(breaker, pool, call)
 
 
-def _call(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
+def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
     if breaker and not breaker.allows():
         raise ConnectionError("Redis did not answer a moment ago, so it was not asked now")
     try:
