@@ -12,9 +12,9 @@ from app.cli.jobs.which import Moment
 from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
 from app.core.clock import rfc3339
 from app.core.logs import plain
+from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.receiver.retry import Partial, Retried
 from app.receiver.retry import retry as take_in
-from app.receiver.shown import RefusalPage, RefusalWithBody
 from app.redis.cursors import BadCursor
 from app.store.refusals.refusal import Refusal, Wanted
 from app.web.problems import Problem

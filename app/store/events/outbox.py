@@ -123,8 +123,13 @@ class Outbox:
 
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
         """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
+        return self.page(stream_id, count, block_ms)[0]
+
+    def page(self, stream_id: str, count: int, block_ms: int | None = None) -> tuple[list[Posted], str]:
+        """The same, and the place after the page: entries that cannot be read are part of it."""
         answer: Any = self._redis.xread({self._key: stream_id}, count=count, block=block_ms)
-        return _posted(answer[0][1]) if answer else []
+        rows = answer[0][1] if answer else []
+        return _posted(rows), rows[-1][0].decode() if rows else stream_id
 
 
 def order(stream_id: bytes | str) -> tuple[int, int]:
