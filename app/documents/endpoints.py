@@ -10,8 +10,8 @@ from app.store.deliveries.deliveries import EndpointState
 
 
 class EndpointView(BaseModel):
-    """An endpoint of FORWARD_URLS and its state. ``waiting`` counts deliveries. ``failures_in_a_row`` and ``last_error``
-    count every failed try; ``paused_until`` is set while deliveries are paused after no answer, 5xx, 408, 425 or 429."""
+    """An endpoint of FORWARD_URLS. ``waiting`` counts deliveries. ``failures_in_a_row`` and ``last_error`` count every
+    failed try; ``paused_until`` is set while deliveries are paused: after no answer, 5xx, 408, 425 or 429."""
 
     name: str
     waiting: int

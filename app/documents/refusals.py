@@ -12,8 +12,8 @@ from app.store.refusals.refusal import Refusal, State
 
 
 class RefusalView(BaseModel):
-    """A callback that was refused although its token was good. ``token`` is the fingerprint of its URL's token; ``size`` is how many bytes of
-    body were read, ``whole`` whether that was all of it. ``acts`` are what people have done with it."""
+    """A callback that was refused. ``token`` is the fingerprint of its URL's token; ``size``
+    is how many bytes of body were read, ``whole`` whether that was all of it. ``acts`` are what people have done."""
 
     id: str
     received_at: str

@@ -14,8 +14,8 @@ from app.store.submissions.submissions import Submission
 
 
 class RuleWarning(BaseModel):
-    """A rule that the request breaks and that CI may not enforce: the request was sent. To silence the warning, name its
-    ``word`` in ``allow``."""
+    """A rule that the request breaks and that CI may not enforce: the request was sent. Name the ``word`` in
+    ``allow`` to silence the warning."""
 
     field: str
     rule: str
@@ -48,8 +48,8 @@ class SubmitAnswer(RootModel[SubmittedJob | SubmittedJobs]):
 
 
 class SubmissionView(BaseModel):
-    """What we asked CI for. ``lost``: CI's answer never came, and its job list is searched. The ``ci_`` members are CI's
-    error and what to do about it."""
+    """What we asked CI for. ``lost``: CI's answer never came, and its job list is searched. The ``ci_`` members are
+    CI's error and what to do about it."""
 
     id: str
     status: Literal["sending", "submitted", "lost", "failed"]
@@ -76,6 +76,19 @@ class SubmissionView(BaseModel):
 
 class AcceptedSubmission(SubmissionView, _Warned):
     """The submission, and the request's warnings."""
+
+
+class RowView(BaseModel):
+    """What became of one row of a file: ``before`` is submitted by an earlier start of the same command."""
+
+    row: int
+    status: Literal["submitted", "before", "lost", "refused", "failed", "ready"]
+    job_ids: list[str]
+    submission: str | None
+    why: str | None
+    ci_code: str | None
+    ci_request_id: str | None
+    warnings: list[RuleWarning]
 
 
 def warnings_of(broken: Iterable[Broken]) -> list[RuleWarning]:

@@ -1,4 +1,4 @@
-"""What a view answers, declared beside it: the OpenAPI document is made of that, and no view can answer anything else."""
+"""What a view answers, declared beside it: the OpenAPI document is made of that, and the view is held to it."""
 
 from __future__ import annotations
 
