@@ -1,4 +1,4 @@
-"""/openapi.json, generated from the types that the views really use, and /docs to read it."""
+"""/openapi.json, generated from the models that the views return, and /docs to read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 
 from app.receiver.views import PROBLEMS as RECEIVER_PROBLEMS
 from app.receiver.views import Results
-from app.web.describe import Operation
+from app.web.describe import ApiOperation
 from app.web.problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
@@ -23,7 +23,7 @@ _ALWAYS = ("unauthorized", "forbidden")
 
 # The receiver is below the API and knows nothing of how it is described.
 _BELOW = {
-    "receiver.callback": Operation(
+    "receiver.callback": ApiOperation(
         "The endpoint that CI calls: one or more jobs in XML or JSON, detected by the first byte; all or nothing.",
         raw=("application/xml", "application/json"),
         answers={200: Results},
@@ -67,12 +67,13 @@ def _models() -> tuple[dict[tuple[type[BaseModel], str], dict[str, Any]], dict[s
     wanted: list[tuple[type[BaseModel], Any]] = [(ProblemDocument, "serialization")]
     for operation in operations:
         wanted += [(m, "validation") for m in (operation.query, operation.body) if m]
+        wanted += [(operation.event, "serialization")] if operation.event else []
         wanted += [(m, "serialization") for m in operation.answers.values() if isinstance(m, type)]
     refs, definitions = models_json_schema(list(dict.fromkeys(wanted)), ref_template=_REF)
     return refs, definitions["$defs"]  # type: ignore[return-value]
 
 
-def _operations() -> list[tuple[Rule, Operation, str]]:
+def _operations() -> list[tuple[Rule, ApiOperation, str]]:
     found = []
     for rule in current_app.url_map.iter_rules():
         view = current_app.view_functions[rule.endpoint]
@@ -107,14 +108,16 @@ def _document() -> dict[str, Any]:
 
 
 def _operation(
-    rule: Rule, operation: Operation, scope: str, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
+    rule: Rule, operation: ApiOperation, scope: str, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": rule.endpoint.replace(".", "_"),
         "description": f"Needs the scope `{scope}`." if scope else "",
         "parameters": [*_path(rule), *_query(operation, refs, schemas), *_headers(operation)],
-        "responses": {str(status): _answer(answer, refs) for status, answer in operation.answers.items()}
+        "responses": {
+            str(status): _answer(answer, operation, refs) for status, answer in operation.answers.items()
+        }
         | _problems(rule, operation, refs),
     }
     if operation.open:
@@ -139,7 +142,7 @@ def _path(rule: Rule) -> list[dict[str, Any]]:
 
 
 def _query(
-    operation: Operation, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
+    operation: ApiOperation, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
 ) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
@@ -150,26 +153,32 @@ def _query(
     ]
 
 
-def _headers(operation: Operation) -> list[dict[str, Any]]:
+def _headers(operation: ApiOperation) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
         for name, text in operation.headers.items()
     ]
 
 
-def _answer(answer: type[BaseModel] | str, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _answer(
+    answer: type[BaseModel] | str, operation: ApiOperation, refs: dict[Any, dict[str, Any]]
+) -> dict[str, Any]:
     if isinstance(answer, type):
         schema = refs[answer, "serialization"]
         return {"description": answer.__name__, "content": {"application/json": {"schema": schema}}}
+    if operation.event:
+        # OpenAPI 3.1 cannot describe the events of a stream: https://spec.openapis.org/oas/v3.2.0#sequential-media-types
+        text = {"type": "string", "x-data-of-each-event": refs[operation.event, "serialization"]}
+        return {"description": answer, "content": {answer: {"schema": text}}}
     if answer:
         return {
             "description": answer,
             "content": {answer: {"schema": {"type": "string", "format": "binary"}}},
         }
-    return {"description": "Nothing has changed"}
+    return {"description": "Not modified"}
 
 
-def _problems(rule: Rule, operation: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _problems(rule: Rule, operation: ApiOperation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     reasons = list(operation.problems)
     if not operation.open:
         reasons += [*_ALWAYS, *(("not_found",) if rule.arguments else ())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -13,12 +12,13 @@ from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel, Field
 
 from app.api.auth import needs
-from app.api.requests import Query, read_query
-from app.store import UNAVAILABLE, Job
+from app.api.requests import StrictQuery, read_query
+from app.documents.jobs import StreamedEvent, StreamGap
+from app.store import UNAVAILABLE
 from app.store.events.outbox import Posted
 from app.store.events.tail import Full, Gap, Listener
 from app.web import metrics
-from app.web.describe import Operation, described
+from app.web.describe import ApiOperation, described, text_of
 from app.web.problems import Problem
 from app.web.services import WebServices, services
 
@@ -31,27 +31,20 @@ _STREAM_ID = re.compile(r"\d{1,20}(-\d{1,20})?\Z")
 blueprint = Blueprint("events", __name__, url_prefix="/v1")
 
 
-class StreamQuery(Query):
+class StreamQuery(StrictQuery):
     job_id: str | None = Field(None, description="Only events of this job.")
     tag: str | None = Field(None, description="Only events of jobs with this tag.")
-
-
-class StreamedEvent(BaseModel):
-    """The ``data`` of one ``event: job``. The job is as it was at the event, without ``raw`` and presigned links."""
-
-    event_id: str
-    kind: str
-    job: Job
 
 
 @blueprint.get("/events")
 @needs("read")
 @described(
-    Operation(
-        "Server-sent events: `id`, `event: job`, `data: {event_id, kind, job}`; `event: gap` where some are gone",
+    ApiOperation(
+        "Server-sent events: `id`, `event: job`, `data: {event_id, kind, job}`; `event: gap` if some were removed",
         query=StreamQuery,
-        headers={"Last-Event-ID": "Go on after this id; what is still kept comes first."},
+        headers={"Last-Event-ID": "Resume after this id; events that are still stored come first."},
         answers={200: "text/event-stream"},
+        event=StreamedEvent,
         problems=("too_many_waiting", "store_unavailable"),
     )
 )
@@ -59,7 +52,9 @@ def stream() -> Response:
     query = read_query(StreamQuery)
     asked = request.headers.get("Last-Event-ID", "").strip()
     if asked and not _STREAM_ID.match(asked):
-        raise Problem("invalid_request", "Last-Event-ID is an id of this stream, such as 1669075200000-0.")
+        raise Problem(
+            "invalid_request", "Last-Event-ID must be an id of this stream, such as 1669075200000-0."
+        )
     every = services()
     seat = ExitStack()
     try:
@@ -80,7 +75,7 @@ def stream() -> Response:
         ) from None
     answer = current_app.response_class(_lines(every, listener), mimetype="text/event-stream")
     answer.call_on_close(seat.close)
-    # Proxies that buffer would hold the news back.
+    # A proxy that buffers would hold events back.
     answer.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     return answer
 
@@ -90,7 +85,7 @@ def _lines(every: WebServices, listener: Listener) -> Iterator[str]:
     spoken = time.monotonic()
     while not every.tail.closing.is_set():
         try:
-            lines = [_told(every, each) for each in listener.next(COMMENT_S)]
+            lines = [_text(every, each) for each in listener.next(COMMENT_S)]
         except UNAVAILABLE:
             # The stream stays open: events follow when Redis is available again.
             every.tail.closing.wait(1.0)
@@ -102,18 +97,18 @@ def _lines(every: WebServices, listener: Listener) -> Iterator[str]:
             spoken = time.monotonic()
 
 
-def _told(every: WebServices, each: Posted | Gap) -> str:
+def _text(every: WebServices, each: Posted | Gap) -> str:
     if isinstance(each, Gap):
-        return _frame("gap", {"after": each.after, "resumed": each.resumed})
-    return every.tail.text(each.stream_id, lambda: _job(every, each))
+        return _frame("gap", StreamGap(after=each.after, resumed=each.resumed))
+    return every.tail.texts.get(each.stream_id, lambda: _job(every, each))
 
 
 def _job(every: WebServices, posted: Posted) -> str:
     event = posted.event
-    job = every.store.jobs.lean(event).model_dump(mode="json")
-    return _frame("job", {"event_id": event.event_id, "kind": event.kind, "job": job}, posted.stream_id)
+    streamed = StreamedEvent(event_id=event.event_id, kind=event.kind, job=every.store.jobs.lean(event))
+    return _frame("job", streamed, posted.stream_id)
 
 
-def _frame(name: str, data: object, stream_id: str | None = None) -> str:
+def _frame(name: str, data: BaseModel, stream_id: str | None = None) -> str:
     head = f"id: {stream_id}\n" if stream_id else ""
-    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"{head}event: {name}\ndata: {text_of(data)}\n\n"

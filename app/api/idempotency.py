@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from flask import Response, current_app, g
+from flask import g
 
 from app.core.clock import now_ms
 from app.store import Unavailable
 from app.store.submissions.idempotency import IdempotencyRecord, content_of
 from app.store.submissions.submissions import Submission, new_id
+from app.web.describe import Answer, RepeatedAnswer, text_of
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -21,11 +22,11 @@ _KEPT_S = 24 * 3600
 _IN_FLIGHT_S = 60
 _SPACE = "api"
 
-Do = Callable[[str], Response]
-Recall = Callable[[Submission], Response]
+Do = Callable[[str], Answer]
+Recall = Callable[[Submission], Answer]
 
 
-def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Response:
+def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Answer | RepeatedAnswer:
     """``do(submission id)``, or the answer that it gave before under this key.
 
     What certainly came to nothing is not kept, and may be tried again. If that process has died, ``recall``
@@ -44,7 +45,7 @@ def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Response:
     return _first(name, record, do)
 
 
-def _first(name: str, record: IdempotencyRecord, do: Do) -> Response:
+def _first(name: str, record: IdempotencyRecord, do: Do) -> Answer:
     try:
         answer = do(record.submission)
     except Problem:
@@ -66,7 +67,7 @@ def _put(name: str, record: IdempotencyRecord, new: IdempotencyRecord | None) ->
 
 def _again(
     name: str, before: IdempotencyRecord, record: IdempotencyRecord, do: Do, recall: Recall
-) -> Response:
+) -> Answer | RepeatedAnswer:
     if before.content != record.content:
         raise Problem("idempotency_mismatch", "Use a new key for a new request.")
     if before.answer is not None:
@@ -92,19 +93,16 @@ def _again(
     return _first(name, record, do)
 
 
-def _kept(answer: Response) -> dict[str, str | int | None]:
+def _kept(answer: Answer) -> dict[str, str | int | None]:
     return {
-        "status": answer.status_code,
+        "status": answer.status,
         "location": answer.headers.get("Location"),
-        "text": answer.get_data(as_text=True),
+        "text": text_of(answer.document),
     }
 
 
-def _replayed(kept: dict[str, str | int | None]) -> Response:
-    answer = current_app.response_class(
-        str(kept["text"]), int(str(kept["status"])), mimetype="application/json"
-    )
+def _replayed(kept: dict[str, str | int | None]) -> RepeatedAnswer:
+    headers = {"Idempotent-Replayed": "true"}
     if kept["location"]:
-        answer.headers["Location"] = str(kept["location"])
-    answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+        headers["Location"] = str(kept["location"])
+    return RepeatedAnswer(str(kept["text"]), int(str(kept["status"])), headers)

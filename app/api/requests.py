@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
-from flask import request
+from flask import Flask, Response, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from app.ci.incoming import json_view, limits
 from app.ci.incoming.refused import Refused
+from app.redis.cursors import BadCursor
 from app.web.body import read_body as read_bytes
 from app.web.problems import Problem
 from app.web.services import services
@@ -24,17 +25,22 @@ def _aware(value: datetime) -> datetime:
 Time = Annotated[datetime, AfterValidator(_aware)]
 
 
-class Query(BaseModel):
-    """Unknown parameters are refused: a misspelt filter must not widen the answer."""
+class StrictQuery(BaseModel):
+    """Unknown parameters are rejected: a misspelt filter must not widen the answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class WaitQuery(Query):
+class PageQuery(StrictQuery):
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = None
+
+
+class WaitQuery(StrictQuery):
     wait: float = Field(0, ge=0, le=60, description="Seconds to wait for the job to end.")
 
 
-class ListQuery(Query):
+class JobsQuery(PageQuery):
     state: str | None = None
     tag: str | None = None
     queue_id: str | None = None
@@ -44,8 +50,22 @@ class ListQuery(Query):
     overdue: bool | None = None
     created_after: Time | None = None
     created_before: Time | None = None
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = None
+
+
+class DismissRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(BadCursor, _bad_cursor)
+
+
+def _bad_cursor(_: BadCursor) -> Response:
+    return Problem(
+        "invalid_request", "The cursor is invalid. Leave it out to start from the newest."
+    ).response()
 
 
 def read_query(model: type[M]) -> M:
@@ -73,7 +93,7 @@ def _read(model: type[M], value: object, what: str, faults: list[dict[str, str]]
 
 
 def read_json(body: bytes) -> object:
-    """A JSON object, whatever its content type says, as wary of strangers as the receiver is."""
+    """The JSON of a body, whatever its content type says, within the limits of a callback. Raises ``Problem``."""
     try:
         return json_view.strict_view(body, limits.CALLBACK)
     except Refused as error:

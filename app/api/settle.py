@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, g
+from flask import Blueprint, g
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.auth import needs
@@ -10,7 +10,7 @@ from app.api.jobs import found, served
 from app.api.requests import read_document
 from app.store import Job
 from app.store.jobs.doubts import Choice
-from app.web.describe import Operation, described
+from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -28,16 +28,16 @@ class SettleRequest(BaseModel):
 @blueprint.post("/<job_id>/settle")
 @needs("admin")
 @described(
-    Operation(
+    ApiOperation(
         "Decide a doubt that CI has not decided",
         body=SettleRequest,
         answers={200: Job},
         problems=("not_doubted", "store_unavailable"),
     )
 )
-def settle(job_id: str) -> Response:
+def settle(job_id: str) -> Job:
     wanted = read_document(SettleRequest)
     found(job_id)
     if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
         raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
-    return current_app.response_class(served(found(job_id)).model_dump_json(), mimetype="application/json")
+    return served(found(job_id))

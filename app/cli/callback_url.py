@@ -1,18 +1,19 @@
-"""``flask callback-url``: addresses for the console's queue settings, or for a test."""
+"""``flask callback-url``: URLs for the console's queue settings, or for a test."""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.columns import day, fitted
-from app.cli.output import REFUSED, as_json, fail, guarded, show_json
-from app.core.clock import now_ms, rfc3339
+from app.cli.options import as_json
+from app.cli.output import REFUSED, fail, guarded, show_json
+from app.core.clock import now_ms
 from app.core.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read
+from app.documents.access import CallbackUrlView
 from app.settings import Settings
 from app.store import UNAVAILABLE, Unavailable
 from app.store.access.callback_urls import CallbackUrl
@@ -59,10 +60,10 @@ def group(
         return
     ours = services()
     if revoke:
-        mark = _fingerprint(revoke, ours.settings)
-        ours.store.refusals.revoke(mark)
+        revoked = _fingerprint(revoke, ours.settings)
+        ours.store.refusals.revoke(revoked)
         click.echo(
-            f"Revoked in Redis. Add {mark} to REVOKED_TOKENS as well: "
+            f"Revoked in Redis. Add {revoked} to REVOKED_TOKENS as well: "
             "the setting applies even while Redis is unavailable or after Redis lost its data.",
             err=True,
         )
@@ -77,7 +78,7 @@ def group(
 
 
 def _fingerprint(given: str, settings: Settings) -> str:
-    """Of a URL as people paste it, or of one that is given by its fingerprint."""
+    """Of a URL as people paste it; a fingerprint is returned as it is."""
     last = bare(re.split(r"[?#]", given.strip())[0]).rpartition("/")[2]
     if _FINGERPRINT.match(last):
         return last
@@ -93,7 +94,7 @@ def _fingerprint(given: str, settings: Settings) -> str:
 
 
 def _list_it(ours: Services, url: str, binding: Binding) -> None:
-    """The URL is good without its entry: what fails here is a warning."""
+    """The URL works without its entry, so an error here is only a warning."""
     made = CallbackUrl(
         fingerprint=fingerprint(url.rpartition("/")[2]),
         name=binding.name or "",
@@ -120,7 +121,7 @@ def list_urls(json_wanted: bool) -> None:
     listed from its next use on."""
     urls, now = services().store.callback_urls.list(), now_ms()
     if json_wanted:
-        show_json([_view(url, now) for url in urls])
+        show_json([CallbackUrlView.of(url, now) for url in urls])
         return
     if not urls:
         click.echo("No callback URLs. Create one with `flask callback-url`.")
@@ -145,17 +146,3 @@ def _end(url: CallbackUrl, now: int) -> str:
     if url.expires is None:
         return "never"
     return "expired" if url.has_expired(now) else day(url.expires)
-
-
-def _view(url: CallbackUrl, now: int) -> dict[str, Any]:
-    return {
-        "name": url.name,
-        "fingerprint": url.fingerprint,
-        "tags": list(url.tags),
-        "bucket": url.bucket,
-        "created_at": rfc3339(url.created),
-        "last_used_at": rfc3339(url.used) if url.used else None,
-        "expires_at": rfc3339(url.expires) if url.expires else None,
-        "expired": url.has_expired(now),
-        "revoked": url.revoked,
-    }

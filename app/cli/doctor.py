@@ -1,4 +1,4 @@
-"""``flask doctor``: is everything there that this service needs, and what is to be done where it is not."""
+"""``flask doctor``: check everything that this service needs, and say what to do about each fault."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from app.cli.output import as_json, say, show_json
+from app.cli.options import as_json
+from app.cli.output import say, show_json
 from app.core.logs import plain
 from app.doctor import CHECKS, Finding
+from app.documents.doctor import Diagnosis, FindingView
 from app.redis.outage import OUTAGE
 from app.web.services import services
 
-_MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+_LABELS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 
 
 @click.command("doctor")
@@ -29,7 +31,8 @@ def command(json_wanted: bool) -> None:
     findings = [finding for check in CHECKS for finding in check(services())]
     failed = sum(finding.level == "fail" for finding in findings)
     if json_wanted:
-        show_json({"ok": not failed, "findings": [finding._asdict() for finding in findings]})
+        views = [FindingView.model_validate(finding._asdict()) for finding in findings]
+        show_json(Diagnosis(ok=not failed, findings=views))
     else:
         for finding in findings:
             _show(finding)
@@ -39,7 +42,7 @@ def command(json_wanted: bool) -> None:
 
 
 def _show(finding: Finding) -> None:
-    mark, colour = _MARKS[finding.level]
-    click.echo(f"{click.style(mark, fg=colour)}  {plain(f'{finding.what}: {finding.said}')}")
+    label, colour = _LABELS[finding.level]
+    click.echo(f"{click.style(label, fg=colour)}  {plain(f'{finding.what}: {finding.said}')}")
     if finding.todo:
         say(f"      {finding.todo}")

@@ -1,16 +1,15 @@
-"""``flask failures``: what is out of tries."""
+"""``flask failures``: runs that are out of tries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
-from app.core.logs import plain
-from app.redis.cursors import BadCursor
+from app.cli.options import as_json, everything, paged, reason, together, without_asking
+from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
+from app.documents.runs import Dismissed, FailurePage, FailuresRetried
 from app.store.runs.failures import Wanted
 from app.store.runs.runs import Run
 from app.web.services import services
@@ -18,31 +17,24 @@ from app.web.services import services
 group = AppGroup("failures", help="Runs that are out of tries: list, retry, dismiss.")
 
 
-def _which(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--tag", help="Only of jobs with this tag."),
-        click.option("--endpoint", help="Only of this endpoint of FORWARD_URLS, by its name."),
-        click.option("--handler", help="Only of this handler; `forward` for all endpoints."),
-    ):
-        command = option(command)
-    return command
+_filters = together(
+    click.option("--handler", help="Only of this handler; `forward` for all endpoints."),
+    click.option("--endpoint", help="Only of this endpoint of FORWARD_URLS, by its name."),
+    click.option("--tag", help="Only of jobs with this tag."),
+)
 
 
 @group.command("list")
-@_which
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
-@click.option("--cursor", help="next_cursor of the page before.")
+@_filters
+@paged
 @as_json
 @with_appcontext
 @guarded
 def list_failures(limit: int, cursor: str | None, json_wanted: bool, **which: str | None) -> None:
     """The newest failures first."""
-    try:
-        runs, following = services().store.failures.page(Wanted(**which), limit, cursor)
-    except BadCursor:
-        fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
+    runs, following = services().store.failures.page(Wanted(**which), limit, cursor)
     if json_wanted:
-        show_json({"failures": [_document(run) for run in runs], "next_cursor": following})
+        show_json(FailurePage.of(runs, following, private=True))
         return
     _table(runs)
     if following:
@@ -51,9 +43,9 @@ def list_failures(limit: int, cursor: str | None, json_wanted: bool, **which: st
 
 @group.command("retry")
 @click.argument("event_id", required=False)
-@_which
-@click.option("--all", "everything", is_flag=True, help="All failures, without a filter.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@_filters
+@everything("failures")
+@without_asking
 @as_json
 @with_appcontext
 @guarded
@@ -70,15 +62,15 @@ def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, 
         click.confirm("Retry them?", abort=True, err=True)
     retried = sum(store.failures.retry(run, me()) for run in runs)
     if json_wanted:
-        show_json({"matched": len(runs), "retried": retried, "dry_run": False, "more": False})
+        show_json(FailuresRetried(matched=len(runs), retried=retried))
     else:
         click.echo(f"{retried} retried")
 
 
 @group.command("dismiss")
 @click.argument("event_id")
-@_which
-@click.option("--reason", required=True, help="Reason, stored in the job's history.")
+@_filters
+@reason("the job's history")
 @as_json
 @with_appcontext
 @guarded
@@ -90,20 +82,13 @@ def dismiss(event_id: str, reason: str, json_wanted: bool, **which: str | None) 
         fail("No failure of that event matches.", NOT_FOUND)
     dismissed = sum(store.failures.dismiss(run, me(), reason) for run in runs)
     if json_wanted:
-        show_json({"dismissed": dismissed})
+        show_json(Dismissed(dismissed=dismissed))
     else:
         click.echo(f"{dismissed} dismissed")
-
-
-def _document(run: Run) -> dict[str, Any]:
-    names = ("event_id", "job_id", "tag", "handler", "endpoint", "state", "note", "acts", "tries")
-    return {name: getattr(run, name) for name in names} | {"failed_at": run.ended_at}
 
 
 def _table(runs: Iterable[Run]) -> None:
     for run in runs:
         why = run.note or (run.tries[-1].get("error") if run.tries else None)
         who = run.endpoint or run.handler
-        click.echo(
-            plain(f"{run.event_id}  {run.ended_at}  {run.job_id}  {who}  {len(run.tries)} tries: {why or ''}")
-        )
+        say(f"{run.event_id}  {run.ended_at}  {run.job_id}  {who}  {len(run.tries)} tries: {why or ''}")

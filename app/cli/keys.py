@@ -7,7 +7,9 @@ import shlex
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
+from app.cli.options import as_json
+from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
+from app.documents.access import KeyView
 from app.store.access.api_keys import SCOPES, NameTaken
 from app.web.services import services
 
@@ -51,7 +53,7 @@ def list_keys(json_wanted: bool) -> None:
     """Names, scopes and ages; never the keys."""
     keys = services().store.api_keys.list()
     if json_wanted:
-        show_json([{"name": k.name, "scopes": sorted(k.scopes), "created_at": k.created_at} for k in keys])
+        show_json([KeyView.of(key) for key in keys])
         return
     for key in keys:
         click.echo(f"{key.name:<20} {','.join(sorted(key.scopes)):<30} {key.created_at}")

@@ -1,24 +1,26 @@
-"""How commands speak: values on standard output, everything else on standard error, exit codes that mean something."""
+"""Output of commands: values on standard output, everything else on standard error, exit codes that mean something."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel, SerializeAsAny
 
 from app.ci.outgoing.broken import BadRequest, Broken
 from app.core.logs import plain
+from app.documents.submissions import SubmissionView
 from app.provider import ProviderError
+from app.redis.cursors import BadCursor
 from app.redis.outage import OUTAGE, cause
 from app.store import UNAVAILABLE, Job, Unavailable
 from app.store.submissions.submissions import Submission
+from app.web.describe import text_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,21 +28,21 @@ R = TypeVar("R")
 REFUSED, NOT_FOUND, NOT_YET, NO_STORE, CI_FAULT = 2, 3, 4, 5, 6
 """Exit codes: the request breaks rules; no such thing; the time is up; Redis is away; CI refused or is away."""
 
-as_json = click.option("--json", "json_wanted", is_flag=True, help="Print what the API would return.")
-
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Every fault that a person can meet ends in one message and its own exit code."""
+    """Every expected error ends the command with one message and its own exit code."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        # What it would log stands in the message.
+        # The message says what the log would.
         OUTAGE.silent = True
         try:
             return command(*args, **kwargs)
         except BadRequest as error:
             show_rules(error.broken)
             sys.exit(REFUSED)
+        except BadCursor:
+            fail("The cursor is invalid. Leave it out to start from the newest.", REFUSED)
         except ProviderError as error:
             fail(f"CI: {error}", CI_FAULT)
         except (Unavailable, *UNAVAILABLE) as error:
@@ -68,11 +70,11 @@ def show_rules(broken: Iterable[Broken]) -> None:
         say(f"{each.severity}: {each.field or 'request'}: {each.rule} [{each.word}]", err=True)
 
 
-def show_json(value: BaseModel | dict[str, Any] | list[Any], indent: int | None = 2) -> None:
-    if isinstance(value, BaseModel):
-        text = value.model_dump_json(indent=indent)
-    else:
-        text = json.dumps(value, indent=indent, ensure_ascii=False)
+def show_json(document: BaseModel | Sequence[BaseModel], indent: int | None = 2) -> None:
+    """Print a document as the API returns it, or several as one list."""
+    if not isinstance(document, BaseModel):
+        document = RootModel[list[SerializeAsAny[BaseModel]]](list(document))
+    text = text_of(document, indent)
     if not text.replace("\n", "").isprintable():
         # What a terminal could obey is escaped, as JSON allows; a program reads the same.
         text = "".join(_escaped(letter) for letter in text)
@@ -114,22 +116,9 @@ def _outputs_in_doubt(job: Job) -> str | None:
     return "missing or other files" if job.outputs_ok is False else job.outputs_unchecked
 
 
-def submission_view(submission: Submission) -> dict[str, Any]:
-    """A submission as the API shows it."""
-    ours = {
-        name: value
-        for name, value in asdict(submission).items()
-        if name not in {"facts", "key_id", "ci", "token_expires"}
-    }
-    said = submission.ci or dict.fromkeys(("code", "message", "request_id", "advice"))
-    return (
-        ours | {"job_ids": list(submission.job_ids)} | {f"ci_{name}": value for name, value in said.items()}
-    )
-
-
 def show_submission(submission: Submission, json_wanted: bool) -> None:
     if json_wanted:
-        show_json(submission_view(submission))
+        show_json(SubmissionView.of(submission))
         return
     say(f"{submission.id}  {submission.status}  {' '.join(submission.job_ids)}".rstrip())
     say(f"  submitted {submission.submitted_at}, callback {submission.callback}, {submission.bucket}")

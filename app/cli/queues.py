@@ -7,7 +7,9 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import as_json, guarded, say, show_json
+from app.cli.options import as_json
+from app.cli.output import guarded, say, show_json
+from app.documents.queues import QueueList
 from app.provider import Queue
 from app.web.services import services
 
@@ -33,7 +35,7 @@ def list_queues(
         bucket or ours.settings.cos_bucket, region or ours.settings.cos_region, state=state, category=category
     )
     if json_wanted:
-        show_json({"queues": [queue.model_dump(mode="json") for queue in found]})
+        show_json(QueueList(queues=list(found)))
         return
     rows: list[tuple[str, ...]] = [("id", "name", "state", "category", "size", "at once", "news")]
     rows += [_row(queue) for queue in found]

@@ -8,14 +8,15 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.jobs.which import Moment
-from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
-from app.core.clock import rfc3339
+from app.cli.columns import fitted
+from app.cli.options import AGO, Moment, as_json, everything, paged, reason, together, without_asking
+from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
+from app.core.clock import ms_of, rfc3339
 from app.core.logs import plain
+from app.documents.refusals import RefusalPage, RefusalWithBody
+from app.documents.runs import Dismissed
 from app.receiver.retry import Partial, Retried
-from app.receiver.retry import retry as take_in
-from app.receiver.shown import RefusalPage, RefusalWithBody
-from app.redis.cursors import BadCursor
+from app.receiver.retry import retry as retry_refusal
 from app.store.refusals.refusal import Refusal, Wanted
 from app.web.problems import Problem
 from app.web.services import services
@@ -25,46 +26,30 @@ group = AppGroup("refusals", help="Callbacks that were refused although their to
 _PAGE = 200
 _SHOWN = 2000
 """Bytes of a body that a terminal gets."""
-_OPTIONS = (
+_filters = together(
     click.option("--reason", help="Only with this reason, such as malformed_json."),
     click.option("--job-id", help="Only of this job."),
     click.option("--token", help="Only by this URL: its token's fingerprint, as logs show it."),
     click.option("--name", help="Only by URLs of `flask callback-url` with this name."),
-    click.option(
-        "--after",
-        type=Moment(),
-        help="Received at that time or later: UTC unless it has an offset, or 30s, 90m, 36h, 7d, 2w ago.",
-    ),
+    click.option("--after", type=Moment(), help=f"Received at that time or later: {AGO}"),
     click.option("--before", type=Moment(), help="Received at that time or earlier."),
 )
 
 
-def _which(command: Any) -> Any:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 def _wanted(which: dict[str, Any]) -> Wanted:
-    moments = {
-        name: int(which[name].timestamp() * 1000) if which[name] else None for name in ("after", "before")
-    }
+    moments = {name: ms_of(which[name]) for name in ("after", "before")}
     return Wanted(**(which | moments))
 
 
 @group.command("list")
-@_which
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
-@click.option("--cursor", help="next_cursor of the page before.")
+@_filters
+@paged
 @as_json
 @with_appcontext
 @guarded
 def list_refusals(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
     """The newest refusals first."""
-    try:
-        found, following = services().store.refusals.page(_wanted(which), limit, cursor)
-    except BadCursor:
-        fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
+    found, following = services().store.refusals.page(_wanted(which), limit, cursor)
     if json_wanted:
         show_json(RefusalPage.of(found, following))
         return
@@ -92,9 +77,9 @@ def show(refusal_id: str, raw: bool, json_wanted: bool) -> None:
 
 @group.command("retry")
 @click.argument("refusal_ids", nargs=-1, metavar="[REFUSAL_ID]...")
-@_which
-@click.option("--all", "everything", is_flag=True, help="All refusals, without a filter.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@_filters
+@everything("refusals")
+@without_asking
 @as_json
 @with_appcontext
 @guarded
@@ -113,17 +98,17 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
         click.confirm("Retry them?", abort=True, err=True)
     done = []
     for each in chosen:
-        done.append(_take_in(each))
+        done.append(_retry(each))
         if not json_wanted:
             _show_retried(done[-1])
     if json_wanted:
-        show_json([each.model_dump() for each in done])
+        show_json(done)
     sys.exit(0 if all(each.taken for each in done) else 1)
 
 
 @group.command("dismiss")
 @click.argument("refusal_id")
-@click.option("--reason", required=True, help="Reason, stored in the history of its jobs.")
+@reason("the history of its jobs")
 @as_json
 @with_appcontext
 @guarded
@@ -131,14 +116,14 @@ def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
     """Dismiss a refusal. Exit code 3: not found."""
     dismissed = int(services().store.refusals.dismiss(_open(refusal_id), me(), reason))
     if json_wanted:
-        show_json({"dismissed": dismissed})
+        show_json(Dismissed(dismissed=dismissed))
     else:
         click.echo(f"{dismissed} dismissed")
 
 
-def _take_in(refusal: Refusal) -> Retried:
+def _retry(refusal: Refusal) -> Retried:
     try:
-        return take_in(services(), services().store.refusals.get(refusal.id) or refusal, me())
+        return retry_refusal(services(), services().store.refusals.get(refusal.id) or refusal, me())
     except Partial as error:
         return Retried.not_taken(refusal.id, refusal.reason, str(error))
     except Problem as problem:
@@ -181,16 +166,12 @@ def _table(refusals: list[Refusal]) -> None:
     for each in refusals:
         about = each.name or " ".join(each.job_ids) or each.submission or each.token
         at = rfc3339(each.received_ms)[:19].replace("T", " ")
-        click.echo(f"{each.id:<13} {at:<20} {each.reason:<23} {_short(plain(about), 21)}".rstrip())
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+        click.echo(f"{each.id:<13} {at:<20} {each.reason:<23} {fitted(about, 21)}".rstrip())
 
 
 def _show(refusal: Refusal) -> None:
     click.echo(f"{refusal.id}  {refusal.state}  {refusal.reason}")
-    click.echo(plain(f"  {refusal.detail}"))
+    say(f"  {refusal.detail}")
     lines = {
         "received": rfc3339(refusal.received_ms),
         "spooled": rfc3339(refusal.spooled_ms) if refusal.spooled_ms else "",
@@ -203,20 +184,20 @@ def _show(refusal: Refusal) -> None:
     }
     for name, value in lines.items():
         if value:
-            click.echo(plain(f"  {name:<10} {value}"))
+            say(f"  {name:<10} {value}")
     for act in refusal.acts:
-        click.echo(plain(f"  {act['at']} {act['act']} by {act['by']}: {act['reason']}"))
+        say(f"  {act['at']} {act['act']} by {act['by']}: {act['reason']}")
     if refusal.body:
         click.echo("")
         for line in refusal.body[:_SHOWN].decode("utf-8", "replace").split("\n"):
-            click.echo(plain(line.removesuffix("\r")))
+            say(line.removesuffix("\r"))
     if len(refusal.body) > _SHOWN:
         click.echo(f"… {len(refusal.body) - _SHOWN} more bytes: --raw prints all.", err=True)
 
 
 def _show_retried(done: Retried) -> None:
     if not done.taken:
-        click.echo(plain(f"{done.id}  refused: {done.reason}: {done.detail}"))
+        say(f"{done.id}  refused: {done.reason}: {done.detail}")
         return
-    said = ", ".join(f"{result.job_id} {result.outcome}" for result in done.results)
-    click.echo(plain(f"{done.id}  taken: {said or 'a test message, no job'}"))
+    outcomes = ", ".join(f"{result.job_id} {result.outcome}" for result in done.results)
+    say(f"{done.id}  taken: {outcomes or 'a test message, no job'}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, show_json
+from app.cli.options import as_json
+from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
 from app.core.clock import rfc3339
+from app.documents.spool import SetAsideView
 from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
 from app.spool.record import describe
 from app.web.services import WebServices, services
@@ -30,8 +31,8 @@ def list_records(json_wanted: bool) -> None:
         show_json(rows)
         return
     for row in rows:
-        jobs = ", ".join(row["job_ids"]) or "unknown job"
-        click.echo(f"{row['file']}  {row['since']}  {row['bytes']} bytes  {jobs}: {row['reason']}")
+        jobs = ", ".join(row.job_ids) or "unknown job"
+        click.echo(f"{row.file}  {row.since}  {row.bytes} bytes  {jobs}: {row.reason}")
 
 
 @group.command("retry")
@@ -70,7 +71,7 @@ def _folder(ours: WebServices) -> Path:
     return ours.spool.folder
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> list[SetAsideView]:
     try:
         since = rfc3339(int(path.stat().st_mtime * 1000))
         about = [(len(each), *describe(each)) for each in payloads(path)]
@@ -81,7 +82,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []  # taken in meanwhile
     return [
-        {"file": path.name, "since": since, "bytes": size, "reason": _one_line(why), "job_ids": jobs}
+        SetAsideView(file=path.name, since=since, bytes=size, reason=_one_line(why), job_ids=list(jobs))
         for size, why, jobs in about
     ]
 

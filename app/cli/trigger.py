@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 import requests
 from flask.cli import with_appcontext
+from pydantic import RootModel
 
 from app.cli.output import CI_FAULT, REFUSED, fail, guarded, show_json
 from app.core.tokens import Binding, new_nonce
@@ -58,4 +60,4 @@ def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url
         answer.raise_for_status()
     except requests.RequestException as error:
         fail(f"The emulator at {settings.ci_endpoint} sent no callback: {type(error).__name__}.", CI_FAULT)
-    show_json(answer.json())
+    show_json(RootModel[dict[str, Any]](answer.json()))

@@ -16,6 +16,11 @@ def rfc3339(ms: float) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def ms_of(moment: datetime | None) -> int | None:
+    """Milliseconds since 1970."""
+    return int(moment.timestamp() * 1000) if moment else None
+
+
 def to_ms(stamp: str | None) -> int | None:
     """The inverse of ``rfc3339``, for any fraction; ``None`` for what is no time."""
     if stamp is None:

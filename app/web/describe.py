@@ -1,20 +1,23 @@
-"""What the OpenAPI document knows of a view: written beside the view, checked against what it serves."""
+"""What a view answers, declared beside it: the OpenAPI document is made of that, and the view is held to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec
 
+from flask import Response, current_app, request
 from pydantic import BaseModel
 
-F = TypeVar("F", bound=Callable[..., object])
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """One view: its summary, the models of its query and body, and of its answers by status.
+class ApiOperation:
+    """One view: its summary, the models of its query and body, and its answers by status.
 
+    An answer is a model, the media type of bytes, or ``""`` for none. ``event`` is the model of each event of a stream;
     ``raw`` are the media types of a body that is no model; ``open`` is one that needs no API key.
     """
 
@@ -23,14 +26,77 @@ class Operation:
     body: type[BaseModel] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     answers: dict[int, type[BaseModel] | str] = field(default_factory=dict)
+    event: type[BaseModel] | None = None
     problems: tuple[str, ...] = ()
     raw: tuple[str, ...] = ()
     open: bool = False
 
 
-def described(operation: Operation) -> Callable[[F], F]:
-    def decorate(view: F) -> F:
-        view.operation = operation  # type: ignore[attr-defined]
-        return view
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document with a status other than 200, with headers, or with an ETag, to which ``If-None-Match`` gets 304."""
+
+    document: BaseModel
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedAnswer:
+    """The text of an answer that this operation gave before, given once more."""
+
+    text: str
+    status: int
+    headers: Mapping[str, str]
+
+
+Answered = BaseModel | Answer | RepeatedAnswer | Response
+"""What a view may return; a ``Response`` is for bytes and streams only."""
+
+
+class UndeclaredAnswer(TypeError):
+    """A view answered something that its operation does not declare."""
+
+
+def described(operation: ApiOperation) -> Callable[[Callable[P, Answered]], Callable[P, Response]]:
+    """Makes the view's answer a response, if it is one of those declared. Raises ``UndeclaredAnswer``."""
+
+    def decorate(view: Callable[P, Answered]) -> Callable[P, Response]:
+        @wraps(view)
+        def answering(*args: P.args, **kwargs: P.kwargs) -> Response:
+            return _response(operation, view(*args, **kwargs))
+
+        answering.operation = operation  # type: ignore[attr-defined]
+        return answering
 
     return decorate
+
+
+def text_of(document: BaseModel, indent: int | None = None) -> str:
+    """A document as JSON: the same for the API and for commands with ``--json``."""
+    return document.model_dump_json(by_alias=True, indent=indent)
+
+
+def _response(operation: ApiOperation, answered: Answered) -> Response:
+    if isinstance(answered, Response):
+        if operation.answers.get(answered.status_code) != answered.mimetype:
+            raise UndeclaredAnswer(f"{answered.status_code} {answered.mimetype}")
+        return answered
+    if isinstance(answered, RepeatedAnswer):
+        return _json(answered.text, answered.status, answered.headers)
+    answer = answered if isinstance(answered, Answer) else Answer(answered)
+    # Not a subclass either: it may have fields that the declared model has not.
+    if operation.answers.get(answer.status) is not type(answer.document):
+        raise UndeclaredAnswer(f"{answer.status} {type(answer.document).__name__}")
+    response = _json(text_of(answer.document), answer.status, answer.headers)
+    if answer.etag:
+        response.set_etag(answer.etag)
+        response.make_conditional(request)
+    return response
+
+
+def _json(text: str, status: int, headers: Mapping[str, str]) -> Response:
+    response = current_app.response_class(text, status, mimetype="application/json")
+    response.headers.update(headers)
+    return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Literal
 
 from flask import Blueprint, Response
 from prometheus_client.core import Metric
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from app.core.clock import now_ms
 from app.spool import SetAside
 from app.web import metrics, url_metrics
-from app.web.describe import Operation, described
+from app.web.describe import Answer, ApiOperation, described
 from app.web.services import WebServices, services
 
 blueprint = Blueprint("health", __name__)
@@ -26,6 +26,9 @@ _NOT_NEEDED = {"spool", "installation"}
 """Without a spool there is neither."""
 
 
+Status = Literal["ok", "degraded", "unavailable"]
+
+
 class Health(BaseModel):
     """The process is up."""
 
@@ -36,22 +39,22 @@ class Readiness(BaseModel):
     """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool, and
     ``spool_set_aside`` records were set aside."""
 
-    status: Literal["ok", "degraded", "unavailable"]
+    status: Status
     parts: dict[str, str]
     spool_bytes: int
     spool_set_aside: int
 
 
 @blueprint.get("/healthz")
-@described(Operation("Is the process up?", answers={200: Health}, open=True))
-def healthz() -> dict[str, str]:
+@described(ApiOperation("Is the process up?", answers={200: Health}, open=True))
+def healthz() -> Health:
     """The process is up; says nothing of anything else."""
-    return Health().model_dump()
+    return Health()
 
 
 @blueprint.get("/readyz")
-@described(Operation("Can a callback be stored now?", answers={200: Readiness, 503: Readiness}, open=True))
-def readyz() -> tuple[dict[str, Any], int]:
+@described(ApiOperation("Can a callback be stored now?", answers={200: Readiness, 503: Readiness}, open=True))
+def readyz() -> Answer:
     """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
     ours = services()
     redis, parts = _redis(ours)
@@ -65,9 +68,9 @@ def readyz() -> tuple[dict[str, Any], int]:
     } | parts
     ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
     good = all(part == "ok" or (part == "none" and name in _NOT_NEEDED) for name, part in parts.items())
-    status: Any = ("ok" if good else "degraded") if ready else "unavailable"
-    said = Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
-    return said.model_dump(), 200 if ready else 503
+    status: Status = ("ok" if good else "degraded") if ready else "unavailable"
+    body = Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
+    return Answer(body, 200 if ready else 503)
 
 
 def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
@@ -103,7 +106,7 @@ def _room(ours: WebServices) -> str:
 
 
 @blueprint.get("/metrics")
-@described(Operation("For Prometheus.", answers={200: "text/plain"}, open=True))
+@described(ApiOperation("For Prometheus.", answers={200: "text/plain"}, open=True))
 def metrics_page() -> Response:
     ours = services()
     if ours.spool:

@@ -41,7 +41,7 @@ def test_curl(service: Service, tmp_path: Path) -> None:
     with Process(["sh", "-c", command], log, environment):
         eventually(lambda: "welcome" in log.read_text(), "the stream to begin")
         job_id, event_id = tell(service.services)
-        eventually(lambda: f'"job_id": "{job_id}"' in log.read_text(), "the event")
+        eventually(lambda: f'"job_id":"{job_id}"' in log.read_text(), "the event")
         assert event_id in log.read_text()
 
 

@@ -65,59 +65,78 @@ class Part(BaseModel):
 
 
 class Input(Part):
-    bucket: str | None = Field(None, description="BucketName-APPID. Default: settings.")
-    region: str | None = Field(None, description="Of that bucket, as ap-chongqing. Default: settings.")
-    object: str | None = Field(None, description="Key of the file to work on, without a leading slash.")
-    url: str | None = Field(None, description="A URL instead of a key; seen in use, not documented by CI.")
+    bucket: str | None = Field(
+        None, description="Bucket of the recording, BucketName-APPID. Default: COS_BUCKET."
+    )
+    region: str | None = Field(None, description="Its region, as ap-chongqing. Default: COS_REGION.")
+    object: str | None = Field(
+        None,
+        description="Key of the file to work on, without a leading slash. VoiceSeparate takes MP4 AVI MOV FLAC WAV "
+        "AMR MP3 AAC.",
+    )
+    url: str | None = Field(None, description="A URL instead of a key: seen in use, not documented by CI.")
 
 
 class AudioConfig(Part):
-    codec: str | None = Field(None, description="aac (default), mp3, flac, amr; in MusicMode mp3, wav, aac.")
+    codec: str | None = Field(
+        None, description="aac, mp3, flac or amr; in MusicMode mp3, wav or aac. CI's default: aac."
+    )
     samplerate: Scalar | None = Field(
         None,
-        description="Hz: 8000 11025 22050 32000 44100 (CI's default) 48000 96000. aac and flac not 8000; "
-        "mp3 not 8000, 96000; amr only 8000. Ignored in MusicMode.",
+        description="Hz: 8000 11025 22050 32000 44100 48000 96000; aac and flac not 8000, mp3 not 8000 or 96000, "
+        "amr only 8000. CI's default: 44100. Ignored in MusicMode.",
     )
     bitrate: Scalar | None = Field(
-        None, description="Kbps, 8 to 1000; default: source's. Ignored in MusicMode."
+        None, description="Kbps, 8 to 1000. CI's default: the source's. Ignored in MusicMode."
     )
     channels: Scalar | None = Field(
         None,
-        description="aac, flac 1 2 4 5 6 8; mp3 1 2; amr 1; default: source's. Ignored in MusicMode.",
+        description="aac and flac 1 2 4 5 6 8; mp3 1 2; amr 1. CI's default: the source's. Ignored in MusicMode.",
     )
 
 
 class VoiceSeparate(Part):
-    audio_mode: str | None = Field(None, description="IsAudio, IsBackground, AudioAndBackground, MusicMode.")
+    audio_mode: str | None = Field(
+        None,
+        description="IsAudio (vocals), IsBackground, AudioAndBackground, or MusicMode (vocals, background, bass, "
+        "drums).",
+    )
     audio_config: AudioConfig | None = None
 
 
 class Output(Part):
     """Where the results go; at least one key is needed. `${ext}` and `${jobid}` are filled in by CI."""
 
-    region: str | None = Field(None, description="Default: the input's region.")
-    bucket: str | None = Field(None, description="Default: the input's bucket.")
-    object: str | None = Field(None, description="Key of the background sound.")
-    au_object: str | None = Field(None, description="Key of the voice.")
-    bass_object: str | None = Field(None, description="Key of the bass (MusicMode).")
-    drum_object: str | None = Field(None, description="Key of the drums (MusicMode).")
+    region: str | None = Field(None, description="Region of the outputs. Default: the input's.")
+    bucket: str | None = Field(None, description="Bucket of the outputs. Default: the input's.")
+    object: str | None = Field(
+        None,
+        description="Key for the background. In every key CI fills in ${ext} and ${jobid}. At least one key is needed.",
+    )
+    au_object: str | None = Field(None, description="Key for the vocals.")
+    bass_object: str | None = Field(None, description="Key for the bass (MusicMode).")
+    drum_object: str | None = Field(None, description="Key for the drums (MusicMode).")
 
 
 class MqConfig(Part):
-    mq_region: str | None = Field(None, description="sh, bj, gz, cd or hk.")
-    mq_mode: str | None = Field(None, description="Topic or Queue (CI's default).")
-    mq_name: str | None = Field(None, description="Name of the topic or queue.")
+    mq_region: str | None = Field(None, description="For TDMQ: sh, bj, gz, cd or hk.")
+    mq_mode: str | None = Field(None, description="For TDMQ: Topic or Queue (CI's default).")
+    mq_name: str | None = Field(None, description="For TDMQ: name of the topic or queue.")
 
 
 class Operation(Part):
     """One thing to do to the input. VoiceSeparate has typed fields; any other tag is a raw `operation`."""
 
     tag: str | None = Field(None, description="CI's name of the feature.")
-    template_id: str | None = Field(None, description="Stands for voice_separate, and wins over it.")
+    template_id: str | None = Field(
+        None, description="A template instead of the parameters; CI ignores them if both are given."
+    )
     voice_separate: VoiceSeparate | None = None
     output: Output | None = None
-    user_data: Scalar | None = Field(None, description="Comes back in the news: printable ASCII, up to 1024.")
-    job_level: Scalar | None = Field(None, description="0 (CI's default), 1 or 2; higher goes first.")
+    user_data: Scalar | None = Field(
+        None, description="Comes back in the callback: printable ASCII, at most 1024."
+    )
+    job_level: Scalar | None = Field(None, description="0 (CI's default), 1 or 2: higher goes first.")
     operation: Annotated[dict[str, Any] | None, BeforeValidator(_shallow)] = Field(
         None, description="CI's Operation node as JSON, with CI's own names; a list repeats its node."
     )
@@ -138,15 +157,20 @@ class SubmitRequest(Operation):
     operations: tuple[Annotated[Operation, BeforeValidator(_raw_or_typed)], ...] | None = Field(
         None, description="Up to six operations on the same input; each becomes a job of its own."
     )
-    queue_id: str | None = Field(None, description="CI's queue; default: the one CI made for the feature.")
+    queue_id: str | None = Field(
+        None,
+        description="Queue of CI, see `flask queues list`. Default: the one that CI made for the feature.",
+    )
     callback: Annotated[str | None, AfterValidator(_callback)] = Field(
         None,
-        description='Absent: a URL of ours, for this submission alone. "no": none. Else a URL of yours.',
+        description="`no`, or an http(s) URL of yours that is not private. Default: ours, for this submission alone.",
     )
-    callback_format: str | None = Field(None, description="JSON or XML.")
-    callback_type: str | None = Field(None, description="Url (CI's default) or TDMQ.")
+    callback_format: str | None = Field(None, description="JSON or XML. Default: CALLBACK_FORMAT.")
+    callback_type: str | None = Field(
+        None, description="Url (CI's default) or TDMQ, which needs callback_mq_config."
+    )
     callback_mq_config: MqConfig | None = Field(None, description="Needed when callback_type is TDMQ.")
-    labels: dict[str, Scalar] = Field(default_factory=dict, description="Your own; they stay with us.")
+    labels: dict[str, Scalar] = Field(default_factory=dict, description="Your own; CI does not get them.")
     allow: tuple[str, ...] = Field(
         (),
         description="Words of rules to let through, as errors and warnings name them: what CI has added since, and "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -11,11 +10,11 @@ from flask.cli import AppGroup, with_appcontext
 
 from app import reconcile
 from app.cli.jobs.which import wanted, which_jobs
+from app.cli.options import as_json, paged, without_asking
 from app.cli.output import (
     NOT_FOUND,
     NOT_YET,
     REFUSED,
-    as_json,
     fail,
     guarded,
     me,
@@ -25,7 +24,7 @@ from app.cli.output import (
     show_table,
 )
 from app.core.logs import plain
-from app.redis.cursors import BadCursor
+from app.documents.jobs import DeletedJob
 from app.store import Job
 from app.store.jobs.doubts import Choice
 from app.web.services import services
@@ -46,17 +45,13 @@ def _askable(job_id: str) -> Job:
 
 @group.command("list")
 @which_jobs
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 200), help="How many at most.")
-@click.option("--cursor", help="next_cursor of the page before.")
+@paged
 @as_json
 @with_appcontext
 @guarded
 def list_jobs(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
     """The newest jobs first; those that fit every filter."""
-    try:
-        page = services().store.jobs.page(wanted(which), limit, cursor)
-    except BadCursor:
-        fail("That cursor is not one of ours; leave it out to begin anew.", REFUSED)
+    page = services().store.jobs.page(wanted(which), limit, cursor)
     if json_wanted:
         show_json(page)
         return
@@ -174,29 +169,25 @@ def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
 
 @group.command("delete")
 @click.argument("job_id")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@without_asking
 @as_json
 @with_appcontext
 @guarded
 def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
     """Delete the job with its history, payloads, runs and failures, and print what was deleted.
 
-    CI keeps it, and files at COS stay. What CI tells of the job after that is taken in as of a new one. Exit code 3:
+    CI keeps it, and files at COS stay. A later callback for the job creates it anew. Exit code 3:
     no such job; 1: the answer was no.
     """
     job = _found(job_id)
     if not yes:
-        ends = (
-            ""
-            if job.terminal
-            else " It has not ended: CI will tell more of it, which makes it a new job here."
-        )
+        ends = "" if job.terminal else " It has not ended: CI's next callback creates it anew."
         click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
     dropped = services().store.retention.drop_job(job_id)
     if dropped is None:
         fail(f"No job {job_id} is known here.", NOT_FOUND)
     if json_wanted:
-        show_json(asdict(dropped))
+        show_json(DeletedJob.of(dropped))
         return
     parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")
     tail = f"; submission {dropped.submission} with it" if dropped.submission else ""

@@ -9,8 +9,9 @@ from datetime import datetime
 import click
 from flask.cli import with_appcontext
 
-from app.cli.jobs.which import Moment
-from app.cli.output import as_json, guarded, show_json
+from app.cli.options import AGO, Moment, as_json
+from app.cli.output import guarded, show_json
+from app.documents.jobs import JobsImported
 from app.reconcile.job_list import Span, import_job, walk
 from app.web.services import services
 
@@ -20,7 +21,7 @@ from app.web.services import services
     "--since",
     required=True,
     type=Moment(),
-    help="A time (UTC unless it has an offset), or 30s, 90m, 36h, 7d, 2w ago.",
+    help=f"Only jobs made at that time or later: {AGO}",
 )
 @click.option("--until", type=Moment(), help="Only jobs made before that. Default: now.")
 @click.option(
@@ -58,7 +59,7 @@ def command(
             for detail, asked_ms in details:
                 counts[import_job(ours, detail, asked_ms)] += 1
     if json_wanted:
-        show_json(dict(counts))
+        show_json(JobsImported.model_validate(counts))
         return
     click.echo(
         f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
 from app.cli.jobs.which import wanted, which_jobs
-from app.cli.output import NOT_FOUND, REFUSED, as_json, fail, guarded, me, show_json
+from app.cli.options import as_json, without_asking
+from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, show_json
+from app.documents.jobs import JobsReplayed, ReplayView
 from app.store import Job
 from app.web.services import services
 
@@ -25,7 +26,7 @@ _PAGE = 200
     "--rate", default=20.0, show_default=True, type=click.FloatRange(0.1, 1000), help="Jobs a second."
 )
 @click.option("--dry-run", is_flag=True, help="Only count.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@without_asking
 @as_json
 @with_appcontext
 @guarded
@@ -41,7 +42,7 @@ def replay(
         if made is None:
             fail(f"No job {job_id} is known here.", NOT_FOUND)
         if json_wanted:
-            show_json(asdict(made))
+            show_json(ReplayView.of(made))
         else:
             click.echo(made.event_id)
         return
@@ -53,7 +54,7 @@ def replay(
         click.confirm("Replay them?", abort=True, err=True)
     done = 0 if dry_run else _replay_all(ids, rate)
     if json_wanted:
-        show_json({"matched": len(ids), "replayed": done, "dry_run": dry_run})
+        show_json(JobsReplayed(matched=len(ids), replayed=done, dry_run=dry_run))
     elif not dry_run:
         click.echo(f"{done} replayed")
 
@@ -72,7 +73,7 @@ def export(_json_wanted: bool, **which: Any) -> None:
 
 
 def _replay_all(ids: list[str], rate: float) -> int:
-    """Oldest first, as it all happened."""
+    """Oldest first, the order in which it happened."""
     began, done = time.monotonic(), 0
     for number, job_id in enumerate(reversed(ids)):
         time.sleep(max(0.0, began + number / rate - time.monotonic()))

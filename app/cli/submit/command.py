@@ -8,23 +8,23 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.ci.outgoing.broken import BadRequest, told
+from app.ci.outgoing.broken import BadRequest
 from app.ci.outgoing.rules import examine
+from app.cli.options import as_json
 from app.cli.output import (
     NOT_FOUND,
     NOT_YET,
     REFUSED,
-    as_json,
     fail,
     guarded,
     show_job,
     show_json,
     show_rules,
     show_submission,
-    submission_view,
 )
 from app.cli.submit import many as submit_many
 from app.cli.submit.voice_options import allow_option, request_of, voice_options
+from app.documents.submissions import AcceptedSubmission, SubmitAnswer
 from app.submitter import Draft, Receipt, Submitter
 from app.web.services import services
 
@@ -94,14 +94,14 @@ def show(submission_id: str, json_wanted: bool) -> None:
 
 def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) -> None:
     show_rules(draft.warnings)
-    _say_where_news_goes(draft)
+    _note_where_callback_goes(draft)
     if dry_run:
         click.echo(draft.xml)
         return
     receipt = submitter.send(draft)
     if not receipt.job_ids:
         if json_wanted:
-            show_json(submission_view(receipt.record))
+            show_json(AcceptedSubmission.of(receipt.record, receipt.warnings))
         fail(
             f"CI's answer was lost: {receipt.record.error}\nThe relay searches CI's list for it; do not submit again. "
             f"See: flask submit show {receipt.submission}",
@@ -110,11 +110,11 @@ def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) ->
     _show(receipt, json_wanted)
 
 
-def _say_where_news_goes(draft: Draft) -> None:
+def _note_where_callback_goes(draft: Draft) -> None:
     if draft.asked.callback != "own":
         where = {"foreign": "to an address of yours", "queue": "to a queue", "no": "nowhere"}
-        news = where[draft.asked.callback]
-        click.echo(f"note: CI's callback goes {news}; CI is asked about the job instead.", err=True)
+        target = where[draft.asked.callback]
+        click.echo(f"note: CI's callback goes {target}; CI is asked about the job instead.", err=True)
 
 
 def _show(receipt: Receipt, json_wanted: bool) -> None:
@@ -122,17 +122,13 @@ def _show(receipt: Receipt, json_wanted: bool) -> None:
     found = [services().store.jobs.get(job_id) for job_id in receipt.job_ids] if receipt.stored else []
     jobs = [job for job in found if job]
     if not jobs:
-        show_json(submission_view(receipt.record))
+        show_json(AcceptedSubmission.of(receipt.record, receipt.warnings))
         click.echo(
             "CI accepted the job, but Redis failed before its id was stored. The relay searches CI's list for it.",
             err=True,
         )
     elif json_wanted:
-        shown = [job.model_dump(mode="json") for job in jobs]
-        doubts = told(receipt.warnings, "warning")
-        show_json(
-            (shown[0] if len(shown) == 1 else {"jobs": shown}) | ({"warnings": doubts} if doubts else {})
-        )
+        show_json(SubmitAnswer.of(jobs, receipt.warnings))
     else:
         for job in jobs:
             show_job(job, json_wanted)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 import click
 
 from app.ci.outgoing.broken import told
+from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
+from app.documents.submissions import RowView, warnings_of
 from app.submitter.draft import defaults, draft
 from app.submitter.many import Many, RunControl, checked
 from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
 from app.submitter.rows import Row, RowResult, UnreadableFile, read_csv, read_json_lines
+from app.web.describe import text_of
 from app.web.services import Services
 
 PARTLY, STOPPED = 1, 130
@@ -37,7 +39,7 @@ class Chosen(NamedTuple):
 
 
 NONE = Chosen(None, None, 8, None)
-_OPTIONS = (
+options = together(
     click.option(
         "--from",
         "source",
@@ -48,7 +50,7 @@ _OPTIONS = (
     click.option(
         "--report",
         type=click.Path(dir_okay=False, writable=True, path_type=Path),
-        help="What became of every row, and why: a CSV, or JSON lines where it ends in .jsonl.",
+        help="The result of every row and the reason: a CSV, or JSON lines if the name ends in .jsonl.",
     ),
     click.option(
         "--parallel",
@@ -61,12 +63,6 @@ _OPTIONS = (
         "--rate", type=click.FloatRange(0, min_open=True), help="Maximum number of requests per second."
     ),
 )
-
-
-def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: bool, json_wanted: bool) -> None:
@@ -124,7 +120,7 @@ def _submit(found: Iterable[RowResult], count: int, results: list[RowResult], js
 
 
 def _try_out(services: Services, rows: list[Row], chosen: Chosen) -> NoReturn:
-    """The XML of every row that can be sent, and the rules that the others break."""
+    """Print the XML of every row that can be sent, and the rules that the others break."""
     results = [_tried_out(services, row) for row in rows]
     _report(chosen.report, results)
     ready = sum(result.status == "ready" for result in results)
@@ -193,28 +189,28 @@ def _show_trouble(results: list[RowResult]) -> None:
 
 
 def _why(result: RowResult) -> str:
-    return result.error or _said(told(result.broken, "error"))
+    return result.error or _joined(told(result.broken, "error"))
 
 
 def _doubts(result: RowResult) -> list[dict[str, str]]:
     return told(result.broken, "warning")
 
 
-def _said(rules: list[dict[str, str]]) -> str:
+def _joined(rules: list[dict[str, str]]) -> str:
     return "; ".join(f"{r['field']}: {r['rule']} [{r['word']}]" if r["field"] else r["rule"] for r in rules)
 
 
-def _line(result: RowResult) -> dict[str, Any]:
-    return {
-        "row": result.row.number,
-        "status": result.status,
-        "job_ids": list(result.job_ids),
-        "submission": result.submission,
-        "why": _why(result) or None,
-        "ci_code": result.ci_code,
-        "ci_request_id": result.ci_request_id,
-        "warnings": _doubts(result),
-    }
+def _line(result: RowResult) -> RowView:
+    return RowView(
+        row=result.row.number,
+        status=result.status,
+        job_ids=list(result.job_ids),
+        submission=result.submission,
+        why=_why(result) or None,
+        ci_code=result.ci_code,
+        ci_request_id=result.ci_request_id,
+        warnings=warnings_of(result.broken),
+    )
 
 
 def _report(path: Path | None, results: list[RowResult]) -> None:
@@ -223,15 +219,14 @@ def _report(path: Path | None, results: list[RowResult]) -> None:
     lines = [_line(result) for result in sorted(results, key=lambda r: r.row.number)]
     with path.open("w", encoding="utf-8", newline="") as file:
         if path.suffix.lower() in {".jsonl", ".ndjson"}:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            file.writelines(text_of(line) + "\n" for line in lines)
         else:
             _as_csv(file, lines)
 
 
-def _as_csv(file: IO[str], lines: list[dict[str, Any]]) -> None:
-    names = ("row", "status", "job_ids", "submission", "why", "ci_code", "ci_request_id", "warnings")
-    writer = csv.DictWriter(file, names)
+def _as_csv(file: IO[str], lines: list[RowView]) -> None:
+    writer = csv.DictWriter(file, RowView.model_fields)
     writer.writeheader()
-    writer.writerows(
-        line | {"job_ids": " ".join(line["job_ids"]), "warnings": _said(line["warnings"])} for line in lines
-    )
+    for line in lines:
+        warnings = _joined([each.model_dump() for each in line.warnings])
+        writer.writerow(line.model_dump() | {"job_ids": " ".join(line.job_ids), "warnings": warnings})

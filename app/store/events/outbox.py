@@ -163,10 +163,14 @@ class Outbox:
 
     def after(self, stream_id: str, count: int, block_ms: int | None = None) -> list[Posted]:
         """Entries after ``stream_id``, waiting up to ``block_ms`` for the first."""
+        return self.page(stream_id, count, block_ms)[0]
+
+    def page(self, stream_id: str, count: int, block_ms: int | None = None) -> tuple[list[Posted], str]:
+        """The same, and the place after the page: entries that cannot be read are part of it."""
         rows = self._rows(stream_id, count)
         if not rows and block_ms is not None and self._redis.xread({self._key: stream_id}, 1, block_ms):
             rows = self._rows(stream_id, count)
-        return _posted(rows)
+        return _posted(rows), rows[-1][0].decode() if rows else stream_id
 
     def _rows(self, stream_id: str, count: int) -> list[Any]:
         """Entries as the stream has them, the packed ones before the others, all of one moment."""

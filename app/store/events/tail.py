@@ -1,26 +1,34 @@
-"""One reader of the event stream for each web process; it wakes waiting clients and feeds listeners."""
+"""One reader of the event stream for each web process: it wakes those who wait, and keeps the newest events for them.
+
+A listener that is woken reads on from its own position: in the window of the newest events, which all share, or in
+Redis if it is further behind.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections import OrderedDict, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+from app.core.once import MadeOnce
 from app.redis.connection import UNAVAILABLE, connect
 from app.store.database import Database
 from app.store.events.outbox import Outbox, Posted, order
+from app.store.events.window import Window
 
 log = logging.getLogger(__name__)
 
 _BLOCK_MS = 5000
 _PAGE = 200
-_AHEAD = 256
-"""Events kept ready for one listener. One that is slower reads on from the stream itself, which has them all."""
-_TEXTS = 512
+_WINDOW = 512
+"""Events that the window holds."""
+
+Topic = tuple[str | None, str | None]
+"""The job id and the tag that events must have; ``None`` is any."""
 
 
 class Full(Exception):
@@ -29,100 +37,89 @@ class Full(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events after ``after`` are gone; what follows begins after ``resumed``."""
+    """Events after ``after`` were removed; what follows begins after ``resumed``."""
 
     after: str
     resumed: str
 
 
+class Waiter:
+    """One who waits for events of a topic. ``since`` is the place before the event that woke it: none of its topic
+    stands between the place where it fell asleep and that. Changed under the lock of the tail only."""
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+        self.woken = threading.Event()
+        self.since: str | None = None
+
+    def wake(self, since: str | None) -> None:
+        if not self.woken.is_set():
+            self.since = since
+            self.woken.set()
+
+    def sleep(self) -> None:
+        self.since = None
+        self.woken.clear()
+
+    def wants(self, posted: Posted) -> bool:
+        job_id, tag = self.topic
+        return job_id in {None, posted.event.job_id} and tag in {None, posted.event.tag}
+
+
 class Listener:
-    """One who wants every event (of one job, or of one tag) after a place in the stream, in order."""
+    """Reads every event of its topic after a place in the stream, in order."""
 
-    def __init__(self, outbox: Outbox, after: str, job_id: str | None, tag: str | None) -> None:
-        self._woken = threading.Event()
-        self._job_id, self._tag = job_id, tag
-        self._outbox = outbox
-        self._position = after
-        self._ready: deque[Posted] = deque()
-        # What came before the reader saw this listener is in the stream only.
-        self._behind = True
-        self._lock = threading.Lock()
-
-    def offer(self, posted: Posted) -> None:
-        """Called by the reader for each event: keep what is wanted, or note that this one fell behind."""
-        with self._lock:
-            if self._behind:
-                return
-            if not self._wants(posted):
-                if not self._ready:
-                    self._position = posted.stream_id
-                return
-            if len(self._ready) < _AHEAD:
-                self._ready.append(posted)
-            else:
-                self._behind = True
-        self._woken.set()
-
-    def lost_touch(self) -> None:
-        """Called by the reader when it may have missed something."""
-        with self._lock:
-            self._behind = True
-        self._woken.set()
+    def __init__(
+        self, outbox: Outbox, window: Window, lock: threading.Lock, waiter: Waiter, position: str
+    ) -> None:
+        self._outbox, self._window, self._lock = outbox, window, lock
+        self._waiter = waiter
+        self._position = position
+        # What came before it was registered is only read, not announced.
+        waiter.woken.set()
 
     def next(self, seconds: float) -> list[Posted | Gap]:
-        """What comes next; nothing if that takes longer. Raises what Redis says while it is away."""
-        if self._behind:
-            return self._catch_up()
-        self._woken.wait(seconds)
+        """The next events, at most those of one page; nothing if none comes within ``seconds``, or if the page has none
+        of its topic. Raises ``UNAVAILABLE``."""
+        if not self._waiter.woken.wait(seconds):
+            return []
         with self._lock:
-            self._woken.clear()
-            ready = [each for each in self._ready if order(each.stream_id) > order(self._position)]
-            self._ready.clear()
-            if ready:
-                self._position = ready[-1].stream_id
-        return list(ready)
+            self._skip()
+            page = self._window.after(self._position)
+            head = self._window.head
+            if page is not None or head is None or order(self._position) > order(head):
+                # The reader wakes it for all that comes after the head, and as soon as there is a window.
+                self._waiter.sleep()
+            if page is not None:
+                self._position = head or self._position
+        if page is not None:
+            return [each for each in page if self._waiter.wants(each)]
+        return self._from_redis(head) if head else []
 
-    def _catch_up(self) -> list[Posted | Gap]:
-        """One page from the stream itself. The reader's offers count again before the page that may be the last is
-        read, so that nothing falls between the two; what comes both ways is dropped by its place."""
-        lost, position = self._outbox.resume(self._position)
-        with self._lock:
-            gap: list[Posted | Gap] = [Gap(self._position, position)] if lost else []
-            self._position, self._behind = position, False
-            self._ready.clear()
+    def _skip(self) -> None:
+        since = self._waiter.since
+        if since and order(since) > order(self._position):
+            self._position = since
+
+    def _from_redis(self, head: str) -> list[Posted | Gap]:
+        """One page of the stream itself; ``head`` is the window's, from before."""
         try:
-            page = self._outbox.after(position, count=_PAGE)
+            is_gap, start = self._outbox.resume(self._position)
+            page, end = self._outbox.page(start, count=_PAGE)
         except UNAVAILABLE:
-            self.lost_touch()
+            with self._lock:
+                self._waiter.woken.set()
             raise
+        gap: list[Posted | Gap] = [Gap(self._position, start)] if is_gap else []
+        self._position = end if end != start else max(start, head, key=order)
         with self._lock:
-            if page:
-                self._position = page[-1].stream_id
-                # There may be more, even where the page looks short: entries that cannot be read are left out of it.
-                self._behind = True
-        return gap + [each for each in page if self._wants(each)]
-
-    def _wants(self, posted: Posted) -> bool:
-        event = posted.event
-        return self._job_id in {None, event.job_id} and self._tag in {None, event.tag}
-
-
-class _Once:
-    """Makes a text once, for the first caller."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._text: str | None = None
-
-    def get(self, make: Callable[[], str]) -> str:
-        with self._lock:
-            if self._text is None:
-                self._text = make()
-            return self._text
+            if end != start or order(self._position) <= order(head):
+                self._waiter.woken.set()
+        return gap + [each for each in page if self._waiter.wants(each)]
 
 
 class Tail:
-    """Starts with the first who waits. Nobody polls: a change is seen as soon as it stands in the stream.
+    """Its reader starts with the first who waits. Nobody polls: a change is seen as soon as it stands in the stream.
 
     ``seats`` is how many may wait at the same time: each holds a thread, and callbacks need some, too.
     """
@@ -139,12 +136,13 @@ class Tail:
         self._url, self._prefix, self._patience_s = url, prefix, patience_s
         self._outside = outside
         self._lock = threading.Lock()
-        self._waiting: dict[str, set[threading.Event]] = defaultdict(set)
-        self._listeners: set[Listener] = set()
+        self._waiters: dict[Topic, set[Waiter]] = defaultdict(set)
+        self._window = Window(_WINDOW)
         self._seats = threading.BoundedSemaphore(seats)
         self._reader: threading.Thread | None = None
         self._outbox = Outbox(Database(connect(url, timeout=patience_s), prefix))
-        self._texts: OrderedDict[str, _Once] = OrderedDict()
+        self.texts: MadeOnce[str, str] = MadeOnce(_WINDOW)
+        """What clients are sent, by stream id: made once for all of them."""
         self.closing = threading.Event()
 
     def wait(self, job_id: str, seconds: float, ended: Callable[[], bool]) -> None:
@@ -153,18 +151,14 @@ class Tail:
         Raises ``Full``.
         """
         until = time.monotonic() + seconds
-        woken = threading.Event()
-        with self.seat():
-            self._enter(job_id, woken)
-            try:
-                while not ended() and not self.closing.is_set():
-                    left = until - time.monotonic()
-                    with self._outside():
-                        if left <= 0 or not woken.wait(left):
-                            return
-                    woken.clear()
-            finally:
-                self._leave(job_id, woken)
+        with self.seat(), self._registered((job_id, None)) as waiter:
+            while not ended() and not self.closing.is_set():
+                left = until - time.monotonic()
+                with self._outside():
+                    if left <= 0 or not waiter.woken.wait(left):
+                        return
+                with self._lock:
+                    waiter.sleep()
 
     @contextmanager
     def seat(self) -> Iterator[None]:
@@ -178,40 +172,28 @@ class Tail:
 
     @contextmanager
     def listen(self, after: str, job_id: str | None, tag: str | None) -> Iterator[Listener]:
-        """Hear of every event after that place in the stream. Take a ``seat`` first."""
-        listener = Listener(self._outbox, after, job_id, tag)
-        with self._lock:
-            self._listeners.add(listener)
-        try:
-            self._start()
-            yield listener
-        finally:
-            with self._lock:
-                self._listeners.discard(listener)
-
-    def text(self, stream_id: str, make: Callable[[], str]) -> str:
-        """What ``make()`` says of an event, made once for all who listen at about the same time."""
-        with self._lock:
-            once = self._texts.setdefault(stream_id, _Once())
-            if len(self._texts) > _TEXTS:
-                self._texts.popitem(last=False)
-        return once.get(make)
+        """Read every event after that place in the stream. Take a ``seat`` first."""
+        with self._registered((job_id, tag)) as waiter:
+            yield Listener(self._outbox, self._window, self._lock, waiter, after)
 
     def close(self) -> None:
         """Answer everyone early: the process is stopping."""
         self.closing.set()
         self._wake_all()
 
-    def _enter(self, job_id: str, woken: threading.Event) -> None:
+    @contextmanager
+    def _registered(self, topic: Topic) -> Iterator[Waiter]:
+        waiter = Waiter(topic)
         with self._lock:
-            self._waiting[job_id].add(woken)
-        self._start()
-
-    def _leave(self, job_id: str, woken: threading.Event) -> None:
-        with self._lock:
-            self._waiting[job_id].discard(woken)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
+            self._waiters[topic].add(waiter)
+        try:
+            self._start()
+            yield waiter
+        finally:
+            with self._lock:
+                self._waiters[topic].discard(waiter)
+                if not self._waiters[topic]:
+                    del self._waiters[topic]
 
     def _start(self) -> None:
         with self._lock:
@@ -223,7 +205,7 @@ class Tail:
         ready.wait(self._patience_s)
 
     def _read(self, ready: threading.Event) -> None:
-        # Longer than the server blocks: a host that vanished without a word would hold this reader for ever.
+        # Longer than the server blocks, so that a host that has vanished does not block this thread for ever.
         timeout = _BLOCK_MS / 1000 + self._patience_s
         outbox = Outbox(Database(connect(self._url, timeout=timeout), self._prefix))
         position: str | None = None
@@ -231,28 +213,40 @@ class Tail:
             try:
                 if position is None:
                     position = outbox.last_id()
-                    # Listeners that registered earlier read the job themselves.
-                    self._wake_all()
+                    self._restart(position)
                 ready.set()
-                for posted in outbox.after(position, count=500, block_ms=_BLOCK_MS):
-                    position = posted.stream_id
-                    self._wake(posted)
+                page, position = outbox.page(position, count=500, block_ms=_BLOCK_MS)
+                self._announce(page)
             except UNAVAILABLE:
-                # What came meanwhile may be missed, and a Redis that came back empty counts from the start.
+                # Events may have been missed, and a Redis that came back empty counts from the start.
                 position = None
+                with self._lock:
+                    self._window.reset(None)
                 time.sleep(0.5)
 
-    def _wake(self, posted: Posted) -> None:
+    def _restart(self, position: str) -> None:
+        """From here on the window has everything; those who were registered before read on in Redis."""
         with self._lock:
-            for woken in self._waiting.get(posted.event.job_id, ()):
-                woken.set()
-            for listener in self._listeners:
-                listener.offer(posted)
+            self._window.reset(position)
+        self._wake_all()
+
+    def _announce(self, page: list[Posted]) -> None:
+        """Add a page to the window, and wake those whose topic it has."""
+        with self._lock:
+            before = self._window.head
+            self._window.extend(page)
+            for posted in page:
+                job_id, tag = posted.event.job_id, posted.event.tag
+                # A set: an event without a tag names two of the four twice.
+                for topic in {(None, None), (job_id, None), (None, tag), (job_id, tag)}:
+                    for waiter in self._waiters.get(topic, ()):
+                        waiter.wake(before)
+                before = posted.stream_id
 
     def _wake_all(self) -> None:
         with self._lock:
-            for group in self._waiting.values():
-                for woken in group:
-                    woken.set()
-            for listener in self._listeners:
-                listener.lost_touch()
+            for group in self._waiters.values():
+                for waiter in group:
+                    # Where it fell asleep says nothing any more: it reads on from its own position.
+                    waiter.since = None
+                    waiter.woken.set()

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from app.ci.outgoing.request import SubmitRequest
 from app.cli.submit.command import voice_separate
-from app.cli.submit.voice_options import _FIELDS
+from app.cli.submit.voice_options import fields
 from app.settings import Settings
 from app.submitter.rows import columns
 from app.web.services import Services
@@ -42,7 +42,7 @@ EVERY = {
 
 def test_every_field_has_an_option_and_a_column() -> None:
     """The request's own fields, the options and the columns of a CSV are the same set."""
-    assert {field.path for field in _FIELDS} | {"tag", "allow"} == set(columns())
+    assert {path for path, _ in fields()} | {"tag", "allow"} == set(columns())
     assert {name.partition(".")[0] for name in columns()} | {"labels", "operations", "operation"} == set(
         SubmitRequest.model_fields
     )

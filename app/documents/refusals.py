@@ -1,4 +1,4 @@
-"""A refusal as people see it: in the API, and in commands with ``--json``."""
+"""Refusals: callbacks that were refused although their token was good."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.store.refusals.refusal import Refusal, State
 
 
 class RefusalView(BaseModel):
-    """A callback that was turned away. ``token`` is the fingerprint of its URL's token; ``size`` is how many bytes of
-    body were read, ``whole`` whether that was all of it. ``acts`` are what people have done with it."""
+    """A callback that was refused. ``token`` is the fingerprint of its URL's token; ``size``
+    is how many bytes of body were read, ``whole`` whether that was all of it. ``acts`` are what people have done."""
 
     id: str
     received_at: str

@@ -1,0 +1,119 @@
+"""What is said of jobs beside the job itself: their history, their events, and what was done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from app.documents.absent import WhereKnown
+from app.documents.runs import RunView
+from app.store import Job
+from app.store.events.replays import Replayed
+from app.store.jobs.retention import Dropped
+from app.store.runs.runs import Run
+
+
+class HistoryEntry(BaseModel):
+    """One line of a job's history, with the runs that it set off."""
+
+    entry: int
+    kind: str
+    outcome: str
+    at: str
+    state: str | None = None
+    event_id: str | None = None
+    verification: WhereKnown[str | None] = None
+    verified: WhereKnown[list[str] | None] = None
+    format: WhereKnown[str | None] = None
+    token: WhereKnown[str | None] = None
+    spooled_at: WhereKnown[str | None] = None
+    reason: WhereKnown[str | None] = None
+    detail: WhereKnown[str | None] = None
+    replay_of: WhereKnown[str | None] = None
+    by: WhereKnown[str | None] = None
+    body: WhereKnown[str | None] = None
+    doubt: WhereKnown[str | None] = None
+    choice: WhereKnown[str | None] = Field(None, alias="as")
+    refusal: WhereKnown[str | None] = None
+    refused_at: WhereKnown[str | None] = None
+    runs: list[RunView] = []
+
+
+class History(BaseModel):
+    """``count`` is the number of all entries; only HISTORY_MAX of them are stored."""
+
+    job_id: str
+    count: int
+    events: list[HistoryEntry]
+
+    @classmethod
+    def of(
+        cls, job_id: str, entries: Iterable[dict[str, Any]], count: int, runs: list[Run], *, private: bool
+    ) -> Self:
+        """``entries`` as the store has them, and all runs of the job."""
+        views: dict[str, list[RunView]] = {}
+        for run in runs:
+            views.setdefault(run.event_id, []).append(RunView.of(run, private=private))
+        events = [each | {"runs": views.get(each.get("event_id") or "", [])} for each in entries]
+        return cls.model_validate({"job_id": job_id, "count": count, "events": events})
+
+
+class StreamedEvent(BaseModel):
+    """The ``data`` of one ``event: job``. The job is as it was at the event, without ``raw`` and presigned links."""
+
+    event_id: str
+    kind: str
+    job: Job
+
+
+class StreamGap(BaseModel):
+    """The ``data`` of one ``event: gap``: events after ``after`` were removed; what follows comes after ``resumed``."""
+
+    after: str
+    resumed: str
+
+
+class ReplayView(BaseModel):
+    """The new event: ``event_id`` is its own, ``replay_of`` is the event that it repeats."""
+
+    job_id: str
+    event_id: str
+    replay_of: str
+
+    @classmethod
+    def of(cls, made: Replayed) -> Self:
+        return cls(job_id=made.job_id, event_id=made.event_id, replay_of=made.replay_of)
+
+
+class JobsReplayed(BaseModel):
+    """``matched`` jobs were found, and ``replayed`` events were made."""
+
+    matched: int
+    replayed: int
+    dry_run: bool
+
+
+class JobsImported(BaseModel):
+    """Jobs of CI's list: ``new`` here, with ``news``, and ``known`` as they are."""
+
+    new: int
+    news: int
+    known: int
+
+
+class DeletedJob(BaseModel):
+    """How many lines of history, payloads and runs were deleted, and how many of these were failures; ``submission`` is
+    the id of its submission if that was deleted as well."""
+
+    job_id: str
+    entries: int
+    payloads: int
+    runs: int
+    failures: int
+    submission: str | None
+
+    @classmethod
+    def of(cls, dropped: Dropped) -> Self:
+        return cls.model_validate({name: getattr(dropped, name) for name in cls.model_fields})

@@ -1,0 +1,46 @@
+"""The newest events of the stream, kept by the one reader of a process and shared by all who listen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from app.store.events.outbox import Posted, order
+
+Place = tuple[int, int]
+"""A stream id as it sorts."""
+
+
+class Window:
+    """Every entry from a place on to ``head``, its newest. Not safe between threads."""
+
+    def __init__(self, size: int) -> None:
+        self._entries: deque[tuple[Place, Posted]] = deque()
+        self._size = size
+        self.head: str | None = None
+        self._floor: Place | None = None
+
+    def reset(self, place: str | None) -> None:
+        """Forget everything and start after ``place``; ``None``: there is no window until the next reset."""
+        self._entries.clear()
+        self.head = place
+        self._floor = order(place) if place else None
+
+    def extend(self, page: Iterable[Posted]) -> None:
+        for posted in page:
+            self._entries.append((order(posted.stream_id), posted))
+            self.head = posted.stream_id
+        while len(self._entries) > self._size:
+            self._floor = self._entries.popleft()[0]
+
+    def after(self, position: str) -> list[Posted] | None:
+        """All entries after ``position``; ``None`` if it does not cover that place."""
+        place = order(position)
+        if self.head is None or self._floor is None or not self._floor <= place <= order(self.head):
+            return None
+        found: list[Posted] = []
+        for at, posted in reversed(self._entries):
+            if at <= place:
+                break
+            found.append(posted)
+        return found[::-1]

@@ -1,0 +1,97 @@
+"""Listeners: each hears of every event of its topic once and in order, from the window or from Redis."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.settings import Settings
+from app.store import Store
+from app.store.events.outbox import Posted
+from app.store.events.tail import Gap, Listener, Tail
+from tests.api.stored import put
+
+
+@pytest.fixture
+def tail(settings: Settings, store: Store) -> Iterator[Tail]:
+    tail = Tail(settings.redis_url, settings.key_prefix, 5.0)
+    yield tail
+    tail.close()
+
+
+def heard(listener: Listener, last: str) -> list[str]:
+    """The jobs that it hears of, up to ``last``."""
+    found: list[str] = []
+    until = time.monotonic() + 30
+    while last not in found and time.monotonic() < until:
+        found += [each.event.job_id for each in listener.next(1) if isinstance(each, Posted)]
+    return found
+
+
+def put_all(store: Store, names: list[str]) -> None:
+    for name in names:
+        put(store, name)
+
+
+def test_all_listeners_share_one_reading(tail: Tail, store: Store) -> None:
+    """Those who are at the end of the stream hear of an event without a command to Redis of their own."""
+    with tail.listen(store.outbox.last_id(), None, None) as first:
+        put(store, "j0")
+        assert heard(first, "j0") == ["j0"]
+        start = store.outbox.last_id()
+        listeners = [tail.listen(start, None, None) for _ in range(50)]
+        opened = [each.__enter__() for each in listeners]
+        for listener in opened:
+            listener.next(1)
+        before = store.db.client.info("commandstats")
+        put(store, "j1")
+        assert [heard(listener, "j1") for listener in opened] == [["j1"]] * 50
+        after = store.db.client.info("commandstats")
+        reads = sum(
+            after.get(name, {}).get("calls", 0) - before.get(name, {}).get("calls", 0)
+            for name in ("cmdstat_xread", "cmdstat_xinfo|stream")
+        )
+        assert reads < 10
+        for each in listeners:
+            each.__exit__(None, None, None)
+
+
+def test_nothing_is_left_out_between_redis_and_the_window(tail: Tail, store: Store) -> None:
+    """One that begins far behind catches up while more come: each once, in order."""
+    start = store.outbox.last_id()
+    names = [f"j{n:04}" for n in range(900)]
+    for name in names[:700]:
+        put(store, name)
+    with tail.listen(start, None, None) as listener:
+        writer = threading.Thread(target=put_all, args=(store, names[700:]))
+        writer.start()
+        assert heard(listener, names[-1]) == names
+        writer.join()
+
+
+def test_a_quiet_topic_costs_no_reading(tail: Tail, store: Store) -> None:
+    """A listener of one job skips what it does not want, however much that was."""
+    with tail.listen(store.outbox.last_id(), "jmine", None) as listener:
+        assert listener.next(0.1) == []
+        for n in range(700):
+            put(store, f"j{n}")
+        assert listener.next(0.1) == []
+        before = store.db.client.info("commandstats").get("cmdstat_xinfo|stream", {}).get("calls", 0)
+        put(store, "jmine")
+        assert heard(listener, "jmine") == ["jmine"]
+        after = store.db.client.info("commandstats").get("cmdstat_xinfo|stream", {}).get("calls", 0)
+        assert after == before
+
+
+def test_what_is_gone_is_a_gap(tail: Tail, store: Store) -> None:
+    for n in range(5):
+        put(store, f"j{n}")
+    first = store.outbox.first_id() or ""
+    store.db.client.xtrim(store.db.key("events"), maxlen=2, approximate=False)
+    with tail.listen(first, None, None) as listener:
+        gap, *rest = listener.next(5)
+        assert isinstance(gap, Gap) and gap.after == first
+        assert [each.event.job_id for each in rest if isinstance(each, Posted)] == ["j3", "j4"]
