@@ -40,7 +40,7 @@ _OF_KEYS: tuple[tuple[str, ...], ...] = (
     ("HLEN", _KEY), ("HMGET", _KEY, "f"), ("HSET", _KEY, "f", "1"), ("HVALS", _KEY), ("LINDEX", _KEY, "0"),
     ("LLEN", _KEY), ("LPUSH", _KEY, "v"), ("LRANGE", _KEY, "0", "1"), ("LREM", _KEY, "1", "v"),
     ("LSET", _KEY, "0", "v"), ("LTRIM", _KEY, "0", "1"), ("RPUSH", _KEY, "v"), ("SADD", _KEY, "v"), ("SCARD", _KEY),
-    ("SISMEMBER", _KEY, "v"), ("SMEMBERS", _KEY), ("SREM", _KEY, "v"), ("ZADD", _KEY, "1", "v"), ("ZCARD", _KEY),
+    ("SISMEMBER", _KEY, "v"), ("SMEMBERS", _KEY), ("SREM", _KEY, "v"), ("STRLEN", _KEY), ("ZADD", _KEY, "1", "v"), ("ZCARD", _KEY),
     ("ZCOUNT", _KEY, "0", "1"), ("ZRANGE", _KEY, "0", "1"), ("ZRANGEBYSCORE", _KEY, "0", "1"), ("ZREM", _KEY, "v"),
     ("ZREMRANGEBYSCORE", _KEY, "0", "1"), ("ZREVRANGEBYSCORE", _KEY, "1", "0"), ("ZSCORE", _KEY, "v"),
     ("XADD", _KEY, "*", "f", "v"), ("XLEN", _KEY), ("XRANGE", _KEY, "-", "+"), ("XTRIM", _KEY, "MAXLEN", "1"),
