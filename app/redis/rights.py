@@ -35,6 +35,7 @@ def acl_line(prefix: str) -> str:
 _KEY = "{key}"
 # Each with the arguments that it requires; none of them is ever executed.
 _OF_KEYS: tuple[tuple[str, ...], ...] = (
+    ("APPEND", _KEY, "v"),
     ("DEL", _KEY), ("EXISTS", _KEY), ("EXPIRE", _KEY, "1"), ("GET", _KEY), ("SET", _KEY, "1"), ("HDEL", _KEY, "f"),
     ("HEXISTS", _KEY, "f"), ("HGET", _KEY, "f"), ("HGETALL", _KEY), ("HINCRBY", _KEY, "f", "1"), ("HKEYS", _KEY),
     ("HLEN", _KEY), ("HMGET", _KEY, "f"), ("HSET", _KEY, "f", "1"), ("HVALS", _KEY), ("LINDEX", _KEY, "0"),
