@@ -35,13 +35,13 @@ def acl_line(prefix: str) -> str:
 _KEY = "{key}"
 # Each with the arguments that it requires; none of them is ever executed.
 _OF_KEYS: tuple[tuple[str, ...], ...] = (
-    ("APPEND", _KEY, "v"),
+    ("APPEND", _KEY, "v"), ("STRLEN", _KEY),
     ("DEL", _KEY), ("EXISTS", _KEY), ("EXPIRE", _KEY, "1"), ("GET", _KEY), ("SET", _KEY, "1"), ("HDEL", _KEY, "f"),
     ("HEXISTS", _KEY, "f"), ("HGET", _KEY, "f"), ("HGETALL", _KEY), ("HINCRBY", _KEY, "f", "1"), ("HKEYS", _KEY),
     ("HLEN", _KEY), ("HMGET", _KEY, "f"), ("HSET", _KEY, "f", "1"), ("HVALS", _KEY), ("LINDEX", _KEY, "0"),
     ("LLEN", _KEY), ("LPUSH", _KEY, "v"), ("LRANGE", _KEY, "0", "1"), ("LREM", _KEY, "1", "v"),
     ("LSET", _KEY, "0", "v"), ("LTRIM", _KEY, "0", "1"), ("RPUSH", _KEY, "v"), ("SADD", _KEY, "v"), ("SCARD", _KEY),
-    ("SISMEMBER", _KEY, "v"), ("SMEMBERS", _KEY), ("SREM", _KEY, "v"), ("STRLEN", _KEY), ("ZADD", _KEY, "1", "v"), ("ZCARD", _KEY),
+    ("SISMEMBER", _KEY, "v"), ("SMEMBERS", _KEY), ("SREM", _KEY, "v"), ("ZADD", _KEY, "1", "v"), ("ZCARD", _KEY),
     ("ZCOUNT", _KEY, "0", "1"), ("ZRANGE", _KEY, "0", "1"), ("ZRANGEBYSCORE", _KEY, "0", "1"), ("ZREM", _KEY, "v"),
     ("ZREMRANGEBYSCORE", _KEY, "0", "1"), ("ZREVRANGEBYSCORE", _KEY, "1", "0"), ("ZSCORE", _KEY, "v"),
     ("XADD", _KEY, "*", "f", "v"), ("XLEN", _KEY), ("XRANGE", _KEY, "-", "+"), ("XTRIM", _KEY, "MAXLEN", "1"),
