@@ -27,6 +27,11 @@ class Emulated:
         wanted = {"kind": kind, "bucket": self.bucket, **parameters}
         requests.post(f"{self.url}/_emulator/faults", json=wanted, timeout=10).raise_for_status()
 
+    def struck(self, kind: str) -> bool:
+        """Whether a fault of this kind has begun; a request that it holds is listed only when it is over."""
+        armed = requests.get(f"{self.url}/_emulator/faults", timeout=10).json()["faults"]
+        return any(each["hits"] for each in armed if (each["kind"], each["bucket"]) == (kind, self.bucket))
+
     def requests(self, endpoint: str = "submit") -> list[dict[str, Any]]:
         """The requests, oldest first, with target, headers and body under ``full``."""
         query = {"endpoint": endpoint, "bucket": self.bucket, "full": "1"}

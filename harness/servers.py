@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -29,20 +30,34 @@ from stack import valkey as embedded
 ROOT = Path(__file__).parent.parent
 
 
+PATIENCE_S = 120.0
+"""How long a test waits for a state: long enough for a machine with ten times as much to do as it has processors."""
+
 _PORTS = range(20_000, 32_768)
 """Below Linux' range of ephemeral ports (ip(7)), so that no outgoing connection can take one first."""
+_reserved: deque[socket.socket] = deque(maxlen=64)
 
 
 def free_port() -> int:
-    """A free port of this machine."""
+    """A port of this machine that nobody listens on, and that no other call gets, in this process or another one.
+
+    It stays bound here, without listening: servers bind it with SO_REUSEADDR, a probe without that option cannot
+    (socket(7)). Only the newest are kept; the server of an older one has bound it long ago."""
     while True:
-        port = random.choice(_PORTS)  # noqa: S311 - only makes collisions between processes rare
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        port = random.choice(_PORTS)  # noqa: S311 - any will do
+        probe = socket.socket()
+        try:
             probe.bind(("127.0.0.1", port))
-            return port
+        except OSError:
+            probe.close()
+            continue
+        # Only now: with the option set before, two of these could bind the same port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reserved.append(probe)
+        return port
 
 
-def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = 45) -> Any:
+def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = PATIENCE_S) -> Any:
     """The first truthy result of ``true()``. Raises AssertionError after ``seconds``, naming ``what``; a callable
     ``what`` is called only then, so that it can quote a log."""
     until = time.monotonic() + seconds
@@ -94,7 +109,7 @@ class Process:
         assert self.popen is not None
         self.popen.wait()
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = PATIENCE_S) -> int:
         """SIGTERM; the exit code."""
         assert self.popen is not None, "not started"
         if self.popen.poll() is None:
@@ -204,7 +219,7 @@ class Service:
         for process in self.processes:
             process.start()
         try:
-            eventually(lambda: self.ready().get("status") == "ok", "the service to be ready", 40)
+            eventually(lambda: self.ready().get("status") == "ok", "the service to be ready")
         except AssertionError as error:
             self.__exit__(None, None, None)
             logs = "\n".join(process.text() for process in self.processes)

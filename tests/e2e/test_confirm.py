@@ -132,7 +132,7 @@ def test_while_ci_is_away_it_stays_unconfirmed(confirming: Service, ci: Any) -> 
     assert done["outcome"] == "accepted"
     asked = confirming.services.store.due
     before = asked.asked(job_id)
-    eventually(lambda: asked.asked(job_id) > before, "CI to be asked again", 40)
+    eventually(lambda: asked.asked(job_id) > before, "CI to be asked again")
     waiting = job(confirming, job_id)
     assert (waiting["state"], waiting["terminal"], waiting["verification"]) == (
         "Submitted",
@@ -140,7 +140,7 @@ def test_while_ci_is_away_it_stays_unconfirmed(confirming: Service, ci: Any) -> 
         "unconfirmed",
     )
     ci.disarm()
-    ended = eventually(lambda: (found := job(confirming, job_id))["terminal"] and found, "CI's answer", 60)
+    ended = eventually(lambda: (found := job(confirming, job_id))["terminal"] and found, "CI's answer")
     assert (ended["state"], ended["verification"]) == ("Success", "confirmed")
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from harness.servers import Emulator, Service, Valkey, eventually, free_port
+from harness.servers import PATIENCE_S, Emulator, Service, Valkey, eventually, free_port
 from harness.settings import make_settings
 from tests.callbacks import Sender, body, new_job_id, path
 
@@ -49,7 +49,7 @@ def reload(service: Service) -> None:
     """SIGHUP: the same master, new workers."""
     old = workers_of(service.web.pid)
     service.web.signal(signal.SIGHUP)
-    eventually(lambda: (now := workers_of(service.web.pid)) and not now & old, "all workers to be new", 40)
+    eventually(lambda: (now := workers_of(service.web.pid)) and not now & old, "all workers to be new")
 
 
 def upgrade(service: Service) -> None:
@@ -61,8 +61,8 @@ def upgrade(service: Service) -> None:
         workers = workers_of(masters[0]) if masters else set()
         return masters[0] if len(workers & serving(service)) == len(workers) >= 2 else None
 
-    pid: int = eventually(new_master, "a second master with workers that serve", 100)
-    assert service.web.stop(40) == 0
+    pid: int = eventually(new_master, "a second master with workers that serve")
+    assert service.web.stop() == 0
     psutil.Process(pid)
 
 
@@ -122,7 +122,7 @@ def test_a_request_in_the_middle_is_finished(service: Service) -> None:
         connection.sendall(rest)
         answer = connection.makefile("rb").read()
     assert b"200 OK" in answer and b'"accepted"' in answer, answer
-    assert service.web.popen is not None and service.web.popen.wait(30) == 0
+    assert service.web.popen is not None and service.web.popen.wait(PATIENCE_S) == 0
     assert service.services.store.jobs.get(job_id)
 
 
@@ -142,7 +142,7 @@ def test_waiting_clients_are_answered_early(service: Service) -> None:
     eventually(
         lambda: "\nci_waiting 5.0\n" in requests.get(f"{service.url}/metrics", timeout=10).text, "all to wait"
     )
-    assert service.web.stop(30) == 0
+    assert service.web.stop(50) == 0, "sooner than the minute that they are willing to wait"
     for thread in threads:
         thread.join()
     assert got == [(200, "Running")] * 5
@@ -159,10 +159,10 @@ def test_what_was_spooled_outlives_the_process(tmp_path: Path) -> None:
             sender = Sender(service.url + path(settings))
             sender.send(job_id)
             assert sender.answered == {job_id: "spooled"}
-            assert service.web.stop(30) == 0
+            assert service.web.stop() == 0
             server.start()
             service.web.start()
-            eventually(lambda: service.services.store.jobs.get(job_id), "it to come home", 40)
+            eventually(lambda: service.services.store.jobs.get(job_id), "it to come home")
 
 
 class _half_sent:  # noqa: N801 - reads as a function

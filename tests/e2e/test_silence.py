@@ -48,6 +48,6 @@ def test_an_answer_that_was_lost(hasty: Service, emulator: Emulator) -> None:
     answer = hasty.call("POST", "/v1/jobs", json=REQUEST)
     assert answer.status_code == 202, answer.text
     submission = answer.headers["Location"]
-    job_ids = eventually(lambda: hasty.call("GET", submission).json()["job_ids"], "the job to be found", 40)
+    job_ids = eventually(lambda: hasty.call("GET", submission).json()["job_ids"], "the job to be found")
     assert hasty.call("GET", f"/v1/jobs/{job_ids[0]}?wait=30").json()["state"] == "Success"
     assert len(hasty.call("GET", "/v1/jobs").json()["jobs"]) == 1

@@ -61,7 +61,7 @@ def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
             over.set()
             for thread in threads:
                 thread.join()
-            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained", 60)
+            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained")
 
             store = service.services.store
             said = {job_id: word for sender in senders for job_id, word in sender.answered.items()}

@@ -53,6 +53,16 @@ def load(url: str) -> Iterator[list[Noted]]:
             thread.join()
 
 
+def sent_after(senders: list[Noted], moment: float, count: int = 5) -> None:
+    """Wait until that many callbacks were sent after this moment, and have been answered."""
+
+    def enough() -> bool:
+        answered = [each.began[job] for each in senders for job in list(each.answered)]
+        return sum(at > moment for at in answered) >= count
+
+    eventually(enough, f"{count} more answers")
+
+
 def jobs_in(folder: Path) -> set[str]:
     """Every job of whole records in the folder, waiting or set aside."""
     found = set()
@@ -72,19 +82,19 @@ def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
         settings = make_settings(server.url, spool_dir=str(spool), redis_timeout="1s")
         with Service(settings, free_port(), tmp_path) as service:
             server.kill()
-            ends = []
+            ends: list[float] = []
             with load(service.url + path(settings)) as senders:
                 for n, place in enumerate(moved):
-                    time.sleep(0.7)
+                    sent_after(senders, ends[-1] if ends else 0.0)
                     eventually(spool.is_dir, "the folder to be made again")
                     spool.rename(place)
                     if n % 2:
                         spool.mkdir(exist_ok=True)
                     ends.append(time.monotonic())
-                time.sleep(0.7)
+                sent_after(senders, ends[-1])
                 shutil.rmtree(spool, ignore_errors=True)
                 removed = time.monotonic()
-                time.sleep(1)
+                sent_after(senders, removed, 21)
             began = {job: at for each in senders for job, at in each.began.items() if job in each.answered}
             words = {word for each in senders for word in each.answered.values()}
             assert words == {"spooled"}
@@ -97,7 +107,7 @@ def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
             assert len(late) > 20
             server.start()
             store = service.services.store
-            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained", 60)
+            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained")
             assert [job for job in late if not store.jobs.get(job)] == []
 
 
@@ -121,7 +131,7 @@ def test_poison_under_load(tmp_path: Path) -> None:
                     psutil.Process(service.web.pid).children()[0].kill()
                     time.sleep(1)
             good = [job for each in senders for job in each.answered]
-            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained", 60)
+            eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained")
             assert [job for job in good if not store.jobs.get(job)] == []
             assert jobs_in(spool) == set(odd)
             ready = requests.get(f"{service.url}/readyz", timeout=10)
@@ -129,7 +139,7 @@ def test_poison_under_load(tmp_path: Path) -> None:
             assert ready.json()["spool_set_aside"] >= len(odd)
             for n, job_id in enumerate(odd):
                 store.db.client.delete(store.db.key(("job", "history")[n % 2], job_id))
-            eventually(lambda: service.ready().get("status") == "ok", "them to be taken in", 90)
+            eventually(lambda: service.ready().get("status") == "ok", "them to be taken in")
             assert all(store.jobs.get(job_id) for job_id in odd)
             assert [each for path in spool.glob(f"*{RECORDS}") for each in payloads(path)] == []
 
@@ -151,7 +161,7 @@ def test_redis_is_emptied_under_load(tmp_path: Path) -> None:
             eventually(lambda: service_part(service) == "lost", "it to be seen")
             assert requests.get(f"{service.url}/readyz", timeout=10).status_code == 200
             assert requests.post(service.url + leaked, data=body("jleaked"), timeout=10).status_code == 403
-            time.sleep(1)
+            sent_after(senders, emptied, 21)
             assert service_part(service) == "lost"
             assert service.services.installation is not None
             service.services.installation.accept()

@@ -19,6 +19,8 @@ from xml.etree import ElementTree as ET
 import qcloud_cos
 import requests
 
+from harness.servers import PATIENCE_S
+
 SDK: Any = qcloud_cos  # Tencent's SDK has no types
 REGION = "ap-chongqing"
 ROOT = Path(__file__).parents[2]
@@ -52,7 +54,7 @@ class Emulator:
                 stderr=log,
             )
         try:
-            found = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", self.log.read_text()), 20)
+            found = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", self.log.read_text()))
             self.port = int(found[1])
             self.url = f"http://127.0.0.1:{self.port}"
             assert self.control("GET", "health") == {"status": "ok"}
@@ -62,12 +64,12 @@ class Emulator:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_S)
 
     def control(self, method: str, path: str, tree: object = None, status: int | None = None) -> Any:
         """Call the control API; its JSON."""
@@ -134,7 +136,7 @@ class Receiver:
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         ).start()
 
-    def wait(self, count: int = 1, seconds: float = 10) -> list[Received]:
+    def wait(self, count: int = 1, seconds: float = PATIENCE_S) -> list[Received]:
         """What has come, once it is `count` or more."""
         eventually(lambda: len(self.received) >= count, seconds)
         return list(self.received)
@@ -144,7 +146,7 @@ class Receiver:
         self.server.server_close()
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     """The condition's value once it is true; fails if that takes longer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

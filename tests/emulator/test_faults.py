@@ -112,7 +112,7 @@ def test_a_callback_can_come_before_the_answer_of_its_submit(account: Account, r
     assert receiver.received[0].states == ["Success"]
     assert job["State"] == "Submitted"
     assert account.job(job["JobId"])["State"] == "Success"
-    time.sleep(0.5)
+    eventually(lambda: [one["status"] for one in log(account, job["JobId"])] == ["sent"])
     assert len(receiver.received) == 1
 
 

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from harness.servers import PATIENCE_S
 
 from .running import ROOT, Account, Emulator, Receiver, eventually
 
@@ -60,12 +61,12 @@ def test_a_killed_emulator_goes_on_with_its_callbacks(own: Emulator) -> None:
 def test_it_ends_at_once_when_asked(own: Emulator, number: int) -> None:
     """Exit code 0 in no time, even with a connection that hangs on purpose and a callback under way."""
     account = Account(own, own.client(Timeout=30), BUCKET)
-    account.fault("hang", on="submit", seconds=100)
+    account.fault("hang", on="submit", seconds=600)
     client = threading.Thread(target=_try, args=(account,), daemon=True)
     client.start()
-    time.sleep(0.3)
+    eventually(lambda: own.control("GET", "faults")["faults"][0]["hits"])
     assert own.stop(number) == 0
-    client.join(5)
+    client.join(PATIENCE_S)
     assert not client.is_alive()
 
 
@@ -100,7 +101,7 @@ def test_many_jobs_at_once_all_end(own: Emulator, receiver: Receiver) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     got = receiver.wait(100)
     assert len({one.xml.findtext("JobsDetail/JobId") for one in got}) == len(got) == 100
 

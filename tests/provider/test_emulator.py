@@ -3,7 +3,6 @@
 import itertools
 import multiprocessing
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from app.ci.outgoing.request import Defaults, load
 from app.ci.outgoing.request_xml import render
 from app.ci.outgoing.rules import check
 from app.provider import AnswerLost, Provider, ProviderConfig, RequestRejected, ServerError, Throttled
+from harness.servers import PATIENCE_S, eventually
 from tests.provider.conftest import BUCKET, REGION, config, start_emulator
 
 DEFAULTS = Defaults(bucket=BUCKET, region=REGION)
@@ -45,12 +45,11 @@ def arm(emulator: str, **fault: Any) -> None:
 
 
 def wait_for(provider: Provider, job_id: str, bucket: str = BUCKET) -> Any:
-    for _ in range(100):
+    def ended() -> Any:
         report = provider.describe(bucket, REGION, [job_id]).details[0].report
-        if report.terminal:
-            return report
-        time.sleep(0.05)
-    raise AssertionError("the job does not end")
+        return report if report.terminal else None
+
+    return eventually(ended, "the job to end")
 
 
 def test_a_job_from_submit_to_success(provider: Provider) -> None:
@@ -331,5 +330,5 @@ def test_a_provider_survives_a_fork(provider: Provider) -> None:
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     assert ask(mine)
-    process.join(20)
+    process.join(PATIENCE_S)
     assert process.exitcode == 0

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from harness.servers import Web, free_port
+from harness.servers import Web, eventually, free_port
 from harness.settings import make_settings
 from tests import raw
 from tests.callbacks import new_job_id
@@ -195,8 +195,7 @@ def test_a_head_past_its_bound_is_refused_before_it_ends(web: Web, path: str) ->
     """32 KiB in lines that are each short enough: answered at once, not when all has come."""
     lines = [f"X-{n}: {'y' * 1000}" for n in range(40)]
     answer = raw.exchange(web.port, raw.head("POST", path, *lines)[:-2])
-    is_problem(answer, 431, "head_too_large")
-    assert answer.seconds < 5
+    is_problem(answer, 431, "head_too_large")  # one that was cut off by the clock has no answer at all
     small = raw.exchange(web.port, raw.head("GET", "/healthz", *lines[:25]))
     assert small.status == 200
 
@@ -348,10 +347,7 @@ def test_no_file_is_left_behind(web: Web, path: str) -> None:
     links = [raw.connect(web.port) for _ in range(300)]
     for link in links:
         link.close()
-    until = time.monotonic() + 15
-    while process.num_fds() > before + 20 and time.monotonic() < until:
-        time.sleep(0.2)
-    assert process.num_fds() <= before + 20
+    eventually(lambda: process.num_fds() <= before + 20, "their files to be closed")
 
 
 def test_more_connections_than_there_is_room_for(web: Web, tmp_path: Path) -> None:
@@ -362,7 +358,7 @@ def test_more_connections_than_there_is_room_for(web: Web, tmp_path: Path) -> No
         links = [raw.connect(small.port) for _ in range(200)]
         started = time.monotonic()
         assert post(small.url, a_token(settings), body()).status_code == 200
-        assert time.monotonic() - started < 9
+        assert time.monotonic() - started < 25, "three crowds of 60 are let go one after the other in 30 s"
         for link in links:
             link.close()
         assert "Traceback" not in small.web.text()

@@ -145,7 +145,7 @@ def test_a_redis_that_is_loading(
         eventually(lambda: "LOADING" in _ping(settings), "it to be loading")
         assert outcome(client.post(url, data=body(job_id))) == "spooled"
         WebServices.open(settings, timeout=5).store.db.client.config_set("key-load-delay", 0)
-        eventually(lambda: drained(ours), "the spool to be drained", 40)
+        eventually(lambda: drained(ours), "the spool to be drained")
         assert next(entry["outcome"] for entry in history(ours, job_id)) == "accepted"
 
 
@@ -356,7 +356,7 @@ def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -
             assert client.post(url, data=b"{}").status_code == 400
         assert 15_000 < ours.spool.waiting() <= 20_000
         assert outcome(client.post(url, data=body(new_job_id()))) == "spooled"
-    eventually(lambda: drained(ours), "the spool to be drained", 40)
+    eventually(lambda: drained(ours), "the spool to be drained")
     app.extensions["services"].drainer.stop()
 
 

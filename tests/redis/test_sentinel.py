@@ -17,7 +17,7 @@ from app.redis.connection import WritesRefused, connect
 from app.store import UNAVAILABLE, Store
 from app.store.events import tail as tails
 from app.store.events.tail import Tail
-from harness.servers import Process, Valkey, eventually, free_port
+from harness.servers import PATIENCE_S, Process, Valkey, eventually, free_port
 from stack import valkey as embedded
 from tests.store.samples import news
 
@@ -189,12 +189,12 @@ def test_who_listens_outlives_a_host_that_vanished(
         store = Store.open(old.url, "t:", timeout=2)
         time.sleep(4 * TIMEOUT_S)
         woken: list[float] = []
-        waiting = Thread(target=lambda: tail.wait("j1", 10, lambda: bool(woken)))
+        waiting = Thread(target=lambda: tail.wait("j1", PATIENCE_S, lambda: bool(woken)))
         waiting.start()
         time.sleep(0.3)
         woken.append(time.monotonic())
         store.acceptor.accept(news("j1"))
-        waiting.join(5)
+        waiting.join(PATIENCE_S / 2)
         assert not waiting.is_alive()
     tail.close()
     old.signal(signal.SIGCONT)

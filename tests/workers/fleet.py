@@ -59,7 +59,7 @@ class Fleet:
     def until_ready(self) -> None:
         seen, roles = self.store.presence.seen, {"relay": self.relays, "worker": self.workers}
         wanted = [role for role, processes in roles.items() if processes]
-        eventually(lambda: all(map(seen, wanted)), f"the fleet to be there: {self.logs()}", 30)
+        eventually(lambda: all(map(seen, wanted)), f"the fleet to be there: {self.logs()}")
 
     def add_worker(self) -> Process:
         worker = self._process("workers.worker")

@@ -90,7 +90,7 @@ def run_of(service: Service, job_id: str, state: str) -> Any:
         runs = service.services.store.runs.of_job(job_id)
         return runs[0] if [run.state for run in runs] == [state] else None
 
-    return eventually(look, f"the run to be {state}", 90)
+    return eventually(look, f"the run to be {state}")
 
 
 def test_a_handler_that_hangs_is_stopped(service: Service) -> None:

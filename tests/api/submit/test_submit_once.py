@@ -205,10 +205,10 @@ def test_a_killed_web_process_leaves_a_submission_and_no_second_job(service: Any
     thread = threading.Thread(target=lambda: _ignoring(service, marked), daemon=True)
     thread.start()
     eventually(service.services.store.submissions.unanswered, "the submission to be stored")
-    time.sleep(0.3)
+    eventually(lambda: emulated.struck("slow"), "CI to hold the request")
     service.web.clear()
     service.web.start()
-    eventually(lambda: service.ready().get("status") in {"ok", "degraded"}, "the web to be back", 40)
+    eventually(lambda: service.ready().get("status") in {"ok", "degraded"}, "the web to be back")
     repeat = service.call("POST", "/v1/jobs", json=marked, headers={"Idempotency-Key": "killed"})
     assert repeat.status_code in {201, 202, 409}, repeat.text
     bodies = [json.dumps(one["full"]["body"]) for one in emulated.requests()]

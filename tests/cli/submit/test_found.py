@@ -28,5 +28,5 @@ def test_a_lost_row_is_found_by_the_relay(valkey: Valkey, emulator: Emulator, tm
             again = runner.invoke(args=arguments)
             return again.exit_code == 0 and "3 submitted before" in again.stderr
 
-        eventually(whole, "the lost row to be found", 60)
+        eventually(whole, "the lost row to be found")
         assert submitted(service.services, ci) == wanted(3), "and it was sent once"

@@ -92,7 +92,7 @@ def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
     for round_ in range(1, 4):
         log = (tmp_path / f"log-{round_}").open("wb")
         run = subprocess.Popen(argv, cwd=ROOT, env=variables, stdout=log, stderr=log)
-        eventually(partial(has_seen, ci, round_ * 8), "rows at CI", 60)
+        eventually(partial(has_seen, ci, round_ * 8), "rows at CI")
         run.send_signal(signal.SIGKILL)
         run.wait()
         log.close()
@@ -333,7 +333,7 @@ def test_a_row_that_another_run_is_sending_is_named(
         argv, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        eventually(lambda: len(open_submissions(settings)) == 1, "the first run has stored the row", 60)
+        eventually(lambda: len(open_submissions(settings)) == 1, "the first run has stored the row")
         run.send_signal(signal.SIGSTOP)  # it cannot get its answer, nor time out
         second = flask("submit", "voice-separate", *COMMON, "--from", str(path))
         assert second.code == 1
