@@ -39,7 +39,7 @@ _reserved: deque[socket.socket] = deque(maxlen=64)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on, and that no other call gets, in this process or another one.
+    """A port of this machine without a listener, which no other call gets, in this process or another one.
 
     It stays bound here, without listening: servers bind it with SO_REUSEADDR, a probe without that option cannot
     (socket(7)). Only the newest are kept; the server of an older one has bound it long ago."""

@@ -30,6 +30,7 @@ SAME_MEANING = {
     "step": "what the relay's loop calls in each of its parts",
     "ROOT": "the folder of the checkout, for the product and for what tests it",
     "Downstream": "an endpoint for deliveries",
+    "measure": "a section of the bench",
 }
 """Names that several modules may define, and why."""
 
