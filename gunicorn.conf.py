@@ -42,7 +42,7 @@ graceful_timeout = 20
 # Also how long the head of a request may take.
 keepalive = 10
 worker_tmp_dir = checked.shared_memory()
-# Nobody's request says where we are mounted: PUBLIC_URL does.
+# A request cannot say where we are mounted: PUBLIC_URL does.
 forwarder_headers = ""
 # The application writes its own access log: gunicorn's would hold callback tokens.
 accesslog = None

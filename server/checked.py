@@ -15,7 +15,7 @@ from typing import Any
 
 _PREFLIGHT_S = 120
 """A preflight asks Redis, and each of its calls has a time-out; this one is for a module that hangs."""
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn and we make files of our own in it, with names that nobody can guess
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn and we make files of our own in it, with names that cannot be guessed
 _held = b""
 
 

@@ -54,7 +54,7 @@ class Connection(GeventSocket):
         self._until, self._room = _NEVER, HEAD_BYTES
 
     def allow(self, seconds: float) -> None:
-        """Any number of bytes, as long as they come within so many seconds."""
+        """Any number of bytes, as long as they come within ``seconds``."""
         self._until, self._room = time.monotonic() + seconds, 2**63
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -81,7 +81,7 @@ class Connection(GeventSocket):
         return read
 
     def evict(self) -> None:
-        """Whoever reads from it reads its end; a body counts as late."""
+        """Its reader reads the end of the stream; a body counts as late."""
         self._waiting.pop(self, None)
         self._evicted = True
         with contextlib.suppress(OSError):
@@ -154,7 +154,7 @@ class Worker(GeventWorker):
         connection = Connection(client, self._waiting)
         self._open += 1
         try:
-            # Before the pool is full: nobody would be accepted then, whoever waits.
+            # Before the pool is full: then no connection would be accepted.
             if self._open > self.worker_connections - max(1, self.worker_connections // 10):
                 self._make_room(1)
             # Not GeventWorker's, which would make the socket wait without end.
@@ -190,7 +190,7 @@ class Worker(GeventWorker):
             client.sendall(answer.encode())
 
     def notify(self) -> None:
-        """Called once a second, also while the worker stops: then nobody is waited for who sends nothing."""
+        """Called once a second, also while the worker stops: then it does not wait for clients that send nothing."""
         super().notify()
         if self.alive:
             return
@@ -245,8 +245,8 @@ class _Body:
 
 
 def _serve(application: Any, environ: dict[str, Any], start_response: Any) -> Any:
-    """An answer to a request whose body was not read to its end says that the connection closes: a client that was told
-    ``keep-alive`` would send its next callback into a connection that nobody reads."""
+    """An answer to a request whose body was not read to its end says that the connection closes: a client that
+    read ``keep-alive`` would send its next callback into a connection that is not read."""
     body = environ["wsgi.input"] = _Body(environ["wsgi.input"])
 
     def start(*args: Any, **more: Any) -> Any:

@@ -80,7 +80,7 @@ def _rows(path: Path) -> list[SetAsideView]:
                 (path.stat().st_size, "damaged on the disk; remove the file when you have looked at it", [])
             ]
     except FileNotFoundError:
-        return []  # taken in meanwhile
+        return []  # drained meanwhile
     return [
         SetAsideView(file=path.name, since=since, bytes=size, reason=_one_line(why), job_ids=list(jobs))
         for size, why, jobs in about

@@ -33,7 +33,7 @@ class CallbackKey(tuple[str, SecretStr]):
         return super().__new__(cls, (name, secret))
 
     def __getnewargs__(self) -> tuple[str, SecretStr]:
-        """For pickle: a tuple would be made anew of one argument."""
+        """For pickle: a tuple would be rebuilt from one argument."""
         return self[0], self[1]
 
     @property

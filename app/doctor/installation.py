@@ -124,7 +124,7 @@ def keys(services: Services) -> Iterator[Finding]:
         yield Finding("ok", "API keys", f"{count}")
     else:
         yield Finding(
-            "warn", "API keys", "none: nobody can use the API", "flask keys create NAME --scope read"
+            "warn", "API keys", "none, so the API cannot be used", "flask keys create NAME --scope read"
         )
 
 

@@ -16,11 +16,11 @@ from app.web.services import WebServices
 
 
 class Partial(Exception):
-    """Only part of the body was read when it was refused, so nobody can say what it is."""
+    """Only part of the body was read when it was refused, so it cannot be parsed."""
 
 
 class Retried(BaseModel):
-    """Taken in, with the outcome of each job; or refused again: it stays on the list, for this ``reason`` now."""
+    """Accepted, with the outcome of each job; or refused again: it stays on the list, with the new ``reason``."""
 
     id: str
     taken: bool
@@ -40,7 +40,7 @@ def retry(ours: WebServices, refusal: Refusal, by: str) -> Retried:
     """
     if not refusal.whole:
         raise Partial(
-            "Only part of its body was read, so it cannot be taken in. Ask CI about the job, or dismiss it."
+            "Only part of its body was read, so it cannot be accepted. Ask CI about the job, or dismiss it."
         )
     note = {"refusal": refusal.id, "refused_at": rfc3339(refusal.received_ms), "by": by}
     try:

@@ -69,7 +69,7 @@ def _news(received: ReceivedCallback, seen: Callback, settings: Settings, note: 
         hold=hold,
         ask_after=settings.deadline,
         note=how | dict(note),
-        # A person takes in what was refused: that is no use of the URL.
+        # A person retries a refusal: that does not count as use of the URL.
         limit=None if note else limit_of(received.binding, settings),
         url=_url(received.binding),
         place=_place(received.binding, settings),

@@ -3,7 +3,7 @@
 A file begins with ``CISPOOL1`` and a random key of 16 bytes. Each record is ``F5 "REC"``, the length of its payload
 (32 bits, little-endian), a BLAKE2b digest of the payload under that key (16 bytes), and the payload. The digest tells a
 whole record from a torn or changed one. The key makes the search for the next record after a damaged stretch safe: a
-payload holds a stranger's bytes, and without the key nobody can forge bytes that pass for a record.
+payload holds a stranger's bytes, and without the key no caller can forge bytes that pass for a record.
 """
 
 from __future__ import annotations

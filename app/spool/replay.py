@@ -19,7 +19,7 @@ from app.store.refusals.refusals import Refusals
 log = logging.getLogger(__name__)
 
 _TRIES = 3
-"""Redis may fail for one record in so many passes, each of which began with a write that succeeded."""
+"""Redis may fail for one record in this number of passes, each of which began with a write that succeeded."""
 
 _AWAY = (*UNAVAILABLE, NoPermissionError)
 """Not the record's fault: Redis is unavailable, cannot write, or does not let this user write."""

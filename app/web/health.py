@@ -19,7 +19,7 @@ from app.web.services import WebServices, services
 blueprint = Blueprint("health", __name__)
 
 _JOBS_FULL = "jobs full"
-"""Callbacks of known jobs are still taken: to send nobody here any more would lose those too."""
+"""Callbacks of known jobs are still stored: a load balancer that sends no more requests would lose those too."""
 
 
 _NOT_NEEDED = {"spool", "installation"}

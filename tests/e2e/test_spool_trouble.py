@@ -113,7 +113,7 @@ def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
 
 def test_poison_under_load(tmp_path: Path) -> None:
     """Jobs that Redis cannot take, of several senders and for good, while web processes are killed: everybody else's
-    callback is taken in, and each of theirs that was answered 200 lies aside and is seen; mended, it is taken in."""
+    callback is taken in, and each of theirs that was answered 200 lies aside and is seen; fixed, it is taken in."""
     (tmp_path / "redis").mkdir()
     spool = tmp_path / "spool"
     with Valkey(tmp_path / "redis") as server:

@@ -174,7 +174,7 @@ def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
 
 
 def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the cause is mended the record is taken in, without a person and without a restart."""
+    """When the cause is fixed the record is taken in, without a person and without a restart."""
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
     home.put(POISON["job"](home.store, "jodd"))
     home.drainer.step()

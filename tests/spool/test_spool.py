@@ -72,7 +72,7 @@ def test_the_limit_is_for_all_processes_together(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """It takes nothing and says so; a start of its own process is not needed when that is mended."""
+    """It takes nothing and says so; a start of its own process is not needed when that is fixed."""
     (tmp_path / "spool").write_text("a file is in the way")
     spool = Spool(tmp_path / "spool", 2**20)
     with pytest.raises(NoRoom):

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 @handler(tag="VoiceSeparate", state="Success", tries=2, backoff=0.1)
 def breaks(event: Event, job: Job) -> None:
-    if not (HERE / "mended").exists():
+    if not (HERE / "fixed").exists():
         raise RuntimeError("the index is away")
 
 @handler(state="Failed", tries=5)
@@ -49,7 +49,7 @@ def listed(service: Service, query: str = "") -> list[dict[str, Any]]:
 
 
 def mend(tmp_path: Path) -> None:
-    (tmp_path / "mine" / "mended").touch()
+    (tmp_path / "mine" / "fixed").touch()
 
 
 def worked(tmp_path: Path) -> list[list[str]]:

@@ -129,7 +129,7 @@ class Performer:
             return _raised(error)
         if declaration.returned_unawaited(answer):
             return Failed(
-                f"returned a {type(answer).__name__} that nobody awaits, so nothing has run", final=True
+                f"returned a {type(answer).__name__} that is not awaited, so nothing has run", final=True
             )
         return None
 

@@ -29,7 +29,7 @@ _LONE_ESCAPE: Final = re.compile(rf"{_PAIR}|\\u{_LONE}")
 _BAD_ESCAPE: Final = re.compile(rf"{_PAIR}|\\u(?:{_CONTROL}|{_LONE})")
 
 
-def mended(body: bytes, encoding: str = "utf-8") -> str:
+def sanitized(body: bytes, encoding: str = "utf-8") -> str:
     """The text of a body in which every bad character, and every byte that is no character, is U+FFFD."""
     text = body.translate(_TO_NUL).decode(encoding, "replace")
     for bad in ("\0", "\ufffe", "\uffff"):
@@ -38,13 +38,13 @@ def mended(body: bytes, encoding: str = "utf-8") -> str:
     return text
 
 
-def mended_references(text: str) -> str:
+def sanitized_references(text: str) -> str:
     """XML in which references to such characters, ``&#27;``, are U+FFFD too."""
     return _REFERENCE.sub(_kept, text) if "&#" in text else text
 
 
-def mended_escapes(text: str) -> str:
-    r"""JSON in which escapes of such characters, ``\u001b``, are U+FFFD too. The text is ``mended`` already."""
+def sanitized_escapes(text: str) -> str:
+    r"""JSON in which escapes of such characters, ``\u001b``, are U+FFFD too. The text is ``sanitized`` already."""
     if not any(mark in text for mark in (r"\b", r"\f", r"\u00", r"\ud", r"\uD", r"\uf", r"\uF")):
         return text
     # An escaped backslash would look like the beginning of the next escape; NUL is free to stand for it.

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from app.ci.incoming.characters import mended, mended_escapes, without_lone_surrogates
+from app.ci.incoming.characters import sanitized, sanitized_escapes, without_lone_surrogates
 from app.ci.incoming.limits import BodyLimits, too_complex
 from app.ci.incoming.refused import Refused, quoted
 
@@ -23,9 +23,9 @@ FLOAT_CHARACTERS = 32
 def view(body: bytes, limits: BodyLimits) -> Any:
     """Read one JSON text of CI's; a list or an object, since nothing else begins as the receiver expects.
 
-    It is mended where it can be: bare line ends in a string stay, characters that XML could not hold are U+FFFD.
+    Invalid characters are replaced: bare line ends in a string stay, characters that XML could not hold are U+FFFD.
     """
-    return _view(mended_escapes(mended(body)), limits, strict=False)
+    return _view(sanitized_escapes(sanitized(body)), limits, strict=False)
 
 
 def strict_view(body: bytes, limits: BodyLimits) -> Any:

@@ -14,7 +14,7 @@ from xml.sax.xmlreader import InputSource
 from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 
-from app.ci.incoming.characters import mended, mended_references
+from app.ci.incoming.characters import sanitized, sanitized_references
 from app.ci.incoming.limits import BodyLimits, too_complex
 from app.ci.incoming.refused import Refused, quoted
 
@@ -52,7 +52,7 @@ def _feed(parser: DefusedExpatParser, reader: "_Reader", body: bytes) -> None:
     declaration, mark, _ = body.partition(b"?>") if body.startswith(b"<?xml") else (b"", b"", b"")
     head = declaration + mark
     parser.feed(head, False)
-    text = mended_references(mended(body[len(head) :], reader.encoding))
+    text = sanitized_references(sanitized(body[len(head) :], reader.encoding))
     # After a handler has raised, expat still reads on to the end of what it was given, and would expand
     # entities there. So a document type declaration is fed up to its name, where the parser refuses it.
     doctype = text.find("<!DOCTYPE")

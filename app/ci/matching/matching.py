@@ -17,7 +17,7 @@ from app.ci.report import Report
 def assign(asked: Asked, told: Sequence[Detail]) -> tuple[Detail, ...] | None:
     """The jobs of these operations, in their order; ``None`` unless there is exactly one way to choose them.
 
-    Operations that are alike in everything may take each other's jobs: nobody could tell the difference.
+    Operations that are equal in everything may get each other's jobs: no caller can tell the difference.
     """
     taken: dict[str, Detail] = {}
     for like in _groups(asked.operations):
@@ -46,7 +46,7 @@ def fits(asked: Asked, operation: AskedOperation, told: Detail) -> bool:
 
 
 def _as_told(asked: Asked, operation: AskedOperation, job_id: str) -> Report:
-    """What we asked for as CI would tell of it, read as CI is read: so that a `-`, a blank or whatever else means
+    """What we asked for as CI would report it, read as CI is read: so that a `-`, a blank or whatever else means
     nothing in an answer means nothing here too, and never stands on one side of a comparison only."""
     detail = {
         "JobId": job_id,

@@ -36,7 +36,7 @@ def _as_text(value: object) -> object:
 
 
 def _callback(value: str | None) -> str | None:
-    """`no` in any case is CI's own word for no callback at all, which it takes in lower case only."""
+    """`no` in any case is CI's own word for no callback at all, which it accepts in lower case only."""
     return "no" if value is not None and value.strip().lower() == "no" else value
 
 

@@ -97,7 +97,7 @@ def _callback(root: Element, request: SubmitRequest, callback: str | None, defau
 
 
 def _text(parent: Element, name: str, text: str | None) -> None:
-    """A node with text; none at all where there is nothing to say."""
+    """A node with text; no node for no text."""
     if text:
         SubElement(parent, name).text = text
 

@@ -99,8 +99,8 @@ def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
 
 
 def _run_name(services: Services, rows: list[Row], chosen: Chosen) -> str:
-    """A file's path, so that its rows stay what they are when some are added or mended; standard input is known by all
-    of its rows. Whoever has begun a file with an earlier release goes on with that run."""
+    """A file's path, so that its rows keep their identity when some are added or corrected; standard input is known
+    by all of its rows. A file that an earlier release began continues that run."""
     if chosen.source == "-":
         return hashlib.sha256(" ".join(row.key for row in rows).encode()).hexdigest()
     journal = Path(f"{chosen.source}.journal")

@@ -21,7 +21,7 @@ GROUP = "relay"
 _KEEP = 10_000
 """Entries kept for those who listen and come back late."""
 _OPEN = 50
-"""The newest of them stay as they are; of the others so many make one packed value, with a tenth of the bytes."""
+"""The newest of them stay as they are; of the others this number makes one packed value, with a tenth of the bytes."""
 _SHELF = 50
 _SHELVED_AT_ONCE = 200
 
@@ -63,7 +63,7 @@ class Outbox:
         return self._readable(answer[1])
 
     def _readable(self, rows: Any) -> list[Posted]:
-        """What nobody can read would be handed out for ever, and nothing after it could be trimmed away."""
+        """An entry that cannot be read would be delivered for ever, and nothing after it could be trimmed away."""
         posted = _posted(rows)
         known = {each.stream_id for each in posted}
         broken = [stream_id for stream_id, fields in rows if fields and stream_id.decode() not in known]

@@ -18,7 +18,7 @@ from app.store.jobs.snapshot import TRIES, snapshots
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """``event_id`` is new, so that nobody's idempotency swallows it; ``replay_of`` is what it repeats."""
+    """``event_id`` is new, so that no handler's idempotency check drops it; ``replay_of`` is what it repeats."""
 
     job_id: str
     event_id: str

@@ -119,7 +119,7 @@ class Listener:
 
 
 class Tail:
-    """Its reader starts with the first who waits. Nobody polls: a change is seen as soon as it stands in the stream.
+    """Its reader starts with the first client that waits. It does not poll: it blocks on the stream.
 
     ``seats`` is how many may wait at the same time: each holds a thread, and callbacks need some, too.
     """

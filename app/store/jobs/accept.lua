@@ -30,7 +30,7 @@ end
 -- ── may this release write here ─────────────────────────────────────────────
 
 local schema = redis.call('HGET', key('schema'), 'version')
--- Without a job there is nothing to migrate: a new Redis, or one that lost its data.
+-- Without jobs no migration is needed: a new Redis, or one that lost its data.
 if schema ~= header.schema and (schema or redis.call('EXISTS', key('jobs')) == 1) then return {'schema', schema or ''} end
 
 -- ── what is known ───────────────────────────────────────────────────────────
@@ -97,14 +97,14 @@ local function decide(item, job)
   return job.exists and decide_poll(item, job, header.asked) or 'accepted'
 end
 
--- A token speaks for the jobs of its own submission: those that CI named, or until then those that nobody else has.
+-- A token speaks for the jobs of its own submission: those that CI named, or until then those that no other submission has.
 local function contradicts_token(id)
   if next(bound) then return not bound[id] end
   local owner = redis.call('HGET', key('job', id), 'submission')
   return owner and owner ~= header.submission
 end
 
--- A person decides what he saw. What has moved since, by CI's answer or by somebody else's decision, is not that any more.
+-- A person decides what he saw. What has moved since, by CI's answer or by another person's decision, is no longer that.
 local function has_moved()
   return source == 'settle' and redis.call('HGET', key('job', items[1].id), 'version') ~= header.seen_version
 end
@@ -118,7 +118,7 @@ local function refusal()
     if contradicts_token(item.id) then return 'binding_mismatch' end
     if not next(bound) and redis.call('SISMEMBER', claims, item.id) == 0 then strangers = strangers + 1 end
   end
-  -- One submission has a handful of jobs. More names than this is somebody playing with a leaked URL.
+  -- One submission has a handful of jobs. More names than this mean that a leaked URL is abused.
   if strangers > 0 and redis.call('SCARD', claims) + strangers > header.claims_max then return 'binding_mismatch' end
 end
 
@@ -311,7 +311,7 @@ local function link(i, item, job)
   end
   if not submission then return end
   if source == 'callback' and not is_known then
-    -- Nobody knows what it asked for: it gets no job, and its names stay bounded.
+    -- What it asked for is not known: it gets no job, and its names stay bounded.
     redis.call('SADD', claims, id)
     redis.call('PEXPIRE', claims, header.unknown_ms)
   elseif header.binds then
@@ -426,7 +426,7 @@ local function confirm(item, job, outcome)
   end
 end
 
--- More news of one job than any job has is somebody playing with a leaked URL. It no longer moves the job, and runs no
+-- More news than any job has mean that a leaked URL is abused. It no longer moves the job, and runs no
 -- handlers: CI is asked. Its end is let through, because two ends are all that can be news: a third one is a doubt.
 local ENDS = 2
 
@@ -494,7 +494,7 @@ end
 if keeps_body and body ~= '' then redis.call('SET', key('body', header.body), body, 'PX', header.body_ms) end
 count_usage()
 
--- A job that only this claim told of: the claim was wrong, so nothing that it said is known.
+-- A job that only this claim reported: the claim was wrong, so nothing that it reported is known.
 local function forget(id, job)
   local claim, hash = cjson.decode(job.claim), key('job', id)
   store_report(id, job, claim.report)

@@ -116,7 +116,7 @@ class News:
     ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
     ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
     is the bucket and region that its token names; ``settled`` is how a person decided a doubt;
-    ``unconfirmed`` are positions of details with outputs that nobody but this callback names: CI is asked about them.
+    ``unconfirmed`` are positions of details with outputs that only this callback names: CI is asked about them.
     """
 
     details: Sequence[Detail]
@@ -168,7 +168,7 @@ class Acceptor:
                 known = snapshots(self._db, [detail.report.job_id for detail in news.details])
                 kept = self._run(news, undone=True, known=known)
         except RedisError as error:
-            # An error that nobody foresaw keeps callbacks out just like an absent Redis does: they must not be lost.
+            # An unexpected error stops callbacks just as an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
         outcomes = self._outcomes(kept.answer)
         if not kept.safe:

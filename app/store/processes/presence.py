@@ -23,7 +23,7 @@ class Presence:
         self._here(keys=[self._db.key("presence", role)], args=[self._name, 100 * ALIVE_MS])
 
     def seen(self, role: str) -> int:
-        """How many processes have said so lately."""
+        """How many processes have reported within the last seconds."""
         return int(self._seen(keys=[self._db.key("presence", role)], args=[ALIVE_MS]))
 
     def probe(self) -> None:

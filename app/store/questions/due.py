@@ -69,7 +69,7 @@ class Due:
         self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, lt=True)
 
     def ask_outputs(self, job_id: str, digest: str, in_s: float) -> Literal["asked", "confirmed", "gone"]:
-        """Ask whether CI has written the outputs of that report, unless it has said so or the job has moved on."""
+        """Ask whether CI has written the outputs of that report, unless it has answered or the job has changed."""
         arguments: list[Any] = [self._db.prefix, job_id, digest, now_ms() + int(in_s * 1000)]
         answer = int(self._outputs(args=arguments))
         return "asked" if answer == 0 else "confirmed" if answer == 1 else "gone"
@@ -155,7 +155,7 @@ class Due:
         )
 
     def slow_down(self, wish_s: float | None = None) -> float:
-        """CI wants to be asked less: nobody asks for ``wish_s`` seconds, or for longer each time. Returns how long."""
+        """CI throttles us: no question for ``wish_s`` seconds, or for longer each time. Returns how long."""
         times = int(self._redis.incr(self._slow_times))
         seconds = wish_s or doubled(times, 2.0, _SLOWEST_S)
         pipe = self._redis.pipeline()
@@ -165,7 +165,7 @@ class Due:
         return seconds
 
     def held_s(self) -> float:
-        """For how many seconds more nobody is to ask."""
+        """How many seconds remain without questions."""
         return max(0.0, int(self._redis.pttl(self._slow)) / 1000)
 
     def size(self) -> int:

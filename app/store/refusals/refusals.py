@@ -77,11 +77,11 @@ class Refusals:
         return self._run({"amend": {"id": refusal.id, "fields": fields}})[0] == "done"
 
     def taken(self, refusal: Refusal) -> bool:
-        """It was taken in after all, and the history of its jobs says so: gone. False if somebody was faster."""
+        """Remove it: it was accepted, and the history of its jobs says so. False if another caller was faster."""
         return self._run({"close": {"id": refusal.id}})[0] == "done"
 
     def dismiss(self, refusal: Refusal, by: str, reason: str) -> bool:
-        """Off the list; the reason stays in its record and in the history of its jobs. False if somebody was faster."""
+        """Off the list; the reason stays in its record and its jobs' history. False if another caller was faster."""
         at = rfc3339(now_ms())
         act = {"act": "dismiss", "at": at, "by": by, "reason": cut(reason)}
         entry = {"kind": "refused", "at": at, "outcome": "dismissed", "reason": refusal.reason}
@@ -130,7 +130,7 @@ class Refusals:
             raise Unavailable("the token is revoked, and not as safely as DURABILITY promises: do it again")
 
     def pardon(self, token_fingerprint: str) -> None:
-        """The opposite of ``revoke``, for a token that nobody was ever given."""
+        """The opposite of ``revoke``, for a token that was never given out."""
         self._db.client.srem(self._db.key("revoked"), token_fingerprint)
 
     def is_revoked(self, token_fingerprint: str) -> bool:

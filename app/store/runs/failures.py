@@ -67,12 +67,12 @@ class Failures:
         yield from (run for _, run in self._walk((now_ms(), "~~")) if wanted.matches(run))
 
     def retry(self, run: Run, by: str) -> bool:
-        """Give it new tries; false if somebody was faster."""
+        """Give it new tries; false if another caller was faster."""
         act = json.dumps({"at": rfc3339(now_ms()), "act": "retry", "by": by})
         return bool(self._retry(keys=self._runs.keys(run.id), args=[run.id, act]))
 
     def dismiss(self, run: Run, by: str, reason: str) -> bool:
-        """Take it off the list; the reason stays in its record. False if somebody was faster."""
+        """Take it off the list; the reason stays in its record. False if another caller was faster."""
         act = json.dumps({"at": rfc3339(now_ms()), "act": "dismiss", "by": by, "reason": reason})
         keys = [self._runs.keys(run.id)[0], self._key]
         return bool(self._dismiss(keys=keys, args=[run.id, act]))

@@ -3,7 +3,7 @@
 -- the report (packed), its tag or '', then for each run: id, endpoint or '', the key of its schedule.
 local prefix, now, event_id, job_id, version, event, report, tag = unpack(ARGV, 1, 8)
 local job, made = prefix .. 'job:' .. job_id, 0
--- A job that was removed meanwhile wants nothing any more, and would leave runs that nobody removes.
+-- A job that was removed meanwhile needs no runs, and would leave some that are never removed.
 if redis.call('EXISTS', job) == 0 then return 0 end
 for i = 9, #ARGV, 3 do
   local id, endpoint = ARGV[i], ARGV[i + 1]

@@ -1,6 +1,6 @@
 """Runs: one handler (and endpoint) for one event, with its tries. The record owns the tries; RQ only carries ids.
 
-The schedule is one sorted set: a run stands in it at the time at which somebody has to look at it again. For a run
+The schedule is one sorted set: a run stands in it at the time at which it is looked at again. For a run
 that waits that is its due time, for one that runs it is the end of its claim, which its worker keeps prolonging.
 """
 
@@ -242,7 +242,7 @@ class Runs:
         return [self._db.key("run", each), self._schedule_of(each), self._failures]
 
     def _schedule_of(self, each: str) -> str:
-        """Each endpoint has a schedule of its own, so that one that is out of order holds up nobody else."""
+        """Each endpoint has a schedule of its own, so that one that is broken does not delay the others."""
         _, _, endpoint = _parts(each)
         return schedule_of(self._db, endpoint) if endpoint else self._schedule
 

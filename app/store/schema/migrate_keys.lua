@@ -1,6 +1,6 @@
 -- Schema 1 to 2: moves values to the keys that hold them now. Can be repeated; what both hold is merged, because processes
 -- of the earlier release may still write while this one starts.
--- ARGV[1] prefix, then for each key: its type, its old name, its new name. A key of another type is somebody else's: in
+-- ARGV[1] prefix, then for each key: its type, its old name, its new name. A key of another type is not ours: in
 -- schema 1 the id of a job could end like the key of another job.
 local prefix = ARGV[1]
 

@@ -66,8 +66,8 @@ class Schema:
             self._layout.migrate_jobs(ids)
 
     def take_over_stragglers(self) -> int:
-        """What an earlier release has written since the migration, in a rolling upgrade or because somebody went back
-        to it for a while; how many jobs."""
+        """What an earlier release has written since the migration, in a rolling upgrade or because an operator went
+        back to it for a while; how many jobs."""
         if not self._redis.hget(self._key, "migrated"):
             return 0
         first, last = self._old_writes()

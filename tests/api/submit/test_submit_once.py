@@ -49,7 +49,7 @@ def test_a_lost_answer_is_answered_again_and_not_sent_again(post: Any, ci: Emula
 
 
 def test_a_refusal_may_be_tried_again(post: Any, ci: Emulated) -> None:
-    """CI refused, so it has no job: the same key works once the cause is mended."""
+    """CI refused, so it has no job: the same key works once the cause is fixed."""
     ci.fault("error", on="submit", code="CIRoleNotExist", status=400, times=1)
     assert post(REQUEST, Idempotency_Key="k").status_code == 502
     assert post(REQUEST, Idempotency_Key="k").status_code == 201

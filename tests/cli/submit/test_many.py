@@ -154,8 +154,8 @@ def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, 
     assert "row 3: refused: input.object" in ran.err
     assert len(ci.requests()) == 2
 
-    mended = flask("submit", "voice-separate", *COMMON, "--from", str(path))
-    assert "1 submitted, 1 submitted before" in mended.err, "what CI refused is tried again"
+    fixed = flask("submit", "voice-separate", *COMMON, "--from", str(path))
+    assert "1 submitted, 1 submitted before" in fixed.err, "what CI refused is tried again"
 
 
 def test_what_is_doubtful_in_a_row_is_said(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
