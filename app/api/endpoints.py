@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.api.auth import needs
-from app.documents.endpoints import EndpointList, EndpointView
+from app.documents.endpoints import EndpointsDocument, EndpointView
 from app.web.describe import ApiOperation, described
 from app.web.services import services
 
@@ -14,8 +14,8 @@ blueprint = Blueprint("endpoints", __name__, url_prefix="/v1/endpoints")
 
 @blueprint.get("")
 @needs("read")
-@described(ApiOperation("The endpoints that events are forwarded to", answers={200: EndpointList}))
-def page() -> EndpointList:
+@described(ApiOperation("The endpoints that events are forwarded to", answers={200: EndpointsDocument}))
+def page() -> EndpointsDocument:
     store = services().store.deliveries
     names = {each.name for each in services().settings.forward_urls} | set(store.endpoints())
-    return EndpointList(endpoints=[EndpointView.of(store.state(name)) for name in sorted(names)])
+    return EndpointsDocument(endpoints=[EndpointView.of(store.state(name)) for name in sorted(names)])

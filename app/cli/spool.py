@@ -12,7 +12,7 @@ from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
 from app.core.clock import rfc3339
 from app.documents.spool import SetAsideView
 from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
-from app.spool.record import describe
+from app.spool.record import record_summary
 from app.web.services import WebServices, services
 
 group = AppGroup(
@@ -74,7 +74,7 @@ def _folder(ours: WebServices) -> Path:
 def _rows(path: Path) -> list[SetAsideView]:
     try:
         since = rfc3339(int(path.stat().st_mtime * 1000))
-        about = [(len(each), *describe(each)) for each in payloads(path)]
+        about = [(len(each), *record_summary(each)) for each in payloads(path)]
         if path.suffix == DAMAGED:
             about = [
                 (path.stat().st_size, "damaged on the disk; remove the file when you have looked at it", [])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from redis.exceptions import RedisError
 
 from app.core.clock import now_ms, rfc3339
-from app.doctor.finding import Finding, Severity
+from app.doctor.finding import Finding, FindingLevel
 from app.store.access.callback_urls import CallbackUrl
 from app.web.services import Services
 
@@ -27,7 +27,7 @@ def by_hand(services: Services) -> Iterator[Finding]:
     more = urls[_SHOWN:]
     if more:
         expiring = sum(url.expires_soon(now) for url in more)
-        level: Severity = "warn" if expiring else "ok"
+        level: FindingLevel = "warn" if expiring else "ok"
         said = f"{len(more)} more, of which {expiring} expire within 14 days"
         yield Finding(level, "callback URLs", said, "See `flask callback-url list`." if expiring else "")
 

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.doctor.finding import Finding, Severity
+from app.doctor.finding import Finding, FindingLevel
 from app.redis import rights as all_rights
 from app.redis.connection import MayNotAsk
 from app.redis.outage import cause
@@ -149,5 +149,5 @@ def room(services: Services) -> Iterator[Finding]:
     except RedisError:
         return
     for name, count, most, todo in counts:
-        level: Severity = "fail" if count >= most else "warn" if count > _FULL * most else "ok"
+        level: FindingLevel = "fail" if count >= most else "warn" if count > _FULL * most else "ok"
         yield Finding(level, name, f"{count} of {most}", "" if level == "ok" else todo)

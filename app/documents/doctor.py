@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from app.doctor.finding import Severity
+from app.doctor.finding import FindingLevel
 
 
 class FindingView(BaseModel):
     """One result of one check: ``todo`` is what to do about it."""
 
-    level: Severity
+    level: FindingLevel
     what: str
     said: str
     todo: str

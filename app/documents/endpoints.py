@@ -26,7 +26,7 @@ class EndpointView(BaseModel):
         return cls.model_validate({name: getattr(state, name) for name in cls.model_fields})
 
 
-class EndpointList(BaseModel):
+class EndpointsDocument(BaseModel):
     """Those of FORWARD_URLS, and earlier ones that still have deliveries or failures."""
 
     endpoints: list[EndpointView]

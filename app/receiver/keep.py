@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from app.receiver.limits import over_limit
 from app.spool import NoRoom
-from app.spool.record import pack, pack_refusal
+from app.spool.record import encode_record, pack_refusal
 from app.store import News, NotBelieved, NotDurable, OverLimit, Unavailable
 from app.store.jobs.accept import Outcome
 from app.store.refusals.refusal import Refusal
@@ -118,7 +118,7 @@ def _spool(ours: WebServices, news: News, why: str) -> None:
         _UNSTORED.add(f"{why}; set SPOOL_DIR to spool it to disk")
         raise _not_kept()
     try:
-        ours.spool.append(pack(news))
+        ours.spool.append(encode_record(news))
     except NoRoom as error:
         _UNSTORED.add(f"{why}; {error}")
         raise _not_kept() from None

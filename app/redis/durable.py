@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError
 from app.redis.breaker import Breaker
 from app.redis.capabilities import Capabilities, DurabilityUnsupported, Level, Wait
 from app.redis.connection import MayNotAsk, as_write_refusal
-from app.redis.scripts import run, script
+from app.redis.scripts import evalsha, script
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Durable:
     def run(self, chosen: Script, args: Sequence[Any]) -> WriteResult:
         """The script's answer, once it is as durable as configured or the wait for that has timed out."""
         if self.level == "process":
-            return WriteResult(run(self._redis, chosen, args), True)
+            return WriteResult(evalsha(self._redis, chosen, args), True)
         if not self._copies.allows():
             return WriteResult(chosen(args=args), False)
         kept = self._run(chosen, args)

@@ -27,7 +27,7 @@ def script(client: Redis, *names: str) -> Script:
     return client.register_script("".join(map(_source, names)))
 
 
-def run(client: Redis, chosen: Script, arguments: Sequence[Any]) -> Any:
+def evalsha(client: Redis, chosen: Script, arguments: Sequence[Any]) -> Any:
     """The script's answer. As calling ``chosen``, without the client library's layers above one command."""
     try:
         return client.execute_command("EVALSHA", chosen.sha, 0, *arguments)  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ class Unreadable(Exception):
     """A whole record that this version cannot read."""
 
 
-def pack(news: News) -> bytes:
+def encode_record(news: News) -> bytes:
     """Everything needed to replay this callback."""
     head: dict[str, Any] = {"v": 1} | {name: getattr(news, name) for name in (*_FIELDS, "url", "place")}
     head["received_ms"] = news.received_ms or now_ms()
@@ -34,7 +34,7 @@ def pack_refusal(refusal: Refusal) -> bytes:
     return json.dumps({"v": 1, "refusal": head}).encode() + b"\n" + zlib.compress(refusal.body, 1)
 
 
-def unpack(payload: bytes) -> News | Refusal:
+def decode_record(payload: bytes) -> News | Refusal:
     """The record, its note extended by the time at which it was spooled. Raises ``Unreadable``."""
     line, _, body = payload.partition(b"\n")
     try:
@@ -72,10 +72,10 @@ def with_reason(payload: bytes, reason: str) -> bytes:
     return json.dumps(head).encode() + b"\n" + body
 
 
-def describe(payload: bytes) -> tuple[str, list[str]]:
+def record_summary(payload: bytes) -> tuple[str, list[str]]:
     """Why a record was set aside, and its job ids."""
     try:
-        record = unpack(payload)
+        record = decode_record(payload)
     except Unreadable as error:
         return f"cannot be read: {error}", []
     jobs = record.job_ids if isinstance(record, Refusal) else [each.report.job_id for each in record.details]

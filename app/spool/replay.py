@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
-from app.spool.record import Unreadable, unpack
+from app.spool.record import Unreadable, decode_record
 from app.store.jobs.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
 from app.store.refusals.refusal import Refusal
 from app.store.refusals.refusals import Refusals
@@ -49,7 +49,7 @@ class Replay:
     def record(self, payload: bytes, place: Place) -> str | None:
         """Store it. Returns why it has to be set aside, ``None`` if it is stored. Raises ``Away``."""
         try:
-            record = unpack(payload)
+            record = decode_record(payload)
             if isinstance(record, Refusal):
                 self._note(record)
             else:

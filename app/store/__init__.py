@@ -25,7 +25,7 @@ from app.store.jobs.accept import (
     Unavailable,
 )
 from app.store.jobs.doubts import Doubts
-from app.store.jobs.jobs import Job, Jobs, View
+from app.store.jobs.jobs import BodyView, Job, Jobs
 from app.store.jobs.retention import Retention
 from app.store.outputs.checks import Checks
 from app.store.processes.presence import Presence
@@ -99,7 +99,7 @@ class Store:
         breaker: Breaker | None = None,
         refusals: Bounds | None = None,
         trust_outputs: frozenset[str] = frozenset(),
-        view: View | None = None,
+        view: BodyView | None = None,
     ) -> Store:
         """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call.
 

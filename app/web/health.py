@@ -89,7 +89,7 @@ def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
 
 
 def _installation(ours: WebServices) -> str:
-    """Whether this is the Redis that the spool's folder knows; ``none`` without a spool: then nobody can know."""
+    """Whether this is the Redis that the spool's folder knows; ``none`` without a spool, when it cannot be known."""
     if ours.installation is None:
         return "none"
     try:

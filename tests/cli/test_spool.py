@@ -10,7 +10,7 @@ from app.settings import Settings
 from app.spool import SUFFIX
 from app.spool.aside import DAMAGED, RECORDS
 from app.spool.files import OwnFile
-from app.spool.record import pack, with_reason
+from app.spool.record import encode_record, with_reason
 from tests.cli.shell import NOT_FOUND, REFUSED, Shell
 from tests.store.samples import news
 
@@ -29,7 +29,7 @@ def aside(folder: Path, payload: bytes) -> str:
 
 def test_list_says_why_and_of_which_jobs(shell: Shell, tmp_path: Path) -> None:
     """One line for each record, with nothing in it that a terminal would obey; the same as JSON."""
-    aside(tmp_path, with_reason(pack(news("jodd")), "WRONGTYPE of \x1b[2J\n"))
+    aside(tmp_path, with_reason(encode_record(news("jodd")), "WRONGTYPE of \x1b[2J\n"))
     aside(tmp_path, b"written by a later version")
     (tmp_path / f"0-1.24{DAMAGED}").write_bytes(b"\1\2\3")
     rows = shell.json("spool", "list")
@@ -51,7 +51,7 @@ def test_list_says_why_and_of_which_jobs(shell: Shell, tmp_path: Path) -> None:
 
 def test_retry_puts_them_back_into_the_queue(shell: Shell, tmp_path: Path) -> None:
     """One by name, or all that can be tried; a name that is not there is said."""
-    first, second = aside(tmp_path, pack(news("j1"))), aside(tmp_path, pack(news("j2")))
+    first, second = aside(tmp_path, encode_record(news("j1"))), aside(tmp_path, encode_record(news("j2")))
     shell.run("spool", "retry", "nothing.aside", code=NOT_FOUND)
     assert "1 files" in shell.run("spool", "retry", first).stdout
     assert [path.name for path in tmp_path.glob(f"*{SUFFIX}")] == [Path(first).with_suffix(SUFFIX).name]
@@ -78,7 +78,7 @@ def test_accept_makes_an_empty_redis_ours(shell: Shell) -> None:
 
 
 def test_doctor_names_what_was_put_aside(shell: Shell, tmp_path: Path) -> None:
-    aside(tmp_path, pack(news("j1")))
+    aside(tmp_path, encode_record(news("j1")))
     said = shell.run("doctor", code=1).stdout
     assert "warn  Set aside: 1 records" in said
     assert "flask spool list" in said

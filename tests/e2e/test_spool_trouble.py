@@ -16,7 +16,7 @@ from app.core.tokens import Binding, fingerprint, new_nonce
 from app.spool import SUFFIX
 from app.spool.aside import RECORDS, payloads
 from app.spool.frames import Frame, scan
-from app.spool.record import describe
+from app.spool.record import record_summary
 from harness.servers import Service, Valkey, Web, eventually, free_port
 from harness.settings import make_settings
 from tests.callbacks import Sender, body, new_job_id, path
@@ -69,7 +69,7 @@ def jobs_in(folder: Path) -> set[str]:
     for file in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{RECORDS}")):
         for each in scan(file.read_bytes()):
             if isinstance(each, Frame):
-                found.update(describe(each.payload)[1])
+                found.update(record_summary(each.payload)[1])
     return found
 
 

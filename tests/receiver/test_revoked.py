@@ -11,7 +11,7 @@ from flask import Flask
 from app import create_app
 from app.core.tokens import fingerprint
 from app.settings import Settings
-from app.spool.record import pack
+from app.spool.record import encode_record
 from harness.servers import free_port
 from harness.settings import make_settings
 from tests.callbacks import body, new_job_id, outcome, path
@@ -62,7 +62,9 @@ def test_it_holds_while_redis_is_away(settings: Settings, leaked: str, tmp_path:
 def test_what_was_spooled_before_it_was_named(app: Flask, leaked: str) -> None:
     """It is refused when it is taken in: the token was leaked already then, perhaps."""
     services, mark, job_id = app.extensions["services"], fingerprint(leaked.rpartition("/")[2]), new_job_id()
-    record = pack(news(job_id)).replace(b'"token": "f00f", "bind"', f'"token": "{mark}", "bind"'.encode())
+    record = encode_record(news(job_id)).replace(
+        b'"token": "f00f", "bind"', f'"token": "{mark}", "bind"'.encode()
+    )
     services.spool.append(record)
     services.spool.hand_over(at_once=True)
     services.drainer.step()

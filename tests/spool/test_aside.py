@@ -16,7 +16,7 @@ from app.spool import SUFFIX, NoRoom, Spool
 from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
-from app.spool.record import describe, pack, pack_refusal
+from app.spool.record import encode_record, pack_refusal, record_summary
 from app.spool.replay import Away
 from app.store import Store
 from app.store.refusals.refusal import Refusal
@@ -37,7 +37,7 @@ def _odd(kind: str) -> Callable[[Store, str], bytes]:
 
     def make(store: Store, job_id: str) -> bytes:
         store.db.client.set(store.db.key(kind, job_id), "of another type")
-        return pack(news(job_id))
+        return encode_record(news(job_id))
 
     return make
 
@@ -56,12 +56,12 @@ def _no_head(_store: Store, job_id: str) -> bytes:
 
 
 def _no_body(_store: Store, job_id: str) -> bytes:
-    return pack(news(job_id)).partition(b"\n")[0] + b"\nthis is no callback"
+    return encode_record(news(job_id)).partition(b"\n")[0] + b"\nthis is no callback"
 
 
 def _of_another_shape(_store: Store, job_id: str) -> bytes:
     """Readable, and nothing that the store can work with."""
-    return pack(news(job_id)).replace(b'"ask_after": 60.0', b'"ask_after": "soon"')
+    return encode_record(news(job_id)).replace(b'"ask_after": 60.0', b'"ask_after": "soon"')
 
 
 POISON = {
@@ -80,7 +80,7 @@ def test_poison_makes_nobody_wait(kind: str, home: Home) -> None:
     """A dozen records that can never be taken in stand before an innocent one: it is taken in in the same step, and the
     dozen lie aside, whole, each with its reason."""
     poison = [POISON[kind](home.store, f"jp{n}") for n in range(12)]
-    home.put(*poison, pack(news("jgood")))
+    home.put(*poison, encode_record(news("jgood")))
     started = time.monotonic()
     home.drainer.step()
     assert time.monotonic() - started < 30, "3 s were waited for each of them once"
@@ -89,7 +89,7 @@ def test_poison_makes_nobody_wait(kind: str, home: Home) -> None:
     kept = [each for path in home.files(RECORDS) for each in payloads(path)]
     assert len(kept) == 12
     assert home.spool.set_aside().records == 12
-    assert all(describe(each)[0] for each in kept)
+    assert all(record_summary(each)[0] for each in kept)
     assert [each.partition(b"\n")[2] for each in kept] == [each.partition(b"\n")[2] for each in poison]
 
 
@@ -143,7 +143,7 @@ def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
     failure alone is no reason."""
     with Valkey(tmp_path) as server, falls_silent_on(server, b"jdeadly") as url:
         home = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / "spool")
-        home.put(pack(news("jdeadly")), pack(news("jgood")))
+        home.put(encode_record(news("jdeadly")), encode_record(news("jgood")))
         for _ in range(2):
             with pytest.raises(Away):
                 home.drainer.step()
@@ -166,7 +166,7 @@ def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
             whole.store.db.client.execute_command(*command)  # type: ignore[no-untyped-call]
             url = f"unix://{name}:any@{server.socket}"
             poor = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / name)
-            poor.put(pack(news("j1")))
+            poor.put(encode_record(news("j1")))
             with pytest.raises(Away):
                 poor.drainer.step()
             assert not poor.files(RECORDS), name
@@ -215,20 +215,25 @@ def test_many_of_them_do_not_hold_up_what_comes(home: Home, monkeypatch: pytest.
     for n in range(4):
         home.drainer.step()
         assert home.said["still_aside"] == n, "one in each step, when there are any"
-    home.put(pack(news("jgood")))
+    home.put(encode_record(news("jgood")))
     home.drainer.step()
     assert home.outcomes("jgood") == ["accepted"]
     assert home.spool.set_aside().records == 20
-    assert {job for path in home.files(RECORDS) for each in payloads(path) for job in describe(each)[1]} == {
-        f"jp{n}" for n in range(20)
-    }
+    assert {
+        job for path in home.files(RECORDS) for each in payloads(path) for job in record_summary(each)[1]
+    } == {f"jp{n}" for n in range(20)}
 
 
 @pytest.mark.parametrize("at", range(5))
 def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
     """Killed after any record: each one is taken in, lies aside, or is still in its file."""
     ids = [f"j{n}" for n in range(5)]
-    home.put(*(POISON["job"](home.store, each) if n % 2 else pack(news(each)) for n, each in enumerate(ids)))
+    home.put(
+        *(
+            POISON["job"](home.store, each) if n % 2 else encode_record(news(each))
+            for n, each in enumerate(ids)
+        )
+    )
 
     class Killed(BaseException):
         """As SIGKILL: no clean-up of ours runs because of it."""
@@ -244,7 +249,9 @@ def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
         home.another(die).step()
     home.another().step()
     assert not home.files()
-    aside = {job for path in home.files(RECORDS) for each in payloads(path) for job in describe(each)[1]}
+    aside = {
+        job for path in home.files(RECORDS) for each in payloads(path) for job in record_summary(each)[1]
+    }
     assert aside == {"j1", "j3"}
     assert all("accepted" in home.outcomes(each) for each in ("j0", "j2", "j4"))
 
@@ -253,7 +260,7 @@ def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was set aside and not settled is still in its file: only that copy stays."""
-    home.put(POISON["job"](home.store, "jodd"), pack(news("j2")))
+    home.put(POISON["job"](home.store, "jodd"), encode_record(news("j2")))
     monkeypatch.setattr(home.drainer, "_settle", lambda **_: (_ for _ in ()).throw(Away("just now")))
     with pytest.raises(Away):
         home.drainer.step()
@@ -286,11 +293,11 @@ def test_what_an_earlier_release_put_aside(home: Home) -> None:
     home.spool.folder.mkdir()
     for name in ("jold", "jolder"):
         file = OwnFile(home.spool.folder, RECORDS)
-        file.write(pack(news(name)))
+        file.write(encode_record(news(name)))
         file.close()
     first, second = home.files(RECORDS)
     assert home.spool.set_aside().records == 2
-    assert [describe(each)[1] for each in payloads(first)] == [["jold"]]
+    assert [record_summary(each)[1] for each in payloads(first)] == [["jold"]]
     retry(first)
     assert home.files(SUFFIX) == [first.with_suffix(SUFFIX)]
     home.drainer.step()
@@ -301,11 +308,11 @@ def test_what_an_earlier_release_put_aside(home: Home) -> None:
 
 def test_the_lock_of_a_folder_that_was_replaced(home: Home) -> None:
     """The one that drains locks the folder that is there now: two never drain one, and none goes undrained."""
-    home.spool.append(pack(news("j1")))
+    home.spool.append(encode_record(news("j1")))
     old, other = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
     assert old.take() and old.take()
     home.spool.folder.rename(home.spool.folder.with_name("away"))
-    home.spool.append(pack(news("j2")))
+    home.spool.append(encode_record(news("j2")))
     assert other.take()
     assert not old.take()
     other.release()

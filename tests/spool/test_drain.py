@@ -16,7 +16,7 @@ from app.spool import SUFFIX, Spool
 from app.spool.drain import Drainer
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
-from app.spool.record import pack, pack_refusal, unpack
+from app.spool.record import decode_record, encode_record, pack_refusal
 from app.spool.replay import Away
 from app.store import News, Store
 from app.store.refusals.refusal import Refusal
@@ -63,7 +63,7 @@ def home(store: Store, tmp_path: Path) -> Home:
 def test_a_record_is_the_news_itself() -> None:
     """What comes out is what went in, with the exact body, and when it was spooled."""
     original = replace(news("j1"), submission="s1")
-    back = unpack(pack(original))
+    back = decode_record(encode_record(original))
     assert isinstance(back, News)
     assert back.note == {**(original.note or {}), "spooled_at": "2025-10-09T08:53:20.000Z"}
     for field in (
@@ -83,7 +83,7 @@ def test_a_record_is_the_news_itself() -> None:
 def test_a_record_of_a_refusal_is_the_refusal_itself() -> None:
     """With what was read of its body."""
     original = Refusal("malformed_json", "d", "f00f", {"name": "q"}, ("j1",), b"{,", True, "text/json")
-    back = unpack(pack_refusal(original))
+    back = decode_record(pack_refusal(original))
     assert isinstance(back, Refusal)
     assert back.spooled_ms
     assert replace(back, spooled_ms=None) == original
@@ -93,7 +93,7 @@ def test_a_refusal_that_an_older_release_spooled_is_read() -> None:
     """It has no body, no id and no binding but its submission."""
     head = {"reason": "not_a_callback", "detail": "d", "token": "f00f", "submission": "s1", "job_ids": ["j1"]}
     old = json.dumps({"v": 1, "refusal": head | {"spooled_ms": 1_760_000_000_000}}).encode() + b"\n"
-    back = unpack(old)
+    back = decode_record(old)
     assert isinstance(back, Refusal)
     assert (back.submission, back.job_ids, back.received_ms) == ("s1", ("j1",), 1_760_000_000_000)
     assert (back.body, back.whole) == (b"", False)
@@ -101,7 +101,7 @@ def test_a_refusal_that_an_older_release_spooled_is_read() -> None:
 
 def test_it_comes_home_in_order_and_the_folder_is_empty(home: Home) -> None:
     """Each record once, in the order of its file; then nothing of the file stays."""
-    home.put(*(pack(news("j1", state)) for state in ("Submitted", "Running", "Success", "Success")))
+    home.put(*(encode_record(news("j1", state)) for state in ("Submitted", "Running", "Success", "Success")))
     home.drainer.step()
     assert home.outcomes("j1") == ["accepted", "accepted", "accepted", "duplicate"]
     assert not home.files()
@@ -112,7 +112,7 @@ def test_it_comes_home_in_order_and_the_folder_is_empty(home: Home) -> None:
 def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
     """Killed anywhere: the next drainer takes the file in again, and what was taken in is a duplicate of itself."""
     ids = [new_job_id() for _ in range(4)]
-    home.put(*(pack(news(job_id)) for job_id in ids))
+    home.put(*(encode_record(news(job_id)) for job_id in ids))
 
     class Killed(BaseException):
         """As SIGKILL: no clean-up of ours runs because of it."""
@@ -135,8 +135,8 @@ def test_a_redis_that_forgets_what_it_has_just_taken(tmp_path: Path, taken: int)
     with Valkey(tmp_path, "--appendonly", "no") as server:
         home = Home(Services.open(make_settings(server.url), timeout=5).store, tmp_path / "spool")
         ids = [new_job_id() for _ in range(4)]
-        home.put(*(pack(news(job_id)) for job_id in ids[:2]))
-        home.put(*(pack(news(job_id)) for job_id in ids[2:]))
+        home.put(*(encode_record(news(job_id)) for job_id in ids[:2]))
+        home.put(*(encode_record(news(job_id)) for job_id in ids[2:]))
 
         def restart(outcome: str) -> None:
             home.said[outcome] += 1
@@ -155,7 +155,7 @@ def test_a_redis_that_forgets_what_it_has_just_taken(tmp_path: Path, taken: int)
 
 def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
     """The end of a file that a crash cut off anywhere costs that record alone."""
-    home.put(pack(news("j1")), pack(news("j2")))
+    home.put(encode_record(news("j1")), encode_record(news("j2")))
     (file,) = home.files()
     with file.open("rb+") as cut:
         cut.truncate(file.stat().st_size - 7)
@@ -167,7 +167,7 @@ def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
 
 def test_a_damaged_stretch_is_kept_for_people(home: Home) -> None:
     """Records after it come home; the stretch itself is set aside in a file."""
-    home.put(pack(news("j1")), pack(news("j2")), pack(news("j3")))
+    home.put(encode_record(news("j1")), encode_record(news("j2")), encode_record(news("j3")))
     (file,) = home.files()
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 0xFF
@@ -180,7 +180,7 @@ def test_a_damaged_stretch_is_kept_for_people(home: Home) -> None:
 
 def test_a_record_nobody_can_read_holds_up_nobody(home: Home) -> None:
     """It is set aside in a file that, renamed, is drained again."""
-    home.put(pack(news("j1")), b"written by a later version", pack(news("j2")))
+    home.put(encode_record(news("j1")), b"written by a later version", encode_record(news("j2")))
     home.drainer.step()
     assert home.outcomes("j1") == home.outcomes("j2") == ["accepted"]
     (aside,) = home.files(".aside")
@@ -193,7 +193,7 @@ def test_a_job_that_redis_chokes_on_is_set_aside(home: Home, monkeypatch: pytest
     """An error of Redis that is not about being away is tried a few times; then the others go on."""
     monkeypatch.setattr("app.spool.drain._AWAY_S", 0.01)
     home.store.db.client.set(home.store.db.key("job", "jodd"), "not a hash")
-    home.put(pack(news("jodd")), pack(news("j2")))
+    home.put(encode_record(news("jodd")), encode_record(news("j2")))
     home.drainer.step()
     assert home.outcomes("j2") == ["accepted"]
     assert len(home.files(".aside")) == 1
@@ -201,7 +201,7 @@ def test_a_job_that_redis_chokes_on_is_set_aside(home: Home, monkeypatch: pytest
 
 def test_a_file_that_is_still_written_is_left_alone(home: Home) -> None:
     """Its process has it; what is closed, or whose process has died, is drained."""
-    home.spool.append(pack(news("j1")))
+    home.spool.append(encode_record(news("j1")))
     home.drainer.step()
     assert home.outcomes("j1") == []
     home.spool.hand_over(at_once=True)
@@ -211,7 +211,7 @@ def test_a_file_that_is_still_written_is_left_alone(home: Home) -> None:
 
 def test_one_process_drains_a_folder(home: Home) -> None:
     """Whoever holds the lock drains; another takes over when that one is gone, however it went."""
-    home.spool.append(pack(news("j1")))
+    home.spool.append(encode_record(news("j1")))
     first, second = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
     assert first.take() and first.take()
     assert not second.take()
@@ -222,7 +222,7 @@ def test_one_process_drains_a_folder(home: Home) -> None:
 
 def test_while_redis_is_away_nothing_moves(home: Home) -> None:
     """Redis full: every step ends at once, and the files stay as they are."""
-    home.put(pack(news("j1")))
+    home.put(encode_record(news("j1")))
     before = home.files()[0].read_bytes()
     client = home.store.db.client
     client.config_set("maxmemory", 1)
@@ -238,7 +238,7 @@ def test_while_redis_is_away_nothing_moves(home: Home) -> None:
 
 def test_what_crashes_leave_behind_goes_away(home: Home) -> None:
     """Files that never got a name."""
-    home.put(pack(news("j1")))
+    home.put(encode_record(news("j1")))
     unnamed = home.spool.folder / "00-1.new"
     unnamed.write_bytes(b"")
     os.utime(unnamed, (1, 1))

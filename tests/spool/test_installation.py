@@ -13,7 +13,7 @@ from app.doctor.preflight import check
 from app.settings import Settings
 from app.spool import SUFFIX
 from app.spool.installation import Installation, State
-from app.spool.record import pack
+from app.spool.record import encode_record
 from app.store import Database, connect
 from harness.servers import Valkey, eventually, free_port
 from harness.settings import make_settings
@@ -139,7 +139,7 @@ def test_whose_spool_it_is(state: State, drains: bool, settings: Settings, tmp_p
         with_spool = with_spool.model_copy(update={"key_prefix": f"{settings.key_prefix}second:"})
     services = create_app(with_spool).extensions["services"]
     job_id = new_job_id()
-    services.spool.append(pack(news(job_id)))
+    services.spool.append(encode_record(news(job_id)))
     services.spool.hand_over(at_once=True)
     services.drainer.start()
     try:

@@ -26,7 +26,7 @@ from workers.start import checked_settings
 
 log = logging.getLogger(__name__)
 
-stopping = threading.Event()
+stop_requested = threading.Event()
 _AWAY_S = 1.0
 _STOP_S = 7.0
 """Grace period for current work after SIGTERM: `docker stop` kills after ten seconds."""
@@ -36,7 +36,7 @@ def main() -> int:
     """The exit code: 0 after SIGTERM, 1 when a loop cannot go on, so that the process is started again."""
     chosen = checked_settings("relay")
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: stop_requested.set())
     services = Services.open(chosen, timeout=10)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
     threads = [
@@ -60,24 +60,24 @@ def _loops(services: Services, forwarders: list[forward.Forwarder]) -> dict[str,
     return {
         "feed": lambda: _wake(news, forwarders) if feeder.step() else None,
         "dispatch": lambda: dispatcher.step(news),
-        "due jobs": lambda: due_jobs.step(services, stopping),
-        "lost submissions": lambda: lost_submissions.step(services, stopping),
-        "floods": lambda: floods.step(services, stopping),
-        "missing records": lambda: audit.step(stopping),
-        "retention": lambda: retention.step(services, stopping),
+        "due jobs": lambda: due_jobs.step(services, stop_requested),
+        "lost submissions": lambda: lost_submissions.step(services, stop_requested),
+        "floods": lambda: floods.step(services, stop_requested),
+        "missing records": lambda: audit.step(stop_requested),
+        "retention": lambda: retention.step(services, stop_requested),
         "schema": lambda: _keep_schema(services),
         "presence": lambda: _report_presence(services),
-        "endpoints": lambda: forward.give_up_stranded(store, chosen, stopping),
+        "endpoints": lambda: forward.give_up_stranded(store, chosen, stop_requested),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},
     }
 
 
 def _wait(threads: list[threading.Thread]) -> int:
     """0 when the relay has to stop, 1 when one of its threads died."""
-    while not stopping.wait(1.0):
+    while not stop_requested.wait(1.0):
         if dead := [thread.name for thread in threads if not thread.is_alive()]:
             log.error("the loop %s died; stopping the relay, whose runner starts it again", ", ".join(dead))
-            stopping.set()
+            stop_requested.set()
             return 1
     return 0
 
@@ -92,16 +92,16 @@ def _stop(threads: list[threading.Thread], forwarders: list[forward.Forwarder]) 
 
 
 def _loop(name: str, step: Callable[[], object]) -> None:
-    while not stopping.is_set():
+    while not stop_requested.is_set():
         try:
             step()
         except UNAVAILABLE:
             # The Redis client has logged the outage, once for all loops.
-            stopping.wait(_AWAY_S)
+            stop_requested.wait(_AWAY_S)
         except Exception:
             # One bad event or answer must not stop the others. It stays pending and is read again.
             log.exception("the loop %s failed; it is tried again in a second", name)
-            stopping.wait(1.0)
+            stop_requested.wait(1.0)
 
 
 def _wake(news: threading.Event, forwarders: list[forward.Forwarder]) -> None:
@@ -114,12 +114,12 @@ def _keep_schema(services: Services) -> None:
     still write."""
     services.store.schema.prepare()
     services.store.schema.take_over_stragglers()
-    stopping.wait(60.0)
+    stop_requested.wait(60.0)
 
 
 def _report_presence(services: Services) -> None:
     services.store.presence.here("relay")
-    stopping.wait(4.0)
+    stop_requested.wait(4.0)
 
 
 if __name__ == "__main__":

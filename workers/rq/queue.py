@@ -38,7 +38,7 @@ def send(to: Queue, batches: list[list[str]]) -> None:
     """Enqueue batches of run ids. RQ's own retries and results stay unused: our record of runs has them."""
     jobs = [
         Queue.prepare_data(
-            _TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=60, description=describe(batch)
+            _TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=60, description=job_description(batch)
         )
         for batch in batches
     ]
@@ -46,7 +46,7 @@ def send(to: Queue, batches: list[list[str]]) -> None:
         to.enqueue_many(jobs)
 
 
-def describe(batch: list[str]) -> str:
+def job_description(batch: list[str]) -> str:
     """``3 runs in lane default, first: log_end for event 0e04…``; run ids hold an event id and a handler's name."""
     event_id, _, handler = batch[0].partition("|")
     runs = "1 run" if len(batch) == 1 else f"{len(batch)} runs"

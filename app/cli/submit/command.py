@@ -23,7 +23,7 @@ from app.cli.output import (
     show_submission,
 )
 from app.cli.submit import many as submit_many
-from app.cli.submit.voice_options import allow_option, request_of, voice_options
+from app.cli.submit.voice_options import allow_option, submit_request, voice_options
 from app.documents.submissions import AcceptedSubmission, SubmitAnswer
 from app.submitter import Draft, Receipt, Submitter
 from app.web.services import services
@@ -51,7 +51,7 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
     nothing was sent; 6: CI refused, or cannot be reached. With --from, 1: some rows were not taken.
     """
     many = submit_many.Chosen(**{name: options.pop(name) for name in submit_many.Chosen._fields})
-    request = {"tag": "VoiceSeparate"} | request_of(options)
+    request = {"tag": "VoiceSeparate"} | submit_request(options)
     if many.source:
         submit_many.run(services(), many, request, dry_run, json_wanted)
         return

@@ -86,10 +86,10 @@ voice_options = together(
     ),
     allow_option,
 )
-"""All of them, for ``request_of``."""
+"""All of them, for ``submit_request``."""
 
 
-def request_of(options: dict[str, Any]) -> dict[str, Any]:
+def submit_request(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the body of ``POST /v1/jobs`` would have them, without those that are not given."""
     flat = {path: options[_parameter(path)] for path, _ in fields()}
     labels = {"labels": options["labels"]} if options["labels"] else {}

@@ -32,7 +32,7 @@ _OF_SUBMISSION = ("submitted_at", "callback", "deadline")
 _IN_LIST = 100
 """Outputs of a job that a list shows."""
 
-View = Callable[[bytes, int], dict[str, Any]]
+BodyView = Callable[[bytes, int], dict[str, Any]]
 """Makes the JSON view of the JobsDetail at that position of a body."""
 
 
@@ -150,7 +150,9 @@ class Page(BaseModel):
 class Jobs:
     """The jobs in the store."""
 
-    def __init__(self, db: Database, trusted: frozenset[str] = frozenset(), view: View | None = None) -> None:
+    def __init__(
+        self, db: Database, trusted: frozenset[str] = frozenset(), view: BodyView | None = None
+    ) -> None:
         """``trusted`` are buckets whose objects need no confirmation by CI. Without ``view`` jobs have no ``raw``."""
         self._db = db
         self._view = view

@@ -16,7 +16,7 @@ from app.store.submissions.submissions import request_of
 _TRIES = 5
 
 
-class Layout:
+class StoredLayout:
     """Moves them. Every step can be repeated; what changes meanwhile is read again."""
 
     def __init__(self, db: Database) -> None:

@@ -18,7 +18,7 @@ from app.core.clock import now_ms, to_ms
 from app.redis.scripts import script, text, texts
 from app.store.database import Database
 from app.store.jobs.body import body_id
-from app.store.schema.layout import Layout
+from app.store.schema.layout import StoredLayout
 from app.store.schema.version import VERSION, mismatch
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Schema:
         self._raw_ms = int(raw_s * 1000)
         self._key = db.key("schema")
         self._keys, self._job = script(db.client, "migrate_keys"), script(db.client, "migrate_job")
-        self._layout = Layout(db)
+        self._layout = StoredLayout(db)
 
     def prepare(self) -> None:
         """Migrate what is there, unless it has this version. Raises ``WrongSchema`` where a newer release wrote it."""

@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 from app.settings import Settings
 from harness.servers import eventually
 from tests.workers.fleet import Fleet
-from workers.rq.queue import describe
+from workers.rq.queue import job_description
 
 
 def rq_info(settings: Settings) -> str:
@@ -69,5 +69,5 @@ def test_rq_jobs_are_described(settings: Settings, tmp_path: Path) -> None:
 
 def test_a_description_holds_no_more_than_names() -> None:
     """One run and several; a run id holds an event id and a handler's name, and nothing from a callback."""
-    assert describe(["e1|publish"]) == "1 run in lane default, first: publish for event e1"
-    assert describe(["e1|publish", "e2|x"]) == "2 runs in lane default, first: publish for event e1"
+    assert job_description(["e1|publish"]) == "1 run in lane default, first: publish for event e1"
+    assert job_description(["e1|publish", "e2|x"]) == "2 runs in lane default, first: publish for event e1"
