@@ -31,6 +31,11 @@ def heard(listener: Listener, last: str) -> list[str]:
     return found
 
 
+def _put_all(store: Store, names: list[str]) -> None:
+    for name in names:
+        put(store, name)
+
+
 def test_all_listeners_share_one_reading(tail: Tail, store: Store) -> None:
     """Those who are at the end of the stream hear of an event without a command to Redis of their own."""
     with tail.listen(store.outbox.last_id(), None, None) as first:
@@ -61,7 +66,7 @@ def test_nothing_is_left_out_between_redis_and_the_window(tail: Tail, store: Sto
     for name in names[:700]:
         put(store, name)
     with tail.listen(start, None, None) as listener:
-        writer = threading.Thread(target=lambda: [put(store, name) for name in names[700:]])
+        writer = threading.Thread(target=_put_all, args=(store, names[700:]))
         writer.start()
         assert heard(listener, names[-1]) == names
         writer.join()
