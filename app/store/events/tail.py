@@ -26,6 +26,9 @@ _BLOCK_MS = 5000
 _PAGE = 200
 _WINDOW = 512
 """Events that the window holds."""
+_READING = 8
+"""Listeners of a process that read from Redis at the same time. After a restart all of them are behind, and a thousand
+connections would be more than the client's pool has."""
 
 Topic = tuple[str | None, str | None]
 """The job id and the tag that events must have; ``None`` is any."""
@@ -52,10 +55,12 @@ class Waiter:
         self.woken = threading.Event()
         self.since: str | None = None
 
-    def wake(self, since: str | None) -> None:
-        if not self.woken.is_set():
-            self.since = since
-            self.woken.set()
+    def mark(self, since: str | None) -> bool:
+        """Note why it is to be woken; false if it is awake, or marked already."""
+        if self.woken.is_set() or self.since:
+            return False
+        self.since = since
+        return True
 
     def sleep(self) -> None:
         self.since = None
@@ -69,10 +74,9 @@ class Waiter:
 class Listener:
     """Reads every event of its topic after a place in the stream, in order."""
 
-    def __init__(
-        self, outbox: Outbox, window: Window, lock: threading.Lock, waiter: Waiter, position: str
-    ) -> None:
-        self._outbox, self._window, self._lock = outbox, window, lock
+    def __init__(self, tail: Tail, waiter: Waiter, position: str) -> None:
+        self._outbox, self._window = tail.outbox, tail.window
+        self._lock, self._reading = tail.lock, tail.reading
         self._waiter = waiter
         self._position = position
         # What came before it was registered is only read, not announced.
@@ -104,8 +108,9 @@ class Listener:
     def _from_redis(self, head: str) -> list[Posted | Gap]:
         """One page of the stream itself; ``head`` is the window's, from before."""
         try:
-            is_gap, start = self._outbox.resume(self._position)
-            page, end = self._outbox.page(start, count=_PAGE)
+            with self._reading:
+                is_gap, start = self._outbox.resume(self._position)
+                page, end = self._outbox.page(start, count=_PAGE)
         except UNAVAILABLE:
             with self._lock:
                 self._waiter.woken.set()
@@ -135,12 +140,13 @@ class Tail:
         """``outside()`` is entered for as long as a client waits."""
         self._url, self._prefix, self._patience_s = url, prefix, patience_s
         self._outside = outside
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._waiters: dict[Topic, set[Waiter]] = defaultdict(set)
-        self._window = Window(_WINDOW)
+        self.window = Window(_WINDOW)
+        self.reading = threading.BoundedSemaphore(_READING)
         self._seats = threading.BoundedSemaphore(seats)
         self._reader: threading.Thread | None = None
-        self._outbox = Outbox(Database(connect(url, timeout=patience_s), prefix))
+        self.outbox = Outbox(Database(connect(url, timeout=patience_s), prefix))
         self.texts: MadeOnce[str, str] = MadeOnce(_WINDOW)
         """What clients are sent, by stream id: made once for all of them."""
         self.closing = threading.Event()
@@ -157,7 +163,7 @@ class Tail:
                 with self._outside():
                     if left <= 0 or not waiter.woken.wait(left):
                         return
-                with self._lock:
+                with self.lock:
                     waiter.sleep()
 
     @contextmanager
@@ -174,7 +180,7 @@ class Tail:
     def listen(self, after: str, job_id: str | None, tag: str | None) -> Iterator[Listener]:
         """Read every event after that place in the stream. Take a ``seat`` first."""
         with self._registered((job_id, tag)) as waiter:
-            yield Listener(self._outbox, self._window, self._lock, waiter, after)
+            yield Listener(self, waiter, after)
 
     def close(self) -> None:
         """Answer everyone early: the process is stopping."""
@@ -184,19 +190,19 @@ class Tail:
     @contextmanager
     def _registered(self, topic: Topic) -> Iterator[Waiter]:
         waiter = Waiter(topic)
-        with self._lock:
+        with self.lock:
             self._waiters[topic].add(waiter)
         try:
             self._start()
             yield waiter
         finally:
-            with self._lock:
+            with self.lock:
                 self._waiters[topic].discard(waiter)
                 if not self._waiters[topic]:
                     del self._waiters[topic]
 
     def _start(self) -> None:
-        with self._lock:
+        with self.lock:
             if self._reader is not None and self._reader.is_alive():
                 return
             ready = threading.Event()
@@ -220,31 +226,34 @@ class Tail:
             except UNAVAILABLE:
                 # Events may have been missed, and a Redis that came back empty counts from the start.
                 position = None
-                with self._lock:
-                    self._window.reset(None)
+                with self.lock:
+                    self.window.reset(None)
                 time.sleep(0.5)
 
     def _restart(self, position: str) -> None:
         """From here on the window has everything; those who were registered before read on in Redis."""
-        with self._lock:
-            self._window.reset(position)
+        with self.lock:
+            self.window.reset(position)
         self._wake_all()
 
     def _announce(self, page: list[Posted]) -> None:
         """Add a page to the window, and wake those whose topic it has."""
-        with self._lock:
-            before = self._window.head
-            self._window.extend(page)
+        marked: list[Waiter] = []
+        with self.lock:
+            before = self.window.head
+            self.window.extend(page)
             for posted in page:
                 job_id, tag = posted.event.job_id, posted.event.tag
                 # A set: an event without a tag names two of the four twice.
                 for topic in {(None, None), (job_id, None), (None, tag), (job_id, tag)}:
-                    for waiter in self._waiters.get(topic, ()):
-                        waiter.wake(before)
+                    marked += [each for each in self._waiters.get(topic, ()) if each.mark(before)]
                 before = posted.stream_id
+        # Without the lock, which each of them wants first.
+        for waiter in marked:
+            waiter.woken.set()
 
     def _wake_all(self) -> None:
-        with self._lock:
+        with self.lock:
             for group in self._waiters.values():
                 for waiter in group:
                     # Where it fell asleep says nothing any more: it reads on from its own position.

@@ -18,25 +18,31 @@ class Window:
         self._entries: deque[tuple[Place, Posted]] = deque()
         self._size = size
         self.head: str | None = None
-        self._floor: Place | None = None
+        self._ends: tuple[Place, Place] | None = None
 
     def reset(self, place: str | None) -> None:
         """Forget everything and start after ``place``; ``None``: there is no window until the next reset."""
         self._entries.clear()
         self.head = place
-        self._floor = order(place) if place else None
+        self._ends = (order(place), order(place)) if place else None
 
     def extend(self, page: Iterable[Posted]) -> None:
+        """Add what comes next, and drop the oldest beyond its size. Without a window nothing is kept."""
+        if self._ends is None:
+            return
+        floor, head = self._ends
         for posted in page:
-            self._entries.append((order(posted.stream_id), posted))
+            head = order(posted.stream_id)
+            self._entries.append((head, posted))
             self.head = posted.stream_id
         while len(self._entries) > self._size:
-            self._floor = self._entries.popleft()[0]
+            floor = self._entries.popleft()[0]
+        self._ends = floor, head
 
     def after(self, position: str) -> list[Posted] | None:
         """All entries after ``position``; ``None`` if it does not cover that place."""
         place = order(position)
-        if self.head is None or self._floor is None or not self._floor <= place <= order(self.head):
+        if self._ends is None or not self._ends[0] <= place <= self._ends[1]:
             return None
         found: list[Posted] = []
         for at, posted in reversed(self._entries):

@@ -280,7 +280,11 @@ class Jobs:
             pipe.get(self._db.key("report", job_id))
         answers = pipe.execute() if ids else []
         rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in answers[::2]]
-        reports = [json.loads(unpack(packed)) if packed else None for packed in answers[1::2]]
+        # Without the job's own fields a report is a leftover of one that was removed.
+        reports = [
+            json.loads(unpack(packed)) if packed and row["updated"] else None
+            for packed, row in zip(answers[1::2], rows, strict=True)
+        ]
         asked = self._submissions(row["submission"] for row in rows)
         return [
             Known(report, row, *asked.get(row["submission"] or "", ({}, None)))

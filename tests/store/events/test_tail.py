@@ -31,7 +31,7 @@ def heard(listener: Listener, last: str) -> list[str]:
     return found
 
 
-def put_all(store: Store, names: list[str]) -> None:
+def _put_all(store: Store, names: list[str]) -> None:
     for name in names:
         put(store, name)
 
@@ -66,7 +66,7 @@ def test_nothing_is_left_out_between_redis_and_the_window(tail: Tail, store: Sto
     for name in names[:700]:
         put(store, name)
     with tail.listen(start, None, None) as listener:
-        writer = threading.Thread(target=put_all, args=(store, names[700:]))
+        writer = threading.Thread(target=_put_all, args=(store, names[700:]))
         writer.start()
         assert heard(listener, names[-1]) == names
         writer.join()
