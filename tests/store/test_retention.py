@@ -385,6 +385,25 @@ def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) ->
         )
 
 
+def test_few_entries_are_packed_too_once_they_are_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where little happens they do not stay as they came: all but a few are packed, and read on as before."""
+    store.outbox.open()
+    for n in range(60):
+        tell(store, said(f"j{n}", "Success"), body=b"")
+    store.outbox.acknowledge(store.outbox.read("one", 100, 1))
+    everything = _walked(store, 100)
+    store.outbox.trim()
+    assert store.outbox.size() == 60, "the newest stay as they are for a while"
+    monkeypatch.setattr("app.store.events.outbox._OPEN_MS", 0)
+    store.outbox.trim()
+    assert store.outbox.size() < 10
+    assert store.outbox.kept() == len(everything) == 60
+    assert not store.outbox.resume("0-0")[0], "nothing is gone"
+    for count in (1, 7, 1000):
+        assert _walked(store, count) == everything
+    assert not broken_invariants(store)
+
+
 def _walked(store: Store, count: int) -> list[str]:
     """The ids of all events, read page by page."""
     found, position = [], "0-0"
