@@ -223,7 +223,7 @@ def test_a_submitter_that_died_is_no_different(ours: Services, ci: Emulator, rel
     redis, key = ours.store.db.client, ours.store.db.key
     redis.hset(key("submission", submission), "status", "sending")
     redis.hdel(key("submission", submission), "job_ids")
-    redis.delete(key("job", job_id), key("history", job_id))
+    redis.delete(key("job", job_id), key("record", job_id))
     redis.zrem(key("due"), job_id)
     redis.zadd(key("lost"), {submission: 0})
     relay.look_for_lost()

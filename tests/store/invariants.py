@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from app.core.clock import to_ms
-from app.redis.scripts import text_map, texts
+from app.redis.scripts import text, texts
 from app.store import Event, Store
 from app.store.events.outbox import order
-from app.store.jobs.index import names
+from app.store.jobs.index import names, names_at
 
 
 def broken_invariants(store: Store) -> list[str]:
@@ -17,34 +16,34 @@ def broken_invariants(store: Store) -> list[str]:
     redis, key = store.db.client, store.db.key
     faults: list[str] = []
     ids, touched = redis.zrange(key("jobs"), 0, -1), redis.zrange(key("touched"), 0, -1)
+    everything = _all_events(store)
+    events = {(e.job_id, e.event_id, e.entry) for e in everything}
     # What COS or CI says of outputs has no line in the history.
-    events = {
+    unwritten = {
         (e.job_id, e.event_id, e.entry)
-        for e in _all_events(store)
-        if e.runs_handlers or e.kind not in {"check", "poll"}
+        for e in everything
+        if e.kind == "check" or (e.kind == "poll" and not e.runs_handlers)
     }
     trimmed_ms = _trimmed_until(store)
     for job_id in texts(ids):
-        job = text_map(redis.hgetall(key("job", job_id)))
-        lines = [json.loads(line) for line in redis.lrange(key("history", job_id), 0, -1)]
+        places, counted = map(text, redis.hmget(key("job", job_id), "idx", "entries"))
+        lines, _ = store.jobs.history(job_id)
         untrimmed = [line for line in lines if (to_ms(line["at"]) or 0) > trimmed_ms]
-        faults += [f"{job_id}: {fault}" for fault in _of_job(job_id, job, lines, events)]
+        faults += [
+            f"{job_id}: {fault}" for fault in _of_job(job_id, int(counted or 0), lines, events - unwritten)
+        ]
         faults += [f"{job_id}: {fault}" for fault in _unannounced(job_id, untrimmed, events)]
-        if not redis.exists(key("report", job_id)):
+        if not redis.lindex(key("record", job_id), 0):
             faults.append(f"{job_id} has no report")
         faults += [
             f"{job_id}: not in index {name}"
-            for name in _indexes(job)
+            for name in names_at(places or "")
             if redis.zscore(key("index", name), job_id) is None
         ]
     known = set(texts(ids))
     faults += [f"an event of an unknown job: {job_id}" for job_id, _, _ in events if job_id not in known]
     faults += [f"a job that retention would not find: {job_id}" for job_id in known - set(texts(touched))]
     return faults + _strays(store, known)
-
-
-def _indexes(job: dict[str, str]) -> list[str]:
-    return [f"{name.removeprefix('i:')}:{value}" for name, value in job.items() if name.startswith("i:")]
 
 
 def _all_events(store: Store) -> list[Event]:
@@ -71,7 +70,7 @@ def _unannounced(job_id: str, lines: list[dict[str, Any]], events: set[tuple[str
 
 
 def _of_job(
-    job_id: str, job: dict[str, str], lines: list[dict[str, Any]], events: set[tuple[str, str, int]]
+    job_id: str, counted: int, lines: list[dict[str, Any]], events: set[tuple[str, str, int]]
 ) -> list[str]:
     faults = []
     for line in lines:
@@ -80,8 +79,8 @@ def _of_job(
             faults.append(f"entry {line['entry']} is {line['outcome']} and has an event")
     told = {(line["event_id"], line["entry"]) for line in lines if line.get("event_id")}
     faults += [f"event {e} has no entry" for j, e, n in events if j == job_id and (e, n) not in told]
-    if int(job["entries"]) != len(lines):
-        faults.append(f"{job['entries']} entries counted, {len(lines)} kept")
+    if counted != len(lines):
+        faults.append(f"{counted} entries counted, {len(lines)} kept")
     return faults
 
 

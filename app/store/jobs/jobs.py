@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Input, Output, Report, Template, Workflow
-from app.core.clock import now_ms, to_ms
+from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.scripts import text, texts
 from app.store.database import Database
 from app.store.jobs import index
+from app.store.jobs.entries import read_entry
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.runs.runs import Event
@@ -226,10 +227,10 @@ class Jobs:
     def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
         """The kept entries, oldest first, and how many there were in all."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.lrange(self._db.key("history", job_id), 0, -1)
+        pipe.lrange(self._db.key("record", job_id), 1, -1)
         pipe.hget(self._db.key("job", job_id), "entries")
         lines, count = pipe.execute()
-        return [json.loads(line) for line in lines], int(count or 0)
+        return [read_entry(line) for line in lines], int(count or 0)
 
     def _walk(
         self, wanted: Filter, after: tuple[int, str] | None
@@ -277,7 +278,7 @@ class Jobs:
         pipe = self._redis.pipeline()
         for job_id in ids:
             pipe.hmget(self._db.key("job", job_id), *_FIELDS)
-            pipe.get(self._db.key("report", job_id))
+            pipe.lindex(self._db.key("record", job_id), 0)
         answers = pipe.execute() if ids else []
         rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in answers[::2]]
         # Without the job's own fields a report is a leftover of one that was removed.
@@ -337,7 +338,7 @@ class Jobs:
                 "verification": fields["verification"],
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
-                "updated_at": fields["updated"],
+                "updated_at": _time(fields["updated"] or ""),
                 "raw": raw,
             }
         )
@@ -360,6 +361,11 @@ def _asked(facts: dict[str, Any] | None) -> Asked | None:
         return Asked.model_validate(facts) if facts else None
     except ValidationError:
         return None  # A record of ours that says nothing of its request.
+
+
+def _time(stored: str) -> str:
+    """RFC 3339. Earlier releases stored it so; a number takes fewer bytes."""
+    return rfc3339(int(stored)) if stored.isdigit() else stored
 
 
 def _is_of(fields: dict[str, str | None], report: dict[str, Any]) -> bool:

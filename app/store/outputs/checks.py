@@ -52,11 +52,11 @@ class Checks:
 
         ``ok`` is ``None`` where nothing is wrong with those that were looked up, and there are more."""
         note = json.dumps({"ok": ok, "of": _of(report.outputs), "found": found}, sort_keys=True)
-        at = rfc3339(now_ms())
+        now = now_ms()
         digest = report.digest
         event = event_id(event_id(report.job_id, digest), note)
-        arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, at]
-        arguments.append(report.to_json())
+        arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, rfc3339(now)]
+        arguments += [report.to_json(), now]
         return bool(self._script(args=arguments))
 
 

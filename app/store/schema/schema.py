@@ -119,7 +119,7 @@ class Schema:
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(f"{self._db.prefix}job:{each}:raw")
-            pipe.lrange(self._db.key("history", each), 0, -1)
+            pipe.lrange(f"{self._db.prefix}history:{each}", 0, -1)
         # A key of another type answers with an error: nothing of schema 1 stands there.
         answers = pipe.execute(raise_on_error=False)
         for each, raw, lines in zip(ids, answers[::2], answers[1::2], strict=True):
