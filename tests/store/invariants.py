@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.redis.scripts import text_map, texts
+from app.redis.scripts import decoded_all, text_map
 from app.store import Store
 from app.store.jobs.index import names
 
@@ -22,7 +22,7 @@ def broken_invariants(store: Store) -> list[str]:
     events = {
         (e["job_id"], e["event_id"], int(e["entry"])) for e in (text_map(fields) for _, fields in stream)
     }
-    for job_id in texts(ids):
+    for job_id in decoded_all(ids):
         job = text_map(redis.hgetall(key("job", job_id)))
         lines = [json.loads(line) for line in redis.lrange(key("history", job_id), 0, -1)]
         faults += [f"{job_id}: {fault}" for fault in _of_job(job_id, job, lines, events)]
@@ -33,9 +33,11 @@ def broken_invariants(store: Store) -> list[str]:
             for name in _indexes(job)
             if redis.zscore(key("index", name), job_id) is None
         ]
-    known = set(texts(ids))
+    known = set(decoded_all(ids))
     faults += [f"an event of an unknown job: {job_id}" for job_id, _, _ in events if job_id not in known]
-    faults += [f"a job that retention would not find: {job_id}" for job_id in known - set(texts(touched))]
+    faults += [
+        f"a job that retention would not find: {job_id}" for job_id in known - set(decoded_all(touched))
+    ]
     return faults + _strays(store, known)
 
 
@@ -63,13 +65,15 @@ def _of_job(
 def _strays(store: Store, known: set[str]) -> list[str]:
     redis, key = store.db.client, store.db.key
     faults = []
-    for index in texts(redis.scan_iter(match=key("index", "*"), count=1000)):
+    for index in decoded_all(redis.scan_iter(match=key("index", "*"), count=1000)):
         name = index.removeprefix(key("index", ""))
-        for job_id in texts(redis.zrange(index, 0, -1)):
+        for job_id in decoded_all(redis.zrange(index, 0, -1)):
             job = store.jobs.get(job_id)
             if job is None or name not in names(job.report):
                 faults.append(f"{job_id} stands in {name} without reason")
     faults += [
-        f"{each} is due and unknown" for each in texts(redis.zrange(key("due"), 0, -1)) if each not in known
+        f"{each} is due and unknown"
+        for each in decoded_all(redis.zrange(key("due"), 0, -1))
+        if each not in known
     ]
     return faults

@@ -242,7 +242,7 @@ class Acceptor:
             "unknown_ms": int(limits.unknown_s * 1000),
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
-            "indexes": index.FIELDS,
+            "indexes": index.INDEXED_FIELDS,
             "items": [
                 _item(detail.report, digests[n], n, now, news.ask_after, undone)
                 | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})

@@ -6,7 +6,7 @@ import hashlib
 
 from app.ci.report import Report
 
-FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
+INDEXED_FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
 
 
 def values(report: Report) -> dict[str, str | None]:

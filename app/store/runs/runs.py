@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.clock import now_ms, rfc3339, to_ms
-from app.redis.scripts import Call, in_turn, script, text_map, texts
+from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
 
-Wanted = tuple[str, str | None]
+RunTarget = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
@@ -140,14 +140,14 @@ class Runs:
             for name in ("plan", "events", "take", "start", "finish", "beat", "hand_back")
         )
 
-    def plan(self, wanted: Sequence[tuple[Event, Sequence[Wanted]]]) -> int:
+    def plan(self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]]) -> int:
         """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""
         calls: list[Call] = [
             (self._plan, [], self._plan_arguments(event, each)) for event, each in wanted if each
         ]
         return sum(in_turn(self._db.client, calls))
 
-    def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
+    def _plan_arguments(self, event: Event, wanted: Sequence[RunTarget]) -> list[Any]:
         arguments: list[Any] = [
             self._db.prefix,
             now_ms(),
@@ -165,7 +165,7 @@ class Runs:
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        return texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        return decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
 
     def hand_back(self, ids: list[str]) -> int:
         """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
@@ -228,7 +228,7 @@ class Runs:
         return {each: _event(each, row, report) for each, row, report in found if row}
 
     def of_job(self, job_id: str) -> list[Run]:
-        return self.many(sorted(texts(self._redis.smembers(self._db.key("job_runs", job_id)))))
+        return self.many(sorted(decoded_all(self._redis.smembers(self._db.key("job_runs", job_id)))))
 
     def many(self, ids: list[str]) -> list[Run]:
         """Those of these runs that are (still) there."""

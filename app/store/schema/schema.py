@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.clock import now_ms, to_ms
-from app.redis.scripts import script, text, texts
+from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 from app.store.jobs.body import body_id
 from app.store.schema.layout import StoredLayout
@@ -50,7 +50,7 @@ class Schema:
 
     def prepare(self) -> None:
         """Migrate what is there, unless it has this version. Raises ``WrongSchema`` where a newer release wrote it."""
-        found = text(self._redis.hget(self._key, "version"))
+        found = decoded(self._redis.hget(self._key, "version"))
         if found == VERSION:
             return
         if found not in {None, "2"}:
@@ -105,7 +105,7 @@ class Schema:
     def _move_keys(self) -> None:
         for ids in self._all("submissions"):
             self._move("set", ids, "submission:{}:claims", "claims:{}")
-        endpoints = sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
+        endpoints = sorted(decoded_all(self._redis.smembers(self._db.key("endpoints"))))
         self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
         # The refusals of release 1 had no bodies, and each stands in the history of its job.
         self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", _OLD_WRITES, "refusals")))
@@ -138,12 +138,12 @@ class Schema:
 
     def _all(self, index: str) -> Iterator[list[str]]:
         start, key = 0, self._db.key(index)
-        while ids := texts(self._redis.zrange(key, start, start + _CHUNK - 1)):
+        while ids := decoded_all(self._redis.zrange(key, start, start + _CHUNK - 1)):
             yield ids
             start += _CHUNK
 
     def _changed_since(self, since: int) -> Iterator[list[str]]:
-        ids = texts(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
+        ids = decoded_all(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
         yield from (ids[n : n + _CHUNK] for n in range(0, len(ids), _CHUNK))
 
 
