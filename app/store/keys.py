@@ -54,7 +54,7 @@ KINDS: Final[dict[str, Type]] = {
 }
 """The kinds, each with its Redis type."""
 
-EARLIER: Final = frozenset({"history", "event", "run", "job_runs"})
+EARLIER: Final = frozenset({"report", "history", "event", "run", "job_runs"})
 """Kinds of earlier releases: only migrations know them."""
 
 

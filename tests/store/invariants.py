@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.core.clock import to_ms
-from app.redis.scripts import text, texts
+from app.redis.scripts import decoded, decoded_all
 from app.store import Event, Store
 from app.store.events.outbox import order
 from app.store.jobs.index import names, names_at
@@ -25,8 +25,8 @@ def broken_invariants(store: Store) -> list[str]:
         if e.kind == "check" or (e.kind == "poll" and not e.runs_handlers)
     }
     trimmed_ms = _trimmed_until(store)
-    for job_id in texts(ids):
-        places, counted = map(text, redis.hmget(key("job", job_id), "idx", "entries"))
+    for job_id in decoded_all(ids):
+        places, counted = map(decoded, redis.hmget(key("job", job_id), "idx", "entries"))
         lines, _ = store.jobs.history(job_id)
         untrimmed = [line for line in lines if (to_ms(line["at"]) or 0) > trimmed_ms]
         faults += [
@@ -40,9 +40,11 @@ def broken_invariants(store: Store) -> list[str]:
             for name in names_at(places or "")
             if redis.zscore(key("index", name), job_id) is None
         ]
-    known = set(texts(ids))
+    known = set(decoded_all(ids))
     faults += [f"an event of an unknown job: {job_id}" for job_id, _, _ in events if job_id not in known]
-    faults += [f"a job that retention would not find: {job_id}" for job_id in known - set(texts(touched))]
+    faults += [
+        f"a job that retention would not find: {job_id}" for job_id in known - set(decoded_all(touched))
+    ]
     return faults + _strays(store, known)
 
 
@@ -87,13 +89,15 @@ def _of_job(
 def _strays(store: Store, known: set[str]) -> list[str]:
     redis, key = store.db.client, store.db.key
     faults = []
-    for index in texts(redis.scan_iter(match=key("index", "*"), count=1000)):
+    for index in decoded_all(redis.scan_iter(match=key("index", "*"), count=1000)):
         name = index.removeprefix(key("index", ""))
-        for job_id in texts(redis.zrange(index, 0, -1)):
+        for job_id in decoded_all(redis.zrange(index, 0, -1)):
             job = store.jobs.get(job_id)
             if job is None or name not in names(job.report):
                 faults.append(f"{job_id} stands in {name} without reason")
     faults += [
-        f"{each} is due and unknown" for each in texts(redis.zrange(key("due"), 0, -1)) if each not in known
+        f"{each} is due and unknown"
+        for each in decoded_all(redis.zrange(key("due"), 0, -1))
+        if each not in known
     ]
     return faults

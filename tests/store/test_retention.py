@@ -16,13 +16,13 @@ import pytest
 
 from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
-from app.redis.scripts import texts
+from app.redis.scripts import decoded_all
 from app.settings import Settings
 from app.store import NotBelieved, Store
 from app.store.refusals.refusal import Refusal
-from app.store.runs.failures import Wanted
+from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import End, Start, run_id
-from app.store.submissions.submissions import Submission, deadline_after, new_id
+from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
 from app.web.services import Services
 from harness.servers import ROOT
 from tests.store.invariants import broken_invariants
@@ -39,14 +39,16 @@ FIXED = {"events", "keys", "revoked", "presence:relay", "presence:worker", "prob
 def _keys(store: Store) -> set[str]:
     """All keys but those that expire by themselves."""
     redis, prefix = store.db.client, store.db.prefix
-    return {key.removeprefix(prefix) for key in texts(redis.scan_iter(f"{prefix}*")) if redis.ttl(key) == -1}
+    return {
+        key.removeprefix(prefix) for key in decoded_all(redis.scan_iter(f"{prefix}*")) if redis.ttl(key) == -1
+    }
 
 
 def new_submission(
     store: Store, token_expires: int | None = None, submitted_at: str = "2022-06-27T07:23:10Z"
 ) -> str:
     submission = Submission(
-        new_id(), "sending", submitted_at, deadline_after(60), "own", "b", "r", key_id="k1",
+        new_submission_id(), "sending", submitted_at, deadline_after(60), "own", "b", "r", key_id="k1",
         token_expires=token_expires,
     )  # fmt: skip
     store.submissions.create(submission)
@@ -235,7 +237,7 @@ def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> 
     tell(store, said("j1", "Success"))
     _plan_all(store, "failed")
     store.retention.drop_jobs(NOW, 100)
-    assert len(store.failures.page(Wanted(), 10)[0]) == 4
+    assert len(store.failures.page(FailureFilter(), 10)[0]) == 4
     store.retention.drop_jobs(NOW, 100)
     assert store.jobs.get("j1") is None
     assert store.failures.count() == 0
@@ -245,7 +247,7 @@ def test_dismissed_failures_keep_no_job(store: Store) -> None:
     """Somebody has looked at them."""
     tell(store, said("j1", "Success"))
     _plan_all(store, "failed")
-    for run in store.failures.all(Wanted()):
+    for run in store.failures.all(FailureFilter()):
         store.failures.dismiss(run, "me", "seen")
     store.retention.drop_jobs(NOW, 100)
     assert store.jobs.get("j1") is None

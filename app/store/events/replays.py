@@ -11,7 +11,7 @@ from msgspec.json import encode
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.connection import UNAVAILABLE
-from app.redis.scripts import script, text
+from app.redis.scripts import decoded, script
 from app.store.database import Database
 from app.store.jobs.accept import Limits, Unavailable, event_id
 from app.store.jobs.snapshot import TRIES, snapshots
@@ -51,7 +51,7 @@ class Replays:
 
     def _replay(self, job_id: str, by: str) -> Replayed | None:
         (known,) = snapshots(self._db, [job_id])
-        digest, state = map(text, self._db.client.hmget(self._db.key("job", job_id), "digest", "state"))
+        digest, state = map(decoded, self._db.client.hmget(self._db.key("job", job_id), "digest", "state"))
         if digest is None:
             return None
         original = event_id(job_id, digest)
@@ -67,7 +67,7 @@ class Replays:
         arguments: list[Any] = [self._db.prefix, job_id, made.event_id, original, at]
         arguments += [self._limits.history, self._limits.outbox, pack(encode(entry))]
         arguments += [known.version or "", known.report]
-        verdict = text(self._script(args=arguments))
+        verdict = decoded(self._script(args=arguments))
         if verdict == "moved":
             raise _Moved
         if verdict == "full":

@@ -7,7 +7,7 @@ from typing import Literal
 from app.ci.incoming.payload import Detail
 from app.ci.report import Report
 from app.core.clock import to_ms
-from app.redis.scripts import text
+from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen
 from app.store.jobs.snapshot import snapshots
@@ -36,7 +36,7 @@ class Doubts:
         """False where nothing is doubted, or where the job has moved since it was read."""
         (known,) = snapshots(self._db, [job_id])
         row = self._db.client.hmget(self._db.key("job", job_id), "doubt_report", "doubt_raw", "version")
-        reported, raw, version = map(text, row)
+        reported, raw, version = map(decoded, row)
         if reported is None or version is None or version != known.version:
             return False
         other = Report.from_json(reported)

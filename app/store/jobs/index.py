@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from app.ci.report import Report
 
-FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
+INDEXED_FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
 
 
 def values(report: Report) -> dict[str, str | None]:
@@ -28,15 +28,15 @@ def name(field: str, value: str) -> str:
 
 
 def places(report: Report) -> str:
-    """The hash of each value that a job can be listed by, in the order of ``FIELDS``, all of the same width."""
+    """The hash of each value that a job can be listed by, in the order of ``INDEXED_FIELDS``, all of the same width."""
     known = values(report)
-    return "".join(_hash(value) if (value := known[field]) else _NONE for field in FIELDS)
+    return "".join(_hash(value) if (value := known[field]) else _NONE for field in INDEXED_FIELDS)
 
 
 def names_at(places: str) -> list[str]:
     """The indexes that ``places`` stand for."""
     hashes = (places[n : n + _WIDTH] for n in range(0, len(places), _WIDTH))
-    return [f"{field}:{each}" for field, each in zip(FIELDS, hashes, strict=True) if each != _NONE]
+    return [f"{field}:{each}" for field, each in zip(INDEXED_FIELDS, hashes, strict=True) if each != _NONE]
 
 
 def names(report: Report) -> list[str]:

@@ -14,7 +14,7 @@ from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Input, Output, Report, Template, Workflow
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
-from app.redis.scripts import text, texts
+from app.redis.scripts import decoded, decoded_all
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.entries import read_entry
@@ -201,7 +201,7 @@ class Jobs:
     def newest(self) -> str | None:
         """The id of the newest job."""
         rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
-        return texts(rows)[0] if rows else None
+        return decoded_all(rows)[0] if rows else None
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
@@ -280,7 +280,7 @@ class Jobs:
             pipe.hmget(self._db.key("job", job_id), *_FIELDS)
             pipe.lindex(self._db.key("record", job_id), 0)
         answers = pipe.execute() if ids else []
-        rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in answers[::2]]
+        rows = [dict(zip(_FIELDS, map(decoded, values), strict=True)) for values in answers[::2]]
         # Without the job's own fields a report is a leftover of one that was removed.
         reports = [
             json.loads(unpack(packed)) if packed and row["updated"] else None
@@ -304,7 +304,7 @@ class Jobs:
         answers = pipe.execute() if wanted else []
         return {
             each: (
-                dict(zip(_OF_SUBMISSION, map(text, values), strict=True)),
+                dict(zip(_OF_SUBMISSION, map(decoded, values), strict=True)),
                 json.loads(unpack(packed))["facts"] if packed else None,
             )
             for each, values, packed in zip(wanted, answers[::2], answers[1::2], strict=True)

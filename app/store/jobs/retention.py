@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.clock import now_ms, rfc3339
-from app.redis.scripts import in_turn, script, text, texts
+from app.redis.scripts import decoded, decoded_all, in_turn, script
 from app.store.database import Database
 
 
@@ -59,10 +59,10 @@ class Retention:
         was_there, entries, payloads, runs, failures, submission = answer
         if not was_there:
             return None
-        return Dropped(job_id, entries, payloads, runs, failures, text(submission) or None)
+        return Dropped(job_id, entries, payloads, runs, failures, decoded(submission) or None)
 
     def _oldest(self, schedule: str, cutoff: int, count: int) -> list[str]:
         rows: Any = self._redis.zrange(
             self._db.key(schedule), "-inf", cutoff, byscore=True, offset=0, num=count
         )
-        return texts(rows)
+        return decoded_all(rows)

@@ -17,7 +17,7 @@ from app.store.jobs.accept import event_id
 LOOKED_UP = 100
 """Outputs of one job that COS is asked about at most."""
 
-Found = Mapping[str, tuple[int, str | None]]
+FoundOutputs = Mapping[str, tuple[int, str | None]]
 """Size and ETag of each object that is there, by ``place`` of the output."""
 
 
@@ -47,7 +47,7 @@ class Checks:
         self._db = db
         self._script = script(db.client, "check")
 
-    def note(self, report: Report, found: Found, ok: bool | None) -> bool:
+    def note(self, report: Report, found: FoundOutputs, ok: bool | None) -> bool:
         """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has.
 
         ``ok`` is ``None`` where nothing is wrong with those that were looked up, and there are more."""

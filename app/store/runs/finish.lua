@@ -4,7 +4,8 @@
 local run = read_run(KEYS[1], ARGV[1])
 if not run or run.state ~= 'running' or run.tries ~= tonumber(ARGV[2]) then return 0 end
 local now = now_ms()
-run.state, run.try, run.lease = ARGV[3], ARGV[5], nil
+run.state, run.try = ARGV[3], ARGV[5]
+let_go(KEYS[1], ARGV[1])
 if run.state == 'waiting' then
   write_run(KEYS[1], ARGV[1], run)
   redis.call('ZADD', KEYS[2], now + ARGV[4], ARGV[1])

@@ -1,7 +1,8 @@
 -- How a run is stored: scripts that read or change runs are sent behind this file.
 -- The runs of an event stand in its hash, the field `run|<handler>` or `run|<handler>|<endpoint>` each: the state, how often
--- it was started, then as far as there is one `u<ms>` (until when its lease holds), `e<ms>` (when it ended), `f<tries>`
--- (how many of them are forgiven), and its last try (JSON). Earlier tries stand in `try:<n>|…`.
+-- it was started, then as far as there is one `e<ms>` (when it ended), `f<tries>` (how many of them are forgiven), and its
+-- last try (JSON). Until when its lease holds (ms) stands in `lease|…`, earlier tries in `try:<n>|…`: a hash is small as
+-- long as none of its values has more than 64 bytes.
 
 local function field_of(id, name) return name .. string.match(id, '|.*$') end
 
@@ -15,7 +16,6 @@ local function read_run(hash, id)
   return {
     state = state,
     tries = tonumber(tries),
-    lease = tonumber(string.match(head, ' u(%d+)')),
     ended = tonumber(string.match(head, ' e(%d+)')),
     forgiven = tonumber(string.match(head, ' f(%d+)') or 0),
     try = try,
@@ -24,12 +24,17 @@ end
 
 local function write_run(hash, id, run)
   local kept = string.format('%s %d', run.state, run.tries)
-  if run.lease then kept = kept .. string.format(' u%.0f', run.lease) end
   if run.ended then kept = kept .. string.format(' e%.0f', run.ended) end
   if run.forgiven > 0 then kept = kept .. string.format(' f%d', run.forgiven) end
   if run.try ~= '' then kept = kept .. ' ' .. run.try end
   redis.call('HSET', hash, field_of(id, 'run'), kept)
 end
+
+local function hold(hash, id, lease) redis.call('HSET', hash, field_of(id, 'lease'), string.format('%.0f', lease)) end
+
+local function lease_of(hash, id) return tonumber(redis.call('HGET', hash, field_of(id, 'lease')) or 0) end
+
+local function let_go(hash, id) redis.call('HDEL', hash, field_of(id, 'lease')) end
 
 local function add_act(hash, id, act)
   local acts = redis.call('HGET', hash, field_of(id, 'acts'))

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.clock import now_ms, rfc3339, to_ms
-from app.redis.scripts import Call, in_turn, script, text_map, texts
+from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
 
-Wanted = tuple[str, str | None]
+RunTarget = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
@@ -133,9 +133,11 @@ def _try(number: int, stored: str) -> dict[str, Any]:
     """The inverse of ``_stored``, and of what start.lua writes."""
     entry = json.loads(stored)
     if isinstance(entry, dict):
-        return entry
+        started = entry.get("started_at")
+        return entry | ({"started_at": rfc3339(started)} if isinstance(started, int) else {})
     if len(entry) == 2:
-        return {"n": number, "started_at": entry[0], "worker": entry[1]}
+        started, worker = entry
+        return {"n": number, "started_at": rfc3339(started), "worker": worker}
     started, took, worker = entry
     times = {"started_at": rfc3339(started), "ended_at": rfc3339(started + (took or 0)), "ms": took}
     return {"n": number, **times, "worker": worker, "error": None}
@@ -154,14 +156,14 @@ class Runs:
             script(db.client, "run", name) for name in ("plan", "start", "finish", "beat", "hand_back")
         )
 
-    def plan(self, wanted: Sequence[tuple[Event, Sequence[Wanted]]]) -> int:
+    def plan(self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]]) -> int:
         """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""
         calls: list[Call] = [
             (self._plan, [], self._plan_arguments(event, each)) for event, each in wanted if each
         ]
         return sum(in_turn(self._db.client, calls))
 
-    def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
+    def _plan_arguments(self, event: Event, wanted: Sequence[RunTarget]) -> list[Any]:
         arguments: list[Any] = [
             self._db.prefix,
             now_ms(),
@@ -180,7 +182,7 @@ class Runs:
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        return texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        return decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
 
     def hand_back(self, ids: list[str]) -> int:
         """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
@@ -288,7 +290,7 @@ def _ids(event: str, kept: dict[str, str]) -> list[str]:
 
 
 _STORED = re.compile(
-    r"(?P<state>\w+) (?P<tries>\d+)(?: u\d+)?(?: e(?P<ended>\d+))?(?: f(?P<forgiven>\d+))?(?: (?P<last>.*))?",
+    r"(?P<state>\w+) (?P<tries>\d+)(?: e(?P<ended>\d+))?(?: f(?P<forgiven>\d+))?(?: (?P<last>.*))?",
     re.DOTALL,
 )
 """As run.lua writes it."""
@@ -298,14 +300,15 @@ def stored_run(each: str, run: dict[str, str]) -> dict[str, str]:
     """The fields of an event's hash for a run that an earlier release stored in a hash of its own."""
     state, number = run["state"], int(run["tries"])
     words = [state, str(number)]
-    for letter, name in (("u", "until"), ("e", "ended"), ("f", "forgiven")):
+    for letter, name in (("e", "ended"), ("f", "forgiven")):
         if run.get(name, "0") != "0" and not (name == "ended" and state == "done"):
             words.append(letter + run[name])
     if last := run.get(f"try:{number}"):
         words.append(last)
-    earlier = {f"try:{n}" for n in range(1, number)} | {"acts", "note"}
+    others = {f"try:{n}": f"try:{n}" for n in range(1, number)}
+    others |= {"acts": "acts", "note": "note", "until": "lease"}
     return {_field("run", each): " ".join(words)} | {
-        _field(name, each): value for name, value in run.items() if name in earlier
+        _field(others[name], each): value for name, value in run.items() if name in others
     }
 
 

@@ -15,20 +15,24 @@ if run.state ~= 'waiting' and run.state ~= 'running' then
   return 0
 end
 if run.state == 'running' then
-  if (run.lease or 0) > now then return 0 end
+  if lease_of(KEYS[1], ARGV[1]) > now then return 0 end
   local broken = cjson.decode(run.try)
+  -- Earlier releases wrote an object.
+  if not broken[1] then broken = {broken.started_at, broken.worker} end
   run.try = cjson.encode({n = run.tries, started_at = broken[1], worker = broken[2], ended_at = ARGV[5],
     error = 'the worker died, or stopped answering, during this try'})
 end
 if run.tries - run.forgiven >= tonumber(ARGV[3]) then
-  run.state, run.ended, run.lease = 'failed', now, nil
+  run.state, run.ended = 'failed', now
+  let_go(KEYS[1], ARGV[1])
   write_run(KEYS[1], ARGV[1], run)
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   return -1
 end
 if run.tries > 0 then redis.call('HSET', KEYS[1], field_of(ARGV[1], 'try:' .. run.tries), run.try) end
-run.state, run.tries, run.lease, run.try = 'running', run.tries + 1, now + ARGV[2], cjson.encode({ARGV[5], ARGV[4]})
+run.state, run.tries, run.try = 'running', run.tries + 1, cjson.encode({now, ARGV[4]})
 write_run(KEYS[1], ARGV[1], run)
-redis.call('ZADD', KEYS[2], run.lease, ARGV[1])
+hold(KEYS[1], ARGV[1], now + ARGV[2])
+redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
 return run.tries

@@ -1,4 +1,4 @@
-"""Schema 2 to 3: what is long or told apart by its key only is packed together, compressed with the dictionary.
+"""Schemas 2 and 3 to 4: what is long or told apart by its key only is packed together, compressed with the dictionary.
 
 A job's report and history become one list, its hash one of short values; runs become fields of their event. What
 earlier releases compressed with zlib stays as it is: reading knows both.
@@ -12,16 +12,17 @@ from typing import Any
 
 from app.ci.report import Report
 from app.core.clock import to_ms
-from app.redis.scripts import Call, in_turn, script
+from app.redis.scripts import Call, decoded, decoded_all, in_turn, script
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.accept import seen_as
 from app.store.jobs.entries import number_of, stored_entry
 from app.store.packing.packing import pack, unpack
-from app.store.runs.runs import Event, line_of, stored_run
+from app.store.runs.runs import Event, line_of, schedule_of, stored_run
 from app.store.submissions.submissions import request_of
 
 _TRIES = 5
+_WAITING_MAX = 1000
 Hash = dict[bytes, bytes]
 
 
@@ -41,6 +42,16 @@ class StoredLayout:
     def migrate_jobs(self, ids: list[str]) -> None:
         self._until_done(lambda: self._record_calls(ids))
         self._until_done(lambda: self._run_calls(ids))
+
+    def jobs_with_earlier_runs(self) -> Iterator[list[str]]:
+        """Jobs whose runs a process of an earlier release has planned since, as far as these wait."""
+        endpoints = decoded_all(self._db.client.smembers(self._db.key("endpoints")))
+        for schedule in (self._db.key("runs"), *(schedule_of(self._db, each) for each in endpoints)):
+            pipe = self._db.client.pipeline(transaction=False)
+            for run in decoded_all(self._db.client.zrange(schedule, 0, _WAITING_MAX - 1)):
+                pipe.hget(self._earlier("run", run), "job_id")
+            if ids := sorted({decoded(found) or "" for found in pipe.execute()} - {""}):
+                yield ids
 
     def _until_done(self, calls: Callable[[], Iterable[Call]]) -> None:
         for _ in range(_TRIES):
@@ -66,10 +77,12 @@ class StoredLayout:
             pipe.hgetall(self._db.key("job", each))
             pipe.lrange(self._earlier("history", each), 0, -1)
             pipe.lrange(self._db.key("record", each), 0, -1)
+            pipe.get(self._earlier("report", each))
         answers = pipe.execute() if ids else []
-        for each, job, lines, record in zip(ids, *(answers[n::3] for n in range(3)), strict=True):
-            if b"report" in job or lines:
-                words = _listed(_flat(job), lines, record, *_record(job, lines, record))
+        for each, job, lines, record, packed in zip(ids, *(answers[n::4] for n in range(4)), strict=True):
+            if b"report" in job or lines or packed is not None:
+                was = _flat(job), lines, record, [] if packed is None else [packed]
+                words = _listed(*was, *_record(job, lines, record, packed))
                 yield self._record, [], [self._db.prefix, each, *words]
 
     def _run_calls(self, ids: list[str]) -> Iterator[Call]:
@@ -85,9 +98,10 @@ class StoredLayout:
         for each in runs:
             pipe.hgetall(self._earlier("run", each.decode()))
             pipe.get(self._earlier("event", _event_of(each)))
-        answers = pipe.execute()
+        pipe.lindex(self._db.key("record", job_id), 0)
+        *answers, of_job = pipe.execute()
         for each, run, event in zip(runs, answers[::2], answers[1::2], strict=True):
-            kept, report = _kept(job_id, event)
+            kept, report = _kept(job_id, event, of_job)
             event_id = _event_of(each)
             fields = stored_run(each.decode(), _text(run)) if run else {}
             yield from _listed(
@@ -99,37 +113,60 @@ def _event_of(run: bytes) -> str:
     return run.partition(b"|")[0].decode()
 
 
-def _kept(job_id: str, stored: bytes | None) -> tuple[dict[str, str], list[bytes]]:
+_IN_LINE = ("job_id", "kind", "state", "tag", "version", "at", "entry", "replay_of", "runs_handlers")
+"""The fields of an event in schema 3: behind that line stands its report, unless it is that of its job."""
+
+
+def _kept(job_id: str, stored: bytes | None, of_job: bytes | None) -> tuple[dict[str, str], list[bytes]]:
     """What is kept of an event beside its runs, and its report: of one that has expired only its job."""
     if stored is None:
         return {"job": job_id}, []
-    event = Event(**json.loads(unpack(stored)))
+    if stored.startswith(b"["):
+        line, _, own = stored.partition(b"\n")
+        fields, report = dict(zip(_IN_LINE, json.loads(line), strict=True)), own or of_job or b""
+    else:
+        fields = json.loads(unpack(stored))
+        report = pack(_json(fields["report"]))
+    event = Event(**(fields | {"event_id": "", "report": {}}))
     replay = {"replay_of": event.replay_of} if event.replay_of else {}
-    return {"job": job_id, "line": line_of(event), **replay}, [pack(_json(event.report))]
+    return {"job": job_id, "line": line_of(event), **replay}, [report]
 
 
-_LONG = {b"report", b"idx", b"claim"}
+_ELSEWHERE = {b"report", b"idx", b"claim", b"event"}
 
 
-def _record(job: Hash, lines: list[bytes], record: list[bytes]) -> Iterator[list[Any]]:
+def _record(job: Hash, lines: list[bytes], record: list[bytes], packed: bytes | None) -> Iterator[list[Any]]:
     """The hash and the record as they are to be, the indexes that the job leaves, and those that it enters."""
-    short = {_renamed(name): value for name, value in job.items() if name not in _LONG}
+    short = {
+        _renamed(name): value
+        for name, value in job.items()
+        if name not in _ELSEWHERE and not name.startswith(b"i:")
+    }
     if updated := to_ms(job.get(b"updated", b"").decode()):
         short[b"updated"] = str(updated).encode()
-    left: list[str] = json.loads(job[b"idx"]) if job.get(b"idx", b"").startswith(b"[") else []
-    places = job.get(b"idx", b"").decode()
-    if b"report" in job:
-        places = index.places(Report.from_json(job[b"report"]))
+    report = job.get(b"report") or (unpack(packed) if packed else None)
+    left, places = _indexes(job)
+    if report:
+        places = index.places(Report.from_json(report))
     if claim := _claim(job):
         short[b"claim"] = claim
     if places:
         short[b"idx"] = places.encode()
     entries = [*record[1:], *(stored_entry(json.loads(line)) for line in lines)]
-    report = pack(job[b"report"]) if b"report" in job else record[0] if record else b""
+    first = packed or (pack(report) if report else record[0] if record else b"")
     yield _flat(short)
-    yield [report, *sorted(entries, key=number_of)]
+    yield [first, *sorted(entries, key=number_of)]
     yield [f"index:{name}" for name in left]
     yield [f"index:{name}" for name in index.names_at(places)]
+
+
+def _indexes(job: Hash) -> tuple[list[str], str]:
+    """The indexes that it stands in: their names in earlier schemas, and in this one."""
+    stored = job.get(b"idx", b"").decode()
+    if stored.startswith("["):
+        return json.loads(stored), ""
+    earlier = {name.decode(): value.decode() for name, value in job.items() if name.startswith(b"i:")}
+    return [f"{name.removeprefix('i:')}:{value}" for name, value in earlier.items()], stored
 
 
 def _claim(job: Hash) -> bytes | None:

@@ -1,16 +1,17 @@
--- Schema 2 to 3, one job: its report and its history become its record, and its hash one of short values. Can be repeated:
+-- Schemas 2 and 3 to 4, one job: its report and its history become its record, and its hash one of short values. Can be repeated:
 -- what an earlier release added to the history meanwhile comes into the record too.
--- ARGV: prefix, job id, then lists: the hash as it was read; history and record as they were read; the hash as it is to
+-- ARGV: prefix, job id, then lists: the hash as it was read; history, record and report as they were read; the hash as it is to
 -- be; the record as it is to be; the indexes that it stood in, and those that it stands in now (keys without prefix).
 -- Returns 0 where anything has changed since it was read.
 local prefix, id = ARGV[1], ARGV[2]
 local job, history, record = prefix .. 'job:' .. id, prefix .. 'history:' .. id, prefix .. 'record:' .. id
-local was, was_history, was_record, hash, kept, left, entered =
-  next_list(), next_list(), next_list(), next_list(), next_list(), next_list(), next_list()
-if not is_still(job, was) then return 0 end
+local report = prefix .. 'report:' .. id
+local was, was_history, was_record, was_report = next_list(), next_list(), next_list(), next_list()
+local hash, kept, left, entered = next_list(), next_list(), next_list(), next_list()
+if not is_still(job, was) or (redis.call('GET', report) or nil) ~= was_report[1] then return 0 end
 if redis.call('LLEN', history) ~= #was_history or redis.call('LLEN', record) ~= #was_record then return 0 end
 
-redis.call('DEL', job, history, record)
+redis.call('DEL', job, history, record, report)
 put(job, hash)
 for _, each in ipairs(kept) do redis.call('RPUSH', record, each) end
 for _, index in ipairs(left) do redis.call('ZREM', prefix .. index, id) end
