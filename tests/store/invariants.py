@@ -9,6 +9,7 @@ from app.redis.scripts import decoded, decoded_all
 from app.store import Event, Store
 from app.store.events.outbox import order
 from app.store.jobs.index import names, names_at
+from app.store.jobs.members import jobs_of, member_of
 
 
 def broken_invariants(store: Store) -> list[str]:
@@ -25,7 +26,7 @@ def broken_invariants(store: Store) -> list[str]:
         if e.kind == "check" or (e.kind == "poll" and not e.runs_handlers)
     }
     trimmed_ms = _trimmed_until(store)
-    for job_id in decoded_all(ids):
+    for job_id in jobs_of(ids):
         places, counted = map(decoded, redis.hmget(key("job", job_id), "idx", "entries"))
         lines, _ = store.jobs.history(job_id)
         untrimmed = [line for line in lines if (to_ms(line["at"]) or 0) > trimmed_ms]
@@ -38,13 +39,11 @@ def broken_invariants(store: Store) -> list[str]:
         faults += [
             f"{job_id}: not in index {name}"
             for name in names_at(places or "")
-            if redis.zscore(key("index", name), job_id) is None
+            if redis.zscore(key("index", name), member_of(job_id)) is None
         ]
-    known = set(decoded_all(ids))
+    known = set(jobs_of(ids))
     faults += [f"an event of an unknown job: {job_id}" for job_id, _, _ in events if job_id not in known]
-    faults += [
-        f"a job that retention would not find: {job_id}" for job_id in known - set(decoded_all(touched))
-    ]
+    faults += [f"a job that retention would not find: {job_id}" for job_id in known - set(jobs_of(touched))]
     return faults + _strays(store, known)
 
 
@@ -91,7 +90,7 @@ def _strays(store: Store, known: set[str]) -> list[str]:
     faults = []
     for index in decoded_all(redis.scan_iter(match=key("index", "*"), count=1000)):
         name = index.removeprefix(key("index", ""))
-        for job_id in decoded_all(redis.zrange(index, 0, -1)):
+        for job_id in jobs_of(redis.zrange(index, 0, -1)):
             job = store.jobs.get(job_id)
             if job is None or name not in names(job.report):
                 faults.append(f"{job_id} stands in {name} without reason")

@@ -19,6 +19,7 @@ from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all
 from app.settings import Settings
 from app.store import NotBelieved, Store
+from app.store.jobs.members import member_of
 from app.store.refusals.refusal import Refusal
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import End, Start, run_id
@@ -142,7 +143,7 @@ def test_young_jobs_stay(store: Store) -> None:
     tell(store, said("jyoung", "Running"))
     long_ago = now_ms() - 100_000
     for job_id in ("jold", "jyoung"):
-        store.db.client.zadd(store.db.key("touched"), {job_id: long_ago})
+        store.db.client.zadd(store.db.key("touched"), {member_of(job_id): long_ago})
     tell(store, said("jyoung", "Success"))
     store.retention.drop_jobs(50, 100)
     assert store.jobs.get("jold") is None

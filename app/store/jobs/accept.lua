@@ -201,11 +201,12 @@ check_types()
 local function index(id, job, places)
   local known = job.idx or ''
   if places == known then return end
+  local member = member_of(id)
   for n = 1, #INDEXES do
     local old, new = index_at(known, n), index_at(places, n)
     if old ~= new then
-      if old then redis.call('ZREM', prefix .. old, id) end
-      if new then redis.call('ZADD', prefix .. new, job.created, id) end
+      if old then redis.call('ZREM', prefix .. old, member) end
+      if new then redis.call('ZADD', prefix .. new, job.created, member) end
     end
   end
   redis.call('HSET', key('job', id), 'idx', places)
@@ -328,7 +329,7 @@ local function enter(item, job)
   open_record(key('record', item.id))
   if not job.created then
     job.created = item.created
-    redis.call('ZADD', key('jobs'), job.created, item.id)
+    redis.call('ZADD', key('jobs'), job.created, member_of(item.id))
     redis.call('HSET', key('job', item.id), 'created', job.created)
   end
 end
@@ -455,7 +456,7 @@ local function write(i, item, each)
   local job, outcome = each.job, each.outcome
   enter(item, job)
   link(i, item, job)
-  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.id) end
+  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, member_of(item.id)) end
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
   elseif outcome == 'accepted' and (header.hold or is_flood(item)) then

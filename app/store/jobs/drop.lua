@@ -8,6 +8,7 @@
 local prefix, id, careful, now, valid_since = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4], ARGV[5]
 local job = prefix .. 'job:' .. id
 local submission, kept, version, rank = unpack(redis.call('HMGET', job, 'submission', 'kept', 'version', 'rank'))
+local member = member_of(id)
 local record = prefix .. 'record:' .. id
 
 local events, runs = {}, {}
@@ -37,7 +38,7 @@ local function may_be_reported()
 end
 
 if careful and may_be_reported() then
-  redis.call('ZADD', prefix .. 'touched', 'XX', now, id)
+  redis.call('ZADD', prefix .. 'touched', 'XX', now, member)
   return 0
 end
 
@@ -46,7 +47,7 @@ if careful and kept ~= version then
   for _, run in ipairs(runs) do
     if not is_over(run) then
       redis.call('HSET', job, 'kept', version or '')
-      redis.call('ZADD', prefix .. 'touched', 'XX', now, id)
+      redis.call('ZADD', prefix .. 'touched', 'XX', now, member)
       return 0
     end
   end
@@ -75,9 +76,10 @@ end
 local places = redis.call('HGET', job, 'idx') or ''
 for n = 1, #INDEXES do
   local index = index_at(places, n)
-  if index then redis.call('ZREM', prefix .. index, id) end
+  if index then redis.call('ZREM', prefix .. index, member) end
 end
-for _, name in ipairs({'jobs', 'touched', 'due'}) do redis.call('ZREM', prefix .. name, id) end
+for _, name in ipairs({'jobs', 'touched'}) do redis.call('ZREM', prefix .. name, member) end
+redis.call('ZREM', prefix .. 'due', id)
 redis.call('DEL', job, record)
 
 if submission then

@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Input, Output, Report, Template, Workflow
-from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.clock import now_ms, time_of, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
-from app.redis.scripts import decoded, decoded_all
+from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.entries import read_entry
+from app.store.jobs.members import job_of, member_of
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.runs.runs import Event
@@ -200,8 +201,8 @@ class Jobs:
 
     def newest(self) -> str | None:
         """The id of the newest job."""
-        rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
-        return decoded_all(rows)[0] if rows else None
+        rows: Any = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
+        return job_of(rows[0]) if rows else None
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
@@ -237,6 +238,7 @@ class Jobs:
     ) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
         """Chunks of (created, id), newest first, of the smallest index that serves the filter."""
         where = self._narrowest(wanted)
+        end = (after[0], member_of(after[1])) if after else None
         top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
         offset = 0
         while True:
@@ -250,11 +252,13 @@ class Jobs:
                 offset=offset,
                 num=_CHUNK,
             )
-            pairs = [(int(score), member.decode()) for member, score in rows]
-            fresh = [pair for pair in pairs if after is None or pair < after]
+            found = [(int(score), member) for member, score in rows]
+            fresh = [
+                (score, job_of(member)) for score, member in found if end is None or (score, member) < end
+            ]
             if fresh:
                 yield fresh, [job_id for _, job_id in fresh]
-            if len(pairs) < _CHUNK:
+            if len(found) < _CHUNK:
                 return
             offset += _CHUNK
 
@@ -338,7 +342,7 @@ class Jobs:
                 "verification": fields["verification"],
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
-                "updated_at": _time(fields["updated"] or ""),
+                "updated_at": time_of(fields["updated"]),
                 "raw": raw,
             }
         )
@@ -363,11 +367,6 @@ def _asked(facts: dict[str, Any] | None) -> Asked | None:
         return None  # A record of ours that says nothing of its request.
 
 
-def _time(stored: str) -> str:
-    """RFC 3339. Earlier releases stored it so; a number takes fewer bytes."""
-    return rfc3339(int(stored)) if stored.isdigit() else stored
-
-
 def _is_of(fields: dict[str, str | None], report: dict[str, Any]) -> bool:
     """Whether what is known of the job now is that report."""
     return Report.from_dict(report).digest == fields["digest"]
@@ -382,10 +381,10 @@ def _submitted(
 ) -> Submitted | None:
     if not fields["submission"]:
         return None
-    deadline = fields["deadline"] or submission["deadline"]
+    deadline = time_of(fields["deadline"] or submission["deadline"])
     return Submitted(
         id=fields["submission"],
-        submitted_at=submission["submitted_at"],
+        submitted_at=time_of(submission["submitted_at"]),
         callback=submission["callback"],
         deadline=deadline,
         overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),

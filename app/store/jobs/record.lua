@@ -11,6 +11,13 @@ local function to_hex(bytes)
   return (string.gsub(bytes, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
 end
 
+-- CI's ids, a letter and 32 hex digits, are members of 17 bytes in `jobs`, `touched` and the indexes. The first byte begins
+-- no UTF-8 text, so that no other id looks like them.
+local function member_of(id)
+  if #id ~= 33 or not string.match(id, '^%l[0-9a-f]+$') then return id end
+  return string.char(string.byte(id) - 97 + 128) .. from_hex(string.sub(id, 2))
+end
+
 local function part(letter, value)
   return value and letter .. string.char(#value) .. value or ''
 end

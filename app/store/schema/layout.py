@@ -17,6 +17,7 @@ from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.accept import seen_as
 from app.store.jobs.entries import number_of, stored_entry
+from app.store.jobs.members import member_of
 from app.store.packing.packing import pack, unpack
 from app.store.runs.runs import Event, line_of, schedule_of, stored_run
 from app.store.submissions.submissions import request_of
@@ -82,7 +83,7 @@ class StoredLayout:
         for each, job, lines, record, packed in zip(ids, *(answers[n::4] for n in range(4)), strict=True):
             if b"report" in job or lines or packed is not None:
                 was = _flat(job), lines, record, [] if packed is None else [packed]
-                words = _listed(*was, *_record(job, lines, record, packed))
+                words = _listed([member_of(each)], *was, *_record(job, lines, record, packed))
                 yield self._record, [], [self._db.prefix, each, *words]
 
     def _run_calls(self, ids: list[str]) -> Iterator[Call]:

@@ -19,6 +19,7 @@ from app.core.clock import now_ms, to_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 from app.store.jobs.body import body_id
+from app.store.jobs.members import jobs_of
 from app.store.schema.layout import StoredLayout
 from app.store.schema.version import VERSION, mismatch
 
@@ -59,7 +60,7 @@ class Schema:
         began = now_ms()
         if jobs := self._redis.zcard(self._db.key("jobs")):
             log.warning("migrating the stored data to schema %s (%d jobs)", VERSION, jobs)
-            self._migrate(self._all("jobs"), since_first=found is None)
+            self._migrate(self._all_jobs(), since_first=found is None)
             self._redis.hset(self._key, "migrated", found or "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
         # Until here processes of schemas 2 and 3 may have written; from here on they are refused.
@@ -144,8 +145,17 @@ class Schema:
             yield ids
             start += _CHUNK
 
+    def _all_jobs(self) -> Iterator[list[str]]:
+        """A scan: the members change while it goes on."""
+        cursor: int | None = None
+        key = self._db.key("jobs")
+        while cursor != 0:
+            found: Any = self._redis.zscan(key, cursor or 0, count=_CHUNK)
+            cursor, rows = found
+            yield jobs_of(member for member, _ in rows)
+
     def _changed_since(self, since: int) -> Iterator[list[str]]:
-        ids = decoded_all(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
+        ids = jobs_of(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
         yield from (ids[n : n + _CHUNK] for n in range(0, len(ids), _CHUNK))
 
 
