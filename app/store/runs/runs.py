@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.clock import now_ms, rfc3339, time_of, to_ms
 from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
@@ -133,11 +133,10 @@ def _try(number: int, stored: str) -> dict[str, Any]:
     """The inverse of ``_stored``, and of what start.lua writes."""
     entry = json.loads(stored)
     if isinstance(entry, dict):
-        started = entry.get("started_at")
-        return entry | ({"started_at": rfc3339(started)} if isinstance(started, int) else {})
+        return entry | ({"started_at": time_of(str(entry["started_at"]))} if "started_at" in entry else {})
     if len(entry) == 2:
         started, worker = entry
-        return {"n": number, "started_at": rfc3339(started), "worker": worker}
+        return {"n": number, "started_at": time_of(str(started)), "worker": worker}
     started, took, worker = entry
     times = {"started_at": rfc3339(started), "ended_at": rfc3339(started + (took or 0)), "ms": took}
     return {"n": number, **times, "worker": worker, "error": None}
