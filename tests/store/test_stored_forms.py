@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.ci.report import Output, Report
 from app.core.clock import rfc3339
 from app.redis.scripts import decoded
 from app.store import Store
 from app.store.jobs.entries import read_entry, stored_entry
 from app.store.jobs.index import INDEXED_FIELDS
 from app.store.jobs.members import job_of, member_of
+from app.store.outputs.checks import merged, note_of, place
 from app.store.runs.runs import End, Run, Start
 from harness.servers import ROOT
 from tests.store.said import said, tell
@@ -117,3 +120,35 @@ def test_a_job_takes_one_small_hash(store: Store) -> None:
         event = store.outbox.after("0", 10)[-1].event
         store.runs.plan([(event, [("workers.handlers.log_end", None)])])
     assert decoded(store.db.client.object("encoding", store.db.key("job", JOB))) == "listpack"
+
+
+OUTPUT = st.builds(
+    Output,
+    bucket=st.sampled_from(["b-1", None]),
+    region=st.just("r"),
+    object=st.text(max_size=3),
+    md5=st.sampled_from(["0" * 32, None]),
+)
+FOUND = st.tuples(st.integers(0, 2**40), st.sampled_from(["0" * 32, "f" * 32, None]))
+
+
+@given(st.lists(OUTPUT, max_size=6, unique_by=place), st.data(), st.sampled_from([True, False, None]))
+def test_a_check_is_read_as_it_was(outputs: list[Output], data: st.DataObject, ok: bool | None) -> None:
+    """For the outputs that it was made of, and for no others; as earlier releases wrote it too."""
+    found = {place(each): data.draw(FOUND) for each in outputs if data.draw(st.booleans())}
+    report = Report(job_id=JOB, outputs=tuple(outputs)).to_dict()
+    earlier = json.dumps({"ok": ok, "found": found, "of": [[place(each), each.md5] for each in outputs]})
+    for note in (note_of(outputs, found, ok), earlier):
+        then = merged(report, note)
+        assert then["outputs_ok"] == ok
+        sizes = [(each["size"], each["etag"]) for each in then["outputs"]]
+        assert sizes == [found.get(place(each), (None, None)) for each in outputs]
+        other = Report(job_id=JOB, outputs=(*outputs, Output(object="another"))).to_dict()
+        assert merged(other, note) == other
+
+
+def test_the_check_of_a_usual_job_is_short() -> None:
+    """Four outputs that are as CI said: the note keeps the job's hash small."""
+    outputs = [Output(bucket="b-1", region="r", object=f"out/{n}.mp3", md5=f"{n:032x}") for n in range(4)]
+    found = {place(each): (40_000_000, each.md5) for each in outputs}
+    assert len(note_of(outputs, found, True)) <= 64
