@@ -12,7 +12,7 @@ if redis.call('XLEN', events) >= tonumber(ARGV[7]) then return 'full' end
 local n = redis.call('HINCRBY', job, 'entries', 1)
 local record = prefix .. 'record:' .. id
 if n <= tonumber(ARGV[6]) then
-  open_record(record)
+  open_record(record, '')
   redis.call('RPUSH', record, part('n', tostring(n)) .. part('o', 'a') .. part('e', from_hex(ARGV[3])) .. 'j' .. ARGV[8])
 end
 local tag = cjson.decode(report).tag

@@ -4,7 +4,8 @@
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
 -- then for each item: the report (JSON), the same packed, the report to show while nothing is certain (JSON) or '',
--- the rest of the history entry (JSON, packed), the report that is known (JSON) or ''.
+-- the rest of the history entry (JSON, packed), the report that is known (JSON) or '', the event's id (16 bytes) and behind
+-- it the job as a member of sorted sets.
 -- Returns {'ok', outcome, outcome, …}, {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
 -- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed, or those
 -- that are known, read at the `known` version of each item, because an event is to repeat them.
@@ -16,11 +17,16 @@ local runs_max = header.limit and header.limit.runs or header.runs_max
 local is_answer = source == 'poll' or source == 'settle'
 
 local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
-local function report_of(i) return ARGV[5 * i - 1] end
-local function packed_report_of(i) return ARGV[5 * i] end
-local function pending_report_of(i) return ARGV[5 * i + 1] end
-local function entry_of(i) return ARGV[5 * i + 2] end
-local function known_report_of(i) return ARGV[5 * i + 3] end
+local function report_of(i) return ARGV[6 * i - 2] end
+local function packed_report_of(i) return ARGV[6 * i - 1] end
+local function pending_report_of(i) return ARGV[6 * i] end
+local function entry_of(i) return ARGV[6 * i + 1] end
+local function known_report_of(i) return ARGV[6 * i + 2] end
+-- Making these of hex digits is what takes time in a script.
+for i, item in ipairs(items) do
+  local short = ARGV[6 * i + 3]
+  item.short_event, item.member = string.sub(short, 1, 16), string.sub(short, 17)
+end
 
 local function server_time()
   local time = redis.call('TIME')
@@ -198,10 +204,9 @@ check_types()
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
-local function index(id, job, places)
+local function index(id, member, job, places)
   local known = job.idx or ''
   if places == known then return end
-  local member = member_of(id)
   for n = 1, #INDEXES do
     local old, new = index_at(known, n), index_at(places, n)
     if old ~= new then
@@ -222,18 +227,18 @@ local function store_report(id, job, packed)
     end
     redis.call('HDEL', key('job', id), 'event')
   end
-  redis.call('LSET', record, 0, packed)
+  if job.first ~= packed then redis.call('LSET', record, 0, packed) end
 end
 
 local keeps_body = false
 
 -- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job, and
 -- for what a person has decided.
-local function remember(id, job, i, outcome, event_id, doubt)
+local function remember(id, job, i, outcome, short_event, doubt)
   local n = tonumber(job.entries or 0) + 1
   local record = key('record', id)
   redis.call('HSET', key('job', id), 'entries', n)
-  local entry = part('n', tostring(n)) .. part('o', string.sub(outcome, 1, 1)) .. part('e', event_id and from_hex(event_id))
+  local entry = part('n', tostring(n)) .. part('o', string.sub(outcome, 1, 1)) .. part('e', short_event)
     .. part('b', header.body) .. part('d', doubt) .. 'j' .. entry_of(i)
   if entries_in(record) < header.history_max then
     redis.call('RPUSH', record, entry)
@@ -325,11 +330,12 @@ local function link(i, item, job)
   end
 end
 
-local function enter(item, job)
-  open_record(key('record', item.id))
+local function enter(i, item, job)
+  -- Most often it is the report that comes in; else another one takes its place.
+  if open_record(key('record', item.id), packed_report_of(i)) then job.first = packed_report_of(i) end
   if not job.created then
     job.created = item.created
-    redis.call('ZADD', key('jobs'), job.created, member_of(item.id))
+    redis.call('ZADD', key('jobs'), job.created, item.member)
     redis.call('HSET', key('job', item.id), 'created', job.created)
   end
 end
@@ -338,7 +344,12 @@ local function note_seen(item, is_kept)
   -- Past the history's cap contents are not remembered, so that no hash grows for ever. What comes twice then makes the
   -- same event twice, and an event of the same id runs nothing again.
   if not is_kept then return end
-  for _, content in ipairs(item.seen) do redis.call('HSET', key('job', item.id), 'd:' .. content, 1) end
+  local marks = {}
+  for _, content in ipairs(item.seen) do
+    marks[#marks + 1] = 'd:' .. content
+    marks[#marks + 1] = 1
+  end
+  redis.call('HSET', key('job', item.id), unpack(marks))
 end
 
 local function set_or_clear(hash, name, value)
@@ -356,7 +367,7 @@ local function leave_unmoved(i, item, job, fields)
     redis.call('HSET', hash, 'verification', 'unconfirmed', 'rank', 0, 'source', source)
     store_report(item.id, job, pending_report_of(i))
     stored[item.id] = pending_report_of(i)
-    index(item.id, job, item.held_idx)
+    index(item.id, item.member, job, item.held_idx)
   end
   return version
 end
@@ -385,7 +396,7 @@ local function raise_doubt(i, item, job, reason)
   end
   -- An event of its own id: the content may come again as news.
   local event = is_news and job.news < runs_max and string.sub(redis.sha1hex('doubt ' .. item.event_id), 1, 32)
-  local entry = remember(id, job, i, 'stale', event or nil, reason)
+  local entry = remember(id, job, i, 'stale', event and from_hex(event) or nil, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
     add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
@@ -402,7 +413,7 @@ local function replace(i, item, job, version)
     'verification', header.verification, 'version', version, 'updated', now, 'raw', raw_of(item))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
-  index(item.id, job, item.idx)
+  index(item.id, item.member, job, item.idx)
   if job.claim and (source ~= 'callback' or header.submission ~= job.submission) then
     redis.call('HDEL', hash, 'claim')
   end
@@ -439,7 +450,7 @@ local function take(i, item, job, outcome, ask)
   -- It confirms what was doubted: the event whose handlers did not run is announced once more.
   local is_owed = is_answer and outcome == 'duplicate' and job.held
   local event = (outcome == 'accepted' or is_owed) and item.event_id or nil
-  local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event)
+  local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event and item.short_event)
   note_seen(item, is_kept)
   if moves then
     replace(i, item, job, version)
@@ -454,9 +465,9 @@ end
 
 local function write(i, item, each)
   local job, outcome = each.job, each.outcome
-  enter(item, job)
+  enter(i, item, job)
   link(i, item, job)
-  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, member_of(item.id)) end
+  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.member) end
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
   elseif outcome == 'accepted' and (header.hold or is_flood(item)) then
@@ -499,7 +510,7 @@ local function forget(id, job)
   for _, field in ipairs(redis.call('HKEYS', hash)) do
     if string.sub(field, 1, 2) == 'd:' then redis.call('HDEL', hash, field) end
   end
-  index(id, job, claim.idx)
+  index(id, member_of(id), job, claim.idx)
 end
 
 -- CI itself has named the jobs of our request. That wins over what callbacks had claimed before.

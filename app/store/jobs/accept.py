@@ -22,6 +22,7 @@ from app.redis.scripts import script
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.body import body_id
+from app.store.jobs.members import member_of
 from app.store.jobs.snapshot import NOTHING, TRIES, Snapshot, snapshots
 from app.store.packing.packing import pack
 from app.store.schema.version import VERSION, mismatch
@@ -214,13 +215,14 @@ class Acceptor:
         body = pack(news.body) if news.body else b""
         header["size"] = len(news.body) + sum(map(len, reports))
         arguments: list[Any] = [self._prefix, encode(header), body]
-        for detail, report, each in zip(news.details, reports, known, strict=True):
+        for detail, report, each, item in zip(news.details, reports, known, header["items"], strict=True):
             arguments += [
                 report,
                 pack(report),
                 detail.report.undecided().to_json() if undone else "",
                 _entry(detail, news, header),
                 each.report,
+                bytes.fromhex(item["event_id"]) + member_of(detail.report.job_id),
             ]
         return arguments
 

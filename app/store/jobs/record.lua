@@ -32,9 +32,11 @@ local function body_named_in(entry)
   end
 end
 
--- The report has its place even before there is one.
-local function open_record(record)
-  if redis.call('EXISTS', record) == 0 then redis.call('RPUSH', record, '') end
+-- The report has its place before there are entries. Returns whether it was not there yet.
+local function open_record(record, report)
+  if redis.call('EXISTS', record) == 1 then return false end
+  redis.call('RPUSH', record, report)
+  return true
 end
 
 local function entries_in(record) return math.max(redis.call('LLEN', record) - 1, 0) end

@@ -56,7 +56,7 @@ local function remember(id)
   -- Half of a history at most: refused callbacks must not push out what changed the job.
   local record = key('record', id)
   if entries_in(record) < header.history_max / 2 then
-    open_record(record)
+    open_record(record, '')
     redis.call('RPUSH', record, part('n', tostring(n)) .. 'j' .. entry)
   end
   return true
