@@ -43,7 +43,7 @@ def main() -> int:
 
 def _samples(chance: random.Random) -> Iterator[bytes]:
     settings = make_settings("redis://127.0.0.1:1")
-    for body in emulated.bodies(_SAMPLES, chance):
+    for body in emulated.emulated_bodies(_SAMPLES, chance):
         yield from _of_body(body, chance)
     for _ in range(_SAMPLES):
         yield from _of_job(f"{chance.randrange(16**8):x}", settings, chance)

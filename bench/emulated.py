@@ -21,7 +21,7 @@ _STATES = ("Success", "Success", "Success", "Submitted", "Running", "Failed", "C
 _REGIONS = ("ap-chongqing", "ap-beijing", "ap-shanghai", "ap-guangzhou", "ap-singapore", "eu-frankfurt")
 
 
-def bodies(count: int, chance: random.Random) -> Iterator[bytes]:
+def emulated_bodies(count: int, chance: random.Random) -> Iterator[bytes]:
     """``count`` bodies, each of a job of its own."""
     with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
         emulator = Emulator(Path(folder), free_port())
@@ -34,7 +34,7 @@ def bodies(count: int, chance: random.Random) -> Iterator[bytes]:
 
 
 def _body(session: requests.Session, url: str, wanted: dict[str, Any]) -> bytes:
-    # Nobody listens there: the answer shows the body all the same.
+    # No server listens there: the answer shows the body all the same.
     answer = session.post(
         f"{url}/_emulator/callbacks", json=wanted | {"url": "http://127.0.0.1:9/"}, timeout=30
     )

@@ -22,7 +22,7 @@ GROUP = "relay"
 _KEEP = 10_000
 """Entries kept for those who listen and come back late."""
 _SHELF = 50
-"""So many entries make one packed value, with a tenth of the bytes; while there is little news, fewer."""
+"""Entries in one packed value, which has a tenth of their bytes; while there is little news, fewer."""
 _SHELF_MIN = 10
 _OPEN = 50
 """The newest entries stay as they are,"""

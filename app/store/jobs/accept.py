@@ -273,7 +273,7 @@ def seen(state: str | None, ended: int | None, digest: str) -> tuple[str, ...]:
 
 
 def seen_as(text: str) -> str:
-    """72 bits: nobody finds another content with these for a job whose news he cannot foresee."""
+    """72 bits: an attacker who cannot foresee a job's news finds no other content with the same ones."""
     return b64encode(blake2b(text.encode(), digest_size=9).digest(), b"-_").decode()
 
 

@@ -1,4 +1,4 @@
-"""Schemas 2 and 3 to 4: what is long or told apart by its key only is packed together, compressed with the dictionary.
+"""Schemas 2 and 3 to 4: fewer keys, short forms, and long values compressed with the dictionary.
 
 A job's report and history become one list, its hash one of short values; runs become fields of their event. What
 earlier releases compressed with zlib stays as it is: reading knows both.
