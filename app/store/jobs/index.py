@@ -45,8 +45,8 @@ def names(report: Report) -> list[str]:
 
 
 def _hash(value: str) -> str:
-    """48 bits are enough, because each reader of an index looks at the job's value too. Six of them stay below the 64 bytes
-    up to which a hash of Redis is small."""
+    """48 bits are enough, because each reader of an index looks at the job's value too. Six of them stay below the 64
+    bytes up to which a hash of Redis is small."""
     return b64encode(hashlib.blake2b(value.encode(), digest_size=6).digest(), b"-_").decode()
 
 
