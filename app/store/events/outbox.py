@@ -134,8 +134,9 @@ class Outbox:
         return int(size) + packed - gone
 
     def last_id(self) -> str:
-        rows: Any = self._redis.xrevrange(self._key, count=1)
-        return rows[0][0].decode() if rows else "0-0"
+        """The id of the newest event, in the stream or packed; the place before the first if there was none."""
+        (_, newest), _ = self._ends()
+        return newest or "0-0"
 
     def first_id(self) -> str | None:
         (first, *_), _ = self._ends()
