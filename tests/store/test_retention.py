@@ -405,7 +405,9 @@ def test_few_entries_are_packed_too_once_they_are_old(store: Store, monkeypatch:
     tell(store, said("jlast", "Success"), body=b"")
     store.outbox.acknowledge(last := store.outbox.read("one", 100, 1))
     store.db.client.xtrim(store.db.key("events"), maxlen=0)
-    assert store.outbox.last_id() == last[-1].stream_id, "even with nothing left in the stream it knows its end"
+    assert store.outbox.last_id() == last[-1].stream_id, (
+        "even with nothing left in the stream it knows its end"
+    )
     assert not store.outbox.after(store.outbox.last_id(), 100)
     for count in (1, 7, 1000):
         assert _walked(store, count) == everything
