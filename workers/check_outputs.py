@@ -13,11 +13,11 @@ from app.provider import Head, Provider
 from app.settings import Settings
 from app.store import Event, Job, Store
 from app.store.outputs.checks import LOOKED_UP, place
+from app.store.runs.runs import LOOKUP
 from app.web.services import provider_config
 from workers import registry
 from workers.registry import GiveUp, Handler
 
-HANDLER = "check_outputs"
 log = logging.getLogger(__name__)
 
 _GATHER_S = 2.0
@@ -35,7 +35,7 @@ def install(settings: Settings) -> None:
     checker = _Checker(Provider(provider_config(settings)), store)
     registry.add(
         Handler(
-            name=HANDLER,
+            name=LOOKUP,
             function=checker.check,
             tags=frozenset(),
             states=frozenset({"Success"}),

@@ -37,6 +37,7 @@ KINDS: Final[dict[str, Type]] = {
     "run": "hash",
     "job_runs": "set",
     "runs": "zset",
+    "lookups": "zset",
     "failures": "zset",
     "url": "hash",
     "urls": "zset",

@@ -126,7 +126,7 @@ class Performer:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
             log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
-            return _raised(error)
+            return raised(error)
         if declaration.returned_unawaited(answer):
             return Failed(
                 f"returned a {type(answer).__name__} that is not awaited, so nothing has run", final=True
@@ -134,7 +134,7 @@ class Performer:
         return None
 
 
-def _raised(error: BaseException) -> Failed:
+def raised(error: BaseException) -> Failed:
     """What a handler's exception asks for."""
     if isinstance(error, GiveUp):
         return Failed(f"gave up: {error}"[:500], final=True)

@@ -18,6 +18,8 @@ from app.store.packing.packing import pack, unpack
 
 Wanted = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
+LOOKUP = "check_outputs"
+"""The handler whose runs the relay performs: it only waits for COS."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
@@ -134,6 +136,7 @@ class Runs:
         self._db = db
         self._redis = db.client
         self._schedule = db.key("runs")
+        self._lookups = db.key("lookups")
         self._failures = db.key("failures")
         self._plan, self._events, self._take, self._start, self._finish, self._beat, self._hand_back = (
             script(db.client, name)
@@ -165,7 +168,21 @@ class Runs:
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        return texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        taken = texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        if moved := [each for each in taken if self._schedule_of(each) != self._schedule]:
+            self._move(moved)
+        return [each for each in taken if each not in moved]
+
+    def _move(self, ids: list[str]) -> None:
+        """Earlier releases planned look-ups among the runs for workers."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zadd(self._lookups, dict.fromkeys(ids, now_ms()), nx=True)
+            pipe.zrem(self._schedule, *ids)
+            pipe.execute()
+
+    def take_lookups(self, count: int, put_off_s: float) -> list[str]:
+        """As ``take_due``, of the look-ups that the relay performs itself."""
+        return texts(self._take(keys=[self._lookups], args=[count, int(put_off_s * 1000)]))
 
     def hand_back(self, ids: list[str]) -> int:
         """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
@@ -184,7 +201,13 @@ class Runs:
 
     def next_due_s(self) -> float | None:
         """Seconds until the next run is due; ``None`` if none is planned."""
-        rows: Any = self._redis.zrange(self._schedule, 0, 0, withscores=True)
+        return self._first_s(self._schedule)
+
+    def next_lookup_s(self) -> float | None:
+        return self._first_s(self._lookups)
+
+    def _first_s(self, schedule: str) -> float | None:
+        rows: Any = self._redis.zrange(schedule, 0, 0, withscores=True)
         return max(0.0, (rows[0][1] - now_ms()) / 1000) if rows else None
 
     def start(self, start: Start) -> int:
@@ -243,8 +266,10 @@ class Runs:
 
     def _schedule_of(self, each: str) -> str:
         """Each endpoint has a schedule of its own, so that one that is broken does not delay the others."""
-        _, _, endpoint = _parts(each)
-        return schedule_of(self._db, endpoint) if endpoint else self._schedule
+        _, handler, endpoint = _parts(each)
+        if endpoint:
+            return schedule_of(self._db, endpoint)
+        return self._lookups if handler == LOOKUP else self._schedule
 
 
 def _run(each: str, row: Any) -> Run:
