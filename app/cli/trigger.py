@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import click
-import requests
 from flask.cli import with_appcontext
 from pydantic import RootModel
 
@@ -41,6 +40,8 @@ def _binding() -> Binding:
 @guarded
 def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url: str | None) -> None:
     """Have the emulator send a callback for an invented job."""
+    import requests  # noqa: PLC0415 - every other command, and the web service, start without it
+
     settings = services().settings
     if settings.ci_endpoint is None or (url is None and settings.public_url is None):
         fail("This needs the emulator (CI_ENDPOINT) and PUBLIC_URL; `make run` sets both.", REFUSED)

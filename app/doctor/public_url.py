@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import requests
 from redis.exceptions import RedisError
 
 from app.ci.outgoing.callback_rules import is_private
@@ -15,6 +15,9 @@ from app.core.tokens import Binding, fingerprint, mint, new_nonce
 from app.doctor.finding import Finding
 from app.store import Unavailable
 from app.web.services import Services
+
+if TYPE_CHECKING:
+    import requests
 
 _PATIENCE_S = 10
 _PROBE = b'{"code":0,"message":"Test request when setting callback url","data":{"trace_id":"doctor"}}'
@@ -50,6 +53,8 @@ def _usable(services: Services, url: str) -> Iterator[Finding]:
 
 def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
     """As seen from this machine; CI's route may differ."""
+    import requests  # noqa: PLC0415 - workers and the relay import the checks, and do not ask
+
     try:
         seen = requests.get(f"{url}/healthz", timeout=_PATIENCE_S, allow_redirects=False)
         with _revoked_token(services) as token:

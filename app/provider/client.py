@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from app.ci.bounds import cut
 from app.ci.incoming import payload
@@ -17,7 +17,10 @@ from app.provider import clock_skew
 from app.provider.errors import AnswerLost, RequestRejected
 from app.provider.queues import Queue, QueuePage, parse_queues
 from app.provider.response import raise_for_status, request_id
-from app.provider.wire import Place, ProviderConfig, Request, Response, Wire
+from app.provider.values import Place, ProviderConfig, Request, Response
+
+if TYPE_CHECKING:
+    from app.provider.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class Provider:
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config
-        self._wire = Wire(config)
+        self._opened: Wire | None = None
 
     def submit(self, bucket: str, region: str, xml: bytes) -> Answer:
         """`POST /jobs` with exactly these bytes, once: one Detail for each operation.
@@ -62,7 +65,7 @@ class Provider:
         On a connection of its own: one that had gone stale would look as if the answer were lost. An answer that
         does not name each job is `AnswerLost` too.
         """
-        got = self._wire.send(Place(bucket, region), Request("POST", "/jobs", body=xml, fresh=True))
+        got = self._wire().send(Place(bucket, region), Request("POST", "/jobs", body=xml, fresh=True))
         answer = self._read(got, parse_answer, sent=xml)
         if not answer.details or answer.unreadable:
             raise self._unreadable(got, question=False)
@@ -117,7 +120,7 @@ class Provider:
         """`PUT /jobs/<id>?cancel`. CI's 200 does not mean that the job has stopped: describe it."""
         path = "/jobs/" + _job_id(job_id)
         raise_for_status(
-            self._wire.send(Place(bucket, region), Request("PUT", path, {"cancel": ""})), self._secrets
+            self._wire().send(Place(bucket, region), Request("PUT", path, {"cancel": ""})), self._secrets
         )
 
     def queues(
@@ -134,14 +137,14 @@ class Provider:
 
     def server_time(self, bucket: str, region: str) -> datetime | None:
         """CI's own clock, from the `Date` of a free call, even of an error; None if it sends none."""
-        got = self._wire.send(
+        got = self._wire().send(
             Place(bucket, region), Request("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
         )
         return clock_skew.server_time(got.headers)
 
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
         """`HEAD` of an object; None if it does not exist."""
-        got = self._wire.send(Place(bucket, region), Request("HEAD", f"/{key}", service="cos"))
+        got = self._wire().send(Place(bucket, region), Request("HEAD", f"/{key}", service="cos"))
         if got.status == 404:
             return None
         raise_for_status(got, self._secrets)
@@ -152,7 +155,17 @@ class Provider:
 
     def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str:
         """A URL with which anyone can read the object for that long. Signed locally; no call is made."""
-        return self._wire.presigned(Place(bucket, region), key, seconds)
+        return self._wire().presigned(Place(bucket, region), key, seconds)
+
+    def _wire(self) -> "Wire":
+        """Imports the SDK on the first call. Of two threads that open it at once the last one's stays: no lock, which
+        a fork may copy held."""
+        opened = self._opened
+        if opened is None:
+            from app.provider.wire import Wire  # noqa: PLC0415 - 0.1 s, for a process that asks CI
+
+            opened = self._opened = Wire(self.config)
+        return opened
 
     def _queue_page(self, place: Place, number: int, state: str | None, category: str | None) -> QueuePage:
         size = str(QUEUES_PER_PAGE)
@@ -170,7 +183,7 @@ class Provider:
         self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]
     ) -> _T:
         said = {name: value for name, value in params.items() if value is not None}
-        return self._read(self._wire.send(place, Request("GET", path, said)), parse)
+        return self._read(self._wire().send(place, Request("GET", path, said)), parse)
 
     def _read(self, got: Response, parse: Callable[[bytes], _T], sent: bytes = b"") -> _T:
         raise_for_status(got, self._secrets, sent)

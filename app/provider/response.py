@@ -8,7 +8,7 @@ from app.ci.incoming.payload import CIError, parse_error
 from app.provider import clock_skew
 from app.provider.advice import NUMBERS
 from app.provider.errors import ProviderError, RequestRejected, ServerError, Throttled
-from app.provider.wire import Response
+from app.provider.values import Response
 
 _URL = re.compile(r"https?:(?:/|\\/|%2f){2}\S*", re.IGNORECASE)
 _SIGNATURE = re.compile(r"q-(?:signature|ak|key-time|sign-time)=[^&\s]*", re.IGNORECASE)

@@ -1,13 +1,11 @@
 """Silences the SDK's loggers: at INFO it logs whole requests with the callback token, at DEBUG the signing key, and the
-URL of a failed connection at any level. Imported before any module that uses the SDK."""
+URL of a failed connection at any level. ``wire`` does it right after it has imported the SDK."""
 
 import logging
 
-import qcloud_cos  # noqa: F401 - its loggers exist only once it is imported
-
 
 def silence() -> None:
-    """Also done by import; call it again after logging is configured."""
+    """Call it again after logging is configured."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("qcloud_cos.")]
     for name in ("qcloud_cos", *names):
         logger = logging.getLogger(name)

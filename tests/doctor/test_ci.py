@@ -13,7 +13,7 @@ from qcloud_cos import cos_auth
 from app.doctor.ci import clock
 from app.provider import RequestRejected, clock_skew
 from app.provider.response import raise_for_status
-from app.provider.wire import Response
+from app.provider.values import Response
 from app.settings import Settings
 from app.web.services import Services
 from harness.emulated import Emulated

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 THREADS = 16
 """Checks at a time in each relay: the bound on connections to COS and on memory."""
-_IDLE_S = 1.0
+_IDLE_S = 5.0
+"""New look-ups of this relay wake it; this is for those that a person retries, and for those of a relay that died."""
 _BEAT_S = 4.0
 
 
@@ -50,13 +51,18 @@ class Lookups:
         self._beat()
         room = THREADS - len(self._held)
         ids = self._store.runs.take_lookups(room, LEASE_S) if room > 0 else []
-        for each in ids:
+        # One whose time was up may still wait for COS here: it is due again, and is put off until that has ended.
+        for each in (each for each in ids if each not in self._held):
             self._held[each] = _Held(0, 0.0)
             self._pool.submit(self._one, each)
         if not ids:
-            due = self._store.runs.next_lookup_s() if room > 0 else None
-            self.news.wait(_IDLE_S if due is None else min(_IDLE_S, max(0.02, due)))
-            self.news.clear()
+            self._wait(has_room=room > 0)
+
+    def _wait(self, *, has_room: bool) -> None:
+        due = self._store.runs.next_lookup_s() if has_room else None
+        pause = _IDLE_S if due is None else min(_IDLE_S, max(0.02, due))
+        self.news.wait(min(pause, _BEAT_S) if self._held else pause)
+        self.news.clear()
 
     def close(self, until: float) -> None:
         """Start nothing more and wait for running checks until then; another relay retries the rest when claims end."""
@@ -81,7 +87,7 @@ class Lookups:
         except Exception:
             log.exception("run %s could not be recorded; it is retried when its claim ends", run_id)
         finally:
-            del self._held[run_id]
+            self._held.pop(run_id, None)
             self.news.set()
 
     def _perform(self, run_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 
 from app.core.backoff import doubled
+from app.provider import wire  # noqa: F401 - workers ask CI: imported before the fork, so that they share the SDK
 from app.redis.outage import OUTAGE
 from app.settings import Settings
 from app.store import UNAVAILABLE
@@ -40,6 +42,9 @@ class Crew:
         """Run until SIGTERM, then until the current runs have ended. Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        # A collection in a member would write to the pages it shares with this process, and copy them.
+        gc.collect()
+        gc.freeze()
         while self._began or not self._stopping:
             self._reap()
             if not self._stopping and time.monotonic() >= self._next_start:

@@ -1,0 +1,79 @@
+"""What a process does not need it does not import: memory for as long as it runs, and time at each start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SDK = ("qcloud_cos", "requests", "crcmod", "xmltodict", "Crypto")
+"""Tencent's SDK and what only it needs."""
+
+STARTS = {
+    "web": ("from app import create_app; create_app()", SDK),
+    "relay": ("import workers.relay.__main__", SDK),
+    "flask jobs list --help": (
+        "from flask.cli import FlaskGroup; from app import create_app\n"
+        "FlaskGroup(create_app=create_app).main(['jobs', 'list', '--help'], standalone_mode=False)",
+        SDK,
+    ),
+}
+"""A process or command: how it starts, and what must not be imported by then."""
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_start_leaves_out_what_is_not_needed_yet(name: str) -> None:
+    start, absent = STARTS[name]
+    assert not _imported(start, absent)
+
+
+def test_a_call_to_ci_imports_the_sdk() -> None:
+    """So the names above are those of modules that exist, and a first call finds them."""
+    call = (
+        "from app.provider import Provider, ProviderConfig\n"
+        "Provider(ProviderConfig('id', 'key')).presigned_url('demo-1250000000', 'ap-chongqing', 'key', 60)"
+    )
+    assert {"qcloud_cos", "requests", "crcmod", "xmltodict"} <= _imported(call, SDK)
+
+
+def test_workers_share_the_sdk() -> None:
+    """Their parent imports it, once, before it forks."""
+    assert "qcloud_cos" in _imported("import workers.worker.__main__", SDK)
+
+
+def test_the_sdk_logs_nothing_once_it_is_imported() -> None:
+    """Also those loggers that its modules make only then."""
+    code = (
+        "import logging; logging.basicConfig(level=logging.DEBUG)\n"
+        "from app.provider import wire\n"
+        "names = [name for name in logging.root.manager.loggerDict if name.startswith('qcloud_cos')]\n"
+        "assert len(names) > 1, names\n"
+        "assert not [name for name in names if logging.getLogger(name).isEnabledFor(logging.CRITICAL)]"
+    )
+    _run(code)
+
+
+def _imported(start: str, names: tuple[str, ...]) -> set[str]:
+    shown = _run(f"import sys\n{start}\nprint('imported', *(set({names!r}) & set(sys.modules)))")
+    return set(shown.splitlines()[-1].split()[1:])
+
+
+def _run(code: str) -> str:
+    environment = os.environ | {
+        "CALLBACK_KEYS": "k1:" + "a" * 43,
+        "API_KEY": "ck_" + "b" * 32,
+        "REDIS_URL": "redis://127.0.0.1:1/0",  # nothing listens, and nothing asks
+        "COS_SECRET_ID": "id",
+        "COS_SECRET_KEY": "a secret key",
+        "COS_BUCKET": "demo-1250000000",
+        "COS_REGION": "ap-chongqing",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
