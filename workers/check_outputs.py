@@ -87,7 +87,9 @@ class _Checker:
         until, heads = time.monotonic() + _CHECK_S, dict[str, Head | None]()
         for where, each in outputs.items():
             if time.monotonic() > until:
-                raise TimeoutError(f"COS answered for {len(heads)} of {len(outputs)} outputs in {_CHECK_S:g} s")
+                raise TimeoutError(
+                    f"COS answered for {len(heads)} of {len(outputs)} outputs in {_CHECK_S:g} s"
+                )
             heads[where] = self._provider.head_object(each.bucket or "", each.region or "", each.object)
         return heads
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
-from app.store.runs.runs import End, Run, Start
+from app.store.runs.runs import OUTPUTS_HANDLER, End, Run, Start
 from workers import declaration, registry
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
@@ -86,8 +86,10 @@ class Performer:
 
     def _next(self) -> Run | None:
         while run_id := self._batch.next():
-            if run_id in self._runs:
-                return self._runs[run_id]
+            run = self._runs.get(run_id)
+            # Relays of an earlier release send look-ups too: those of this one perform them when they are due again.
+            if run and run.handler != OUTPUTS_HANDLER:
+                return run
         return None
 
     def _turn(self, end: End | None, run: Run | None) -> int:

@@ -63,6 +63,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Runs that are due and not handed out, and for how long (seconds) the oldest of them."""
+
+    due: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """The wish to begin a try: claimed for ``claim_s`` seconds, if fewer than ``tries`` were made."""
 
@@ -218,6 +226,22 @@ class Runs:
 
     def next_lookup_s(self) -> float | None:
         return self._first_s(self._lookups)
+
+    def backlog(self) -> Backlog:
+        """Of the runs for workers."""
+        return self._backlog(self._schedule)
+
+    def lookups_backlog(self) -> Backlog:
+        """Of the look-ups, which wait for a free thread of a relay."""
+        return self._backlog(self._lookups)
+
+    def _backlog(self, schedule: str) -> Backlog:
+        now = now_ms()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcount(schedule, "-inf", now)
+        pipe.zrange(schedule, 0, 0, withscores=True)
+        due, rows = pipe.execute()
+        return Backlog(due, max(0.0, (now - rows[0][1]) / 1000) if rows else 0.0)
 
     def _first_s(self, schedule: str) -> float | None:
         rows: Any = self._redis.zrange(schedule, 0, 0, withscores=True)
