@@ -73,7 +73,7 @@ def measure(options: Options) -> list[Row]:
 def _cos(folder: Path) -> Iterator[str]:
     """The URL of a COS that has every object, and answers in 50 ms."""
     port = free_port()
-    with Process([sys.executable, "-m", "bench.peers.cos", str(port)], folder / "cos.log", os.environ):
+    with Process([sys.executable, "-m", "bench.peers.cos", str(port)], folder / "cos.log", dict(os.environ)):
         url = f"http://127.0.0.1:{port}"
         eventually(lambda: is_up(url), "COS")
         yield url

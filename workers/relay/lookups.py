@@ -22,8 +22,10 @@ from workers.worker.tasks import Failed, ending, raised
 
 log = logging.getLogger(__name__)
 
-THREADS = 16
-"""Checks at a time in each relay: the bound on connections to COS and on memory."""
+THREADS = 8
+"""Checks at a time in each relay: fewer than the connections that Tencent's SDK keeps open."""
+_WHILE_BUSY = 1
+"""While runs of handlers wait to be sent, checks give way: each HEAD takes milliseconds of this process in the SDK."""
 _IDLE_S = 5.0
 """New look-ups of this relay wake it; this is for those that a person retries, and for those of a relay that died."""
 _BEAT_S = 4.0
@@ -49,7 +51,7 @@ class Lookups:
     def step(self) -> None:
         """Start due checks; if there are none, wait for news, a free thread or the next due time."""
         self._beat()
-        room = THREADS - len(self._held)
+        room = self._allowed() - len(self._held)
         ids = self._store.runs.take_lookups(room, LEASE_S) if room > 0 else []
         # One whose time was up may still wait for COS here: it is due again, and is put off until that has ended.
         for each in (each for each in ids if each not in self._held):
@@ -57,6 +59,9 @@ class Lookups:
             self._pool.submit(self._one, each)
         if not ids:
             self._wait(has_room=room > 0)
+
+    def _allowed(self) -> int:
+        return _WHILE_BUSY if self._store.runs.backlog().due else THREADS
 
     def _wait(self, *, has_room: bool) -> None:
         due = self._store.runs.next_lookup_s() if has_room else None
