@@ -35,6 +35,7 @@ KINDS: Final[dict[str, Type]] = {
     "runs_of": "hash",
     "report_of": "string",
     "runs": "zset",
+    "lookups": "zset",
     "failures": "zset",
     "url": "hash",
     "urls": "zset",

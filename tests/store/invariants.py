@@ -99,4 +99,8 @@ def _strays(store: Store, known: set[str]) -> list[str]:
         for each in decoded_all(redis.zrange(key("due"), 0, -1))
         if each not in known
     ]
+    for schedule in ("runs", "lookups"):
+        ids = decoded_all(redis.zrange(key(schedule), 0, -1))
+        there = {run.id for run in store.runs.many(ids)}
+        faults += [f"{each} is in {schedule} and unknown" for each in ids if each not in there]
     return faults

@@ -66,7 +66,7 @@ for _, body in ipairs(bodies) do payloads = payloads + redis.call('DEL', body) e
 local told = {redis.call('EXISTS', job), entries_in(record), payloads, #runs, 0, ''}
 for _, run in ipairs(runs) do
   local endpoint = string.match(run, '^[^|]*|[^|]*|?(.*)$')
-  redis.call('ZREM', prefix .. 'runs', run)
+  for _, name in ipairs({'runs', 'lookups'}) do redis.call('ZREM', prefix .. name, run) end
   told[5] = told[5] + redis.call('ZREM', prefix .. 'failures', run)
   if endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
 end
