@@ -4,7 +4,8 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.api import docs, endpoints, events, failures, jobs, many_jobs, refusals, requests, submissions
+    from app.api import docs, endpoints, events, failures, jobs, refusals, requests, submissions
+    from app.api.chosen import many_jobs
     from app.web import health
 
     for module in (jobs, many_jobs, submissions, failures, endpoints, refusals, events, health):

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app import reconcile
 from app.api.auth import may, needs
+from app.api.chosen.filters import JobsQuery
+from app.api.chosen.replaying import only_for
 from app.api.ci_errors import from_ci
-from app.api.filters import JobsQuery
-from app.api.replaying import only_for
 from app.api.requests import StrictQuery, WaitQuery, read_document, read_query
 from app.ci.report import Output
 from app.documents.jobs import History, ReplayView

@@ -79,7 +79,6 @@ class FailuresRetried(BaseModel):
 
     matched: int
     retried: int
-    dry_run: bool = False
     more: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Asking CI about many jobs, or cancelling them, on somebody's wish: what became of each."""
+"""Asking CI about many jobs, or cancelling them, as a caller asks: what became of each."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _keep_schema(services: Services) -> None:
 
 
 def _declare_handlers(services: Services) -> None:
-    """A replay for one handler is refused where nobody has that name."""
+    """A replay for one handler is refused where none has that name."""
     services.store.runs.declare([*registry.handler_names(), forward.DELIVERY_HANDLER])
     stop_requested.wait(60.0)
 

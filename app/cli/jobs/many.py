@@ -46,7 +46,7 @@ def refresh(job_id: str | None, json_wanted: bool, **which: Any) -> None:
     """
     if job_id:
         answered = reconcile.ask(services(), [_askable(job_id)])
-        show_job(found(job_id), json_wanted)
+        show_job(existing(job_id), json_wanted)
         if job_id not in answered:
             fail("CI does not know this job.", NOT_FOUND)
         return
@@ -59,7 +59,7 @@ def cancel(job_id: str | None, json_wanted: bool, **which: Any) -> None:
     """Cancel one job at CI, or all that match and have not ended. Exit code 1: of many, some could not be cancelled."""
     if job_id:
         reconcile.cancel(services(), _askable(job_id))
-        show_job(found(job_id), json_wanted)
+        show_job(existing(job_id), json_wanted)
         return
     ask = "Cancel them?"
     _many(which, json_wanted, ask, lambda jobs: cancel_many(services(), jobs), "cancelled", _has_not_ended)
@@ -110,12 +110,12 @@ def export(_json_wanted: bool, **which: Any) -> None:
         show_json(job, indent=None)
 
 
-def found(job_id: str) -> Job:
+def existing(job_id: str) -> Job:
     return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
 
 
 def _askable(job_id: str) -> Job:
-    job = found(job_id)
+    job = existing(job_id)
     if why := reconcile.reason_not_askable(services(), job):
         fail(why, REFUSED)
     return job
@@ -127,7 +127,7 @@ def _has_not_ended(job: Job) -> bool:
 
 def _only(handler: str | None, endpoint: str | None) -> Only | None:
     endpoints = [each.name for each in services().settings.forward_urls]
-    if why := services().store.replays.why_nobody(handler, endpoint, endpoints):
+    if why := services().store.replays.why_none(handler, endpoint, endpoints):
         fail(why, REFUSED)
     return Only(handler, endpoint) if handler or endpoint else None
 

@@ -53,7 +53,7 @@ class Replays:
             raise Unavailable(str(error)) from error
         raise Unavailable("the job changes faster than it can be read; nothing was replayed")
 
-    def why_nobody(self, handler: str | None, endpoint: str | None, endpoints: Sequence[str]) -> str | None:
+    def why_none(self, handler: str | None, endpoint: str | None, endpoints: Sequence[str]) -> str | None:
         """Why a replay for that handler, or that endpoint of ``endpoints``, would run nothing; ``None`` if it may."""
         if handler is not None and endpoint is not None:
             return "Name a handler or an endpoint, not both."

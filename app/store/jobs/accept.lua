@@ -263,7 +263,7 @@ local function add_event(item, fields)
 end
 
 -- Handlers run for a callback unless the job is doubted, and for an answer where it changes the state, or where an
--- earlier event still owes them a run. News that somebody wants no run for has none.
+-- earlier event still owes them a run. Quiet news has none.
 local function is_quiet(job) return header.quiet and not job.held end
 
 local function handlers_for(item, job)
@@ -278,7 +278,7 @@ local function announce(i, item, job, entry, version)
   if not item.state and job.exists then report = known_report(i, item.id) end
   if not is_answer and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
   add_event(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
-    handlers = handlers, report = report, only = is_quiet(job) and 'nobody' or nil})
+    handlers = handlers, report = report, only = is_quiet(job) and 'none' or nil})
 end
 
 local function set_or_clear(hash, name, value)

@@ -218,7 +218,7 @@ class Jobs:
         found: list[Job] = []
         position = decode_cursor(cursor)
         scanned = 0
-        for score, ids in self._walk(wanted, position):
+        for score, ids in self._walk(wanted, position, limit):
             for (created, job_id), job in zip(score, self._many(ids), strict=True):
                 position = (created, job_id)
                 scanned += 1
@@ -260,13 +260,14 @@ class Jobs:
         return [read_entry(line) for line in lines], int(count or 0)
 
     def _walk(
-        self, wanted: Filter, after: tuple[int, str] | None
+        self, wanted: Filter, after: tuple[int, str] | None, limit: int
     ) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
         """Chunks of (created, id), newest first, of the smallest index that serves the filter."""
         where = self._narrowest(wanted)
         end = (after[0], member_of(after[1])) if after else None
         top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
-        offset = 0
+        # Most often all of them match. The range begins with the last one of the page before.
+        offset, count = 0, min(limit + 1, _CHUNK)
         while True:
             rows: Any = self._redis.zrange(
                 where,
@@ -276,7 +277,7 @@ class Jobs:
                 byscore=True,
                 withscores=True,
                 offset=offset,
-                num=_CHUNK,
+                num=count,
             )
             found = [(int(score), member) for member, score in rows]
             fresh = [
@@ -284,9 +285,9 @@ class Jobs:
             ]
             if fresh:
                 yield fresh, [job_id for _, job_id in fresh]
-            if len(found) < _CHUNK:
+            if len(found) < count:
                 return
-            offset += _CHUNK
+            offset, count = offset + count, _CHUNK
 
     def _narrowest(self, wanted: Filter) -> str:
         keys = [self._db.key("index", index.name(field, value)) for field, value in wanted.equal]

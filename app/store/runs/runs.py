@@ -24,7 +24,7 @@ RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """One handler, or one endpoint of ``forward``, by its name; with neither, nobody."""
+    """One handler, or one endpoint of ``forward``, by its name; with neither, none."""
 
     handler: str | None = None
     endpoint: str | None = None
@@ -36,7 +36,7 @@ class Only:
     def __str__(self) -> str:
         if self.handler:
             return f"handler {self.handler}"
-        return f"endpoint {self.endpoint}" if self.endpoint else "nobody"
+        return f"endpoint {self.endpoint}" if self.endpoint else "none"
 
     @classmethod
     def read(cls, text: str) -> Only:

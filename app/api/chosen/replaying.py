@@ -8,10 +8,10 @@ from app.web.services import services
 
 
 def only_for(handler: str | None, endpoint: str | None) -> Only | None:
-    """``None`` for everyone. Raises ``Problem`` where nobody has that name."""
+    """``None`` for everyone. Raises ``Problem`` where none has that name."""
     every = services()
     endpoints = [each.name for each in every.settings.forward_urls]
     field = "handler" if handler is not None else "endpoint"
-    if why := every.store.replays.why_nobody(handler, endpoint, endpoints):
+    if why := every.store.replays.why_none(handler, endpoint, endpoints):
         raise Problem("invalid_request", why, errors=[{"field": field, "rule": why}])
     return Only(handler, endpoint) if handler or endpoint else None

@@ -9,9 +9,9 @@ from flask import Blueprint, g
 from pydantic import Field
 
 from app.api.auth import needs
+from app.api.chosen.filters import FILTER_NAMES, JobFilter
+from app.api.chosen.replaying import only_for
 from app.api.ci_errors import from_ci
-from app.api.filters import FILTER_NAMES, JobFilter
-from app.api.replaying import only_for
 from app.api.requests import read_document
 from app.documents.jobs import ManyAnswer, ManyDone, NotDone
 from app.documents.runs import Counted
