@@ -30,6 +30,7 @@ KINDS: Final[dict[str, Type]] = {
     "lost": "zset",
     "open": "zset",
     "mark": "string",
+    "spent": "string",
     "events": "stream",
     "past": "stream",
     "runs_of": "hash",

@@ -59,7 +59,8 @@ def may_be_sent_again(error: ProviderError) -> bool:
 
 class Submitter:
     """Sends jobs. Raises ``BadRequest`` with every broken rule; ``ProviderError`` with CI's error, whose
-    ``submission`` names our record; ``app.store.Unavailable`` if nothing could be stored, and so nothing was sent.
+    ``submission`` names our record; ``app.store.Unavailable`` if nothing could be stored, and so nothing was sent;
+    ``OverBudget`` if ``SUBMIT_MAX_PER_DAY`` allows no more today.
 
     ``pace`` may be shared with others; ``patience``: seconds after which it is not sent again. Safe
     to share between threads.
@@ -127,7 +128,7 @@ class Submitter:
     def _store(self, record: Submission, claim: AbstractContextManager[None]) -> None:
         try:
             with claim:
-                self._services.store.submissions.create(record)
+                self._services.store.submissions.create(record, self._settings.submit_max_per_day)
         except (Unavailable, *UNAVAILABLE):
             # It may be stored all the same, but less safely than required: then record that nothing was sent.
             self._settled(record, "failed", "It could not be stored safely, and was not sent.", None)

@@ -99,7 +99,7 @@ def test_a_replay_for_one_runs_only_that(service: Service, tmp_path: Path, downs
     eventually(
         lambda: len(noted(tmp_path)) == 2 and downstream.on("/one") and downstream.on("/two"), "the first"
     )
-    eventually(lambda: service.services.store.runs.declared(), "the relay to say which handlers there are")
+    eventually(service.services.store.runs.declared, "the relay to say which handlers there are")
 
     def replayed(query: str, runs: set[tuple[str, str | None]]) -> None:
         assert service.call("POST", f"/v1/jobs/{job_id}/replay{query}").status_code == 202
