@@ -147,9 +147,23 @@ def _query(
         return []
     name = refs[operation.query, "validation"]["$ref"].rpartition("/")[2]
     properties = schemas[name]["properties"]
-    return [
+    found: list[dict[str, Any]] = [
         {"name": n, "in": "query", "required": False, "schema": schema} for n, schema in properties.items()
     ]
+    if patterns := schemas[name].get("patternProperties"):
+        # With this style each member is a parameter of its own, as `label.show=news`.
+        members = {"type": "object", "patternProperties": patterns, "additionalProperties": False}
+        found.append(
+            {
+                "name": "label",
+                "in": "query",
+                "required": False,
+                "style": "form",
+                "explode": True,
+                "schema": members,
+            }
+        )
+    return found
 
 
 def _headers(operation: ApiOperation) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from app.documents.submissions import AcceptedSubmission, SubmissionView, Submit
 from app.provider import ProviderError
 from app.store import UNAVAILABLE, Job
 from app.store import Unavailable as StoreUnavailable
-from app.store.submissions.submissions import Submission
+from app.store.submissions.submissions import OverBudget, Submission
 from app.submitter import Receipt, Submitter
 from app.web.describe import ApiOperation, RepeatedAnswer, ViewAnswer, described
 from app.web.problems import Problem
@@ -40,6 +40,7 @@ blueprint = Blueprint("submissions", __name__, url_prefix="/v1")
             "invalid_request",
             "idempotency_mismatch",
             "idempotency_in_flight",
+            "budget_spent",
             "ci_refused",
             "ci_unavailable",
             "store_unavailable",
@@ -75,6 +76,8 @@ def _submit(submission_id: str, body: bytes) -> ViewAnswer:
         receipt = submitter.send(submitter.draft(wanted, submission_id))
     except BadRequest as error:
         raise _broken(error.broken) from None
+    except OverBudget as error:
+        raise Problem("budget_spent", f"{error}.", retry_after=error.again_in_s) from None
     except StoreUnavailable:
         raise Problem("store_unavailable", "Nothing was sent to CI. Try again.", retry_after=10) from None
     except ProviderError as error:

@@ -19,7 +19,7 @@ from app.provider import ProviderError
 from app.redis.cursors import BadCursor
 from app.redis.outage import OUTAGE, cause
 from app.store import UNAVAILABLE, Job, Unavailable
-from app.store.submissions.submissions import Submission
+from app.store.submissions.submissions import OverBudget, Submission
 from app.web.describe import text_of
 
 P = ParamSpec("P")
@@ -41,6 +41,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except BadRequest as error:
             show_rules(error.broken)
             sys.exit(REFUSED)
+        except OverBudget as error:
+            fail(f"{error}.", REFUSED)
         except BadCursor:
             fail("The cursor is invalid. Leave it out to start from the newest.", REFUSED)
         except ProviderError as error:

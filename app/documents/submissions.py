@@ -79,9 +79,12 @@ class AcceptedSubmission(SubmissionView, _Warned):
 
 
 class RowView(BaseModel):
-    """What became of one row of a file: ``before`` is submitted by an earlier start of the same command."""
+    """What became of one row of a file, which its number, object and user data name: ``before`` is submitted by an
+    earlier start of the same command."""
 
     row: int
+    input_object: str | None
+    user_data: str | None
     status: Literal["submitted", "before", "lost", "refused", "failed", "ready"]
     job_ids: list[str]
     submission: str | None

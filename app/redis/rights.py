@@ -49,7 +49,8 @@ _OF_KEYS: tuple[tuple[str, ...], ...] = (
     ("XACK", _KEY, "g", "1-1"), ("XAUTOCLAIM", _KEY, "g", "c", "1", "0"), ("XGROUP", "CREATE", _KEY, "g", "$"),
     ("XINFO", "STREAM", _KEY), ("XPENDING", _KEY, "g"), ("XREAD", "STREAMS", _KEY, "$"),
     ("XREADGROUP", "GROUP", "g", "c", "STREAMS", _KEY, ">"), ("MGET", _KEY), ("ZREVRANGE", _KEY, "0", "1"),
-    ("XREVRANGE", _KEY, "+", "-"), ("PTTL", _KEY), ("INCR", _KEY), ("HSETNX", _KEY, "f", "1"),
+    ("XREVRANGE", _KEY, "+", "-"), ("PTTL", _KEY), ("INCR", _KEY), ("INCRBY", _KEY, "1"), ("DECRBY", _KEY, "1"),
+    ("HSETNX", _KEY, "f", "1"),
     ("TYPE", _KEY), ("PEXPIRE", _KEY, "1"), ("SUNIONSTORE", _KEY, _KEY), ("ZUNIONSTORE", _KEY, "1", _KEY),
 )  # fmt: skip
 _OF_RQ: tuple[tuple[str, ...], ...] = (

@@ -144,6 +144,12 @@ class Settings(BaseSettings):
         6 * 3600,
         description="How long a `lost` submission is searched for in CI's list before it becomes `failed`.",
     )
+    submit_max_per_day: int | None = Field(
+        None,
+        ge=0,
+        description="Maximum number of jobs that are sent to CI in a day (UTC), by the API and by commands together. "
+        "Beyond it a request is answered with 429. Without it, there is no limit.",
+    )
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that declare handlers."
     )

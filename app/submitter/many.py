@@ -12,6 +12,7 @@ from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.provider import ProviderError
+from app.store.submissions.submissions import OverBudget
 from app.submitter.draft import Draft
 from app.submitter.once import Once, RowTaken
 from app.submitter.pace import Pace
@@ -30,6 +31,7 @@ class RunControl:
 
     stop: Event = field(default_factory=Event)
     stop_reason: str | None = None
+    is_over_budget: bool = False
     _code: str | None = None
     _count: int = 0
 
@@ -67,6 +69,13 @@ class Many:
         self._store, self._run_name = services.store, run_name
         self._submitter = Submitter(services, pace=pace, patience=patience)
         self._pace = pace
+
+    def unsent(self, rows: Iterable[Row]) -> Iterator[tuple[Row, SubmitRequest]]:
+        """Rows that can be sent and were not sent before."""
+        for row in rows:
+            request = checked(row, self._submitter.defaults)
+            if not isinstance(request, RowResult) and Once(self._store, self._run_name, row).before() is None:
+                yield row, request
 
     def run(self, rows: Iterable[Row], parallel: int, control: RunControl) -> Iterator[RowResult]:
         """Results in the order in which rows finish. Raises ``app.store.Unavailable`` when the rows in progress are
@@ -107,6 +116,10 @@ class Many:
             return self._submit(row)
         except ProviderError as error:
             control.end(f"CI cannot be reached, or asks us to wait: {error}")
+            return None
+        except OverBudget as error:
+            control.is_over_budget = True
+            control.end(f"{error}.")
             return None
 
     def _submit(self, row: Row) -> RowResult:

@@ -6,25 +6,16 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO, get_args
-
-from pydantic import BaseModel
+from typing import Any, Literal, TextIO
 
 from app.ci.outgoing.broken import Broken
-from app.ci.outgoing.request import SubmitRequest
+from app.submitter.columns import UnreadableFile, label_of, read_table
 
 _LISTS = frozenset({"allow"})
-_NO_COLUMN = frozenset({"operations", "operation"})
-"""Trees: only JSON lines can hold them."""
-
 
 RowStatus = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
-
-
-class UnreadableFile(ValueError):
-    """The whole file cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +27,15 @@ class Row:
     key: str
     data: Any
     fault: str | None = field(default=None)
+
+    @property
+    def input_object(self) -> str | None:
+        """The file that it is about, as it is written in the row."""
+        return _text(_member(_member(self.data, "input"), "object"))
+
+    @property
+    def user_data(self) -> str | None:
+        return _text(_member(self.data, "user_data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,12 @@ class RowResult:
     ci_request_id: str | None = None
 
 
-def columns() -> tuple[str, ...]:
-    """The names that a CSV may have as its columns, beside ``labels.<name>``."""
-    return tuple(name for name in _names(SubmitRequest) if name != "labels")
+def _member(data: Any, name: str) -> Any:
+    return data.get(name) if isinstance(data, Mapping) else None
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int) else None
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,8 +69,8 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
         if value in {None, ""} if not isinstance(value, list | dict) else not value:
             continue
         place, path = nested, name.split(".")
-        if path[0] == "labels":
-            path = ["labels", name.partition(".")[2]]
+        if (label := label_of(name)) is not None:
+            path = ["labels", label]
         for step in path[:-1]:
             place = place.setdefault(step, {})
         place[path[-1]] = value
@@ -89,12 +92,11 @@ def over(below: Mapping[str, Any], above: Any) -> Any:
 
 
 def read_csv(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
-    """The rows of a CSV, ``common`` filling in what they leave out. Raises ``UnreadableFile``."""
+    """The rows of a CSV, its cells separated by commas, semicolons or tabs; ``common`` fills in what they leave out.
+    Raises ``UnreadableFile``."""
     try:
-        reader = csv.reader(file, strict=True)
-        names = next(reader, None)
-        _check_columns(names)
-        found = [(number, *_csv_row(names or [], cells)) for number, cells in enumerate(reader, 1) if cells]
+        names, rows = read_table(file)
+        found = [(number, *_csv_row(names, cells)) for number, cells in enumerate(rows, 1) if cells]
     except (csv.Error, UnicodeDecodeError) as error:
         raise UnreadableFile(f"This is not a CSV in UTF-8: {error}.") from None
     return _rows((number, over(common, data), fault) for number, data, fault in found)
@@ -107,33 +109,6 @@ def read_json_lines(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"This is not text in UTF-8: {error}.") from None
     return _rows((number, *_json_row(line, common)) for number, line in lines)
-
-
-def _names(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        if name in _NO_COLUMN:
-            continue
-        kinds = [info.annotation, *get_args(info.annotation)]
-        part = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-        if part:
-            yield from _names(part, f"{path}{name}.")
-        else:
-            yield path + name
-
-
-def _check_columns(names: Iterable[str] | None) -> None:
-    if names is None:
-        raise UnreadableFile("The file is empty: its first line names the columns.")
-    given = list(names)
-    unknown = [name for name in given if name not in columns() and not name.startswith("labels.")]
-    if unknown:
-        named = ", ".join(repr(name[:60]) for name in unknown[:10])
-        raise UnreadableFile(
-            f"Unknown columns: {named}. There are: {', '.join(columns())}, and labels.<name>."
-        )
-    twice = [name for name, count in Counter(given).items() if count > 1]
-    if twice:
-        raise UnreadableFile(f"These columns appear twice: {', '.join(twice[:10])}.")
 
 
 def _csv_row(names: list[str], cells: list[str]) -> tuple[dict[str, Any], str | None]:

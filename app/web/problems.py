@@ -48,6 +48,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_doubted": (409, "This job has no doubt to settle"),
     "not_retryable": (422, "Only part of the body was stored, so the refusal cannot be retried"),
     "not_askable": (422, "CI cannot be asked about this"),
+    "budget_spent": (429, "The budget of jobs for this day is spent"),
     "ci_refused": (502, "CI rejected the request"),
     "ci_unavailable": (503, "CI is unreachable or throttling; retry later"),
     "too_many_waiting": (503, "Too many waiting clients in this process; retry later"),

@@ -27,9 +27,9 @@ class Slow(Submissions):
         self.reached, self.go_on = Event(), Event()
         self._at, self._skip = at, skip
 
-    def create(self, submission: Submission) -> None:
+    def create(self, submission: Submission, most_a_day: int | None = None) -> None:
         self._pause("create")
-        super().create(submission)
+        super().create(submission, most_a_day)
 
     def get(self, submission_id: str) -> Submission | None:
         found = super().get(submission_id)

@@ -128,14 +128,14 @@ def test_failures_are_filtered_counted_and_retried_together(service: Service, tm
 
     wanted = {"handler": "my_handlers.breaks"}
     counted = service.call("POST", "/v1/failures/retry", json=wanted | {"dry_run": True}).json()
-    assert (counted["matched"], counted["retried"]) == (5, 0)
+    assert counted == {"count": 5}
     mend(tmp_path)
     done = service.call("POST", "/v1/failures/retry", json=wanted).json()
     assert (done["matched"], done["retried"]) == (5, 5)
     eventually(lambda: len(listed(service)) == 1, "only the other one to be left")
     assert service.call("POST", "/v1/failures/retry", json={"handlr": "x"}).status_code == 422
     counted = service.call("POST", "/v1/failures/retry", json={"all": True, "dry_run": True}).json()
-    assert (counted["matched"], counted["retried"], counted["dry_run"]) == (1, 0, True)
+    assert counted == {"count": 1}
     assert service.call("POST", "/v1/failures/retry", json={"all": True}).json()["retried"] == 1
     eventually(lambda: not listed(service), "none to be left")
 

@@ -23,9 +23,10 @@ from app.cli.output import (
     show_submission,
 )
 from app.cli.submit import many as submit_many
-from app.cli.submit.voice_options import allow_option, submit_request, voice_options
+from app.cli.submit.voice_options import allow_option, labels_option, submit_request, voice_options
 from app.documents.submissions import AcceptedSubmission, SubmitAnswer
 from app.submitter import Draft, Receipt, Submitter
+from app.submitter.cost import Lengths
 from app.web.services import services
 
 COMMAND_PATIENCE_S = 60.0
@@ -56,7 +57,7 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
         submit_many.run(services(), many, request, dry_run, json_wanted)
         return
     if many != submit_many.NONE:
-        fail("--report, --parallel and --rate belong to --from.", REFUSED)
+        fail("--report, --parallel, --rate and --max belong to --from.", REFUSED)
     submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     wanted, broken = examine(request, submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
@@ -67,16 +68,32 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
 @group.command("raw")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @allow_option
+@labels_option
+@click.option(
+    "--deadline", type=float, help="Seconds without news after which it is overdue. Default: DEADLINE."
+)
 @click.option("--dry-run", is_flag=True, help="Print the exact XML; send nothing.")
 @as_json
 @with_appcontext
 @guarded
-def raw(file: Path, allow: tuple[str, ...], dry_run: bool, json_wanted: bool) -> None:
+def raw(
+    file: Path,
+    allow: tuple[str, ...],
+    labels: dict[str, str],
+    deadline: float | None,
+    dry_run: bool,
+    json_wanted: bool,
+) -> None:
     """Send a ready XML request (`-`: from standard input) as it is, with our own CallBack where it has none."""
     submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     with click.open_file(str(file), "rb") as opened:
         xml = opened.read()
-    _go(submitter, submitter.draft_file(xml, allow), dry_run, json_wanted)
+    _go(
+        submitter,
+        submitter.draft_file(xml, allow, {"labels": labels, "deadline": deadline}),
+        dry_run,
+        json_wanted,
+    )
 
 
 @group.command("show")
@@ -97,6 +114,7 @@ def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) ->
     _note_where_callback_goes(draft)
     if dry_run:
         click.echo(draft.xml)
+        click.echo(f"It would be {Lengths(services().store).cost_of([draft.asked])}.", err=True)
         return
     receipt = submitter.send(draft)
     if not receipt.job_ids:

@@ -12,16 +12,19 @@ from typing import IO, Any, NamedTuple, NoReturn
 
 import click
 
+from app.ci.matching.asked import asked
 from app.ci.outgoing.broken import told
 from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.documents.submissions import RowView, warnings_of
+from app.submitter.columns import UnreadableFile
+from app.submitter.cost import Lengths
 from app.submitter.draft import defaults, draft
 from app.submitter.many import Many, RunControl, checked
 from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
-from app.submitter.rows import Row, RowResult, UnreadableFile, read_csv, read_json_lines
+from app.submitter.rows import Row, RowResult, read_csv, read_json_lines
 from app.web.describe import text_of
 from app.web.services import Services
 
@@ -36,15 +39,17 @@ class Chosen(NamedTuple):
     report: Path | None
     parallel: int
     rate: float | None
+    max_jobs: int | None
 
 
-NONE = Chosen(None, None, 8, None)
+NONE = Chosen(None, None, 8, None, None)
 options = together(
     click.option(
         "--from",
         "source",
         metavar="FILE",
-        help="Submit every row of a CSV (columns: input.object, output.au_object, labels.NAME, …), or of JSON lines "
+        help="Submit every row of a CSV (columns: input.object, output.au_object, label.NAME, …; "
+        "separated by commas, semicolons or tabs), or of JSON lines "
         "(.jsonl, .ndjson, or `-`: standard input). See docs/submitting.md.",
     ),
     click.option(
@@ -62,18 +67,26 @@ options = together(
     click.option(
         "--rate", type=click.FloatRange(0, min_open=True), help="Maximum number of requests per second."
     ),
+    click.option(
+        "--max",
+        "max_jobs",
+        type=click.IntRange(0),
+        help="Maximum number of jobs that this file may cost: with more of them nothing is sent.",
+    ),
 )
 
 
 def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: bool, json_wanted: bool) -> None:
     """Submit them all, and exit as it went."""
     rows = _read(chosen, common)
+    many = Many(services, _run_name(services, rows, chosen), Pace(chosen.rate))
     if dry_run:
-        _try_out(services, rows, chosen)
+        _try_out(services, many, rows, chosen)
+    if why := _over_budget(services, many, rows, chosen):
+        fail(f"{chosen.source}: {why}", REFUSED)
     results: list[RowResult] = []
     control = RunControl()
     try:
-        many = Many(services, _run_name(services, rows, chosen), Pace(chosen.rate))
         _submit(many.run(rows, chosen.parallel, control), len(rows), results, json_wanted)
     except KeyboardInterrupt:
         control.end("It was interrupted.")
@@ -82,7 +95,41 @@ def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: boo
         control.end(f"{type(error).__name__}: the rest was not tried.")
         _summary(rows, results, control, chosen)
         raise
-    _conclude(rows, results, control, chosen, CI_FAULT if control.stop_reason else 0)
+    _conclude(rows, results, control, chosen, _code(control))
+
+
+def _code(control: RunControl) -> int:
+    if control.is_over_budget:
+        return REFUSED
+    return CI_FAULT if control.stop_reason else 0
+
+
+def _over_budget(services: Services, many: Many, rows: list[Row], chosen: Chosen) -> str | None:
+    """Why the file may not be sent: it would cost more jobs than --max, or than are left for the day."""
+    left = _left_today(services)
+    limit = min(each for each in (chosen.max_jobs, left, sys.maxsize) if each is not None)
+    if sum(map(_most_jobs, rows)) <= limit:
+        return None
+    jobs = sum(len(list(request.each())) for _, request in many.unsent(rows))
+    if jobs <= limit:
+        return None
+    if limit == chosen.max_jobs:
+        return f"it would be {jobs} paid jobs, and --max allows {limit}. Nothing was sent."
+    return (
+        f"it would be {jobs} paid jobs, and {limit} are left for today: SUBMIT_MAX_PER_DAY is "
+        f"{services.settings.submit_max_per_day} (UTC). Nothing was sent."
+    )
+
+
+def _left_today(services: Services) -> int | None:
+    most = services.settings.submit_max_per_day
+    return None if most is None else max(0, most - services.store.submissions.sent_today())
+
+
+def _most_jobs(row: Row) -> int:
+    """Without looking at the rules, which takes longer."""
+    operations = row.data.get("operations") if isinstance(row.data, dict) else None
+    return len(operations) if isinstance(operations, list) else 1
 
 
 def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
@@ -119,12 +166,19 @@ def _submit(found: Iterable[RowResult], count: int, results: list[RowResult], js
                 click.echo(f"{result.row.number}\t{plain(' '.join(result.job_ids))}")
 
 
-def _try_out(services: Services, rows: list[Row], chosen: Chosen) -> NoReturn:
-    """Print the XML of every row that can be sent, and the rules that the others break."""
+def _try_out(services: Services, many: Many, rows: list[Row], chosen: Chosen) -> NoReturn:
+    """Print the XML of every row that can be sent, the rules that the others break, and what it would cost."""
     results = [_tried_out(services, row) for row in rows]
     _report(chosen.report, results)
     ready = sum(result.status == "ready" for result in results)
     click.echo(f"{ready} of {len(rows)} rows can be sent; nothing was.", err=True)
+    unsent = [request for _, request in many.unsent(rows)]
+    if len(unsent) < ready:
+        click.echo(f"{ready - len(unsent)} of them were submitted before.", err=True)
+    given = defaults(services.settings)
+    click.echo(f"It would be {Lengths(services.store).cost_of(asked(r, given) for r in unsent)}.", err=True)
+    if why := _over_budget(services, many, rows, chosen):
+        click.echo(f"It would be refused: {why}", err=True)
     _show_doubts(results)
     _show_trouble(results)
     sys.exit(PARTLY if ready < len(rows) else 0)
@@ -203,6 +257,8 @@ def _joined(rules: list[dict[str, str]]) -> str:
 def _line(result: RowResult) -> RowView:
     return RowView(
         row=result.row.number,
+        input_object=result.row.input_object,
+        user_data=result.row.user_data,
         status=result.status,
         job_ids=list(result.job_ids),
         submission=result.submission,

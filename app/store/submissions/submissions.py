@@ -14,6 +14,7 @@ from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
 from app.redis.scripts import decoded, decoded_all, script, text_map
 from app.store.database import Database
+from app.store.jobs import index
 from app.store.jobs.accept import Unavailable
 from app.store.packing.packing import pack, unpack
 
@@ -26,7 +27,8 @@ class Submission:
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
     ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
     when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, but for
-    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none.
+    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none. ``patience``:
+    seconds that its silence may last, where the request says so; else that is ``DEADLINE``.
     """
 
     id: str
@@ -43,6 +45,12 @@ class Submission:
     error: str | None = None
     ci: dict[str, str | None] | None = None
     token_expires: int | None = None
+    patience: float | None = None
+
+    @property
+    def jobs(self) -> int:
+        """How many it asks for; each is paid for."""
+        return len(self.facts.get("operations", ())) or 1
 
     @property
     def came_to_nothing(self) -> bool:
@@ -56,6 +64,24 @@ ANSWER_PATIENCE_S = 30.0
 """How long the answer to a submission may take, before it is looked for in CI's list."""
 FIRST_LOOK_S = 2.0
 """How soon it is looked for, where we know that the answer will not come."""
+
+
+_COUNTED_MS = 2 * 86_400_000
+
+
+class OverBudget(Exception):
+    """The day has its ``most`` jobs, or would have more with these; nothing was stored."""
+
+    def __init__(self, most: int, before: int, jobs: int) -> None:
+        super().__init__(
+            f"SUBMIT_MAX_PER_DAY allows {most} jobs a day (UTC): {before} were sent today, and this asks for {jobs}. "
+            "Nothing was sent to CI. Raise SUBMIT_MAX_PER_DAY, or send it tomorrow"
+        )
+
+    @property
+    def again_in_s(self) -> int:
+        """Seconds until the day ends."""
+        return 86400 - now_ms() // 1000 % 86400
 
 
 def request_of(facts: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
@@ -79,21 +105,24 @@ class Submissions:
             script(db.client, name) for name in ("create", "take", "unanswered")
         )
 
-    def create(self, submission: Submission) -> None:
+    def create(self, submission: Submission, most_a_day: int | None = None) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
-        looked for: never forgotten. Raises ``Unavailable``; then it must not be sent."""
+        looked for: never forgotten. Raises ``Unavailable``, or ``OverBudget`` where the day (UTC) would have more jobs
+        than ``most_a_day``; then it must not be sent."""
         fields = [word for pair in _stored(submission).items() for word in pair]
         now = now_ms()
-        request = json.dumps(
-            request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":")
-        )
+        request = _json(request_of(submission.facts, submission.labels))
         arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(ANSWER_PATIENCE_S * 1000)]
-        arguments += ["1" if submission.key_id else "", pack(request.encode()), *fields]
+        arguments += ["1" if submission.key_id else "", pack(request.encode()), rfc3339(now)[:10]]
+        arguments += [submission.jobs, "" if most_a_day is None else most_a_day, _COUNTED_MS, *fields]
         try:
-            safe = self._durable.strongest(self._create, arguments).safe
+            kept = self._durable.strongest(self._create, arguments)
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
-        if not safe:
+        verdict, *before = decoded_all(kept.answer)
+        if verdict == "over":
+            raise OverBudget(most_a_day or 0, int(before[0]), submission.jobs)
+        if not kept.safe:
             raise Unavailable("the submission is not as safe as DURABILITY promises")
 
     def get(self, submission_id: str) -> Submission | None:
@@ -119,6 +148,7 @@ class Submissions:
             error=kept.get("error"),
             ci=json.loads(kept.get("ci") or "null"),
             token_expires=int(kept["token_expires"]) if "token_expires" in kept else None,
+            patience=int(kept["patience"]) / 1000 if "patience" in kept else None,
         )
 
     def settle(
@@ -132,9 +162,16 @@ class Submissions:
         """CI did not take it (``failed``), or we cannot know (``lost``): searched for after ``look_again_s``.
         False when it is answered, or not there."""
         keys = [self._db.key(*each) for each in (("submission", submission_id), ("lost",), ("open",))]
+        found = self.get(submission_id) if status == "failed" else None
+        unpaid = found.jobs if found and (ci or {}).get("code") != AMBIGUOUS else 0
         keys.append(self._db.key("claims", submission_id))
+        keys.append(self._db.key("spent", (found.submitted_at if found else rfc3339(0))[:10]))
         told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
-        return bool(self._unanswered(keys=keys, args=[submission_id, status, error, told, pause]))
+        return bool(self._unanswered(keys=keys, args=[submission_id, status, error, told, pause, unpaid]))
+
+    def sent_today(self) -> int:
+        """Jobs that were sent to CI since 00:00 UTC, without those that CI refused."""
+        return int(decoded(self._redis.get(self._db.key("spent", rfc3339(now_ms())[:10]))) or 0)
 
     def unanswered(self) -> list[str]:
         """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""
@@ -204,11 +241,22 @@ def _stored(submission: Submission) -> dict[str, str]:
     for name in ("bucket", "region"):
         if submission.facts.get(name) != (value := getattr(submission, name)):
             values[name] = value
+    if submission.labels:
+        # What scripts need of them; the packed request has them too.
+        values["labels_json"] = _json(submission.labels)
+        values["places"] = index.label_places(submission.labels)
+    if submission.patience is not None:
+        values["patience"] = str(int(submission.patience * 1000))
+    values["deadline"] = _number_of(submission.deadline)
     if submission.token_expires:
         values["token_expires"] = str(submission.token_expires)
         # Without that, drop.lua compares texts.
-        values |= {name: _number_of(values[name]) for name in ("submitted_at", "deadline")}
+        values["submitted_at"] = _number_of(submission.submitted_at)
     return values
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _number_of(stamp: str) -> str:
@@ -221,5 +269,5 @@ def _staying(job_ids: str | None, dropped: str | None) -> list[str]:
     return [each for each in (job_ids or "").split() if each not in (dropped or "").split()]
 
 
-def deadline_after(seconds: float) -> str:
-    return rfc3339(now_ms() + int(seconds * 1000))
+def deadline_after(seconds: float, since_ms: int | None = None) -> str:
+    return rfc3339((now_ms() if since_ms is None else since_ms) + int(seconds * 1000))

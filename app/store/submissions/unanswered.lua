@@ -1,6 +1,7 @@
 -- What became of a submission that CI has not named a job for; its answer, when it came after all, is never undone.
--- KEYS: the submission, the lost ones, the open ones, its claims.
--- ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now).
+-- KEYS: the submission, the lost ones, the open ones, its claims, the jobs of its day.
+-- ARGV: id, status, error, CI's words (JSON) or '', when to look for it (ms from now), how many jobs CI certainly does not
+-- have of it.
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'sending' and status ~= 'lost' then
   redis.call('ZREM', KEYS[2], ARGV[1])
@@ -12,6 +13,7 @@ if ARGV[2] == 'failed' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('DEL', KEYS[4])
+  if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('DECRBY', KEYS[5], ARGV[6]) end
 else
   local now = redis.call('TIME')
   -- Where a callback has claimed a job for it, there is something to find.

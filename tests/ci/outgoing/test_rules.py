@@ -181,8 +181,28 @@ def test_ids_have_sane_lengths() -> None:
         ("template_id", "length"),
         ("queue_id", "length"),
     }
-    assert told(request(labels={"k": "v" * 1025})) == {("labels.k", "length")}
-    assert told(request(labels={f"k{n}": "v" for n in range(65)})) == {("labels", "length")}
+
+
+def test_labels_are_few_and_short() -> None:
+    """Each is an index: at most sixteen, with names of few signs, values of at most 128."""
+    assert told(request(labels={"k": "v" * 128, "a-z.0_9": "ü", "x" * 32: ""})) == set()
+    assert told(request(labels={"k": "v" * 129})) == {("labels.k", "length")}
+    assert told(request(labels={f"k{n}": "v" for n in range(16)})) == set()
+    assert told(request(labels={f"k{n}": "v" for n in range(17)})) == {("labels", "length")}
+    for name in ("", "x" * 33, "Show", "a b", "a=b", "é", "a/b", "a\n"):
+        assert told(request(labels={name: "v"})) == {(f"labels.{name}", "label_name")}
+
+
+def test_a_deadline_is_of_seconds() -> None:
+    """Of one to ninety days' worth."""
+    assert (
+        told(request(deadline=1))
+        == told(request(deadline="90.5"))
+        == told(request(deadline=7_776_000))
+        == set()
+    )
+    for wrong in (0, -1, 7_776_001, "0.5"):
+        assert told(request(deadline=wrong)) == {("deadline", "deadline")}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from app.ci.outgoing.request import load_request
 from app.ci.outgoing.request_xml import render
+from app.store.runs.runs import Only
 from app.submitter import Submitter
 from app.web.services import Services
 from harness.emulated import Emulated
@@ -38,7 +39,7 @@ def test_jobs_of_others_are_taken_in_page_by_page(flask: Flask, services: Servic
     """More than one page; each is an event of its own; a second import changes nothing."""
     ids = elsewhere(services, 104)
     eventually(lambda: ended(services, ids), "the jobs to end")
-    ran = flask("jobs", "import", "--since", "1h")
+    ran = flask("jobs", "import", "--after", "1h")
     assert ran.code == 0, ran.err
     assert ran.out == "104 jobs: 104 new, 0 with news, 0 known.\n"
     assert "importing VoiceSeparate" in ran.err
@@ -52,7 +53,7 @@ def test_jobs_of_others_are_taken_in_page_by_page(flask: Flask, services: Servic
         "theirs-50",
     )
     version = job.version
-    again = flask("jobs", "import", "--since", "1h", "--json")
+    again = flask("jobs", "import", "--after", "1h", "--json")
     assert again.json == {"new": 0, "news": 0, "known": 104}
     same = services.store.jobs.get(ids[50])
     assert same is not None
@@ -64,7 +65,7 @@ def test_known_jobs_get_their_news(flask: Flask, services: Services, ci: Emulate
     ci.fault("lose")
     job_id = Submitter(services).submit(REQUEST).job_ids[0]
     eventually(lambda: ended(services, [job_id]), "the job to end")
-    assert flask("jobs", "import", "--since", "1h", "--json").json == {"new": 0, "news": 1, "known": 0}
+    assert flask("jobs", "import", "--after", "1h", "--json").json == {"new": 0, "news": 1, "known": 0}
     job = services.store.jobs.get(job_id)
     assert job is not None
     assert (job.state, job.submission is not None) == ("Success", True)
@@ -74,18 +75,18 @@ def test_a_job_that_goes_on_is_asked_about_later(flask: Flask, services: Service
     """What is imported while it runs does not stay so for ever."""
     ci.fault("stuck")
     (job_id,) = elsewhere(services, 1)
-    flask("jobs", "import", "--since", "1h")
+    flask("jobs", "import", "--after", "1h")
     assert services.store.db.client.zscore(services.store.db.key("due"), job_id) is not None
 
 
 def test_only_the_span_and_the_tag_are_walked(flask: Flask, services: Services, ci: Emulated) -> None:
-    """`--since`, `--until` and `--tag` are CI's own filters."""
+    """`--after`, `--before` and `--tag` are CI's own filters."""
     elsewhere(services, 1)
     later = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
-    assert flask("jobs", "import", "--since", later, "--json").json["new"] == 0
-    assert flask("jobs", "import", "--since", "2d", "--until", "1d", "--json").json["new"] == 0
-    assert flask("jobs", "import", "--since", "1h", "--tag", "Transcode", "--json").json["new"] == 0
-    assert flask("jobs", "import", "--since", "1h", "--tag", "Transcode", "--tag", "VoiceSeparate", "--json").json == {
+    assert flask("jobs", "import", "--after", later, "--json").json["new"] == 0
+    assert flask("jobs", "import", "--after", "2d", "--before", "1d", "--json").json["new"] == 0
+    assert flask("jobs", "import", "--after", "1h", "--tag", "Transcode", "--json").json["new"] == 0
+    assert flask("jobs", "import", "--after", "1h", "--tag", "Transcode", "--tag", "VoiceSeparate", "--json").json == {
         "new": 1, "news": 0, "known": 0
     }  # fmt: skip
 
@@ -99,16 +100,59 @@ def test_trouble_of_a_moment_is_waited_out(
     """Asking costs nothing, so it is asked again."""
     elsewhere(services, 1)
     ci.fault("error", on="list", times=1, **fault)
-    assert flask("jobs", "import", "--since", "1h", "--json").json["new"] == 1
+    assert flask("jobs", "import", "--after", "1h", "--json").json["new"] == 1
 
 
 def test_what_ci_refuses_ends_it(flask: Flask, ci: Emulated) -> None:
     """With CI's words, and exit code 6."""
     ci.fault("error", on="list", code="AccessDenied", status=403)
-    ran = flask("jobs", "import", "--since", "1h")
+    ran = flask("jobs", "import", "--after", "1h")
     assert ran.code == 6
     assert "AccessDenied" in ran.err
-    assert flask("jobs", "import", "--since", "yesterday").code == 2
+    assert flask("jobs", "import", "--after", "someday").code == 2
+    assert flask("jobs", "import").code == 2
+
+
+def test_a_dry_run_counts_and_stores_nothing(flask: Flask, services: Services, ci: Emulated) -> None:
+    """It says beforehand what the import says afterwards: what is new, what has news, what is known."""
+    ci.fault("lose")
+    ours = Submitter(services).submit(REQUEST).job_ids[0]
+    ids = elsewhere(services, 3)
+    eventually(lambda: ended(services, [ours, *ids]), "the jobs to end")
+    foreseen = flask("jobs", "import", "--after", "yesterday", "--dry-run", "--json").json
+    assert foreseen == {"new": 3, "news": 1, "known": 0}
+    assert "Nothing was stored" in flask("jobs", "import", "--after", "24h", "--dry-run").out
+    assert not any(services.store.jobs.exists(each) for each in ids)
+    assert flask("jobs", "import", "--after", "1h", "--json").json == foreseen
+    assert flask("jobs", "import", "--after", "1h", "--dry-run", "--json").json == {
+        "new": 0,
+        "news": 0,
+        "known": 4,
+    }
+
+
+def test_an_import_without_handlers_makes_events_that_run_nothing(
+    flask: Flask, services: Services, ci: Emulated
+) -> None:
+    """Who listens hears of the jobs; no handler and no endpoint runs, not even one for every news. Later news of the
+    same jobs is like any other."""
+    ids = elsewhere(services, 2)
+    eventually(lambda: ended(services, ids), "the jobs to end")
+    flask("jobs", "import", "--after", "1h", "--no-handlers")
+    events = [each.event for each in services.store.outbox.after("0-0", 100)]
+    assert sorted(each.job_id for each in events) == sorted(ids)
+    nobody = Only()
+    assert {(each.runs_handlers, each.only) for each in events} == {(False, nobody)}
+    assert not nobody.means(("mine.publish", None)) and not nobody.means(("forward", "there"))
+    entries, _ = services.store.jobs.history(ids[0])
+    assert [each.get("only") for each in entries] == ["none"]
+
+
+def test_the_names_that_options_had_before_are_still_understood(flask: Flask, ci: Emulated) -> None:
+    """And only the new ones are in the help."""
+    assert flask("jobs", "import", "--since", "1h", "--until", "30m").code == 0
+    said = flask("jobs", "import", "--help").out
+    assert "--after" in said and "--before" in said and "--since" not in said and "--until" not in said
 
 
 def test_queues_are_listed(flask: Flask, ci: Emulated) -> None:

@@ -13,7 +13,7 @@ from app.ci.outgoing.request import SubmitRequest
 from app.cli.submit.command import voice_separate
 from app.cli.submit.voice_options import fields
 from app.settings import Settings
-from app.submitter.rows import columns
+from app.submitter.columns import columns
 from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, free_port

@@ -1,0 +1,98 @@
+"""Filters of the list of jobs: by labels too, and never one that is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.store import Store
+from tests.store.said import said, tell
+from tests.store.samples import submission
+
+KNOWN = (
+    "state",
+    "tag",
+    "queue_id",
+    "bucket",
+    "input_object",
+    "user_data",
+    "overdue",
+    "created_after",
+    "label.<name>",
+)
+
+
+@pytest.fixture(autouse=True)
+def jobs(store: Store) -> None:
+    for n, labels in enumerate(({"show": "news"}, {"show": "news", "team": "a"}, {"show": "sport"})):
+        store.submissions.create(replace(submission(f"s{n}"), labels=labels))
+        tell(store, said(f"j{n}", "Success"), source="submit", submission=f"s{n}")
+
+
+def test_jobs_are_listed_by_their_labels(client: FlaskClient, key: dict[str, str]) -> None:
+    """Each must be there; with other filters beside them; the job shows them."""
+    for query, ids in (
+        ("label.show=news", ["j1", "j0"]),
+        ("label.show=news&label.team=a", ["j1"]),
+        ("label.show=news&state=Failed", []),
+        ("label.show=news&state=Success&tag=VoiceSeparate&limit=1", ["j1"]),
+        ("label.nothing=news", []),
+    ):
+        page = client.get(f"/v1/jobs?{query}", headers=key).get_json()
+        assert [job["job_id"] for job in page["jobs"]] == ids, query
+    assert client.get("/v1/jobs/j1", headers=key).get_json()["labels"] == {"show": "news", "team": "a"}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("stat=Success", "stat"),
+        ("labels=show", "labels"),
+        ("labels.show=news", "labels.show"),
+        ("label=news", "label"),
+        ("label.Show=news", "label.Show"),
+        ("label.=news", "label."),
+        (f"label.{'x' * 33}=news", f"label.{'x' * 33}"),
+        ("label.show=news&label.show=sport", "label.show"),
+    ],
+)
+def test_what_is_no_filter_is_refused(
+    client: FlaskClient, key: dict[str, str], query: str, field: str
+) -> None:
+    """A misspelt filter never widens the answer: 422 names it."""
+    answer = client.get(f"/v1/jobs?{query}", headers=key)
+    problem: Any = answer.get_json()
+    assert (answer.status_code, problem["reason"]) == (422, "invalid_request")
+    assert [each["field"] for each in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/v1/jobs", KNOWN),
+        ("/v1/failures", ("handler", "endpoint", "tag", "job_id")),
+        ("/v1/refusals", ("reason", "job_id", "token", "name", "after", "before")),
+        ("/v1/events", ("job_id", "tag")),
+    ],
+)
+def test_each_list_names_the_filters_that_it_knows(
+    client: FlaskClient, key: dict[str, str], path: str, known: tuple[str, ...]
+) -> None:
+    answer = client.get(f"{path}?nonsense=1", headers=key)
+    assert answer.status_code == 422
+    (error,) = answer.get_json()["errors"]
+    assert error["field"] == "nonsense"
+    assert all(f"{name}" in error["rule"] for name in known)
+
+
+def test_the_description_has_the_labels(client: FlaskClient) -> None:
+    """A parameter whose members begin with ``label.``, written as they stand in the query."""
+    document = client.get("/openapi.json").get_json()
+    found = [each for each in document["paths"]["/v1/jobs"]["get"]["parameters"] if each.get("explode")]
+    (labels,) = found
+    assert (labels["in"], labels["style"]) == ("query", "form")
+    assert list(labels["schema"]["patternProperties"]) == ["^label\\.[a-z0-9_.-]{1,32}$"]
+    assert "labels" in document["components"]["schemas"]["Job"]["properties"]
