@@ -40,6 +40,7 @@ def event_from(body: bytes, position: int = 0, **changes: Any) -> tuple[Event, J
     event = Event(**(fields | changes))
     ours = {
         "submission": None,
+        "labels": event.labels,
         "doubt": None,
         "outputs_count": len(report.outputs),
         "outputs_unchecked": None,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.api.auth import may, needs
 from app.api.requests import DismissRequest, PageQuery, StrictQuery, read_document, read_query
-from app.documents.runs import Dismissed, FailurePage, FailuresRetried
+from app.documents.runs import Counted, Dismissed, FailurePage, FailuresAnswer, FailuresRetried
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import Run
 from app.web.describe import ApiOperation, described
@@ -93,22 +93,23 @@ def dismiss(event_id: str) -> Dismissed:
     ApiOperation(
         "Retry all failures that match; count them first with `dry_run`",
         body=RetryFailuresRequest,
-        answers={200: FailuresRetried},
+        answers={200: FailuresAnswer},
         problems=("malformed_json", "invalid_request"),
     )
 )
-def retry_many() -> FailuresRetried:
+def retry_many() -> FailuresAnswer:
     query = read_document(RetryFailuresRequest)
     _must_choose(query)
     failures = services().store.failures
-    matched = retried = 0
     runs = failures.all(_wanted(query))
-    for run in runs if query.dry_run else islice(runs, AT_ONCE):
+    if query.dry_run:
+        return FailuresAnswer(Counted(count=sum(1 for _ in runs)))
+    matched = retried = 0
+    for run in islice(runs, AT_ONCE):
         matched += 1
-        if not query.dry_run:
-            retried += failures.retry(run, g.api_key.name)
-    more = not query.dry_run and next(runs, None) is not None
-    return FailuresRetried(matched=matched, retried=retried, dry_run=query.dry_run, more=more)
+        retried += failures.retry(run, g.api_key.name)
+    more = next(runs, None) is not None
+    return FailuresAnswer(FailuresRetried(matched=matched, retried=retried, more=more))
 
 
 def _must_choose(query: RetryFailuresRequest) -> None:

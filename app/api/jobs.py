@@ -14,17 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from app import reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
-from app.api.requests import JobsQuery, WaitQuery, read_document, read_query
+from app.api.filters import JobsQuery
+from app.api.replaying import only_for
+from app.api.requests import StrictQuery, WaitQuery, read_document, read_query
 from app.ci.report import Output
-from app.core.clock import ms_of
 from app.documents.jobs import History, ReplayView
 from app.provider import ProviderError
 from app.store import Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
-from app.store.jobs.index import INDEXED_FIELDS
-from app.store.jobs.jobs import Filter, Page
+from app.store.jobs.jobs import Page
 from app.web import metrics
 from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.headers import keep_nowhere
@@ -59,15 +59,7 @@ def show(job_id: str) -> ViewAnswer:
 @described(ApiOperation("A page of jobs, newest first", query=JobsQuery, answers={200: Page}))
 def page() -> Page:
     query = read_query(JobsQuery)
-    wanted = Filter(
-        equal=tuple(
-            (field, value) for field in INDEXED_FIELDS if (value := getattr(query, field)) is not None
-        ),
-        overdue=query.overdue,
-        created_after=ms_of(query.created_after),
-        created_before=ms_of(query.created_before),
-    )
-    return services().store.jobs.page(wanted, query.limit, query.cursor)
+    return services().store.jobs.page(query.wanted(), query.limit, query.cursor)
 
 
 @blueprint.get("/<job_id>/events")
@@ -130,18 +122,26 @@ def cancel(job_id: str) -> Job:
     return served(found(job_id))
 
 
+class ReplayQuery(StrictQuery):
+    handler: str | None = Field(None, description="Only for this handler; `forward` for all endpoints.")
+    endpoint: str | None = Field(None, description="Only for this endpoint of FORWARD_URLS, by its name.")
+
+
 @blueprint.post("/<job_id>/replay")
 @needs("submit")
 @described(
     ApiOperation(
-        "Repeat the job's latest event under an id of its own: every handler and endpoint runs again",
+        "Repeat the job's latest event under an id of its own: every handler and endpoint runs again, or only one",
+        query=ReplayQuery,
         answers={202: ReplayView},
         problems=("store_unavailable",),
     )
 )
 def replay(job_id: str) -> ViewAnswer:
+    query = read_query(ReplayQuery)
+    only = only_for(query.handler, query.endpoint)
     try:
-        made = services().store.replays.replay(job_id, g.api_key.name)
+        made = services().store.replays.replay(job_id, g.api_key.name, only)
     except StoreUnavailable as error:
         raise Problem("store_unavailable", str(error), retry_after=10) from None
     if made is None:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 from flask import Flask, Response, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from app.ci.incoming import json_view, limits
 from app.ci.incoming.refused import Refused
@@ -16,6 +17,9 @@ from app.web.problems import Problem
 from app.web.services import services
 
 M = TypeVar("M", bound=BaseModel)
+
+LABEL_FILTER = "label.<name>"
+"""How the filter by a label is written where its name may be any."""
 
 
 def _aware(value: datetime) -> datetime:
@@ -38,18 +42,6 @@ class PageQuery(StrictQuery):
 
 class WaitQuery(StrictQuery):
     wait: float = Field(0, ge=0, le=60, description="Seconds to wait for the job to end.")
-
-
-class JobsQuery(PageQuery):
-    state: str | None = None
-    tag: str | None = None
-    queue_id: str | None = None
-    bucket: str | None = None
-    input_object: str | None = None
-    user_data: str | None = None
-    overdue: bool | None = None
-    created_after: Time | None = None
-    created_before: Time | None = None
 
 
 class DismissRequest(BaseModel):
@@ -84,12 +76,24 @@ def _read(model: type[M], value: object, what: str, faults: list[dict[str, str]]
     try:
         found = model.model_validate(value)
     except ValidationError as error:
-        faults += [
-            {"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()
-        ]
+        faults += [_fault(model, fault) for fault in error.errors()]
     if faults:
         raise Problem("invalid_request", f"The {what} is invalid; see errors.", errors=faults)
     return found
+
+
+_LABEL_RULE = "A label is a name of 1 to 32 of a-z, 0-9, _, . and -, with a text as its value"
+
+
+def _fault(model: type[BaseModel], fault: ErrorDetails) -> dict[str, str]:
+    place = [str(each) for each in fault["loc"] if each != "[key]"]
+    if place[:1] == [LABEL_FILTER]:
+        return {"field": f"label.{'.'.join(place[1:])}"[:100], "rule": _LABEL_RULE}
+    rule = fault["msg"]
+    if fault["type"] == "extra_forbidden" and len(place) == 1:
+        names = (info.alias or name for name, info in model.model_fields.items())
+        rule = f"There is no such name here. Known are: {', '.join(names)}"
+    return {"field": ".".join(place), "rule": rule}
 
 
 def read_json(body: bytes) -> object:

@@ -6,12 +6,12 @@ from flask import Flask
 def init_app(app: Flask) -> None:
     from app.cli import callback_url, doctor, failures, keys, queues, refusals, spool, trigger
     from app.cli.jobs import command as jobs
-    from app.cli.jobs import jobs_import, replay
+    from app.cli.jobs import jobs_import, many
     from app.cli.submit import command as submit
 
     jobs.group.add_command(jobs_import.command)
     groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group, spool.group)
     for command in (*groups, callback_url.group, doctor.command, trigger.command):
         app.cli.add_command(command)
-    for more in replay.commands:
+    for more in many.commands:
         jobs.group.add_command(more)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
 
+from app.core.moments import AGO, moment
+
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-AGO = "UTC unless it has an offset, or 30s, 90m, 36h, 7d, 2w ago."
-"""What a ``Moment`` may be, for help texts."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -25,19 +22,10 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
-        text = str(value)
-        ago = re.fullmatch(r"(\d{1,5})([smhdw])", text)
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(
-                f"{text!r} is neither 2026-01-31, 2026-01-31T09:00:00+08:00 nor 30s, 90m, 36h, 7d, 2w",
-                param,
-                ctx,
-            )
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+            return moment(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def together(*options: Decorator) -> Decorator:
@@ -51,6 +39,36 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
+class _Renamed(click.Option):
+    """An option whose help names its first name only; the others are those that it had before."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+def between(what: str, *, earlier: tuple[str, str] = ("", ""), required: bool = False) -> Decorator:
+    """``--after`` and ``--before``, the same in every command, which gets them as keywords. ``earlier`` is how the
+    command called them before; ``required``: it needs the first."""
+    names = [tuple(filter(None, pair)) for pair in zip(("--after", "--before"), earlier, strict=True)]
+    return together(
+        click.option(
+            *names[0],
+            "after",
+            cls=_Renamed,
+            type=Moment(),
+            required=required,
+            help=f"{what} at that time or later: {AGO}",
+        ),
+        click.option(
+            *names[1], "before", cls=_Renamed, type=Moment(), help=f"{what} at that time or earlier."
+        ),
+    )
+
+
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print what the API would return.")
 paged = together(
     click.option(
@@ -59,6 +77,25 @@ paged = together(
     click.option("--cursor", help="next_cursor of the page before."),
 )
 without_asking = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def labels(text: str) -> Decorator:
+    """``--label NAME=VALUE``, repeatable; the command gets a dict."""
+    return click.option(
+        "--label", "labels", multiple=True, callback=_labels, metavar="NAME=VALUE", help=f"{text} Repeatable."
+    )
+
+
+def _labels(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
+        if name in found:
+            raise click.BadParameter(f"{name!r} is given twice")
+        found[name] = value
+    return found
 
 
 def everything(what: str) -> Decorator:

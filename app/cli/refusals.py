@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app.cli.columns import fitted
-from app.cli.options import AGO, Moment, as_json, everything, paged, reason, together, without_asking
+from app.cli.options import as_json, between, everything, paged, reason, together, without_asking
 from app.cli.output import NO_STORE, NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
 from app.core.clock import ms_of, rfc3339
 from app.core.logs import plain
@@ -30,8 +30,7 @@ _filters = together(
     click.option("--job-id", help="Only of this job."),
     click.option("--token", help="Only by this URL: its token's fingerprint, as logs show it."),
     click.option("--name", help="Only by URLs of `flask callback-url` with this name."),
-    click.option("--after", type=Moment(), help=f"Received at that time or later: {AGO}"),
-    click.option("--before", type=Moment(), help="Received at that time or earlier."),
+    between("Received"),
 )
 
 

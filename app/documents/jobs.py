@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from app.documents.absent import WhereKnown
-from app.documents.runs import RunView
+from app.documents.runs import Counted, RunView
 from app.store import Job
 from app.store.events.replays import Replayed
 from app.store.jobs.retention import Dropped
@@ -33,6 +33,7 @@ class HistoryEntry(BaseModel):
     detail: WhereKnown[str | None] = None
     replay_of: WhereKnown[str | None] = None
     by: WhereKnown[str | None] = None
+    only: WhereKnown[str | None] = None
     body: WhereKnown[str | None] = None
     doubt: WhereKnown[str | None] = None
     choice: WhereKnown[str | None] = Field(None, alias="as")
@@ -87,12 +88,25 @@ class ReplayView(BaseModel):
         return cls(job_id=made.job_id, event_id=made.event_id, replay_of=made.replay_of)
 
 
-class JobsReplayed(BaseModel):
-    """``matched`` jobs were found, and ``replayed`` events were made."""
+class NotDone(BaseModel):
+    """A job with which it could not be done, and why."""
 
-    matched: int
-    replayed: int
-    dry_run: bool
+    job_id: str
+    why: str
+
+
+class ManyDone(BaseModel):
+    """``count`` jobs matched in this request, and with ``done`` of them it was done. Where ``next_cursor`` is not null
+    there are more: send the same request with it as ``cursor``."""
+
+    count: int
+    done: int
+    failed: list[NotDone] = []
+    next_cursor: str | None = None
+
+
+class ManyAnswer(RootModel[ManyDone | Counted]):
+    """What was done; with ``dry_run`` how many it would be."""
 
 
 class JobsImported(BaseModel):

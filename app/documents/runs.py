@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from app.documents.absent import WhereKnown
 from app.store.runs.runs import Run
@@ -68,6 +68,12 @@ class FailurePage(BaseModel):
         return cls(failures=[FailureView.of(run, private=private) for run in runs], next_cursor=next_cursor)
 
 
+class Counted(BaseModel):
+    """How many it would be: the answer to a ``dry_run``."""
+
+    count: int
+
+
 class FailuresRetried(BaseModel):
     """``matched`` failures were found and ``retried`` were retried; ``more`` is true if a request reached its limit."""
 
@@ -75,6 +81,10 @@ class FailuresRetried(BaseModel):
     retried: int
     dry_run: bool = False
     more: bool = False
+
+
+class FailuresAnswer(RootModel[FailuresRetried | Counted]):
+    """What was retried; with ``dry_run`` how many it would be."""
 
 
 class Dismissed(BaseModel):

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from app.ci.incoming.payload import Answer, Detail
 from app.core.backoff import delay
-from app.core.clock import now_ms, rfc3339
+from app.core.clock import now_ms
 from app.provider import AnswerLost, Place, Throttled
 from app.reconcile.places import by_place
 from app.store import Job, News, Outcome
 from app.store.jobs.accept import as_body, event_id
 from app.store.questions.due import FIRST_QUESTION_S
+from app.store.runs.runs import Only
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
 
@@ -93,8 +94,11 @@ def _unreadable(answer: Answer, jobs: Sequence[Job], answered: Collection[str]) 
     return frozenset(named if len(named) == len(answer.unreadable) else missing)
 
 
-def accept_answer(services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S) -> Outcome:
-    """Accept CI's own answer about one job, asked for at ``asked_ms``. ``longest``: seconds to the next one."""
+def accept_answer(
+    services: Services, detail: Detail, asked_ms: int, longest: float = LONGEST_S, *, quiet: bool = False
+) -> Outcome:
+    """Accept CI's own answer about one job, asked for at ``asked_ms``. ``longest``: seconds to the next one. ``quiet``:
+    nothing runs for it."""
     due, job_id = services.store.due, detail.report.job_id
     news = News(
         details=[detail],
@@ -103,14 +107,17 @@ def accept_answer(services: Services, detail: Detail, asked_ms: int, longest: fl
         body=as_body([detail]),
         ask_after=pause(due.asked(job_id), longest),
         asked_ms=asked_ms,
+        quiet=quiet,
+        note={"only": str(Only())} if quiet else None,
     )
     outcome = services.store.acceptor.accept(news)[0]
-    _confirm_outputs(services, detail, outcome)
+    if not quiet:
+        _confirm_outputs(services, detail, outcome)
     if detail.report.terminal:
         due.settled(job_id)
     else:
         # The job is still running: it is overdue only after another deadline without news.
-        due.count(job_id, rfc3339(now_ms() + int(services.settings.deadline * 1000)))
+        due.count(job_id, services.settings.deadline)
     return outcome
 
 
@@ -137,7 +144,9 @@ def bind(services: Services, submission: Submission, details: Sequence[Detail], 
         verification="confirmed",
         body=as_body(details),
         submission=submission.id,
-        ask_after=FIRST_QUESTION_S if submission.callback != "own" else services.settings.deadline,
+        ask_after=(submission.patience or services.settings.deadline)
+        if submission.callback == "own"
+        else FIRST_QUESTION_S,
         binds=True,
         asked_ms=asked_ms,
     )

@@ -44,13 +44,23 @@ def walk(services: Services, span: Span) -> Iterator[tuple[Detail, int]]:
         seen.add(token)
 
 
-def import_job(services: Services, detail: Detail, asked_ms: int) -> str:
-    """``new`` for an unknown job, ``news`` of a known one, or ``known`` if nothing changed. Can be repeated."""
+def import_job(services: Services, detail: Detail, asked_ms: int, *, quiet: bool = False) -> str:
+    """``new`` for an unknown job, ``news`` of a known one, or ``known`` if nothing changed. Can be repeated. ``quiet``:
+    nothing runs for it."""
     known = services.store.jobs.exists(detail.report.job_id)
-    outcome = accept_answer(services, detail, asked_ms)
+    outcome = accept_answer(services, detail, asked_ms, quiet=quiet)
     if outcome != "accepted":
         return "known"
     return "news" if known else "new"
+
+
+def foreseen(services: Services, detail: Detail) -> str:
+    """What ``import_job`` would say; nothing is stored."""
+    digest, is_ended = services.store.jobs.digest(detail.report.job_id)
+    if digest is None:
+        return "new"
+    is_older = is_ended and not detail.report.terminal
+    return "known" if is_older or digest == detail.report.digest else "news"
 
 
 def _page(services: Services, span: Span, token: str | None) -> Answer:

@@ -120,7 +120,7 @@ class Store:
             runs=runs,
             deliveries=Deliveries(db),
             failures=Failures(db, runs),
-            replays=Replays(db, limits),
+            replays=Replays(db, limits, runs),
             checks=Checks(db),
             due=Due(db),
             refusals=Refusals(db, limits, durable, refusals),

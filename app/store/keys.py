@@ -36,6 +36,7 @@ KINDS: Final[dict[str, Type]] = {
     "report_of": "string",
     "runs": "zset",
     "failures": "zset",
+    "handlers": "set",
     "url": "hash",
     "urls": "zset",
     "flooded": "zset",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.ci.matching.asked import Asked, asked
 from app.ci.outgoing.broken import BadRequest, Broken
@@ -21,7 +22,8 @@ from app.submitter.callback_url import binding_of, callback_url, unreachable_war
 class Draft:
     """A request that is ready to be sent: its XML, what we store of it (``asked``), and warnings.
 
-    ``expires``: until when its callback URL is valid, in seconds since 1970.
+    ``expires``: until when its callback URL is valid, in seconds since 1970. ``deadline``: seconds after which its
+    silence is overdue, if it says so.
     """
 
     submission: str
@@ -31,6 +33,7 @@ class Draft:
     expires: int
     warnings: tuple[Broken, ...]
     labels: dict[str, str]
+    deadline: float | None
 
 
 def defaults(settings: Settings) -> Defaults:
@@ -46,14 +49,15 @@ def draft(settings: Settings, request: SubmitRequest, submission: str | None = N
     submission, expires = submission or new_submission_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     xml = render(request, callback, defaults(settings))
-    return Draft(
-        submission, xml, _as_sent(settings, facts), callback, expires, warnings, dict(request.labels)
-    )
+    return _made(submission, xml, _as_sent(settings, facts), callback, expires, warnings, request)
 
 
-def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Draft:
-    """The same for finished XML, which is changed only to add our CallBack if it has none. Raises ``BadRequest``."""
-    request = read_xml(xml, allow)
+def draft_file(
+    settings: Settings, xml: bytes, allow: Iterable[str] = (), ours: Mapping[str, Any] | None = None
+) -> Draft:
+    """The same for finished XML, which is changed only to add our CallBack if it has none. ``ours`` are ``labels`` and
+    ``deadline``, which no XML holds. Raises ``BadRequest``."""
+    request = read_xml(xml, allow, ours or {})
     facts, warnings = _checked(settings, request)
     submission, expires = new_submission_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
@@ -61,7 +65,20 @@ def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Dra
         xml = with_callback(xml, callback, settings.callback_format)
     elif facts.callback == "no":
         xml = with_callback(xml, "no")  # CI accepts it in lower case only
-    return Draft(submission, xml, _as_sent(settings, facts), callback, expires, warnings, {})
+    return _made(submission, xml, _as_sent(settings, facts), callback, expires, warnings, request)
+
+
+def _made(
+    submission: str,
+    xml: bytes,
+    facts: Asked,
+    callback: str | None,
+    expires: int,
+    warnings: tuple[Broken, ...],
+    request: SubmitRequest,
+) -> Draft:
+    labels = dict(request.labels)
+    return Draft(submission, xml, facts, callback, expires, warnings, labels, request.deadline)
 
 
 def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.ci.incoming.payload import Answer
 from app.ci.outgoing.broken import Broken
@@ -86,10 +87,12 @@ class Submitter:
         """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``."""
         return draft(self._settings, request, submission)
 
-    def draft_file(self, xml: bytes, allow: Iterable[str] = ()) -> Draft:
+    def draft_file(
+        self, xml: bytes, allow: Iterable[str] = (), ours: Mapping[str, Any] | None = None
+    ) -> Draft:
         """The same for finished XML, which is changed only to add our CallBack if it has none. ``allow``: codes of
-        rules that it may break. Raises ``BadRequest``."""
-        return draft_file(self._settings, xml, allow)
+        rules that it may break; ``ours``: ``labels`` and ``deadline``. Raises ``BadRequest``."""
+        return draft_file(self._settings, xml, allow, ours)
 
     def submit(self, request: SubmitRequest) -> Receipt:
         """``draft`` and ``send``."""
@@ -136,18 +139,19 @@ class Submitter:
             raise
 
     def _record(self, draft: Draft) -> Submission:
-        own = draft.asked.callback == "own"
+        own, now = draft.asked.callback == "own", now_ms()
         return Submission(
             id=draft.submission,
             status="sending",
-            submitted_at=rfc3339(now_ms()),
-            deadline=deadline_after(self._settings.deadline),
+            submitted_at=rfc3339(now),
+            deadline=deadline_after(draft.deadline or self._settings.deadline, now),
             callback=draft.asked.callback,
             bucket=draft.asked.bucket,
             region=draft.asked.region,
             key_id=self._settings.callback_keys[0].id if own else None,
             token_expires=draft.expires * 1000 if own else None,
             labels=draft.labels,
+            patience=draft.deadline,
             facts=draft.asked.model_dump(mode="json"),
         )
 
@@ -193,7 +197,7 @@ class Submitter:
             verification="confirmed",
             body=as_body(answer.details),
             submission=record.id,
-            ask_after=self._settings.deadline if own else FIRST_QUESTION_S,
+            ask_after=(record.patience or self._settings.deadline) if own else FIRST_QUESTION_S,
         )
         try:
             self._services.store.acceptor.accept(news)

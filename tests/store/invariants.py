@@ -8,7 +8,7 @@ from app.core.clock import to_ms
 from app.redis.scripts import decoded, decoded_all
 from app.store import Event, Store
 from app.store.events.outbox import order
-from app.store.jobs.index import names, names_at
+from app.store.jobs.index import label_names_at, names, names_at
 from app.store.members import jobs_of, member_of
 
 
@@ -27,7 +27,8 @@ def broken_invariants(store: Store) -> list[str]:
     }
     trimmed_ms = _trimmed_until(store)
     for job_id in jobs_of(ids):
-        places, counted = map(decoded, redis.hmget(key("job", job_id), "idx", "entries"))
+        row = redis.hmget(key("job", job_id), "idx", "entries", "labels")
+        places, counted, labelled = map(decoded, row)
         lines, _ = store.jobs.history(job_id)
         untrimmed = [line for line in lines if (to_ms(line["at"]) or 0) > trimmed_ms]
         faults += [
@@ -38,7 +39,7 @@ def broken_invariants(store: Store) -> list[str]:
             faults.append(f"{job_id} has no report")
         faults += [
             f"{job_id}: not in index {name}"
-            for name in names_at(places or "")
+            for name in [*names_at(places or ""), *label_names_at(labelled or "")]
             if redis.zscore(key("index", name), member_of(job_id)) is None
         ]
     known = set(jobs_of(ids))
@@ -92,7 +93,7 @@ def _strays(store: Store, known: set[str]) -> list[str]:
         name = index.removeprefix(key("index", ""))
         for job_id in jobs_of(redis.zrange(index, 0, -1)):
             job = store.jobs.get(job_id)
-            if job is None or name not in names(job.report):
+            if job is None or name not in names(job.report, job.labels):
                 faults.append(f"{job_id} stands in {name} without reason")
     faults += [
         f"{each} is due and unknown"

@@ -18,6 +18,7 @@ from app.core.processes import process_name
 from app.reconcile import due_jobs, floods, lost_submissions, missing_records
 from app.store import UNAVAILABLE
 from app.web.services import Services
+from workers import registry
 from workers.forward import forwarder as forward
 from workers.relay import feed, retention
 from workers.rq import dispatch
@@ -67,6 +68,7 @@ def _loops(services: Services, forwarders: list[forward.Forwarder]) -> dict[str,
         "retention": lambda: retention.step(services, stop_requested),
         "schema": lambda: _keep_schema(services),
         "presence": lambda: _report_presence(services),
+        "declare": lambda: _declare_handlers(services),
         "endpoints": lambda: forward.give_up_stranded(store, chosen, stop_requested),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},
     }
@@ -114,6 +116,12 @@ def _keep_schema(services: Services) -> None:
     still write."""
     services.store.schema.prepare()
     services.store.schema.take_over_stragglers()
+    stop_requested.wait(60.0)
+
+
+def _declare_handlers(services: Services) -> None:
+    """A replay for one handler is refused where nobody has that name."""
+    services.store.runs.declare([*registry.handler_names(), forward.DELIVERY_HANDLER])
     stop_requested.wait(60.0)
 
 

@@ -85,4 +85,5 @@ class Feeder:
 
     def _wanted(self, event: Event) -> list[RunTarget]:
         wanted: list[RunTarget] = [(each.name, None) for each in registry.handlers_for(event)]
-        return wanted + [(DELIVERY_HANDLER, each.name) for each in endpoints_for(event, self._endpoints)]
+        wanted += [(DELIVERY_HANDLER, each.name) for each in endpoints_for(event, self._endpoints)]
+        return [each for each in wanted if event.only is None or event.only.means(each)]

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -121,7 +121,8 @@ class Performer:
         try:
             with self._keeper.holding(run.id, number, handler.timeout), _limited(handler.timeout):
                 call: Callable[[Event, Job], object] = handler.function
-                answer = call(event, self._store.jobs.at(event, self._jobs[run.job_id]))
+                job = self._store.jobs.at(event, self._jobs[run.job_id])
+                answer = call(replace(event, labels=job.labels), job)
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:

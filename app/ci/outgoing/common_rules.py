@@ -8,8 +8,10 @@ from app.ci.outgoing.operation import View, views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest
 from app.ci.outgoing.text_rules import raw_rules
 
-LABELS_MAX, LABEL_KEY_MAX, LABEL_VALUE_MAX = 64, 128, 1024
-"""Ours: labels never leave."""
+LABELS_MAX, LABEL_VALUE_MAX = 16, 128
+"""Ours: labels never leave, and each is an index."""
+LABEL_NAME = re.compile(r"[a-z0-9_.-]{1,32}")
+DEADLINE_MAX_S = 90 * 86400
 
 _BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
 _BUCKET_APPID = re.compile(r".*-[0-9]+\Z")
@@ -158,6 +160,17 @@ def label_rules(request: SubmitRequest) -> RuleFindings:
     if len(request.labels) > LABELS_MAX:
         yield "labels", "length", f"at most {LABELS_MAX} labels"
     for name, value in request.labels.items():
-        if not name or len(name) > LABEL_KEY_MAX or len(value) > LABEL_VALUE_MAX:
-            rule = f"a label's name has 1 to {LABEL_KEY_MAX} characters, its value at most {LABEL_VALUE_MAX}"
-            yield f"labels.{name[:100]}", "length", rule
+        if not LABEL_NAME.fullmatch(name):
+            rule = "a label's name is 1 to 32 of a-z, 0-9, _, . and -"
+            yield f"labels.{name[:100]}", "label_name", rule
+        if len(value) > LABEL_VALUE_MAX:
+            yield (
+                f"labels.{name[:100]}",
+                "length",
+                f"a label's value has at most {LABEL_VALUE_MAX} characters",
+            )
+
+
+def deadline_rules(request: SubmitRequest) -> RuleFindings:
+    if request.deadline is not None and not 1 <= request.deadline <= DEADLINE_MAX_S:
+        yield "deadline", "deadline", f"is 1 to {DEADLINE_MAX_S} seconds"

@@ -170,7 +170,15 @@ class SubmitRequest(Operation):
         None, description="Url (CI's default) or TDMQ, which needs callback_mq_config."
     )
     callback_mq_config: MqConfig | None = Field(None, description="Needed when callback_type is TDMQ.")
-    labels: dict[str, Scalar] = Field(default_factory=dict, description="Your own; CI does not get them.")
+    labels: dict[str, Scalar] = Field(
+        default_factory=dict,
+        description="Your own; CI does not get them. At most 16: names of a-z 0-9 _ . -, values to 128 characters.",
+    )
+    deadline: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Seconds without news after which this job is overdue and CI is asked. Default: DEADLINE.",
+    )
     allow: tuple[str, ...] = Field(
         (),
         description="Words of rules to let through, as errors and warnings name them: what CI has added since, and "

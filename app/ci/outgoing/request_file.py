@@ -1,6 +1,7 @@
 """A ready XML request, as `flask submit raw` takes it: read for our record, sent as it is but for CallBack."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 from xml.parsers import expat
@@ -11,6 +12,7 @@ from defusedxml.ElementTree import fromstring
 from app.ci.outgoing.broken import BadRequest, Broken
 from app.ci.outgoing.request import DEPTH_MAX, MqConfig, SubmitRequest, load_request
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REQUEST_NODES = {
     "QueueId": "queue_id",
     "CallBack": "callback",
@@ -19,10 +21,10 @@ _REQUEST_NODES = {
 }
 
 
-def read_xml(xml: bytes, allow: Iterable[str] = ()) -> SubmitRequest:
+def read_xml(xml: bytes, allow: Iterable[str] = (), beside: Mapping[str, Any] = _NOTHING) -> SubmitRequest:
     """The request that `xml` makes, so that it can be checked and remembered; each Operation stays raw.
 
-    `allow` are words of rules to let through: a file cannot hold them itself.
+    `allow` are words of rules to let through, and `beside` are fields that CI does not get: a file cannot hold either.
 
     Raises BadRequest when it is not a well-formed `<Request>` in UTF-8. Children of Request that we do not know
     are not in the answer; they are sent all the same, since the bytes are.
@@ -32,6 +34,7 @@ def read_xml(xml: bytes, allow: Iterable[str] = ()) -> SubmitRequest:
     data: dict[str, Any] = {
         "input": {"object": root.findtext("Input/Object"), "url": root.findtext("Input/Url")},
         "allow": tuple(allow),
+        **beside,
     }
     for theirs, ours in _REQUEST_NODES.items():
         data[ours] = (root.findtext(theirs) or "").strip() or None

@@ -10,7 +10,14 @@ from pydantic import ValidationError
 
 from app.ci.outgoing.broken import Broken, RuleFindings
 from app.ci.outgoing.callback_rules import callback_rules
-from app.ci.outgoing.common_rules import input_rules, label_rules, operation_rules, output_rules, shape_rules
+from app.ci.outgoing.common_rules import (
+    deadline_rules,
+    input_rules,
+    label_rules,
+    operation_rules,
+    output_rules,
+    shape_rules,
+)
 from app.ci.outgoing.operation import views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest, request_errors
 from app.ci.outgoing.text_rules import text_rules
@@ -122,6 +129,7 @@ def _all(request: SubmitRequest, defaults: Defaults) -> RuleFindings:
             yield from voice_rules(view)
     yield from callback_rules(request)
     yield from label_rules(request)
+    yield from deadline_rules(request)
     yield from text_rules(request)
 
 

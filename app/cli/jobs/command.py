@@ -1,4 +1,4 @@
-"""``flask jobs``: look up, wait for, refresh, cancel and delete jobs."""
+"""``flask jobs``: look up, wait for, settle and delete jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app import reconcile
 from app.cli.jobs.which import wanted, which_jobs
 from app.cli.options import as_json, paged, without_asking
 from app.cli.output import (
@@ -34,13 +33,6 @@ group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
 
 def _found(job_id: str) -> Job:
     return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
-
-
-def _askable(job_id: str) -> Job:
-    job = _found(job_id)
-    if why := reconcile.reason_not_askable(services(), job):
-        fail(why, REFUSED)
-    return job
 
 
 @group.command("list")
@@ -121,30 +113,6 @@ def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
         fail(f"Still {job.state or 'unknown'} after {timeout:g} s.", NOT_YET)
     if job.state != "Success":
         raise SystemExit(1)
-
-
-@group.command("refresh")
-@click.argument("job_id")
-@as_json
-@with_appcontext
-@guarded
-def refresh(job_id: str, json_wanted: bool) -> None:
-    """Ask CI about the job now. Exit code 3: CI does not know it; 2: it is a review or a workflow run, not a job."""
-    answered = reconcile.ask(services(), [_askable(job_id)])
-    show_job(_found(job_id), json_wanted)
-    if job_id not in answered:
-        fail("CI does not know this job.", NOT_FOUND)
-
-
-@group.command("cancel")
-@click.argument("job_id")
-@as_json
-@with_appcontext
-@guarded
-def cancel(job_id: str, json_wanted: bool) -> None:
-    """Cancel the job at CI."""
-    reconcile.cancel(services(), _askable(job_id))
-    show_job(_found(job_id), json_wanted)
 
 
 @group.command("settle")

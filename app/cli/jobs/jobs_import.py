@@ -9,21 +9,15 @@ from datetime import datetime
 import click
 from flask.cli import with_appcontext
 
-from app.cli.options import AGO, Moment, as_json
+from app.cli.options import as_json, between
 from app.cli.output import guarded, show_json
 from app.documents.jobs import JobsImported
-from app.reconcile.job_list import Span, import_job, walk
+from app.reconcile.job_list import Span, foreseen, import_job, walk
 from app.web.services import services
 
 
 @click.command("import")
-@click.option(
-    "--since",
-    required=True,
-    type=Moment(),
-    help=f"Only jobs made at that time or later: {AGO}",
-)
-@click.option("--until", type=Moment(), help="Only jobs made before that. Default: now.")
+@between("Made", earlier=("--since", "--until"), required=True)
 @click.option(
     "--tag",
     "tags",
@@ -34,33 +28,45 @@ from app.web.services import services
 )
 @click.option("--bucket", help="Default: COS_BUCKET.")
 @click.option("--region", help="Default: COS_REGION.")
+@click.option("--dry-run", is_flag=True, help="Only count; nothing is stored.")
+@click.option(
+    "--no-handlers",
+    "quiet",
+    is_flag=True,
+    help="Store them, and run no handler and deliver nothing for them.",
+)
 @as_json
 @with_appcontext
 @guarded
 def command(
-    since: datetime,
-    until: datetime | None,
+    after: datetime,
+    before: datetime | None,
     tags: tuple[str, ...],
     bucket: str | None,
     region: str | None,
+    dry_run: bool,
+    quiet: bool,
     json_wanted: bool,
 ) -> None:
     """Read CI's list; store unknown jobs and news of known ones.
 
-    What is new is an event like any other: handlers run for it. Doing it twice changes nothing.
+    What is new is an event like any other: handlers run for it, unless --no-handlers is given. Doing it twice changes
+    nothing.
     """
     ours = services()
     place = bucket or ours.settings.cos_bucket, region or ours.settings.cos_region
     counts: Counter[str] = Counter(new=0, news=0, known=0)
     for tag in dict.fromkeys(tags):
-        found = walk(ours, Span(*place, tag, since, until))
+        found = walk(ours, Span(*place, tag, after, before))
         # CI does not say how many there are.
-        with click.progressbar(found, label=f"importing {tag}", file=sys.stderr, show_pos=True) as details:
+        with click.progressbar(
+            found, label=f"{'reading' if dry_run else 'importing'} {tag}", file=sys.stderr, show_pos=True
+        ) as details:
             for detail, asked_ms in details:
-                counts[import_job(ours, detail, asked_ms)] += 1
+                told = foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
+                counts[told] += 1
     if json_wanted:
         show_json(JobsImported.model_validate(counts))
         return
-    click.echo(
-        f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."
-    )
+    told = f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."
+    click.echo(f"{told} Nothing was stored." if dry_run else told)

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from app.cli.options import AGO, Moment, together
+from app.cli.options import between, labels, together
 from app.core.clock import ms_of
+from app.store.jobs import index
 from app.store.jobs.index import INDEXED_FIELDS
 from app.store.jobs.jobs import Filter
 
@@ -18,29 +19,23 @@ which_jobs = together(
     click.option("--bucket", help="On files of that bucket."),
     click.option("--input-object", help="On that file, by its whole key."),
     click.option("--user-data", help="With exactly that user data."),
+    labels("With exactly that label."),
     click.option("--overdue/--not-overdue", default=None, help="Only overdue jobs, or only others."),
-    click.option(
-        "--after",
-        "--created-after",
-        "created_after",
-        type=Moment(),
-        help=f"Created at that time or later: {AGO}",
-    ),
-    click.option(
-        "--before",
-        "--created-before",
-        "created_before",
-        type=Moment(),
-        help="Created at that time or earlier.",
-    ),
+    between("Created", earlier=("--created-after", "--created-before")),
 )
 """Adds the options; the command gets them as keywords, for ``wanted``."""
 
 
 def wanted(which: dict[str, Any]) -> Filter:
+    equal = {field: which[field] for field in INDEXED_FIELDS if which[field] is not None}
     return Filter(
-        equal=tuple((field, which[field]) for field in INDEXED_FIELDS if which[field] is not None),
+        equal=tuple((equal | index.label_values(which["labels"])).items()),
         overdue=which["overdue"],
-        created_after=ms_of(which["created_after"]),
-        created_before=ms_of(which["created_before"]),
+        created_after=ms_of(which["after"]),
+        created_before=ms_of(which["before"]),
     )
+
+
+def is_filtered(which: dict[str, Any]) -> bool:
+    """Whether any filter is given."""
+    return any(value is not None and value != {} for value in which.values())

@@ -9,7 +9,7 @@ import click
 from pydantic import BaseModel
 
 from app.ci.outgoing.request import SubmitRequest
-from app.cli.options import together
+from app.cli.options import labels, together
 from app.submitter.rows import nest
 
 _OF_THEIR_OWN = frozenset({"tag", "labels", "allow", "operation", "operations"})
@@ -53,37 +53,19 @@ def _parameter(path: str) -> str:
     return path.replace(".", "_")
 
 
-def _labels(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
-        if name in labels:
-            raise click.BadParameter(f"{name!r} is given twice")
-        labels[name] = value
-    return labels
-
-
 allow_option = click.option(
     "--allow",
     multiple=True,
     metavar="WORD",
     help="Let a rule through, by its word in [brackets]. Repeatable.",
 )
+labels_option = labels("Your own; CI does not get it. In the job, its events and deliveries.")
 voice_options = together(
     *(
         click.option(*_flags(path), _parameter(path), metavar="TEXT", help=description)
         for path, description in fields()
     ),
-    click.option(
-        "--label",
-        "labels",
-        multiple=True,
-        callback=_labels,
-        metavar="NAME=VALUE",
-        help="Your own; CI does not get it. Repeatable.",
-    ),
+    labels_option,
     allow_option,
 )
 """All of them, for ``submit_request``."""
@@ -92,5 +74,5 @@ voice_options = together(
 def submit_request(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the body of ``POST /v1/jobs`` would have them, without those that are not given."""
     flat = {path: options[_parameter(path)] for path, _ in fields()}
-    labels = {"labels": options["labels"]} if options["labels"] else {}
-    return nest(flat | {"allow": list(options["allow"])}) | labels
+    named = {"labels": options["labels"]} if options["labels"] else {}
+    return nest(flat | {"allow": list(options["allow"])}) | named

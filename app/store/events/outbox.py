@@ -14,7 +14,7 @@ from app.core.clock import now_ms
 from app.redis.scripts import script, text_map
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
-from app.store.runs.runs import Event
+from app.store.runs.runs import Event, Only
 
 log = logging.getLogger(__name__)
 
@@ -244,4 +244,6 @@ def _event(fields: dict[bytes, bytes]) -> Event:
         report=json.loads(kept["report"]),
         replay_of=kept.get("replay_of"),
         runs_handlers=kept["handlers"] == "1",
+        labels=json.loads(kept.get("labels", "{}")),
+        only=Only.read(kept["only"]) if kept.get("only") else None,
     )

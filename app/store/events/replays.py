@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from app.store.database import Database
 from app.store.jobs.accept import Limits, Unavailable, event_id
 from app.store.jobs.snapshot import TRIES, snapshots
 from app.store.packing.packing import pack
+from app.store.runs.runs import Only, Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +36,36 @@ class _Moved(Exception):
 class Replays:
     """Makes replays."""
 
-    def __init__(self, db: Database, limits: Limits) -> None:
+    def __init__(self, db: Database, limits: Limits, runs: Runs) -> None:
         self._db = db
+        self._runs = runs
         self._limits = limits
         self._script = script(db.client, "record", "replay")
 
-    def replay(self, job_id: str, by: str) -> Replayed | None:
-        """A new event for the job as it is now; ``None`` if nothing is known of it. Raises ``Unavailable``."""
+    def replay(self, job_id: str, by: str, only: Only | None = None) -> Replayed | None:
+        """A new event for the job as it is now, for everyone or for ``only`` one handler or endpoint; ``None`` if
+        nothing is known of it. Raises ``Unavailable``."""
         try:
             for _ in range(TRIES):
                 with suppress(_Moved):
-                    return self._replay(job_id, by)
+                    return self._replay(job_id, by, only)
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
         raise Unavailable("the job changes faster than it can be read; nothing was replayed")
 
-    def _replay(self, job_id: str, by: str) -> Replayed | None:
+    def why_nobody(self, handler: str | None, endpoint: str | None, endpoints: Sequence[str]) -> str | None:
+        """Why a replay for that handler, or that endpoint of ``endpoints``, would run nothing; ``None`` if it may."""
+        if handler is not None and endpoint is not None:
+            return "Name a handler or an endpoint, not both."
+        if endpoint is not None and endpoint not in endpoints:
+            known = ", ".join(endpoints) or "none"
+            return f"There is no endpoint {endpoint[:100]!r} in FORWARD_URLS. There are: {known}."
+        declared = self._runs.declared()
+        if handler is not None and declared and handler not in declared:
+            return f"No module in HANDLERS declares {handler[:100]!r}. There are: {', '.join(declared)}."
+        return None
+
+    def _replay(self, job_id: str, by: str, only: Only | None) -> Replayed | None:
         (known,) = snapshots(self._db, [job_id])
         digest, state = map(decoded, self._db.client.hmget(self._db.key("job", job_id), "digest", "state"))
         if digest is None:
@@ -64,9 +80,11 @@ class Replays:
             "replay_of": original,
             "by": by,
         }
+        if only:
+            entry["only"] = str(only)
         arguments: list[Any] = [self._db.prefix, job_id, made.event_id, original, at]
         arguments += [self._limits.history, self._limits.outbox, pack(encode(entry))]
-        arguments += [known.version or "", known.report]
+        arguments += [known.version or "", known.report, str(only) if only else ""]
         verdict = decoded(self._script(args=arguments))
         if verdict == "moved":
             raise _Moved

@@ -42,7 +42,7 @@ if schema ~= header.schema and (schema or redis.call('EXISTS', key('jobs')) == 1
 -- ── what is known ───────────────────────────────────────────────────────────
 
 local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'created',
-  'verification', 'submission', 'claim', 'doubt', 'held', 'news', 'event', 'idx'}
+  'verification', 'submission', 'claim', 'doubt', 'held', 'news', 'event', 'idx', 'labels'}
 
 local function known_job(id)
   local values = redis.call('HMGET', key('job', id), unpack(FIELDS))
@@ -68,7 +68,7 @@ end
 
 local submission = header.submission and key('submission', header.submission)
 local claims = header.submission and key('claims', header.submission)
-local asked_for = submission and redis.call('HMGET', submission, 'submitted_at', 'job_ids') or {}
+local asked_for = submission and redis.call('HMGET', submission, 'submitted_at', 'job_ids', 'places') or {}
 local is_known = asked_for[1]
 local bound = {}
 for id in string.gmatch(asked_for[2] or '', '%S+') do bound[id] = true end
@@ -155,6 +155,7 @@ local function check_types()
         if index then redis.call('ZCARD', prefix .. index) end
       end
     end
+    for _, index in ipairs(label_indexes(asked_for[3])) do redis.call('ZCARD', prefix .. index) end
   end
   if claims then redis.call('SCARD', claims) end
   if usage then redis.call('HLEN', usage) end
@@ -252,14 +253,21 @@ local function remember(id, job, i, outcome, short_event, doubt)
 end
 
 local function add_event(item, fields)
-  redis.call('XADD', key('events'), '*', 'event_id', fields.event_id, 'job_id', item.id, 'kind', fields.kind,
+  local labels, deadline = asked_with(prefix, redis.call('HGET', key('job', item.id), 'submission'))
+  local words = {'event_id', fields.event_id, 'job_id', item.id, 'kind', fields.kind,
     'state', fields.state or '', 'tag', item.tag or '', 'version', fields.version,
-    'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report)
+    'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report,
+    'labels', labels, 'deadline', deadline}
+  if fields.only then words[#words + 1], words[#words + 2] = 'only', fields.only end
+  redis.call('XADD', key('events'), '*', unpack(words))
 end
 
 -- Handlers run for a callback unless the job is doubted, and for an answer where it changes the state, or where an
--- earlier event still owes them a run.
+-- earlier event still owes them a run. News that somebody wants no run for has none.
+local function is_quiet(job) return header.quiet and not job.held end
+
 local function handlers_for(item, job)
+  if is_quiet(job) then return '0' end
   if not is_answer then return job.doubt and '0' or '1' end
   return (item.state ~= job.state or (job.held and item.state)) and '1' or '0'
 end
@@ -270,7 +278,11 @@ local function announce(i, item, job, entry, version)
   if not item.state and job.exists then report = known_report(i, item.id) end
   if not is_answer and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
   add_event(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
-    handlers = handlers, report = report})
+    handlers = handlers, report = report, only = is_quiet(job) and 'nobody' or nil})
+end
+
+local function set_or_clear(hash, name, value)
+  if value then redis.call('HSET', hash, name, value) else redis.call('HDEL', hash, name) end
 end
 
 local HOUR_MS = 3600000
@@ -300,8 +312,22 @@ local function schedule(item, id, rank, ask, outcome)
   elseif item.ask_at and source == 'poll' then
     redis.call('ZADD', key('due'), item.ask_at, id)
   elseif item.ask_at then
-    redis.call('ZADD', key('due'), 'NX', item.ask_at, id)
+    -- A callback that came before CI's answer does not know how long its submission wants to wait.
+    redis.call('ZADD', key('due'), source == 'submit' and 'LT' or 'NX', item.ask_at, id)
   end
+end
+
+-- A job has the labels of its submission, in whichever order CI's answer and its callback come.
+local function set_labels(id, member, job, places)
+  if places == job.labels then return end
+  for _, index in ipairs(label_indexes(job.labels)) do redis.call('ZREM', prefix .. index, member) end
+  for _, index in ipairs(label_indexes(places)) do redis.call('ZADD', prefix .. index, job.created, member) end
+  set_or_clear(key('job', id), 'labels', places)
+end
+
+local function belong(item, job)
+  redis.call('HSET', key('job', item.id), 'submission', header.submission)
+  set_labels(item.id, item.member, job, asked_for[3] or nil)
 end
 
 local function link(i, item, job)
@@ -315,9 +341,9 @@ local function link(i, item, job)
     redis.call('SADD', claims, id)
     redis.call('PEXPIRE', claims, header.unknown_ms)
   elseif header.binds then
-    redis.call('HSET', key('job', id), 'submission', header.submission)
+    belong(item, job)
   elseif source == 'callback' and (not job.submission or job.submission == header.submission) then
-    redis.call('HSET', key('job', id), 'submission', header.submission)
+    belong(item, job)
     if not next(bound) then
       redis.call('SADD', claims, id)
       -- What is left of the job, should CI name another one.
@@ -350,10 +376,6 @@ local function note_seen(item, is_kept)
     marks[#marks + 1] = 1
   end
   redis.call('HSET', key('job', item.id), unpack(marks))
-end
-
-local function set_or_clear(hash, name, value)
-  if value then redis.call('HSET', hash, name, value) else redis.call('HDEL', hash, name) end
 end
 
 -- Where the exact bytes of an item are: the name of the body, and its place in it.
@@ -529,6 +551,7 @@ if header.binds and is_known then
     else
       if job.claim then forget(id, job) end
       redis.call('HDEL', key('job', id), 'submission')
+      set_labels(id, member_of(id), job)
       redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1)
       redis.call('ZADD', key('due'), 'LT', now, id)
     end

@@ -119,6 +119,7 @@ class News:
     ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
     is the bucket and region that its token names; ``settled`` is how a person decided a doubt;
     ``unconfirmed`` are positions of details with outputs that only this callback names: CI is asked about them.
+    ``quiet``: neither handlers nor endpoints run for it.
     """
 
     details: Sequence[Detail]
@@ -139,6 +140,7 @@ class News:
     place: tuple[str, str] | None = None
     settled: Settled | None = None
     unconfirmed: frozenset[int] = frozenset()
+    quiet: bool = False
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -255,6 +257,7 @@ class Acceptor:
             "limit": news.limit,
             "url": news.url,
             "place": news.place,
+            "quiet": news.quiet or None,
         }
         if news.settled:
             header |= asdict(news.settled)

@@ -78,6 +78,7 @@ for n = 1, #INDEXES do
   local index = index_at(places, n)
   if index then redis.call('ZREM', prefix .. index, member) end
 end
+for _, index in ipairs(label_indexes(redis.call('HGET', job, 'labels'))) do redis.call('ZREM', prefix .. index, member) end
 for _, name in ipairs({'jobs', 'touched'}) do redis.call('ZREM', prefix .. name, member) end
 redis.call('ZREM', prefix .. 'due', id)
 redis.call('DEL', job, record)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Mapping
 
 from app.ci.report import Report
 
 INDEXED_FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
+LABEL = "label."
+"""In front of a label's name, in the name of its filter."""
 
 
 def values(report: Report) -> dict[str, str | None]:
@@ -24,7 +27,19 @@ def values(report: Report) -> dict[str, str | None]:
 
 def name(field: str, value: str) -> str:
     """The index of all jobs whose ``field`` is ``value``."""
+    if field.startswith(LABEL):
+        return f"label:{_hash_of_label(field.removeprefix(LABEL), value)}"
     return f"{field}:{_hash(value)}"
+
+
+def label_values(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels by the names of their filters."""
+    return {f"{LABEL}{each}": value for each, value in labels.items()}
+
+
+def label_places(labels: Mapping[str, str]) -> str:
+    """As ``places``, of the labels: one hash for each. The submission has them, and each of its jobs."""
+    return "".join(_hash_of_label(each, value) for each, value in labels.items())
 
 
 def places(report: Report) -> str:
@@ -39,15 +54,26 @@ def names_at(places: str) -> list[str]:
     return [f"{field}:{each}" for field, each in zip(INDEXED_FIELDS, hashes, strict=True) if each != _NONE]
 
 
-def names(report: Report) -> list[str]:
+def label_names_at(places: str) -> list[str]:
+    """The indexes that ``label_places`` stand for."""
+    return [f"label:{places[n : n + _WIDTH]}" for n in range(0, len(places), _WIDTH)]
+
+
+def names(report: Report, labels: Mapping[str, str] | None = None) -> list[str]:
     """All indexes that a job belongs in."""
-    return [name(field, value) for field, value in values(report).items() if value]
+    of_report = [name(field, value) for field, value in values(report).items() if value]
+    return of_report + label_names_at(label_places(labels or {}))
 
 
 def _hash(value: str) -> str:
     """48 bits are enough, because each reader of an index looks at the job's value too. Six of them stay below the 64
     bytes up to which a hash of Redis is small."""
     return b64encode(hashlib.blake2b(value.encode(), digest_size=6).digest(), b"-_").decode()
+
+
+def _hash_of_label(label: str, value: str) -> str:
+    # No label's name holds the sign between the two.
+    return _hash(f"{label}={value}")
 
 
 _WIDTH = 8

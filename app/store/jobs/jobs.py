@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
@@ -102,6 +102,7 @@ class Job(BaseModel):
     user_data: str | None = None
     job_level: int | None = None
     workflow: Workflow | None = None
+    labels: dict[str, str] = Field(default_factory=dict, description="Those of its submission.")
     doubt: Doubt | None
     submission: Submitted | None
     verification: str | None
@@ -120,19 +121,20 @@ class Job(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds of one job: its report, its other fields, its submission's fields and what was asked there,
-    and the JSON view of the bytes that its report was made of."""
+    """What the store holds of one job: its report, its other fields, its submission's fields and what was asked there
+    (``facts`` and ``labels``), and the JSON view of the bytes that its report was made of."""
 
     report: dict[str, Any] | None
     fields: dict[str, str | None]
     submission: dict[str, str | None]
-    facts: dict[str, Any] | None
+    request: dict[str, Any]
     raw: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs to list. Times are milliseconds since 1970; ``overdue`` is true, false or any."""
+    """Which jobs to list. ``equal`` are values by an indexed field, or by ``label.<name>``. Times are milliseconds
+    since 1970; ``overdue`` is true, false or any."""
 
     equal: tuple[tuple[str, str], ...] = ()
     overdue: bool | None = None
@@ -163,6 +165,13 @@ class Jobs:
 
     def exists(self, job_id: str) -> bool:
         return bool(self._redis.exists(self._db.key("job", job_id)))
+
+    def digest(self, job_id: str) -> tuple[str | None, bool]:
+        """What its report is compared by, ``None`` for a job that is not known, and whether it has ended."""
+        version, digest, rank = map(
+            decoded, self._redis.hmget(self._db.key("job", job_id), "version", "digest", "rank")
+        )
+        return (digest or "") if version else None, rank == "3"
 
     def get(self, job_id: str, *, raw: bool = True) -> Job | None:
         """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
@@ -218,6 +227,23 @@ class Jobs:
                 if len(found) == limit or scanned >= _SCAN_MAX:
                     return Page(jobs=tuple(found), next_cursor=encode_cursor(position))
         return Page(jobs=tuple(found), next_cursor=None)
+
+    def every(self, wanted: Filter) -> Iterator[Job]:
+        """All that match, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.page(wanted, _CHUNK, cursor)
+            yield from page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def matching(self, wanted: Filter) -> int:
+        """How many match. One value is counted by its index, without reading jobs."""
+        if wanted.overdue is None and len(wanted.equal) <= 1:
+            top = "+inf" if wanted.created_before is None else wanted.created_before
+            return int(self._redis.zcount(self._narrowest(wanted), wanted.created_after or 0, top))
+        return sum(1 for _ in self.every(wanted))
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
         """The exact bytes that a history entry came from, while they are retained."""
@@ -292,14 +318,14 @@ class Jobs:
         ]
         asked = self._submissions(row["submission"] for row in rows)
         return [
-            Known(report, row, *asked.get(row["submission"] or "", ({}, None)))
+            Known(report, row, *asked.get(row["submission"] or "", ({}, {})))
             for report, row in zip(reports, rows, strict=True)
         ]
 
     def _submissions(
         self, ids: Iterable[str | None]
-    ) -> dict[str, tuple[dict[str, str | None], dict[str, Any] | None]]:
-        """The fields of these submissions, and the facts of their requests."""
+    ) -> dict[str, tuple[dict[str, str | None], dict[str, Any]]]:
+        """The fields of these submissions, and what is stored of their requests."""
         wanted = list(dict.fromkeys(filter(None, ids)))
         pipe = self._redis.pipeline(transaction=False)
         for each in wanted:
@@ -309,7 +335,7 @@ class Jobs:
         return {
             each: (
                 dict(zip(_OF_SUBMISSION, map(decoded, values), strict=True)),
-                json.loads(unpack(packed))["facts"] if packed else None,
+                json.loads(unpack(packed)) if packed else {},
             )
             for each, values, packed in zip(wanted, answers[::2], answers[1::2], strict=True)
         }
@@ -335,6 +361,7 @@ class Jobs:
         return Job.model_validate(
             report
             | {
+                "labels": known.request.get("labels", {}),
                 "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
                 "outputs_count": len(outputs),
                 "outputs_unchecked": unconfirmed or ("too_many" if is_partly else None),
@@ -355,7 +382,7 @@ class Jobs:
         report = Report.from_dict(reported)
         if are_in(report.outputs, self._trusted):
             return None
-        if (asked := _asked(known.facts)) and were_asked_for(report, asked):
+        if (asked := _asked(known.request.get("facts"))) and were_asked_for(report, asked):
             return None
         return known.fields["outputs_unasked"] or "not_confirmed"
 
@@ -392,7 +419,7 @@ def _submitted(
 
 
 def _matches(job: Job, wanted: Filter) -> bool:
-    known = index.values(job.report)
-    if any(known[field] != value for field, value in wanted.equal):
+    known = index.values(job.report) | index.label_values(job.labels)
+    if any(known.get(field) != value for field, value in wanted.equal):
         return False
     return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)

@@ -44,6 +44,20 @@ local function entries_in(record) return math.max(redis.call('LLEN', record) - 1
 -- The indexes that a job stands in: `idx` of its hash has eight characters for each of these, blanks for none.
 local INDEXES = {'state', 'tag', 'queue_id', 'bucket', 'input_object', 'user_data'}
 
+-- The indexes of a job's labels: `labels` of its hash, and of its submission's, has eight characters for each.
+local function label_indexes(places)
+  local found = {}
+  for n = 1, #(places or ''), 8 do found[#found + 1] = 'index:label:' .. string.sub(places, n, n + 7) end
+  return found
+end
+
+-- What an event says of the submission of its job: the labels (JSON), and when its silence is overdue (ms).
+local function asked_with(prefix, submission)
+  if not submission then return '{}', '' end
+  local labels, deadline = unpack(redis.call('HMGET', prefix .. 'submission:' .. submission, 'labels_json', 'deadline'))
+  return labels or '{}', deadline or ''
+end
+
 local function index_at(places, n)
   local place = string.sub(places, 8 * n - 7, 8 * n)
   if place == '' or place == '        ' then return nil end

@@ -14,6 +14,8 @@ redis.call('HSET', job, 'check', ARGV[4], 'version', version, 'updated', ARGV[8]
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 -- For those who listen; it runs no handlers.
+local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
 redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[5], 'job_id', id, 'kind', 'check', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[6], 'handlers', '0', 'report', report)
+  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[6], 'handlers', '0', 'report', report,
+  'labels', labels, 'deadline', deadline)
 return 1

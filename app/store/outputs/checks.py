@@ -46,7 +46,7 @@ class Checks:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._script = script(db.client, "check")
+        self._script = script(db.client, "record", "check")
 
     def note(self, report: Report, found: FoundOutputs, ok: bool | None) -> bool:
         """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has.

@@ -16,6 +16,8 @@ local state, entries = unpack(redis.call('HMGET', job, 'state', 'entries'))
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 -- It runs no handlers but those that want all news: the state is the one that they have had.
+local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
 redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'poll', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[4], 'handlers', '0', 'report', report)
+  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[4], 'handlers', '0', 'report', report,
+  'labels', labels, 'deadline', deadline)
 return 1

@@ -48,10 +48,10 @@ class Due:
         self._redis = db.client
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
-        self._take, self._postpone, self._turn, self._asked, self._outputs, self._confirmed = (
-            script(db.client, name)
-            for name in ("take", "postpone", "turn", "asked", "ask_outputs", "outputs_confirmed")
+        self._take, self._postpone, self._turn, self._asked, self._outputs = (
+            script(db.client, name) for name in ("take", "postpone", "turn", "asked", "ask_outputs")
         )
+        self._confirmed = script(db.client, "record", "outputs_confirmed")
 
     def take(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` jobs that are due; each is taken by one caller only."""
@@ -110,14 +110,14 @@ class Due:
         """How often in a row the job was asked about without having ended."""
         return int(decoded(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
 
-    def count(self, job_id: str, deadline: str) -> None:
-        """One more question was answered without the job having ended: it is still running, and gets a new deadline."""
-        self._postpone(keys=[self._key, self._db.key("job", job_id)], args=[job_id, "", deadline])
+    def count(self, job_id: str, deadline_s: float) -> None:
+        """One more question was answered without the job having ended: it is still running, and gets a new deadline, as
+        far ahead as its submission says, else ``deadline_s``."""
+        self._postpone(args=[self._db.prefix, job_id, "", int(deadline_s * 1000)])
 
     def postpone(self, job_id: str, in_s: float) -> None:
         """One more question brought no answer: ask again in ``in_s`` seconds."""
-        keys = [self._key, self._db.key("job", job_id)]
-        self._postpone(keys=keys, args=[job_id, int(in_s * 1000), ""])
+        self._postpone(args=[self._db.prefix, job_id, int(in_s * 1000), ""])
 
     def settled(self, job_id: str) -> None:
         """The job has ended: nothing more to ask."""

@@ -1,13 +1,23 @@
 -- Counts one more question about a job, unless the job is gone: then it leaves nothing behind.
--- KEYS[1] the schedule of questions, KEYS[2] the job. ARGV: job id, in how many ms to ask again (or ''),
--- the job's new deadline (or '').
-if redis.call('HEXISTS', KEYS[2], 'version') == 0 then
-  redis.call('ZREM', KEYS[1], ARGV[1])
+-- ARGV: prefix, job id, in how many ms to ask again (or ''), in how many ms the job is overdue, unless its submission says
+-- how long its silence may last (or '': its deadline stays).
+local prefix, id = ARGV[1], ARGV[2]
+local job = prefix .. 'job:' .. id
+local version, submission = unpack(redis.call('HMGET', job, 'version', 'submission'))
+if not version then
+  redis.call('ZREM', prefix .. 'due', id)
   return 0
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[2] ~= '' then redis.call('ZADD', KEYS[1], 'XX', now + ARGV[2], ARGV[1]) end
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[2], 'deadline', ARGV[3]) end
-redis.call('HSETNX', KEYS[2], 'asked_since', string.format('%.0f', now))
-return redis.call('HINCRBY', KEYS[2], 'asked', 1)
+
+local function patience()
+  if not submission then return ARGV[4] end
+  local own = redis.call('HGET', prefix .. 'submission:' .. submission, 'patience')
+  return own or ARGV[4]
+end
+
+if ARGV[3] ~= '' then redis.call('ZADD', prefix .. 'due', 'XX', now + ARGV[3], id) end
+if ARGV[4] ~= '' then redis.call('HSET', job, 'deadline', string.format('%.0f', now + patience())) end
+redis.call('HSETNX', job, 'asked_since', string.format('%.0f', now))
+return redis.call('HINCRBY', job, 'asked', 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.core.clock import now_ms, rfc3339, time_of, to_ms
@@ -23,8 +23,32 @@ RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """One handler, or one endpoint of ``forward``, by its name; with neither, nobody."""
+
+    handler: str | None = None
+    endpoint: str | None = None
+
+    def means(self, target: RunTarget) -> bool:
+        handler, endpoint = target
+        return handler == self.handler or endpoint == self.endpoint is not None
+
+    def __str__(self) -> str:
+        if self.handler:
+            return f"handler {self.handler}"
+        return f"endpoint {self.endpoint}" if self.endpoint else "nobody"
+
+    @classmethod
+    def read(cls, text: str) -> Only:
+        """The inverse of ``str``."""
+        kind, _, name = text.partition(" ")
+        return cls(handler=name or None) if kind == "handler" else cls(endpoint=name or None)
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """An entry that changed a job, or a replay. Handlers run at least once: be idempotent by ``event_id``."""
+    """An entry that changed a job, or a replay. Handlers run at least once: be idempotent by ``event_id``. ``only`` is
+    for whom alone it is; any other handler or endpoint ignores it."""
 
     event_id: str
     job_id: str
@@ -37,6 +61,8 @@ class Event:
     report: dict[str, Any]
     replay_of: str | None = None
     runs_handlers: bool = True
+    labels: dict[str, str] = field(default_factory=dict)
+    only: Only | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +176,23 @@ class Runs:
         self._redis = db.client
         self._schedule = db.key("runs")
         self._failures = db.key("failures")
+        self._declared = db.key("handlers")
         self._events, self._take = (script(db.client, name) for name in ("events", "take"))
         self._plan, self._start, self._finish, self._beat, self._hand_back = (
             script(db.client, "run", name) for name in ("plan", "start", "finish", "beat", "hand_back")
         )
+
+    def declare(self, handlers: Sequence[str]) -> None:
+        """The handlers that this relay makes runs for; the newest relay's word counts."""
+        pipe = self._redis.pipeline()
+        pipe.delete(self._declared)
+        if handlers:
+            pipe.sadd(self._declared, *handlers)
+        pipe.execute()
+
+    def declared(self) -> list[str]:
+        """Their names; none before a relay has started."""
+        return sorted(decoded_all(self._redis.smembers(self._declared)))
 
     def plan(self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]]) -> int:
         """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""

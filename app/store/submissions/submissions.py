@@ -14,6 +14,7 @@ from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
 from app.redis.scripts import decoded, decoded_all, script, text_map
 from app.store.database import Database
+from app.store.jobs import index
 from app.store.jobs.accept import Unavailable
 from app.store.packing.packing import pack, unpack
 
@@ -26,7 +27,8 @@ class Submission:
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
     ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
     when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, but for
-    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none.
+    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none. ``patience``:
+    seconds that its silence may last, where the request says so; else that is ``DEADLINE``.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Submission:
     error: str | None = None
     ci: dict[str, str | None] | None = None
     token_expires: int | None = None
+    patience: float | None = None
 
     @property
     def came_to_nothing(self) -> bool:
@@ -84,9 +87,7 @@ class Submissions:
         looked for: never forgotten. Raises ``Unavailable``; then it must not be sent."""
         fields = [word for pair in _stored(submission).items() for word in pair]
         now = now_ms()
-        request = json.dumps(
-            request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":")
-        )
+        request = _json(request_of(submission.facts, submission.labels))
         arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(ANSWER_PATIENCE_S * 1000)]
         arguments += ["1" if submission.key_id else "", pack(request.encode()), *fields]
         try:
@@ -119,6 +120,7 @@ class Submissions:
             error=kept.get("error"),
             ci=json.loads(kept.get("ci") or "null"),
             token_expires=int(kept["token_expires"]) if "token_expires" in kept else None,
+            patience=int(kept["patience"]) / 1000 if "patience" in kept else None,
         )
 
     def settle(
@@ -204,11 +206,22 @@ def _stored(submission: Submission) -> dict[str, str]:
     for name in ("bucket", "region"):
         if submission.facts.get(name) != (value := getattr(submission, name)):
             values[name] = value
+    if submission.labels:
+        # What scripts need of them; the packed request has them too.
+        values["labels_json"] = _json(submission.labels)
+        values["places"] = index.label_places(submission.labels)
+    if submission.patience is not None:
+        values["patience"] = str(int(submission.patience * 1000))
+    values["deadline"] = _number_of(submission.deadline)
     if submission.token_expires:
         values["token_expires"] = str(submission.token_expires)
         # Without that, drop.lua compares texts.
-        values |= {name: _number_of(values[name]) for name in ("submitted_at", "deadline")}
+        values["submitted_at"] = _number_of(submission.submitted_at)
     return values
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _number_of(stamp: str) -> str:
@@ -221,5 +234,5 @@ def _staying(job_ids: str | None, dropped: str | None) -> list[str]:
     return [each for each in (job_ids or "").split() if each not in (dropped or "").split()]
 
 
-def deadline_after(seconds: float) -> str:
-    return rfc3339(now_ms() + int(seconds * 1000))
+def deadline_after(seconds: float, since_ms: int | None = None) -> str:
+    return rfc3339((now_ms() if since_ms is None else since_ms) + int(seconds * 1000))

@@ -109,7 +109,7 @@ def test_nothing_is_left_of_what_is_removed(store: Store) -> None:
     """After a lot of everything, and a sweep, only keys that do not grow are there."""
     _a_lot_of_everything(store)
     _plan_all(store)
-    store.due.count("j3", "2022-06-27T07:30:00Z")
+    store.due.count("j3", 60)
     assert not broken_invariants(store)
     _sweep(store)
     assert _keys(store) - FIXED - {"slow_times"} == set()

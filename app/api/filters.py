@@ -1,0 +1,77 @@
+"""The filters of the list of jobs, in a query or in a body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, model_validator
+
+from app.api.requests import LABEL_FILTER, PageQuery, StrictQuery, Time
+from app.ci.outgoing.request import Scalar
+from app.core.clock import ms_of
+from app.store.jobs import index
+from app.store.jobs.index import INDEXED_FIELDS
+from app.store.jobs.jobs import Filter
+
+_NAME = r"[a-z0-9_.-]{1,32}"
+
+
+def _described(schema: dict[str, Any]) -> None:
+    """One member for each label: a name that begins with ``label.``."""
+    del schema["properties"][LABEL_FILTER]
+    said = {"type": "string", "maxLength": 128, "description": "Jobs with exactly that label."}
+    schema["patternProperties"] = {f"^label\\.{_NAME}$": said}
+
+
+class JobFilter(StrictQuery):
+    """Which jobs; what is given must match exactly."""
+
+    model_config = ConfigDict(json_schema_extra=_described)
+
+    state: str | None = None
+    tag: str | None = None
+    queue_id: str | None = None
+    bucket: str | None = None
+    input_object: str | None = None
+    user_data: str | None = None
+    overdue: bool | None = None
+    created_after: Time | None = None
+    created_before: Time | None = None
+    labels: dict[Annotated[str, Field(pattern=f"^{_NAME}$")], Scalar] = Field(
+        default_factory=dict, alias=LABEL_FILTER
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_labels(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        labels = {name.removeprefix(index.LABEL): v for name, v in given.items() if _is_label(name)}
+        others = {name: value for name, value in given.items() if not _is_label(name)}
+        return others | ({LABEL_FILTER: labels} if labels else {})
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.labels or any(getattr(self, name) is not None for name in _FIELDS))
+
+    def wanted(self) -> Filter:
+        equal = {name: value for name in INDEXED_FIELDS if (value := getattr(self, name)) is not None}
+        return Filter(
+            equal=tuple((equal | index.label_values(self.labels)).items()),
+            overdue=self.overdue,
+            created_after=ms_of(self.created_after),
+            created_before=ms_of(self.created_before),
+        )
+
+
+class JobsQuery(JobFilter, PageQuery):
+    pass
+
+
+_FIELDS = JobFilter.model_fields.keys() - {"labels"}
+FILTER_NAMES = ", ".join((*(name for name in JobFilter.model_fields if name in _FIELDS), LABEL_FILTER))
+
+
+def _is_label(name: object) -> bool:
+    return isinstance(name, str) and name.startswith(index.LABEL)

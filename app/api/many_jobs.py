@@ -1,0 +1,142 @@
+"""The same for many jobs at once: ask CI, replay, cancel; those that the list's filters choose, or all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Blueprint, g
+from pydantic import Field
+
+from app.api.auth import needs
+from app.api.ci_errors import from_ci
+from app.api.filters import FILTER_NAMES, JobFilter
+from app.api.replaying import only_for
+from app.api.requests import read_document
+from app.documents.jobs import ManyAnswer, ManyDone, NotDone
+from app.documents.runs import Counted
+from app.provider import ProviderError
+from app.reconcile.many import Fates, cancel_many, refresh_many
+from app.store import Job
+from app.store.runs.runs import Only
+from app.web.describe import ApiOperation, described
+from app.web.problems import Problem
+from app.web.services import services
+
+blueprint = Blueprint("many_jobs", __name__, url_prefix="/v1/jobs")
+
+_PAGE = 200
+_PAGES = 50
+"""Pages that one request looks through at most; ``next_cursor`` says where the next one goes on."""
+_REFRESHED, _REPLAYED, _CANCELLED = 500, 1000, 50
+"""Jobs of one request: it should end within seconds."""
+
+
+class ManyJobs(JobFilter):
+    """Which jobs: those that match every filter, or ``all`` of them; one or the other is required."""
+
+    all: bool = Field(False, description="Every job. Not beside a filter.")
+    dry_run: bool = Field(False, description="Only count them.")
+    cursor: str | None = Field(None, description="next_cursor of the request before.")
+
+
+class ManyReplays(ManyJobs):
+    handler: str | None = Field(None, description="Only for this handler; `forward` for all endpoints.")
+    endpoint: str | None = Field(None, description="Only for this endpoint of FORWARD_URLS, by its name.")
+
+
+M = TypeVar("M", bound=ManyJobs)
+
+
+@blueprint.post("/refresh")
+@needs("read")
+@described(
+    ApiOperation(
+        "Ask CI now about all jobs that match; count them first with `dry_run`",
+        body=ManyJobs,
+        answers={200: ManyAnswer},
+        problems=("malformed_json", "invalid_request", "ci_refused", "ci_unavailable"),
+    )
+)
+def refresh() -> ManyAnswer:
+    return _do(_read(ManyJobs), _REFRESHED, lambda jobs: refresh_many(services(), jobs))
+
+
+@blueprint.post("/cancel")
+@needs("submit", "read")
+@described(
+    ApiOperation(
+        "Cancel at CI all jobs that match and have not ended; count them first with `dry_run`",
+        body=ManyJobs,
+        answers={200: ManyAnswer},
+        problems=("malformed_json", "invalid_request", "ci_refused", "ci_unavailable"),
+    )
+)
+def cancel() -> ManyAnswer:
+    wanted = _read(ManyJobs)
+    return _do(wanted, _CANCELLED, lambda jobs: cancel_many(services(), jobs), lambda job: not job.terminal)
+
+
+@blueprint.post("/replay")
+@needs("submit")
+@described(
+    ApiOperation(
+        "Repeat the latest event of all jobs that match, oldest first; count them first with `dry_run`",
+        body=ManyReplays,
+        answers={200: ManyAnswer},
+        problems=("malformed_json", "invalid_request", "store_unavailable"),
+    )
+)
+def replay() -> ManyAnswer:
+    wanted = _read(ManyReplays)
+    only = only_for(wanted.handler, wanted.endpoint)
+    return _do(wanted, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
+
+
+def _read(model: type[M]) -> M:
+    query = read_document(model)
+    # An empty object may be a filter that was lost on its way.
+    if query.is_empty != query.all:
+        rule = f"Either a filter ({FILTER_NAMES}), or all: true for every job"
+        raise Problem("invalid_request", f"{rule}.", errors=[{"field": "all", "rule": rule}])
+    return query
+
+
+def _do(
+    query: ManyJobs, most: int, act: Callable[[list[Job]], Fates], means: Callable[[Job], bool] | None = None
+) -> ManyAnswer:
+    if query.dry_run:
+        return ManyAnswer(Counted(count=_count(query, means)))
+    jobs, following = _gathered(query, most, means)
+    try:
+        fates = dict(act(jobs))
+    except ProviderError as error:
+        raise from_ci(error) from None
+    failed = [NotDone(job_id=job_id, why=why) for job_id, why in fates.items() if why is not None]
+    done = len(fates) - len(failed)
+    return ManyAnswer(ManyDone(count=len(jobs), done=done, failed=failed, next_cursor=following))
+
+
+def _count(query: ManyJobs, means: Callable[[Job], bool] | None) -> int:
+    jobs, wanted = services().store.jobs, query.wanted()
+    return jobs.matching(wanted) if means is None else sum(map(means, jobs.every(wanted)))
+
+
+def _gathered(
+    query: ManyJobs, most: int, means: Callable[[Job], bool] | None
+) -> tuple[list[Job], str | None]:
+    found: list[Job] = []
+    cursor, wanted = query.cursor, query.wanted()
+    for _ in range(_PAGES):
+        page = services().store.jobs.page(wanted, min(_PAGE, most - len(found)), cursor)
+        found += [job for job in page.jobs if means is None or means(job)]
+        cursor = page.next_cursor
+        if cursor is None or len(found) >= most:
+            break
+    return found, cursor
+
+
+def _replayed(jobs: list[Job], only: Only | None) -> Fates:
+    for job in jobs:
+        made = services().store.replays.replay(job.job_id, g.api_key.name, only)
+        yield job.job_id, None if made else "Nothing has been reported about this job yet."

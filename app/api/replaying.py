@@ -1,0 +1,17 @@
+"""For whom alone a replay is."""
+
+from __future__ import annotations
+
+from app.store.runs.runs import Only
+from app.web.problems import Problem
+from app.web.services import services
+
+
+def only_for(handler: str | None, endpoint: str | None) -> Only | None:
+    """``None`` for everyone. Raises ``Problem`` where nobody has that name."""
+    every = services()
+    endpoints = [each.name for each in every.settings.forward_urls]
+    field = "handler" if handler is not None else "endpoint"
+    if why := every.store.replays.why_nobody(handler, endpoint, endpoints):
+        raise Problem("invalid_request", why, errors=[{"field": field, "rule": why}])
+    return Only(handler, endpoint) if handler or endpoint else None

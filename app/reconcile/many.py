@@ -1,0 +1,93 @@
+"""Asking CI about many jobs, or cancelling them, on somebody's wish: what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from app.provider import Place, ProviderError, RequestRejected
+from app.reconcile.describe import LOOP_PATIENCE_S, ask_place, wait_for_turn
+from app.reconcile.places import by_place, unasked
+from app.store import Job
+from app.store.questions.due import FIRST_QUESTION_S
+from app.web.services import Services
+
+IN_ONE_QUESTION = 50
+"""Jobs that one question to CI may name."""
+Fates = Iterator[tuple[str, str | None]]
+"""Each job, and why it could not be done; ``None`` where it was."""
+
+
+def refresh_many(services: Services, jobs: Iterable[Job]) -> Fates:
+    """Ask CI about these jobs now, fifty at a time. Raises ``ProviderError`` if CI cannot be asked at all."""
+    for group in _grouped(jobs):
+        never = unasked(services, group)
+        yield from never.items()
+        askable = [job for job in group if job.job_id not in never]
+        for place, part in by_place(services, askable).items():
+            yield from _ask(services, place, part)
+
+
+def cancel_many(services: Services, jobs: Iterable[Job]) -> Fates:
+    """Cancel these jobs at CI, and ask what became of them. If CI cannot be reached, the rest is not tried."""
+    for group in _grouped(jobs):
+        fates = dict(_cancel(services, group))
+        yield from fates.items()
+        cancelled = [job for job in group if fates[job.job_id] is None]
+        for job in cancelled:
+            # CI's 200 does not mean that the job has stopped.
+            services.store.due.ask(job.job_id, FIRST_QUESTION_S)
+        for _ in refresh_many(services, cancelled):
+            pass
+
+
+def _grouped(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    rest = iter(jobs)
+    while group := list(islice(rest, IN_ONE_QUESTION)):
+        yield group
+
+
+def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> Fates:
+    try:
+        asked = ask_place(services, place, jobs, LOOP_PATIENCE_S)
+    except RequestRejected as error:
+        if len(jobs) == 1:
+            yield jobs[0].job_id, str(error)
+            return
+        # One job may cause this: asking about halves finds it in few questions.
+        middle = len(jobs) // 2
+        for half in (jobs[:middle], jobs[middle:]):
+            yield from _ask(services, place, half)
+        return
+    for job in jobs:
+        yield job.job_id, _why_not(job.job_id in asked.outcomes, job.job_id in asked.unreadable)
+
+
+def _why_not(is_answered: bool, is_unreadable: bool) -> str | None:
+    if is_answered:
+        return None
+    return "CI's answer about this job cannot be read." if is_unreadable else "CI does not know this job."
+
+
+def _cancel(services: Services, jobs: Sequence[Job]) -> Fates:
+    never = unasked(services, jobs)
+    yield from never.items()
+    fault: ProviderError | None = None
+    for place, part in by_place(services, [job for job in jobs if job.job_id not in never]).items():
+        for job in part:
+            if fault is None:
+                why, fault = _cancel_one(services, place, job)
+                yield job.job_id, why
+            else:
+                yield job.job_id, f"Not tried, because CI could not be asked before: {fault}"
+
+
+def _cancel_one(services: Services, place: Place, job: Job) -> tuple[str | None, ProviderError | None]:
+    try:
+        wait_for_turn(services)
+        services.provider.cancel(*place, job.job_id)
+    except RequestRejected as error:
+        return str(error), None
+    except ProviderError as error:
+        return str(error), error
+    return None, None
