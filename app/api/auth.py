@@ -25,18 +25,24 @@ def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            g.api_key = _key()
-            for needed in (scope, *more):
-                if not may(needed):
-                    raise Problem(
-                        "forbidden", f"The key {g.api_key.name!r} lacks the scope {needed!r}.", needed=needed
-                    )
+            if "api_key" not in g:  # The pages have set it: theirs is that of the session.
+                g.api_key = _key()
+            require(scope, *more)
             return view(*args, **kwargs)
 
         guarded.scope = scope  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def require(*scopes: Scope) -> None:
+    """Raises ``Problem`` unless the key of this request has all of them."""
+    for needed in scopes:
+        if not may(needed):
+            raise Problem(
+                "forbidden", f"The key {g.api_key.name!r} lacks the scope {needed!r}.", needed=needed
+            )
 
 
 def may(scope: Scope) -> bool:

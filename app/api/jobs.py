@@ -139,7 +139,12 @@ class ReplayQuery(StrictQuery):
 )
 def replay(job_id: str) -> ViewAnswer:
     query = read_query(ReplayQuery)
-    only = only_for(query.handler, query.endpoint)
+    return ViewAnswer(replayed(job_id, query.handler, query.endpoint), 202)
+
+
+def replayed(job_id: str, handler: str | None, endpoint: str | None) -> ReplayView:
+    """A new event, for all, or for one handler or endpoint. Raises ``Problem``."""
+    only = only_for(handler, endpoint)
     try:
         made = services().store.replays.replay(job_id, g.api_key.name, only)
     except StoreUnavailable as error:
@@ -148,7 +153,7 @@ def replay(job_id: str) -> ViewAnswer:
         raise Problem(
             "not_found", "No job with that id is stored, or nothing has been reported about it yet."
         )
-    return ViewAnswer(ReplayView.of(made), 202)
+    return ReplayView.of(made)
 
 
 def found(job_id: str) -> Job:

@@ -48,7 +48,7 @@ def page() -> RefusalPage:
 @needs("admin")
 @described(ApiOperation("One refusal with its body, as far as it was read", answers={200: RefusalWithBody}))
 def show(refusal_id: str) -> RefusalWithBody:
-    return RefusalWithBody.of(_found(refusal_id))
+    return RefusalWithBody.of(found(refusal_id))
 
 
 @blueprint.get("/<refusal_id>/raw")
@@ -59,7 +59,7 @@ def show(refusal_id: str) -> RefusalWithBody:
     )
 )
 def raw(refusal_id: str) -> Response:
-    answer = current_app.response_class(_found(refusal_id).body, mimetype="application/octet-stream")
+    answer = current_app.response_class(found(refusal_id).body, mimetype="application/octet-stream")
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Content-Disposition"] = "attachment"
     return answer
@@ -92,23 +92,27 @@ def retry(refusal_id: str) -> retries.Retried:
     )
 )
 def dismiss(refusal_id: str) -> Dismissed:
-    reason = read_document(DismissRequest).reason
+    return dismissed(refusal_id, read_document(DismissRequest).reason)
+
+
+def dismissed(refusal_id: str, reason: str) -> Dismissed:
+    """Raises ``Problem`` for one that is gone or was dismissed."""
     done = services().store.refusals.dismiss(_open(refusal_id), g.api_key.name, reason)
     return Dismissed(dismissed=int(done))
 
 
-def _found(refusal_id: str) -> Refusal:
-    found = services().store.refusals.get(refusal_id)
-    if found is None:
+def found(refusal_id: str) -> Refusal:
+    kept = services().store.refusals.get(refusal_id)
+    if kept is None:
         raise Problem(
             "not_found",
             "No such refusal; it was accepted, or has expired (RETENTION_REFUSALS).",
         )
-    return found
+    return kept
 
 
 def _open(refusal_id: str) -> Refusal:
-    found = _found(refusal_id)
-    if found.state != "open":
+    kept = found(refusal_id)
+    if kept.state != "open":
         raise Problem("not_found", "That refusal was dismissed.")
-    return found
+    return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -65,6 +66,11 @@ def read_query(model: type[M]) -> M:
     given = request.args.to_dict(flat=False)
     twice = [{"field": name, "rule": "Given more than once"} for name, values in given.items() if values[1:]]
     return _read(model, {name: values[0] for name, values in given.items()}, "query", twice)
+
+
+def read_values(model: type[M], values: Mapping[str, object]) -> M:
+    """The same for values by name; ``None`` is one that is not given. Raises ``Problem`` with every fault."""
+    return _read(model, {name: value for name, value in values.items() if value is not None}, "query", [])
 
 
 def read_document(model: type[M]) -> M:

@@ -1,22 +1,127 @@
-"""The dashboard: one page that reads the API with the visitor's API key."""
+"""The pages for people, made on the server: jobs, one job, failures, refusals, health, submit.
+
+A page does what the API does, by calling the API's own operations with the key of its session (session.py).
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, Flask, Response, send_from_directory
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from werkzeug.wrappers import Response as AnyResponse
 
-_STATIC = Path(__file__).parent / "static"
+from app.api.auth import may
+from app.pages import session, words
+from app.store import UNAVAILABLE, Unavailable
+from app.web.problems import PROBLEMS, Problem
+from app.web.services import services
 
-blueprint = Blueprint("pages", __name__, static_folder="static", static_url_path="/static")
+_HERE = Path(__file__).parent
+_OPEN = {"pages.sign_in", "pages.sign_in_with_key", "pages.static"}
+"""What needs no session."""
+
+blueprint = Blueprint(
+    "pages",
+    __name__,
+    static_folder=_HERE / "static",
+    static_url_path="/static",
+    template_folder=_HERE / "templates",
+)
 
 
-@blueprint.get("/")
-def dashboard() -> Response:
-    """The key travels in the fragment of the address, which browsers send to no server, and stays in the tab."""
-    page = send_from_directory(_STATIC, "dashboard.html")
-    page.headers["Content-Security-Policy"] = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-    page.headers["Cache-Control"] = "no-cache"
-    return page
+@blueprint.before_request
+def guard() -> AnyResponse | None:
+    """A key that is valid now, and for what changes something a form that this session was given."""
+    if request.endpoint == "pages.static":
+        return None
+    if request.method == "POST":
+        session.check_form()
+    if request.endpoint in _OPEN:
+        return None
+    key = session.key_of(session.current())
+    if key is None:
+        here = request.full_path.rstrip("?") if request.method == "GET" else "/"
+        return redirect(url_for("pages.sign_in", next=here))
+    g.api_key = key
+    if not may("read"):
+        raise Problem("forbidden", f"The key {key.name!r} lacks the scope 'read', which the pages need.")
+    return None
+
+
+@blueprint.after_request
+def protect(answer: Response) -> Response:
+    """No script but ours, in no frame, in no cache. Media come from where this page links to."""
+    if request.endpoint == "pages.static":
+        return answer
+    media = " ".join(("'self'", *sorted(g.get("media_origins", ()))))
+    answer.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; img-src {media} data:; media-src {media}; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@blueprint.app_context_processor
+def _for_templates() -> dict[str, Any]:
+    return {"may": may, "form_proof": session.form_proof}
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """A whole page; a first visit gets its cookie with it."""
+    answer = make_response(render_template(template, **values), status)
+    if session.COOKIE not in request.cookies:
+        session.keep(answer, session.current())
+    return answer
+
+
+def done(message: str, to: str) -> AnyResponse:
+    """After a form: say what was done, on the page at ``to``."""
+    flash(message)
+    return redirect(to, 303)
+
+
+@blueprint.errorhandler(Problem)
+def _problem(problem: Problem) -> Response:
+    status, title = PROBLEMS[problem.reason]
+    return page("problem.html", status, title=title, problem=problem)
+
+
+def _away(error: Exception) -> Response:
+    detail = "Redis is unavailable, so nothing can be shown. Callbacks are still taken if there is a spool."
+    return page(
+        "problem.html", 503, title="Storage is unavailable", problem=Problem("store_unavailable", detail)
+    )
+
+
+for _error in (*UNAVAILABLE, Unavailable):
+    blueprint.register_error_handler(_error, _away)
 
 
 def init_app(app: Flask) -> None:
+    # Importing them adds their views to the blueprint.
+    from app.pages.views import failures, health, job, jobs, live, refusals, sign_in, submit  # noqa: F401
+
+    words.init_app(blueprint)
+    # Flask signs with the first key and accepts the others.
+    first, *others = services_keys(app)
+    app.config.update(SECRET_KEY=first, SECRET_KEY_FALLBACKS=others, SESSION_COOKIE_NAME="ci_messages")
+    app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True)
     app.register_blueprint(blueprint)
+
+
+def services_keys(app: Flask) -> list[str]:
+    with app.app_context():
+        return session.secrets_of(services().settings)

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         description="Comma list of ids of keys that you removed on purpose, such as leaked ones. Otherwise the start "
         "fails while jobs are open whose callback URLs these keys signed. CI is asked about those jobs.",
     )
+    session_keys: Keys | None = Field(
+        None,
+        description="Comma list of `id:secret` that sign the cookie of a browser that is signed in: the first signs, "
+        "all verify. Default: derived from `CALLBACK_KEYS`.",
+    )
     callback_life: Seconds = Field(
         30 * 86400,
         description="How long the callback URL of a submission is valid. At most `RETENTION_JOBS`. "

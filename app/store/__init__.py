@@ -10,6 +10,7 @@ from app.redis.connection import UNAVAILABLE, connect
 from app.redis.durable import Durable
 from app.store.access.api_keys import ApiKeys
 from app.store.access.callback_urls import CallbackUrls
+from app.store.access.sign_ins import SignIns
 from app.store.database import Database
 from app.store.deliveries.deliveries import Deliveries
 from app.store.events.outbox import Outbox
@@ -35,6 +36,7 @@ from app.store.refusals.refusals import Bounds, Refusals
 from app.store.runs.failures import Failures
 from app.store.runs.runs import Event, Runs
 from app.store.schema.schema import Schema, WrongSchema
+from app.store.stats.stats import Stats
 from app.store.submissions.idempotency import IdempotencyRecords
 from app.store.submissions.submissions import Submissions
 
@@ -80,12 +82,14 @@ class Store:
     refusals: Refusals
     callback_urls: CallbackUrls
     api_keys: ApiKeys
+    sign_ins: SignIns
     presence: Presence
     idempotency: IdempotencyRecords
     retention: Retention
     schema: Schema
     doubts: Doubts
     floods: Floods
+    stats: Stats
 
     @classmethod
     def open(
@@ -126,10 +130,12 @@ class Store:
             refusals=Refusals(db, limits, durable, refusals),
             callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),
+            sign_ins=SignIns(db),
             presence=Presence(db),
             idempotency=IdempotencyRecords(db),
             retention=Retention(db),
             schema=Schema(db, limits.raw_s),
             doubts=Doubts(db, acceptor),
             floods=Floods(db),
+            stats=Stats(db),
         )

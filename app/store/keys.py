@@ -51,6 +51,7 @@ KINDS: Final[dict[str, Type]] = {
     "refused_bytes": "hash",
     "revoked": "set",
     "keys": "hash",
+    "sign_in": "string",
     "installation": "string",
     "presence": "zset",
     "probe": "string",

@@ -59,6 +59,12 @@ def healthz() -> Health:
 @described(ApiOperation("Can a callback be stored now?", answers={200: Readiness, 503: Readiness}, open=True))
 def readyz() -> ViewAnswer:
     """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
+    found = readiness()
+    return ViewAnswer(found, 503 if found.status == "unavailable" else 200)
+
+
+def readiness() -> Readiness:
+    """Each part as it is now."""
     ours = services()
     redis, parts = _redis(ours)
     spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
@@ -72,8 +78,7 @@ def readyz() -> ViewAnswer:
     ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
     good = all(part == "ok" or (part == "none" and name in _NOT_NEEDED) for name, part in parts.items())
     status: ReadyStatus = ("ok" if good else "degraded") if ready else "unavailable"
-    body = Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
-    return ViewAnswer(body, 200 if ready else 503)
+    return Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
 
 
 def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:

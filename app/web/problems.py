@@ -36,6 +36,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "store_unavailable": (503, "Storage is unavailable; retry later"),
     "unauthorized": (401, "A valid API key is required"),
     "forbidden": (403, "The API key lacks the required scope"),
+    "forged_form": (403, "The form was not made by this session"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed at this URL"),
     "invalid_request": (422, "The request violates validation rules"),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from flask import Blueprint, g
 from pydantic import Field
 
-from app.api.auth import needs
+from app.api.auth import needs, require
 from app.api.chosen.filters import FILTER_NAMES, JobFilter
 from app.api.chosen.replaying import only_for
 from app.api.ci_errors import from_ci
-from app.api.requests import read_document
+from app.api.requests import read_document, read_values
 from app.documents.jobs import ManyAnswer, ManyDone, NotDone
 from app.documents.runs import Counted
 from app.provider import ProviderError
@@ -59,7 +59,7 @@ M = TypeVar("M", bound=ManyJobs)
     )
 )
 def refresh() -> ManyAnswer:
-    return _do(_read(ManyJobs), _REFRESHED, lambda jobs: refresh_many(services(), jobs))
+    return _refresh(_chosen(read_document(ManyJobs)))
 
 
 @blueprint.post("/cancel")
@@ -73,8 +73,7 @@ def refresh() -> ManyAnswer:
     )
 )
 def cancel() -> ManyAnswer:
-    wanted = _read(ManyJobs)
-    return _do(wanted, _CANCELLED, lambda jobs: cancel_many(services(), jobs), lambda job: not job.terminal)
+    return _cancel(_chosen(read_document(ManyJobs)))
 
 
 @blueprint.post("/replay")
@@ -88,13 +87,32 @@ def cancel() -> ManyAnswer:
     )
 )
 def replay() -> ManyAnswer:
-    wanted = _read(ManyReplays)
-    only = only_for(wanted.handler, wanted.endpoint)
-    return _do(wanted, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
+    return _replay(_chosen(read_document(ManyReplays)))
 
 
-def _read(model: type[M]) -> M:
-    query = read_document(model)
+def act(name: str, wanted: Mapping[str, object]) -> ManyAnswer:
+    """The same for a page: ``name`` is refresh, replay or cancel; its key needs the same scopes. Raises ``Problem``."""
+    if name == "replay":
+        require("submit")
+        return _replay(_chosen(read_values(ManyReplays, wanted)))
+    require(*(("submit", "read") if name == "cancel" else ("read",)))
+    return {"refresh": _refresh, "cancel": _cancel}[name](_chosen(read_values(ManyJobs, wanted)))
+
+
+def _refresh(query: ManyJobs) -> ManyAnswer:
+    return _do(query, _REFRESHED, lambda jobs: refresh_many(services(), jobs))
+
+
+def _cancel(query: ManyJobs) -> ManyAnswer:
+    return _do(query, _CANCELLED, lambda jobs: cancel_many(services(), jobs), lambda job: not job.terminal)
+
+
+def _replay(query: ManyReplays) -> ManyAnswer:
+    only = only_for(query.handler, query.endpoint)
+    return _do(query, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
+
+
+def _chosen(query: M) -> M:
     # An empty object may be a filter that was lost on its way.
     if query.is_empty != query.all:
         rule = f"Either a filter ({FILTER_NAMES}), or all: true for every job"

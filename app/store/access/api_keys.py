@@ -47,12 +47,16 @@ class ApiKeys:
         """
         key = key or "ck_" + secrets.token_urlsafe(24)
         kept = {"name": name, "scopes": sorted(scopes), "created_at": rfc3339(now_ms())}
-        if not self._create(keys=[self._hash], args=[_digest(key), json.dumps(kept), name, int(replace)]):
+        if not self._create(keys=[self._hash], args=[digest(key), json.dumps(kept), name, int(replace)]):
             raise NameTaken(name)
         return key
 
     def find(self, key: str) -> ApiKey | None:
-        kept = self._redis.hget(self._hash, _digest(key))
+        return self.with_digest(digest(key))
+
+    def with_digest(self, digest: str) -> ApiKey | None:
+        """The key whose ``digest`` this is, unless it was revoked."""
+        kept = self._redis.hget(self._hash, digest)
         return _read(kept) if kept else None
 
     def list(self) -> list[ApiKey]:
@@ -66,7 +70,8 @@ class ApiKeys:
         return bool(digests) and bool(self._redis.hdel(self._hash, *digests))
 
 
-def _digest(key: str) -> str:
+def digest(key: str) -> str:
+    """What is kept of a key: SHA-256, in hex."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 

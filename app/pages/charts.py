@@ -1,0 +1,51 @@
+"""Small charts as figures for SVG: bars of jobs and, within them, of those that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.clock import rfc3339
+from app.store.stats.stats import Span
+
+WIDTH, HEIGHT, GAP = 240, 36, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One span of time, in the chart's own units. ``text`` is what a screen reader and a pointer get."""
+
+    x: float
+    width: float
+    jobs: float
+    failed: float
+    text: str
+    start: str
+    counts: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    title: str
+    bars: tuple[Bar, ...]
+    jobs: int
+    failed: int
+
+
+def chart(title: str, spans: Sequence[Span]) -> Chart:
+    """Bars as high as the largest span asks for; an empty one is a line."""
+    most = max((span.jobs for span in spans), default=0) or 1
+    step = WIDTH / max(1, len(spans))
+    bars = tuple(
+        Bar(
+            x=round(n * step, 2),
+            width=round(step - GAP, 2),
+            jobs=round(span.jobs / most * HEIGHT, 2),
+            failed=round(span.failed / most * HEIGHT, 2),
+            text=f"{rfc3339(span.start)[11:16]} UTC: {span.jobs} jobs, {span.failed} failed",
+            start=rfc3339(span.start)[:16],
+            counts=(span.jobs, span.failed),
+        )
+        for n, span in enumerate(spans)
+    )
+    return Chart(title, bars, sum(s.jobs for s in spans), sum(s.failed for s in spans))

@@ -1,0 +1,71 @@
+"""Signing in with an API key, or once with a code; signing out."""
+
+from __future__ import annotations
+
+from flask import redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.pages import blueprint, page, session
+from app.store.access.api_keys import digest
+from app.web.services import services
+
+
+@blueprint.get("/login")
+def sign_in() -> Response:
+    """``code`` is one of ``make run``: it works once."""
+    code = request.args.get("code")
+    if code:
+        return _with_code(code)
+    return page("sign_in.html", next=_next(request.args.get("next")), error=None)
+
+
+@blueprint.post("/login")
+def sign_in_with_key() -> Response:
+    key = request.form.get("key", "").strip()
+    to = _next(request.form.get("next"))
+    found = services().store.api_keys.find(key) if key else None
+    if found is None:
+        error = (
+            "No such key. Copy it whole; flask keys create NAME makes a new one."
+            if key
+            else "Enter an API key."
+        )
+        return page("sign_in.html", 403, next=to, error=error)
+    if not found.scopes & {"read", "admin"}:
+        error = (
+            f"The key {found.name} lacks the scope read. Make another: flask keys create NAME --scope read."
+        )
+        return page("sign_in.html", 403, next=to, error=error)
+    answer = redirect(to, 303)
+    session.begin(answer, digest(key))
+    return answer
+
+
+@blueprint.post("/logout")
+def sign_out() -> Response:
+    answer = redirect(url_for("pages.sign_in"), 303)
+    session.end(answer)
+    return answer
+
+
+def _with_code(code: str) -> Response:
+    key_digest = services().store.sign_ins.use(code)
+    if key_digest is None:
+        if session.key_of(session.current()):
+            return redirect(url_for("pages.jobs"))
+        return page(
+            "sign_in.html",
+            403,
+            next=url_for("pages.jobs"),
+            error="This link was used already. Enter an API key.",
+        )
+    answer = redirect(url_for("pages.jobs"))
+    session.begin(answer, key_digest)
+    return answer
+
+
+def _next(wanted: str | None) -> str:
+    """Where to go after signing in: a page of ours, never another site."""
+    if wanted and wanted.startswith("/") and not wanted.startswith(("//", "/\\")):
+        return request.script_root + wanted
+    return url_for("pages.jobs")

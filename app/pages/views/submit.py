@@ -1,0 +1,99 @@
+"""Submit a VoiceSeparate job: the rules at the fields, the exact XML, then the request itself."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import flash, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from app.api.auth import require
+from app.api.ci_errors import from_ci
+from app.ci.outgoing import facts
+from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.rules import examine
+from app.pages import blueprint, page
+from app.provider import ProviderError
+from app.submitter import Submitter
+from app.web.services import services
+
+CODECS: Final = tuple(sorted({*facts.CODECS, *facts.MUSIC_CODECS}))
+FIELDS: Final = (
+    ("input.object", "Recording", "Its key in the bucket, such as input/demo.mp3", ()),
+    ("voice_separate.audio_mode", "Mode", "What to make of it", tuple(facts.MODES)),
+    (
+        "voice_separate.audio_config.codec",
+        "Codec",
+        "Of the outputs",
+        CODECS,
+    ),
+    ("output.au_object", "Vocals", "Key of this output, such as output/vocals.${ext}", ()),
+    ("output.object", "Background", "Key of this output", ()),
+    ("output.bass_object", "Bass", "In MusicMode only", ()),
+    ("output.drum_object", "Drums", "In MusicMode only", ()),
+    ("user_data", "User data", "Comes back in the callback; printable ASCII", ()),
+    ("queue_id", "Queue", "Empty: CI's default", ()),
+)
+"""Path in the request, name, explanation, and the values if they are a closed list."""
+
+
+@blueprint.get("/submit")
+def submit() -> Response:
+    require("submit")
+    return _form({})
+
+
+@blueprint.post("/submit")
+def submit_form() -> Response:
+    """``preview`` shows the XML; ``send`` sends it."""
+    require("submit")
+    given = {path: value for path, *_ in FIELDS if (value := request.form.get(path, "").strip())}
+    submitter = Submitter(services())
+    wanted, broken = examine(_nested(given), submitter.defaults)
+    if wanted is None or any(each.severity == "error" for each in broken):
+        return _form(given, broken, status=422)
+    try:
+        draft = submitter.draft(wanted)
+        if "send" not in request.form:
+            return _form(given, broken, xml=draft.xml.decode())
+        receipt = submitter.send(draft)
+    except BadRequest as error:
+        return _form(given, error.broken, status=422)
+    except ProviderError as error:
+        return _form(given, broken, status=502, trouble=from_ci(error).detail)
+    if receipt.job_ids:
+        flash("CI has taken the job.")
+        return redirect(url_for("pages.job", job_id=receipt.job_ids[0]), 303)
+    flash(f"CI has not answered. The submission {receipt.submission} is looked for in CI's list.")
+    return redirect(url_for("pages.jobs"), 303)
+
+
+def _form(
+    given: dict[str, str],
+    broken: tuple[Broken, ...] | list[Broken] = (),
+    *,
+    xml: str | None = None,
+    trouble: str | None = None,
+    status: int = 200,
+) -> Response:
+    at: dict[str, list[str]] = {}
+    names = {path for path, *_ in FIELDS}
+    for each in broken:
+        at.setdefault(each.field if each.field in names else "", []).append(
+            each.rule if each.field in names else f"{each.field}: {each.rule}"
+        )
+    others = at.pop("", [])
+    return page(
+        "submit.html", status, fields=FIELDS, given=given, faults=at, others=others, xml=xml, trouble=trouble
+    )
+
+
+def _nested(given: dict[str, str]) -> dict[str, Any]:
+    request_: dict[str, Any] = {"tag": "VoiceSeparate"}
+    for path, value in given.items():
+        *parents, name = path.split(".")
+        place = request_
+        for each in parents:
+            place = place.setdefault(each, {})
+        place[name] = value
+    return request_

@@ -1,0 +1,34 @@
+"""Codes that sign a browser in, once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from app.store.database import Database
+
+CODE_LIFE_S = 12 * 3600
+
+
+class SignIns:
+    """Each code stands for an API key, and ends with its first use."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def make(self, key_digest: str) -> str:
+        """A code for the key with this digest (``api_keys.digest``); valid for ``CODE_LIFE_S``."""
+        code = secrets.token_urlsafe(24)
+        self._db.client.set(self._key(code), key_digest, ex=CODE_LIFE_S)
+        return code
+
+    def use(self, code: str) -> str | None:
+        """The digest of its key; ``None`` if it was used, has expired, or was never made."""
+        pipe = self._db.client.pipeline(transaction=True)
+        pipe.get(self._key(code))
+        pipe.delete(self._key(code))
+        found = pipe.execute()[0]
+        return found.decode() if found else None
+
+    def _key(self, code: str) -> str:
+        return self._db.key("sign_in", hashlib.sha256(code.encode()).hexdigest()[:32])

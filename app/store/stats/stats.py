@@ -1,0 +1,78 @@
+"""How many jobs there are by state and tag, and how many were made in each hour or minute.
+
+Every figure is the size of an index, or of a range of it, so a million jobs cost what ten cost: O(log n) for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.ci.report import STATES
+from app.core.clock import now_ms
+from app.store.database import Database
+from app.store.jobs import index
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+_SPANS = ((HOUR_MS, 24), (MINUTE_MS, 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The jobs created in the time from ``start`` (ms since 1970) on, and those of them that failed."""
+
+    start: int
+    jobs: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """``by_tag`` has the tags that were asked for and have jobs. ``hours`` and ``minutes`` are the last 24 and 60,
+    oldest first; the newest is not over yet."""
+
+    jobs: int
+    by_state: dict[str, int]
+    by_tag: dict[str, int]
+    hours: tuple[Span, ...]
+    minutes: tuple[Span, ...]
+
+
+class Stats:
+    """Figures for people."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def counts(self, tags: Sequence[str]) -> Counts:
+        """One round trip. States are CI's six."""
+        states, now = sorted(STATES), now_ms()
+        pipe = self._db.client.pipeline(transaction=False)
+        pipe.zcard(self._db.key("jobs"))
+        for state in states:
+            pipe.zcard(self._index("state", state))
+        for tag in tags:
+            pipe.zcard(self._index("tag", tag))
+        for width, number in _SPANS:
+            for start in _starts(now, width, number):
+                for key in (self._db.key("jobs"), self._index("state", "Failed")):
+                    pipe.zcount(key, start, start + width - 1)
+        rest = iter(pipe.execute())
+        jobs = next(rest)
+        by_state = {state: next(rest) for state in states}
+        by_tag = {tag: count for tag in tags if (count := next(rest))}
+        hours, minutes = (_spans(now, width, number, rest) for width, number in _SPANS)
+        return Counts(jobs, by_state, by_tag, hours, minutes)
+
+    def _index(self, field: str, value: str) -> str:
+        return self._db.key("index", index.name(field, value))
+
+
+def _starts(now: int, width: int, number: int) -> list[int]:
+    newest = now - now % width
+    return [newest - width * back for back in range(number - 1, -1, -1)]
+
+
+def _spans(now: int, width: int, number: int, counts: Any) -> tuple[Span, ...]:
+    return tuple(Span(start, next(counts), next(counts)) for start in _starts(now, width, number))
