@@ -15,7 +15,7 @@ import requests
 from dotenv import dotenv_values
 
 from app.settings import STACK_ENV, Settings, stack_is_up
-from app.store.access.api_keys import SCOPES
+from app.store.access.api_keys import SCOPES, key_digest
 from app.submitter import SubmitRequest, Submitter
 from app.web.services import Services
 from stack import programs, valkey
@@ -124,9 +124,13 @@ def _answers(url: str, status: str) -> bool:
         return False
 
 
+def _services(layout: Layout) -> Services:
+    return Services.open(Settings(**{k.lower(): v for k, v in layout.settings().items()}), timeout=5)  # type: ignore[arg-type]
+
+
 def _first_job(layout: Layout) -> str | None:
     """The newest job; the very first start submits one, so that there is something to see."""
-    services = Services.open(Settings(**{k.lower(): v for k, v in layout.settings().items()}), timeout=5)  # type: ignore[arg-type]
+    services = _services(layout)
     services.store.api_keys.create("local", frozenset(SCOPES), layout.secrets()["API_KEY"], replace=True)
     newest = services.store.jobs.newest()
     if newest:
@@ -145,12 +149,13 @@ def _first_job(layout: Layout) -> str | None:
 
 def _banner(layout: Layout, job_id: str | None) -> str:
     key = layout.secrets()["API_KEY"]
+    code = _services(layout).store.sign_ins.make(key_digest(key))
     look = f"/v1/jobs/{job_id}?wait=30" if job_id else "/v1/jobs"
     return f"""
 ready.
 
   a job     curl -s -H 'Authorization: Bearer {key}' '{layout.url}{look}'
-  jobs      {layout.url}/#key={key}
+  jobs      {layout.url}/login?code={code} (signs in once; later with the key)
   API docs  {layout.url}/docs/
   emulator  {layout.emulator_url} (stands in for CI and COS)
 

@@ -48,7 +48,7 @@ def page() -> RefusalPage:
 @needs("admin")
 @described(ApiOperation("One refusal with its body, as far as it was read", answers={200: RefusalWithBody}))
 def show(refusal_id: str) -> RefusalWithBody:
-    return RefusalWithBody.of(found(refusal_id))
+    return RefusalWithBody.of(refusal_of(refusal_id))
 
 
 @blueprint.get("/<refusal_id>/raw")
@@ -59,7 +59,7 @@ def show(refusal_id: str) -> RefusalWithBody:
     )
 )
 def raw(refusal_id: str) -> Response:
-    answer = current_app.response_class(found(refusal_id).body, mimetype="application/octet-stream")
+    answer = current_app.response_class(refusal_of(refusal_id).body, mimetype="application/octet-stream")
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Content-Disposition"] = "attachment"
     return answer
@@ -101,7 +101,7 @@ def dismissed(refusal_id: str, reason: str) -> Dismissed:
     return Dismissed(dismissed=int(done))
 
 
-def found(refusal_id: str) -> Refusal:
+def refusal_of(refusal_id: str) -> Refusal:
     kept = services().store.refusals.get(refusal_id)
     if kept is None:
         raise Problem(
@@ -112,7 +112,7 @@ def found(refusal_id: str) -> Refusal:
 
 
 def _open(refusal_id: str) -> Refusal:
-    kept = found(refusal_id)
+    kept = refusal_of(refusal_id)
     if kept.state != "open":
         raise Problem("not_found", "That refusal was dismissed.")
     return kept

@@ -83,7 +83,7 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
     """A whole page; a first visit gets its cookie with it."""
     answer = make_response(render_template(template, **values), status)
     if session.COOKIE not in request.cookies:
-        session.keep(answer, session.current())
+        session.set_cookie(answer, session.current())
     return answer
 
 

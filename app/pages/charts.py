@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.clock import rfc3339
-from app.store.stats.stats import Span
+from app.store.stats.stats import SpanCount
 
 WIDTH, HEIGHT, GAP = 240, 36, 1
 
@@ -32,7 +32,7 @@ class Chart:
     failed: int
 
 
-def chart(title: str, spans: Sequence[Span]) -> Chart:
+def chart(title: str, spans: Sequence[SpanCount]) -> Chart:
     """Bars as high as the largest span asks for; an empty one is a line."""
     most = max((span.jobs for span in spans), default=0) or 1
     step = WIDTH / max(1, len(spans))

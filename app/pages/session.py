@@ -49,10 +49,10 @@ def key_of(session: Session) -> ApiKey | None:
 
 def begin(answer: Response, digest: str) -> None:
     """Sign the browser in with the key of that digest. The nonce is a new one: an earlier one may be known."""
-    keep(answer, Session(secrets.token_urlsafe(16), digest))
+    set_cookie(answer, Session(secrets.token_urlsafe(16), digest))
 
 
-def keep(answer: Response, session: Session) -> None:
+def set_cookie(answer: Response, session: Session) -> None:
     value = _serializer(services().settings).dumps([session.nonce, session.digest])
     answer.set_cookie(
         COOKIE,

@@ -35,7 +35,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(stamp: str | None) -> str:
-    """How long ago a moment is: one unit."""
+    """How long ago a utc is: one unit."""
     ms = to_ms(stamp)
     if ms is None:
         return ""
@@ -44,7 +44,7 @@ def age(stamp: str | None) -> str:
     return f"{seconds // size} {name}"
 
 
-def took(job: Job) -> str:
+def running_time(job: Job) -> str:
     """From its start to its end, as CI says; empty where CI says neither."""
     start, end = to_ms(job.started_at or job.created_at), to_ms(job.ended_at)
     return "" if start is None or end is None or end < start else duration((end - start) / 1000)
@@ -61,7 +61,7 @@ def size(count: float | None) -> str:
     raise AssertionError
 
 
-def moment(stamp: str | None) -> str:
+def utc(stamp: str | None) -> str:
     """``2026-01-31 14:05:09`` in UTC, for the eye."""
     return (stamp or "")[:19].replace("T", " ")
 
@@ -73,8 +73,8 @@ def pretty(value: Any) -> str:
 _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "duration": duration,
     "age": age,
-    "took": took,
+    "running_time": running_time,
     "size": size,
-    "moment": moment,
+    "utc": utc,
     "pretty": pretty,
 }

@@ -24,7 +24,7 @@ _HELP = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class HealthPart:
     name: str
     value: str
     works: bool
@@ -36,7 +36,9 @@ def health() -> Response:
     ready = readiness.readiness()
     store = services().store
     parts = [
-        Part(name, value, value in {"ok", "none"}, "" if value in {"ok", "none"} else _HELP.get(name, ""))
+        HealthPart(
+            name, value, value in {"ok", "none"}, "" if value in {"ok", "none"} else _HELP.get(name, "")
+        )
         for name, value in ready.parts.items()
     ]
     endpoints = [store.deliveries.state(each) for each in sorted(store.deliveries.endpoints())]

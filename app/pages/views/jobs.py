@@ -40,7 +40,7 @@ _FIELDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JobRow:
     """A job, and what is wrong with it beside its state."""
 
     job: Job
@@ -51,7 +51,7 @@ class Row:
 class Listed:
     """One page of the list. ``chosen`` are the filters of the address."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[JobRow, ...]
     next_cursor: str | None
     chosen: dict[str, str] = field(default_factory=dict)
     q: str = ""
@@ -159,9 +159,9 @@ def _search(q: str, wanted: Filter) -> tuple[Sequence[Job], str | None]:
     return list(found.values()), None
 
 
-def _rows(jobs: Sequence[Job]) -> tuple[Row, ...]:
+def _rows(jobs: Sequence[Job]) -> tuple[JobRow, ...]:
     runs = services().store.runs
-    return tuple(Row(job, trouble(job, runs.of_job(job.job_id))) for job in jobs)
+    return tuple(JobRow(job, trouble(job, runs.of_job(job.job_id))) for job in jobs)
 
 
 def trouble(job: Job, runs: Sequence[Run]) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def trouble(job: Job, runs: Sequence[Run]) -> tuple[str, ...]:
         "in doubt": job.doubt is not None,
         "overdue": bool(job.submission and job.submission.overdue),
         "outputs missing": job.outputs_ok is False,
-        "outputs not confirmed": job.outputs_unchecked == "not_confirmed",
+        "outputs unconfirmed": job.outputs_unchecked == "not_confirmed",
         f"{failed} handler{'s' if failed > 1 else ''} failed": failed,
     }
     return tuple(words for words, holds in found.items() if holds)

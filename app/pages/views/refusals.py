@@ -27,7 +27,7 @@ def refusals() -> Response:
 @blueprint.get("/refusals/<refusal_id>")
 def refusal(refusal_id: str) -> Response:
     require("admin")
-    return page("refusal.html", refusal=RefusalWithBody.of(refusals_api.found(refusal_id)))
+    return page("refusal.html", refusal=RefusalWithBody.of(refusals_api.refusal_of(refusal_id)))
 
 
 @blueprint.post("/refusals/<refusal_id>/<action>")

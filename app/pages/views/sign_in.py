@@ -6,7 +6,7 @@ from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.pages import blueprint, page, session
-from app.store.access.api_keys import digest
+from app.store.access.api_keys import key_digest
 from app.web.services import services
 
 
@@ -37,7 +37,7 @@ def sign_in_with_key() -> Response:
         )
         return page("sign_in.html", 403, next=to, error=error)
     answer = redirect(to, 303)
-    session.begin(answer, digest(key))
+    session.begin(answer, key_digest(key))
     return answer
 
 
@@ -49,8 +49,8 @@ def sign_out() -> Response:
 
 
 def _with_code(code: str) -> Response:
-    key_digest = services().store.sign_ins.use(code)
-    if key_digest is None:
+    digest = services().store.sign_ins.use(code)
+    if digest is None:
         if session.key_of(session.current()):
             return redirect(url_for("pages.jobs"))
         return page(
@@ -60,7 +60,7 @@ def _with_code(code: str) -> Response:
             error="This link was used already. Enter an API key.",
         )
     answer = redirect(url_for("pages.jobs"))
-    session.begin(answer, key_digest)
+    session.begin(answer, digest)
     return answer
 
 

@@ -17,7 +17,7 @@ from app.provider import ProviderError
 from app.submitter import Submitter
 from app.web.services import services
 
-CODECS: Final = tuple(sorted({*facts.CODECS, *facts.MUSIC_CODECS}))
+ANY_CODEC: Final = tuple(sorted({*facts.CODECS, *facts.MUSIC_CODECS}))
 FIELDS: Final = (
     ("input.object", "Recording", "Its key in the bucket, such as input/demo.mp3", ()),
     ("voice_separate.audio_mode", "Mode", "What to make of it", tuple(facts.MODES)),
@@ -25,7 +25,7 @@ FIELDS: Final = (
         "voice_separate.audio_config.codec",
         "Codec",
         "Of the outputs",
-        CODECS,
+        ANY_CODEC,
     ),
     ("output.au_object", "Vocals", "Key of this output, such as output/vocals.${ext}", ()),
     ("output.object", "Background", "Key of this output", ()),

@@ -47,15 +47,15 @@ class ApiKeys:
         """
         key = key or "ck_" + secrets.token_urlsafe(24)
         kept = {"name": name, "scopes": sorted(scopes), "created_at": rfc3339(now_ms())}
-        if not self._create(keys=[self._hash], args=[digest(key), json.dumps(kept), name, int(replace)]):
+        if not self._create(keys=[self._hash], args=[key_digest(key), json.dumps(kept), name, int(replace)]):
             raise NameTaken(name)
         return key
 
     def find(self, key: str) -> ApiKey | None:
-        return self.with_digest(digest(key))
+        return self.with_digest(key_digest(key))
 
     def with_digest(self, digest: str) -> ApiKey | None:
-        """The key whose ``digest`` this is, unless it was revoked."""
+        """The key whose ``key_digest`` this is, unless it was revoked."""
         kept = self._redis.hget(self._hash, digest)
         return _read(kept) if kept else None
 
@@ -70,7 +70,7 @@ class ApiKeys:
         return bool(digests) and bool(self._redis.hdel(self._hash, *digests))
 
 
-def digest(key: str) -> str:
+def key_digest(key: str) -> str:
     """What is kept of a key: SHA-256, in hex."""
     return hashlib.sha256(key.encode()).hexdigest()
 

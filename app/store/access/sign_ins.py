@@ -16,10 +16,10 @@ class SignIns:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def make(self, key_digest: str) -> str:
-        """A code for the key with this digest (``api_keys.digest``); valid for ``CODE_LIFE_S``."""
+    def make(self, digest: str) -> str:
+        """A code for the key with this digest (``api_keys.key_digest``); valid for ``CODE_LIFE_S``."""
         code = secrets.token_urlsafe(24)
-        self._db.client.set(self._key(code), key_digest, ex=CODE_LIFE_S)
+        self._db.client.set(self._key(code), digest, ex=CODE_LIFE_S)
         return code
 
     def use(self, code: str) -> str | None:

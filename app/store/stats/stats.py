@@ -19,7 +19,7 @@ _SPANS = ((HOUR_MS, 24), (MINUTE_MS, 60))
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SpanCount:
     """The jobs created in the time from ``start`` (ms since 1970) on, and those of them that failed."""
 
     start: int
@@ -35,8 +35,8 @@ class Counts:
     jobs: int
     by_state: dict[str, int]
     by_tag: dict[str, int]
-    hours: tuple[Span, ...]
-    minutes: tuple[Span, ...]
+    hours: tuple[SpanCount, ...]
+    minutes: tuple[SpanCount, ...]
 
 
 class Stats:
@@ -74,5 +74,5 @@ def _starts(now: int, width: int, number: int) -> list[int]:
     return [newest - width * back for back in range(number - 1, -1, -1)]
 
 
-def _spans(now: int, width: int, number: int, counts: Any) -> tuple[Span, ...]:
-    return tuple(Span(start, next(counts), next(counts)) for start in _starts(now, width, number))
+def _spans(now: int, width: int, number: int, counts: Any) -> tuple[SpanCount, ...]:
+    return tuple(SpanCount(start, next(counts), next(counts)) for start in _starts(now, width, number))

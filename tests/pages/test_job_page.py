@@ -1,0 +1,55 @@
+"""One job's page: what it made, what happened, and what can be done; by the whole service as real processes."""
+
+from __future__ import annotations
+
+import requests
+from playwright.sync_api import Browser, expect
+
+from harness.servers import Service, eventually
+
+
+def _submit(service: Service) -> str:
+    request = {
+        "tag": "VoiceSeparate",
+        "input": {"object": "in/talk.mp3"},
+        "voice_separate": {"audio_mode": "AudioAndBackground", "audio_config": {"codec": "mp3"}},
+        "output": {"object": "out/bg.${ext}", "au_object": "out/vocals.${ext}"},
+        "user_data": "order-7",
+        "labels": {"show": "news"},
+    }
+    headers = {"Authorization": f"Bearer {service.key}"}
+    answer = requests.post(f"{service.url}/v1/jobs", json=request, headers=headers, timeout=30)
+    job_id: str = answer.json()["job_id"]
+    return job_id
+
+
+def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromium: Browser) -> None:
+    """Its timeline, its players, its labels, both records; a replay is done and said."""
+    job_id = _submit(service)
+
+    eventually(lambda: _is_done(service, job_id), "its handlers")
+    page = chromium.new_page()
+    page.goto(f"{service.url}/jobs/{job_id}")
+    page.get_by_label("API key").fill(service.key)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("h1")).to_contain_text(job_id)
+    for words in ("submitted", "running at CI", "callback: accepted", "try 1"):
+        expect(page.locator(".timeline")).to_contain_text(words)
+    expect(page.locator("audio")).to_have_count(2)
+    expect(page.get_by_role("link", name="Download")).to_have_count(2)
+    link = page.get_by_role("link", name="Download").first.get_attribute("href")
+    assert link is not None
+    assert requests.get(link, timeout=10).status_code == 200
+    expect(page.locator(".facts").first).to_contain_text("order-7")
+    expect(page.get_by_role("link", name="news")).to_be_visible()
+    expect(page.locator("#normalized")).to_contain_text('"user_data": "order-7"')
+    expect(page.locator("#raw")).to_contain_text("JobId")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator(".message")).to_contain_text("is replayed")
+    expect(page.locator(".history")).to_contain_text("replay", timeout=15_000)
+    page.close()
+
+
+def _is_done(service: Service, job_id: str) -> bool:
+    runs = service.services.store.runs.of_job(job_id)
+    return bool(runs) and all(run.state == "done" for run in runs)

@@ -1,0 +1,149 @@
+"""The list of jobs, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.store import Store
+from harness.servers import Web
+from tests.api.stored import confirm, miss, put
+from tests.pages.signed_in import sign_in
+from tests.store.said import said, tell
+
+ENDED = "2024-03-05T13:59:59Z"
+
+
+def rows(page: Page) -> list[str]:
+    return page.locator("#rows th").all_inner_texts()
+
+
+def test_it_says_when_there_is_nothing(page: Page, web: Web) -> None:
+    sign_in(page, web)
+    expect(page.locator("#rows")).to_contain_text("No jobs yet")
+    page.goto(f"{web.url}/?state=Failed")
+    expect(page.locator("#rows")).to_contain_text("No job matches")
+
+
+def test_jobs_appear_and_change_by_themselves(page: Page, web: Web) -> None:
+    """Nobody has to reload; what is ticked, typed and selected stays."""
+    put(web.services.store, "jticked")
+    sign_in(page, web)
+    page.get_by_label("Select jticked").check()
+    page.get_by_label("Search").fill("half a wo")
+    put(web.services.store, "jlive", State="Running", EndTime=None)
+    live = page.locator("#rows tr", has_text="jlive")
+    expect(live).to_contain_text("Running", timeout=15_000)
+    put(web.services.store, "jlive")
+    expect(live).to_contain_text("Success", timeout=15_000)
+    expect(page.get_by_label("Select jticked")).to_be_checked()
+    expect(page.get_by_label("Search")).to_have_value("half a wo")
+    expect(page.get_by_label("Search")).to_be_focused()
+
+
+def _doubted(store: Store) -> None:
+    for state in ("Success", "Failed"):
+        tell(store, said("jodd", state, ENDED))
+
+
+def _missing(store: Store) -> None:
+    confirm(store, "jodd")
+    miss(store, "jodd")
+
+
+def _not_confirmed(store: Store) -> None:
+    put(store, "jodd")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [(_doubted, "in doubt"), (_missing, "outputs missing"), (_not_confirmed, "outputs unconfirmed")],
+)
+def test_a_success_with_trouble_looks_so(
+    page: Page, web: Web, prepare: Callable[[Store], None], words: str
+) -> None:
+    """A doubt, outputs that are missing or not confirmed: named beside the state, whose sign is another one too."""
+    confirm(web.services.store, "jplain")
+    prepare(web.services.store)
+    sign_in(page, web)
+    odd, plain = (page.locator("#rows tr", has_text=each) for each in ("jodd", "jplain"))
+    expect(odd.locator(".badge")).to_have_count(2)
+    expect(odd).to_contain_text(words)
+    expect(plain.locator(".badge")).to_have_text("✓ Success")
+    expect(odd.locator(".badge").first).to_have_text("! Success")
+
+
+@pytest.mark.parametrize("wanted", ["j7", "order-7", "in/7.mp3"])
+def test_a_job_is_found_by_what_people_know(page: Page, web: Web, wanted: str) -> None:
+    """Its id, its user data, its object."""
+    for n in range(9):
+        put(
+            web.services.store,
+            f"j{n}",
+            Operation={"UserData": f"order-{n}"},
+            Input={"BucketId": "b-1", "Object": f"in/{n}.mp3"},
+        )
+    sign_in(page, web)
+    page.get_by_label("Search").fill(wanted)
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows th")).to_have_text(["j7"])
+    assert "q=" in page.url
+
+
+def test_filters_stand_in_the_address(page: Page, web: Web) -> None:
+    """With the API's names, so that they can be sent to somebody; an unknown one is refused by name."""
+    for n in range(4):
+        put(web.services.store, f"j{n}", State="Failed" if n % 2 else "Success")
+    sign_in(page, web)
+    page.goto(f"{web.url}/?state=Failed")
+    assert sorted(rows(page)) == ["j1", "j3"]
+    expect(page.get_by_label("State")).to_have_value("Failed")
+    page.goto(f"{web.url}/?colour=red")
+    expect(page.locator(".fault")).to_contain_text("colour")
+    expect(page.locator("#rows")).to_contain_text("a filter is not known")
+
+
+def test_older_jobs_are_a_click_away(page: Page, web: Web) -> None:
+    """Each once, newest first."""
+    for n in range(60):
+        put(web.services.store, f"j{n:02}", CreationTime=f"2024-03-05T21:{n:02}:00+0800")
+    sign_in(page, web)
+    first = rows(page)
+    page.get_by_role("button", name="Older").click()
+    expect(page.locator("#rows th")).to_have_count(10)
+    assert first + rows(page) == [f"j{n:02}" for n in reversed(range(60))]
+
+
+def test_counts_and_charts_can_be_read_without_seeing(page: Page, web: Web) -> None:
+    """Each chart has its figures as a table."""
+    put(web.services.store, "j1")
+    sign_in(page, web)
+    expect(page.locator(".counts")).to_contain_text("1 Success")
+    assert page.locator("figure svg[role=img][aria-label]").count() == 2
+    assert page.locator("figure table caption").count() == 2
+
+
+def test_an_action_names_its_count_first(page: Page, web: Web) -> None:
+    """On the selected jobs, and on all that match; nothing happens before it is confirmed."""
+    store = web.services.store
+    for n in range(5):
+        put(store, f"j{n}", State="Failed" if n < 3 else "Success")
+    sign_in(page, web)
+    page.goto(f"{web.url}/?state=Failed")
+    page.get_by_label("Do").select_option("replay")
+    page.get_by_role("button", name="all that match").click()
+    expect(page.get_by_role("heading")).to_have_text("Replay 3 jobs?")
+    assert [len(store.jobs.history(f"j{n}")[0]) for n in range(5)] == [1] * 5
+    page.get_by_role("button", name="Replay 3").click()
+    expect(page.locator(".message")).to_contain_text("3 of 3 done")
+    assert [len(store.jobs.history(f"j{n}")[0]) for n in range(5)] == [2, 2, 2, 1, 1]
+    page.goto(web.url)
+    page.get_by_label("Select j4").check()
+    expect(page.locator("#selected")).to_have_text("1 selected")
+    page.get_by_label("Do").select_option("replay")
+    page.get_by_role("button", name="the selected jobs").click()
+    page.get_by_role("button", name="Replay 1").click()
+    expect(page.locator(".message")).to_contain_text("1 of 1 done")
+    assert len(store.jobs.history("j4")[0]) == 2

@@ -1,0 +1,114 @@
+"""All pages: for everybody, at every width, in both schemes, and with strangers' text in every field."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from harness.servers import Web
+from tests.api.stored import miss, put
+from tests.pages.signed_in import sign_in
+
+PAGES = ("/", "/jobs/jone", "/failures", "/refusals", "/health", "/submit")
+EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']][:3])}" for each in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1280])
+def test_axe_finds_nothing(page: Page, web: Web, scheme: str, width: int) -> None:
+    """On every page; and no page scrolls sideways."""
+    put(web.services.store, "jone")
+    put(
+        web.services.store,
+        "j" + "x" * 127,
+        Input={"BucketId": "b", "Object": "in/" + "long" * 100},
+        State="y" * 60,
+    )
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{web.url}/login")
+    found = {"/login": violations(page)}
+    sign_in(page, web)
+    for path in PAGES:
+        page.goto(f"{web.url}{path}")
+        found[path] = violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+    assert {path: each for path, each in found.items() if each} == {}
+
+
+def test_a_stranger_s_text_is_only_text(page: Page, web: Web) -> None:
+    """Markup in any field is shown, never run; the page's policy would not let it run either."""
+    put(
+        web.services.store,
+        "<script>alert(3)<script>",
+        State=EVIL,
+        Tag=EVIL,
+        Message=EVIL,
+        UserData=EVIL,
+        Input={"BucketId": EVIL, "Object": EVIL},
+        Operation={"MediaResult": {"OutputFile": {"ObjectName": [EVIL], "Bucket": EVIL}}},
+    )
+    sign_in(page, web)
+    expect(page.locator("#rows")).to_contain_text("onerror=alert(1)")
+    page.locator("#rows th a").first.click()
+    expect(page.locator("#normalized")).to_contain_text("onerror=alert(1)")
+    assert page.locator("main img, main script").count() == 0
+    page.wait_for_timeout(300)
+
+
+def test_headers(web: Web) -> None:
+    """No inline script, no frame, no cache."""
+    headers = requests.get(f"{web.url}/login", timeout=10).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_twenty_jobs_on_a_laptop_s_screen(page: Page, web: Web) -> None:
+    """1280 by 800, nothing scrolled."""
+    for n in range(25):
+        put(web.services.store, f"j{n:02}")
+    miss(web.services.store, "j20")
+    sign_in(page, web)
+    boxes = [row.bounding_box() for row in page.locator("#rows tr").all()]
+    assert sum(box is not None and box["y"] + box["height"] <= 800 for box in boxes) >= 20
+
+
+def test_everything_can_be_reached_by_keyboard(page: Page, web: Web) -> None:
+    """From the top of the list into a job, and in it to its actions."""
+    put(web.services.store, "jone")
+    sign_in(page, web)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "jone":
+            break
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{web.url}/jobs/jone")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Ask CI now", "Replay", "Copy"} <= reached
+
+
+def test_the_api_s_documentation_reads_offline(page: Page, web: Web) -> None:
+    """All operations, from our own server alone, and one of them can be opened."""
+    page.goto(f"{web.url}/docs/")
+    expect(page.locator(".opblock").first).to_be_visible(timeout=20_000)
+    document = requests.get(f"{web.url}/openapi.json", timeout=10).json()
+    assert page.locator(".opblock").count() == sum(len(methods) for methods in document["paths"].values())
+    page.locator(".opblock", has_text="One job;").first.click()
+    expect(page.locator(".opblock-body").first).to_be_visible()
+    assert page.locator(".errors-wrapper").count() == 0
