@@ -35,7 +35,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(stamp: str | None) -> str:
-    """How long ago a utc is: one unit."""
+    """How long ago a in_utc is: one unit."""
     ms = to_ms(stamp)
     if ms is None:
         return ""
@@ -61,7 +61,7 @@ def size(count: float | None) -> str:
     raise AssertionError
 
 
-def utc(stamp: str | None) -> str:
+def in_utc(stamp: str | None) -> str:
     """``2026-01-31 14:05:09`` in UTC, for the eye."""
     return (stamp or "")[:19].replace("T", " ")
 
@@ -75,6 +75,6 @@ _FILTERS: Final[dict[str, Callable[..., str]]] = {
     "age": age,
     "running_time": running_time,
     "size": size,
-    "utc": utc,
+    "in_utc": in_utc,
     "pretty": pretty,
 }
