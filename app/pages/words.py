@@ -35,7 +35,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(stamp: str | None) -> str:
-    """How long ago a in_utc is: one unit."""
+    """How long ago a moment is: one unit."""
     ms = to_ms(stamp)
     if ms is None:
         return ""
