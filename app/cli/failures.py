@@ -9,7 +9,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.cli.options import as_json, everything, paged, reason, together, without_asking
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
-from app.documents.runs import Dismissed, FailurePage, FailuresRetried
+from app.documents.runs import Counted, Dismissed, FailurePage, FailuresRetried
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import Run
 from app.web.services import services
@@ -45,19 +45,26 @@ def list_failures(limit: int, cursor: str | None, json_wanted: bool, **which: st
 @click.argument("event_id", required=False)
 @_filters
 @everything("failures")
+@click.option("--dry-run", is_flag=True, help="Only count.")
 @without_asking
 @as_json
 @with_appcontext
 @guarded
-def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, **which: str | None) -> None:
+def retry(
+    event_id: str | None, everything: bool, dry_run: bool, yes: bool, json_wanted: bool, **which: str | None
+) -> None:
     """Retry failures: those of one event, or all that match, after showing the number."""
     if not (event_id or everything or any(which.values())):
         fail("Name an event, a filter, or --all.", REFUSED)
     store = services().store
     runs = list(store.failures.all(FailureFilter(event_id=event_id, **which)))
-    if not runs:
+    if not (runs or dry_run):
         fail("No failure matches.", NOT_FOUND)
     click.echo(f"{len(runs)} failures match.", err=True)
+    if dry_run:
+        if json_wanted:
+            show_json(Counted(count=len(runs)))
+        return
     if not (event_id or yes):
         click.confirm("Retry them?", abort=True, err=True)
     retried = sum(store.failures.retry(run, me()) for run in runs)

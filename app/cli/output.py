@@ -110,6 +110,8 @@ def show_job(job: Job, json_wanted: bool) -> None:
         say(f"  input   {job.input.bucket}/{job.input.object}")
     for output in job.outputs:
         say(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
+    for name, value in job.labels.items():
+        say(f"  label {name}={value}")
     say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
 
 

@@ -30,6 +30,8 @@ def test_a_bulk_retry_shows_the_count_and_asks(app: Flask, services: Services) -
     assert runner.invoke(args=["failures", "retry"]).exit_code == 2
     asked = runner.invoke(args=["failures", "retry", "--handler", "mine.publish"], input="n\n")
     assert "3 failures match" in asked.output and asked.exit_code != 0
+    counted = runner.invoke(args=["failures", "retry", "--all", "--dry-run", "--json"])
+    assert (json.loads(counted.stdout), counted.exit_code) == ({"count": 3}, 0)
     assert services.store.failures.count() == 3
     done = runner.invoke(args=["failures", "retry", "--all", "--yes"])
     assert "3 retried" in done.output
