@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from app.ci.incoming.payload import Answer
+from app.ci.incoming.payload import Answer, Detail
 from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Throttled
 from app.settings import Settings
 from app.store import UNAVAILABLE, News, Unavailable
-from app.store.jobs.accept import as_body
+from app.store.jobs.accept import Taken, as_body
 from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission, SubmissionStatus, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file
@@ -34,12 +34,15 @@ _TRANSIENT = frozenset({"ConnectionRefused", "ConnectTimeout"})
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The result: the jobs that CI named, none if its answer was lost. ``record`` is our submission as it should be;
-    ``stored`` is false if Redis went away meanwhile: then the relay searches for the jobs."""
+    ``stored`` is false if Redis went away meanwhile: then the relay searches for the jobs. ``details`` is what CI
+    answered; ``new_at`` when that was stored, if it is all that is stored of the jobs (``Taken``)."""
 
     record: Submission
     job_ids: tuple[str, ...] = ()
     warnings: tuple[Broken, ...] = ()
     stored: bool = True
+    details: tuple[Detail, ...] = ()
+    new_at: str | None = None
 
     @property
     def submission(self) -> str:
@@ -118,8 +121,15 @@ class Submitter:
             self._settle(record, "failed", error)
             raise
         job_ids = tuple(detail.report.job_id for detail in answer.details)
-        stored = self._bind(record, answer)
-        return Receipt(replace(record, status="submitted", job_ids=job_ids), job_ids, draft.warnings, stored)
+        taken = self._bind(record, answer)
+        return Receipt(
+            replace(record, status="submitted", job_ids=job_ids),
+            job_ids,
+            draft.warnings,
+            stored=taken is not None,
+            details=answer.details,
+            new_at=taken.new_at if taken else None,
+        )
 
     def _store(self, record: Submission, claim: AbstractContextManager[None]) -> None:
         try:
@@ -185,7 +195,8 @@ class Submitter:
             return False
         return True
 
-    def _bind(self, record: Submission, answer: Answer) -> bool:
+    def _bind(self, record: Submission, answer: Answer) -> Taken | None:
+        """``None`` if CI's answer could not be stored."""
         own = record.callback == "own"
         news = News(
             details=answer.details,
@@ -196,11 +207,10 @@ class Submitter:
             ask_after=self._settings.deadline if own else FIRST_QUESTION_S,
         )
         try:
-            self._services.store.acceptor.accept(news)
+            return self._services.store.acceptor.take(news)
         except Unavailable:
             # CI has the job, but our record does not name it: the relay finds it in CI's list.
             log.warning(
                 "could not store CI's answer to submission %s; the relay searches for its jobs", record.id
             )
-            return False
-        return True
+            return None
