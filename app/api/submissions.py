@@ -72,7 +72,7 @@ def _submit(submission_id: str, body: bytes) -> ViewAnswer:
     if wanted is None or any(each.severity == "error" for each in broken):
         raise _broken(broken)
     try:
-        receipt = submitter.send(submitter.draft(wanted, submission_id))
+        receipt = submitter.send(submitter.draft(wanted, submission_id, broken))
     except BadRequest as error:
         raise _broken(error.broken) from None
     except StoreUnavailable:

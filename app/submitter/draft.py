@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.ci.matching.asked import Asked, asked
@@ -40,9 +40,14 @@ def defaults(settings: Settings) -> Defaults:
     )
 
 
-def draft(settings: Settings, request: SubmitRequest, submission: str | None = None) -> Draft:
-    """Raises ``BadRequest`` with every broken rule."""
-    facts, warnings = _checked(settings, request)
+def draft(
+    settings: Settings,
+    request: SubmitRequest,
+    submission: str | None = None,
+    broken: Sequence[Broken] | None = None,
+) -> Draft:
+    """Raises ``BadRequest`` with every broken rule. ``broken``: those that ``rules.examine`` found, if it was asked."""
+    facts, warnings = _checked(settings, request, broken)
     submission, expires = submission or new_submission_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     xml = render(request, callback, defaults(settings))
@@ -64,8 +69,10 @@ def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Dra
     return Draft(submission, xml, _as_sent(settings, facts), callback, expires, warnings, {})
 
 
-def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:
-    broken = check(request, defaults(settings))
+def _checked(
+    settings: Settings, request: SubmitRequest, broken: Sequence[Broken] | None = None
+) -> tuple[Asked, tuple[Broken, ...]]:
+    broken = check(request, defaults(settings)) if broken is None else broken
     if any(each.severity == "error" for each in broken):
         raise BadRequest(broken)
     facts = asked(request, defaults(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -85,9 +85,15 @@ class Submitter:
         """Bucket, region and callback format of a request that names none."""
         return defaults(self._settings)
 
-    def draft(self, request: SubmitRequest, submission: str | None = None) -> Draft:
-        """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``."""
-        return draft(self._settings, request, submission)
+    def draft(
+        self,
+        request: SubmitRequest,
+        submission: str | None = None,
+        broken: Sequence[Broken] | None = None,
+    ) -> Draft:
+        """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``. ``broken``: the
+        rules that it breaks, if they were checked already."""
+        return draft(self._settings, request, submission, broken)
 
     def draft_file(self, xml: bytes, allow: Iterable[str] = ()) -> Draft:
         """The same for finished XML, which is changed only to add our CallBack if it has none. ``allow``: codes of
