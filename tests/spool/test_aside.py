@@ -66,7 +66,7 @@ def _of_another_shape(_store: Store, job_id: str) -> bytes:
 
 POISON = {
     "job": _odd("job"),
-    "history": _odd("history"),
+    "record": _odd("record"),
     "refusal": _odd_refusal,
     "later version": _later_version,
     "no head": _no_head,

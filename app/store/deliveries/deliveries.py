@@ -9,7 +9,7 @@ from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all, script, text_map
 from app.store.database import Database
-from app.store.runs.runs import schedule_of
+from app.store.runs.runs import event_key, schedule_of
 
 TROUBLE = 3
 """Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
@@ -42,9 +42,8 @@ class Deliveries:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._redis = db.client
-        self._take, self._note, self._give_up = (
-            script(db.client, name) for name in ("take_delivery", "endpoint", "give_up")
-        )
+        self._take, self._note = (script(db.client, name) for name in ("take_delivery", "endpoint"))
+        self._give_up = script(db.client, "run", "give_up")
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
@@ -84,7 +83,7 @@ class Deliveries:
         )
         failures = self._db.key("failures")
         given_up = sum(
-            int(self._give_up(keys=[self._db.key("run", each), schedule, failures], args=[each, why]))
+            int(self._give_up(keys=[event_key(self._db, each), schedule, failures], args=[each, why]))
             for each in ids
         )
         if given_up:

@@ -78,14 +78,10 @@ class Due:
         """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
         for _ in range(TRIES):
             (known,) = snapshots(self._db, [job_id])
-            arguments: list[Any] = [
-                self._db.prefix,
-                job_id,
-                event_id,
-                rfc3339(now_ms()),
-                "1" if announced else "",
-            ]
-            if int(self._confirmed(args=[*arguments, known.version or "", known.report])) >= 0:
+            now = now_ms()
+            arguments: list[Any] = [self._db.prefix, job_id, event_id, rfc3339(now)]
+            arguments += ["1" if announced else "", known.version or "", known.report, now]
+            if int(self._confirmed(args=arguments)) >= 0:
                 return
 
     def put_off(self, job_id: str, in_s: float) -> None:

@@ -113,9 +113,9 @@ def of_row(each: str, row: Mapping[str, str]) -> Refusal:
     )
 
 
-def entry_of(refusal: Refusal) -> str:
-    """Its entry in the history of its jobs: JSON without the closing brace."""
-    entry = {
+def entry_of(refusal: Refusal) -> dict[str, Any]:
+    """Its entry in the history of its jobs."""
+    entry: dict[str, Any] = {
         "kind": "refused",
         "at": rfc3339(refusal.received_ms),
         "outcome": "refused",
@@ -126,7 +126,7 @@ def entry_of(refusal: Refusal) -> str:
     }
     if refusal.spooled_ms:
         entry["spooled_at"] = rfc3339(refusal.spooled_ms)
-    return json.dumps(entry)[:-1]
+    return entry
 
 
 def with_act(acts: tuple[dict[str, str], ...], act: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from app.redis.durable import Durable
 from app.redis.scripts import script, text_map
 from app.store.database import Database
 from app.store.jobs.accept import Limits, Unavailable
+from app.store.packing.packing import pack
 from app.store.refusals.refusal import (
     REFUSAL_FIELDS,
     Refusal,
@@ -55,7 +56,7 @@ class Refusals:
         self._limits = limits
         self._durable = durable
         self._bounds = bounds or Bounds()
-        self._script = script(db.client, "refuse")
+        self._script = script(db.client, "record", "refuse")
 
     def note(self, refusal: Refusal) -> bool:
         """Keep it and have CI asked; false, and nothing is kept, if its token was revoked. May be repeated.
@@ -77,7 +78,7 @@ class Refusals:
             "job_ids": refusal.job_ids,
             "fields": fields,
         }
-        verdict, _ = self._run({"note": note, "entry": entry_of(refusal)}, body)
+        verdict, _ = self._run({"note": note}, body, entry_of(refusal))
         return verdict != "revoked"
 
     def amend(self, refusal: Refusal, reason: str, detail: str, act: Mapping[str, str]) -> bool:
@@ -97,7 +98,7 @@ class Refusals:
         entry |= {"detail": shortened(reason), "by": by, "refusal": refusal.id}
         fields = {"state": "dismissed", "acts": with_act(refusal.acts, act)}
         close = {"id": refusal.id, "fields": fields, "keep_ms": int(self._bounds.seconds * 1000)}
-        return self._run({"close": close, "entry": json.dumps(entry)[:-1]})[0] == "done"
+        return self._run({"close": close}, entry=entry)[0] == "done"
 
     def drop_old(self, older_than_s: float, count: int) -> int:
         """Those that came longer ago than that, at most ``count``; how many there were."""
@@ -151,7 +152,9 @@ class Refusals:
     def _share(self) -> int:
         return self._bounds.size // _SHARES
 
-    def _run(self, said: dict[str, Any], body: bytes = b"") -> tuple[str, int]:
+    def _run(
+        self, said: dict[str, Any], body: bytes = b"", entry: dict[str, Any] | None = None
+    ) -> tuple[str, int]:
         now = now_ms()
         header = {
             "now": now,
@@ -161,7 +164,8 @@ class Refusals:
             "share": self._share,
             "history_max": self._limits.history,
         }
-        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | said), body])
+        line = pack(json.dumps(entry).encode()) if entry else b""
+        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | said), body, line])
         return verdict.decode(), dropped
 
     def _walk(self, wanted: RefusalFilter, after: tuple[int, str] | None) -> Iterator[Refusal]:

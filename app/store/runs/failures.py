@@ -40,7 +40,7 @@ class Failures:
         self._redis = db.client
         self._runs = runs
         self._key = db.key("failures")
-        self._retry, self._dismiss = (script(db.client, name) for name in ("retry", "dismiss"))
+        self._retry, self._dismiss = (script(db.client, "run", name) for name in ("retry", "dismiss"))
 
     def count(self) -> int:
         return int(self._redis.zcard(self._key))

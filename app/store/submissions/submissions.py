@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.core.clock import now_ms, rfc3339
+from app.core.clock import now_ms, rfc3339, time_of, to_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
 from app.redis.scripts import decoded, decoded_all, script, text_map
@@ -82,18 +82,7 @@ class Submissions:
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
         looked for: never forgotten. Raises ``Unavailable``; then it must not be sent."""
-        values = {
-            "status": submission.status,
-            "submitted_at": submission.submitted_at,
-            "deadline": submission.deadline,
-            "callback": submission.callback,
-            "bucket": submission.bucket,
-            "region": submission.region,
-            "key_id": submission.key_id or "",
-        }
-        if submission.token_expires:
-            values["token_expires"] = str(submission.token_expires)
-        fields = [word for pair in values.items() for word in pair]
+        fields = [word for pair in _stored(submission).items() for word in pair]
         now = now_ms()
         request = json.dumps(
             request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":")
@@ -118,11 +107,11 @@ class Submissions:
         return Submission(
             id=submission_id,
             status=kept["status"],  # type: ignore[arg-type]
-            submitted_at=kept["submitted_at"],
-            deadline=kept["deadline"],
+            submitted_at=time_of(kept["submitted_at"]) or "",
+            deadline=time_of(kept["deadline"]) or "",
             callback=kept["callback"],  # type: ignore[arg-type]
-            bucket=kept["bucket"],
-            region=kept["region"],
+            bucket=kept.get("bucket") or request["facts"]["bucket"],
+            region=kept.get("region") or request["facts"]["region"],
             key_id=kept["key_id"] or None,
             job_ids=tuple(kept.get("job_ids", "").split()),
             labels=request["labels"],
@@ -201,6 +190,30 @@ class Submissions:
         return list(
             dict.fromkeys(each for (each, _), is_kept in zip(pairs, kept, strict=True) if not is_kept)
         )
+
+
+def _stored(submission: Submission) -> dict[str, str]:
+    """Its own fields, in few bytes: what the packed request says too is left out, and times are numbers."""
+    values = {
+        "status": submission.status,
+        "submitted_at": submission.submitted_at,
+        "deadline": submission.deadline,
+        "callback": submission.callback,
+        "key_id": submission.key_id or "",
+    }
+    for name in ("bucket", "region"):
+        if submission.facts.get(name) != (value := getattr(submission, name)):
+            values[name] = value
+    if submission.token_expires:
+        values["token_expires"] = str(submission.token_expires)
+        # Without that, drop.lua compares texts.
+        values |= {name: _number_of(values[name]) for name in ("submitted_at", "deadline")}
+    return values
+
+
+def _number_of(stamp: str) -> str:
+    at = to_ms(stamp)
+    return str(at) if at is not None and rfc3339(at) == stamp else stamp
 
 
 def _staying(job_ids: str | None, dropped: str | None) -> list[str]:

@@ -520,7 +520,7 @@ def test_a_console_url_is_listed_with_its_first_use(store: Store) -> None:
 # ── nothing by half ─────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", ["job", "history", "index", "due", "jobs", "touched", "events", "claims"])
+@pytest.mark.parametrize("kind", ["job", "record", "index", "due", "jobs", "touched", "events", "claims"])
 def test_a_key_of_another_type_stops_the_script_before_its_first_write(store: Store, kind: str) -> None:
     """Somebody else's value under one of our keys loses nothing, and leaves nothing half written."""
     _create(store, "s1")
