@@ -73,7 +73,7 @@ def _submit(submission_id: str, body: bytes) -> ViewAnswer:
     if wanted is None or any(each.severity == "error" for each in broken):
         raise _broken(broken)
     try:
-        receipt = submitter.send(submitter.draft(wanted, submission_id))
+        receipt = submitter.send(submitter.draft(wanted, submission_id, broken))
     except BadRequest as error:
         raise _broken(error.broken) from None
     except OverBudget as error:
@@ -100,8 +100,11 @@ def _receipt(receipt: Receipt) -> ViewAnswer:
 
 def _jobs(receipt: Receipt) -> list[Job]:
     """None where Redis has gone away since, or where their retention is over."""
+    jobs = services().store.jobs
+    if receipt.new_at:
+        return [served(job) for job in jobs.submitted(receipt.details, receipt.record, receipt.new_at)]
     try:
-        return [served(job) for job in map(services().store.jobs.get, receipt.job_ids) if job]
+        return [served(job) for job in map(jobs.get, receipt.job_ids) if job]
     except UNAVAILABLE:
         return []
 

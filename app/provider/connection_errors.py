@@ -4,8 +4,14 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import requests
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from requests.exceptions import InvalidHeader
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from app.provider.errors import AnswerLost, NotSent, ProviderError
 
@@ -15,8 +21,8 @@ _NOT_SENT: dict[type[BaseException], str] = {
     ssl.SSLCertVerificationError: "CertificateInvalid",
     NewConnectionError: "ConnectionRefused",
     ConnectTimeoutError: "ConnectTimeout",
-    requests.exceptions.InvalidURL: "RequestInvalid",
-    requests.exceptions.InvalidHeader: "RequestInvalid",
+    LocationValueError: "RequestInvalid",
+    InvalidHeader: "RequestInvalid",
 }
 """Faults from before the first byte was sent, the special kinds before the general ones."""
 
@@ -27,13 +33,13 @@ def connection_error(failure: BaseException, question: bool = False) -> Provider
     for kind, code in _NOT_SENT.items():
         if any(isinstance(cause, kind) for cause in causes):
             return NotSent(code)
-    if any(isinstance(cause, requests.Timeout) for cause in causes):
+    if any(isinstance(cause, ReadTimeoutError) for cause in causes):
         return AnswerLost("AnswerTimeout", question=question)
     return AnswerLost("ConnectionBroken", question=question)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps: requests and urllib3 nest theirs in args, reason, cause and context."""
+    """The error and all that it wraps: urllib3 nests them in args, reason, cause and context."""
     waiting: list[BaseException] = [error]
     seen: set[int] = set()
     while waiting:

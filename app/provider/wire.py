@@ -4,26 +4,22 @@ The SDK signs and sends. What we do not use of it:
 
 - its retries are off: it would send a failed submit four times, and a submit costs money;
 - its errors are not used: asked with `cos_request=False` it hands over the plain response, which we read;
-- its connection pool is shared by all clients and through forks: each process of ours makes a session.
+- its session, of Requests, is shared by all clients and through forks: ``transport`` takes its place.
 
-Imported by the first call (``Provider``): the SDK and requests cost a process 6 MiB and 0.1 s of processor.
+Imported by the first call (``Provider``): the SDK and Requests cost a process 6 MiB and 0.1 s of processor.
 """
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
 import qcloud_cos
-import requests
-from requests.adapters import HTTPAdapter
 
 from app.provider import sdk_logs
 from app.provider.connection_errors import connection_error
 from app.provider.errors import RequestRejected
+from app.provider.transport import Transport
 from app.provider.values import Place, ProviderConfig, Request, Response
 
 sdk_logs.silence()  # its modules have loggers of their own, from now on
@@ -34,44 +30,35 @@ _OFFLINE = object()  # in the place of a session, for a client that only signs
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 
 
-class _Exact(HTTPAdapter):
-    """Sends a path as it was signed. Of several slashes in front Requests leaves one: another object."""
-
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        folded: str = super().request_url(request, proxies)
-        return request.path_url if folded.startswith("/") else folded
-
-
 class Wire:
     """Signs and sends for one account."""
 
     def __init__(self, config: ProviderConfig) -> None:
         self._config = config
-        self._pool: tuple[int, requests.Session] | None = None  # process id, session
+        self._kept: tuple[int, Transport] | None = None  # process id, and what this process sends with
 
     def send(self, place: Place, request: Request) -> Response:
         """Sends once. Any HTTP status is a Response; without one, NotSent or AnswerLost is raised."""
         endpoint = f"{request.service}.{_checked(place).region}.myqcloud.com"
-        with self._session(request.fresh) as session:
-            client = self._client(place.region, session)
-            conf = client.get_conf()
-            url = conf.uri(bucket=place.bucket, path=request.path, endpoint=endpoint)
-            auth = _SDK.CosS3Auth(conf, request.path, params=dict(request.params))
-            failure: BaseException
-            try:
-                got = client.send_request(
-                    request.method,
-                    url,
-                    cos_request=False,
-                    ci_request=request.service == "ci",
-                    auth=auth,
-                    headers=_headers(request, f"{place.bucket}.{endpoint}"),
-                    params=request.params,
-                    **({} if request.body is None else {"data": request.body}),
-                )
-                return Response(got.status_code, got.headers, got.content)
-            except _SDK.CosClientError as error:
-                failure = error.__context__ or error
+        client = self._client(place.region, self._transport(request.fresh))
+        conf = client.get_conf()
+        url = conf.uri(bucket=place.bucket, path=request.path, endpoint=endpoint)
+        auth = _SDK.CosS3Auth(conf, request.path, params=dict(request.params))
+        failure: BaseException
+        try:
+            got = client.send_request(
+                request.method,
+                url,
+                cos_request=False,
+                ci_request=request.service == "ci",
+                auth=auth,
+                headers=_headers(request, f"{place.bucket}.{endpoint}"),
+                params=request.params,
+                **({} if request.body is None else {"data": request.body}),
+            )
+            return Response(got.status_code, got.headers, got.content)
+        except _SDK.CosClientError as error:
+            failure = error.__context__ or error
         # Raised out of the except block: the SDK's own exception quotes the URL, and must not ride along.
         raise connection_error(failure, question=request.method in ("GET", "HEAD"))
 
@@ -103,32 +90,19 @@ class Wire:
         )
         return _SDK.CosS3Client(conf, retry=0, session=session)
 
-    @contextmanager
-    def _session(self, fresh: bool) -> Iterator[requests.Session]:
-        if fresh:
-            with self._new_session() as session:
-                yield session
-        else:
-            yield self._pooled()
-
-    def _pooled(self) -> requests.Session:
-        """The session of this process: after a fork a new one, since sockets must not be shared.
+    def _transport(self, fresh: bool) -> Transport:
+        """That of this process: after a fork a new one, since sockets must not be shared.
 
         Two threads may each make one at first, and one is dropped: cheaper than a lock, which a fork may copy held.
         """
-        pool = self._pool
-        if pool is None or pool[0] != os.getpid():
-            pool = self._pool = (os.getpid(), self._new_session())
-        return pool[1]
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, _Exact())
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # A proxy named in the environment is for the way out, not for a server on this machine.
-        session.trust_env = (urlsplit(self._config.endpoint or "").hostname or "") not in _LOOPBACK
-        return session
+        leaves = (urlsplit(self._config.endpoint or "").hostname or "") not in _LOOPBACK
+        if fresh:
+            return Transport(fresh=True, trusts_environment=leaves)
+        kept = self._kept
+        if kept is None or kept[0] != os.getpid():
+            kept = self._kept = (os.getpid(), Transport(fresh=False, trusts_environment=leaves))
+        return kept[1]
 
 
 def _headers(request: Request, host: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -132,12 +132,49 @@ class _Pipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         send = super().execute
         answers = call_redis(self.breaker, self.connection_pool, lambda: send(raise_on_error))
-        for refusal in [as_write_refusal(each) for each in answers if isinstance(each, Exception)]:
-            if isinstance(refusal, WritesRefused):
-                _ask_another_sentinel(self.connection_pool)
-            if isinstance(refusal, UNAVAILABLE):
-                OUTAGE.failed(refusal)
+        _note_refusals(self.connection_pool, answers)
         return answers
+
+
+def exchange(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    """The raw answers of these commands, errors among them, in one round trip. As a pipeline that raises nothing, in
+    half of its time."""
+    pool = client.connection_pool
+    breaker = client.breaker if isinstance(client, _Client) else None
+
+    def send() -> list[Any]:
+        connection: Any = pool.get_connection()
+        try:
+            packed = connection.pack_commands(commands)
+            answers: list[Any] = connection.retry.call_with_retry(
+                lambda: _exchanged(connection, packed, len(commands)), lambda _error: connection.disconnect()
+            )
+            return answers
+        finally:
+            pool.release(connection)
+
+    answers = call_redis(breaker, pool, send)
+    _note_refusals(pool, answers)
+    return answers
+
+
+def _exchanged(connection: Any, packed: Any, count: int) -> list[Any]:
+    connection.send_packed_command(packed)
+    answers: list[Any] = []
+    for _ in range(count):
+        try:
+            answers.append(connection.read_response())
+        except ResponseError as error:
+            answers.append(error)
+    return answers
+
+
+def _note_refusals(pool: ConnectionPool, answers: Sequence[Any]) -> None:
+    for refusal in [as_write_refusal(each) for each in answers if isinstance(each, Exception)]:
+        if isinstance(refusal, WritesRefused):
+            _ask_another_sentinel(pool)
+        if isinstance(refusal, UNAVAILABLE):
+            OUTAGE.failed(refusal)
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:

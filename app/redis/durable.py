@@ -20,7 +20,7 @@ from redis.exceptions import NoScriptError
 
 from app.redis.breaker import Breaker
 from app.redis.capabilities import Capabilities, DurabilityUnsupported, Level, Wait
-from app.redis.connection import MayNotAsk, as_write_refusal
+from app.redis.connection import MayNotAsk, as_write_refusal, exchange
 from app.redis.scripts import evalsha, script
 
 log = logging.getLogger(__name__)
@@ -134,11 +134,8 @@ class Durable:
         self, call: tuple[str, Any], args: Sequence[Any], waits: tuple[Wait, ...]
     ) -> tuple[Any, list[Any]]:
         patience = self._patience_ms // max(1, len(waits))
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.execute_command(*call, 0, *args)  # type: ignore[no-untyped-call]
-        for wait in waits:
-            pipe.execute_command(*_COMMANDS[wait], patience)  # type: ignore[no-untyped-call]
-        answer, *acknowledged = pipe.execute(raise_on_error=False)
+        commands = ((*call, 0, *args), *((*_COMMANDS[wait], patience) for wait in waits))
+        answer, *acknowledged = exchange(self._redis, commands)
         return answer, acknowledged
 
 

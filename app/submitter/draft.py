@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +43,14 @@ def defaults(settings: Settings) -> Defaults:
     )
 
 
-def draft(settings: Settings, request: SubmitRequest, submission: str | None = None) -> Draft:
-    """Raises ``BadRequest`` with every broken rule."""
-    facts, warnings = _checked(settings, request)
+def draft(
+    settings: Settings,
+    request: SubmitRequest,
+    submission: str | None = None,
+    broken: Sequence[Broken] | None = None,
+) -> Draft:
+    """Raises ``BadRequest`` with every broken rule. ``broken``: those that ``rules.examine`` found, if it was asked."""
+    facts, warnings = _checked(settings, request, broken)
     submission, expires = submission or new_submission_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     xml = render(request, callback, defaults(settings))
@@ -81,8 +86,10 @@ def _made(
     return Draft(submission, xml, facts, callback, expires, warnings, labels, request.deadline)
 
 
-def _checked(settings: Settings, request: SubmitRequest) -> tuple[Asked, tuple[Broken, ...]]:
-    broken = check(request, defaults(settings))
+def _checked(
+    settings: Settings, request: SubmitRequest, broken: Sequence[Broken] | None = None
+) -> tuple[Asked, tuple[Broken, ...]]:
+    broken = check(request, defaults(settings)) if broken is None else broken
     if any(each.severity == "error" for each in broken):
         raise BadRequest(broken)
     facts = asked(request, defaults(settings))

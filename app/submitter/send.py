@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.ci.incoming.payload import Answer
+from app.ci.incoming.payload import Answer, Detail
 from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Throttled
 from app.settings import Settings
 from app.store import UNAVAILABLE, News, Unavailable
-from app.store.jobs.accept import as_body
+from app.store.jobs.accept import Taken, as_body
 from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission, SubmissionStatus, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file
@@ -35,12 +35,15 @@ _TRANSIENT = frozenset({"ConnectionRefused", "ConnectTimeout"})
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The result: the jobs that CI named, none if its answer was lost. ``record`` is our submission as it should be;
-    ``stored`` is false if Redis went away meanwhile: then the relay searches for the jobs."""
+    ``stored`` is false if Redis went away meanwhile: then the relay searches for the jobs. ``details`` is what CI
+    answered; ``new_at`` when that was stored, if it is all that is stored of the jobs (``Taken``)."""
 
     record: Submission
     job_ids: tuple[str, ...] = ()
     warnings: tuple[Broken, ...] = ()
     stored: bool = True
+    details: tuple[Detail, ...] = ()
+    new_at: str | None = None
 
     @property
     def submission(self) -> str:
@@ -84,9 +87,15 @@ class Submitter:
         """Bucket, region and callback format of a request that names none."""
         return defaults(self._settings)
 
-    def draft(self, request: SubmitRequest, submission: str | None = None) -> Draft:
-        """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``."""
-        return draft(self._settings, request, submission)
+    def draft(
+        self,
+        request: SubmitRequest,
+        submission: str | None = None,
+        broken: Sequence[Broken] | None = None,
+    ) -> Draft:
+        """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``. ``broken``: the
+        rules that it breaks, if they were checked already."""
+        return draft(self._settings, request, submission, broken)
 
     def draft_file(
         self, xml: bytes, allow: Iterable[str] = (), ours: Mapping[str, Any] | None = None
@@ -122,8 +131,15 @@ class Submitter:
             self._settle(record, "failed", error)
             raise
         job_ids = tuple(detail.report.job_id for detail in answer.details)
-        stored = self._bind(record, answer)
-        return Receipt(replace(record, status="submitted", job_ids=job_ids), job_ids, draft.warnings, stored)
+        taken = self._bind(record, answer)
+        return Receipt(
+            replace(record, status="submitted", job_ids=job_ids),
+            job_ids,
+            draft.warnings,
+            stored=taken is not None,
+            details=answer.details,
+            new_at=taken.new_at if taken else None,
+        )
 
     def _store(self, record: Submission, claim: AbstractContextManager[None]) -> None:
         try:
@@ -190,7 +206,8 @@ class Submitter:
             return False
         return True
 
-    def _bind(self, record: Submission, answer: Answer) -> bool:
+    def _bind(self, record: Submission, answer: Answer) -> Taken | None:
+        """``None`` if CI's answer could not be stored."""
         own = record.callback == "own"
         news = News(
             details=answer.details,
@@ -201,11 +218,10 @@ class Submitter:
             ask_after=(record.patience or self._settings.deadline) if own else FIRST_QUESTION_S,
         )
         try:
-            self._services.store.acceptor.accept(news)
+            return self._services.store.acceptor.take(news)
         except Unavailable:
             # CI has the job, but our record does not name it: the relay finds it in CI's list.
             log.warning(
                 "could not store CI's answer to submission %s; the relay searches for its jobs", record.id
             )
-            return False
-        return True
+            return None

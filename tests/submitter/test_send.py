@@ -238,7 +238,7 @@ def test_an_answer_that_redis_cannot_take_is_still_told(
     broken = Services.open(services.settings, timeout=1)
 
     class Away:
-        def accept(self, news: Any) -> Any:
+        def take(self, news: Any) -> Any:
             raise Unavailable("away")
 
     object.__setattr__(broken.store, "acceptor", Away())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -20,6 +21,7 @@ TYPED = {
 """Our names for the children of CI's Operation that have typed fields, and CI's."""
 
 
+@lru_cache(maxsize=64)
 def ci_name(name: str) -> str:
     """CI's name of one of our fields: `au_object` is `AuObject`."""
     return "".join(word[:1].upper() + word[1:] for word in name.split("_"))

@@ -6,7 +6,8 @@ object); what CI allows is in `rules`, so that a broken rule is named by its sen
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -208,19 +209,18 @@ class SubmitRequest(Operation):
         return "no" if self.callback == "no" else "foreign"
 
 
-class Defaults(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Defaults:
     """What the settings give when a request leaves it open."""
-
-    model_config = ConfigDict(frozen=True)
 
     bucket: str | None = None
     region: str | None = None
     callback_format: Literal["JSON", "XML"] = "JSON"
 
-    def input(self, request: SubmitRequest) -> Self:
+    def input(self, request: SubmitRequest) -> "Defaults":
         """The bucket and region that this request goes to."""
         bucket, region = request.input.bucket or self.bucket, request.input.region or self.region
-        return self.model_copy(update={"bucket": bucket, "region": region})
+        return Defaults(bucket, region, self.callback_format)
 
 
 _WORDS = {

@@ -11,6 +11,7 @@ from defusedxml.ElementTree import fromstring
 
 from app.ci.outgoing.broken import BadRequest, Broken
 from app.ci.outgoing.request import DEPTH_MAX, MqConfig, SubmitRequest, load_request
+from app.ci.outgoing.request_xml import leaf
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REQUEST_NODES = {
@@ -62,19 +63,13 @@ def with_callback(xml: bytes, callback: str | None, callback_format: str | None 
 def _set(xml: bytes, name: str, text: str) -> bytes:
     found = _Places(name)
     found.read(xml)
-    node = _node(name, text)
+    node = leaf(name, text).encode()
     for start, end in reversed(found.spans[1:]):  # a repeated node would leave CI the choice
         xml = xml[:start] + xml[end:]
     if found.spans:
         start, end = found.spans[0]
         return xml[:start] + node + xml[end:]
     return xml[: found.close] + node + b"\n" + xml[found.close :]
-
-
-def _node(name: str, text: str) -> bytes:
-    for char, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;")):
-        text = text.replace(char, escaped)
-    return f"<{name}>{text}</{name}>".encode()
 
 
 class _Places:

@@ -6,7 +6,8 @@
 -- then for each item: the report (JSON), the same packed, the report to show while nothing is certain (JSON) or '',
 -- the rest of the history entry (JSON, packed), the report that is known (JSON) or '', the event's id (16 bytes) and behind
 -- it the job as a member of sorted sets.
--- Returns {'ok', outcome, outcome, …}, {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
+-- Returns {'ok', outcome, outcome, …}, {'new', at, outcome, …} where CI's answer to a submission names only jobs that were
+-- not known: all that is stored of them is in that answer; {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
 -- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed, or those
 -- that are known, read at the `known` version of each item, because an event is to repeat them.
 
@@ -513,13 +514,15 @@ local function count_usage()
 end
 
 if not schema then redis.call('HSET', key('schema'), 'version', header.schema, 'since', now) end
-local answer, written = {'ok'}, {}
+local answer, written, are_new = {'ok'}, {}, source == 'submit'
 for i, item in ipairs(items) do
   -- One body may speak of the same job twice: the later item must see what the earlier one wrote.
   local each = written[item.id] and foresee(i, item) or foreseen[i]
   written[item.id] = true
+  are_new = are_new and not each.job.exists
   answer[#answer + 1] = write(i, item, each)
 end
+if are_new then answer = {'new', header.at, unpack(answer, 2)} end
 if keeps_body and body ~= '' then redis.call('SET', key('body', header.body), body, 'PX', header.body_ms) end
 count_usage()
 

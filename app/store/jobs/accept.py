@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.json import encode
@@ -148,6 +148,14 @@ def as_body(details: Sequence[Detail]) -> bytes:
     return json.dumps({"JobsDetail": [detail.raw for detail in details]}, ensure_ascii=False).encode()
 
 
+class Taken(NamedTuple):
+    """The outcome of each detail, in order. ``new_at``: when they were stored (RFC 3339), if they are CI's answer to a
+    submission and nothing was known of its jobs: all that is stored of them is in that answer."""
+
+    outcomes: list[Outcome]
+    new_at: str | None = None
+
+
 class Acceptor:
     """The way in for callbacks, polls and the answers to our own submissions."""
 
@@ -159,7 +167,11 @@ class Acceptor:
         self._script = script(db.client, "record", "decide", "accept")
 
     def accept(self, news: News) -> list[Outcome]:
-        """The outcome of each detail, in order.
+        """The outcomes of ``take``, which raises."""
+        return self.take(news).outcomes
+
+    def take(self, news: News) -> Taken:
+        """Store the news, and say what became of it.
 
         Raises ``NotBelieved`` or ``Unavailable`` when nothing is changed, as far as we know: an answer that was lost
         on its way looks the same. Raises ``NotDurable`` when a callback is stored, and not safely enough.
@@ -174,14 +186,14 @@ class Acceptor:
         except RedisError as error:
             # An unexpected error stops callbacks just as an absent Redis does: they must not be lost.
             raise Unavailable(str(error)) from error
-        outcomes = self._outcomes(kept.answer)
+        taken = self._taken(kept.answer)
         if not kept.safe:
             if news.source == "callback":
-                raise NotDurable(outcomes)
+                raise NotDurable(taken.outcomes)
             log.warning(
                 "the jobs of submission %s are stored, but below the configured DURABILITY", news.submission
             )
-        return outcomes
+        return taken
 
     def _run(self, news: News, undone: bool = False, known: Sequence[Snapshot] = ()) -> WriteResult:
         arguments = self._arguments(
@@ -194,7 +206,7 @@ class Acceptor:
             return WriteResult(self._script(args=arguments), True)
         return self._durable.run(self._script, arguments)
 
-    def _outcomes(self, answer: Any) -> list[Outcome]:
+    def _taken(self, answer: Any) -> Taken:
         verdict, *rest = (word.decode() for word in answer)
         if verdict == "refused":
             raise NotBelieved(rest[0])
@@ -206,7 +218,9 @@ class Acceptor:
             raise Unavailable(mismatch(rest[0]))
         if verdict == "uncertain":
             raise Unavailable("the job changes faster than it can be read; nothing was stored")
-        return rest
+        if verdict == "new":
+            return Taken(rest[1:], rest[0])
+        return Taken(rest)
 
     def _arguments(self, news: News, undone: bool, known: Sequence[Snapshot]) -> list[Any]:
         reports = [detail.report.to_json() for detail in news.details]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Input, Output, Report, Template, Workflow
@@ -22,6 +24,7 @@ from app.store.members import job_of, member_of
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.runs.runs import Event
+from app.store.submissions.submissions import Submission
 
 # How many index entries one page may look at before it is handed out short.
 _SCAN_MAX = 2000
@@ -177,6 +180,24 @@ class Jobs:
         """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
         known = self.known([job_id], raw=raw)[job_id]
         return self._record(known, known.report, known.raw) if known.report else None
+
+    def submitted(self, details: Sequence[Detail], submission: Submission, new_at: str) -> list[Job]:
+        """The jobs that CI named in its answer to ``submission``, as ``get`` reads them, without a round trip.
+
+        Only for jobs that were new (``Acceptor.take``) at ``new_at``: nothing else is stored of them."""
+        fields = dict.fromkeys(_FIELDS) | {
+            "submission": submission.id,
+            "verification": "confirmed",
+            "source": "submit",
+            "version": "1",
+            "updated": new_at,
+        }
+        asked = {name: getattr(submission, name) for name in _OF_SUBMISSION}
+        return [
+            self._record(Known(report, fields, asked, submission.facts), report, detail.raw)
+            for detail in details
+            for report in (to_builtins(detail.report),)
+        ]
 
     def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
         """All there is to know about these jobs, in few round trips, to be read with ``at``."""

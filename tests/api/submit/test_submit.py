@@ -22,6 +22,7 @@ def test_a_job_is_created_and_its_submission_can_be_looked_up(
     assert answer.status_code == 201, answer.text
     job = answer.get_json()
     assert answer.headers["Location"] == f"/v1/jobs/{job['job_id']}"
+    assert client.get(answer.headers["Location"], headers=key).get_json() == job, "not what is stored"
     seen = client.get(f"/v1/submissions/{job['submission']['id']}", headers=key).get_json()
     assert (seen["status"], seen["job_ids"], seen["labels"]) == (
         "submitted",
@@ -32,13 +33,17 @@ def test_a_job_is_created_and_its_submission_can_be_looked_up(
     assert "order" not in ci.requests()[0]["full"]["body"]
 
 
-def test_several_operations_are_answered_as_a_list(post: Any, ci: Emulated) -> None:
-    """`{"jobs": […]}`, one for each operation, in their order."""
+def test_several_operations_are_answered_as_a_list(
+    post: Any, client: FlaskClient, key: dict[str, str], ci: Emulated
+) -> None:
+    """`{"jobs": […]}`, one for each operation, in their order, each as it is stored."""
     each = {name: value for name, value in REQUEST.items() if name in {"voice_separate", "output"}}
     other = {"tag": "Transcode", "template_id": "t1", "output": {"object": "o.mp4"}}
     answer = post({"input": REQUEST["input"], "operations": [each, other]})
     assert answer.status_code == 201, answer.text
     assert [job["tag"] for job in answer.get_json()["jobs"]] == ["VoiceSeparate", "Transcode"]
+    for job in answer.get_json()["jobs"]:
+        assert client.get(f"/v1/jobs/{job['job_id']}", headers=key).get_json() == job
     assert ci.statuses() == [200]
 
 

@@ -1,0 +1,151 @@
+"""What the SDK sends with, in the place of a session of Requests: urllib3's pools, which Requests is built on.
+
+Requests' own layers take as long as the request itself, and it reads the certificates anew for each connection, which
+takes 26 ms. Of what Requests adds we keep its proxies and its CA bundles, both from the environment, by its own code.
+No cookies, no redirects and no retries: each would be a call of which we know nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache, partialmethod
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import certifi
+import urllib3
+from requests.utils import (
+    check_header_validity,
+    get_auth_from_url,
+    get_environ_proxies,
+    prepend_scheme_if_needed,
+    select_proxy,
+)
+from urllib3.connectionpool import HTTPConnectionPool
+
+_KEPT = 10
+"""Idle connections that are kept to one host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as the SDK's signer takes it, and adds its signature to the headers."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """An answer under the names that the SDK reads."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Transport:
+    """Sends for one process, and is shared by its threads. Raises urllib3's errors, and ``InvalidHeader``.
+
+    ``fresh``: each request has a connection of its own, which never carried another one.
+    ``trusts_environment``: a proxy that the environment names is used.
+    """
+
+    def __init__(self, *, fresh: bool, trusts_environment: bool) -> None:
+        self._fresh = fresh
+        self._trusts_environment = trusts_environment
+        self._managers: dict[tuple[str, str | None], urllib3.PoolManager] = {}  # by scheme and proxy
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        auth: Any,
+        headers: Mapping[str, str],
+        params: Mapping[str, str],
+        timeout: tuple[float, float],
+        data: bytes | None = None,
+        **_: Any,
+    ) -> Got:
+        """One request, signed by ``auth``. The SDK's other arguments are for what we do not use, or never do."""
+        whole = f"{url}?{urlencode(params)}" if params else url
+        signed = Sent(method, whole, _DEFAULTS | dict(headers))
+        if data is not None or method in ("POST", "PUT"):
+            signed.headers["Content-Length"] = str(len(data or b""))
+        auth(signed)
+        for each in signed.headers.items():
+            check_header_validity(each)
+        scheme, _scheme_end, rest = whole.partition("://")
+        host, slash, path = rest.partition("/")
+        proxy = self._proxy(f"{scheme}://{host}")
+        with self._pool(scheme, host, proxy) as pool:
+            got = pool.urlopen(
+                method,
+                # A proxy that opens no tunnel has to be told the host.
+                whole if proxy and scheme == "http" else slash + path,
+                body=data,
+                headers=signed.headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(*timeout),
+            )
+        return Got(got.status, got.headers, got.data)
+
+    delete = partialmethod(send, "DELETE")
+    get = partialmethod(send, "GET")
+    head = partialmethod(send, "HEAD")
+    post = partialmethod(send, "POST")
+    put = partialmethod(send, "PUT")
+
+    def _proxy(self, origin: str) -> str | None:
+        return select_proxy(origin, get_environ_proxies(origin)) if self._trusts_environment else None
+
+    def _pool(self, scheme: str, host: str, proxy: str | None) -> AbstractContextManager[HTTPConnectionPool]:
+        origin = f"{scheme}://{host}"
+        if not self._fresh:
+            manager = self._managers.get((scheme, proxy))
+            if manager is None:
+                manager = self._managers[scheme, proxy] = _manager(scheme, proxy, _KEPT)
+            return nullcontext(manager.connection_from_url(origin))
+        if proxy:
+            return _manager(scheme, proxy, 1).connection_from_url(origin)
+        return urllib3.connection_from_url(origin, maxsize=1, **_tls(scheme))
+
+
+_DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+
+
+def _manager(scheme: str, proxy: str | None, connections: int) -> urllib3.PoolManager:
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=connections, **_tls(scheme))
+    proxy = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+    name, password = get_auth_from_url(proxy)
+    return urllib3.ProxyManager(
+        proxy,
+        maxsize=connections,
+        proxy_headers=urllib3.make_headers(proxy_basic_auth=f"{name}:{password}") if name else None,
+        proxy_ssl_context=tls_context() if proxy.startswith("https:") else None,
+        **_tls(scheme),
+    )
+
+
+def _tls(scheme: str) -> dict[str, Any]:
+    return {"ssl_context": tls_context()} if scheme == "https" else {}
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Made once: reading the certificates takes longer than several requests. They are those that Requests would
+    trust: of the environment's bundle, else of ``certifi``."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    if Path(bundle).is_dir():
+        return ssl.create_default_context(capath=bundle)
+    return ssl.create_default_context(cafile=bundle)
