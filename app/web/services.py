@@ -117,6 +117,11 @@ def attach(app: Flask, services: WebServices) -> None:
     app.extensions["services"] = services
 
 
+def attached(app: Flask) -> WebServices | None:
+    """None for an application that is not ours."""
+    return cast(WebServices | None, app.extensions.get("services"))
+
+
 def of(app: Flask) -> WebServices:
     return cast(WebServices, app.extensions["services"])
 
