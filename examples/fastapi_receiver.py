@@ -11,10 +11,9 @@ import logging
 import os
 import sqlite3
 
+from ci_receiver_client import BadDelivery, Delivery, verify
 from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
-
-from ci_receiver_client import BadDelivery, Delivery, verify
 
 KEYS = os.environ["FORWARD_KEY"].split(",")
 EVENTS = os.environ.get("EVENTS", "events.db")

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from flask import Flask, request
-
 from ci_receiver_client import BadDelivery, Delivery, verify
+from flask import Flask, request
 
 KEYS = os.environ["FORWARD_KEY"].split(",")
 EVENTS = os.environ.get("EVENTS", "events.db")
@@ -23,7 +22,7 @@ app = Flask(__name__)
 @app.post("/ci")
 def receive() -> tuple[str, int]:
     try:
-        delivery = verify(request.get_data(), request.headers, *KEYS)
+        delivery = verify(request.get_data(), dict(request.headers), *KEYS)
     except BadDelivery as error:
         return str(error), 401
     with sqlite3.connect(EVENTS) as database:

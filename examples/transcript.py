@@ -2,8 +2,8 @@
 
     URL=http://127.0.0.1:8000 KEY=… python examples/transcript.py talk.mp3
 
-The key needs the scopes submit, read and links. Without COS_… variables it uses the emulator of ``make run``. A recording of
-the same name and content is not paid for twice within a day: its digest is the idempotency key.
+The key needs the scopes submit, read and links. Without COS_… variables it uses the emulator of ``make run``. The same
+recording is not paid for twice within a day: the digest of its content is the idempotency key.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 
 import httpx
-from qcloud_cos import CosConfig, CosS3Client
-
 from ci_receiver_client import Client, Job, Problem
+from qcloud_cos.cos_client import CosConfig, CosS3Client
 
 BUCKET = os.environ.get("COS_BUCKET", "demo-1250000000")
 REGION = os.environ.get("COS_REGION", "ap-chongqing")
@@ -63,7 +62,9 @@ def download(job: Job) -> bytes:
     """What the job wrote, by the presigned link that the service made."""
     link = job.outputs[0].url
     if link is None:
-        raise SystemExit("There is no link: does the key have the scope links, and the service COS credentials?")
+        raise SystemExit(
+            "There is no link: does the key have the scope links, and the service COS credentials?"
+        )
     return httpx.get(link, timeout=60).raise_for_status().content
 
 

@@ -59,7 +59,7 @@ def cutting(running: Service) -> Iterator[Cutting]:
 def first(client: Client, count: int, **chosen: str) -> list[StreamEvent]:
     """The first ``count`` events of a stream."""
     found: list[StreamEvent] = []
-    for event in client.events(**chosen):  # type: ignore[arg-type]
+    for event in client.events(**chosen):
         if isinstance(event, StreamEvent):
             found.append(event)
         if len(found) == count:

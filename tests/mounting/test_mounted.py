@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -79,7 +80,7 @@ def test_ci_calls_back_under_the_prefix(mounted: Mounted) -> None:
 def test_a_new_job_is_where_its_location_says(mounted: Mounted) -> None:
     """As a browser or a library resolves it."""
     answer = mounted.call("POST", "/v1/jobs", json=REQUEST)
-    location = requests.compat.urljoin(answer.url, answer.headers["Location"])  # type: ignore[attr-defined]
+    location = urljoin(answer.url, answer.headers["Location"])
     headers = {"Authorization": f"Bearer {mounted.key}"}
     assert requests.get(location, headers=headers, timeout=10).json()["job_id"] == answer.json()["job_id"]
 

@@ -15,7 +15,13 @@ from harness.servers import ROOT, Valkey, as_environment, free_port
 from harness.settings import make_settings
 
 PYTHON = sys.executable
-GUNICORN = [PYTHON, str(Path(PYTHON).with_name("gunicorn")), "--config", "gunicorn.conf.py", "app:create_app()"]
+GUNICORN = [
+    PYTHON,
+    str(Path(PYTHON).with_name("gunicorn")),
+    "--config",
+    "gunicorn.conf.py",
+    "app:create_app()",
+]
 FLASK = [PYTHON, "-m", "flask", "--app", "ci_callback_receiver", "routes"]
 
 STARTS = {
