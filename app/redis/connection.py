@@ -27,6 +27,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.redis.breaker import Breaker
 from app.redis.outage import OUTAGE, SentinelRefused
+from app.redis.pool import Pool, SentinelPool
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
     if urlsplit(url).scheme == "redis+sentinel":
         client: Redis = _behind_sentinel(url, options, retry)
     else:
-        client = _Client.from_url(url, retry=retry, **options)
+        client = _Client.from_pool(Pool.from_url(url, retry=retry, **options))
     if isinstance(client, _Client):
         client.breaker = breaker
     return client
@@ -223,6 +224,12 @@ def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client
     }
     sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
     master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
-        service, redis_class=_Client, db=int(number or 0), retry=retry, **credentials, **options
+        service,
+        redis_class=_Client,
+        connection_pool_class=SentinelPool,
+        db=int(number or 0),
+        retry=retry,
+        **credentials,
+        **options,
     )
     return master
