@@ -41,7 +41,7 @@ class Results(BaseModel):
 
 
 @dataclass(slots=True)
-class Answer:
+class CallbackAnswer:
     """What is answered, and what the access log says of it."""
 
     status: int
@@ -61,7 +61,7 @@ def callback(token: str) -> Response:
     return current_app.response_class(answer.text, answer.status, answer.headers)
 
 
-def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> Answer:
+def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> CallbackAnswer:
     """The answer to a callback (WSGI) with that token, whatever happens."""
     began = time.perf_counter()
     token = bare(token)
@@ -69,10 +69,10 @@ def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> A
     fields = [f" token={token_id}"]
     try:
         results = _results(ours, environ, token, token_id, fields)
-        answer = Answer(200, encode({"results": results}), [("Content-Type", "application/json")], "")
+        answer = CallbackAnswer(200, encode({"results": results}), [("Content-Type", "application/json")], "")
     except Exception as error:
         status, text, headers = problem_of(error, "callback").answer()
-        answer = Answer(status, text.encode(), headers, "")
+        answer = CallbackAnswer(status, text.encode(), headers, "")
     answer.log_fields = "".join(fields)
     metrics.ACCEPT_SECONDS.observe(time.perf_counter() - began)
     return answer

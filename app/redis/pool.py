@@ -2,7 +2,7 @@
 
 redis-py polls each one before each command, which under gevent takes longer than the command (docs/performance.md).
 Here a connection that the server has closed fails at its first use, and ``connection.connect`` lets that be repeated
-once on a new connection. One that may still have an answer to read is never handed out: whoever left it so has
+once on a new connection. One that may still have an answer to read is never handed out: the code that left it so has
 disconnected it.
 """
 

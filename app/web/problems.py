@@ -113,7 +113,7 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def problem_of(error: Exception, where: str | None) -> Problem:
-    """What a caller is told about an error that is not theirs; the log says what it was."""
+    """What a caller gets for an error that is not theirs; the log says what it was."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, (*UNAVAILABLE, Unavailable)):
