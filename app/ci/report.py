@@ -77,7 +77,7 @@ class Verdict(PydanticPart, frozen=True, kw_only=True):
     score: int | None = None
 
 
-class Result(PydanticPart, frozen=True, kw_only=True):
+class JobResult(PydanticPart, frozen=True, kw_only=True):
     """What the job found out. ``data`` is CI's node ``kind`` as a JSON view: every scalar a string, empty nodes left
     out, one of a repeated node as itself and several as an array."""
 
@@ -122,7 +122,7 @@ class Report(Struct, frozen=True, kw_only=True):
     job_level: int | None = None
     workflow: Workflow | None = None
     media: Media | None = None
-    result: Result | None = None
+    result: JobResult | None = None
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:

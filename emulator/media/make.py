@@ -1,4 +1,4 @@
-"""Makes the files in `samples/`: `python -m emulator.media.make FFMPEG`. Only whoever changes them needs an encoder."""
+"""Makes the files in `samples/`: `python -m emulator.media.make FFMPEG`. Only to change them takes an encoder."""
 
 from __future__ import annotations
 

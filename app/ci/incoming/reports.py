@@ -10,7 +10,7 @@ from app.ci.incoming.fields import integer, node, text, texts, word
 from app.ci.incoming.limits import Budget
 from app.ci.incoming.made.media import media
 from app.ci.incoming.made.nodes import tag_of
-from app.ci.incoming.made.outputs import Job, outputs
+from app.ci.incoming.made.outputs import JobFacts, outputs
 from app.ci.incoming.made.result import result
 from app.ci.incoming.made.verdict import review
 from app.ci.incoming.refused import Refused, quoted
@@ -53,7 +53,7 @@ def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
         queue_type=cut("queue_type", word(detail.get("QueueType"))),
         input=_input(node(detail.get("Input")) or (detail if is_review else {})),
         template=_template(operation),
-        outputs=outputs(operation, Job(tag, state, job_id, run_id), budget),
+        outputs=outputs(operation, JobFacts(tag, state, job_id, run_id), budget),
         user_data=cut("user_data", text(operation.get("UserData")) or text(detail.get("UserData"))),
         job_level=_first_integer(operation.get("JobLevel"), detail.get("JobLevel")),
         workflow=_workflow(workflow, word(workflow.get("WorkflowName")), word(workflow.get("Name"))),

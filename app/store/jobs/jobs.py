@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
-from app.ci.report import Input, Media, Output, Report, Result, Template, Workflow
+from app.ci.report import Input, JobResult, Media, Output, Report, Template, Workflow
 from app.core.clock import now_ms, time_of, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.scripts import decoded
@@ -103,7 +103,7 @@ class Job(BaseModel):
     job_level: int | None = None
     workflow: Workflow | None = None
     media: Media | None = None
-    result: Result | None = None
+    result: JobResult | None = None
     doubt: Doubt | None
     submission: Submitted | None
     verification: str | None

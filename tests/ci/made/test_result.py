@@ -7,7 +7,7 @@ import pytest
 
 from app.ci.incoming.made.result import MAX_DATA, result
 from app.ci.incoming.payload import Refused, parse
-from app.ci.report import Report, Result, digest_of
+from app.ci.report import JobResult, Report, digest_of
 from tests.ci.samples import Dialect, to_json, xml
 
 
@@ -33,7 +33,8 @@ def test_it_reads_as_xml_has_it() -> None:
 
 def test_an_empty_one_is_none() -> None:
     """Where CI has said nothing yet."""
-    assert [data(node) for node in (None, "", {}, [], {"a": None}, [{}, {}])] == [None] * 6
+    nothing: list[Any] = [None, "", {}, [], {"a": None}, [{}, {}]]
+    assert [data(node) for node in nothing] == [None] * 6
 
 
 def test_files_are_no_result() -> None:
@@ -44,13 +45,13 @@ def test_files_are_no_result() -> None:
 def test_the_tags_own_node_wins() -> None:
     """The table names it; of others, the first by name."""
     both = {"AResult": {"x": "1"}, "VideoTagResult": {"y": "2"}}
-    assert result({}, both, "VideoTag") == Result(kind="VideoTagResult", data={"y": "2"})
-    assert result({}, both, "Unheard") == Result(kind="AResult", data={"x": "1"})
+    assert result({}, both, "VideoTag") == JobResult(kind="VideoTagResult", data={"y": "2"})
+    assert result({}, both, "Unheard") == JobResult(kind="AResult", data={"x": "1"})
 
 
 def test_a_result_beside_the_operation_is_found() -> None:
     """CI's pages misplace some."""
-    assert result({"DnaResult": {"VideoId": "v"}}, {}, "DNA") == Result(
+    assert result({"DnaResult": {"VideoId": "v"}}, {}, "DNA") == JobResult(
         kind="DnaResult", data={"VideoId": "v"}
     )
 
@@ -75,7 +76,7 @@ def test_a_job_without_either_has_the_digest_that_it_had_before() -> None:
 
 def test_what_was_found_out_is_part_of_the_digest() -> None:
     """Another text is other news."""
-    one, other = (Report(job_id="j1", result=Result(kind="k", data={"t": text})) for text in "ab")
+    one, other = (Report(job_id="j1", result=JobResult(kind="k", data={"t": text})) for text in "ab")
     assert len({one.digest, other.digest, Report(job_id="j1").digest}) == 3
 
 

@@ -32,7 +32,7 @@ SPRITE = "sprite"
 """The role of a picture that shows many snapshots at once."""
 
 
-class Job(NamedTuple):
+class JobFacts(NamedTuple):
     """Which job's files they are."""
 
     tag: str | None
@@ -41,7 +41,7 @@ class Job(NamedTuple):
     run_id: str | None
 
 
-def outputs(operation: dict[str, Any], job: Job, budget: Budget) -> tuple[Output, ...]:
+def outputs(operation: dict[str, Any], job: JobFacts, budget: Budget) -> tuple[Output, ...]:
     """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
 
     ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
@@ -84,7 +84,7 @@ def _is_sprite(_name: str) -> str:
     return SPRITE
 
 
-def _named_elsewhere(operation: dict[str, Any], asked: dict[str, Any], job: Job) -> list[dict[str, Any]]:
+def _named_elsewhere(operation: dict[str, Any], asked: dict[str, Any], job: JobFacts) -> list[dict[str, Any]]:
     """Files of tags for which CI reports no ``MediaResult``, in the shape of an ``OutputFile``."""
     made = made_by(job.tag)
     if not made.result and not made.asked_is_made:

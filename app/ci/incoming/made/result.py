@@ -8,7 +8,7 @@ import msgspec
 from app.ci.bounds import cut
 from app.ci.incoming.fields import text
 from app.ci.incoming.made.nodes import made_by, result_names
-from app.ci.report import Result, Verdict
+from app.ci.report import JobResult, Verdict
 
 MAX_DATA: Final = 64 * 1024
 """Bytes of ``data`` as JSON. More would stand in every event and delivery of the job; ``raw`` has it."""
@@ -18,22 +18,22 @@ class _TooLong(Exception):
     """The view is longer than a record may hold."""
 
 
-def result(detail: Mapping[str, Any], operation: Mapping[str, Any], tag: str | None) -> Result | None:
+def result(detail: Mapping[str, Any], operation: Mapping[str, Any], tag: str | None) -> JobResult | None:
     """The node that the table names for the tag, else the first one that is a result by its name."""
     named = made_by(tag).result
     names = [named] if named else []
     for name in (*names, *result_names(operation), *result_names(detail)):
-        if found := result_of(name, operation.get(name) or detail.get(name)):
+        if found := bounded_result(name, operation.get(name) or detail.get(name)):
             return found
     return None
 
 
-def result_of(kind: str, found: Any, verdict: Verdict | None = None) -> Result | None:
+def bounded_result(kind: str, found: Any, verdict: Verdict | None = None) -> JobResult | None:
     """That node, or None if it is empty or too long. A verdict stays without its data."""
     data = _bounded(found)
     if data is None and verdict is None:
         return None
-    return Result(kind=cut("result.kind", kind), data=data, verdict=verdict)
+    return JobResult(kind=cut("result.kind", kind), data=data, verdict=verdict)
 
 
 def _bounded(found: Any) -> Any:

@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from app.ci.bounds import cut
 from app.ci.incoming.fields import integer, many, word
-from app.ci.incoming.made.result import result_of
-from app.ci.report import Result, Verdict
+from app.ci.incoming.made.result import bounded_result
+from app.ci.report import JobResult, Verdict
 
 _ELSEWHERE: Final = frozenset(
     {"JobId", "State", "CreationTime", "Object", "Url", "BucketId", "Region", "CosHeaders", "Code", "Message"}
@@ -28,10 +28,10 @@ class _Scene(NamedTuple):
     label: str
 
 
-def review(event: str | None, found: dict[str, Any]) -> Result | None:
+def review(event: str | None, found: dict[str, Any]) -> JobResult | None:
     """The findings, of a Detail's JobsDetail or a Simple form's data, with their verdict."""
     findings = {name: value for name, value in found.items() if name not in _ELSEWHERE}
-    return result_of(event or "Review", findings, _verdict(found))
+    return bounded_result(event or "Review", findings, _verdict(found))
 
 
 def _verdict(found: dict[str, Any]) -> Verdict | None:
