@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
-from app.ci.report import Input, Output, Report, Template, Workflow
+from app.ci.report import Input, JobResult, Media, Output, Report, Template, Workflow
 from app.core.clock import now_ms, time_of, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.scripts import decoded
@@ -105,6 +105,8 @@ class Job(BaseModel):
     user_data: str | None = None
     job_level: int | None = None
     workflow: Workflow | None = None
+    media: Media | None = None
+    result: JobResult | None = None
     labels: dict[str, str] = Field(default_factory=dict, description="Those of its submission.")
     doubt: Doubt | None
     submission: Submitted | None
