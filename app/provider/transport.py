@@ -33,7 +33,7 @@ _KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SignedRequest:
     """A request as the SDK's signer takes it, and adds its signature to the headers."""
 
     method: str
@@ -76,7 +76,7 @@ class Transport:
     ) -> Got:
         """One request, signed by ``auth``. The SDK's other arguments are for what we do not use, or never do."""
         whole = f"{url}?{urlencode(params)}" if params else url
-        signed = Sent(method, whole, _DEFAULTS | dict(headers))
+        signed = SignedRequest(method, whole, _DEFAULTS | dict(headers))
         if data is not None or method in ("POST", "PUT"):
             signed.headers["Content-Length"] = str(len(data or b""))
         auth(signed)
@@ -88,7 +88,7 @@ class Transport:
         with self._pool(scheme, host, proxy) as pool:
             got = pool.urlopen(
                 method,
-                # A proxy that opens no tunnel has to be told the host.
+                # A proxy that opens no tunnel must see the host.
                 whole if proxy and scheme == "http" else slash + path,
                 body=data,
                 headers=signed.headers,
