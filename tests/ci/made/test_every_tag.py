@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from app.ci.incoming.made.nodes import TAGS
 from app.ci.incoming.payload import parse, parse_answer
 from app.ci.report import Report
+from tests.ci.incoming.test_twins import dialects
 from tests.ci.made.payloads import CASES, job
 from tests.ci.samples import Dialect, event, to_json, xml
-from tests.ci.test_twins import dialects
 
 
 def reports(body: Any, *ways: Dialect) -> list[Report]:
