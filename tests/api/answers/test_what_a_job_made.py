@@ -66,11 +66,11 @@ def test_a_job_of_an_earlier_release_has_neither(
     """Its record lacks the fields; nothing has to be migrated."""
     accept(store, to_json(event({"JobId": "j1", "State": "Running", "Tag": "Snapshot"})))
     where = store.db.key("record", "j1")
-    packed: Any = store.db.client.lindex(where, 0)
-    report = unpack(packed)
+    redis: Any = store.db.client
+    report = unpack(redis.lindex(where, 0))
     earlier = report.replace(b',"media":null,"result":null', b"")
     assert earlier != report
-    store.db.client.lset(where, 0, pack(earlier))
+    redis.lset(where, 0, pack(earlier))
     assert made(client.get("/v1/jobs/j1", headers=key).get_json()) == EMPTY
     accept(store, to_json(event(job("WordsGeneralize", JobId="j1", Tag="Snapshot"))))
     assert client.get("/v1/jobs/j1", headers=key).get_json()["state"] == "Success"
