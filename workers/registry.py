@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from app.core.backoff import delay
+from app.core.event_kinds import NEWS, subject_of
 from app.settings import SettingsError
 from app.store import Event, Job
 from workers import declaration
@@ -22,7 +23,8 @@ Function = Callable[[Event, Job], None]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function and when it runs. Empty ``tags`` or ``states`` mean any; times are seconds.
+    """A function and when it runs. Empty ``tags`` or ``states`` mean any; times are seconds. ``on`` says what events it
+    is for: ``news``, or kinds of trouble.
 
     The n-th pause between tries is ``backoff`` doubled n times, at most ``backoff_max``, with jitter.
     """
@@ -35,17 +37,22 @@ class Handler:
     timeout: float
     backoff: float
     backoff_max: float
+    on: frozenset[str] = frozenset({NEWS})
     every_news: bool = False
     """Also for answers of CI that start no other handler, because they changed the record but not the state."""
 
     def wants(self, event: Event) -> bool:
-        # While a job is in doubt, callbacks start no handler at all: CI's answer does.
-        is_for_it = event.runs_handlers or (self.every_news and event.kind in _ANSWERS)
         return (
-            is_for_it
+            self._is_for(event)
             and (not self.tags or event.tag in self.tags)
             and (not self.states or event.state in self.states)
         )
+
+    def _is_for(self, event: Event) -> bool:
+        if (subject := subject_of(event.kind)) not in self.on:
+            return False
+        # While a job is in doubt, callbacks start no handler at all: CI's answer does.
+        return subject != NEWS or event.runs_handlers or (self.every_news and event.kind in _ANSWERS)
 
     def pause(self, tries: int) -> float:
         """Seconds to wait after that many tries."""
@@ -71,13 +78,15 @@ def handler(
     *,
     tag: str | Iterable[str] | None = None,
     state: str | Iterable[str] | None = None,
+    on: str | Iterable[str] = NEWS,
     name: str | None = None,
     tries: int = 8,
     timeout: float = 60,
     backoff: float = 2,
     backoff_max: float = 600,
 ) -> Callable[[Function], Function]:
-    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function.
+    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function. ``on`` asks for
+    trouble: ``overdue``, ``submission_failed``, ``run_failed``, ``doubt``; what CI says of jobs is ``news``.
 
     Raises ValueError for a name that is taken or holds a ``|``, for limits that allow no try, and for a function that
     would never be run: an ``async def``, one that yields or does not take an event and a job, or an unknown state.
@@ -87,10 +96,10 @@ def handler(
         known_as = name or f"{function.__module__}.{function.__qualname__}"
         if "|" in known_as or min(tries, timeout) <= 0 or min(backoff, backoff_max) < 0:
             raise ValueError(f"{known_as!r}: no | in a name; tries and timeout above 0; no negative backoff")
-        tags, states = _words(tag), _words(state)
-        if faults := tuple(declaration.faults(function, tags, states)):
+        tags, states, subjects = _words(tag), _words(state), _words(on)
+        if faults := tuple(declaration.faults(function, tags, states, subjects)):
             raise ValueError(f"the handler {known_as!r} {'; it '.join(faults)}")
-        add(Handler(known_as, function, tags, states, tries, timeout, backoff, backoff_max))
+        add(Handler(known_as, function, tags, states, tries, timeout, backoff, backoff_max, subjects))
         return function
 
     return declare

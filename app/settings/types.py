@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from app.core.tokens import CallbackKey
+from app.settings.chats import Chat, distinct_chats
 from app.settings.endpoints import Endpoint, distinct
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -57,6 +58,10 @@ def _key_pair(value: object) -> object:
 
 def _endpoint(value: object) -> object:
     return Endpoint.parse(value) if isinstance(value, str) else value
+
+
+def _chat(value: object) -> object:
+    return Chat.parse(value) if isinstance(value, str) else value
 
 
 def _webhook_key(value: SecretStr) -> SecretStr:
@@ -220,6 +225,12 @@ EndpointList = Annotated[
     NoDecode,
     BeforeValidator(_comma_list),
     AfterValidator(distinct),
+]
+ChatList = Annotated[
+    tuple[Annotated[Chat, BeforeValidator(_chat)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(distinct_chats),
 ]
 WebhookKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)

@@ -118,7 +118,7 @@ class Store:
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,
-            deliveries=Deliveries(db),
+            deliveries=Deliveries(db, runs),
             failures=Failures(db, runs),
             replays=Replays(db, limits),
             checks=Checks(db),

@@ -34,6 +34,7 @@ KINDS: Final[dict[str, Type]] = {
     "past": "stream",
     "runs_of": "hash",
     "report_of": "string",
+    "burst": "string",
     "runs": "zset",
     "failures": "zset",
     "url": "hash",

@@ -135,7 +135,7 @@ def _deliveries(ours: WebServices) -> tuple[Metric, ...]:
     counted: Counter[tuple[str, str]] = Counter()
     held: Counter[str] = Counter()
     try:
-        for endpoint in ours.settings.forward_urls:
+        for endpoint in ours.settings.endpoints:
             state = ours.store.deliveries.state(endpoint.name)
             counted.update({(endpoint.host, outcome): n for outcome, n in state.outcomes.items()})
             held[endpoint.host] += state.waiting

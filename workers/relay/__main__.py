@@ -38,7 +38,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_requested.set())
     services = Services.open(chosen, timeout=10)
-    forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
+    forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.endpoints]
     threads = [
         threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
         for name, step in _loops(services, forwarders).items()
@@ -55,7 +55,7 @@ def _loops(services: Services, forwarders: list[forward.Forwarder]) -> dict[str,
     news = threading.Event()
     # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
     dispatcher = dispatch.Dispatcher(store, queue(chosen, store.db.client))
-    feeder = feed.Feeder(store, process_name(), chosen.forward_urls)
+    feeder = feed.Feeder(store, process_name(), chosen.endpoints)
     audit = missing_records.Audit(services)
     return {
         "feed": lambda: _wake(news, forwarders) if feeder.step() else None,

@@ -9,9 +9,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
@@ -76,7 +76,7 @@ class Performer:
         self._keeper = keeper
         self._runs = {run.id: run for run in store.runs.many(run_ids)}
         self._events = store.runs.events(run.event_id for run in self._runs.values())
-        self._jobs = store.jobs.known(run.job_id for run in self._runs.values())
+        self._jobs = store.jobs.known(filter(None, (run.job_id for run in self._runs.values())))
 
     def run_all(self) -> None:
         end: End | None = None
@@ -120,8 +120,9 @@ class Performer:
             return Failed("the event has expired", final=True)
         try:
             with self._keeper.holding(run.id, number, handler.timeout), _limited(handler.timeout):
-                call: Callable[[Event, Job], object] = handler.function
-                answer = call(event, self._store.jobs.at(event, self._jobs[run.job_id]))
+                call = cast(Callable[[Event, Job | None], object], handler.function)
+                job = self._store.jobs.at(event, self._jobs[run.job_id]) if event.job_id else None
+                answer = call(replace(event, count=run.count), job)
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:

@@ -244,4 +244,7 @@ def _event(fields: dict[bytes, bytes]) -> Event:
         report=json.loads(kept["report"]),
         replay_of=kept.get("replay_of"),
         runs_handlers=kept["handlers"] == "1",
+        labels=json.loads(kept.get("labels", "{}")),
+        details=json.loads(kept["details"]) if "details" in kept else None,
+        submission=kept.get("submission"),
     )

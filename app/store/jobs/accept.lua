@@ -252,9 +252,11 @@ local function remember(id, job, i, outcome, short_event, doubt)
 end
 
 local function add_event(item, fields)
-  redis.call('XADD', key('events'), '*', 'event_id', fields.event_id, 'job_id', item.id, 'kind', fields.kind,
+  local entry = {'event_id', fields.event_id, 'job_id', item.id, 'kind', fields.kind,
     'state', fields.state or '', 'tag', item.tag or '', 'version', fields.version,
-    'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report)
+    'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report}
+  if fields.details then entry[#entry + 1], entry[#entry + 2] = 'details', fields.details end
+  redis.call('XADD', key('events'), '*', unpack(entry))
 end
 
 -- Handlers run for a callback unless the job is doubted, and for an answer where it changes the state, or where an
@@ -400,7 +402,8 @@ local function raise_doubt(i, item, job, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
     add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
-      handlers = '0', report = known_report(i, id)})
+      handlers = '0', report = known_report(i, id), details = cjson.encode({reason = reason, since = doubt.since,
+        reported = doubt.reported})})
   end
   schedule(item, id, 0, 'now', 'stale')
 end

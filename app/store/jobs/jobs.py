@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
@@ -102,6 +102,7 @@ class Job(BaseModel):
     user_data: str | None = None
     job_level: int | None = None
     workflow: Workflow | None = None
+    labels: dict[str, str] = Field(default_factory=dict, description="Those of its submission.")
     doubt: Doubt | None
     submission: Submitted | None
     verification: str | None
@@ -190,6 +191,10 @@ class Jobs:
             # CI's word about the job as it is now says nothing of what a callback said before.
             then["source"] = "callback"
         return self._record(replace(known, fields=known.fields | then), event.report, known.raw)
+
+    def of_event(self, event: Event) -> Job | None:
+        """As ``lean``; ``None`` for an event of a submission that has no job."""
+        return self.lean(event) if event.job_id else None
 
     def lean(self, event: Event) -> Job:
         """The job as it was at the event, without its raw payload."""
