@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 
+from app.ci.tags import doubtful
 from app.core.backoff import delay
 from app.core.event_kinds import NEWS, subject_of
 from app.settings import SettingsError
-from app.store import Event, Job
+from app.store import Event
 from workers import declaration
+from workers.outputs import Job
+
+log = logging.getLogger(__name__)
 
 _OWN = "workers.handlers"
 _ANSWERS = frozenset({"poll", "settle"})
@@ -156,6 +161,19 @@ def _declares(module: ModuleType) -> bool:
         id(each.function) in held or f"{each.function.__module__}.".startswith(inside)
         for each in _handlers.values()
     )
+
+
+def warn_of_doubtful_tags() -> None:
+    """Log each tag that CI is not known to use: its handler would never run."""
+    for each in _handlers.values():
+        for tag in sorted(each.tags):
+            if why := doubtful(tag):
+                log.warning("the handler %s is for the tag %r, which %s", each.name, tag, why)
+
+
+def handlers() -> list[Handler]:
+    """All registered handlers, by name."""
+    return [_handlers[name] for name in handler_names()]
 
 
 def handler_names() -> list[str]:

@@ -4,13 +4,14 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.cli import callback_url, doctor, failures, keys, queues, refusals, spool, trigger
+    from app.cli import callback_url, doctor, failures, handlers, keys, queues, refusals, spool, trigger
     from app.cli.jobs import command as jobs
     from app.cli.jobs import jobs_import, replay
     from app.cli.submit import command as submit
 
     jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group, spool.group)
+    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group)
+    groups += (spool.group, handlers.group)
     for command in (*groups, callback_url.group, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:

@@ -17,8 +17,10 @@ from rq.serializers import JSONSerializer
 
 from app.ci.incoming.payload import detail_view
 from app.core.backoff import delay
+from app.provider import Provider
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
+from app.web.services import provider_config
 from workers.rq.queue import queue, worker_name
 from workers.rq.shared_flags import SharedFlags
 from workers.worker import tasks
@@ -85,7 +87,7 @@ def work(settings: Settings) -> None:
         view=detail_view,
     )
     flags = SharedFlags()
-    tasks.use(store, flags)
+    tasks.use(store, flags, Provider(provider_config(settings)), settings.link_seconds)
     logging.getLogger("rq.worker").addFilter(_no_outage)
     _await_redis(store)
     # RQ blocks in BLMOVE for `worker_ttl` - 15 s, with a socket timeout 10 s longer: so long a worker may not

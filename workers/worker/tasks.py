@@ -18,6 +18,7 @@ from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
 from app.store.runs.runs import End, Run, Start
 from workers import declaration, registry
+from workers.outputs import Objects, binding_for, readable
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
 from workers.rq.shared_flags import SharedFlags
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 _store: Store | None = None
 _flags: SharedFlags | None = None
+_objects: Objects | None = None
+_link_s = 3600.0
 
 
 class TimedOut(BaseException):
@@ -51,10 +54,11 @@ class Failed:
     again_in_s: float | None = None
 
 
-def use(store: Store, flags: SharedFlags) -> None:
-    """Set the store and the flags of this worker before it forks; each child opens connections of its own."""
-    global _store, _flags
-    _store, _flags = store, flags
+def use(store: Store, flags: SharedFlags, objects: Objects | None = None, link_s: float = 3600) -> None:
+    """Set the store and the flags of this worker before it forks; each child opens connections of its own.
+    Handlers read outputs from ``objects``, and presign links for ``link_s`` seconds."""
+    global _store, _flags, _objects, _link_s
+    _store, _flags, _objects, _link_s = store, flags, objects, link_s
 
 
 def perform(run_ids: list[str]) -> None:
@@ -111,6 +115,13 @@ class Performer:
             self._batch.close()
         return ending(run, number, started, failed)
 
+    def _job(self, event: Event) -> Job | None:
+        """As handlers get it; ``None`` for an event of a submission that has no job."""
+        if not event.job_id:
+            return None
+        job = self._store.jobs.at(event, self._jobs[event.job_id])
+        return readable(job, binding_for(self._store, _objects, _link_s, event, job)) if _objects else job
+
     def _attempt(self, run: Run, number: int) -> Failed | None:
         """What went wrong; ``None`` if nothing did."""
         handler, event = registry.get(run.handler), self._events.get(run.event_id)
@@ -121,8 +132,7 @@ class Performer:
         try:
             with self._keeper.holding(run.id, number, handler.timeout), _limited(handler.timeout):
                 call = cast(Callable[[Event, Job | None], object], handler.function)
-                job = self._store.jobs.at(event, self._jobs[run.job_id]) if event.job_id else None
-                answer = call(replace(event, count=run.count), job)
+                answer = call(replace(event, count=run.count), self._job(event))
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
