@@ -1,4 +1,4 @@
-"""``python -m workers.handlers_command``: what ``flask handlers`` starts, since the web service never holds that code."""
+"""``python -m workers.handlers_command``: started by ``flask handlers``; the web service never holds that code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -128,7 +128,7 @@ def _ms(started: float) -> int:
     return int((time.monotonic() - started) * 1000)
 
 
-def _end(message: str, code: int) -> Any:
+def _end(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     raise SystemExit(code)
 

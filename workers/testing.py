@@ -34,13 +34,13 @@ def event_from(
     outputs: Mapping[str, bytes] | None = None,
     **changes: Any,
 ) -> tuple[Event, Job]:
-    """What a handler gets for a callback, from its exact bytes (XML or JSON): event and job agree in all they both say.
+    """What a handler gets for a callback, from its exact bytes (XML or JSON): event and job agree in all that both say.
 
-    ``position`` chooses among the jobs of one body. ``labels`` and ``submission`` (an id, or fields such as ``deadline``
-    and ``overdue``) are those of the submission; ``outputs`` are the bytes of objects by name, which ``open()`` and
-    ``download()`` read. ``changes`` replace fields of the event, such as ``kind``, ``details`` or ``replay_of``; ``state``
-    and ``tag`` change the job too. Raises ``app.ci.incoming.payload.Refused``, a ValueError, for what is no callback. The
-    bytes of a real one are at ``GET /v1/jobs/<job_id>/events/<entry>/raw``.
+    ``position`` chooses among the jobs of one body. ``labels`` and ``submission`` (an id, or fields such as
+    ``deadline`` and ``overdue``) are those of the submission; ``outputs`` are the bytes of objects by name, which
+    ``open()`` and ``download()`` read. ``changes`` replace fields of the event, such as ``kind``, ``details`` or
+    ``replay_of``; ``state`` and ``tag`` change the job too. Raises ``app.ci.incoming.payload.Refused``, a ValueError,
+    for what is no callback. The bytes of a real one are at ``GET /v1/jobs/<job_id>/events/<entry>/raw``.
     """
     detail = parse(body).details[position]
     report = detail.report

@@ -10,16 +10,8 @@ from app.ci.outgoing.request import VOICE_SEPARATE
 
 _OTHERS: Final = (
     *("DocProcess", "FileHashCode", "FileUncompress", "ImageOCR", "PosterProduction", "QualityEstimate"),
-    *(
-        "SegmentVideoBody",
-        "SoundHound",
-        "TextTranslate",
-        "VideoEnhance",
-        "VideoTag",
-        "VideoTargetRec",
-        "VoiceSynthesis",
-    ),
-    "Watermark",
+    *("SegmentVideoBody", "SoundHound", "TextTranslate", "VideoEnhance", "VideoTag", "VideoTargetRec"),
+    *("VoiceSynthesis", "Watermark"),
     *("Review", "ReviewAudio", "ReviewDocument", "ReviewHtml", "ReviewImage", "ReviewText", "ReviewVideo"),
     *("TaskFinish", "WorkflowFinish"),
 )

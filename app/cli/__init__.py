@@ -10,8 +10,8 @@ def init_app(app: Flask) -> None:
     from app.cli.submit import command as submit
 
     jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group)
-    groups += (spool.group, handlers.group)
+    first = (submit.group, jobs.group, failures.group, refusals.group)
+    groups = (*first, queues.group, keys.group, spool.group, handlers.group)
     for command in (*groups, callback_url.group, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in replay.commands:
