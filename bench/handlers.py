@@ -6,6 +6,8 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from redis import Redis
@@ -19,8 +21,8 @@ from bench.load import Request, run, shared
 from bench.options import Options
 from bench.reads import fill
 from bench.serve import serve
-from bench.table import Row, row
-from harness.servers import ROOT, Process, Valkey, as_environment, eventually
+from bench.table import Row, ratios, row
+from harness.servers import ROOT, Process, Valkey, as_environment, eventually, free_port, is_up
 from harness.settings import make_settings
 
 _SECTION = "post-processing"
@@ -31,12 +33,16 @@ _PATIENCE_S = 600
 
 def measure(options: Options) -> list[Row]:
     ours: list[float] = []
+    checking: list[float] = []
     workers: list[float] = []
     simple: list[float] = []
     idle: list[float] = []
     for _ in range(max(1, options.rounds // 2)):
         with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
             ours.append(_ours(store, Path(name), idle))
+        with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store, _cos(Path(name)) as cos:
+            checking.append(_ours(store, Path(name), check_outputs=True, ci_endpoint=cos))
+        with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
             workers.append(_rq(store, Path(name), "rq.worker.Worker", _EVENTS // 10))
             simple.append(_rq(store, Path(name), "rq.worker.SimpleWorker", _EVENTS))
     return [
@@ -46,7 +52,7 @@ def measure(options: Options) -> list[Row]:
         row(
             _SECTION,
             "ours / RQ's Worker",
-            [a / b for a, b in zip(ours, workers, strict=True)],
+            ratios(ours, workers),
             "",
             aim=20,
             at_least=True,
@@ -54,23 +60,36 @@ def measure(options: Options) -> list[Row]:
         row(
             _SECTION,
             "ours / RQ's SimpleWorker",
-            [a / b for a, b in zip(ours, simple, strict=True)],
+            ratios(ours, simple),
             "",
         ),
+        row(_SECTION, f"{_EVENTS} events, check_outputs on, COS answers in 50 ms", checking, "/s"),
+        row(_SECTION, "check_outputs on / off", ratios(checking, ours), "", aim=0.95, at_least=True),
         row(_SECTION, "idle: from the 200 to the handler's start", idle, "ms", aim=30),
     ]
 
 
-def _ours(store: Valkey, folder: Path, idle: list[float]) -> float:
+@contextmanager
+def _cos(folder: Path) -> Iterator[str]:
+    """The URL of a COS that has every object, and answers in 50 ms."""
+    port = free_port()
+    with Process([sys.executable, "-m", "bench.peers.cos", str(port)], folder / "cos.log", dict(os.environ)):
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: is_up(url), "COS")
+        yield url
+
+
+def _ours(store: Valkey, folder: Path, idle: list[float] | None = None, **changes: object) -> float:
     """Events a second, from the first run to the last; then how soon a single one starts, in milliseconds."""
     notes = folder / "notes"
     settings = make_settings(
         store.url,
         key_prefix="ci:",
-        check_outputs=False,
         handlers="bench.peers.handlers",
         worker_processes=2,
         outbox_max=10_000_000,
+        trust_outputs="demo-1250000000",
+        **{"check_outputs": False, **changes},
     )
     environment = os.environ | as_environment(settings) | {"BENCH_NOTES": str(notes)}
     worker = Process([sys.executable, "-m", "workers.worker"], folder / "worker.log", environment)
@@ -80,7 +99,8 @@ def _ours(store: Valkey, folder: Path, idle: list[float]) -> float:
         with worker, relay:
             eventually(lambda: _count(notes) >= _EVENTS, lambda: worker.text() + relay.text(), _PATIENCE_S)
             times = [float(line.split()[1]) for line in notes.read_text().splitlines()]
-            idle += _idle(settings, servers["ours"].port, notes)
+            if idle is not None:
+                idle += _idle(settings, servers["ours"].port, notes)
     return (_EVENTS - 1) / (max(times) - min(times))
 
 

@@ -61,7 +61,8 @@ are there.
 Worth an alert: `ci_spool_bytes` that does not go down, `ci_spool_set_aside` and `ci_installation_lost` above 0,
 `ci_callbacks_total{{outcome="spooled"}}` and
 `ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
-these is a [failure](failures.md) to look at. So is `ci_refusals_open` above 0, for [refusals](refusals.md).
+these is a [failure](failures.md) to look at. `ci_runs_due_age_seconds` that stays above a minute says that
+workers, or COS, are too slow. So is `ci_refusals_open` above 0, for [refusals](refusals.md).
 And `ci_callback_url_expires_seconds < 14 * 86400`: a queue's URL is about to expire.
 """
 
@@ -88,6 +89,8 @@ def metrics_page() -> str:
     for other in (
         metrics.deliveries(),
         metrics.deliveries_waiting(),
+        metrics.runs_due(),
+        metrics.runs_due_age(),
         metrics.refusals(),
         metrics.refusals_bytes(),
         metrics.callback_url_expiry(),

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 
 from app.ci.report import Output, Report
 from app.provider import Head, Provider
 from app.settings import Settings
 from app.store import Event, Job, Store
 from app.store.outputs.checks import LOOKED_UP, place
+from app.store.runs.runs import OUTPUTS_HANDLER
 from app.web.services import provider_config
 from workers import registry
 from workers.registry import GiveUp, Handler
 
-OUTPUTS_HANDLER = "check_outputs"
 log = logging.getLogger(__name__)
 
 _GATHER_S = 2.0
 """How long jobs are collected before CI is asked about them: one request names many."""
+_CHECK_S = 60.0
+"""After this long no further object of a job is asked about, and its check is retried: COS is slow, or hangs."""
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -60,7 +63,7 @@ class _Checker:
         if not outputs or not self._may_be_looked_up(report, job):
             return
         looked_up = outputs[:LOOKED_UP]
-        heads = {where: self._head(each) for where, each in {place(each): each for each in looked_up}.items()}
+        heads = self._heads({place(each): each for each in looked_up})
         wrong = [fault for each in looked_up if (fault := _fault(each, heads[place(each)]))]
         found = {where: (head.size, head.etag) for where, head in heads.items() if head}
         is_all = len(looked_up) == len(outputs)
@@ -80,8 +83,15 @@ class _Checker:
             )
         return answer == "confirmed"
 
-    def _head(self, output: Output) -> Head | None:
-        return self._provider.head_object(output.bucket or "", output.region or "", output.object)
+    def _heads(self, outputs: dict[str, Output]) -> dict[str, Head | None]:
+        until, heads = time.monotonic() + _CHECK_S, dict[str, Head | None]()
+        for where, each in outputs.items():
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    f"COS answered for {len(heads)} of {len(outputs)} outputs in {_CHECK_S:g} s"
+                )
+            heads[where] = self._provider.head_object(each.bucket or "", each.region or "", each.object)
+        return heads
 
 
 def _fault(output: Output, head: Head | None) -> str | None:

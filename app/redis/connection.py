@@ -67,6 +67,9 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout or 5.0,
         "health_check_interval": 30,
+        # The library would look up its own version on the disk for each connection (7 ms, in each child of a worker), and
+        # send it in two round trips.
+        "driver_info": None,
     }
     retry = _Once(NoBackoff(), 1, supported_errors=(ConnectionError,))
     if urlsplit(url).scheme == "redis+sentinel":

@@ -36,6 +36,7 @@ KINDS: Final[dict[str, Type]] = {
     "report_of": "string",
     "burst": "string",
     "runs": "zset",
+    "lookups": "zset",
     "failures": "zset",
     "url": "hash",
     "urls": "zset",

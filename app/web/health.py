@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from app.core.clock import now_ms
 from app.spool import SetAside
+from app.store import Store
 from app.web import metrics, url_metrics
 from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.services import WebServices, services
@@ -22,6 +23,8 @@ _JOBS_FULL = "jobs full"
 """Callbacks of known jobs are still stored: a load balancer that sends no more requests would lose those too."""
 
 
+_LATE_S = 60.0
+"""A look-up that has been due for longer than that: COS hangs, or the relays do not keep up."""
 _NOT_NEEDED = {"spool", "installation"}
 """Without a spool there is neither."""
 
@@ -83,9 +86,19 @@ def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
             name: "ok" if store.presence.seen(role) else "missing"
             for name, role in (("relay", "relay"), ("workers", "worker"))
         }
+        parts["look_ups"] = _look_ups(store)
     except RedisError as error:
-        return f"unavailable: {type(error).__name__}", {"relay": "unknown", "workers": "unknown"}
+        return f"unavailable: {type(error).__name__}", dict.fromkeys(
+            ("relay", "workers", "look_ups"), "unknown"
+        )
     return room, parts
+
+
+def _look_ups(store: Store) -> str:
+    """Whether outputs are looked up in COS in time."""
+    backlog = store.runs.lookups_backlog()
+    is_late = backlog.oldest_s > _LATE_S
+    return f"{backlog.due} due, the oldest for {backlog.oldest_s:.0f} s" if is_late else "ok"
 
 
 def _installation(ours: WebServices) -> str:
@@ -116,7 +129,7 @@ def metrics_page() -> Response:
         metrics.SPOOL_SET_ASIDE_BYTES.set(aside.bytes)
         metrics.INSTALLATION_LOST.set(_installation(ours) in {"lost", "foreign"})
     return Response(
-        metrics.exposition(*_deliveries(ours), *_refusals(ours), *_callback_urls(ours)),
+        metrics.exposition(*_deliveries(ours), *_runs(ours), *_refusals(ours), *_callback_urls(ours)),
         mimetype="text/plain; version=0.0.4",
     )
 
@@ -146,6 +159,20 @@ def _deliveries(ours: WebServices) -> tuple[Metric, ...]:
     for host, number in held.items():
         waiting.add_metric([host], number)
     return tries, waiting
+
+
+def _runs(ours: WebServices) -> tuple[Metric, ...]:
+    """What is due and waits for a worker or a relay; nothing while Redis is away."""
+    count, age = metrics.runs_due(), metrics.runs_due_age()
+    runs = ours.store.runs
+    try:
+        backlogs = {"handlers": runs.backlog(), "look-ups": runs.lookups_backlog()}
+    except RedisError:
+        return ()
+    for kind, backlog in backlogs.items():
+        count.add_metric([kind], backlog.due)
+        age.add_metric([kind], backlog.oldest_s)
+    return count, age
 
 
 def _refusals(ours: WebServices) -> tuple[Metric, ...]:

@@ -57,6 +57,16 @@ def deliveries_waiting() -> GaugeMetricFamily:
     return GaugeMetricFamily("ci_deliveries_waiting", said, labels=["host"])
 
 
+def runs_due() -> GaugeMetricFamily:
+    said = "Runs that are due and not handed out: of handlers by workers, look-ups (of outputs in COS) by the relay"
+    return GaugeMetricFamily("ci_runs_due", said, labels=["kind"])
+
+
+def runs_due_age() -> GaugeMetricFamily:
+    said = "Seconds for which the oldest of these has been due"
+    return GaugeMetricFamily("ci_runs_due_age_seconds", said, labels=["kind"])
+
+
 def refusals() -> GaugeMetricFamily:
     """Counted in Redis, as the next one."""
     said = "Callbacks that were refused although their token was good, and that are neither retried nor dismissed yet"

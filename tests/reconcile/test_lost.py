@@ -8,7 +8,7 @@ import pytest
 import requests
 from msgspec.structs import replace
 
-from app.store.jobs.members import member_of
+from app.store.members import member_of
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
 from harness.servers import Emulator

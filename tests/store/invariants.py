@@ -9,7 +9,7 @@ from app.redis.scripts import decoded, decoded_all
 from app.store import Event, Store
 from app.store.events.outbox import order
 from app.store.jobs.index import names, names_at
-from app.store.jobs.members import jobs_of, member_of
+from app.store.members import jobs_of, member_of
 
 
 def broken_invariants(store: Store) -> list[str]:
@@ -100,4 +100,8 @@ def _strays(store: Store, known: set[str]) -> list[str]:
         for each in decoded_all(redis.zrange(key("due"), 0, -1))
         if each not in known
     ]
+    for schedule in ("runs", "lookups"):
+        ids = decoded_all(redis.zrange(key(schedule), 0, -1))
+        there = {run.id for run in store.runs.many(ids)}
+        faults += [f"{each} is in {schedule} and unknown" for each in ids if each not in there]
     return faults

@@ -15,8 +15,8 @@ from app.doctor import preflight
 from app.redis.scripts import decoded_all
 from app.settings import SettingsError
 from app.store import Store, Unavailable
-from app.store.jobs.members import member_of
 from app.store.keys import KINDS
+from app.store.members import member_of
 from app.store.runs.failures import FailureFilter
 from app.web.services import Services
 from harness.servers import Emulator, Service, Valkey, eventually, free_port

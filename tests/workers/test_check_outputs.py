@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import requests
+
+from app import create_app
 from app.ci.incoming.payload import parse
+from app.core.clock import now_ms
 from app.store import News
 from app.store.jobs.accept import as_body
+from app.store.runs.runs import run_id
 from app.web.services import Services
-from harness.servers import Service, eventually
+from harness.servers import Emulator, Service, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import body, tell
+from workers.rq.queue import queue, send
 
 REQUEST = {
     "input": {"object": "input/demo.mp3"},
@@ -112,6 +119,63 @@ def test_cos_that_cannot_be_asked_says_nothing(start: Start) -> None:
     assert checked(service, job_id) is None
 
 
+def test_handlers_do_not_wait_for_cos(start: Start, emulator: Emulator, tmp_path: Path) -> None:
+    """While COS hangs, and more checks are due than the only worker process could hold, another handler runs."""
+    (tmp_path / "notes").touch()
+    service = start(
+        {"NOTES": str(tmp_path / "notes")},
+        check_outputs=True,
+        trust_outputs="songs-1250000000",
+        handlers="tests.workers.some_handlers",
+        worker_processes=1,
+    )
+    fault = {"kind": "hang", "on": "object_head", "seconds": 60}
+    requests.post(f"{emulator.url}/_emulator/faults", json=fault, timeout=5).raise_for_status()
+    try:
+        checks = [tell(service.services)[0] for _ in range(4)]
+        state = partial(state_of, service, handler="check_outputs")
+        eventually(lambda: {state(each) for each in checks} == {"running"}, "the checks to begin")
+        quick, _ = tell(service.services, Tag="Quick")
+        eventually(lambda: state_of(service, quick, handler="quick") == "done", "the other handler")
+        assert {state(each) for each in checks} == {"running"}
+    finally:
+        requests.delete(f"{emulator.url}/_emulator/faults", timeout=5)
+
+
+def test_checks_that_earlier_releases_sent_to_workers_are_performed(start: Start) -> None:
+    """Planned among the runs for workers: the relay moves them; a worker that gets one leaves it to the relay."""
+    service = start(check_outputs=True, trust_outputs="songs-1250000000")
+    store = service.services.store
+    service.relay.stop()
+    job_id, event_id = tell(service.services)
+    (posted,) = [each for each in store.outbox.after("0-0", 100) if each.event.event_id == event_id]
+    store.runs.plan([(posted.event, [("check_outputs", None)])])
+    run = run_id(event_id, "check_outputs")
+    store.db.client.zrem(store.db.key("lookups"), run)
+    store.db.client.zadd(store.db.key("runs"), {run: 0})
+    send(queue(service.settings, store.db.client), [[run]])
+    service.relay.start()
+    eventually(lambda: checked(service, job_id), "the check")
+    assert store.db.client.zcard(store.db.key("runs")) == 0
+
+
+def test_late_checks_are_seen(services: Services) -> None:
+    """Their number and age are metrics; once one has been due for a minute, ``/readyz`` says so, and stays 200."""
+    client = create_app(services.settings).test_client()
+    store = services.store
+    store.db.client.zadd(store.db.key("lookups"), {"e|check_outputs": now_ms() - 5000})
+    assert client.get("/readyz").get_json()["parts"]["look_ups"] == "ok"
+    store.db.client.zadd(store.db.key("lookups"), {"f|check_outputs": now_ms() - 90_000})
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.get_json()["parts"]["look_ups"].startswith("2 due, the oldest for 9")
+    lines = client.get("/metrics").text.splitlines()
+    assert 'ci_runs_due{kind="look-ups"} 2.0' in lines
+    assert 'ci_runs_due{kind="handlers"} 0.0' in lines
+    (age,) = [line for line in lines if line.startswith('ci_runs_due_age_seconds{kind="look-ups"}')]
+    assert float(age.split()[-1]) >= 90
+
+
 def test_news_that_came_meanwhile_wins(services: Services) -> None:
     """A check of what the job no longer is changes nothing."""
     job_id, _ = tell(services)
@@ -144,6 +208,11 @@ def test_a_check_is_heard_of_once(services: Services) -> None:
 def poll(services: Services, raw: dict[str, Any]) -> None:
     details = parse(json.dumps({"EventName": "TaskFinish", "JobsDetail": raw}).encode()).details
     services.store.acceptor.accept(News(details, "poll", "confirmed", body=as_body(details)))
+
+
+def state_of(service: Service, job_id: str, *, handler: str) -> str | None:
+    runs = service.services.store.runs.of_job(job_id)
+    return next((run.state for run in runs if run.handler == handler), None)
 
 
 def failures(service: Service) -> Any:

@@ -19,7 +19,7 @@ from app.reconcile import due_jobs, floods, lost_submissions, missing_records
 from app.store import UNAVAILABLE
 from app.web.services import Services
 from workers.forward import forwarder as forward
-from workers.relay import feed, retention
+from workers.relay import feed, lookups, retention
 from workers.rq import dispatch
 from workers.rq.queue import queue
 from workers.start import checked_settings
@@ -39,17 +39,20 @@ def main() -> int:
         signal.signal(number, lambda *_: stop_requested.set())
     services = Services.open(chosen, timeout=10)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.endpoints]
+    checks = lookups.Lookups(services.store)
     threads = [
         threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
-        for name, step in _loops(services, forwarders).items()
+        for name, step in _loops(services, forwarders, checks).items()
     ]
     for thread in threads:
         thread.start()
     log.info("ready")
-    return _wait(threads) or _stop(threads, forwarders)
+    return _wait(threads) or _stop(threads, [*forwarders, checks])
 
 
-def _loops(services: Services, forwarders: list[forward.Forwarder]) -> dict[str, Callable[[], object]]:
+def _loops(
+    services: Services, forwarders: list[forward.Forwarder], checks: lookups.Lookups
+) -> dict[str, Callable[[], object]]:
     """Each loop by the name that its log lines have: a function that does one step, and waits when nothing is due."""
     store, chosen = services.store, services.settings
     news = threading.Event()
@@ -58,7 +61,10 @@ def _loops(services: Services, forwarders: list[forward.Forwarder]) -> dict[str,
     feeder = feed.Feeder(store, process_name(), chosen.endpoints)
     audit = missing_records.Audit(services)
     return {
-        "feed": lambda: _wake(news, forwarders) if feeder.step() else None,
+        "feed": lambda: (
+            _wake([news, checks.news, *(each.news for each in forwarders)]) if feeder.step() else None
+        ),
+        "look-ups": checks.step,
         "dispatch": lambda: dispatcher.step(news),
         "due jobs": lambda: due_jobs.step(services, stop_requested),
         "lost submissions": lambda: lost_submissions.step(services, stop_requested),
@@ -82,12 +88,12 @@ def _wait(threads: list[threading.Thread]) -> int:
     return 0
 
 
-def _stop(threads: list[threading.Thread], forwarders: list[forward.Forwarder]) -> int:
+def _stop(threads: list[threading.Thread], pools: list[forward.Forwarder | lookups.Lookups]) -> int:
     until = time.monotonic() + _STOP_S
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    for forwarder in forwarders:
-        forwarder.close(until)
+    for each in pools:
+        each.close(until)
     return 0
 
 
@@ -104,8 +110,8 @@ def _loop(name: str, step: Callable[[], object]) -> None:
             stop_requested.wait(1.0)
 
 
-def _wake(news: threading.Event, forwarders: list[forward.Forwarder]) -> None:
-    for each in (news, *(forwarder.news for forwarder in forwarders)):
+def _wake(waiting: list[threading.Event]) -> None:
+    for each in waiting:
         each.set()
 
 

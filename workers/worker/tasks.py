@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
-from app.store.runs.runs import End, Run, Start
+from app.store.runs.runs import OUTPUTS_HANDLER, End, Run, Start
 from workers import declaration, registry
 from workers.outputs import Objects, binding_for, readable
 from workers.registry import GiveUp, Later
@@ -90,8 +90,10 @@ class Performer:
 
     def _next(self) -> Run | None:
         while run_id := self._batch.next():
-            if run_id in self._runs:
-                return self._runs[run_id]
+            run = self._runs.get(run_id)
+            # Relays of an earlier release send look-ups too: those of this one perform them when they are due again.
+            if run and run.handler != OUTPUTS_HANDLER:
+                return run
         return None
 
     def _turn(self, end: End | None, run: Run | None) -> int:
@@ -137,7 +139,7 @@ class Performer:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
             log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
-            return _raised(error)
+            return raised(error)
         if declaration.returned_unawaited(answer):
             return Failed(
                 f"returned a {type(answer).__name__} that is not awaited, so nothing has run", final=True
@@ -145,7 +147,7 @@ class Performer:
         return None
 
 
-def _raised(error: BaseException) -> Failed:
+def raised(error: BaseException) -> Failed:
     """What a handler's exception asks for."""
     if isinstance(error, GiveUp):
         return Failed(f"gave up: {error}"[:500], final=True)

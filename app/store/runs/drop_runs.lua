@@ -14,7 +14,7 @@ local function drop_runs(prefix, event, runs)
   local failures = 0
   for _, run in ipairs(runs) do
     local endpoint = string.match(run, '^[^|]*|[^|]*|?(.*)$')
-    redis.call('ZREM', prefix .. 'runs', run)
+    for _, name in ipairs({'runs', 'lookups'}) do redis.call('ZREM', prefix .. name, run) end
     failures = failures + redis.call('ZREM', prefix .. 'failures', run)
     if endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
   end

@@ -21,6 +21,8 @@ from app.store.packing.packing import pack, unpack
 
 RunTarget = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
+OUTPUTS_HANDLER = "check_outputs"
+"""The handler whose runs the relay performs: it only waits for COS."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 _WOULD_FAIL = -2
 """As start.lua answers where a run is out of tries."""
@@ -82,6 +84,14 @@ class Run:
     ended_at: str | None = None
     note: str | None = None
     acts: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Runs that are due and not handed out, and for how long (seconds) the oldest of them."""
+
+    due: int
+    oldest_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,7 @@ class Runs:
         self._db = db
         self._redis = db.client
         self._schedule = db.key("runs")
+        self._lookups = db.key("lookups")
         self._failures = db.key("failures")
         self._events, self._take = (script(db.client, name) for name in ("events", "take"))
         self._plan, self._beat, self._hand_back = (
@@ -220,7 +231,21 @@ class Runs:
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        return decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        taken = decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        if moved := [each for each in taken if self._schedule_of(each) != self._schedule]:
+            self._move(moved)
+        return [each for each in taken if each not in moved]
+
+    def _move(self, ids: list[str]) -> None:
+        """Earlier releases planned look-ups among the runs for workers."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zadd(self._lookups, dict.fromkeys(ids, now_ms()), nx=True)
+            pipe.zrem(self._schedule, *ids)
+            pipe.execute()
+
+    def take_lookups(self, count: int, put_off_s: float) -> list[str]:
+        """As ``take_due``, of the look-ups that the relay performs itself."""
+        return decoded_all(self._take(keys=[self._lookups], args=[count, int(put_off_s * 1000)]))
 
     def hand_back(self, ids: list[str]) -> int:
         """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
@@ -236,7 +261,29 @@ class Runs:
 
     def next_due_s(self) -> float | None:
         """Seconds until the next run is due; ``None`` if none is planned."""
-        rows: Any = self._redis.zrange(self._schedule, 0, 0, withscores=True)
+        return self._first_s(self._schedule)
+
+    def next_lookup_s(self) -> float | None:
+        return self._first_s(self._lookups)
+
+    def backlog(self) -> Backlog:
+        """Of the runs for workers."""
+        return self._backlog(self._schedule)
+
+    def lookups_backlog(self) -> Backlog:
+        """Of the look-ups, which wait for a free thread of a relay."""
+        return self._backlog(self._lookups)
+
+    def _backlog(self, schedule: str) -> Backlog:
+        now = now_ms()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcount(schedule, "-inf", now)
+        pipe.zrange(schedule, 0, 0, withscores=True)
+        due, rows = pipe.execute()
+        return Backlog(due, max(0.0, (now - rows[0][1]) / 1000) if rows else 0.0)
+
+    def _first_s(self, schedule: str) -> float | None:
+        rows: Any = self._redis.zrange(schedule, 0, 0, withscores=True)
         return max(0.0, (rows[0][1] - now_ms()) / 1000) if rows else None
 
     def start(self, start: Start) -> int:
@@ -328,8 +375,10 @@ class Runs:
 
     def _schedule_of(self, each: str) -> str:
         """Each endpoint has a schedule of its own, so that one that is broken does not delay the others."""
-        _, _, endpoint = _parts(each)
-        return schedule_of(self._db, endpoint) if endpoint else self._schedule
+        _, handler, endpoint = _parts(each)
+        if endpoint:
+            return schedule_of(self._db, endpoint)
+        return self._lookups if handler == OUTPUTS_HANDLER else self._schedule
 
     def _burst_of(self, event: Event, each: str) -> str:
         """The key under which runs for events of that kind are merged; empty for news, of which each one counts. Runs

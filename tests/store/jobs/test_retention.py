@@ -20,10 +20,10 @@ from app.core.event_kinds import TROUBLES
 from app.redis.scripts import decoded_all
 from app.settings import Settings
 from app.store import NotBelieved, Store
-from app.store.jobs.members import member_of
+from app.store.members import member_of
 from app.store.refusals.refusal import Refusal
 from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import End, Start, run_id
+from app.store.runs.runs import OUTPUTS_HANDLER, End, Start, run_id
 from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
 from app.web.services import Services
 from harness.servers import ROOT
@@ -278,6 +278,16 @@ def test_a_job_that_was_removed_is_not_brought_back(store: Store) -> None:
     store.db.client.delete(store.db.key("job", "j2"))
     assert store.submissions.without_record([submission]) == [submission]
     assert store.retention.drop_job("j1") is None
+
+
+def test_look_ups_go_with_their_job(store: Store) -> None:
+    """A check of outputs that is due has a schedule of its own, and leaves it."""
+    tell(store, said("j1", "Success"))
+    (posted,) = store.outbox.after("0", 10)
+    store.runs.plan([(posted.event, [(OUTPUTS_HANDLER, None)])])
+    assert store.runs.lookups_backlog().due == 1
+    store.retention.drop_job("j1")
+    assert store.db.client.zcard(store.db.key("lookups")) == 0
 
 
 def test_a_run_at_work_leaves_nothing_of_a_job_that_is_removed(store: Store) -> None:

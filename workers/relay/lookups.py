@@ -1,0 +1,124 @@
+"""Runs of `check_outputs`: the relay performs them on threads of its own, since they only wait for COS.
+
+A worker process that waits for COS would hold up every handler; so these runs have a schedule of their own and do
+not go through RQ. Claims, tries and back-off are those of every run.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+from app.core.clock import now_ms
+from app.core.processes import process_name
+from app.store import UNAVAILABLE, Store
+from app.store.runs.runs import Run, Start
+from workers import registry
+from workers.outputs import Job
+from workers.worker.lease_keeper import LEASE_S
+from workers.worker.tasks import Failed, ending, raised
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+"""Checks at a time in each relay: fewer than the connections that Tencent's SDK keeps open."""
+_WHILE_BUSY = 1
+"""While runs of handlers wait to be sent, checks give way: each HEAD takes milliseconds of this process in the SDK."""
+_IDLE_S = 5.0
+"""New look-ups of this relay wake it; this is for those that a person retries, and for those of a relay that died."""
+_BEAT_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    number: int
+    until: float
+    """When its time is up (``time.monotonic()``): from then on its claim is not prolonged, and the run is retried."""
+
+
+class Lookups:
+    """Performs what is due on free threads; set ``news`` when runs were made."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look-up")
+        self._held: dict[str, _Held] = {}
+        self._next_beat = 0.0
+        self.news = threading.Event()
+
+    def step(self) -> None:
+        """Start due checks; if there are none, wait for news, a free thread or the next due time."""
+        self._beat()
+        room = self._allowed() - len(self._held)
+        ids = self._store.runs.take_lookups(room, LEASE_S) if room > 0 else []
+        # One whose time was up may still wait for COS here: it is due again, and is put off until that has ended.
+        for each in (each for each in ids if each not in self._held):
+            self._held[each] = _Held(0, 0.0)
+            self._pool.submit(self._one, each)
+        if not ids:
+            self._wait(has_room=room > 0)
+
+    def _allowed(self) -> int:
+        return _WHILE_BUSY if self._store.runs.backlog().due else THREADS
+
+    def _wait(self, *, has_room: bool) -> None:
+        due = self._store.runs.next_lookup_s() if has_room else None
+        pause = _IDLE_S if due is None else min(_IDLE_S, max(0.02, due))
+        self.news.wait(min(pause, _BEAT_S) if self._held else pause)
+        self.news.clear()
+
+    def close(self, until: float) -> None:
+        """Start nothing more and wait for running checks until then; another relay retries the rest when claims end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        while any(each.number for each in list(self._held.values())) and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + _BEAT_S
+        for each, held in list(self._held.items()):
+            if held.number and now < held.until:
+                self._store.runs.beat(each, held.number, LEASE_S)
+
+    def _one(self, run_id: str) -> None:
+        try:
+            self._perform(run_id)
+        except UNAVAILABLE as error:
+            log.debug("run %s is retried when its claim ends: %s", run_id, type(error).__name__)
+        except Exception:
+            log.exception("run %s could not be recorded; it is retried when its claim ends", run_id)
+        finally:
+            self._held.pop(run_id, None)
+            self.news.set()
+
+    def _perform(self, run_id: str) -> None:
+        run = self._store.runs.get(run_id)
+        if run is None:
+            return
+        handler = registry.get(run.handler)
+        start = Start(run_id, LEASE_S, handler.tries if handler else 1, process_name())
+        number = self._store.runs.start(start)
+        if number < 1:
+            return
+        self._held[run_id] = _Held(number, time.monotonic() + (handler.timeout if handler else 0.0))
+        started = now_ms()
+        self._store.runs.finish(ending(run, number, started, self._attempt(run, handler)))
+
+    def _attempt(self, run: Run, handler: registry.Handler | None) -> Failed | None:
+        if handler is None:
+            return Failed("CHECK_OUTPUTS is off", final=True)
+        event = self._store.runs.event(run.event_id)
+        if event is None:
+            return Failed("the event has expired", final=True)
+        try:
+            handler.function(event, cast(Job, self._store.jobs.lean(event)))
+        except Exception as error:
+            log.warning("run %s: %s", run.id, type(error).__name__)
+            return raised(error)
+        return None
