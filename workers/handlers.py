@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 
 from app.store import Event
-from workers.outputs import Job, NotConfirmed, OutputFile
+from workers.outputs import NotConfirmed, OutputFile
+from workers.outputs import ReadableJob as Job
 from workers.registry import GiveUp, Handler, Later, handler
 
 __all__ = ["Event", "GiveUp", "Handler", "Job", "Later", "NotConfirmed", "OutputFile", "handler"]

@@ -17,10 +17,11 @@ from app.store import UNAVAILABLE, Event, Job
 from app.store.jobs.accept import event_id
 from app.web.services import Services
 from workers import check_outputs, registry
-from workers.outputs import binding_for, readable
+from workers.outputs import access_for, readable
 from workers.registry import GiveUp, Handler, Later
 
 _FAILED, _NOT_FOUND = 1, 3
+_LIMITS = ("queue", "tries", "timeout")
 
 
 @click.group("handlers")
@@ -37,13 +38,16 @@ def group(context: click.Context) -> None:
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 def list_handlers(json_wanted: bool) -> None:
     """What is declared: for which events, with which limits."""
-    found = [_shown(each) for each in registry.handlers()]
+    found = [_shown(each) for each in registry.declared_handlers()]
     if json_wanted:
         click.echo(json.dumps({"handlers": found}, indent=2, ensure_ascii=False))
         return
     for each in found:
-        words = (f"{name}={','.join(each[name])}" for name in ("on", "tag", "state") if each[name])
-        click.echo(f"{each['name']}  {' '.join(words)}  tries={each['tries']} timeout={each['timeout']:g}s")
+        words = [f"{name}={','.join(each[name])}" for name in ("on", "tag", "state") if each[name]]
+        words += [
+            f"{name}={each[name]:g}" if name == "timeout" else f"{name}={each[name]}" for name in _LIMITS
+        ]
+        click.echo("  ".join((each["name"], *words)))
 
 
 def _shown(each: Handler) -> dict[str, Any]:
@@ -52,6 +56,7 @@ def _shown(each: Handler) -> dict[str, Any]:
         "on": sorted(each.on),
         "tag": sorted(each.tags),
         "state": sorted(each.states),
+        "queue": each.queue,
         "tries": each.tries,
         "timeout": each.timeout,
         "backoff": each.backoff,
@@ -83,13 +88,13 @@ def run(chosen: Settings, name: str, job_id: str, chosen_event: str | None) -> N
     else:
         job, event = now, _latest(now)
     event = replace(event, labels=job.labels)
-    binding = binding_for(services.store, services.provider, chosen.link_seconds, event, job)
-    _call(handler, event, readable(job, binding))
+    access = access_for(services.store, services.provider, chosen.link_seconds, event, job)
+    _call(handler, event, readable(job, access))
 
 
 def _only_match(name: str) -> Handler:
     """By the last part of its name, where only one has it."""
-    found = [each for each in registry.handlers() if each.name.rpartition(".")[2] == name]
+    found = [each for each in registry.declared_handlers() if each.name.rpartition(".")[2] == name]
     if len(found) != 1:
         _end(f"No handler is called {name!r}; there are: {', '.join(registry.handler_names())}", _NOT_FOUND)
     return found[0]

@@ -36,7 +36,7 @@ class NotConfirmed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class ObjectAccess:
     """What the outputs of one job may be read with. ``refuse`` raises ``NotConfirmed``; ``None`` where they may be."""
 
     objects: Objects
@@ -44,19 +44,19 @@ class Binding:
     refuse: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
-        return "Binding()"
+        return "ObjectAccess()"
 
 
 class OutputFile(Output, frozen=True, kw_only=True):
     """One file that CI reports to have written, which can be read."""
 
-    binding: Any = None
+    access: Any = None
 
     def open(self) -> BinaryIO:
         """The object's bytes as a stream, to be closed. Raises ``FileNotFoundError`` if it is not there,
         ``NotConfirmed`` if only a callback names it, ``ProviderError`` if COS does not answer."""
         bucket, region = self._place()
-        stream: BinaryIO = self.binding.objects.open_object(bucket, region, self.object)
+        stream: BinaryIO = self.access.objects.open_object(bucket, region, self.object)
         return stream
 
     def download(self, path: str | os.PathLike[str]) -> Path:
@@ -82,23 +82,23 @@ class OutputFile(Output, frozen=True, kw_only=True):
     def link(self, seconds: int | None = None) -> str:
         """A presigned URL for so long (default: LINK_SECONDS). Raises ``NotConfirmed`` if only a callback names it."""
         bucket, region = self._place()
-        url: str = self.binding.objects.presigned_url(
-            bucket, region, self.object, seconds or self.binding.link_s
+        url: str = self.access.objects.presigned_url(
+            bucket, region, self.object, seconds or self.access.link_s
         )
         return url
 
     @property  # type: ignore[misc]
     def url(self) -> str | None:
         """``link()`` on demand; ``None`` if only a callback names it."""
-        if self.binding is None or self.binding.refuse or not (self.bucket and self.region):
+        if self.access is None or self.access.refuse or not (self.bucket and self.region):
             return None
         return self.link()
 
     def _place(self) -> tuple[str, str]:
-        if self.binding is None:
+        if self.access is None:
             raise RuntimeError("this output cannot be read here: only handlers get outputs that can be")
-        if self.binding.refuse:
-            self.binding.refuse()
+        if self.access.refuse:
+            self.access.refuse()
         if not (self.bucket and self.region):
             raise FileNotFoundError(f"CI has not said in which bucket {self.object} is")
         return self.bucket, self.region
@@ -109,7 +109,7 @@ class OutputFile(Output, frozen=True, kw_only=True):
         return handler.generate_schema(Output)
 
 
-class Job(store.Job):
+class ReadableJob(store.Job):
     """The normalized job; its outputs can be opened, downloaded and linked."""
 
     outputs: tuple[OutputFile, ...] = ()
@@ -118,21 +118,21 @@ class Job(store.Job):
 _FIELDS = tuple(each.name for each in fields(Output))
 
 
-def readable(job: store.Job, binding: Binding) -> Job:
+def readable(job: store.Job, access: ObjectAccess) -> ReadableJob:
     """The same job with outputs that can be read."""
     values = {name: getattr(job, name) for name in store.Job.model_fields}
     values["outputs"] = tuple(
-        OutputFile(**{name: getattr(each, name) for name in _FIELDS}, binding=binding) for each in job.outputs
+        OutputFile(**{name: getattr(each, name) for name in _FIELDS}, access=access) for each in job.outputs
     )
-    return Job.model_construct(**values)
+    return ReadableJob.model_construct(**values)
 
 
-def binding_for(
+def access_for(
     kept: store.Store, objects: Objects, link_s: float, event: store.Event, job: store.Job
-) -> Binding:
+) -> ObjectAccess:
     """What this job's outputs may be read with. Where CI has to be asked first, the first attempt to read asks it."""
     if job.outputs_unchecked in {None, "too_many"}:
-        return Binding(objects, int(link_s))
+        return ObjectAccess(objects, int(link_s))
 
     def refuse() -> None:
         answer = kept.due.ask_outputs(event.job_id, job.report.digest, _GATHER_S)
@@ -141,7 +141,7 @@ def binding_for(
             + ("CI is asked whether it wrote them" if answer == "asked" else "CI has answered since")
         )
 
-    return Binding(objects, int(link_s), refuse)
+    return ObjectAccess(objects, int(link_s), refuse)
 
 
 _GATHER_S = 1.0

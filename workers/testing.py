@@ -20,7 +20,7 @@ from app.ci.report import STATES, TERMINAL
 from app.core.clock import now_ms, rfc3339
 from app.store import Event
 from app.store.jobs.accept import event_id
-from workers.outputs import Binding, Job, readable
+from workers.outputs import ObjectAccess, ReadableJob, readable
 
 _DAY_MS = 86_400_000
 
@@ -33,7 +33,7 @@ def event_from(
     submission: Mapping[str, Any] | str | None = None,
     outputs: Mapping[str, bytes] | None = None,
     **changes: Any,
-) -> tuple[Event, Job]:
+) -> tuple[Event, ReadableJob]:
     """What a handler gets for a callback, from its exact bytes (XML or JSON): event and job agree in all that both say.
 
     ``position`` chooses among the jobs of one body. ``labels`` and ``submission`` (an id, or fields such as
@@ -71,8 +71,8 @@ def event_from(
         "source": event.kind,
         "raw": detail.raw,
     }
-    job = Job.model_validate(event.report | ours | {"version": event.version, "updated_at": event.at})
-    return event, readable(job, Binding(_Objects(outputs or {}), 3600))
+    job = ReadableJob.model_validate(event.report | ours | {"version": event.version, "updated_at": event.at})
+    return event, readable(job, ObjectAccess(_Objects(outputs or {}), 3600))
 
 
 def _submission(

@@ -27,6 +27,7 @@ from app.settings.types import (
     EndpointList,
     Fingerprints,
     Keys,
+    LaneList,
     Network,
     Networks,
     Proxies,
@@ -151,7 +152,22 @@ class Settings(BaseSettings):
         ("workers.handlers",), description="Comma list of importable modules that declare handlers."
     )
     worker_processes: int = Field(
-        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs concurrently."
+        2,
+        gt=0,
+        le=64,
+        description="Handlers that one `python -m workers.worker` runs concurrently. They are divided among the lanes "
+        "that it serves; each lane has at least one, even beyond this number.",
+    )
+    lanes: LaneList = Field(
+        (),
+        description="Comma list of lanes (`queue=` of handlers) with limits of their own: "
+        "`slow:processes=1;memory=2GiB`. "
+        "`processes` of each `python -m workers.worker` serve it, `memory` is its `HANDLER_MEMORY`.",
+    )
+    handler_memory: Bytes | None = Field(
+        None,
+        description="How much memory the process of a handler may take beyond what it starts with, in bytes. Above it "
+        "Python raises `MemoryError`, which is a failed try. Default: no limit.",
     )
     check_outputs: bool = Field(
         True,
@@ -193,8 +209,8 @@ class Settings(BaseSettings):
     )
     chat_webhook: ChatList = Field(
         (),
-        description="Comma list of incoming webhooks of chats that are told what goes wrong, one message a minute for "
-        "each kind: Slack, WeCom, DingTalk or Feishu by the host, else `#kind=slack`. More after the `#`: "
+        description="Comma list of incoming webhooks of chats that get a message about what goes wrong, one a minute "
+        "for each kind: Slack, WeCom, DingTalk or Feishu by the host, else `#kind=slack`. More after the `#`: "
         "`on=overdue&on=run_failed` (default: all that goes wrong), `tag=…`, `secret=…` (DingTalk, Feishu), `name=…`. "
         "The URLs are secrets: better `CHAT_WEBHOOK_FILE`.",
     )

@@ -35,6 +35,8 @@ KINDS: Final[dict[str, Type]] = {
     "runs_of": "hash",
     "report_of": "string",
     "burst": "string",
+    "lane": "zset",
+    "lanes": "hash",
     "runs": "zset",
     "lookups": "zset",
     "failures": "zset",

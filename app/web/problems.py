@@ -37,6 +37,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "unauthorized": (401, "A valid API key is required"),
     "forbidden": (403, "The API key lacks the required scope"),
     "not_found": (404, "Not found"),
+    "unknown_lane": (404, "There is no such lane"),
     "method_not_allowed": (405, "Method not allowed at this URL"),
     "invalid_request": (422, "The request violates validation rules"),
     "bad_request": (400, "The request cannot be understood"),

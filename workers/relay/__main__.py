@@ -18,6 +18,7 @@ from app.core.processes import process_name
 from app.reconcile import due_jobs, floods, lost_submissions, missing_records
 from app.store import UNAVAILABLE
 from app.web.services import Services
+from workers import registry
 from workers.forward import forwarder as forward
 from workers.relay import feed, lookups, retention
 from workers.rq import dispatch
@@ -57,7 +58,7 @@ def _loops(
     store, chosen = services.store, services.settings
     news = threading.Event()
     # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
-    dispatcher = dispatch.Dispatcher(store, queue(chosen, store.db.client))
+    dispatcher = dispatch.Dispatcher(store, lambda lane: queue(chosen, store.db.client, lane))
     feeder = feed.Feeder(store, process_name(), chosen.endpoints)
     audit = missing_records.Audit(services)
     return {
@@ -73,6 +74,7 @@ def _loops(
         "retention": lambda: retention.step(services, stop_requested),
         "schema": lambda: _keep_schema(services),
         "presence": lambda: _report_presence(services),
+        "lanes": lambda: _declare_lanes(services),
         "endpoints": lambda: forward.give_up_stranded(store, chosen, stop_requested),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},
     }
@@ -121,6 +123,12 @@ def _keep_schema(services: Services) -> None:
     services.store.schema.prepare()
     services.store.schema.take_over_stragglers()
     stop_requested.wait(60.0)
+
+
+def _declare_lanes(services: Services) -> None:
+    """The web service knows no handlers, and so no lanes but these."""
+    services.store.lanes.declare(registry.lane_names())
+    stop_requested.wait(30.0)
 
 
 def _report_presence(services: Services) -> None:

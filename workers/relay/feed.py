@@ -60,7 +60,9 @@ class Feeder:
         if not posted:
             return 0
         try:
-            made = self._store.runs.plan([(each.event, self._wanted(each.event)) for each in posted])
+            made = self._store.runs.plan(
+                [(each.event, self._wanted(each.event)) for each in posted], registry.lanes_by_handler()
+            )
         except UNAVAILABLE:
             raise
         except Exception:
@@ -73,7 +75,9 @@ class Feeder:
         made = 0
         for each in posted:
             try:
-                made += self._store.runs.plan([(each.event, self._wanted(each.event))])
+                made += self._store.runs.plan(
+                    [(each.event, self._wanted(each.event))], registry.lanes_by_handler()
+                )
                 self._store.outbox.acknowledge([each])
             except UNAVAILABLE:
                 raise

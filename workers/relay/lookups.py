@@ -18,7 +18,7 @@ from app.core.processes import process_name
 from app.store import UNAVAILABLE, Store
 from app.store.runs.runs import Run, Start
 from workers import registry
-from workers.outputs import Job
+from workers.outputs import ReadableJob
 from workers.worker.lease_keeper import LEASE_S
 from workers.worker.tasks import Failed, ending, raised
 
@@ -117,7 +117,7 @@ class Lookups:
         if event is None:
             return Failed("the event has expired", final=True)
         try:
-            handler.function(event, cast(Job, self._store.jobs.lean(event)))
+            handler.function(event, cast(ReadableJob, self._store.jobs.lean(event)))
         except Exception as error:
             log.warning("run %s: %s", run.id, type(error).__name__)
             return raised(error)

@@ -18,11 +18,12 @@ from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
 from app.store.runs.runs import OUTPUTS_HANDLER, End, Run, Start
 from workers import declaration, registry
-from workers.outputs import Objects, binding_for, readable
+from workers.outputs import Objects, access_for, readable
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
 from workers.rq.shared_flags import SharedFlags
 from workers.worker.lease_keeper import LEASE_S, LeaseKeeper
+from workers.worker.memory import bounded
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,20 @@ _PAUSE_AFTER_DEATH_S = 5.0
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """Where handlers read outputs from, for how long their links are good (seconds), and by how many bytes their
+    process may grow."""
+
+    objects: Objects
+    link_s: float
+    memory: int | None
+
+
 _store: Store | None = None
 _flags: SharedFlags | None = None
-_objects: Objects | None = None
-_link_s = 3600.0
+_provision: Provision | None = None
 
 
 class TimedOut(BaseException):
@@ -54,11 +65,11 @@ class Failed:
     again_in_s: float | None = None
 
 
-def use(store: Store, flags: SharedFlags, objects: Objects | None = None, link_s: float = 3600) -> None:
+def use(store: Store, flags: SharedFlags, provision: Provision | None = None) -> None:
     """Set the store and the flags of this worker before it forks; each child opens connections of its own.
-    Handlers read outputs from ``objects``, and presign links for ``link_s`` seconds."""
-    global _store, _flags, _objects, _link_s
-    _store, _flags, _objects, _link_s = store, flags, objects, link_s
+    ``provision`` is what handlers get besides event and job."""
+    global _store, _flags, _provision
+    _store, _flags, _provision = store, flags, provision
 
 
 def perform(run_ids: list[str]) -> None:
@@ -122,7 +133,9 @@ class Performer:
         if not event.job_id:
             return None
         job = self._store.jobs.at(event, self._jobs[event.job_id])
-        return readable(job, binding_for(self._store, _objects, _link_s, event, job)) if _objects else job
+        if _provision is None:
+            return job
+        return readable(job, access_for(self._store, _provision.objects, _provision.link_s, event, job))
 
     def _attempt(self, run: Run, number: int) -> Failed | None:
         """What went wrong; ``None`` if nothing did."""
@@ -132,7 +145,11 @@ class Performer:
         if event is None:
             return Failed("the event has expired", final=True)
         try:
-            with self._keeper.holding(run.id, number, handler.timeout), _limited(handler.timeout):
+            with (
+                self._keeper.holding(run.id, number, handler.timeout),
+                _limited(handler.timeout),
+                bounded(_provision.memory if _provision else None),
+            ):
                 call = cast(Callable[[Event, Job | None], object], handler.function)
                 answer = call(replace(event, count=run.count), self._job(event))
         except TimedOut:

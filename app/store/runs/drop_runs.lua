@@ -15,6 +15,7 @@ local function drop_runs(prefix, event, runs)
   for _, run in ipairs(runs) do
     local endpoint = string.match(run, '^[^|]*|[^|]*|?(.*)$')
     for _, name in ipairs({'runs', 'lookups'}) do redis.call('ZREM', prefix .. name, run) end
+    redis.call('ZREM', schedule_of(prefix .. 'runs_of:' .. event, run, prefix .. 'runs'), run)
     failures = failures + redis.call('ZREM', prefix .. 'failures', run)
     if endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
   end

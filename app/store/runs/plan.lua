@@ -1,8 +1,8 @@
 -- Makes the runs of one event: one for each handler and endpoint that wants it, none twice.
 -- ARGV: prefix, now, event id, the same as 16 bytes, job id, the job's version at the event, its report (packed), which
 -- event it replays or '', what else is kept of the event (JSON), the submission of an event that has no job or '', the
--- event's details (JSON) or '', then for each run: id, endpoint or '', the key of its schedule, and, where runs of its kind
--- are merged, the key of its `burst` or ''.
+-- event's details (JSON) or '', then for each run: id, endpoint or '', the key of its schedule, where runs of its kind are
+-- merged the key of its `burst` or '', and its lane or '' for the default one.
 local prefix, now, event_id, short_id, job_id, version, report, replay_of, line, submission, details = unpack(ARGV, 1, 11)
 local job, event, made = prefix .. 'job:' .. job_id, prefix .. 'runs_of:' .. event_id, 0
 local owner = submission == '' and job or prefix .. 'submission:' .. submission
@@ -28,12 +28,13 @@ local function due_in_burst(burst, id)
   return due
 end
 
-for i = 12, #ARGV, 4 do
-  local id, endpoint, burst = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+for i = 12, #ARGV, 5 do
+  local id, endpoint, burst, lane = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 4]
   local is_new = redis.call('HEXISTS', event, field_of(id, 'run')) == 0
   local due = is_new and (burst == '' and now or due_in_burst(burst, id))
   if due then
     redis.call('HSET', event, field_of(id, 'run'), 'waiting 0')
+    if lane ~= '' then redis.call('HSET', event, field_of(id, 'lane'), lane) end
     redis.call('ZADD', ARGV[i + 2], due, id)
     if endpoint ~= '' then redis.call('SADD', prefix .. 'endpoints', endpoint) end
     made = made + 1

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.core.clock import now_ms, rfc3339, time_of, to_ms
 from app.core.event_kinds import TROUBLES
 from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
+from app.settings.lanes import DEFAULT_LANE
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
 
@@ -203,14 +204,19 @@ class Runs:
             script(db.client, "run", "run_failed", name) for name in ("start", "finish")
         )
 
-    def plan(self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]]) -> int:
-        """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""
+    def plan(
+        self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]], lanes: Mapping[str, str] | None = None
+    ) -> int:
+        """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are. ``lanes``
+        are those of handlers that are not in the default one."""
         calls: list[Call] = [
-            (self._plan, [], self._plan_arguments(event, each)) for event, each in wanted if each
+            (self._plan, [], self._plan_arguments(event, each, lanes or {})) for event, each in wanted if each
         ]
         return sum(in_turn(self._db.client, calls))
 
-    def _plan_arguments(self, event: Event, wanted: Sequence[RunTarget]) -> list[Any]:
+    def _plan_arguments(
+        self, event: Event, wanted: Sequence[RunTarget], lanes: Mapping[str, str]
+    ) -> list[Any]:
         arguments: list[Any] = [
             self._db.prefix,
             now_ms(),
@@ -226,12 +232,17 @@ class Runs:
         ]
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
-            arguments += [each, endpoint or "", self._schedule_of(each), self._burst_of(event, each)]
+            lane = "" if endpoint else lanes.get(handler, "")
+            schedule = self._of_lane(lane) if lane else self._schedule_of(each)
+            arguments += [each, endpoint or "", schedule, self._burst_of(event, each), lane]
         return arguments
 
-    def take_due(self, count: int, put_off_s: float) -> list[str]:
+    def take_due(self, count: int, put_off_s: float, lane: str = DEFAULT_LANE) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        taken = decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        schedule = self._of_lane(lane)
+        taken = decoded_all(self._take(keys=[schedule], args=[count, int(put_off_s * 1000)]))
+        if lane != DEFAULT_LANE:
+            return taken
         if moved := [each for each in taken if self._schedule_of(each) != self._schedule]:
             self._move(moved)
         return [each for each in taken if each not in moved]
@@ -259,16 +270,23 @@ class Runs:
         """How many runs are due now."""
         return int(self._redis.zcount(self._schedule, "-inf", now_ms()))
 
-    def next_due_s(self) -> float | None:
-        """Seconds until the next run is due; ``None`` if none is planned."""
-        return self._first_s(self._schedule)
+    def next_due_s(self, lane: str = DEFAULT_LANE) -> float | None:
+        """Seconds until the lane's next run is due; ``None`` if none is planned."""
+        return self._first_s(self._of_lane(lane))
+
+    def planned(self, lane: str) -> int:
+        """How many runs of the lane are due, run now, or are tried again later."""
+        return int(self._redis.zcard(self._of_lane(lane)))
+
+    def _of_lane(self, lane: str) -> str:
+        return self._schedule if lane == DEFAULT_LANE else self._db.key("lane", lane)
 
     def next_lookup_s(self) -> float | None:
         return self._first_s(self._lookups)
 
-    def backlog(self) -> Backlog:
-        """Of the runs for workers."""
-        return self._backlog(self._schedule)
+    def backlog(self, lane: str = DEFAULT_LANE) -> Backlog:
+        """Of the runs for workers of that lane."""
+        return self._backlog(self._of_lane(lane))
 
     def lookups_backlog(self) -> Backlog:
         """Of the look-ups, which wait for a free thread of a relay."""
