@@ -67,7 +67,7 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout or 5.0,
         "health_check_interval": 30,
-        # The library would look up its own version on the disk for each connection (7 ms, in each child of a worker), and
+        # The library would look up its own version on the disk for each connection (in each child of a worker), and
         # send it in two round trips.
         "driver_info": None,
     }

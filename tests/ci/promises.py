@@ -3,7 +3,15 @@
 import json
 import re
 
-from app.ci.incoming.payload import Callback, Refused, parse, parse_answer, parse_error, read_body_view
+from app.ci.incoming.payload import (
+    Callback,
+    Refused,
+    detail_view,
+    parse,
+    parse_answer,
+    parse_error,
+    read_body_view,
+)
 from app.ci.incoming.refused import QUOTE_LIMIT
 from app.ci.report import Report
 
@@ -52,6 +60,8 @@ def check_callback(callback: Callback, body: bytes) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", detail.report.digest)
         assert Report.from_json(detail.report.to_json()) == detail.report
         json.dumps(detail.raw, ensure_ascii=False, allow_nan=False).encode()
+    views = [detail_view(body, position) for position in range(len(callback.details))]
+    assert json.dumps(views) == json.dumps([dict(detail.raw) for detail in callback.details])
     again = json.dumps(read_body_view(body)[1]).encode()
     try:
         assert [one.report for one in parse(again).details] == [one.report for one in callback.details]

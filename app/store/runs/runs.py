@@ -264,11 +264,10 @@ class Runs:
 
     def started_before(self, ids: list[str]) -> list[bool]:
         """For each run, whether it has been tried already."""
-        return [bool(run and run.tries) for run in self._found(ids)]
-
-    def waiting(self) -> int:
-        """How many runs are due now."""
-        return int(self._redis.zcount(self._schedule, "-inf", now_ms()))
+        pipe = self._redis.pipeline(transaction=False)
+        for each in ids:
+            pipe.hget(event_key(self._db, each), _field("run", each))
+        return [bool(run) and run != _FRESH for run in pipe.execute()]
 
     def next_due_s(self, lane: str = DEFAULT_LANE) -> float | None:
         """Seconds until the lane's next run is due; ``None`` if none is planned."""
@@ -422,6 +421,8 @@ def _ids(event: str, kept: dict[str, str]) -> list[str]:
     return [f"{event}{field.removeprefix('run')}" for field in kept if field.startswith("run|")]
 
 
+_FRESH = b"waiting 0"
+"""A run as plan.lua makes it."""
 _STORED = re.compile(
     r"(?P<state>\w+) (?P<tries>\d+)(?: e(?P<ended>\d+))?(?: f(?P<forgiven>\d+))?(?: (?P<last>.*))?",
     re.DOTALL,
