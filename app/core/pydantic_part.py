@@ -6,7 +6,7 @@ from inspect import cleandoc
 from typing import Any, Self, get_type_hints
 
 from msgspec import Struct, convert
-from msgspec.structs import fields
+from msgspec.structs import asdict, fields
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -58,4 +58,5 @@ class PydanticPart(Struct, frozen=True):
 
 def _own(kind: type[PydanticPart], part: PydanticPart) -> dict[str, Any]:
     """The fields of that kind, also of a struct that has more."""
-    return {name: getattr(part, name) for name in kind.__struct_fields__}
+    values = asdict(part)
+    return {name: values[name] for name in kind.__struct_fields__}

@@ -94,6 +94,8 @@ class Wire:
                 stream=True,
             )
             if got.status_code == 200:
+                # Otherwise it would be closed with its last byte, and the reader's question for more would fail.
+                got.raw.auto_close = False
                 return io.BufferedReader(got.raw, _BUFFER)
             return Response(got.status_code, got.headers, got.content)
         except _SDK.CosClientError as error:
