@@ -8,9 +8,11 @@ def init_app(app: Flask) -> None:
     from app.cli.jobs import command as jobs
     from app.cli.jobs import jobs_import, many
     from app.cli.submit import command as submit
+    from app.cli.work import handlers, lanes
 
     jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group, spool.group)
+    first = (submit.group, jobs.group, failures.group, refusals.group)
+    groups = (*first, queues.group, keys.group, spool.group, handlers.group, lanes.group)
     for command in (*groups, callback_url.group, doctor.command, trigger.command):
         app.cli.add_command(command)
     for more in many.commands:

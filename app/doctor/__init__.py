@@ -18,6 +18,7 @@ CHECKS: tuple[Callable[[WebServices], Iterator[Finding]], ...] = (
     installation.set_aside,
     installation.installation,
     installation.processes,
+    installation.lanes,
     installation.handlers,
     installation.keys,
     installation.open_refusals,

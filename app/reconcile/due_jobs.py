@@ -47,6 +47,8 @@ def step(services: Services, stopping: threading.Event) -> None:
 def _askable(services: Services, ids: Sequence[str]) -> list[Job]:
     """Without deleted jobs, and those that CI cannot be asked about: their doubts stay until a person settles them."""
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
+    for job in jobs:
+        services.store.due.announce_overdue(job)
     never = unasked(services, jobs)
     for gone in set(ids) - {job.job_id for job in jobs}:
         services.store.due.end(gone)

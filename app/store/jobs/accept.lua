@@ -260,6 +260,7 @@ local function add_event(item, fields)
     'state', fields.state or '', 'tag', item.tag or '', 'version', fields.version,
     'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report,
     'labels', labels, 'deadline', deadline}
+  if fields.details then words[#words + 1], words[#words + 2] = 'details', fields.details end
   if fields.only then words[#words + 1], words[#words + 2] = 'only', fields.only end
   redis.call('XADD', key('events'), '*', unpack(words))
 end
@@ -424,7 +425,8 @@ local function raise_doubt(i, item, job, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
     add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
-      handlers = '0', report = known_report(i, id)})
+      handlers = '0', report = known_report(i, id), details = cjson.encode({reason = reason, since = doubt.since,
+        reported = doubt.reported})})
   end
   schedule(item, id, 0, 'now', 'stale')
 end

@@ -223,6 +223,10 @@ class Jobs:
             then["source"] = "callback"
         return self._record(replace(known, fields=known.fields | then), event.report, known.raw)
 
+    def of_event(self, event: Event) -> Job | None:
+        """As ``lean``; ``None`` for an event of a submission that has no job."""
+        return self.lean(event) if event.job_id else None
+
     def lean(self, event: Event) -> Job:
         """The job as it was at the event, without its raw payload."""
         return self.at(event, self.known([event.job_id], raw=False)[event.job_id])
