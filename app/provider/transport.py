@@ -80,7 +80,8 @@ class Transport:
         stream: bool = False,
         **_: Any,
     ) -> Got:
-        """One request, signed by ``auth``. With ``stream`` the caller reads the body, and closes it. The SDK's other arguments are for what we do not use, or never do."""
+        """One request, signed by ``auth``. With ``stream`` the caller reads the body, and closes it. The SDK's other
+        arguments are for what we do not use, or never do."""
         whole = f"{url}?{urlencode(params)}" if params else url
         signed = SignedRequest(method, whole, _DEFAULTS | dict(headers))
         if data is not None or method in ("POST", "PUT"):
