@@ -1,62 +1,86 @@
 """Trains the dictionary that stored values are compressed with: ``python -m bench.dictionary``.
 
 It adds a file to ``app/store/packing/dictionaries`` and leaves those that are there: values name the one they need.
-The samples are made by our own generator: callbacks of several states in both formats, CI's answers to requests, the
-reports made of them, and what submissions remember of a request.
+The samples are callbacks of every kind, as our emulator of CI and the generator of the bench make them, CI's answers to
+requests, the reports made of them, entries of histories, events, and what submissions remember of a request.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
+from typing import Any
 
+from msgspec.json import encode
 from zstandard import train_dictionary
 
 from app.ci.incoming.payload import parse
 from app.ci.outgoing.request import SubmitRequest
+from app.ci.report import Report
+from app.core.clock import rfc3339
 from app.settings import Settings
 from app.store.jobs.accept import as_body
 from app.store.packing.packing import DICTIONARIES, newest
 from app.store.submissions.submissions import request_of
 from app.submitter.draft import draft
-from bench import payloads
+from bench import emulated, payloads
 from harness.settings import make_settings
 
 _FIRST = 40_001  # RFC 8878: smaller numbers may be registered one day.
-_SIZE = 16_384
-_SAMPLES = 400
+_SIZE = 24_576
+_SAMPLES = 1200
 
 
 def main() -> int:
     number = newest() + 1 if list(DICTIONARIES.glob("*.zstd")) else _FIRST
     DICTIONARIES.mkdir(exist_ok=True)
-    trained = train_dictionary(_SIZE, list(_samples()), dict_id=number, level=19)
+    trained = train_dictionary(_SIZE, list(_samples(random.Random(1))), dict_id=number, level=19)
     path = DICTIONARIES / f"{number}.zstd"
     path.write_bytes(trained.as_bytes())
     print(f"{path}: {len(trained)} bytes")
     return 0
 
 
-def _samples() -> Iterator[bytes]:
-    settings, chance = make_settings("redis://127.0.0.1:1"), random.Random(1)
+def _samples(chance: random.Random) -> Iterator[bytes]:
+    settings = make_settings("redis://127.0.0.1:1")
+    for body in emulated.emulated_bodies(_SAMPLES, chance):
+        yield from _of_body(body, chance)
     for _ in range(_SAMPLES):
-        number = f"{chance.randrange(16**8):x}"
-        yield from _of_job(number, settings, chance)
+        yield from _of_job(f"{chance.randrange(16**8):x}", settings, chance)
+
+
+def _of_body(body: bytes, chance: random.Random) -> Iterator[bytes]:
+    """The body, CI's answer with the same content, and what is made of them."""
+    yield body
+    details = parse(body).details
+    if details and chance.random() < 0.3:
+        yield as_body(details)
+    for detail in details:
+        yield detail.report.to_json()
+        yield _entry(detail.report, body, chance)
+
+
+def _entry(report: Report, body: bytes, chance: random.Random) -> bytes:
+    """The history of a callback, of CI's answer to a request, or of one to a question."""
+    at = rfc3339(1_760_000_000_000 + chance.randrange(10**11))
+    kind = chance.choice(["callback", "callback", "callback", "submit", "poll"])
+    entry: dict[str, Any] = {"kind": kind, "at": at, "state": report.state}
+    if kind != "callback":
+        return encode(entry | {"verification": "confirmed"})
+    checks = ["token", "binding"][: chance.choice([1, 2, 2])]
+    form = "xml" if body.startswith(b"<") else "json"
+    return encode(
+        entry
+        | {"verification": "token", "verified": checks, "format": form}
+        | {"token": f"{chance.randrange(16**12):012x}"}
+    )
 
 
 def _of_job(number: str, settings: Settings, chance: random.Random) -> Iterator[bytes]:
-    for body in payloads.variety(number, chance):
-        yield body
-        details = parse(body).details
-        yield details[0].report.to_json()
-    answer = parse(payloads.submitted(number)).details
-    yield as_body(answer)
-    yield answer[0].report.to_json()
+    for body in (*payloads.variety(number, chance), payloads.submitted(number)):
+        yield from _of_body(body, chance)
     made = draft(settings, SubmitRequest.model_validate(payloads.request(number)))
-    yield json.dumps(
-        request_of(made.asked.model_dump(mode="json"), {"show": "news"}), separators=(",", ":")
-    ).encode()
+    yield encode(request_of(made.asked.model_dump(mode="json"), {"show": "news"}))
 
 
 if __name__ == "__main__":

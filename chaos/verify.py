@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from app.ci.report import rank
-from app.redis.scripts import texts
 from app.store import Store
+from app.store.jobs.members import jobs_of
 from chaos.plan import Message
 
 
@@ -47,7 +47,7 @@ def verify(store: Store, answered: Sequence[Message], notes: Path, forwarded: Co
     for job_id, messages in by_job.items():
         ended |= _check_job(store, verdict, job_id, messages)
     # A callback that was stored but whose answer was lost also makes an event, which runs handlers and deliveries.
-    for job_id in set(texts(store.db.client.zrange(store.db.key("jobs"), 0, -1))) - set(by_job):
+    for job_id in set(jobs_of(store.db.client.zrange(store.db.key("jobs"), 0, -1))) - set(by_job):
         ended |= _ended(store.jobs.history(job_id)[0])
     verdict.jobs, verdict.events = len(by_job), len(ended)
     verdict.not_handled = sorted(ended - set(handled))

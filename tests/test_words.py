@@ -34,52 +34,6 @@ SAME_MEANING = {
 }
 """Names that several modules may define, and why."""
 
-PENDING = frozenset(
-    (
-        *(
-            "Address",
-            "Answer",
-            "Asked",
-            "Bounds",
-            "Checks",
-            "Doubt",
-            "Endpoints",
-            "FIELDS",
-            "Failures",
-            "Found",
-        ),
-        *(
-            "HANDLER",
-            "Input",
-            "Kept",
-            "Kind",
-            "Level",
-            "Limits",
-            "Operation",
-            "Outcome",
-            "Output",
-            "PATIENCE_S",
-        ),
-        *("PROBLEMS", "Place", "Refused", "Result", "Retried", "State", "Status", "Submitted", "Unavailable"),
-        *(
-            "Unreadable",
-            "Wanted",
-            "cut",
-            "cancel",
-            "check",
-            "encode",
-            "guarded",
-            "judge",
-            "load",
-            "name",
-            "names",
-        ),
-        *("new_id", "page", "raw", "read", "refusals", "replay", "retry", "take_in", "text", "texts", "view"),
-        *("wanting", "why_not"),
-    )
-)
-"""Still defined twice. Remove a name when it has one meaning; add none."""
-
 BANNED = (
     *(
         "in vain",
@@ -206,5 +160,5 @@ def defined_twice(folders: tuple[str, ...]) -> dict[str, list[str]]:
 @pytest.mark.parametrize("folders", PROGRAMS, ids="+".join)
 def test_a_public_name_is_defined_once(folders: tuple[str, ...]) -> None:
     """One name has one meaning, so that a search for it finds one definition."""
-    found = {name: paths for name, paths in defined_twice(folders).items() if name not in PENDING}
+    found = defined_twice(folders)
     assert not found, "\n".join(f"{name}: {', '.join(paths)}" for name, paths in found.items())

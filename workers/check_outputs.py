@@ -17,7 +17,7 @@ from app.web.services import provider_config
 from workers import registry
 from workers.registry import GiveUp, Handler
 
-HANDLER = "check_outputs"
+OUTPUTS_HANDLER = "check_outputs"
 log = logging.getLogger(__name__)
 
 _GATHER_S = 2.0
@@ -35,7 +35,7 @@ def install(settings: Settings) -> None:
     checker = _Checker(Provider(provider_config(settings)), store)
     registry.add(
         Handler(
-            name=HANDLER,
+            name=OUTPUTS_HANDLER,
             function=checker.check,
             tags=frozenset(),
             states=frozenset({"Success"}),

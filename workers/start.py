@@ -21,7 +21,7 @@ def checked_settings(process: str) -> Settings:
         chosen = settings.load()
         registry.import_handlers(chosen.handlers)
         check_outputs.install(chosen)
-        preflight.check(chosen)
+        preflight.check_start(chosen)
     except SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         raise SystemExit(error.exit_code) from None

@@ -12,8 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from app.receiver.views import PROBLEMS as RECEIVER_PROBLEMS
-from app.receiver.views import Results
+from app.receiver.views import CALLBACK_PROBLEMS, Results
 from app.web.describe import ApiOperation
 from app.web.problems import PROBLEMS
 
@@ -27,7 +26,7 @@ _BELOW = {
         "The endpoint that CI calls: one or more jobs in XML or JSON, detected by the first byte; all or nothing.",
         raw=("application/xml", "application/json"),
         answers={200: Results},
-        problems=RECEIVER_PROBLEMS,
+        problems=CALLBACK_PROBLEMS,
         open=True,
     )
 }

@@ -10,7 +10,7 @@ from pydantic import Field
 from app.api.auth import may, needs
 from app.api.requests import DismissRequest, PageQuery, StrictQuery, read_document, read_query
 from app.documents.runs import Dismissed, FailurePage, FailuresRetried
-from app.store.runs.failures import Wanted
+from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import Run
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
@@ -22,14 +22,14 @@ AT_ONCE = 10_000
 blueprint = Blueprint("failures", __name__, url_prefix="/v1/failures")
 
 
-class FailureFilter(StrictQuery):
+class FailureQuery(StrictQuery):
     handler: str | None = None
     endpoint: str | None = Field(None, description="Name of an endpoint of `forward`.")
     tag: str | None = None
     job_id: str | None = None
 
 
-class FailuresQuery(FailureFilter, PageQuery):
+class FailuresQuery(FailureQuery, PageQuery):
     pass
 
 
@@ -38,7 +38,7 @@ class EventFailuresQuery(StrictQuery):
     endpoint: str | None = None
 
 
-class RetryFailuresRequest(FailureFilter):
+class RetryFailuresRequest(FailureQuery):
     """Which failures to retry: those that match every filter, or ``all`` of them; one or the other is required.
     ``dry_run`` only counts them."""
 
@@ -113,20 +113,20 @@ def retry_many() -> FailuresRetried:
 
 def _must_choose(query: RetryFailuresRequest) -> None:
     """An empty object may be a filter that was lost on its way."""
-    is_filtered = any(getattr(query, name) is not None for name in FailureFilter.model_fields)
+    is_filtered = any(getattr(query, name) is not None for name in FailureQuery.model_fields)
     if is_filtered != query.all:
         return
-    names = ", ".join(FailureFilter.model_fields)
+    names = ", ".join(FailureQuery.model_fields)
     rule = f"Either a filter ({names}), or all: true for every failure"
     raise Problem("invalid_request", f"{rule}.", errors=[{"field": "all", "rule": rule}])
 
 
-def _wanted(query: FailureFilter) -> Wanted:
-    return Wanted(query.handler, query.endpoint, query.tag, query.job_id)
+def _wanted(query: FailureQuery) -> FailureFilter:
+    return FailureFilter(query.handler, query.endpoint, query.tag, query.job_id)
 
 
 def _of_event(event_id: str, query: EventFailuresQuery) -> list[Run]:
-    wanted = Wanted(query.handler, query.endpoint, event_id=event_id)
+    wanted = FailureFilter(query.handler, query.endpoint, event_id=event_id)
     runs = list(services().store.failures.all(wanted))
     if not runs:
         raise Problem("not_found", "No failure of that event matches; it may already have been retried.")

@@ -10,8 +10,8 @@ from flask import g
 from app.core.clock import now_ms
 from app.store import Unavailable
 from app.store.submissions.idempotency import IdempotencyRecord, content_of
-from app.store.submissions.submissions import Submission, new_id
-from app.web.describe import Answer, RepeatedAnswer, text_of
+from app.store.submissions.submissions import Submission, new_submission_id
+from app.web.describe import RepeatedAnswer, ViewAnswer, text_of
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -22,20 +22,20 @@ _KEPT_S = 24 * 3600
 _IN_FLIGHT_S = 60
 _SPACE = "api"
 
-Do = Callable[[str], Answer]
-Recall = Callable[[Submission], Answer]
+Do = Callable[[str], ViewAnswer]
+Recall = Callable[[Submission], ViewAnswer]
 
 
-def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Answer | RepeatedAnswer:
+def once(key: str | None, body: bytes, do: Do, recall: Recall) -> ViewAnswer | RepeatedAnswer:
     """``do(submission id)``, or the answer that it gave before under this key.
 
     What certainly came to nothing is not kept, and may be tried again. If that process has died, ``recall``
     answers from the submission that it left behind: it is not sent a second time.
     """
     if not key:
-        return do(new_id())
+        return do(new_submission_id())
     name = f"{g.api_key.name}\0{key}"
-    record = IdempotencyRecord(content_of(body), new_id(), now_ms())
+    record = IdempotencyRecord(content_of(body), new_submission_id(), now_ms())
     try:
         before = services().store.idempotency.take(_SPACE, name, record, _KEPT_S)
         if before is not None:
@@ -45,7 +45,7 @@ def once(key: str | None, body: bytes, do: Do, recall: Recall) -> Answer | Repea
     return _first(name, record, do)
 
 
-def _first(name: str, record: IdempotencyRecord, do: Do) -> Answer:
+def _first(name: str, record: IdempotencyRecord, do: Do) -> ViewAnswer:
     try:
         answer = do(record.submission)
     except Problem:
@@ -67,7 +67,7 @@ def _put(name: str, record: IdempotencyRecord, new: IdempotencyRecord | None) ->
 
 def _again(
     name: str, before: IdempotencyRecord, record: IdempotencyRecord, do: Do, recall: Recall
-) -> Answer | RepeatedAnswer:
+) -> ViewAnswer | RepeatedAnswer:
     if before.content != record.content:
         raise Problem("idempotency_mismatch", "Use a new key for a new request.")
     if before.answer is not None:
@@ -93,7 +93,7 @@ def _again(
     return _first(name, record, do)
 
 
-def _kept(answer: Answer) -> dict[str, str | int | None]:
+def _kept(answer: ViewAnswer) -> dict[str, str | int | None]:
     return {
         "status": answer.status,
         "location": answer.headers.get("Location"),

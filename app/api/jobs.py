@@ -1,4 +1,4 @@
-"""Looking jobs up: one, a page, a history; and asking CI about one."""
+"""Looking jobs up: one, a page, a history; asking CI about one, and settling a doubt."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from contextlib import suppress
 
 from flask import Blueprint, Response, current_app, g
 from msgspec.structs import replace
+from pydantic import BaseModel, ConfigDict, Field
 
 from app import reconcile
 from app.api.auth import may, needs
 from app.api.ci_errors import from_ci
-from app.api.requests import JobsQuery, WaitQuery, read_query
+from app.api.requests import JobsQuery, WaitQuery, read_document, read_query
 from app.ci.report import Output
 from app.core.clock import ms_of
 from app.documents.jobs import History, ReplayView
@@ -21,10 +22,11 @@ from app.provider import ProviderError
 from app.store import Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.events.tail import Full
-from app.store.jobs.index import FIELDS
+from app.store.jobs.doubts import Choice
+from app.store.jobs.index import INDEXED_FIELDS
 from app.store.jobs.jobs import Filter, Page
 from app.web import metrics
-from app.web.describe import Answer, ApiOperation, described
+from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
 from app.web.services import services
@@ -39,7 +41,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
         "One job; `wait` holds the answer until it has ended", query=WaitQuery, answers={200: Job, 304: ""}
     )
 )
-def show(job_id: str) -> Answer:
+def show(job_id: str) -> ViewAnswer:
     query = read_query(WaitQuery)
     job = found(job_id)
     if query.wait and not job.terminal:
@@ -49,7 +51,7 @@ def show(job_id: str) -> Answer:
                 job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
             )
         job = found(job_id)
-    return Answer(served(job), etag=_etag(job))
+    return ViewAnswer(served(job), etag=_etag(job))
 
 
 @blueprint.get("")
@@ -58,7 +60,9 @@ def show(job_id: str) -> Answer:
 def page() -> Page:
     query = read_query(JobsQuery)
     wanted = Filter(
-        equal=tuple((field, value) for field in FIELDS if (value := getattr(query, field)) is not None),
+        equal=tuple(
+            (field, value) for field in INDEXED_FIELDS if (value := getattr(query, field)) is not None
+        ),
         overdue=query.overdue,
         created_after=ms_of(query.created_after),
         created_before=ms_of(query.created_before),
@@ -135,7 +139,7 @@ def cancel(job_id: str) -> Job:
         problems=("store_unavailable",),
     )
 )
-def replay(job_id: str) -> Answer:
+def replay(job_id: str) -> ViewAnswer:
     try:
         made = services().store.replays.replay(job_id, g.api_key.name)
     except StoreUnavailable as error:
@@ -144,7 +148,7 @@ def replay(job_id: str) -> Answer:
         raise Problem(
             "not_found", "No job with that id is stored, or nothing has been reported about it yet."
         )
-    return Answer(ReplayView.of(made), 202)
+    return ViewAnswer(ReplayView.of(made), 202)
 
 
 def found(job_id: str) -> Job:
@@ -196,3 +200,29 @@ def _ci(ask: Callable[[], object]) -> None:
         ask()
     except ProviderError as error:
         raise from_ci(error) from None
+
+
+class SettleRequest(BaseModel):
+    """``known`` keeps the job as it was known before it was contradicted, ``reported`` takes what was reported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    choice: Choice = Field(alias="as")
+
+
+@blueprint.post("/<job_id>/settle")
+@needs("admin")
+@described(
+    ApiOperation(
+        "Decide a doubt that CI has not decided",
+        body=SettleRequest,
+        answers={200: Job},
+        problems=("not_doubted", "store_unavailable"),
+    )
+)
+def settle(job_id: str) -> Job:
+    wanted = read_document(SettleRequest)
+    found(job_id)
+    if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
+        raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
+    return served(found(job_id))

@@ -11,7 +11,7 @@ from app.core.clock import ms_of
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.documents.runs import Dismissed
 from app.receiver import retry as retries
-from app.store.refusals.refusal import Refusal, Wanted
+from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services
@@ -40,7 +40,7 @@ class RefusalsQuery(PageQuery):
 def page() -> RefusalPage:
     query = read_query(RefusalsQuery)
     received = ms_of(query.after), ms_of(query.before)
-    wanted = Wanted(query.reason, query.job_id, query.token, query.name, *received)
+    wanted = RefusalFilter(query.reason, query.job_id, query.token, query.name, *received)
     return RefusalPage.of(*services().store.refusals.page(wanted, query.limit, query.cursor))
 
 
@@ -76,7 +76,7 @@ def raw(refusal_id: str) -> Response:
 )
 def retry(refusal_id: str) -> retries.Retried:
     try:
-        return retries.retry(services(), _open(refusal_id), g.api_key.name)
+        return retries.retry_refusal(services(), _open(refusal_id), g.api_key.name)
     except retries.Partial as error:
         raise Problem("not_retryable", str(error)) from None
 

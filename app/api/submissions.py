@@ -21,7 +21,7 @@ from app.store import UNAVAILABLE, Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.submissions.submissions import Submission
 from app.submitter import Receipt, Submitter
-from app.web.describe import Answer, ApiOperation, RepeatedAnswer, described
+from app.web.describe import ApiOperation, RepeatedAnswer, ViewAnswer, described
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -46,7 +46,7 @@ blueprint = Blueprint("submissions", __name__, url_prefix="/v1")
         ),
     )
 )
-def submit() -> Answer | RepeatedAnswer:
+def submit() -> ViewAnswer | RepeatedAnswer:
     body = body_of_request()
     return once(
         request.headers.get("Idempotency-Key"),
@@ -66,7 +66,7 @@ def show(submission_id: str) -> SubmissionView:
     return SubmissionView.of(submission)
 
 
-def _submit(submission_id: str, body: bytes) -> Answer:
+def _submit(submission_id: str, body: bytes) -> ViewAnswer:
     submitter = Submitter(services())
     wanted, broken = examine(read_json(body), submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
@@ -82,17 +82,17 @@ def _submit(submission_id: str, body: bytes) -> Answer:
     return _receipt(receipt)
 
 
-def _recalled(submission: Submission) -> Answer:
+def _recalled(submission: Submission) -> ViewAnswer:
     """The answer to a request whose first process died before it could answer."""
     return _receipt(Receipt(submission, submission.job_ids))
 
 
-def _receipt(receipt: Receipt) -> Answer:
+def _receipt(receipt: Receipt) -> ViewAnswer:
     jobs = _jobs(receipt) if receipt.stored else []
     if not jobs:
         return _accepted(receipt)
     headers = {} if len(jobs) > 1 else {"Location": url_for("jobs.show", job_id=jobs[0].job_id)}
-    return Answer(SubmitAnswer.of(jobs, receipt.warnings), 201, headers)
+    return ViewAnswer(SubmitAnswer.of(jobs, receipt.warnings), 201, headers)
 
 
 def _jobs(receipt: Receipt) -> list[Job]:
@@ -103,7 +103,7 @@ def _jobs(receipt: Receipt) -> list[Job]:
         return []
 
 
-def _accepted(receipt: Receipt) -> Answer:
+def _accepted(receipt: Receipt) -> ViewAnswer:
     """202 and the submission: CI has it, or may have it, and there is no job to show yet."""
     try:
         kept = services().store.submissions.get(receipt.submission) if receipt.stored else None
@@ -111,7 +111,7 @@ def _accepted(receipt: Receipt) -> Answer:
         kept = None
     location = url_for("submissions.show", submission_id=receipt.submission)
     document = AcceptedSubmission.of(kept or receipt.record, receipt.warnings)
-    return Answer(document, 202, {"Location": location})
+    return ViewAnswer(document, 202, {"Location": location})
 
 
 def _broken(broken: Iterable[Broken]) -> Problem:

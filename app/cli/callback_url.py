@@ -12,7 +12,7 @@ from app.cli.columns import day, fitted
 from app.cli.options import as_json
 from app.cli.output import REFUSED, fail, guarded, show_json
 from app.core.clock import now_ms
-from app.core.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read
+from app.core.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read_token
 from app.documents.access import CallbackUrlView
 from app.settings import Settings
 from app.store import UNAVAILABLE, Unavailable
@@ -83,7 +83,7 @@ def _fingerprint(given: str, settings: Settings) -> str:
     if _FINGERPRINT.match(last):
         return last
     try:
-        read(last, settings.callback_keys)
+        read_token(last, settings.callback_keys)
     except BadToken:
         fail(
             "This is neither a fingerprint nor a callback URL that a key in CALLBACK_KEYS signed; nothing is revoked.\n"

@@ -10,7 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 from app.cli.options import as_json, everything, paged, reason, together, without_asking
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
 from app.documents.runs import Dismissed, FailurePage, FailuresRetried
-from app.store.runs.failures import Wanted
+from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import Run
 from app.web.services import services
 
@@ -32,7 +32,7 @@ _filters = together(
 @guarded
 def list_failures(limit: int, cursor: str | None, json_wanted: bool, **which: str | None) -> None:
     """The newest failures first."""
-    runs, following = services().store.failures.page(Wanted(**which), limit, cursor)
+    runs, following = services().store.failures.page(FailureFilter(**which), limit, cursor)
     if json_wanted:
         show_json(FailurePage.of(runs, following, private=True))
         return
@@ -54,7 +54,7 @@ def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, 
     if not (event_id or everything or any(which.values())):
         fail("Name an event, a filter, or --all.", REFUSED)
     store = services().store
-    runs = list(store.failures.all(Wanted(event_id=event_id, **which)))
+    runs = list(store.failures.all(FailureFilter(event_id=event_id, **which)))
     if not runs:
         fail("No failure matches.", NOT_FOUND)
     click.echo(f"{len(runs)} failures match.", err=True)
@@ -77,7 +77,7 @@ def retry(event_id: str | None, everything: bool, yes: bool, json_wanted: bool, 
 def dismiss(event_id: str, reason: str, json_wanted: bool, **which: str | None) -> None:
     """Dismiss the failures of one event."""
     store = services().store
-    runs = list(store.failures.all(Wanted(event_id=event_id, **which)))
+    runs = list(store.failures.all(FailureFilter(event_id=event_id, **which)))
     if not runs:
         fail("No failure of that event matches.", NOT_FOUND)
     dismissed = sum(store.failures.dismiss(run, me(), reason) for run in runs)

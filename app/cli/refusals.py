@@ -15,9 +15,8 @@ from app.core.clock import ms_of, rfc3339
 from app.core.logs import plain
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.documents.runs import Dismissed
-from app.receiver.retry import Partial, Retried
-from app.receiver.retry import retry as retry_refusal
-from app.store.refusals.refusal import Refusal, Wanted
+from app.receiver.retry import Partial, Retried, retry_refusal
+from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -36,9 +35,9 @@ _filters = together(
 )
 
 
-def _wanted(which: dict[str, Any]) -> Wanted:
+def _wanted(which: dict[str, Any]) -> RefusalFilter:
     moments = {name: ms_of(which[name]) for name in ("after", "before")}
-    return Wanted(**(which | moments))
+    return RefusalFilter(**(which | moments))
 
 
 @group.command("list")
@@ -133,7 +132,7 @@ def _retry(refusal: Refusal) -> Retried:
         )
 
 
-def _all(wanted: Wanted) -> list[Refusal]:
+def _all(wanted: RefusalFilter) -> list[Refusal]:
     """Oldest first, as they came; without their bodies."""
     found: list[Refusal] = []
     cursor: str | None = None

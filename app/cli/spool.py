@@ -11,7 +11,7 @@ from app.cli.options import as_json
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
 from app.core.clock import rfc3339
 from app.documents.spool import SetAsideView
-from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry
+from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry_set_aside
 from app.spool.record import record_summary
 from app.web.services import WebServices, services
 
@@ -46,7 +46,7 @@ def retry_records(files: tuple[str, ...]) -> None:
         fail(f"No such file set aside: {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND)
     chosen = [path for name, path in found.items() if not files or name in files]
     for path in chosen:
-        retry(path)
+        retry_set_aside(path)
     click.echo(f"{len(chosen)} files are pending again.")
 
 

@@ -16,6 +16,11 @@ def rfc3339(ms: float) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def time_of(stored: str | None) -> str | None:
+    """RFC 3339 of what is stored: a number, because it takes fewer bytes, or by earlier releases RFC 3339 itself."""
+    return rfc3339(int(stored)) if stored and stored.isdigit() else stored
+
+
 def ms_of(moment: datetime | None) -> int | None:
     """Milliseconds since 1970."""
     return int(moment.timestamp() * 1000) if moment else None

@@ -118,7 +118,7 @@ def mint(binding: Binding, keys: Sequence[CallbackKey]) -> str:
     return str(_serializer(tuple(keys)).dumps(payload))
 
 
-def read(token: str, keys: Sequence[CallbackKey]) -> Binding:
+def read_token(token: str, keys: Sequence[CallbackKey]) -> Binding:
     """Verify in constant time and return the binding, which may have expired; or raise ``BadToken``."""
     try:
         payload = _serializer(tuple(keys)).loads(token)

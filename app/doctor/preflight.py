@@ -26,7 +26,7 @@ from app.store.submissions.submissions import Submissions
 log = logging.getLogger(__name__)
 
 
-def check(chosen: Settings, serving: Settings | None = None) -> None:
+def check_start(chosen: Settings, serving: Settings | None = None) -> None:
     """Raises ``SettingsError`` if the settings need what does not exist. A Redis that is away is no fault, because
     callbacks are spooled; but it is one for a reload that would replace the Redis of the settings ``serving``."""
     _check_spool(chosen)
@@ -125,10 +125,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         chosen = settings.load()
         if reload:
-            check(chosen, settings.unpacked(sys.stdin.buffer.read()))
+            check_start(chosen, settings.unpacked(sys.stdin.buffer.read()))
             create_app(chosen)
         else:
-            check(chosen)
+            check_start(chosen)
     except SettingsError as error:
         (sys.stdout if reload else sys.stderr).write(f"{error.message}\n")
         return error.exit_code

@@ -13,7 +13,7 @@ from app.doctor.finding import Finding, FindingLevel
 from app.redis import rights as all_rights
 from app.redis.connection import MayNotAsk
 from app.redis.outage import cause
-from app.redis.scripts import text
+from app.redis.scripts import decoded
 from app.web.services import Services
 
 _OLDEST = (6, 2)
@@ -98,7 +98,7 @@ def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
     if not int(info.get("aof_enabled", 0)):
         return
     try:
-        how = text(client.config_get("appendfsync").get("appendfsync"))
+        how = decoded(client.config_get("appendfsync").get("appendfsync"))
     except MayNotAsk:
         yield Finding(
             "warn",

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from app.core.clock import rfc3339
-from app.store.refusals.refusal import Refusal, State
+from app.store.refusals.refusal import Refusal, RefusalState
 
 
 class RefusalView(BaseModel):
@@ -27,7 +27,7 @@ class RefusalView(BaseModel):
     content_type: str
     size: int
     whole: bool
-    state: State
+    state: RefusalState
     acts: tuple[dict[str, str], ...]
 
     @classmethod

@@ -22,7 +22,7 @@ class TryView(BaseModel):
     ended_at: WhereKnown[str | None] = None
     ms: WhereKnown[int | None] = None
     worker: str
-    error: WhereKnown[str | None] = None
+    error: str | None = None
     status: WhereKnown[int | None] = None
     traceback: WhereKnown[str | None] = None
     answer: WhereKnown[str | None] = None

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from app.ci.bounds import cut
 from app.ci.incoming import times
 from app.ci.incoming.fields import node, nodes, text
-from app.ci.incoming.payload import read
+from app.ci.incoming.payload import read_body_view
 
 
 class Notify(BaseModel):
@@ -43,7 +43,7 @@ class QueuePage(NamedTuple):
 
 def parse_queues(body: bytes) -> QueuePage:
     """One page of CI's answer to `GET /queue`. Raises app.ci.incoming.payload.Refused for anything else."""
-    _, view = read(body)
+    _, view = read_body_view(body)
     top = node(view.get("Response")) or view
     found = tuple(_queue(one) for one in nodes(top.get("QueueList")))
     return QueuePage(found, _number(top.get("TotalCount")) or len(found))

@@ -6,9 +6,8 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+from app.core.networks import Address
 from app.settings.types import Network
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 UNIX = "unix"
 """In TRUSTED_PROXIES: any client on the Unix socket, which only processes on this host can reach."""

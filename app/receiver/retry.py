@@ -33,7 +33,7 @@ class Retried(BaseModel):
         return cls(id=refusal_id, taken=False, results=(), reason=reason, detail=detail)
 
 
-def retry(ours: WebServices, refusal: Refusal, by: str) -> Retried:
+def retry_refusal(ours: WebServices, refusal: Refusal, by: str) -> Retried:
     """The same checks as of a callback that comes now, but for the token's expiry and the caller's address.
 
     Raises ``Partial``; raises ``Problem`` where nothing can be stored now: then the refusal stays as it is.

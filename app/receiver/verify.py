@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.ci.report import Input, Report
-from app.core.tokens import NO_BINDING, BadToken, Binding, digest, object_digest, read
-from app.receiver.address import Address, is_in
+from app.core.networks import Address
+from app.core.tokens import NO_BINDING, BadToken, Binding, digest, object_digest, read_token
+from app.receiver.address import is_in
 from app.settings import Settings
 from app.web.problems import Problem
 
@@ -20,7 +21,7 @@ _ADVICE = "Create a new URL with `flask callback-url`, or submit the job again."
 def check_token(token: str, settings: Settings) -> Binding:
     """Who the URL was made for. Without ``token`` among the checks, any last part of the URL will do."""
     try:
-        return read(token, settings.callback_keys)
+        return read_token(token, settings.callback_keys)
     except BadToken as error:
         if "token" not in settings.verify:
             return NO_BINDING

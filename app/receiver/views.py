@@ -23,7 +23,7 @@ from app.web.services import WebServices, services
 
 blueprint = Blueprint("receiver", __name__)
 
-PROBLEMS = (
+CALLBACK_PROBLEMS = (
     "bad_token", "expired_token", "revoked_token", "ip_not_allowed", "body_too_large", "content_encoding",
     "unsupported_media_type", "empty_body", "incomplete_body", "slow_body", "malformed_xml", "forbidden_xml",
     "malformed_json", "too_complex", "not_a_callback", "bad_job_id", "binding_mismatch", "store_unavailable",

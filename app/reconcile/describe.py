@@ -31,7 +31,7 @@ class Described(NamedTuple):
     """Jobs about which CI's answer cannot be read."""
 
 
-PATIENCE_S = 5.0
+TURN_PATIENCE_S = 5.0
 """Seconds that a caller who waits for the answer may queue for the rate limit."""
 LOOP_PATIENCE_S = 60.0
 """The same for the relay."""
@@ -68,7 +68,7 @@ def wait_for_turn(services: Services, longest_s: float = LOOP_PATIENCE_S) -> Non
 
 
 def ask_place(
-    services: Services, place: Place, jobs: Sequence[Job], longest_s: float = PATIENCE_S
+    services: Services, place: Place, jobs: Sequence[Job], longest_s: float = TURN_PATIENCE_S
 ) -> Described:
     """The same for at most 50 jobs of one bucket. Raises ``ProviderError``; then no answer was accepted."""
     wait_for_turn(services, longest_s)

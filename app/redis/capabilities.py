@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from app.redis.connection import UNAVAILABLE
-from app.redis.scripts import text
+from app.redis.scripts import decoded
 
 Level = Literal["process", "fsync", "replicated"]
 Wait = Literal["WAITAOF", "WAIT"]
@@ -117,4 +117,4 @@ class Capabilities:
             raise
         except RedisError:
             return None
-        return text(found.get(name))
+        return decoded(found.get(name))

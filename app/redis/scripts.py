@@ -49,12 +49,12 @@ def in_turn(client: Redis, calls: Sequence[Call]) -> list[Any]:
     return answers
 
 
-def text(value: Any) -> str | None:
+def decoded(value: Any) -> str | None:
     """A Redis reply as text; a missing one as ``None``."""
     return value.decode() if isinstance(value, bytes) else value
 
 
-def texts(values: Any) -> list[str]:
+def decoded_all(values: Any) -> list[str]:
     """A Redis reply of several values as texts."""
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 

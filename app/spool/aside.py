@@ -121,6 +121,6 @@ class Retries:
         return self._pauses.get(path, (0.0, 0.0))
 
 
-def retry(path: Path) -> None:
+def retry_set_aside(path: Path) -> None:
     """Make the file pending again; the web process that drains replays it."""
     path.rename(path.with_suffix(SUFFIX))

@@ -17,7 +17,7 @@ from app.store.database import Database
 
 log = logging.getLogger(__name__)
 
-State = Literal["ok", "lost", "foreign"]
+InstallationState = Literal["ok", "lost", "foreign"]
 """``lost``: this Redis should have the folder's id and does not; it may also be the empty one that has taken over.
 ``foreign``: it has another one and is at another address, or the prefix is another: another installation's, perhaps."""
 
@@ -41,7 +41,7 @@ class Installation:
         self._folder = folder
         self._place = _place(redis_url)
 
-    def state(self, *, make: bool = True) -> State:
+    def state(self, *, make: bool = True) -> InstallationState:
         """Compare the two; what is missing on a first start is made. Raises ``RedisError``.
 
         Only receivers ``make`` it: the folder of another process may be a fresh one each time, and would give an empty
@@ -66,7 +66,7 @@ class Installation:
         mark = self._read()
         self._write(self._get() or self._set(mark.id if mark else secrets.token_hex(8)))
 
-    def explain(self, state: State) -> str:
+    def explain(self, state: InstallationState) -> str:
         mark = self._read()
         if state == "ok" or mark is None:
             return "Redis and SPOOL_DIR belong to the same installation"

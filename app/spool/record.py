@@ -10,13 +10,13 @@ from typing import Any
 from app.ci.incoming.payload import parse
 from app.core.clock import now_ms, rfc3339
 from app.store.jobs.accept import News
-from app.store.refusals.refusal import Refusal, cut
+from app.store.refusals.refusal import Refusal, shortened
 
 _FIELDS = ("verification", "submission", "token", "bind", "hold", "ask_after", "received_ms", "note")
 _REFUSAL_FIELDS = ("id", "reason", "detail", "token", "job_ids", "whole", "content_type", "received_ms")
 
 
-class Unreadable(Exception):
+class UnreadableRecord(Exception):
     """A whole record that this version cannot read."""
 
 
@@ -30,7 +30,11 @@ def encode_record(news: News) -> bytes:
 def pack_refusal(refusal: Refusal) -> bytes:
     """Everything needed to store this refusal later."""
     given = {name: getattr(refusal, name) for name in _REFUSAL_FIELDS}
-    head = given | {"detail": cut(refusal.detail), "binding": dict(refusal.binding), "spooled_ms": now_ms()}
+    head = given | {
+        "detail": shortened(refusal.detail),
+        "binding": dict(refusal.binding),
+        "spooled_ms": now_ms(),
+    }
     return json.dumps({"v": 1, "refusal": head}).encode() + b"\n" + zlib.compress(refusal.body, 1)
 
 
@@ -46,7 +50,7 @@ def decode_record(payload: bytes) -> News | Refusal:
         known |= {"url": head.get("url"), "place": head.get("place") and tuple(head["place"])}
         details = parse(body).details
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError) as error:
-        raise Unreadable(f"{type(error).__name__}: {error}") from error
+        raise UnreadableRecord(f"{type(error).__name__}: {error}") from error
     known["note"] = (known["note"] or {}) | {"spooled_at": rfc3339(known["received_ms"])}
     return News(details=details, source="callback", body=body, **known)
 
@@ -76,7 +80,7 @@ def record_summary(payload: bytes) -> tuple[str, list[str]]:
     """Why a record was set aside, and its job ids."""
     try:
         record = decode_record(payload)
-    except Unreadable as error:
+    except UnreadableRecord as error:
         return f"cannot be read: {error}", []
     jobs = record.job_ids if isinstance(record, Refusal) else [each.report.job_id for each in record.details]
     head = json.loads(payload.partition(b"\n")[0])

@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
-from app.spool.record import Unreadable, decode_record
+from app.spool.record import UnreadableRecord, decode_record
 from app.store.jobs.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
 from app.store.refusals.refusal import Refusal
 from app.store.refusals.refusals import Refusals
@@ -25,7 +25,7 @@ _AWAY = (*UNAVAILABLE, NoPermissionError)
 """Not the record's fault: Redis is unavailable, cannot write, or does not let this user write."""
 
 Drained = Callable[[str], None]
-Place = tuple[Path, int]
+ReplayPosition = tuple[Path, int]
 """A record's file and where it ends there."""
 
 
@@ -43,10 +43,10 @@ class Replay:
         self._refusals = refusals
         self._drained = drained
         self._revoked = revoked
-        self._suspect: Place | None = None
+        self._suspect: ReplayPosition | None = None
         self._failures = 0
 
-    def record(self, payload: bytes, place: Place) -> str | None:
+    def record(self, payload: bytes, place: ReplayPosition) -> str | None:
         """Store it. Returns why it has to be set aside, ``None`` if it is stored. Raises ``Away``."""
         try:
             record = decode_record(payload)
@@ -60,14 +60,14 @@ class Replay:
             if not self._is_its_own_fault(place):
                 raise Away(str(error)) from error
             return f"Redis failed {_TRIES} times for this record alone: {error}"
-        except (Unreadable, RedisError) as error:
+        except (UnreadableRecord, RedisError) as error:
             return str(error)
         except Exception as error:
             log.exception("a record of %s could not be drained", place[0].name)
             return f"{type(error).__name__}: {error}"
         return None
 
-    def _is_its_own_fault(self, place: Place) -> bool:
+    def _is_its_own_fault(self, place: ReplayPosition) -> bool:
         self._failures = self._failures + 1 if place == self._suspect else 1
         self._suspect = place
         return self._failures >= _TRIES

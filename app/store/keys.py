@@ -13,8 +13,7 @@ Type = Literal["string", "hash", "list", "set", "zset", "stream"]
 KINDS: Final[dict[str, Type]] = {
     "schema": "hash",
     "job": "hash",
-    "report": "string",
-    "history": "list",
+    "record": "list",
     "body": "string",
     "jobs": "zset",
     "touched": "zset",
@@ -33,9 +32,8 @@ KINDS: Final[dict[str, Type]] = {
     "mark": "string",
     "events": "stream",
     "past": "stream",
-    "event": "string",
-    "run": "hash",
-    "job_runs": "set",
+    "runs_of": "hash",
+    "report_of": "string",
     "runs": "zset",
     "failures": "zset",
     "url": "hash",
@@ -55,6 +53,9 @@ KINDS: Final[dict[str, Type]] = {
     "probe": "string",
 }
 """The kinds, each with its Redis type."""
+
+EARLIER: Final = frozenset({"report", "history", "event", "run", "job_runs"})
+"""Kinds of earlier releases: only migrations know them."""
 
 
 def key(prefix: str, kind: str, each: str | None = None) -> str:

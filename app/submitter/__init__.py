@@ -6,14 +6,14 @@ A request is checked by ``Submitter.draft``, which stores and sends nothing, and
 from app.ci.outgoing.broken import BadRequest, Broken
 from app.ci.outgoing.request import (
     AudioConfig,
-    Input,
     MqConfig,
     Operation,
-    Output,
     SubmitRequest,
     VoiceSeparate,
-    load,
 )
+from app.ci.outgoing.request import RequestInput as Input
+from app.ci.outgoing.request import RequestOutput as Output
+from app.ci.outgoing.request import load_request as load
 from app.provider import NotSent, ProviderError, RequestRejected, Throttled
 from app.store import Unavailable
 from app.submitter.draft import Draft

@@ -13,7 +13,7 @@ from app.ci.outgoing.request_xml import render
 from app.ci.outgoing.rules import check
 from app.core.tokens import Binding
 from app.settings import Settings
-from app.store.submissions.submissions import new_id
+from app.store.submissions.submissions import new_submission_id
 from app.submitter.callback_url import binding_of, callback_url, unreachable_warnings, valid_until
 
 
@@ -43,7 +43,7 @@ def defaults(settings: Settings) -> Defaults:
 def draft(settings: Settings, request: SubmitRequest, submission: str | None = None) -> Draft:
     """Raises ``BadRequest`` with every broken rule."""
     facts, warnings = _checked(settings, request)
-    submission, expires = submission or new_id(), valid_until(settings)
+    submission, expires = submission or new_submission_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     xml = render(request, callback, defaults(settings))
     return Draft(
@@ -55,7 +55,7 @@ def draft_file(settings: Settings, xml: bytes, allow: Iterable[str] = ()) -> Dra
     """The same for finished XML, which is changed only to add our CallBack if it has none. Raises ``BadRequest``."""
     request = read_xml(xml, allow)
     facts, warnings = _checked(settings, request)
-    submission, expires = new_id(), valid_until(settings)
+    submission, expires = new_submission_id(), valid_until(settings)
     callback = _callback(settings, binding_of(submission, facts, expires), facts, request.callback)
     if facts.callback == "own":
         xml = with_callback(xml, callback, settings.callback_format)

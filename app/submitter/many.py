@@ -19,7 +19,7 @@ from app.submitter.rows import Row, RowResult, RowStatus
 from app.submitter.send import Receipt, Submitter, may_be_sent_again
 from app.web.services import Services
 
-PATIENCE_S = 300.0
+FILE_PATIENCE_S = 300.0
 SAME_REFUSALS = 20
 """After this many consecutive errors of CI with one code, the cause is not the row: the run stops."""
 
@@ -61,7 +61,9 @@ class Many:
     """Submits rows. ``run_name`` names the run: under one name no row is sent twice, even by several processes.
     ``patience`` (seconds) is how long CI may ask us to wait with one of them."""
 
-    def __init__(self, services: Services, run_name: str, pace: Pace, patience: float = PATIENCE_S) -> None:
+    def __init__(
+        self, services: Services, run_name: str, pace: Pace, patience: float = FILE_PATIENCE_S
+    ) -> None:
         self._store, self._run_name = services.store, run_name
         self._submitter = Submitter(services, pace=pace, patience=patience)
         self._pace = pace

@@ -17,14 +17,14 @@ from app.settings import Settings
 from app.store import UNAVAILABLE, News, Unavailable
 from app.store.jobs.accept import as_body
 from app.store.questions.due import FIRST_QUESTION_S
-from app.store.submissions.submissions import Status, Submission, deadline_after
+from app.store.submissions.submissions import Submission, SubmissionStatus, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file
 from app.submitter.pace import Pace, Turn
 from app.web.services import Services
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 10.0
+SEND_PATIENCE_S = 10.0
 """Seconds during which a request is sent again, if CI certainly has not accepted it: a caller waits for the answer."""
 
 _TRANSIENT = frozenset({"ConnectionRefused", "ConnectTimeout"})
@@ -64,7 +64,9 @@ class Submitter:
     to share between threads.
     """
 
-    def __init__(self, services: Services, *, pace: Pace | None = None, patience: float = PATIENCE_S) -> None:
+    def __init__(
+        self, services: Services, *, pace: Pace | None = None, patience: float = SEND_PATIENCE_S
+    ) -> None:
         self._services = services
         self._settings = services.settings
         self._pace = pace
@@ -166,12 +168,12 @@ class Submitter:
                 pace.faster(turn)
                 return answer
 
-    def _settle(self, record: Submission, status: Status, error: ProviderError) -> bool:
+    def _settle(self, record: Submission, status: SubmissionStatus, error: ProviderError) -> bool:
         said = {"code": error.code, "message": error.message, "request_id": error.request_id}
         return self._settled(record, status, str(error), said | {"advice": error.advice})
 
     def _settled(
-        self, record: Submission, status: Status, text: str, said: dict[str, str | None] | None
+        self, record: Submission, status: SubmissionStatus, text: str, said: dict[str, str | None] | None
     ) -> bool:
         try:
             self._services.store.submissions.settle(record.id, status, text, said)

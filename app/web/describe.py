@@ -33,7 +33,7 @@ class ApiOperation:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ViewAnswer:
     """A document with a status other than 200, with headers, or with an ETag, to which ``If-None-Match`` gets 304."""
 
     document: BaseModel
@@ -51,7 +51,7 @@ class RepeatedAnswer:
     headers: Mapping[str, str]
 
 
-Answered = BaseModel | Answer | RepeatedAnswer | Response
+Answered = BaseModel | ViewAnswer | RepeatedAnswer | Response
 """What a view may return; a ``Response`` is for bytes and streams only."""
 
 
@@ -85,7 +85,7 @@ def _response(operation: ApiOperation, answered: Answered) -> Response:
         return answered
     if isinstance(answered, RepeatedAnswer):
         return _json(answered.text, answered.status, answered.headers)
-    answer = answered if isinstance(answered, Answer) else Answer(answered)
+    answer = answered if isinstance(answered, ViewAnswer) else ViewAnswer(answered)
     # Not a subclass either: it may have fields that the declared model has not.
     if operation.answers.get(answer.status) is not type(answer.document):
         raise UndeclaredAnswer(f"{answer.status} {type(answer.document).__name__}")

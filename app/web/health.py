@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from app.core.clock import now_ms
 from app.spool import SetAside
 from app.web import metrics, url_metrics
-from app.web.describe import Answer, ApiOperation, described
+from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.services import WebServices, services
 
 blueprint = Blueprint("health", __name__)
@@ -26,7 +26,7 @@ _NOT_NEEDED = {"spool", "installation"}
 """Without a spool there is neither."""
 
 
-Status = Literal["ok", "degraded", "unavailable"]
+ReadyStatus = Literal["ok", "degraded", "unavailable"]
 
 
 class Health(BaseModel):
@@ -39,7 +39,7 @@ class Readiness(BaseModel):
     """Each part is ``ok`` or says in a word or two what it is; ``spool_bytes`` wait in the spool, and
     ``spool_set_aside`` records were set aside."""
 
-    status: Status
+    status: ReadyStatus
     parts: dict[str, str]
     spool_bytes: int
     spool_set_aside: int
@@ -54,7 +54,7 @@ def healthz() -> Health:
 
 @blueprint.get("/readyz")
 @described(ApiOperation("Can a callback be stored now?", answers={200: Readiness, 503: Readiness}, open=True))
-def readyz() -> Answer:
+def readyz() -> ViewAnswer:
     """200 while a callback can be stored, in Redis or in the spool; ``degraded`` where a part is missing."""
     ours = services()
     redis, parts = _redis(ours)
@@ -68,9 +68,9 @@ def readyz() -> Answer:
     } | parts
     ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
     good = all(part == "ok" or (part == "none" and name in _NOT_NEEDED) for name, part in parts.items())
-    status: Status = ("ok" if good else "degraded") if ready else "unavailable"
+    status: ReadyStatus = ("ok" if good else "degraded") if ready else "unavailable"
     body = Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
-    return Answer(body, 200 if ready else 503)
+    return ViewAnswer(body, 200 if ready else 503)
 
 
 def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:

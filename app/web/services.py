@@ -7,7 +7,7 @@ from typing import Self, cast
 
 from flask import Flask, current_app
 
-from app.ci.incoming.payload import view
+from app.ci.incoming.payload import detail_view
 from app.provider import Provider, ProviderConfig
 from app.redis.breaker import Breaker
 from app.settings import Settings
@@ -96,7 +96,7 @@ def _store(settings: Settings, timeout: float | None, breaker: Breaker | None) -
         breaker=breaker,
         refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
         trust_outputs=settings.trust_outputs,
-        view=view,
+        view=detail_view,
     )
 
 

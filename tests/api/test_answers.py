@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, Response
 from pydantic import BaseModel
 
-from app.web.describe import Answer, Answered, ApiOperation, UndeclaredAnswer, described
+from app.web.describe import Answered, ApiOperation, UndeclaredAnswer, ViewAnswer, described
 
 
 class Declared(BaseModel):
@@ -26,7 +26,7 @@ OPERATION = ApiOperation("x", answers={200: Declared, 202: Wider, 206: "text/csv
     ("answer", "status", "text"),
     [
         (Declared(), 200, '{"a":1}'),
-        (Answer(Wider(), 202), 202, '{"a":1,"b":2}'),
+        (ViewAnswer(Wider(), 202), 202, '{"a":1,"b":2}'),
         (Response("x", 206, mimetype="text/csv"), 206, "x"),
     ],
 )
@@ -40,8 +40,8 @@ def test_what_is_declared_is_answered(answer: Answered, status: int, text: str) 
     "answer",
     [
         Wider(),
-        Answer(Declared(), 202),
-        Answer(Declared(), 201),
+        ViewAnswer(Declared(), 202),
+        ViewAnswer(Declared(), 201),
         Response('{"a":1}', 200, mimetype="application/json"),
         Response("x", 206, mimetype="text/plain"),
     ],

@@ -3,7 +3,7 @@
 import json
 import re
 
-from app.ci.incoming.payload import Callback, Refused, parse, parse_answer, parse_error, read
+from app.ci.incoming.payload import Callback, Refused, parse, parse_answer, parse_error, read_body_view
 from app.ci.incoming.refused import QUOTE_LIMIT
 from app.ci.report import Report
 
@@ -52,7 +52,7 @@ def check_callback(callback: Callback, body: bytes) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", detail.report.digest)
         assert Report.from_json(detail.report.to_json()) == detail.report
         json.dumps(detail.raw, ensure_ascii=False, allow_nan=False).encode()
-    again = json.dumps(read(body)[1]).encode()
+    again = json.dumps(read_body_view(body)[1]).encode()
     try:
         assert [one.report for one in parse(again).details] == [one.report for one in callback.details]
     except Refused as refused:

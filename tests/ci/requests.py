@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.ci.outgoing.broken import Broken
-from app.ci.outgoing.request import Defaults, SubmitRequest, load
+from app.ci.outgoing.request import Defaults, SubmitRequest, load_request
 from app.ci.outgoing.rules import check
 
 DEFAULTS = Defaults(bucket="demo-1250000000", region="ap-chongqing")
@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {
 
 def request(**changes: Any) -> SubmitRequest:
     """GOOD with fields replaced; one that is set to None is left out."""
-    return load({k: v for k, v in (GOOD | changes).items() if v is not None})
+    return load_request({k: v for k, v in (GOOD | changes).items() if v is not None})
 
 
 def voice(mode: str | None = "IsAudio", **config: Any) -> SubmitRequest:

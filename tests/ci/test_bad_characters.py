@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.ci.incoming.payload import parse, parse_answer, parse_error, read
+from app.ci.incoming.payload import parse, parse_answer, parse_error, read_body_view
 from app.ci.incoming.refused import Refused
 
 XML = b"<Response><JobsDetail><JobId>j1</JobId><Message>a%sb</Message></JobsDetail></Response>"
@@ -77,7 +77,7 @@ def test_line_ends_and_tabs_in_strings_of_json_are_kept() -> None:
 
 def test_names_are_mended_like_values() -> None:
     """A name of JSON can be bad too."""
-    assert read(b'{"a\x1b": 1}')[1] == {"a\ufffd": 1}
+    assert read_body_view(b'{"a\x1b": 1}')[1] == {"a\ufffd": 1}
 
 
 def test_an_error_of_cis_is_read_all_the_same() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.core.clock import now_ms, to_ms
-from app.core.tokens import Binding, fingerprint, mint, read
+from app.core.tokens import Binding, fingerprint, mint, read_token
 from harness.downstream import Downstream
 from harness.servers import Emulator, Valkey, eventually
 from harness.settings import make_settings
@@ -70,7 +70,7 @@ def test_callback_url_prints_a_url_that_works(shell: Shell, api: FlaskClient) ->
     ).stdout
     prefix, _, token = url.strip().rpartition("/")
     assert prefix == "https://receiver.example.com/callbacks"
-    binding = read(token, shell.app.extensions["services"].settings.callback_keys)
+    binding = read_token(token, shell.app.extensions["services"].settings.callback_keys)
     assert (binding.name, binding.tags, binding.bucket) == ("queue", ("VoiceSeparate",), "b-1")
     assert binding.expires
     for how in (lambda u: u, lambda u: fingerprint(u.rpartition("/")[2])):
@@ -188,7 +188,7 @@ def test_the_url_of_a_trigger_is_valid_for_an_hour(valkey: Valkey, emulator: Emu
         shell.run("trigger", "VoiceSeparate")
         eventually(lambda: there.unverified, "the callback")
     token = there.unverified[0].partition(":")[0].rpartition("/")[2]
-    binding = read(token, shell.app.extensions["services"].settings.callback_keys)
+    binding = read_token(token, shell.app.extensions["services"].settings.callback_keys)
     assert binding.expires
     assert began - 1 <= binding.expires - 3600 <= time.time() + 1
 

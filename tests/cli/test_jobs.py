@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
-from app.redis.scripts import texts
+from app.redis.scripts import decoded_all
 from app.store import Store
 from app.store.runs.runs import Start
 from tests.api.stored import confirm, miss, put
@@ -223,7 +223,7 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 def keys(shell: Shell) -> set[str]:
     """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed."""
-    found = texts(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
+    found = decoded_all(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
     return set(found) - {shell.store.db.key("events")}
 
 

@@ -21,7 +21,7 @@ from app.core.tokens import (
     mint,
     new_nonce,
     object_digest,
-    read,
+    read_token,
 )
 from harness.servers import ROOT
 
@@ -46,19 +46,19 @@ TOKEN = mint(FULL, (NEW,))
 def refuses(token: str, *keys: CallbackKey) -> None:
     """Nothing in the token is believed."""
     with pytest.raises(BadToken) as caught:
-        read(token, keys or (NEW,))
+        read_token(token, keys or (NEW,))
     assert len(token) < 8 or token not in str(caught.value), "the sentence does not quote the token"
 
 
 def test_a_token_carries_its_binding() -> None:
     """What is minted is what is read, field for field; a token fits into one part of a URL."""
-    assert read(TOKEN, (NEW,)) == FULL
+    assert read_token(TOKEN, (NEW,)) == FULL
     assert set(TOKEN) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
     assert len(TOKEN) < 400
 
 
 def test_an_empty_binding_binds_nothing() -> None:
-    assert read(mint(Binding(), (NEW,)), (NEW,)) == Binding()
+    assert read_token(mint(Binding(), (NEW,)), (NEW,)) == Binding()
 
 
 def test_every_flipped_bit_is_noticed() -> None:
@@ -124,15 +124,15 @@ def test_keys_rotate() -> None:
     """The first key signs, all verify; a key that is gone takes its tokens with it."""
     before, after = (OLD,), (NEW, OLD)
     token = mint(FULL, before)
-    assert read(token, after) == FULL
+    assert read_token(token, after) == FULL
     refuses(mint(FULL, after), OLD)
-    assert read(mint(FULL, after), (NEW,)) == FULL
+    assert read_token(mint(FULL, after), (NEW,)) == FULL
     refuses(token, NEW)
 
 
 def test_tokens_expire() -> None:
     """Until its time a token is good; after it, it still tells what it was made for, so that CI can be asked."""
-    binding = read(mint(Binding(name="x", expires=1000), (NEW,)), (NEW,))
+    binding = read_token(mint(Binding(name="x", expires=1000), (NEW,)), (NEW,))
     assert (binding.name, binding.has_expired(1000), binding.has_expired(1000.5)) == ("x", False, True)
     assert binding.has_expired()
     assert not Binding(name="x").has_expired()
@@ -145,7 +145,7 @@ def test_tokens_of_an_earlier_release_keep_what_they_carry() -> None:
     name, _, secret = manifest["callback_keys"].partition(":")
     assert manifest["callback_paths"]
     for path in manifest["callback_paths"].values():
-        binding = read(path.rpartition("/")[2], (CallbackKey(name, SecretStr(secret)),))
+        binding = read_token(path.rpartition("/")[2], (CallbackKey(name, SecretStr(secret)),))
         assert binding.submission or binding.name
         assert (binding.expires, binding.has_expired(10**12)) == (None, False)
 

@@ -122,7 +122,7 @@ def test_poison_under_load(tmp_path: Path) -> None:
             store, url = service.services.store, service.url + path(settings)
             odd = [new_job_id() for _ in range(12)]
             for n, job_id in enumerate(odd):
-                store.db.client.set(store.db.key(("job", "history")[n % 2], job_id), "of another type")
+                store.db.client.set(store.db.key(("job", "record")[n % 2], job_id), "of another type")
             with load(url) as senders:
                 for _ in range(3):
                     for job_id in odd:
@@ -138,7 +138,7 @@ def test_poison_under_load(tmp_path: Path) -> None:
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
             assert ready.json()["spool_set_aside"] >= len(odd)
             for n, job_id in enumerate(odd):
-                store.db.client.delete(store.db.key(("job", "history")[n % 2], job_id))
+                store.db.client.delete(store.db.key(("job", "record")[n % 2], job_id))
             eventually(lambda: service.ready().get("status") == "ok", "them to be taken in")
             assert all(store.jobs.get(job_id) for job_id in odd)
             assert [each for path in spool.glob(f"*{RECORDS}") for each in payloads(path)] == []

@@ -15,7 +15,7 @@ import pytest
 import qcloud_cos
 import requests
 
-from app.ci.outgoing.request import Defaults, load
+from app.ci.outgoing.request import Defaults, load_request
 from app.ci.outgoing.request_xml import render
 from app.ci.outgoing.rules import check
 from app.provider import AnswerLost, Provider, ProviderConfig, RequestRejected, ServerError, Throttled
@@ -32,7 +32,7 @@ def xml(key: str = "in/a.mp3", **changes: Any) -> bytes:
         "output": {"au_object": "out/${jobid}.${ext}"},
         "user_data": "order-1",
     }
-    return render(load(fields | changes), "no", DEFAULTS)
+    return render(load_request(fields | changes), "no", DEFAULTS)
 
 
 def submit(provider: Provider, key: str = "in/a.mp3", bucket: str = BUCKET) -> str:
@@ -68,7 +68,7 @@ def test_several_operations_give_several_jobs(provider: Provider) -> None:
     """One Detail for each, with its own tag and user data."""
     raw = {"TemplateId": "t1", "Output": {"Region": REGION, "Bucket": BUCKET, "Object": "o.mp4"}}
     operations = [{"Tag": "Transcode", "UserData": "1"} | raw, {"Tag": "Animation", "UserData": "2"} | raw]
-    body = render(load({"input": {"object": "a.mp4"}, "operations": operations}), "no", DEFAULTS)
+    body = render(load_request({"input": {"object": "a.mp4"}, "operations": operations}), "no", DEFAULTS)
     reports = [detail.report for detail in provider.submit(BUCKET, REGION, body).details]
     assert [(r.tag, r.user_data) for r in reports] == [("Transcode", "1"), ("Animation", "2")]
 
@@ -295,7 +295,9 @@ def test_our_rules_and_the_emulators_agree(provider: Provider) -> None:
         settings = {"codec": codec, "samplerate": rate, "channels": channels, "bitrate": bitrate}
         separate = {"audio_mode": mode, "audio_config": settings}
         made.append(
-            load({"input": {"object": "a.mp3"}, "voice_separate": separate, "output": {"au_object": "o"}})
+            load_request(
+                {"input": {"object": "a.mp3"}, "voice_separate": separate, "output": {"au_object": "o"}}
+            )
         )
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(taken, [render(one, "no", DEFAULTS) for one in made]))

@@ -11,10 +11,10 @@ from app import create_app
 from app.ci.incoming.payload import parse, parse_answer
 from app.ci.matching.asked import Asked, AskedOperation
 from app.core.clock import now_ms, rfc3339
-from app.core.tokens import Binding, mint, read
+from app.core.tokens import Binding, mint, read_token
 from app.settings import Settings
 from app.store import News, NotBelieved, Store
-from app.store.submissions.submissions import Submission, new_id
+from app.store.submissions.submissions import Submission, new_submission_id
 from app.submitter import SubmitRequest, Submitter
 from app.submitter.callback_url import binding_of, valid_until
 from app.web.services import Services
@@ -53,7 +53,7 @@ def answered(store: Store, submission: str, *jobs: str) -> None:
 
 
 def submission_of(services: Services, token: str) -> str:
-    return read(token, services.settings.callback_keys).submission or ""
+    return read_token(token, services.settings.callback_keys).submission or ""
 
 
 def due_in_s(store: Store, job_id: str) -> float | None:
@@ -192,7 +192,10 @@ def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, s
         bucket="songs-1250000000", region="ap-chongqing", input_object="in/tune.mp3", input_url=None,
         queue_id=None, callback="own", operations=operations,
     )  # fmt: skip
-    token = mint(binding_of(new_id(), asked, valid_until(services.settings)), services.settings.callback_keys)
+    token = mint(
+        binding_of(new_submission_id(), asked, valid_until(services.settings)),
+        services.settings.callback_keys,
+    )
     pair = [
         samples.voice_separate(JobId="jone", Tag="Transcode", Operation={"UserData": "one"}),
         samples.voice_separate(JobId="jtwo", Tag="Snapshot", Operation={"UserData": "two"}),
@@ -274,7 +277,7 @@ def test_a_refusal_before_the_answer_is_not_forgotten(
 
 def test_a_token_of_a_submission_that_is_gone_still_counts(client: FlaskClient, settings: Settings) -> None:
     """Redis may have forgotten the submission; the binding is in the token."""
-    token = mint(Binding(submission=new_id(), bucket="songs-1250000000"), settings.callback_keys)
+    token = mint(Binding(submission=new_submission_id(), bucket="songs-1250000000"), settings.callback_keys)
     assert client.post(f"/callbacks/{token}", data=body()).status_code == 200
     wrong = body(Input={"BucketId": "other-1250000000"})
     assert client.post(f"/callbacks/{token}", data=wrong).status_code == 403

@@ -17,7 +17,7 @@ from redis.exceptions import BusyLoadingError
 from app.core.clock import now_ms
 from app.core.tokens import Binding, fingerprint
 from app.receiver import keep
-from app.receiver.retry import retry
+from app.receiver.retry import retry_refusal
 from app.settings import Settings
 from app.spool import SUFFIX
 from app.store import UNAVAILABLE
@@ -311,7 +311,7 @@ def test_a_refused_body_is_kept_while_redis_is_away(
     assert (broken.body, broken.whole, broken.content_type) == (b'{"JobsDetail": [],}', True, "text/json")
     assert broken.binding == {"name": "q", "nonce": "n", "bucket": "songs-1250000000"}
     assert began <= broken.received_ms <= gone and broken.spooled_ms
-    assert retry(ours, late, "anna").taken
+    assert retry_refusal(ours, late, "anna").taken
     assert ours.store.jobs.get("j1") is not None
 
 
@@ -330,7 +330,7 @@ def test_what_only_redis_refuses_keeps_its_body(
     refusal = ours.store.refusals.get(found.id)
     assert refusal and refusal.body == body(other)
     assert (refusal.job_ids, refusal.submission) == ((told_to,), "s1")
-    assert retry(ours, refusal, "anna").reason == "binding_mismatch"
+    assert retry_refusal(ours, refusal, "anna").reason == "binding_mismatch"
 
 
 def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, settings: Settings) -> None:

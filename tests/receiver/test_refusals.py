@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.core.tokens import Binding, fingerprint, mint
 from app.receiver import retry as retries
-from app.receiver.views import PROBLEMS
-from app.redis.scripts import texts
+from app.receiver.views import CALLBACK_PROBLEMS
+from app.redis.scripts import decoded_all
 from app.settings import Settings
 from app.store import Store
 from app.store.refusals.refusal import Refusal
@@ -76,7 +76,7 @@ def newest(store: Store) -> Refusal:
 
 def test_every_reason_is_accounted_for() -> None:
     """A new reason has to say whether it is kept."""
-    assert set(PROBLEMS) == CASES.keys() | NOT_KEPT | ELSEWHERE
+    assert set(CALLBACK_PROBLEMS) == CASES.keys() | NOT_KEPT | ELSEWHERE
 
 
 @pytest.mark.parametrize("reason", CASES)
@@ -145,14 +145,14 @@ def test_an_expired_callback_is_kept_and_taken_in_by_a_person(
     kept = newest(store)
     assert (kept.reason, kept.body) == ("expired_token", body(JobId="j1"))
     assert store.jobs.get("j1") is None
-    done = retries.retry(services, kept, "anna")
+    done = retries.retry_refusal(services, kept, "anna")
     assert done.taken
     assert [(result.job_id, result.outcome) for result in done.results] == [("j1", "accepted")]
     (entry,) = store.jobs.history("j1")[0]
     assert (entry["by"], entry["refusal"], entry["outcome"]) == ("anna", kept.id, "accepted")
     assert entry["refused_at"] and entry["token"] == fingerprint(late)
     assert store.refusals.newest(10) == []
-    assert not texts(store.db.client.scan_iter(f"{store.db.prefix}refus*")), "nothing of it stays"
+    assert not decoded_all(store.db.client.scan_iter(f"{store.db.prefix}refus*")), "nothing of it stays"
 
 
 def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> None:
@@ -165,7 +165,7 @@ def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> 
     kept = newest(ours.store)
     assert (kept.reason, kept.body) == ("ip_not_allowed", body(JobId="j1"))
     assert "127.0.0.1" in kept.detail
-    assert retries.retry(ours, kept, "anna").taken
+    assert retries.retry_refusal(ours, kept, "anna").taken
 
 
 def test_a_body_that_this_release_can_read(services: WebServices, store: Store) -> None:
@@ -173,7 +173,7 @@ def test_a_body_that_this_release_can_read(services: WebServices, store: Store) 
     content = samples.xml(samples.event(samples.voice_separate(JobId="jx")))
     old = Refusal("malformed_xml", "x", "f00f", {"name": "console", "nonce": "n"}, body=content, whole=True)
     store.refusals.note(old)
-    assert retries.retry(services, newest(store), "anna").results[0].outcome == "accepted"
+    assert retries.retry_refusal(services, newest(store), "anna").results[0].outcome == "accepted"
     assert store.refusals.newest(1) == []
 
 
@@ -185,7 +185,7 @@ def test_refused_again_it_stays_with_its_new_reason(
     assert client.post(f"/callbacks/{token}", data=OTHER).status_code == 403
     kept = newest(store)
     assert kept.reason == "expired_token"
-    done = retries.retry(services, kept, "anna")
+    done = retries.retry_refusal(services, kept, "anna")
     assert (done.taken, done.reason, done.results) == (False, "binding_mismatch", ())
     again = newest(store)
     assert (again.id, again.reason, again.detail) == (kept.id, "binding_mismatch", done.detail)
@@ -194,7 +194,7 @@ def test_refused_again_it_stays_with_its_new_reason(
     ]
     assert again.body == OTHER
     for _ in range(50):
-        retries.retry(services, newest(store), "anna")
+        retries.retry_refusal(services, newest(store), "anna")
     assert len(newest(store).acts) == 20
     assert store.refusals.open()[0] == 1
 
@@ -208,7 +208,7 @@ def test_revoked_meanwhile_it_is_not_taken_in(
         late = a_token(services.settings, expires=1000)
         client.post(f"/callbacks/{late}", data=content)
         store.refusals.revoke(fingerprint(late))
-        assert retries.retry(services, newest(store), "anna").reason == "revoked_token"
+        assert retries.retry_refusal(services, newest(store), "anna").reason == "revoked_token"
     assert store.jobs.get("j1") is None
 
 
@@ -219,7 +219,7 @@ def test_revoked_by_a_setting_meanwhile_it_is_not_taken_in(
     late = a_token(settings, expires=1000)
     client.post(f"/callbacks/{late}", data=body(JobId="j1"))
     revoking = settings.model_copy(update={"revoked_tokens": frozenset({fingerprint(late)})})
-    again = retries.retry(WebServices.open(revoking, timeout=5), newest(store), "anna")
+    again = retries.retry_refusal(WebServices.open(revoking, timeout=5), newest(store), "anna")
     assert again.reason == "revoked_token"
     assert store.jobs.get("j1") is None
 
@@ -229,7 +229,7 @@ def test_part_of_a_body_is_not_taken_for_the_whole(web: Web) -> None:
     post(web.url, a_token(web.settings), b"<" * 300_000)
     kept = newest(web.services.store)
     with pytest.raises(retries.Partial):
-        retries.retry(web.services, kept, "anna")
+        retries.retry_refusal(web.services, kept, "anna")
     assert newest(web.services.store) == kept
 
 
@@ -247,7 +247,7 @@ def test_where_nothing_can_be_stored_it_stays(
         pipe.xadd(store.db.key("events"), {"x": 1})
     pipe.execute()
     with pytest.raises(Problem) as problem:
-        retries.retry(services, kept, "anna")
+        retries.retry_refusal(services, kept, "anna")
     assert problem.value.reason == "store_unavailable"
     assert newest(store) == kept
 
@@ -266,7 +266,7 @@ def test_a_submission_s_refusal_belongs_to_its_job(
     client.post(f"/callbacks/{token}", data=body(JobId="jother"))
     other = newest(store)
     assert (other.reason, other.job_ids) == ("binding_mismatch", (JOB,))
-    assert retries.retry(services, other, "anna").reason == "binding_mismatch"
+    assert retries.retry_refusal(services, other, "anna").reason == "binding_mismatch"
 
 
 def test_all_jobs_of_one_body_are_taken_in_or_none(
@@ -276,13 +276,13 @@ def test_all_jobs_of_one_body_are_taken_in_or_none(
     late = a_token(services.settings, expires=1000)
     pair = [samples.voice_separate(JobId=each) for each in ("ja", "jb")]
     client.post(f"/callbacks/{late}", data=body_of(pair))
-    assert [result.job_id for result in retries.retry(services, newest(store), "anna").results] == [
+    assert [result.job_id for result in retries.retry_refusal(services, newest(store), "anna").results] == [
         "ja",
         "jb",
     ]
     pair[1] = samples.voice_separate(JobId="bad id")
     client.post(f"/callbacks/{late}", data=body_of([samples.voice_separate(JobId="jc"), pair[1]]))
-    assert retries.retry(services, newest(store), "anna").reason == "bad_job_id"
+    assert retries.retry_refusal(services, newest(store), "anna").reason == "bad_job_id"
     assert store.jobs.get("jc") is None
 
 

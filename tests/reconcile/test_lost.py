@@ -8,6 +8,7 @@ import pytest
 import requests
 from msgspec.structs import replace
 
+from app.store.jobs.members import member_of
 from app.store.submissions.submissions import Submission
 from app.web.services import Services
 from harness.servers import Emulator
@@ -223,7 +224,7 @@ def test_a_submitter_that_died_is_no_different(ours: Services, ci: Emulator, rel
     redis, key = ours.store.db.client, ours.store.db.key
     redis.hset(key("submission", submission), "status", "sending")
     redis.hdel(key("submission", submission), "job_ids")
-    redis.delete(key("job", job_id), key("history", job_id))
+    redis.delete(key("job", job_id), key("record", job_id))
     redis.zrem(key("due"), job_id)
     redis.zadd(key("lost"), {submission: 0})
     relay.look_for_lost()
@@ -251,7 +252,7 @@ def test_a_lost_record_is_brought_back(ours: Services, ci: Emulator, relay: Rela
     gone = [key for key in redis.keys(f"{ours.store.db.prefix}*") if job_id.encode() in key]
     redis.delete(*gone)
     for schedule in ("due", "jobs", "touched"):
-        redis.zrem(ours.store.db.key(schedule), job_id)
+        redis.zrem(ours.store.db.key(schedule), job_id, member_of(job_id))
     relay.audit()
     job = job_of(ours, job_id)
     assert job.submission is not None

@@ -55,7 +55,7 @@ def test_fsync_is_refused_without_an_append_only_file(tmp_path: Path) -> None:
     with server_in(tmp_path / "a", "--appendonly", "no") as server:
         settings = make_settings(server.url, durability="fsync")
         with pytest.raises(SettingsError, match="appendonly yes"):
-            preflight.check(settings)
+            preflight.check_start(settings)
         for command in (
             ["gunicorn", "--config", "gunicorn.conf.py", "app:serving()"],
             ["workers.worker"],
@@ -80,12 +80,12 @@ def test_fsync_needs_always_where_waitaof_is_missing(tmp_path: Path) -> None:
     with server_in(tmp_path / "a", "--rename-command", "WAITAOF", "") as server:
         settings = make_settings(server.url, durability="fsync")
         with pytest.raises(SettingsError, match="appendfsync always"):
-            preflight.check(settings)
+            preflight.check_start(settings)
         store = opened(server, "fsync")
         with pytest.raises(NotDurable):
             store.acceptor.accept(news("j1"))
         store.db.client.config_set("appendfsync", "always")
-        preflight.check(settings)
+        preflight.check_start(settings)
         assert opened(server, "fsync").acceptor.accept(news("j2")) == ["accepted"]
 
 

@@ -81,19 +81,19 @@ def test_a_right_that_is_missing_is_named(
     """The start is refused with it and with the whole line; the question changes nothing in Redis."""
     server.grant(*less)
     with pytest.raises(SettingsError, match=re.escape(named)) as refused:
-        preflight.check(settings)
+        preflight.check_start(settings)
     assert rights.acl_line(PREFIX) in refused.value.message
     assert "receiver:PASSWORD" not in refused.value.message
     assert server.admin.keys() == []
 
 
 def test_the_documented_line_lacks_nothing(server: Limited, settings: Settings) -> None:
-    preflight.check(settings)
+    preflight.check_start(settings)
     client = connect(server.url, timeout=2)
     assert rights.missing(client, PREFIX) == []
     assert rights.unchecked(client) == []
     server.grant("-info", "-config|get")
-    preflight.check(settings)
+    preflight.check_start(settings)
     assert rights.unchecked(client) == ["INFO", "CONFIG GET"]
     assert server.admin.keys() == [f"{PREFIX}schema".encode()], "the question has left something"
 

@@ -100,7 +100,7 @@ def test_a_start_says_it(sentinels: list[Locked]) -> None:
     )
     said = done.stderr.decode()
     assert (done.returncode, said.count("NOAUTH")) == (0, 1), said
-    preflight.check(make_settings(url(sentinels, f"?sentinel_password={PASSWORD}")))
+    preflight.check_start(make_settings(url(sentinels, f"?sentinel_password={PASSWORD}")))
 
 
 @pytest.mark.parametrize("query", ["?sentinel_pasword=x", "?password=x", "?sentinel_password=x&db=1"])

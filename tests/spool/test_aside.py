@@ -13,7 +13,7 @@ import pytest
 
 from app import create_app
 from app.spool import SUFFIX, NoRoom, Spool
-from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry
+from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry_set_aside
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
 from app.spool.record import encode_record, pack_refusal, record_summary
@@ -66,7 +66,7 @@ def _of_another_shape(_store: Store, job_id: str) -> bytes:
 
 POISON = {
     "job": _odd("job"),
-    "history": _odd("history"),
+    "record": _odd("record"),
     "refusal": _odd_refusal,
     "later version": _later_version,
     "no head": _no_head,
@@ -298,7 +298,7 @@ def test_what_an_earlier_release_put_aside(home: Home) -> None:
     first, second = home.files(RECORDS)
     assert home.spool.set_aside().records == 2
     assert [record_summary(each)[1] for each in payloads(first)] == [["jold"]]
-    retry(first)
+    retry_set_aside(first)
     assert home.files(SUFFIX) == [first.with_suffix(SUFFIX)]
     home.drainer.step()
     assert home.outcomes("jold") == home.outcomes("jolder") == ["accepted"]

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from app.doctor.preflight import check
+from app.doctor.preflight import check_start
 from app.settings import Settings
 from app.spool import SUFFIX
-from app.spool.installation import Installation, State
+from app.spool.installation import Installation, InstallationState
 from app.spool.record import encode_record
 from app.store import Database, connect
 from harness.servers import Valkey, eventually, free_port
@@ -88,7 +88,7 @@ def test_a_receiver_without_a_past_has_made_a_new_id(settings: Settings, tmp_pat
 def test_two_installations_with_one_folder(
     other: str,
     known: bool,
-    state: State,
+    state: InstallationState,
     settings: Settings,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -128,7 +128,9 @@ def test_a_mark_that_cannot_be_read_is_made_again(settings: Settings, tmp_path: 
 
 
 @pytest.mark.parametrize(("state", "drains"), [("lost", True), ("foreign", False)])
-def test_whose_spool_it_is(state: State, drains: bool, settings: Settings, tmp_path: Path) -> None:
+def test_whose_spool_it_is(
+    state: InstallationState, drains: bool, settings: Settings, tmp_path: Path
+) -> None:
     """An empty Redis gets what was spooled for it at once. Another installation's records wait until a person has said
     whose they are."""
     with_spool = settings.model_copy(update={"spool_dir": tmp_path, "redis_timeout": 5.0})
@@ -198,12 +200,12 @@ def test_a_start_says_so_and_goes_on(
 ) -> None:
     """Of any process, which makes no id itself; and a Redis that is away is no reason either."""
     chosen = settings.model_copy(update={"spool_dir": tmp_path})
-    check(chosen)
+    check_start(chosen)
     assert not list(tmp_path.iterdir())
     installation(settings, tmp_path).state()
-    check(chosen)
+    check_start(chosen)
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
     forget(settings)
-    check(chosen)
+    check_start(chosen)
     assert "came back empty" in caplog.text
-    check(chosen.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}"}))
+    check_start(chosen.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}"}))

@@ -9,7 +9,7 @@ import pytest
 
 from app.ci.incoming.payload import Detail
 from app.core.clock import now_ms
-from app.redis.scripts import text_map, texts
+from app.redis.scripts import decoded_all, text_map
 from app.store import NotBelieved, Outcome, OverLimit, Store, Unavailable
 from app.store.jobs.accept import Acceptor, Limits, Source, UrlLimit
 from app.store.jobs.index import names
@@ -514,13 +514,13 @@ def test_a_console_url_is_listed_with_its_first_use(store: Store) -> None:
     kept = text_map(store.db.client.hgetall(store.db.key("url", "print")))
     assert (kept["name"], kept["expires"]) == ("console", "5")
     assert now_ms() - int(kept["used"]) < 60_000
-    assert texts(store.db.client.zrange(store.db.key("urls"), 0, -1)) == ["print"]
+    assert decoded_all(store.db.client.zrange(store.db.key("urls"), 0, -1)) == ["print"]
 
 
 # ── nothing by half ─────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", ["job", "history", "index", "due", "jobs", "touched", "events", "claims"])
+@pytest.mark.parametrize("kind", ["job", "record", "index", "due", "jobs", "touched", "events", "claims"])
 def test_a_key_of_another_type_stops_the_script_before_its_first_write(store: Store, kind: str) -> None:
     """Somebody else's value under one of our keys loses nothing, and leaves nothing half written."""
     _create(store, "s1")
@@ -576,7 +576,7 @@ def test_contents_past_the_history_are_not_remembered(store: Store) -> None:
     capped = Acceptor(store.db, Limits(history=5), store.durable)
     for n in range(50):
         tell(capped, said("j1", "Success", EARLY), said("j1", "Running", message=f"text {n}"))
-    fields = texts(store.db.client.hkeys(store.db.key("job", "j1")))
+    fields = decoded_all(store.db.client.hkeys(store.db.key("job", "j1")))
     marks = [each for each in fields if each.startswith("d:")]
     assert len(marks) <= 5
 

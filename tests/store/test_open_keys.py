@@ -25,9 +25,11 @@ def test_a_key_may_not_go_before_its_jobs_have_ended(valkey: Valkey) -> None:
     prefix = {"key_prefix": before.key_prefix}
 
     with pytest.raises(SettingsError, match=r"k1 \(for 1\)"):
-        preflight.check(make_settings(valkey.url, callback_keys=NEW, **prefix))
-    preflight.check(make_settings(valkey.url, callback_keys=f"{NEW},{OLD}", **prefix))
-    preflight.check(make_settings(valkey.url, callback_keys=NEW, callback_keys_withdrawn="k1", **prefix))
+        preflight.check_start(make_settings(valkey.url, callback_keys=NEW, **prefix))
+    preflight.check_start(make_settings(valkey.url, callback_keys=f"{NEW},{OLD}", **prefix))
+    preflight.check_start(
+        make_settings(valkey.url, callback_keys=NEW, callback_keys_withdrawn="k1", **prefix)
+    )
 
     tell(store, said("j1", "Success"), submission=submission)
-    preflight.check(make_settings(valkey.url, callback_keys=NEW, **prefix))
+    preflight.check_start(make_settings(valkey.url, callback_keys=NEW, **prefix))

@@ -11,10 +11,10 @@ import pytest
 
 from app.core.clock import now_ms
 from app.redis.cursors import encode_cursor
-from app.redis.scripts import text_map, texts
+from app.redis.scripts import decoded_all, text_map
 from app.settings.types import AgeAndSize
 from app.store import Limits, Store
-from app.store.refusals.refusal import Refusal, Wanted
+from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.store.refusals.refusals import Bounds
 from app.web.services import Services
 from tests.store.said import said, tell
@@ -49,11 +49,11 @@ def bounded(store: Store, size: int, seconds: float = 3600.0) -> Store:
 
 
 def ids(store: Store, **wanted: object) -> list[str]:
-    return [each.id for each in store.refusals.page(Wanted(**wanted), 200)[0]]  # type: ignore[arg-type]
+    return [each.id for each in store.refusals.page(RefusalFilter(**wanted), 200)[0]]  # type: ignore[arg-type]
 
 
 def no_trace(store: Store) -> bool:
-    keys = texts(store.db.client.scan_iter(f"{store.db.prefix}refus*"))
+    keys = decoded_all(store.db.client.scan_iter(f"{store.db.prefix}refus*"))
     return not keys
 
 
@@ -141,20 +141,20 @@ def test_the_bytes_are_bounded_and_the_oldest_go_first(store: Store) -> None:
 
 def _counts_are_right(store: Store) -> None:
     redis, key = store.db.client, store.db.key
-    kept = texts(redis.zrange(key("refused"), 0, -1))
-    each = [texts(redis.hmget(key("refusal", one), "token", "bytes")) for one in kept]
+    kept = decoded_all(redis.zrange(key("refused"), 0, -1))
+    each = [decoded_all(redis.hmget(key("refusal", one), "token", "bytes")) for one in kept]
     counted: dict[str, int] = {"all": 0}
     for token, size in each:
         counted["all"] += int(size)
         counted[token] = counted.get(token, 0) + int(size)
     found = {name: int(size) for name, size in text_map(redis.hgetall(key("refused_bytes"))).items()}
     assert found == {name: size for name, size in counted.items() if size}
-    hashes = texts(redis.scan_iter(f"{store.db.prefix}refusal:*"))
+    hashes = decoded_all(redis.scan_iter(f"{store.db.prefix}refusal:*"))
     assert {name.rpartition(":")[2] for name in hashes} == set(kept)
     listed = {
         one
         for name in redis.scan_iter(f"{store.db.prefix}refused_of:*")
-        for one in texts(redis.zrange(name, 0, -1))
+        for one in decoded_all(redis.zrange(name, 0, -1))
     }
     assert listed == set(kept)
 
@@ -278,7 +278,7 @@ def test_the_list_is_filtered(store: Store, wanted: dict[str, object], found: st
     assert "".join(ids(store, **wanted)) == found
     paged, cursor = [], encode_cursor((2**52, "~"))
     while cursor:
-        page, following = store.refusals.page(Wanted(**wanted), 1, cursor)  # type: ignore[arg-type]
+        page, following = store.refusals.page(RefusalFilter(**wanted), 1, cursor)  # type: ignore[arg-type]
         paged += [refusal.id for refusal in page]
         cursor = following or ""
     assert "".join(paged) == found
@@ -291,7 +291,7 @@ def test_pages_jump_over_none(store: Store) -> None:
         store.refusals.note(each)
     seen, cursor = [], None
     while True:
-        page, cursor = store.refusals.page(Wanted(), 70, cursor)
+        page, cursor = store.refusals.page(RefusalFilter(), 70, cursor)
         seen += [each.id for each in page]
         if cursor is None:
             break

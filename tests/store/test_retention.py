@@ -16,13 +16,14 @@ import pytest
 
 from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
-from app.redis.scripts import texts
+from app.redis.scripts import decoded_all
 from app.settings import Settings
 from app.store import NotBelieved, Store
+from app.store.jobs.members import member_of
 from app.store.refusals.refusal import Refusal
-from app.store.runs.failures import Wanted
+from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import End, Start, run_id
-from app.store.submissions.submissions import Submission, deadline_after, new_id
+from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
 from app.web.services import Services
 from harness.servers import ROOT
 from tests.store.invariants import broken_invariants
@@ -39,14 +40,16 @@ FIXED = {"events", "keys", "revoked", "presence:relay", "presence:worker", "prob
 def _keys(store: Store) -> set[str]:
     """All keys but those that expire by themselves."""
     redis, prefix = store.db.client, store.db.prefix
-    return {key.removeprefix(prefix) for key in texts(redis.scan_iter(f"{prefix}*")) if redis.ttl(key) == -1}
+    return {
+        key.removeprefix(prefix) for key in decoded_all(redis.scan_iter(f"{prefix}*")) if redis.ttl(key) == -1
+    }
 
 
 def new_submission(
     store: Store, token_expires: int | None = None, submitted_at: str = "2022-06-27T07:23:10Z"
 ) -> str:
     submission = Submission(
-        new_id(), "sending", submitted_at, deadline_after(60), "own", "b", "r", key_id="k1",
+        new_submission_id(), "sending", submitted_at, deadline_after(60), "own", "b", "r", key_id="k1",
         token_expires=token_expires,
     )  # fmt: skip
     store.submissions.create(submission)
@@ -140,7 +143,7 @@ def test_young_jobs_stay(store: Store) -> None:
     tell(store, said("jyoung", "Running"))
     long_ago = now_ms() - 100_000
     for job_id in ("jold", "jyoung"):
-        store.db.client.zadd(store.db.key("touched"), {job_id: long_ago})
+        store.db.client.zadd(store.db.key("touched"), {member_of(job_id): long_ago})
     tell(store, said("jyoung", "Success"))
     store.retention.drop_jobs(50, 100)
     assert store.jobs.get("jold") is None
@@ -235,7 +238,7 @@ def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> 
     tell(store, said("j1", "Success"))
     _plan_all(store, "failed")
     store.retention.drop_jobs(NOW, 100)
-    assert len(store.failures.page(Wanted(), 10)[0]) == 4
+    assert len(store.failures.page(FailureFilter(), 10)[0]) == 4
     store.retention.drop_jobs(NOW, 100)
     assert store.jobs.get("j1") is None
     assert store.failures.count() == 0
@@ -245,7 +248,7 @@ def test_dismissed_failures_keep_no_job(store: Store) -> None:
     """Somebody has looked at them."""
     tell(store, said("j1", "Success"))
     _plan_all(store, "failed")
-    for run in store.failures.all(Wanted()):
+    for run in store.failures.all(FailureFilter()):
         store.failures.dismiss(run, "me", "seen")
     store.retention.drop_jobs(NOW, 100)
     assert store.jobs.get("j1") is None
@@ -383,6 +386,31 @@ def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) ->
         assert _walked(store, count) == everything[-store.outbox.kept() :], (
             "packed or not, each is read once, in order"
         )
+
+
+def test_few_entries_are_packed_too_once_they_are_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where little happens they do not stay as they came: all but a few are packed, and read on as before."""
+    store.outbox.open()
+    for n in range(60):
+        tell(store, said(f"j{n}", "Success"), body=b"")
+    store.outbox.acknowledge(store.outbox.read("one", 100, 1))
+    everything = _walked(store, 100)
+    store.outbox.trim()
+    assert store.outbox.size() == 60, "the newest stay as they are for a while"
+    monkeypatch.setattr("app.store.events.outbox._OPEN_MS", 0)
+    store.outbox.trim()
+    assert store.outbox.size() < 10
+    assert store.outbox.kept() == len(everything) == 60
+    assert not store.outbox.resume("0-0")[0], "nothing is gone"
+    tell(store, said("jlast", "Success"), body=b"")
+    store.outbox.acknowledge(last := store.outbox.read("one", 100, 1))
+    store.db.client.xtrim(store.db.key("events"), maxlen=0)
+    assert store.outbox.last_id() == last[-1].stream_id, (
+        "even with nothing left in the stream it knows its end"
+    )
+    assert not store.outbox.after(store.outbox.last_id(), 100)
+    for count in (1, 7, 1000):
+        assert _walked(store, count) == everything
 
 
 def _walked(store: Store, count: int) -> list[str]:

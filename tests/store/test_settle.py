@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,7 +27,7 @@ def known(store: Store) -> dict[str, str]:
 
 
 def history(store: Store) -> list[dict[str, Any]]:
-    return [json.loads(each) for each in store.db.client.lrange(store.db.key("history", "j1"), 0, -1)]
+    return store.jobs.history("j1")[0]
 
 
 class Late:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.ci.outgoing.request_xml import render
-from app.core.tokens import read
+from app.core.tokens import read_token
 from app.provider import AnswerLost, ProviderError, ServerError
 from app.settings import Settings
 from app.store import Unavailable
@@ -60,7 +60,7 @@ def test_its_callback_url_expires(services: Services) -> None:
     again = submitter.draft_file(render(REQUEST, None, submitter.defaults))
     for each in (draft, again):
         token = (each.callback or "").rpartition("/")[2]
-        binding = read(token, settings.callback_keys)
+        binding = read_token(token, settings.callback_keys)
         assert token.encode() in each.xml
         assert binding.expires == each.expires
         assert began - 1 <= each.expires - 2 * 86400 <= time.time() + 1
@@ -386,7 +386,7 @@ def test_a_job_without_input_is_submitted_and_bound(
         assert job is not None
         assert (job.tag, job.user_data, job.input) == ("Tts", "said", None)
         assert draft.callback is not None
-        bound = read(draft.callback.rpartition("/")[2], services.settings.callback_keys)
+        bound = read_token(draft.callback.rpartition("/")[2], services.settings.callback_keys)
         assert (bound.tags, bound.objects, bool(bound.user_data)) == (("Tts",), (), True)
     assert all("<Input" not in one["full"]["body"].partition("<Operation")[0] for one in ci.requests())
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.core.tokens import read
+from app.core.tokens import read_token
 from app.submitter import SubmitRequest, Submitter
 from app.web.services import Services
 from harness.emulated import Emulated
@@ -109,7 +109,7 @@ def test_every_field_is_the_node_that_ci_documents(
             ("CallBackFormat", "XML"),
         ]
     )
-    binding = read(callback.rpartition("/")[2], services.settings.callback_keys)
+    binding = read_token(callback.rpartition("/")[2], services.settings.callback_keys)
     assert (binding.submission, binding.bucket) == (receipt.submission, ci.bucket)
 
 

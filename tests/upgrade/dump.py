@@ -30,6 +30,12 @@ class Dump:
         kept: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
         return kept
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the code of that schema read from it: a job of its own, and those that came from release 1."""
+        read: dict[str, Any] = json.loads((self.folder / "said.json").read_text())
+        return read
+
     def job(self, name: str) -> str:
         job_id: str = self.manifest["jobs"][name]
         return job_id
@@ -54,6 +60,7 @@ class Dump:
 
 
 RELEASE1 = Dump(ROOT / "tests" / "data" / "release1")
+SCHEMAS = tuple(Dump(ROOT / "tests" / "data" / name) for name in ("schema2", "schema3"))
 
 
 def _restore(redis: Redis, row: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.redis.scripts import texts
+from app.redis.scripts import decoded_all
 from app.settings import Settings
 from app.store import UNAVAILABLE
 from harness.servers import Valkey, eventually
@@ -154,7 +154,7 @@ def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
 
         def names() -> set[str]:
             """Without the names of workers, and the notes of jobs that were on their way when RQ looked, which end."""
-            found = texts(redis.scan_iter("rq:*"))
+            found = decoded_all(redis.scan_iter("rq:*"))
             passing = {name for name in found if ":first_seen:" in name and int(redis.ttl(name)) > 0}
             return {name for name in found if not name.startswith("rq:worker:")} - passing
 

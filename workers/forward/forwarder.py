@@ -27,7 +27,7 @@ from workers.forward.message import message
 
 log = logging.getLogger(__name__)
 
-HANDLER = "forward"
+DELIVERY_HANDLER = "forward"
 _BACKOFF_MAX_S = 4 * 3600.0
 _LEASE_MARGIN_S = 10.0
 """A lease lasts that much longer than the request's timeout; then its relay counts as dead."""

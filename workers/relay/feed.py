@@ -11,9 +11,9 @@ from redis.exceptions import ResponseError
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
 from app.store.events.outbox import Posted
-from app.store.runs.runs import Wanted
+from app.store.runs.runs import RunTarget
 from workers import registry
-from workers.forward.forwarder import HANDLER, endpoints_for
+from workers.forward.forwarder import DELIVERY_HANDLER, endpoints_for
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,6 @@ class Feeder:
                 )
         return made
 
-    def _wanted(self, event: Event) -> list[Wanted]:
-        wanted: list[Wanted] = [(each.name, None) for each in registry.handlers_for(event)]
-        return wanted + [(HANDLER, each.name) for each in endpoints_for(event, self._endpoints)]
+    def _wanted(self, event: Event) -> list[RunTarget]:
+        wanted: list[RunTarget] = [(each.name, None) for each in registry.handlers_for(event)]
+        return wanted + [(DELIVERY_HANDLER, each.name) for each in endpoints_for(event, self._endpoints)]

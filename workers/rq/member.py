@@ -15,7 +15,7 @@ from rq import Queue, Worker
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer
 
-from app.ci.incoming.payload import view
+from app.ci.incoming.payload import detail_view
 from app.core.backoff import delay
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
@@ -78,7 +78,11 @@ def _how(status: int | None) -> str:
 def work(settings: Settings) -> None:
     """Be a worker until SIGTERM, or until the parent process dies."""
     store = Store.open(
-        settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs, view=view
+        settings.redis_url,
+        settings.key_prefix,
+        timeout=10,
+        trust_outputs=settings.trust_outputs,
+        view=detail_view,
     )
     flags = SharedFlags()
     tasks.use(store, flags)

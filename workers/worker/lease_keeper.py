@@ -21,7 +21,7 @@ LEASE_S = 15.0
 Shorter: a machine that stalls has healthy runs started twice. Longer: runs of dead workers wait longer."""
 GRACE_S = 5.0
 """How long a handler that ignores the interruption at its timeout may go on before its process is ended."""
-PATIENCE_S = 1.0
+LEASE_PATIENCE_S = 1.0
 """How long the rest of a batch waits for the current run before it is released to other workers."""
 _BEAT_S = 4.0
 _TICK_S = 0.5
@@ -93,6 +93,6 @@ class LeaseKeeper:
                     "run %s has lost its lease, so another worker may perform it too; handlers must be idempotent",
                     current.run_id,
                 )
-        if not current.is_slow and now - current.began > PATIENCE_S:
+        if not current.is_slow and now - current.began > LEASE_PATIENCE_S:
             current.is_slow = True
             self._slow()

@@ -20,7 +20,7 @@ FLOAT_CHARACTERS = 32
 """No number with more characters than this can be what ``repr`` gives back for it."""
 
 
-def view(body: bytes, limits: BodyLimits) -> Any:
+def json_view(body: bytes, limits: BodyLimits) -> Any:
     """Read one JSON text of CI's; a list or an object, since nothing else begins as the receiver expects.
 
     Invalid characters are replaced: bare line ends in a string stay, characters that XML could not hold are U+FFFD.

@@ -27,7 +27,7 @@ __all__ = [
     "parse",
     "parse_answer",
     "parse_error",
-    "read",
+    "read_body_view",
 ]
 
 Format = Literal["xml", "json"]
@@ -93,7 +93,7 @@ class CIError(BaseModel):
 
 def parse(body: bytes) -> Callback:
     """Read one callback. Raises only Refused, for any body that is not a callback."""
-    form, view = read(body, limits.CALLBACK)
+    form, view = read_body_view(body, limits.CALLBACK)
     top = _envelope(view)
     if _is_probe(view) or _is_probe(top):
         return Callback("probe", form, ())
@@ -118,7 +118,7 @@ def parse_answer(body: bytes) -> Answer:
 
     A job that cannot be read costs itself, and not the others of the answer; an answer of no others is refused.
     """
-    form, view = read(body, limits.ANSWER)
+    form, view = read_body_view(body, limits.ANSWER)
     top = _envelope(view)
     if "Error" in top or (form == "xml" and top is view):
         raise Refused("not_an_answer", f"Found {_names(view, top)}; expected Response")
@@ -159,7 +159,7 @@ def _run(raw: dict[str, Any]) -> Report:
 def parse_error(body: bytes) -> CIError:
     """Read an error of CI's. Never raises: what is not one has no fields."""
     try:
-        _, view = read(body, limits.CALLBACK)
+        _, view = read_body_view(body, limits.CALLBACK)
         top = _envelope(view)
     except Refused:
         return CIError()
@@ -173,7 +173,7 @@ def parse_error(body: bytes) -> CIError:
     )
 
 
-def read(body: bytes, caps: BodyLimits = limits.ANSWER) -> tuple[Format, dict[str, Any]]:
+def read_body_view(body: bytes, caps: BodyLimits = limits.ANSWER) -> tuple[Format, dict[str, Any]]:
     """The JSON view of a body, and its format: the first byte decides, whatever anyone declares."""
     start = body.lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
     if not start:
@@ -185,8 +185,8 @@ def read(body: bytes, caps: BodyLimits = limits.ANSWER) -> tuple[Format, dict[st
             status=415,
         )
     if start[:1] == b"<":
-        return "xml", xml_view.view(start, caps)
-    view = json_view.view(start, caps)
+        return "xml", xml_view.xml_view(start, caps)
+    view = json_view.json_view(start, caps)
     if not isinstance(view, dict):
         raise Refused("not_a_callback", f"Found a JSON array; {EXPECTED}")
     return "json", view
@@ -239,6 +239,6 @@ def _split(ids: str) -> list[str]:
     return [job_id for part in ids.split(",") if (job_id := part.strip())]
 
 
-def view(body: bytes, position: int) -> dict[str, Any]:
+def detail_view(body: bytes, position: int) -> dict[str, Any]:
     """The JSON view of one JobsDetail of a body that was taken: what a job shows as ``raw``."""
     return dict(parse(body).details[position].raw)

@@ -26,7 +26,7 @@ ENCODINGS = {
 name that a stranger chose and remembers every unknown name for ever."""
 
 
-def view(body: bytes, limits: BodyLimits) -> dict[str, Any]:
+def xml_view(body: bytes, limits: BodyLimits) -> dict[str, Any]:
     """Read one XML document into ``{root: value}``.
 
     An empty node is ``""``, a leaf its text, repeated nodes a list, in document order. What JSON has no place

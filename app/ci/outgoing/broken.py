@@ -1,11 +1,14 @@
 """How a broken rule is reported: one shape for a wrong type, for CI's rules and for ours."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Severity = Literal["error", "warning"]
+
+RuleFindings = Iterator[tuple[str, str, str]]
+"""What a rule reports: field, word, and the rule as a sentence."""
 
 
 class Broken(BaseModel):

@@ -3,21 +3,19 @@
 import ipaddress
 import re
 import socket
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from app.ci.outgoing import facts
+from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.request import MqConfig, SubmitRequest
 from app.core.networks import is_public
-
-Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
 _PRIVATE_NAMES = ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+\Z")
 _HOST = re.compile(r"[A-Za-z0-9._-]+\Z")
 
 
-def callback_rules(request: SubmitRequest) -> Found:
+def callback_rules(request: SubmitRequest) -> RuleFindings:
     """The rules of callback, its format, its type and its queue."""
     kind = request.callback_type
     if kind and kind.lower() not in [k.lower() for k in facts.CALLBACK_TYPES]:
@@ -34,7 +32,7 @@ def callback_rules(request: SubmitRequest) -> Found:
         yield from _url(request.callback)
 
 
-def _queue(config: MqConfig) -> Found:
+def _queue(config: MqConfig) -> RuleFindings:
     if config.mq_region not in facts.MQ_REGIONS:
         word = "mq_region" if config.mq_region else "missing"
         yield "callback_mq_config.mq_region", word, f"with TDMQ is one of {', '.join(facts.MQ_REGIONS)}"
@@ -44,7 +42,7 @@ def _queue(config: MqConfig) -> Found:
         yield "callback_mq_config.mq_name", "missing", "the name of the topic or queue is required with TDMQ"
 
 
-def _url(url: str) -> Found:
+def _url(url: str) -> RuleFindings:
     host = _host(url)
     if host is None:
         yield "callback", "callback", 'is "no" or an http or https URL with a host, percent-encoded'

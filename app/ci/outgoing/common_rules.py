@@ -1,9 +1,9 @@
 """What holds for every tag: where things are, how operations are written, user data, labels."""
 
 import re
-from collections.abc import Iterator
 
 from app.ci.outgoing import facts
+from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.operation import View, views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest
 from app.ci.outgoing.text_rules import raw_rules
@@ -15,10 +15,8 @@ _BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
 _BUCKET_APPID = re.compile(r".*-[0-9]+\Z")
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z")
 
-Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
-
-def input_rules(request: SubmitRequest, defaults: Defaults) -> Found:
+def input_rules(request: SubmitRequest, defaults: Defaults) -> RuleFindings:
     where = defaults.input(request)
     yield from _place("input", where.bucket, where.region)
     if not where.bucket:
@@ -36,7 +34,7 @@ def input_rules(request: SubmitRequest, defaults: Defaults) -> Found:
     yield from _input_file(request)
 
 
-def _input_file(request: SubmitRequest) -> Found:
+def _input_file(request: SubmitRequest) -> RuleFindings:
     key, url, tags = request.input.object, request.input.url, {view.tag for view in views(request)}
     if not key and not url:
         yield from _no_input(tags)
@@ -49,7 +47,7 @@ def _input_file(request: SubmitRequest) -> Found:
             yield "input.object", "input_format", f"VoiceSeparate reads {', '.join(facts.INPUT_FORMATS)}"
 
 
-def _no_input(tags: set[str]) -> Found:
+def _no_input(tags: set[str]) -> RuleFindings:
     if VOICE_SEPARATE in tags:
         yield "input.object", "missing", "the key of the input file is required"
     elif any(tag.strip() and tag not in facts.NO_INPUT for tag in tags):
@@ -57,7 +55,7 @@ def _no_input(tags: set[str]) -> Found:
         yield "input.object", "no_input", f"nearly every tag works on a file; {told} are known not to"
 
 
-def _place(at: str, bucket: str | None, region: str | None) -> Found:
+def _place(at: str, bucket: str | None, region: str | None) -> RuleFindings:
     """Both become part of a host name, so that nothing but a name may be in them."""
     if bucket and (not _BUCKET.match(bucket) or len(bucket) > 63):
         yield f"{at}.bucket", "bucket", "a bucket is letters, digits and hyphens, as BucketName-APPID"
@@ -77,7 +75,7 @@ def _place(at: str, bucket: str | None, region: str | None) -> Found:
         yield f"{at}.region", "region", "is not a region that CI's pages list; let it through if it is new"
 
 
-def _key(field: str, key: str) -> Found:
+def _key(field: str, key: str) -> RuleFindings:
     if len(key.encode("utf-8", "surrogatepass")) > facts.KEY_MAX:
         yield field, "key_length", f"an object key has at most {facts.KEY_MAX} bytes in UTF-8"
     if key.startswith("/"):
@@ -88,7 +86,7 @@ def _key(field: str, key: str) -> Found:
         )
 
 
-def shape_rules(request: SubmitRequest) -> Found:
+def shape_rules(request: SubmitRequest) -> RuleFindings:
     if request.operations is None:
         return
     if not 1 <= len(request.operations) <= facts.OPERATIONS_MAX:
@@ -102,7 +100,7 @@ def shape_rules(request: SubmitRequest) -> Found:
             yield name, "operations_exclusive", "stands inside an entry of operations, not beside the list"
 
 
-def operation_rules(view: View) -> Found:
+def operation_rules(view: View) -> RuleFindings:
     for name in view.twice:
         yield view.path + name, "twice", "is also in the raw operation; it can be said only once"
     if "Tag" in view.raw and view.raw["Tag"] != view.tag:
@@ -123,14 +121,14 @@ def operation_rules(view: View) -> Found:
         yield view.field("job_level"), "job_level", "is 0, 1 or 2"
 
 
-def _other_tag(view: View) -> Found:
+def _other_tag(view: View) -> RuleFindings:
     if not (view.raw or view.template_id or view.output):
         yield from _no_operation(view)
     if view.voice_separate:
         yield view.field("voice_separate"), "voice_separate", "belongs to the tag VoiceSeparate only"
 
 
-def _no_operation(view: View) -> Found:
+def _no_operation(view: View) -> RuleFindings:
     field = f"{view.path}operation"
     if view.tag in facts.NEEDS_OPERATION:
         yield field, "missing", f"an operation is required for the tag {view.tag}"
@@ -139,7 +137,7 @@ def _no_operation(view: View) -> Found:
         yield field, "no_operation", f"nearly every tag has one; {told} are known to need none"
 
 
-def output_rules(view: View, request: SubmitRequest, defaults: Defaults) -> Found:
+def output_rules(view: View, request: SubmitRequest, defaults: Defaults) -> RuleFindings:
     output, where = view.output, defaults.input(request)
     if output is None:
         return
@@ -156,7 +154,7 @@ def output_rules(view: View, request: SubmitRequest, defaults: Defaults) -> Foun
             )
 
 
-def label_rules(request: SubmitRequest) -> Found:
+def label_rules(request: SubmitRequest) -> RuleFindings:
     if len(request.labels) > LABELS_MAX:
         yield "labels", "length", f"at most {LABELS_MAX} labels"
     for name, value in request.labels.items():

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from app.ci.outgoing.request import AudioConfig, Operation, Output, SubmitRequest, VoiceSeparate
+from app.ci.outgoing.request import AudioConfig, Operation, RequestOutput, SubmitRequest, VoiceSeparate
 
 _T = TypeVar("_T", bound=BaseModel)
 
@@ -33,7 +33,7 @@ class View:
     path: str  # "" or "operations.<n>."
     template_id: str | None
     voice_separate: VoiceSeparate | None
-    output: Output | None
+    output: RequestOutput | None
     user_data: str | None
     job_level: str | None
     raw: Mapping[str, Any]
@@ -60,7 +60,7 @@ def _view(path: str, tag: str, operation: Operation) -> View:
         path=path,
         template_id=operation.template_id or _text(raw.get("TemplateId")),
         voice_separate=operation.voice_separate or _separate(separate),
-        output=operation.output or (_part(Output, output) if isinstance(output, Mapping) else None),
+        output=operation.output or (_part(RequestOutput, output) if isinstance(output, Mapping) else None),
         user_data=_first(operation.user_data, _text(raw.get("UserData"))),
         job_level=_first(operation.job_level, _text(raw.get("JobLevel"))),
         raw=raw,

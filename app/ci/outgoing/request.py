@@ -64,7 +64,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Input(Part):
+class RequestInput(Part):
     bucket: str | None = Field(
         None, description="Bucket of the recording, BucketName-APPID. Default: COS_BUCKET."
     )
@@ -104,7 +104,7 @@ class VoiceSeparate(Part):
     audio_config: AudioConfig | None = None
 
 
-class Output(Part):
+class RequestOutput(Part):
     """Where the results go; at least one key is needed. `${ext}` and `${jobid}` are filled in by CI."""
 
     region: str | None = Field(None, description="Region of the outputs. Default: the input's.")
@@ -132,7 +132,7 @@ class Operation(Part):
         None, description="A template instead of the parameters; CI ignores them if both are given."
     )
     voice_separate: VoiceSeparate | None = None
-    output: Output | None = None
+    output: RequestOutput | None = None
     user_data: Scalar | None = Field(
         None, description="Comes back in the callback: printable ASCII, at most 1024."
     )
@@ -153,7 +153,7 @@ class SubmitRequest(Operation):
     """The whole request: one operation written flat, or several under `operations`."""
 
     tag: str = Field(VOICE_SEPARATE, description="CI's name of the feature.")
-    input: Input = Input()
+    input: RequestInput = RequestInput()
     operations: tuple[Annotated[Operation, BeforeValidator(_raw_or_typed)], ...] | None = Field(
         None, description="Up to six operations on the same input; each becomes a job of its own."
     )
@@ -234,7 +234,7 @@ def _type_error(field: str, kind: str, message: str) -> Broken:
     return Broken(field=field, rule=rule, word=word)
 
 
-def load(data: object) -> SubmitRequest:
+def load_request(data: object) -> SubmitRequest:
     """The request that `data` (parsed JSON) writes down. Raises BadRequest with every fault of type.
 
     CI's rules are not looked at here: see `rules.check`, or `rules.examine` for both at once.

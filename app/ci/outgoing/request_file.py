@@ -9,7 +9,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from app.ci.outgoing.broken import BadRequest, Broken
-from app.ci.outgoing.request import DEPTH_MAX, MqConfig, SubmitRequest, load
+from app.ci.outgoing.request import DEPTH_MAX, MqConfig, SubmitRequest, load_request
 
 _REQUEST_NODES = {
     "QueueId": "queue_id",
@@ -38,7 +38,7 @@ def read_xml(xml: bytes, allow: Iterable[str] = ()) -> SubmitRequest:
     queue = root.find("CallBackMqConfig")
     if queue is not None:
         data["callback_mq_config"] = {f"mq_{n}": queue.findtext(f"Mq{n.title()}") for n in _MQ}
-    return load(data | (operations[0] if len(operations) == 1 else {"operations": operations}))
+    return load_request(data | (operations[0] if len(operations) == 1 else {"operations": operations}))
 
 
 _MQ = tuple(name.removeprefix("mq_") for name in MqConfig.model_fields)

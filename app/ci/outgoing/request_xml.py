@@ -10,7 +10,7 @@ from app.ci.outgoing.request import (
     Defaults,
     MqConfig,
     Operation,
-    Output,
+    RequestOutput,
     SubmitRequest,
     VoiceSeparate,
 )
@@ -76,7 +76,7 @@ def _voice_separate(node: Element, separate: VoiceSeparate) -> None:
     _text(node, "AudioMode", separate.audio_mode)
 
 
-def _output(node: Element, output: Output, where: Defaults) -> None:
+def _output(node: Element, output: RequestOutput, where: Defaults) -> None:
     _text(node, "Region", output.region or where.region)
     _text(node, "Bucket", output.bucket or where.bucket)
     for name in ("object", "au_object", "bass_object", "drum_object"):

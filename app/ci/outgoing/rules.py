@@ -4,11 +4,11 @@ What CI documents is an error. What is only inferred is a warning. A rule whose 
 codec, a mode, a region) can be let through on purpose, by its word in `allow`; so can every warning.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import Broken, RuleFindings
 from app.ci.outgoing.callback_rules import callback_rules
 from app.ci.outgoing.common_rules import input_rules, label_rules, operation_rules, output_rules, shape_rules
 from app.ci.outgoing.operation import views
@@ -56,8 +56,6 @@ MAY_PASS = WARNINGS | frozenset(
     )
 )
 """The words that `allow` understands."""
-
-Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
 
 def check(request: SubmitRequest, defaults: Defaults) -> list[Broken]:
@@ -113,7 +111,7 @@ def _broken(field: str, word: str, rule: str) -> Broken:
     return Broken(field=field, rule=rule, word=word, severity="warning" if word in WARNINGS else "error")
 
 
-def _all(request: SubmitRequest, defaults: Defaults) -> Found:
+def _all(request: SubmitRequest, defaults: Defaults) -> RuleFindings:
     yield from _allow(request)
     yield from input_rules(request, defaults)
     yield from shape_rules(request)
@@ -127,7 +125,7 @@ def _all(request: SubmitRequest, defaults: Defaults) -> Found:
     yield from text_rules(request)
 
 
-def _allow(request: SubmitRequest) -> Found:
+def _allow(request: SubmitRequest) -> RuleFindings:
     for index, word in enumerate(request.allow):
         if word not in MAY_PASS:
             yield (

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.request import SubmitRequest
 
 LENGTHS = {"tag": 128, "template_id": 128, "queue_id": 128, "callback": 2048}
@@ -13,10 +14,8 @@ LENGTHS = {"tag": 128, "template_id": 128, "queue_id": 128, "callback": 2048}
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
 
-Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
-
-def text_rules(request: SubmitRequest) -> Found:
+def text_rules(request: SubmitRequest) -> RuleFindings:
     """Every text of the request: what XML cannot hold, and what is longer than anyone's id."""
     for path, text in _leaves("", request.model_dump(exclude={"allow"}, exclude_none=True)):
         if _NOT_XML.search(text):
@@ -41,7 +40,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _leaves(f"{path}.{index}", child)
 
 
-def raw_rules(path: str, value: Any) -> Found:
+def raw_rules(path: str, value: Any) -> RuleFindings:
     """A raw node must be something that XML can say: named children, repeated ones as a list, text."""
     if isinstance(value, Mapping):
         for name, child in value.items():

@@ -1,18 +1,16 @@
 """What VoiceSeparate allows: modes, codecs against rates and channels, and which outputs a mode makes."""
 
 import re
-from collections.abc import Iterator
 
 from app.ci.outgoing import facts
+from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.operation import View
 from app.ci.outgoing.request import AudioConfig, VoiceSeparate
 
 _KNOWN_WILDCARD = re.compile("|".join(r"\$\{%s\}" % name for name in facts.WILDCARDS), re.IGNORECASE)  # noqa: UP031 - braces
 
-Found = Iterator[tuple[str, str, str]]  # field, word, rule
 
-
-def voice_rules(view: View) -> Found:
+def voice_rules(view: View) -> RuleFindings:
     """The rules of one VoiceSeparate operation. Under a template CI ignores voice_separate; so do we."""
     if view.template_id and view.voice_separate:
         yield (
@@ -28,7 +26,7 @@ def voice_rules(view: View) -> Found:
     yield from _wildcards(view)
 
 
-def _separate(view: View, separate: VoiceSeparate) -> Found:
+def _separate(view: View, separate: VoiceSeparate) -> RuleFindings:
     mode, config = separate.audio_mode, separate.audio_config
     field = view.field("voice_separate.audio_mode")
     if not mode:
@@ -46,7 +44,7 @@ def _separate(view: View, separate: VoiceSeparate) -> Found:
     yield from ((view.field(f"voice_separate.audio_config.{name}"), word, rule) for name, word, rule in rules)
 
 
-def _music(config: AudioConfig) -> Found:
+def _music(config: AudioConfig) -> RuleFindings:
     codec = config.codec
     if codec and codec.lower() not in facts.MUSIC_CODECS:
         yield "codec", "codec", f"in MusicMode is one of {', '.join(facts.MUSIC_CODECS)}"
@@ -57,7 +55,7 @@ def _music(config: AudioConfig) -> Found:
             yield name, "ignored_in_music_mode", "CI ignores this in MusicMode"
 
 
-def _audio(config: AudioConfig) -> Found:
+def _audio(config: AudioConfig) -> RuleFindings:
     codec = (config.codec or facts.DEFAULT_CODEC).lower()
     if codec not in facts.CODECS:
         yield "codec", "codec", f"is one of {', '.join(facts.CODECS)}; wav is for MusicMode only"
@@ -78,7 +76,7 @@ def _in_range(bitrate: str) -> bool:
     return bool(re.fullmatch(r"[0-9]{1,4}", bitrate)) and int(bitrate) in facts.BITRATE
 
 
-def _case(codec: str) -> Found:
+def _case(codec: str) -> RuleFindings:
     if codec != codec.lower():
         yield (
             "codec",
@@ -87,7 +85,7 @@ def _case(codec: str) -> Found:
         )
 
 
-def _keys(view: View) -> Found:
+def _keys(view: View) -> RuleFindings:
     keys = {name: getattr(view.output, name) for name in facts.OUTPUT_KEYS} if view.output else {}
     given = {name for name, key in keys.items() if key}
     for name in ("region", "bucket") if "Output" in view.raw else ():  # where it is typed, ours are filled in
@@ -112,7 +110,7 @@ def _keys(view: View) -> Found:
             yield view.field(f"output.{name}"), "output_unused", f"{mode} makes no file for this key"
 
 
-def _wildcards(view: View) -> Found:
+def _wildcards(view: View) -> RuleFindings:
     for name in facts.OUTPUT_KEYS if view.output else ():
         key = getattr(view.output, name) or ""
         if "${" in _KNOWN_WILDCARD.sub("", key):

@@ -8,7 +8,7 @@ import click
 
 from app.cli.options import AGO, Moment, together
 from app.core.clock import ms_of
-from app.store.jobs.index import FIELDS
+from app.store.jobs.index import INDEXED_FIELDS
 from app.store.jobs.jobs import Filter
 
 which_jobs = together(
@@ -39,7 +39,7 @@ which_jobs = together(
 
 def wanted(which: dict[str, Any]) -> Filter:
     return Filter(
-        equal=tuple((field, which[field]) for field in FIELDS if which[field] is not None),
+        equal=tuple((field, which[field]) for field in INDEXED_FIELDS if which[field] is not None),
         overdue=which["overdue"],
         created_after=ms_of(which["created_after"]),
         created_before=ms_of(which["created_before"]),

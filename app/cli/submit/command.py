@@ -28,7 +28,7 @@ from app.documents.submissions import AcceptedSubmission, SubmitAnswer
 from app.submitter import Draft, Receipt, Submitter
 from app.web.services import services
 
-PATIENCE_S = 60.0
+COMMAND_PATIENCE_S = 60.0
 
 group = AppGroup("submit", help="Hand jobs to CI.")
 
@@ -57,7 +57,7 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
         return
     if many != submit_many.NONE:
         fail("--report, --parallel and --rate belong to --from.", REFUSED)
-    submitter = Submitter(services(), patience=PATIENCE_S)
+    submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     wanted, broken = examine(request, submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
         raise BadRequest(broken)
@@ -73,7 +73,7 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
 @guarded
 def raw(file: Path, allow: tuple[str, ...], dry_run: bool, json_wanted: bool) -> None:
     """Send a ready XML request (`-`: from standard input) as it is, with our own CallBack where it has none."""
-    submitter = Submitter(services(), patience=PATIENCE_S)
+    submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     with click.open_file(str(file), "rb") as opened:
         xml = opened.read()
     _go(submitter, submitter.draft_file(xml, allow), dry_run, json_wanted)

@@ -12,7 +12,7 @@ from typing import Any
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
-from app.redis.scripts import text
+from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.jobs.accept import Unavailable
 
@@ -105,7 +105,7 @@ def _kept_until(url: CallbackUrl, at_most_s: float) -> int:
 
 
 def _read(mark: str, since: int, row: Sequence[Any], revoked: bool) -> CallbackUrl:
-    name, tags, bucket, created, expires, used = (text(value) for value in row)
+    name, tags, bucket, created, expires, used = (decoded(value) for value in row)
     return CallbackUrl(
         fingerprint=mark,
         name=name or "",

@@ -7,17 +7,17 @@ from typing import Any, Literal, get_args
 
 from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
-from app.redis.scripts import script, text_map, texts
+from app.redis.scripts import decoded_all, script, text_map
 from app.store.database import Database
-from app.store.runs.runs import schedule_of
+from app.store.runs.runs import event_key, schedule_of
 
 TROUBLE = 3
 """Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 600.0
 
 
-Outcome = Literal["delivered", "retried", "failed"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+DeliveryOutcome = Literal["delivered", "retried", "failed"]
+OUTCOMES: tuple[DeliveryOutcome, ...] = get_args(DeliveryOutcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class EndpointState:
     last_error: str | None
     last_failure_at: str | None
     last_success_at: str | None
-    outcomes: dict[Outcome, int]
+    outcomes: dict[DeliveryOutcome, int]
 
 
 class Deliveries:
@@ -42,14 +42,13 @@ class Deliveries:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._redis = db.client
-        self._take, self._note, self._give_up = (
-            script(db.client, name) for name in ("take_delivery", "endpoint", "give_up")
-        )
+        self._take, self._note = (script(db.client, name) for name in ("take_delivery", "endpoint"))
+        self._give_up = script(db.client, "run", "give_up")
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
         keys = [schedule_of(self._db, endpoint), self._state(endpoint)]
-        return texts(self._take(keys=keys, args=[count, int(put_off_s * 1000), TROUBLE]))
+        return decoded_all(self._take(keys=keys, args=[count, int(put_off_s * 1000), TROUBLE]))
 
     def succeeded(self, endpoint: str) -> None:
         self._noted(endpoint, "", 0)
@@ -62,7 +61,7 @@ class Deliveries:
         """``not_before_s`` is when it asked us to come back, in seconds."""
         self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000), trouble=True)
 
-    def count(self, endpoint: str, outcome: Outcome, number: int = 1) -> None:
+    def count(self, endpoint: str, outcome: DeliveryOutcome, number: int = 1) -> None:
         """What became of a try: for those who watch."""
         self._redis.hincrby(self._state(endpoint), f"n:{outcome}", number)
 
@@ -79,12 +78,12 @@ class Deliveries:
     def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
         """Make failures of what has been due for that long; returns how many."""
         schedule = schedule_of(self._db, endpoint)
-        ids = texts(
+        ids = decoded_all(
             self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
         )
         failures = self._db.key("failures")
         given_up = sum(
-            int(self._give_up(keys=[self._db.key("run", each), schedule, failures], args=[each, why]))
+            int(self._give_up(keys=[event_key(self._db, each), schedule, failures], args=[each, why]))
             for each in ids
         )
         if given_up:
@@ -93,7 +92,7 @@ class Deliveries:
 
     def endpoints(self) -> list[str]:
         """Every endpoint that ever had a run, configured or not."""
-        return sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
+        return sorted(decoded_all(self._redis.smembers(self._db.key("endpoints"))))
 
     def forget(self, endpoint: str) -> None:
         """An endpoint that is gone and has nothing waiting."""

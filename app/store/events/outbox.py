@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from app.core.clock import now_ms
 from app.redis.scripts import script, text_map
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
@@ -20,9 +21,13 @@ log = logging.getLogger(__name__)
 GROUP = "relay"
 _KEEP = 10_000
 """Entries kept for those who listen and come back late."""
-_OPEN = 50
-"""The newest of them stay as they are; of the others this number makes one packed value, with a tenth of the bytes."""
 _SHELF = 50
+"""Entries in one packed value, which has a tenth of their bytes; while there is little news, fewer."""
+_SHELF_MIN = 10
+_OPEN = 50
+"""The newest entries stay as they are,"""
+_OPEN_MS = 10_000
+"""and so do those that are younger, unless there are more than that."""
 _SHELVED_AT_ONCE = 200
 
 
@@ -80,7 +85,7 @@ class Outbox:
         groups than the relay's hold up as many, but no more."""
         for _ in range(_SHELVED_AT_ONCE):
             size = self.size()
-            if size < _OPEN + _SHELF or not self._shelve_oldest(size):
+            if size < _SHELF_MIN or not self._shelve_oldest(size):
                 return
 
     def _shelve_oldest(self, size: int) -> bool:
@@ -88,14 +93,16 @@ class Outbox:
         names = [group["name"].decode() for group in groups]
         waited_for = {GROUP} if size > self._keep else {GROUP, *names}
         floor = min(self._oldest_needed(group) for group in groups if group["name"].decode() in waited_for)
-        rows: Any = self._redis.xrange(self._key, count=_SHELF)
-        first, last = rows[0][0], rows[-1][0]
-        if order(last) >= floor:
+        if size < _OPEN + _SHELF:
+            floor = min(floor, (now_ms() - _OPEN_MS, 0))
+        found: Any = self._redis.xrange(self._key, count=_SHELF)
+        rows = [row for row in found if order(row[0]) < floor]
+        if len(rows) < (_SHELF if size >= _OPEN + _SHELF else _SHELF_MIN):
             return False
         entries = [[each.decode(), text_map(fields)] for each, fields in rows]
         packed = pack(json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode())
-        shelves = max(0, -(-(self._keep - size + _SHELF) // _SHELF))
-        self._shelve(keys=[self._key, self._past], args=[first, last, packed, shelves])
+        keys, ends = [self._key, self._past], [rows[0][0], rows[-1][0]]
+        self._shelve(keys=keys, args=[*ends, packed, len(rows), self._keep])
         return True
 
     def _oldest_needed(self, group: Any) -> tuple[int, int]:
@@ -118,11 +125,18 @@ class Outbox:
 
     def kept(self) -> int:
         """How many entries a listener can come back to."""
-        return self.size() + _SHELF * int(self._redis.xlen(self._past))
+        pipe = self._redis.pipeline()
+        pipe.xlen(self._key)
+        pipe.xrange(self._past, count=1)
+        pipe.xrevrange(self._past, count=1)
+        size, *ends = pipe.execute()
+        gone, packed = _counted(*ends)
+        return int(size) + packed - gone
 
     def last_id(self) -> str:
-        rows: Any = self._redis.xrevrange(self._key, count=1)
-        return rows[0][0].decode() if rows else "0-0"
+        """The id of the newest event, in the stream or packed; the place before the first if there was none."""
+        (_, newest), _ = self._ends()
+        return newest or "0-0"
 
     def first_id(self) -> str | None:
         (first, *_), _ = self._ends()
@@ -133,14 +147,15 @@ class Outbox:
         pipe = self._redis.pipeline()
         pipe.xinfo_stream(self._key)
         pipe.xrange(self._past, count=1)
-        pipe.xlen(self._past)
-        info, past, shelves = pipe.execute(raise_on_error=False)
+        pipe.xrevrange(self._past, count=1)
+        info, past, last = pipe.execute(raise_on_error=False)
         if isinstance(info, Exception):
             if isinstance(info, ResponseError):
                 return (None, None), False  # There is no stream (any more).
             raise info
         oldest = past[0][1][b"first"] if past else info["first-entry"][0] if info["first-entry"] else None
-        is_trimmed = info.get("entries-added") != info["length"] + _SHELF * shelves
+        gone, packed = _counted(past, last)
+        is_trimmed = gone > 0 or info.get("entries-added") != info["length"] + packed
         return (oldest and oldest.decode(), info["last-generated-id"].decode()), is_trimmed
 
     def resume(self, stream_id: str) -> tuple[bool, str]:
@@ -175,16 +190,25 @@ class Outbox:
     def _rows(self, stream_id: str, count: int) -> list[Any]:
         """Entries as the stream has them, the packed ones before the others, all of one moment."""
         pipe = self._redis.pipeline()
-        pipe.xrange(self._past, min=f"({stream_id}", count=count // _SHELF + 2)
+        shelves = count // _SHELF + 2
+        pipe.xrange(self._past, min=f"({stream_id}", count=shelves)
         pipe.xrange(self._key, min=f"({stream_id}", count=count)
         past, rows = pipe.execute()
-        return [*_unshelved(past, order(stream_id)), *rows][:count]
+        # Behind the last of these there may be more packed ones.
+        return [*_unshelved(past, order(stream_id)), *(rows if len(past) < shelves else ())][:count]
 
 
 def order(stream_id: bytes | str) -> tuple[int, int]:
     """What ids of the stream are sorted by."""
     ms, _, number = (stream_id.decode() if isinstance(stream_id, bytes) else stream_id).partition("-")
     return int(ms), int(number or 0)
+
+
+def _counted(first: Any, last: Any) -> tuple[int, int]:
+    """By the first and the last packed value: how many entries are gone from there, and how many were ever packed."""
+    if not last:
+        return 0, 0
+    return int(first[0][1][b"before"]), int(last[0][1][b"before"]) + int(last[0][1][b"count"])
 
 
 def _unshelved(past: Any, after: tuple[int, int]) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:

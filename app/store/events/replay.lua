@@ -1,6 +1,6 @@
 -- Announces a job's latest news once more, as an event of its own, with an entry in the job's history.
 -- ARGV: prefix, job id, id of the new event, of which event it is a replay, RFC 3339 now, history_max, outbox_max,
--- the open history entry (JSON without its closing brace), the job's version and, as it was at that, its report (JSON).
+-- the rest of the history entry (JSON, packed), the job's version and, as it was at that, its report (JSON).
 -- Returns 'ok', 'gone' (no such job, or nothing is known of it yet), 'moved' (on from that version) or 'full'.
 local prefix, id = ARGV[1], ARGV[2]
 local job, events = prefix .. 'job:' .. id, prefix .. 'events'
@@ -10,7 +10,11 @@ if not version or not digest then return 'gone' end
 if version ~= ARGV[9] then return 'moved' end
 if redis.call('XLEN', events) >= tonumber(ARGV[7]) then return 'full' end
 local n = redis.call('HINCRBY', job, 'entries', 1)
-if n <= tonumber(ARGV[6]) then redis.call('RPUSH', prefix .. 'history:' .. id, ARGV[8] .. ',"entry":' .. n .. '}') end
+local record = prefix .. 'record:' .. id
+if n <= tonumber(ARGV[6]) then
+  open_record(record, '')
+  redis.call('RPUSH', record, part('n', tostring(n)) .. part('o', 'a') .. part('e', from_hex(ARGV[3])) .. 'j' .. ARGV[8])
+end
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 redis.call('XADD', events, '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'replay', 'state', state or '',

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.json import encode
+
 from app.core.clock import now_ms, rfc3339
 from app.redis.connection import UNAVAILABLE
-from app.redis.scripts import script, text
+from app.redis.scripts import decoded, script
 from app.store.database import Database
 from app.store.jobs.accept import Limits, Unavailable, event_id
 from app.store.jobs.snapshot import TRIES, snapshots
+from app.store.packing.packing import pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Replays:
     def __init__(self, db: Database, limits: Limits) -> None:
         self._db = db
         self._limits = limits
-        self._script = script(db.client, "replay")
+        self._script = script(db.client, "record", "replay")
 
     def replay(self, job_id: str, by: str) -> Replayed | None:
         """A new event for the job as it is now; ``None`` if nothing is known of it. Raises ``Unavailable``."""
@@ -49,7 +51,7 @@ class Replays:
 
     def _replay(self, job_id: str, by: str) -> Replayed | None:
         (known,) = snapshots(self._db, [job_id])
-        digest, state = map(text, self._db.client.hmget(self._db.key("job", job_id), "digest", "state"))
+        digest, state = map(decoded, self._db.client.hmget(self._db.key("job", job_id), "digest", "state"))
         if digest is None:
             return None
         original = event_id(job_id, digest)
@@ -58,16 +60,14 @@ class Replays:
         entry = {
             "kind": "replay",
             "at": at,
-            "outcome": "accepted",
             "state": state,
-            "event_id": made.event_id,
             "replay_of": original,
             "by": by,
         }
         arguments: list[Any] = [self._db.prefix, job_id, made.event_id, original, at]
-        arguments += [self._limits.history, self._limits.outbox, json.dumps(entry)[:-1]]
+        arguments += [self._limits.history, self._limits.outbox, pack(encode(entry))]
         arguments += [known.version or "", known.report]
-        verdict = text(self._script(args=arguments))
+        verdict = decoded(self._script(args=arguments))
         if verdict == "moved":
             raise _Moved
         if verdict == "full":

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from app.store.events.outbox import Posted, order
 
-Place = tuple[int, int]
+StreamPosition = tuple[int, int]
 """A stream id as it sorts."""
 
 
@@ -15,10 +15,10 @@ class Window:
     """Every entry from a place on to ``head``, its newest. Not safe between threads."""
 
     def __init__(self, size: int) -> None:
-        self._entries: deque[tuple[Place, Posted]] = deque()
+        self._entries: deque[tuple[StreamPosition, Posted]] = deque()
         self._size = size
         self.head: str | None = None
-        self._ends: tuple[Place, Place] | None = None
+        self._ends: tuple[StreamPosition, StreamPosition] | None = None
 
     def reset(self, place: str | None) -> None:
         """Forget everything and start after ``place``; ``None``: there is no window until the next reset."""

@@ -1,10 +1,11 @@
 -- Takes what CI said about one or more jobs, all or nothing, in one atomic step:
--- compares it with what is known (decide.lua, in front of this file), writes the job, its indexes, its history and its
+-- compares it with what is known (decide.lua and record.lua are in front of this file), writes the job, its indexes, its history and its
 -- event. Everything is checked before the first write, types too, because a script has no rollback.
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
 -- then for each item: the report (JSON), the same packed, the report to show while nothing is certain (JSON) or '',
--- the open history entry (JSON without its closing brace), the report that is known (JSON) or ''.
+-- the rest of the history entry (JSON, packed), the report that is known (JSON) or '', the event's id (16 bytes) and behind
+-- it the job as a member of sorted sets.
 -- Returns {'ok', outcome, outcome, …}, {'refused', reason}, {'full', what}, {'limited', seconds until it is not},
 -- {'schema', version found or ''}, or {'uncertain'}: the reports to show while nothing is certain are needed, or those
 -- that are known, read at the `known` version of each item, because an event is to repeat them.
@@ -16,11 +17,16 @@ local runs_max = header.limit and header.limit.runs or header.runs_max
 local is_answer = source == 'poll' or source == 'settle'
 
 local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
-local function report_of(i) return ARGV[5 * i - 1] end
-local function packed_report_of(i) return ARGV[5 * i] end
-local function pending_report_of(i) return ARGV[5 * i + 1] end
-local function entry_of(i) return ARGV[5 * i + 2] end
-local function known_report_of(i) return ARGV[5 * i + 3] end
+local function report_of(i) return ARGV[6 * i - 2] end
+local function packed_report_of(i) return ARGV[6 * i - 1] end
+local function pending_report_of(i) return ARGV[6 * i] end
+local function entry_of(i) return ARGV[6 * i + 1] end
+local function known_report_of(i) return ARGV[6 * i + 2] end
+-- Making these of hex digits is what takes time in a script.
+for i, item in ipairs(items) do
+  local short = ARGV[6 * i + 3]
+  item.short_event, item.member = string.sub(short, 1, 16), string.sub(short, 17)
+end
 
 local function server_time()
   local time = redis.call('TIME')
@@ -36,13 +42,7 @@ if schema ~= header.schema and (schema or redis.call('EXISTS', key('jobs')) == 1
 -- ── what is known ───────────────────────────────────────────────────────────
 
 local FIELDS = {'version', 'state', 'rank', 'ended', 'digest', 'source', 'polled', 'entries', 'created',
-  'verification', 'submission', 'claim', 'doubt', 'held', 'news', 'event'}
--- Behind these the indexes that the job stands in, a field each: a hash of short values takes a third of the memory.
-local INDEXES = {}
-for n, name in ipairs(header.indexes) do
-  INDEXES[n] = name
-  FIELDS[#FIELDS + 1] = 'i:' .. name
-end
+  'verification', 'submission', 'claim', 'doubt', 'held', 'news', 'event', 'idx'}
 
 local function known_job(id)
   local values = redis.call('HMGET', key('job', id), unpack(FIELDS))
@@ -57,13 +57,9 @@ local function known_job(id)
 end
 
 -- What came is remembered in the job's hash: each content, and each end, whose wording may vary.
-local function seen_fields(item)
-  return {'d:' .. item.digest, item.state and item.ended and 'd:' .. item.state .. '@' .. item.ended or nil}
-end
-
 local function heard_before(item)
-  for _, field in ipairs(seen_fields(item)) do
-    if redis.call('HEXISTS', key('job', item.id), field) == 1 then return true end
+  for _, content in ipairs(item.seen) do
+    if redis.call('HEXISTS', key('job', item.id), 'd:' .. content) == 1 then return true end
   end
   return false
 end
@@ -152,10 +148,12 @@ end
 local function check_types()
   for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls'}) do redis.call('ZCARD', key(kind)) end
   for _, item in ipairs(items) do
-    redis.call('LLEN', key('history', item.id))
-    redis.call('STRLEN', key('report', item.id))
-    for _, values in ipairs({item.idx, item.held_idx or {}}) do
-      for field, value in pairs(values) do redis.call('ZCARD', key('index', field .. ':' .. value)) end
+    redis.call('LLEN', key('record', item.id))
+    for _, places in ipairs({item.idx, item.held_idx}) do
+      for n = 1, #INDEXES do
+        local index = index_at(places, n)
+        if index then redis.call('ZCARD', prefix .. index) end
+      end
     end
   end
   if claims then redis.call('SCARD', claims) end
@@ -206,44 +204,46 @@ check_types()
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
--- `values`: by field the hash of its value, as far as it has one. An entry of the same value stands there already.
-local function index(id, job, values)
-  for _, field in ipairs(INDEXES) do
-    local old, new = job['i:' .. field], values[field]
+local function index(id, member, job, places)
+  local known = job.idx or ''
+  if places == known then return end
+  for n = 1, #INDEXES do
+    local old, new = index_at(known, n), index_at(places, n)
     if old ~= new then
-      if old then redis.call('ZREM', key('index', field .. ':' .. old), id) end
-      if new then redis.call('ZADD', key('index', field .. ':' .. new), job.created, id) end
-      if new then redis.call('HSET', key('job', id), 'i:' .. field, new)
-      else redis.call('HDEL', key('job', id), 'i:' .. field) end
+      if old then redis.call('ZREM', prefix .. old, member) end
+      if new then redis.call('ZADD', prefix .. new, job.created, member) end
     end
   end
+  redis.call('HSET', key('job', id), 'idx', places)
 end
 
 -- An event whose runs are not removed yet holds no report while it is that of its job: now it is not any more.
 local function store_report(id, job, packed)
-  local report = key('report', id)
+  local record = key('record', id)
   if job.event then
-    local event = key('event', job.event)
-    if redis.call('EXISTS', event) == 1 then redis.call('APPEND', event, redis.call('GET', report) or '') end
+    local event = to_hex(job.event)
+    if redis.call('EXISTS', key('runs_of', event)) == 1 then
+      redis.call('SET', key('report_of', event), redis.call('LINDEX', record, 0))
+    end
     redis.call('HDEL', key('job', id), 'event')
   end
-  redis.call('SET', report, packed)
+  if job.first ~= packed then redis.call('LSET', record, 0, packed) end
 end
 
 local keeps_body = false
 
 -- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job, and
 -- for what a person has decided.
-local function remember(id, job, i, outcome, event_id, doubt)
+local function remember(id, job, i, outcome, short_event, doubt)
   local n = tonumber(job.entries or 0) + 1
-  local lines = key('history', id)
+  local record = key('record', id)
   redis.call('HSET', key('job', id), 'entries', n)
-  local line = entry_of(i) .. ',"entry":' .. n .. ',"outcome":"' .. outcome .. '"'
-    .. (event_id and (',"event_id":"' .. event_id .. '"') or '') .. (doubt and (',"doubt":"' .. doubt .. '"') or '') .. '}'
-  if redis.call('LLEN', lines) < header.history_max then
-    redis.call('RPUSH', lines, line)
+  local entry = part('n', tostring(n)) .. part('o', string.sub(outcome, 1, 1)) .. part('e', short_event)
+    .. part('b', header.body) .. part('d', doubt) .. 'j' .. entry_of(i)
+  if entries_in(record) < header.history_max then
+    redis.call('RPUSH', record, entry)
   elseif outcome == 'accepted' or source == 'settle' then
-    redis.call('LSET', lines, -1, line)
+    redis.call('LSET', record, -1, entry)
   else
     return n, false
   end
@@ -330,10 +330,12 @@ local function link(i, item, job)
   end
 end
 
-local function enter(item, job)
+local function enter(i, item, job)
+  -- Most often it is the report that comes in; else another one takes its place.
+  if open_record(key('record', item.id), packed_report_of(i)) then job.first = packed_report_of(i) end
   if not job.created then
     job.created = item.created
-    redis.call('ZADD', key('jobs'), job.created, item.id)
+    redis.call('ZADD', key('jobs'), job.created, item.member)
     redis.call('HSET', key('job', item.id), 'created', job.created)
   end
 end
@@ -342,7 +344,12 @@ local function note_seen(item, is_kept)
   -- Past the history's cap contents are not remembered, so that no hash grows for ever. What comes twice then makes the
   -- same event twice, and an event of the same id runs nothing again.
   if not is_kept then return end
-  for _, field in ipairs(seen_fields(item)) do redis.call('HSET', key('job', item.id), field, 1) end
+  local marks = {}
+  for _, content in ipairs(item.seen) do
+    marks[#marks + 1] = 'd:' .. content
+    marks[#marks + 1] = 1
+  end
+  redis.call('HSET', key('job', item.id), unpack(marks))
 end
 
 local function set_or_clear(hash, name, value)
@@ -355,12 +362,12 @@ local function raw_of(item) return header.raw or ((header.body or '') .. ':' .. 
 -- The record of a job of which nothing is certain yet, or one more version of what is known.
 local function leave_unmoved(i, item, job, fields)
   local hash, version = key('job', item.id), tonumber(job.version or 0) + 1
-  redis.call('HSET', hash, 'version', version, 'updated', header.at, unpack(fields))
+  redis.call('HSET', hash, 'version', version, 'updated', now, unpack(fields))
   if not job.exists then
     redis.call('HSET', hash, 'verification', 'unconfirmed', 'rank', 0, 'source', source)
     store_report(item.id, job, pending_report_of(i))
     stored[item.id] = pending_report_of(i)
-    index(item.id, job, item.held_idx)
+    index(item.id, item.member, job, item.held_idx)
   end
   return version
 end
@@ -389,7 +396,7 @@ local function raise_doubt(i, item, job, reason)
   end
   -- An event of its own id: the content may come again as news.
   local event = is_news and job.news < runs_max and string.sub(redis.sha1hex('doubt ' .. item.event_id), 1, 32)
-  local entry = remember(id, job, i, 'stale', event or nil, reason)
+  local entry = remember(id, job, i, 'stale', event and from_hex(event) or nil, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
     add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
@@ -403,10 +410,10 @@ local function replace(i, item, job, version)
   store_report(item.id, job, packed_report_of(i))
   stored[item.id] = report_of(i)
   redis.call('HSET', hash, 'rank', item.rank, 'digest', item.digest, 'source', source,
-    'verification', header.verification, 'version', version, 'updated', header.at, 'raw', raw_of(item))
+    'verification', header.verification, 'version', version, 'updated', now, 'raw', raw_of(item))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
-  index(item.id, job, item.idx)
+  index(item.id, item.member, job, item.idx)
   if job.claim and (source ~= 'callback' or header.submission ~= job.submission) then
     redis.call('HDEL', hash, 'claim')
   end
@@ -417,12 +424,12 @@ local function confirm(item, job, outcome)
   local hash = key('job', item.id)
   if outcome == 'stale' then return end
   redis.call('HSET', hash, 'verification', header.verification)
-  for _, field in ipairs(header.refuted or {}) do redis.call('HSET', hash, field, 1) end
+  for _, content in ipairs(header.refuted or {}) do redis.call('HSET', hash, 'd:' .. content, 1) end
   if outcome ~= 'duplicate' or not (item.state or source == 'settle') then return end
   redis.call('HSET', hash, 'source', source)
   if source == 'poll' then redis.call('HSET', hash, 'polled', math.max(header.asked, job.polled)) end
   if job.verification == 'unconfirmed' or job.doubt then
-    redis.call('HSET', hash, 'version', tonumber(job.version) + 1, 'updated', header.at)
+    redis.call('HSET', hash, 'version', tonumber(job.version) + 1, 'updated', now)
   end
 end
 
@@ -443,7 +450,7 @@ local function take(i, item, job, outcome, ask)
   -- It confirms what was doubted: the event whose handlers did not run is announced once more.
   local is_owed = is_answer and outcome == 'duplicate' and job.held
   local event = (outcome == 'accepted' or is_owed) and item.event_id or nil
-  local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event)
+  local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event and item.short_event)
   note_seen(item, is_kept)
   if moves then
     replace(i, item, job, version)
@@ -458,9 +465,9 @@ end
 
 local function write(i, item, each)
   local job, outcome = each.job, each.outcome
-  enter(item, job)
+  enter(i, item, job)
   link(i, item, job)
-  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.id) end
+  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.member) end
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
   elseif outcome == 'accepted' and (header.hold or is_flood(item)) then
@@ -498,12 +505,12 @@ count_usage()
 local function forget(id, job)
   local claim, hash = cjson.decode(job.claim), key('job', id)
   store_report(id, job, claim.report)
-  redis.call('HSET', hash, 'rank', 0, 'version', tonumber(job.version) + 1, 'updated', header.at)
+  redis.call('HSET', hash, 'rank', 0, 'version', tonumber(job.version) + 1, 'updated', now)
   redis.call('HDEL', hash, 'state', 'ended', 'digest', 'raw', 'claim')
   for _, field in ipairs(redis.call('HKEYS', hash)) do
     if string.sub(field, 1, 2) == 'd:' then redis.call('HDEL', hash, field) end
   end
-  index(id, job, claim.idx)
+  index(id, member_of(id), job, claim.idx)
 end
 
 -- CI itself has named the jobs of our request. That wins over what callbacks had claimed before.

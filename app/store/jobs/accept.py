@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -21,6 +22,7 @@ from app.redis.scripts import script
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.body import body_id
+from app.store.jobs.members import member_of
 from app.store.jobs.snapshot import NOTHING, TRIES, Snapshot, snapshots
 from app.store.packing.packing import pack
 from app.store.schema.version import VERSION, mismatch
@@ -152,7 +154,7 @@ class Acceptor:
         self._durable = durable
         self._db = db
         self._prefix = db.prefix
-        self._script = script(db.client, "decide", "accept")
+        self._script = script(db.client, "record", "decide", "accept")
 
     def accept(self, news: News) -> list[Outcome]:
         """The outcome of each detail, in order.
@@ -213,13 +215,14 @@ class Acceptor:
         body = pack(news.body) if news.body else b""
         header["size"] = len(news.body) + sum(map(len, reports))
         arguments: list[Any] = [self._prefix, encode(header), body]
-        for detail, report, each in zip(news.details, reports, known, strict=True):
+        for detail, report, each, item in zip(news.details, reports, known, header["items"], strict=True):
             arguments += [
                 report,
                 pack(report),
                 detail.report.undecided().to_json() if undone else "",
                 _entry(detail, news, header),
                 each.report,
+                bytes.fromhex(item["event_id"]) + member_of(detail.report.job_id),
             ]
         return arguments
 
@@ -242,7 +245,6 @@ class Acceptor:
             "unknown_ms": int(limits.unknown_s * 1000),
             "binds": news.binds or news.source == "submit",
             "asked": news.asked_ms or now,
-            "indexes": index.FIELDS,
             "items": [
                 _item(detail.report, digests[n], n, now, news.ask_after, undone)
                 | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
@@ -264,10 +266,15 @@ class Acceptor:
         return {name: value for name, value in header.items() if value is not None}
 
 
-def seen_fields(report: Report) -> tuple[str, ...]:
-    """The fields of a job's hash that remember this report: its content, and its end."""
-    ended = to_ms(report.ended_at)
-    return (f"d:{report.digest}", *([f"d:{report.state}@{ended}"] if report.state and ended else []))
+def seen(state: str | None, ended: int | None, digest: str) -> tuple[str, ...]:
+    """What a job's hash remembers a report by: its content, and its end. Short, as there are some for each job."""
+    end = f"{state}@{ended}" if state and ended else None
+    return (seen_as(digest), seen_as(end)) if end else (seen_as(digest),)
+
+
+def seen_as(text: str) -> str:
+    """72 bits: an attacker who cannot foresee a job's news finds no other content with the same ones."""
+    return b64encode(blake2b(text.encode(), digest_size=9).digest(), b"-_").decode()
 
 
 def event_id(job_id: str, digest: str) -> str:
@@ -281,19 +288,21 @@ def event_id(job_id: str, digest: str) -> str:
 def _item(
     report: Report, digest: str, position: int, now: int, ask_after: float | None, undone: bool
 ) -> dict[str, Any]:
+    ended = to_ms(report.ended_at)
     item: dict[str, Any] = {
         "id": report.job_id,
         "rank": rank(report.state),
         "state": report.state,
         "is_word": report.state in STATES,
         "tag": report.tag,
-        "ended": to_ms(report.ended_at),
+        "ended": ended,
         "digest": digest,
         "event_id": event_id(report.job_id, digest),
         "created": to_ms(report.created_at) or now,
         "position": position,
-        "idx": index.hashes(report),
-        "held_idx": index.hashes(report.undecided()) if undone else None,
+        "seen": seen(report.state, ended, digest),
+        "idx": index.places(report),
+        "held_idx": index.places(report.undecided()) if undone else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}
@@ -322,7 +331,6 @@ def _entry(detail: Detail, news: News, header: dict[str, Any]) -> bytes:
         "at": rfc3339(news.received_ms) if news.received_ms else header["at"],
         "state": detail.report.state,
         "verification": news.verification,
-        **({"body": header["body"]} if "body" in header else {}),
         **(news.note or {}),
     }
-    return encode(entry)[:-1]
+    return pack(encode(entry))

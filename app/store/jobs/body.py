@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from hashlib import blake2b
 
 
 def body_id(body: bytes) -> str:
     """Made of the bytes alone: they are kept once, however many jobs they speak of and however often they come."""
-    return blake2b(body, digest_size=12).hexdigest()
+    return b64encode(blake2b(body, digest_size=12).digest(), b"-_").decode()

@@ -6,9 +6,10 @@ from typing import Literal
 
 from app.ci.incoming.payload import Detail
 from app.ci.report import Report
-from app.redis.scripts import text
+from app.core.clock import to_ms
+from app.redis.scripts import decoded
 from app.store.database import Database
-from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen_fields
+from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen
 from app.store.jobs.snapshot import snapshots
 
 Choice = Literal["known", "reported"]
@@ -35,13 +36,14 @@ class Doubts:
         """False where nothing is doubted, or where the job has moved since it was read."""
         (known,) = snapshots(self._db, [job_id])
         row = self._db.client.hmget(self._db.key("job", job_id), "doubt_report", "doubt_raw", "version")
-        reported, raw, version = map(text, row)
+        reported, raw, version = map(decoded, row)
         if reported is None or version is None or version != known.version:
             return False
         other = Report.from_json(reported)
         keeps = choice == "known"
         report = Report.from_json(known.report) if keeps else other
-        settled = Settled(version, keeps, None if keeps else raw, seen_fields(other) if keeps else ())
+        refuted = seen(other.state, to_ms(other.ended_at), other.digest) if keeps else ()
+        settled = Settled(version, keeps, None if keeps else raw, refuted)
         note = {"as": choice, "by": by}
         news = News([Detail(report, {})], "settle", "settled", note=note, settled=settled)
         try:

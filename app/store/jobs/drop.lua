@@ -8,11 +8,24 @@
 local prefix, id, careful, now, valid_since = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4], ARGV[5]
 local job = prefix .. 'job:' .. id
 local submission, kept, version, rank = unpack(redis.call('HMGET', job, 'submission', 'kept', 'version', 'rank'))
-local runs = redis.call('SMEMBERS', prefix .. 'job_runs:' .. id)
+local member = member_of(id)
+local record = prefix .. 'record:' .. id
 
-local function is_over(run)
-  local state = redis.call('HGET', prefix .. 'run:' .. run, 'state')
-  return state ~= 'waiting' and state ~= 'running' and state ~= 'failed'
+local events, runs = {}, {}
+for _, field in ipairs(redis.call('HKEYS', job)) do
+  local short = string.match(field, '^e:(.*)')
+  if short then events[#events + 1] = to_hex(short) end
+end
+for _, event in ipairs(events) do
+  for _, field in ipairs(redis.call('HKEYS', prefix .. 'runs_of:' .. event)) do
+    local name = string.match(field, '^run(|.*)')
+    if name then runs[#runs + 1] = event .. name end
+  end
+end
+
+local function is_over(id)
+  local run = read_run(prefix .. 'runs_of:' .. event_of(id), id)
+  return not run or run.state == 'done' or run.state == 'dismissed'
 end
 
 -- Its end may still come by that URL, and would be refused or unknown without the record.
@@ -25,7 +38,7 @@ local function may_be_reported()
 end
 
 if careful and may_be_reported() then
-  redis.call('ZADD', prefix .. 'touched', 'XX', now, id)
+  redis.call('ZADD', prefix .. 'touched', 'XX', now, member)
   return 0
 end
 
@@ -34,7 +47,7 @@ if careful and kept ~= version then
   for _, run in ipairs(runs) do
     if not is_over(run) then
       redis.call('HSET', job, 'kept', version or '')
-      redis.call('ZADD', prefix .. 'touched', 'XX', now, id)
+      redis.call('ZADD', prefix .. 'touched', 'XX', now, member)
       return 0
     end
   end
@@ -43,30 +56,31 @@ end
 -- The exact bytes expire by themselves; where a person removes the job, they go with it.
 local bodies = {}
 if not careful then
-  for _, line in ipairs(redis.call('LRANGE', prefix .. 'history:' .. id, 0, -1)) do
-    local body = cjson.decode(line).body
+  for _, entry in ipairs(redis.call('LRANGE', record, 1, -1)) do
+    local body = body_named_in(entry)
     if body then bodies[#bodies + 1] = prefix .. 'body:' .. body end
   end
 end
 local payloads = 0
 for _, body in ipairs(bodies) do payloads = payloads + redis.call('DEL', body) end
-local told = {redis.call('EXISTS', job), redis.call('LLEN', prefix .. 'history:' .. id), payloads, #runs, 0, ''}
+local told = {redis.call('EXISTS', job), entries_in(record), payloads, #runs, 0, ''}
 for _, run in ipairs(runs) do
-  local hash = prefix .. 'run:' .. run
-  local event, endpoint = string.match(run, '^([^|]*)|[^|]*|?(.*)$')
+  local endpoint = string.match(run, '^[^|]*|[^|]*|?(.*)$')
   redis.call('ZREM', prefix .. 'runs', run)
   told[5] = told[5] + redis.call('ZREM', prefix .. 'failures', run)
   if endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
-  redis.call('DEL', prefix .. 'event:' .. event)
-  redis.call('DEL', hash)
 end
-local fields = redis.call('HGETALL', job)
-for n = 1, #fields, 2 do
-  local index = string.match(fields[n], '^i:(.*)')
-  if index then redis.call('ZREM', prefix .. 'index:' .. index .. ':' .. fields[n + 1], id) end
+for _, event in ipairs(events) do
+  redis.call('DEL', prefix .. 'runs_of:' .. event, prefix .. 'report_of:' .. event)
 end
-for _, name in ipairs({'jobs', 'touched', 'due'}) do redis.call('ZREM', prefix .. name, id) end
-redis.call('DEL', job, prefix .. 'report:' .. id, prefix .. 'history:' .. id, prefix .. 'job_runs:' .. id)
+local places = redis.call('HGET', job, 'idx') or ''
+for n = 1, #INDEXES do
+  local index = index_at(places, n)
+  if index then redis.call('ZREM', prefix .. index, member) end
+end
+for _, name in ipairs({'jobs', 'touched'}) do redis.call('ZREM', prefix .. name, member) end
+redis.call('ZREM', prefix .. 'due', id)
+redis.call('DEL', job, record)
 
 if submission then
   local hash = prefix .. 'submission:' .. submission

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
 from app.ci.report import Input, Output, Report, Template, Workflow
-from app.core.clock import now_ms, to_ms
+from app.core.clock import now_ms, time_of, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
-from app.redis.scripts import text, texts
+from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.jobs import index
+from app.store.jobs.entries import read_entry
+from app.store.jobs.members import job_of, member_of
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.runs.runs import Event
@@ -199,8 +201,8 @@ class Jobs:
 
     def newest(self) -> str | None:
         """The id of the newest job."""
-        rows = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
-        return texts(rows)[0] if rows else None
+        rows: Any = self._redis.zrange(self._db.key("jobs"), 0, 0, desc=True)
+        return job_of(rows[0]) if rows else None
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
@@ -226,16 +228,17 @@ class Jobs:
     def history(self, job_id: str) -> tuple[list[dict[str, Any]], int]:
         """The kept entries, oldest first, and how many there were in all."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.lrange(self._db.key("history", job_id), 0, -1)
+        pipe.lrange(self._db.key("record", job_id), 1, -1)
         pipe.hget(self._db.key("job", job_id), "entries")
         lines, count = pipe.execute()
-        return [json.loads(line) for line in lines], int(count or 0)
+        return [read_entry(line) for line in lines], int(count or 0)
 
     def _walk(
         self, wanted: Filter, after: tuple[int, str] | None
     ) -> Iterator[tuple[list[tuple[int, str]], list[str]]]:
         """Chunks of (created, id), newest first, of the smallest index that serves the filter."""
         where = self._narrowest(wanted)
+        end = (after[0], member_of(after[1])) if after else None
         top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
         offset = 0
         while True:
@@ -249,11 +252,13 @@ class Jobs:
                 offset=offset,
                 num=_CHUNK,
             )
-            pairs = [(int(score), member.decode()) for member, score in rows]
-            fresh = [pair for pair in pairs if after is None or pair < after]
+            found = [(int(score), member) for member, score in rows]
+            fresh = [
+                (score, job_of(member)) for score, member in found if end is None or (score, member) < end
+            ]
             if fresh:
                 yield fresh, [job_id for _, job_id in fresh]
-            if len(pairs) < _CHUNK:
+            if len(found) < _CHUNK:
                 return
             offset += _CHUNK
 
@@ -277,9 +282,9 @@ class Jobs:
         pipe = self._redis.pipeline()
         for job_id in ids:
             pipe.hmget(self._db.key("job", job_id), *_FIELDS)
-            pipe.get(self._db.key("report", job_id))
+            pipe.lindex(self._db.key("record", job_id), 0)
         answers = pipe.execute() if ids else []
-        rows = [dict(zip(_FIELDS, map(text, values), strict=True)) for values in answers[::2]]
+        rows = [dict(zip(_FIELDS, map(decoded, values), strict=True)) for values in answers[::2]]
         # Without the job's own fields a report is a leftover of one that was removed.
         reports = [
             json.loads(unpack(packed)) if packed and row["updated"] else None
@@ -303,7 +308,7 @@ class Jobs:
         answers = pipe.execute() if wanted else []
         return {
             each: (
-                dict(zip(_OF_SUBMISSION, map(text, values), strict=True)),
+                dict(zip(_OF_SUBMISSION, map(decoded, values), strict=True)),
                 json.loads(unpack(packed))["facts"] if packed else None,
             )
             for each, values, packed in zip(wanted, answers[::2], answers[1::2], strict=True)
@@ -337,7 +342,7 @@ class Jobs:
                 "verification": fields["verification"],
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
-                "updated_at": fields["updated"],
+                "updated_at": time_of(fields["updated"]),
                 "raw": raw,
             }
         )
@@ -376,10 +381,10 @@ def _submitted(
 ) -> Submitted | None:
     if not fields["submission"]:
         return None
-    deadline = fields["deadline"] or submission["deadline"]
+    deadline = time_of(fields["deadline"] or submission["deadline"])
     return Submitted(
         id=fields["submission"],
-        submitted_at=submission["submitted_at"],
+        submitted_at=time_of(submission["submitted_at"]),
         callback=submission["callback"],
         deadline=deadline,
         overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.clock import now_ms, rfc3339
-from app.redis.scripts import in_turn, script, text, texts
+from app.redis.scripts import decoded, decoded_all, in_turn, script
 from app.store.database import Database
+from app.store.jobs.members import jobs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,14 @@ class Retention:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._redis = db.client
-        self._drop, self._drop_submission = (script(db.client, name) for name in ("drop", "drop_submission"))
+        self._drop = script(db.client, "record", "run", "drop")
+        self._drop_submission = script(db.client, "drop_submission")
 
     def drop_jobs(self, older_than_s: float, count: int, token_life_s: float = 0) -> int:
         """Jobs whose last change was longer ago. Those with runs that failed, or are not over, stay twice as long; one
         that has not ended stays while its submission's token is valid: ``token_life_s`` for one that does not say."""
         now = now_ms()
-        ids = self._oldest("touched", now - int(older_than_s * 1000), count)
+        ids = jobs_of(self._oldest("touched", now - int(older_than_s * 1000), count))
         # The age of a job that is kept begins anew.
         arguments = ["1", now, rfc3339(now - int(token_life_s * 1000))]
         in_turn(self._db.client, [(self._drop, [], [self._db.prefix, job_id, *arguments]) for job_id in ids])
@@ -48,7 +50,7 @@ class Retention:
     def drop_submissions(self, older_than_s: float, count: int) -> int:
         """Submissions without jobs."""
         now = now_ms()
-        ids = self._oldest("submissions", now - int(older_than_s * 1000), count)
+        ids = decoded_all(self._oldest("submissions", now - int(older_than_s * 1000), count))
         in_turn(self._db.client, [(self._drop_submission, [], [self._db.prefix, each, now]) for each in ids])
         return len(ids)
 
@@ -58,10 +60,7 @@ class Retention:
         was_there, entries, payloads, runs, failures, submission = answer
         if not was_there:
             return None
-        return Dropped(job_id, entries, payloads, runs, failures, text(submission) or None)
+        return Dropped(job_id, entries, payloads, runs, failures, decoded(submission) or None)
 
-    def _oldest(self, schedule: str, cutoff: int, count: int) -> list[str]:
-        rows: Any = self._redis.zrange(
-            self._db.key(schedule), "-inf", cutoff, byscore=True, offset=0, num=count
-        )
-        return texts(rows)
+    def _oldest(self, schedule: str, cutoff: int, count: int) -> Any:
+        return self._redis.zrange(self._db.key(schedule), "-inf", cutoff, byscore=True, offset=0, num=count)

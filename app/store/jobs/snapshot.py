@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from app.redis.scripts import text
+from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.packing.packing import unpack
 
@@ -28,7 +28,7 @@ def snapshots(db: Database, job_ids: Sequence[str]) -> list[Snapshot]:
     pipe = db.client.pipeline()
     for each in job_ids:
         pipe.hget(db.key("job", each), "version")
-        pipe.get(db.key("report", each))
+        pipe.lindex(db.key("record", each), 0)
     answers = pipe.execute()
     pairs = zip(answers[::2], answers[1::2], strict=True)
-    return [Snapshot(text(version), unpack(report or b"")) for version, report in pairs]
+    return [Snapshot(decoded(version), unpack(report or b"")) for version, report in pairs]

@@ -1,6 +1,6 @@
 -- Notes what COS says of a job's outputs, if the job still is what was checked and the note says anything new.
 -- ARGV: prefix, job id, digest that the checked outputs belong to, the note (JSON), event id, RFC 3339 now, the report
--- of that digest (JSON).
+-- of that digest (JSON), now (ms).
 -- What was looked at, and when, stands with the tries of the run: the history has no line of its own for it.
 -- Returns 1 if the record has changed.
 local prefix, id = ARGV[1], ARGV[2]
@@ -10,7 +10,7 @@ local digest, old, state, version, entries = unpack(
   redis.call('HMGET', job, 'digest', 'check', 'state', 'version', 'entries'))
 if not version or digest ~= ARGV[3] or old == ARGV[4] then return 0 end
 version = tonumber(version) + 1
-redis.call('HSET', job, 'check', ARGV[4], 'version', version, 'updated', ARGV[6])
+redis.call('HSET', job, 'check', ARGV[4], 'version', version, 'updated', ARGV[8])
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 -- For those who listen; it runs no handlers.

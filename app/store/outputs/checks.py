@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import asdict
@@ -12,12 +12,12 @@ from app.ci.report import Output, Report
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import script
 from app.store.database import Database
-from app.store.jobs.accept import event_id
+from app.store.jobs.accept import event_id, seen_as
 
 LOOKED_UP = 100
 """Outputs of one job that COS is asked about at most."""
 
-Found = Mapping[str, tuple[int, str | None]]
+FoundOutputs = Mapping[str, tuple[int, str | None]]
 """Size and ETag of each object that is there, by ``place`` of the output."""
 
 
@@ -29,15 +29,16 @@ def merged(report: dict[str, Any], check: str | None) -> dict[str, Any]:
     """The report with what the check found, where it still speaks of the same outputs."""
     if not check:
         return report
-    note = json.loads(check)
     outputs = Report.from_dict(report).outputs
-    if note["of"] != _of(outputs):
+    note = _noted(json.loads(check), outputs)
+    if note is None:
         return report
+    ok, found = note
     filled = []
     for output in outputs:
-        size, etag = note["found"].get(place(output), (None, None))
+        size, etag = found.get(place(output), (None, None))
         filled.append(asdict(output) | {"size": size, "etag": etag})
-    return report | {"outputs": filled, "outputs_ok": note["ok"]}
+    return report | {"outputs": filled, "outputs_ok": ok}
 
 
 class Checks:
@@ -47,19 +48,51 @@ class Checks:
         self._db = db
         self._script = script(db.client, "check")
 
-    def note(self, report: Report, found: Found, ok: bool | None) -> bool:
+    def note(self, report: Report, found: FoundOutputs, ok: bool | None) -> bool:
         """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has.
 
         ``ok`` is ``None`` where nothing is wrong with those that were looked up, and there are more."""
-        note = json.dumps({"ok": ok, "of": _of(report.outputs), "found": found}, sort_keys=True)
-        at = rfc3339(now_ms())
+        note = note_of(report.outputs, found, ok)
+        now = now_ms()
         digest = report.digest
         event = event_id(event_id(report.job_id, digest), note)
-        arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, at]
-        arguments.append(report.to_json())
+        arguments: list[Any] = [self._db.prefix, report.job_id, digest, note, event, rfc3339(now)]
+        arguments += [report.to_json(), now]
         return bool(self._script(args=arguments))
 
 
-def _of(outputs: Any) -> list[list[str | None]]:
+def note_of(outputs: Sequence[Output], found: FoundOutputs, ok: bool | None) -> str:
+    """A list: ``ok``, what it belongs to, then for each output its size, size and ETag, or null if it is not there. The
+    usual ETag is the MD5 that CI named and is left out: so the note of some outputs has less than the 64 bytes up to
+    which the job's hash stays small."""
+    rows: list[Any] = []
+    for each in outputs:
+        size, etag = found.get(place(each), (None, None))
+        rows.append(size if etag == each.md5 or size is None else [size, etag])
+    while rows and rows[-1] is None:
+        rows.pop()
+    return json.dumps([ok, _belongs_to(outputs), *rows], separators=(",", ":"))
+
+
+def _noted(note: Any, outputs: Sequence[Output]) -> tuple[bool | None, FoundOutputs] | None:
+    """The inverse of ``note_of``, and of what earlier releases wrote; ``None`` if it belongs to other outputs."""
+    if isinstance(note, dict):
+        return (note["ok"], note["found"]) if note["of"] == _of(outputs) else None
+    ok, belongs_to, *rows = note
+    if belongs_to != _belongs_to(outputs):
+        return None
+    found = {
+        place(each): tuple(row) if isinstance(row, list) else (row, each.md5)
+        for each, row in zip(outputs, rows, strict=False)
+        if row is not None
+    }
+    return ok, found
+
+
+def _belongs_to(outputs: Sequence[Output]) -> str:
+    return seen_as(json.dumps(_of(outputs)))
+
+
+def _of(outputs: Sequence[Output]) -> list[list[str | None]]:
     """What a check belongs to: the objects and the MD5s that CI named."""
     return [[place(each), each.md5] for each in outputs]

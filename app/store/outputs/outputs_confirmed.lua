@@ -1,6 +1,6 @@
 -- CI's own answer has named the outputs that were waiting for it: announces that once, for what looks at outputs.
 -- ARGV: prefix, job id, event id, RFC 3339 now, '1' if the answer was an event already, the job's version
--- and, as it was at that, its report (JSON).
+-- and, as it was at that, its report (JSON), now (ms).
 -- Returns 1 if they had been waiting, -1 if the job has moved on from that version: nothing is changed.
 local prefix, id = ARGV[1], ARGV[2]
 local job = prefix .. 'job:' .. id
@@ -10,7 +10,7 @@ if asked and ARGV[5] ~= '1' and redis.call('HGET', job, 'version') ~= ARGV[6] th
 redis.call('HDEL', job, 'outputs_asked', 'outputs_unasked')
 if not asked or ARGV[5] == '1' then return 0 end
 local version = redis.call('HINCRBY', job, 'version', 1)
-redis.call('HSET', job, 'updated', ARGV[4])
+redis.call('HSET', job, 'updated', ARGV[8])
 local report = ARGV[7]
 local state, entries = unpack(redis.call('HMGET', job, 'state', 'entries'))
 local tag = cjson.decode(report).tag

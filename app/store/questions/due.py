@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
-from app.redis.scripts import script, text, texts
+from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 from app.store.jobs.snapshot import TRIES, snapshots
 
@@ -55,7 +55,7 @@ class Due:
 
     def take(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` jobs that are due; each is taken by one caller only."""
-        return texts(self._take(keys=[self._key], args=[count, int(put_off_s * 1000)]))
+        return decoded_all(self._take(keys=[self._key], args=[count, int(put_off_s * 1000)]))
 
     def turn(self, longest_s: float) -> float | None:
         """Take the next moment at which CI may be asked: in how many seconds it is. ``None``: that is
@@ -78,14 +78,10 @@ class Due:
         """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
         for _ in range(TRIES):
             (known,) = snapshots(self._db, [job_id])
-            arguments: list[Any] = [
-                self._db.prefix,
-                job_id,
-                event_id,
-                rfc3339(now_ms()),
-                "1" if announced else "",
-            ]
-            if int(self._confirmed(args=[*arguments, known.version or "", known.report])) >= 0:
+            now = now_ms()
+            arguments: list[Any] = [self._db.prefix, job_id, event_id, rfc3339(now)]
+            arguments += ["1" if announced else "", known.version or "", known.report, now]
+            if int(self._confirmed(args=arguments)) >= 0:
                 return
 
     def put_off(self, job_id: str, in_s: float) -> None:
@@ -97,7 +93,7 @@ class Due:
         pipe = self._redis.pipeline(transaction=False)
         for each in job_ids:
             pipe.hmget(self._db.key("job", each), *_FIELDS)
-        return [_question(*map(text, row)) for row in (pipe.execute() if job_ids else ())]
+        return [_question(*map(decoded, row)) for row in (pipe.execute() if job_ids else ())]
 
     def note_asked(self, job_ids: Sequence[str]) -> None:
         """CI is asked about these jobs now: those in doubt show it."""
@@ -112,7 +108,7 @@ class Due:
 
     def asked(self, job_id: str) -> int:
         """How often in a row the job was asked about without having ended."""
-        return int(text(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
+        return int(decoded(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
 
     def count(self, job_id: str, deadline: str) -> None:
         """One more question was answered without the job having ended: it is still running, and gets a new deadline."""
@@ -148,7 +144,7 @@ class Due:
 
     def strange(self) -> list[str]:
         """Buckets that callbacks named within a week and that we do not know, newest first."""
-        return texts(
+        return decoded_all(
             self._redis.zrange(
                 self._db.key("strange_buckets"), "+inf", now_ms() - _STRANGE_MS, desc=True, byscore=True
             )

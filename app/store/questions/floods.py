@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.clock import now_ms
-from app.redis.scripts import script, text, texts
+from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 
 
@@ -38,12 +38,12 @@ class Floods:
 
     def take(self, put_off_s: float) -> Flood | None:
         """A flood that has ended, if there is one; put off, so that it comes again should the caller die."""
-        ended = texts(self._take(keys=[self._key], args=[1, int(put_off_s * 1000)]))
+        ended = decoded_all(self._take(keys=[self._key], args=[1, int(put_off_s * 1000)]))
         return self._flood(ended[0]) if ended else None
 
     def _flood(self, token: str) -> Flood:
         row = self._redis.hmget(self._db.key("url", token), "flood_since", "bucket", "tags")
-        since, bucket, tags = map(text, row)
+        since, bucket, tags = map(decoded, row)
         now = now_ms()
         return Flood(
             token=token,

@@ -10,20 +10,20 @@ from typing import Any, Literal
 
 from app.core.clock import now_ms, rfc3339
 
-State = Literal["open", "dismissed"]
+RefusalState = Literal["open", "dismissed"]
 
 _DETAIL_MAX = 300
 _TYPE_MAX = 100
 _ACTS_MAX = 20
 """The newest acts are kept: who retries one for ever does not make it grow for ever."""
-FIELDS = (
+REFUSAL_FIELDS = (
     "reason", "detail", "token", "binding", "job_ids", "content_type", "received", "spooled", "size", "whole", "state",
     "acts",
 )  # fmt: skip
 """Everything but the body."""
 
 
-def new_id() -> str:
+def new_refusal_id() -> str:
     return secrets.token_hex(6)
 
 
@@ -44,11 +44,11 @@ class Refusal:
     body: bytes = b""
     whole: bool = False
     content_type: str = ""
-    id: str = field(default_factory=new_id)
+    id: str = field(default_factory=new_refusal_id)
     received_ms: int = field(default_factory=now_ms)
     spooled_ms: int | None = None
     size: int = 0
-    state: State = "open"
+    state: RefusalState = "open"
     acts: tuple[dict[str, str], ...] = ()
 
     @property
@@ -61,7 +61,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RefusalFilter:
     """Which refusals; what is ``None`` may be any. ``after`` and ``before`` are milliseconds since 1970."""
 
     reason: str | None = None
@@ -82,9 +82,9 @@ def row_of(refusal: Refusal) -> dict[str, str | int]:
     """Its fields, but for its body and for what the script adds: ``token``, ``job_ids``, ``bytes``."""
     return {
         "reason": refusal.reason,
-        "detail": cut(refusal.detail),
+        "detail": shortened(refusal.detail),
         "binding": json.dumps(dict(refusal.binding)),
-        "content_type": cut(refusal.content_type, _TYPE_MAX),
+        "content_type": shortened(refusal.content_type, _TYPE_MAX),
         "received": refusal.received_ms,
         "spooled": refusal.spooled_ms or "",
         "size": len(refusal.body),
@@ -113,25 +113,25 @@ def of_row(each: str, row: Mapping[str, str]) -> Refusal:
     )
 
 
-def entry_of(refusal: Refusal) -> str:
-    """Its entry in the history of its jobs: JSON without the closing brace."""
-    entry = {
+def entry_of(refusal: Refusal) -> dict[str, Any]:
+    """Its entry in the history of its jobs."""
+    entry: dict[str, Any] = {
         "kind": "refused",
         "at": rfc3339(refusal.received_ms),
         "outcome": "refused",
         "reason": refusal.reason,
-        "detail": cut(refusal.detail),
+        "detail": shortened(refusal.detail),
         "token": refusal.token,
         "refusal": refusal.id,
     }
     if refusal.spooled_ms:
         entry["spooled_at"] = rfc3339(refusal.spooled_ms)
-    return json.dumps(entry)[:-1]
+    return entry
 
 
 def with_act(acts: tuple[dict[str, str], ...], act: Mapping[str, str]) -> str:
     return json.dumps([*acts, dict(act)][-_ACTS_MAX:])
 
 
-def cut(text: str, most: int = _DETAIL_MAX) -> str:
+def shortened(text: str, most: int = _DETAIL_MAX) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"

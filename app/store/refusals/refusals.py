@@ -15,7 +15,17 @@ from app.redis.durable import Durable
 from app.redis.scripts import script, text_map
 from app.store.database import Database
 from app.store.jobs.accept import Limits, Unavailable
-from app.store.refusals.refusal import FIELDS, Refusal, Wanted, cut, entry_of, of_row, row_of, with_act
+from app.store.packing.packing import pack
+from app.store.refusals.refusal import (
+    REFUSAL_FIELDS,
+    Refusal,
+    RefusalFilter,
+    entry_of,
+    of_row,
+    row_of,
+    shortened,
+    with_act,
+)
 
 _OVERHEAD = 1000
 """What Redis needs for a refusal beside its texts and body (measured: 800 to 900 bytes)."""
@@ -46,7 +56,7 @@ class Refusals:
         self._limits = limits
         self._durable = durable
         self._bounds = bounds or Bounds()
-        self._script = script(db.client, "refuse")
+        self._script = script(db.client, "record", "refuse")
 
     def note(self, refusal: Refusal) -> bool:
         """Keep it and have CI asked; false, and nothing is kept, if its token was revoked. May be repeated.
@@ -68,12 +78,12 @@ class Refusals:
             "job_ids": refusal.job_ids,
             "fields": fields,
         }
-        verdict, _ = self._run({"note": note, "entry": entry_of(refusal)}, body)
+        verdict, _ = self._run({"note": note}, body, entry_of(refusal))
         return verdict != "revoked"
 
     def amend(self, refusal: Refusal, reason: str, detail: str, act: Mapping[str, str]) -> bool:
         """It was refused again, for this reason; false if it is no longer on the list."""
-        fields = {"reason": reason, "detail": cut(detail), "acts": with_act(refusal.acts, act)}
+        fields = {"reason": reason, "detail": shortened(detail), "acts": with_act(refusal.acts, act)}
         return self._run({"amend": {"id": refusal.id, "fields": fields}})[0] == "done"
 
     def taken(self, refusal: Refusal) -> bool:
@@ -83,12 +93,12 @@ class Refusals:
     def dismiss(self, refusal: Refusal, by: str, reason: str) -> bool:
         """Off the list; the reason stays in its record and its jobs' history. False if another caller was faster."""
         at = rfc3339(now_ms())
-        act = {"act": "dismiss", "at": at, "by": by, "reason": cut(reason)}
+        act = {"act": "dismiss", "at": at, "by": by, "reason": shortened(reason)}
         entry = {"kind": "refused", "at": at, "outcome": "dismissed", "reason": refusal.reason}
-        entry |= {"detail": cut(reason), "by": by, "refusal": refusal.id}
+        entry |= {"detail": shortened(reason), "by": by, "refusal": refusal.id}
         fields = {"state": "dismissed", "acts": with_act(refusal.acts, act)}
         close = {"id": refusal.id, "fields": fields, "keep_ms": int(self._bounds.seconds * 1000)}
-        return self._run({"close": close, "entry": json.dumps(entry)[:-1]})[0] == "done"
+        return self._run({"close": close}, entry=entry)[0] == "done"
 
     def drop_old(self, older_than_s: float, count: int) -> int:
         """Those that came longer ago than that, at most ``count``; how many there were."""
@@ -102,7 +112,9 @@ class Refusals:
         body = row.pop(b"body", b"")
         return replace(of_row(refusal_id, text_map(row)), body=zlib.decompress(body) if body else b"")
 
-    def page(self, wanted: Wanted, limit: int, cursor: str | None = None) -> tuple[list[Refusal], str | None]:
+    def page(
+        self, wanted: RefusalFilter, limit: int, cursor: str | None = None
+    ) -> tuple[list[Refusal], str | None]:
         """Up to ``limit`` of them and the next cursor; a page may be short, only ``None`` is the end."""
         found: list[Refusal] = []
         for scanned, refusal in enumerate(self._walk(wanted, decode_cursor(cursor)), 1):
@@ -113,7 +125,7 @@ class Refusals:
         return found, None
 
     def newest(self, count: int) -> list[Refusal]:
-        return self.page(Wanted(), count)[0]
+        return self.page(RefusalFilter(), count)[0]
 
     def open(self) -> tuple[int, int]:
         """How many are on the list, and how many bytes they fill."""
@@ -140,7 +152,9 @@ class Refusals:
     def _share(self) -> int:
         return self._bounds.size // _SHARES
 
-    def _run(self, said: dict[str, Any], body: bytes = b"") -> tuple[str, int]:
+    def _run(
+        self, said: dict[str, Any], body: bytes = b"", entry: dict[str, Any] | None = None
+    ) -> tuple[str, int]:
         now = now_ms()
         header = {
             "now": now,
@@ -150,10 +164,11 @@ class Refusals:
             "share": self._share,
             "history_max": self._limits.history,
         }
-        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | said), body])
+        line = pack(json.dumps(entry).encode()) if entry else b""
+        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | said), body, line])
         return verdict.decode(), dropped
 
-    def _walk(self, wanted: Wanted, after: tuple[int, str] | None) -> Iterator[Refusal]:
+    def _walk(self, wanted: RefusalFilter, after: tuple[int, str] | None) -> Iterator[Refusal]:
         """Newest first, from behind ``after``."""
         key = self._db.key("refused_of", wanted.token) if wanted.token else self._db.key("refused")
         top = min(wanted.before or _EVER, after[0] if after else _EVER)
@@ -175,10 +190,12 @@ class Refusals:
     def _many(self, places: list[tuple[int, str]]) -> Iterator[Refusal]:
         pipe = self._redis.pipeline(transaction=False)
         for _, each in places:
-            pipe.hmget(self._db.key("refusal", each), *FIELDS)
+            pipe.hmget(self._db.key("refusal", each), *REFUSAL_FIELDS)
         for (_, each), values in zip(places, pipe.execute() if places else [], strict=True):
             row = {
-                name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None
+                name: value.decode()
+                for name, value in zip(REFUSAL_FIELDS, values, strict=True)
+                if value is not None
             }
             if row:
                 yield of_row(each, row)

@@ -1,15 +1,15 @@
 -- The list of refusals: puts one on it, changes one or takes one off, and keeps the list within its bounds.
--- ARGV: prefix, header (JSON), the refused body (compressed) or ''. In the header:
+-- ARGV: prefix, header (JSON), the refused body (compressed) or '', the rest of the history entry (JSON, packed) for note
+-- and a close with keep_ms. In the header:
 --   now, cutoff (ms; what came before goes), count (the most that one call drops), most (bytes in all), share (bytes of
 --   one token), history_max; and one of
 --   note: {id, token, submission, received, bytes, job_ids, fields} puts a refusal on the list, and has CI asked;
 --   amend: {id, fields} changes one that is on the list;
 --   close: {id, fields, keep_ms} takes one off the list; without keep_ms nothing of it stays, else what it was and what
 --   was done with it, so long and without its body.
---   entry: the open history entry (JSON without its closing brace), for note and a close with keep_ms.
 -- Returns what became of the one: 'kept', 'known' (noted before), 'revoked' (its token was: nothing is kept), 'done',
 -- 'gone' (not on the list) or ''; and how many others were dropped.
-local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
+local prefix, header, body, entry = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 
 local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
 
@@ -54,8 +54,10 @@ local function remember(id)
   if redis.call('HEXISTS', key('job', id), 'version') == 0 then return false end
   local n = redis.call('HINCRBY', key('job', id), 'entries', 1)
   -- Half of a history at most: refused callbacks must not push out what changed the job.
-  if redis.call('LLEN', key('history', id)) < header.history_max / 2 then
-    redis.call('RPUSH', key('history', id), header.entry .. ',"entry":' .. n .. '}')
+  local record = key('record', id)
+  if entries_in(record) < header.history_max / 2 then
+    open_record(record, '')
+    redis.call('RPUSH', record, part('n', tostring(n)) .. 'j' .. entry)
   end
   return true
 end

@@ -1,11 +1,11 @@
--- Events as they are stored, each with the report of its job where it holds none of its own: both of the same moment.
--- ARGV: prefix, then ids of events. Returns two values for each: the event or '', the job's report or ''.
+-- Events as they are stored, each with its report: its own, or that of its job, of the same moment.
+-- ARGV: prefix, then ids of events. Returns four values for each: job id, the rest of its fields (JSON), the event that it
+-- replays or '', the report (packed) or ''. All are '' for one that is not there.
 local prefix, found = ARGV[1], {}
 for i = 2, #ARGV do
-  local event, report = redis.call('GET', prefix .. 'event:' .. ARGV[i]) or '', ''
-  local line = string.match(event, '^(%[[^\n]*)\n$')
-  if line then report = redis.call('GET', prefix .. 'report:' .. cjson.decode(line)[1]) or '' end
-  found[#found + 1] = event
-  found[#found + 1] = report
+  local job, line, replay_of = unpack(redis.call('HMGET', prefix .. 'runs_of:' .. ARGV[i], 'job', 'line', 'replay_of'))
+  local report = job and (redis.call('GET', prefix .. 'report_of:' .. ARGV[i])
+    or redis.call('LINDEX', prefix .. 'record:' .. job, 0))
+  for _, value in ipairs({job or '', line or '', replay_of or '', report or ''}) do found[#found + 1] = value end
 end
 return found

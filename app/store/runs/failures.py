@@ -18,7 +18,7 @@ _SCAN_MAX = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FailureFilter:
     """Which failures; what is ``None`` may be any. ``endpoint`` is the name of one."""
 
     handler: str | None = None
@@ -40,12 +40,14 @@ class Failures:
         self._redis = db.client
         self._runs = runs
         self._key = db.key("failures")
-        self._retry, self._dismiss = (script(db.client, name) for name in ("retry", "dismiss"))
+        self._retry, self._dismiss = (script(db.client, "run", name) for name in ("retry", "dismiss"))
 
     def count(self) -> int:
         return int(self._redis.zcard(self._key))
 
-    def page(self, wanted: Wanted, limit: int, cursor: str | None = None) -> tuple[list[Run], str | None]:
+    def page(
+        self, wanted: FailureFilter, limit: int, cursor: str | None = None
+    ) -> tuple[list[Run], str | None]:
         """Up to ``limit`` failures and the next cursor; a page may be short, only ``None`` is the end."""
         found: list[Run] = []
         position = decode_cursor(cursor)
@@ -57,7 +59,7 @@ class Failures:
                 return found, encode_cursor(position)
         return found, None
 
-    def all(self, wanted: Wanted) -> Iterator[Run]:
+    def all(self, wanted: FailureFilter) -> Iterator[Run]:
         """Every failure of now that matches, newest first; later ones are not seen."""
         if wanted.event_id:
             event = self._runs.event(wanted.event_id)

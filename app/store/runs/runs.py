@@ -7,16 +7,17 @@ that waits that is its due time, for one that runs it is the end of its claim, w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.core.clock import now_ms, rfc3339, to_ms
-from app.redis.scripts import Call, in_turn, script, text_map, texts
+from app.core.clock import now_ms, rfc3339, time_of, to_ms
+from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
 
-Wanted = tuple[str, str | None]
+RunTarget = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
@@ -95,16 +96,29 @@ def schedule_of(db: Database, endpoint: str) -> str:
     return db.key("deliveries", endpoint)
 
 
-_IN_LINE = ("job_id", "kind", "state", "tag", "version", "at", "entry", "replay_of", "runs_handlers")
+_IN_LINE = ("kind", "state", "tag", "version", "at", "entry", "runs_handlers")
 
 
-def _event(event_id: str, row: bytes, report: bytes) -> Event:
-    """``row`` is a line of JSON and behind it the packed report, unless that is still the job's own ``report``."""
-    if not row.startswith(b"["):
-        return Event(**json.loads(unpack(row)))  # as earlier releases stored it
-    line, _, own = row.partition(b"\n")
-    fields = dict(zip(_IN_LINE, json.loads(line), strict=True))
-    return Event(event_id=event_id, report=json.loads(unpack(own or report)), **fields)
+def line_of(event: Event) -> str:
+    """What is kept of an event beside its job and its report."""
+    values = [getattr(event, field) for field in _IN_LINE]
+    at = to_ms(event.at)
+    values[4] = at if at and rfc3339(at) == event.at else event.at
+    return json.dumps(values[:-1] if event.runs_handlers else values, separators=(",", ":"))
+
+
+def _event(event_id: str, job_id: bytes, line: bytes, replay_of: bytes, report: bytes) -> Event:
+    """The inverse of ``line_of``."""
+    fields = dict(zip(_IN_LINE, json.loads(line), strict=False))
+    if isinstance(fields["at"], int):
+        fields["at"] = rfc3339(fields["at"])
+    return Event(
+        event_id=event_id,
+        job_id=job_id.decode(),
+        report=json.loads(unpack(report)),
+        replay_of=replay_of.decode() or None,
+        **fields,
+    )
 
 
 def _stored(entry: dict[str, Any]) -> str:
@@ -119,9 +133,10 @@ def _try(number: int, stored: str) -> dict[str, Any]:
     """The inverse of ``_stored``, and of what start.lua writes."""
     entry = json.loads(stored)
     if isinstance(entry, dict):
-        return entry
+        return entry | ({"started_at": time_of(str(entry["started_at"]))} if "started_at" in entry else {})
     if len(entry) == 2:
-        return {"n": number, "started_at": entry[0], "worker": entry[1]}
+        started, worker = entry
+        return {"n": number, "started_at": time_of(str(started)), "worker": worker}
     started, took, worker = entry
     times = {"started_at": rfc3339(started), "ended_at": rfc3339(started + (took or 0)), "ms": took}
     return {"n": number, **times, "worker": worker, "error": None}
@@ -135,28 +150,29 @@ class Runs:
         self._redis = db.client
         self._schedule = db.key("runs")
         self._failures = db.key("failures")
-        self._plan, self._events, self._take, self._start, self._finish, self._beat, self._hand_back = (
-            script(db.client, name)
-            for name in ("plan", "events", "take", "start", "finish", "beat", "hand_back")
+        self._events, self._take = (script(db.client, name) for name in ("events", "take"))
+        self._plan, self._start, self._finish, self._beat, self._hand_back = (
+            script(db.client, "run", name) for name in ("plan", "start", "finish", "beat", "hand_back")
         )
 
-    def plan(self, wanted: Sequence[tuple[Event, Sequence[Wanted]]]) -> int:
+    def plan(self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]]) -> int:
         """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""
         calls: list[Call] = [
             (self._plan, [], self._plan_arguments(event, each)) for event, each in wanted if each
         ]
         return sum(in_turn(self._db.client, calls))
 
-    def _plan_arguments(self, event: Event, wanted: Sequence[Wanted]) -> list[Any]:
+    def _plan_arguments(self, event: Event, wanted: Sequence[RunTarget]) -> list[Any]:
         arguments: list[Any] = [
             self._db.prefix,
             now_ms(),
             event.event_id,
+            bytes.fromhex(event.event_id),
             event.job_id,
             event.version,
-            json.dumps([getattr(event, field) for field in _IN_LINE], separators=(",", ":")),
             pack(json.dumps(event.report, ensure_ascii=False, separators=(",", ":")).encode()),
-            event.tag or "",
+            event.replay_of or "",
+            line_of(event),
         ]
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
@@ -165,7 +181,7 @@ class Runs:
 
     def take_due(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        return texts(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        return decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
 
     def hand_back(self, ids: list[str]) -> int:
         """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
@@ -173,10 +189,7 @@ class Runs:
 
     def started_before(self, ids: list[str]) -> list[bool]:
         """For each run, whether it has been tried already."""
-        pipe = self._redis.pipeline(transaction=False)
-        for each in ids:
-            pipe.hget(self._db.key("run", each), "tries")
-        return [bool(int(tries or 0)) for tries in pipe.execute()]
+        return [bool(run and run.tries) for run in self._found(ids)]
 
     def waiting(self) -> int:
         """How many runs are due now."""
@@ -214,8 +227,7 @@ class Runs:
         return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, int(claim_s * 1000)]))
 
     def get(self, each: str) -> Run | None:
-        row = self._redis.hgetall(self._db.key("run", each))
-        return _run(each, row) if row else None
+        return self._found([each])[0]
 
     def event(self, event_id: str) -> Event | None:
         return self.events([event_id]).get(event_id)
@@ -224,22 +236,37 @@ class Runs:
         """Those of these events that are kept because of their runs, by id."""
         ids = list(dict.fromkeys(event_ids))
         rows: Any = self._events(args=[self._db.prefix, *ids]) if ids else []
-        found = zip(ids, rows[::2], rows[1::2], strict=True)
-        return {each: _event(each, row, report) for each, row, report in found if row}
+        found = zip(ids, zip(*[iter(rows)] * 4, strict=True), strict=True)
+        return {each: _event(each, *row) for each, row in found if row[0]}
 
     def of_job(self, job_id: str) -> list[Run]:
-        return self.many(sorted(texts(self._redis.smembers(self._db.key("job_runs", job_id)))))
+        fields: Any = self._redis.hkeys(self._db.key("job", job_id))
+        events = [field[2:].hex() for field in fields if field.startswith(b"e:")]
+        kept = self._hashes(events)
+        runs = [_run(each, kept[event]) for event in events for each in _ids(event, kept[event])]
+        return sorted(runs, key=lambda run: run.id)
 
     def many(self, ids: list[str]) -> list[Run]:
         """Those of these runs that are (still) there."""
+        return [run for run in self._found(ids) if run]
+
+    def _found(self, ids: list[str]) -> list[Run | None]:
+        kept = self._hashes(_parts(each)[0] for each in ids)
+        return [
+            _run(each, row) if _field("run", each) in (row := kept[_parts(each)[0]]) else None for each in ids
+        ]
+
+    def _hashes(self, event_ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Events with their runs, as they are stored."""
+        ids = list(dict.fromkeys(event_ids))
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
-            pipe.hgetall(self._db.key("run", each))
-        return [_run(each, row) for each, row in zip(ids, pipe.execute() if ids else (), strict=True) if row]
+            pipe.hgetall(self._db.key("runs_of", each))
+        return dict(zip(ids, map(text_map, pipe.execute() if ids else ()), strict=True))
 
     def keys(self, each: str) -> list[str]:
-        """Of the run itself, of its schedule, and of the failures: what the scripts work on."""
-        return [self._db.key("run", each), self._schedule_of(each), self._failures]
+        """Of the event that holds the run, of its schedule, and of the failures: what the scripts work on."""
+        return [event_key(self._db, each), self._schedule_of(each), self._failures]
 
     def _schedule_of(self, each: str) -> str:
         """Each endpoint has a schedule of its own, so that one that is broken does not delay the others."""
@@ -247,21 +274,64 @@ class Runs:
         return schedule_of(self._db, endpoint) if endpoint else self._schedule
 
 
-def _run(each: str, row: Any) -> Run:
-    kept = text_map(row)
-    numbers = sorted(int(name[4:]) for name in kept if name.startswith("try:"))
+def event_key(db: Database, each: str) -> str:
+    """The key of the event whose hash holds that run."""
+    return db.key("runs_of", _parts(each)[0])
+
+
+def _field(name: str, each: str) -> str:
+    """The field of an event's hash: as run.lua."""
+    return f"{name}|{each.partition('|')[2]}"
+
+
+def _ids(event: str, kept: dict[str, str]) -> list[str]:
+    return [f"{event}{field.removeprefix('run')}" for field in kept if field.startswith("run|")]
+
+
+_STORED = re.compile(
+    r"(?P<state>\w+) (?P<tries>\d+)(?: e(?P<ended>\d+))?(?: f(?P<forgiven>\d+))?(?: (?P<last>.*))?",
+    re.DOTALL,
+)
+"""As run.lua writes it."""
+
+
+def stored_run(each: str, run: dict[str, str]) -> dict[str, str]:
+    """The fields of an event's hash for a run that an earlier release stored in a hash of its own."""
+    state, number = run["state"], int(run["tries"])
+    words = [state, str(number)]
+    for letter, name in (("e", "ended"), ("f", "forgiven")):
+        if run.get(name, "0") != "0" and not (name == "ended" and state == "done"):
+            words.append(letter + run[name])
+    if last := run.get(f"try:{number}"):
+        words.append(last)
+    others = {f"try:{n}": f"try:{n}" for n in range(1, number)}
+    others |= {"acts": "acts", "note": "note", "until": "lease"}
+    return {_field("run", each): " ".join(words)} | {
+        _field(others[name], each): value for name, value in run.items() if name in others
+    }
+
+
+def _run(each: str, kept: dict[str, str]) -> Run:
+    """A run, from the hash of its event."""
     event, handler, endpoint = _parts(each)
+    stored = _STORED.fullmatch(kept[_field("run", each)])
+    if stored is None:
+        raise ValueError(f"the run {each} cannot be read")
+    number, state = int(stored["tries"]), stored["state"]
+    earlier = ((n, kept.get(_field(f"try:{n}", each))) for n in range(1, number))
+    tries = [_try(n, found) for n, found in (*earlier, (number, stored["last"])) if found]
+    ended = rfc3339(int(stored["ended"])) if stored["ended"] else None
     return Run(
         id=each,
         event_id=event,
-        job_id=kept["job_id"],
+        job_id=kept["job"],
         handler=handler,
         endpoint=endpoint or None,
-        state=kept["state"],  # type: ignore[arg-type]
-        tries=tuple(_try(n, kept[f"try:{n}"]) for n in numbers),
-        tag=kept.get("tag") or None,
-        forgiven=int(kept.get("forgiven", 0)),
-        ended_at=rfc3339(float(kept["ended"])) if "ended" in kept else None,
-        note=kept.get("note"),
-        acts=tuple(json.loads(kept.get("acts", "[]"))),
+        state=state,  # type: ignore[arg-type]
+        tries=tuple(tries),
+        tag=json.loads(kept["line"])[_IN_LINE.index("tag")] if "line" in kept else None,
+        forgiven=int(stored["forgiven"] or 0),
+        ended_at=tries[-1].get("ended_at") if state == "done" and tries else ended,
+        note=kept.get(_field("note", each)),
+        acts=tuple(json.loads(kept.get(_field("acts", each), "[]"))),
     )

@@ -1,34 +1,38 @@
--- Claims one run for one try. Starts are counted, not exceptions: a run that kills its process counts too.
--- Claims are measured by the clock of this server alone: those of the workers may differ.
--- KEYS[1] the run, KEYS[2] the schedule, KEYS[3] the failures.
--- ARGV: run id, for how long the claim holds (ms), tries allowed, worker, RFC 3339 now.
+-- Leases one run for one try. Starts are counted, not exceptions: a run that kills its process counts too.
+-- Leases are measured by the clock of this server alone: those of the workers may differ.
+-- KEYS[1] the event, KEYS[2] the schedule, KEYS[3] the failures.
+-- ARGV: run id, for how long the lease holds (ms), tries allowed, worker, RFC 3339 now.
 -- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure.
-local state, tries, forgiven = unpack(redis.call('HMGET', KEYS[1], 'state', 'tries', 'forgiven'))
-local now = redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
-if not state or (state ~= 'waiting' and state ~= 'running') then
+local run, now = read_run(KEYS[1], ARGV[1]), now_ms()
+if not run then
+  -- A process of an earlier release may have planned it: the relay takes it over, and it is due again.
+  local earlier = string.gsub(KEYS[1], 'runs_of:[^:]*$', '') .. 'run:' .. ARGV[1]
+  if redis.call('EXISTS', earlier) == 0 then redis.call('ZREM', KEYS[2], ARGV[1]) end
+  return 0
+end
+if run.state ~= 'waiting' and run.state ~= 'running' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   return 0
 end
-tries = tonumber(tries)
-if state == 'running' then
-  local held_until = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
-  if held_until > now then return 0 end
-  local broken = cjson.decode(redis.call('HGET', KEYS[1], 'try:' .. tries))
+if run.state == 'running' then
+  if lease_of(KEYS[1], ARGV[1]) > now then return 0 end
+  local broken = cjson.decode(run.try)
   -- Earlier releases wrote an object.
-  if broken[1] then broken = {n = tries, started_at = broken[1], worker = broken[2]} end
-  broken.ended_at, broken.error = ARGV[5], 'the worker died, or stopped answering, during this try'
-  redis.call('HSET', KEYS[1], 'try:' .. tries, cjson.encode(broken))
+  if not broken[1] then broken = {broken.started_at, broken.worker} end
+  run.try = cjson.encode({n = run.tries, started_at = broken[1], worker = broken[2], ended_at = ARGV[5],
+    error = 'the worker died, or stopped answering, during this try'})
 end
-if tries - tonumber(forgiven or 0) >= tonumber(ARGV[3]) then
-  redis.call('HSET', KEYS[1], 'state', 'failed', 'ended', now)
-  redis.call('HDEL', KEYS[1], 'until')
+if run.tries - run.forgiven >= tonumber(ARGV[3]) then
+  run.state, run.ended = 'failed', now
+  let_go(KEYS[1], ARGV[1])
+  write_run(KEYS[1], ARGV[1], run)
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], now, ARGV[1])
   return -1
 end
-tries = tries + 1
-redis.call('HSET', KEYS[1], 'state', 'running', 'tries', tries, 'until', now + ARGV[2],
-  'try:' .. tries, cjson.encode({ARGV[5], ARGV[4]}))
+if run.tries > 0 then redis.call('HSET', KEYS[1], field_of(ARGV[1], 'try:' .. run.tries), run.try) end
+run.state, run.tries, run.try = 'running', run.tries + 1, cjson.encode({now, ARGV[4]})
+write_run(KEYS[1], ARGV[1], run)
+hold(KEYS[1], ARGV[1], now + ARGV[2])
 redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
-return tries
+return run.tries

@@ -1,19 +1,30 @@
-"""Schema 2 to 3: the long values of jobs and submissions get keys of their own, compressed with the dictionary.
+"""Schemas 2 and 3 to 4: fewer keys, short forms, and long values compressed with the dictionary.
 
-What earlier releases compressed with zlib stays as it is: reading knows both.
+A job's report and history become one list, its hash one of short values; runs become fields of their event. What
+earlier releases compressed with zlib stays as it is: reading knows both.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from app.redis.scripts import Call, in_turn, script
+from app.ci.report import Report
+from app.core.clock import to_ms
+from app.redis.scripts import Call, decoded, decoded_all, in_turn, script
 from app.store.database import Database
-from app.store.packing.packing import pack
+from app.store.jobs import index
+from app.store.jobs.accept import seen_as
+from app.store.jobs.entries import number_of, stored_entry
+from app.store.jobs.members import member_of
+from app.store.packing.packing import pack, unpack
+from app.store.runs.runs import Event, line_of, schedule_of, stored_run
 from app.store.submissions.submissions import request_of
 
 _TRIES = 5
+_WAITING_MAX = 1000
+Hash = dict[bytes, bytes]
 
 
 class StoredLayout:
@@ -21,34 +32,172 @@ class StoredLayout:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._script = script(db.client, "migrate_layout")
-
-    def migrate_jobs(self, ids: list[str]) -> None:
-        self._migrate("job", "report", ids, ("report",))
+        self._submission = script(db.client, "migrate_submission")
+        self._record, self._runs = (
+            script(db.client, "unchanged", name) for name in ("migrate_record", "migrate_runs")
+        )
 
     def migrate_submissions(self, ids: list[str]) -> None:
-        self._migrate("submission", "request", ids, ("labels", "facts"))
+        self._until_done(lambda: self._submission_calls(ids))
 
-    def _migrate(self, kind: str, target: str, ids: list[str], fields: tuple[str, ...]) -> None:
+    def migrate_jobs(self, ids: list[str]) -> None:
+        self._until_done(lambda: self._record_calls(ids))
+        self._until_done(lambda: self._run_calls(ids))
+
+    def jobs_with_earlier_runs(self) -> Iterator[list[str]]:
+        """Jobs whose runs a process of an earlier release has planned since, as far as these wait."""
+        endpoints = decoded_all(self._db.client.smembers(self._db.key("endpoints")))
+        for schedule in (self._db.key("runs"), *(schedule_of(self._db, each) for each in endpoints)):
+            pipe = self._db.client.pipeline(transaction=False)
+            for run in decoded_all(self._db.client.zrange(schedule, 0, _WAITING_MAX - 1)):
+                pipe.hget(self._earlier("run", run), "job_id")
+            if ids := sorted({decoded(found) or "" for found in pipe.execute()} - {""}):
+                yield ids
+
+    def _until_done(self, calls: Callable[[], Iterable[Call]]) -> None:
         for _ in range(_TRIES):
-            calls = self._calls(kind, target, ids, fields)
-            if all(in_turn(self._db.client, calls)):
+            if all(in_turn(self._db.client, list(calls()))):
                 return
 
-    def _calls(self, kind: str, target: str, ids: list[str], fields: tuple[str, ...]) -> list[Call]:
+    def _earlier(self, kind: str, each: str) -> str:
+        """A key that only earlier releases have."""
+        return f"{self._db.prefix}{kind}:{each}"
+
+    def _submission_calls(self, ids: list[str]) -> Iterator[Call]:
         pipe = self._db.client.pipeline(transaction=False)
         for each in ids:
-            pipe.hmget(self._db.key(kind, each), *fields)
-        rows: list[Any] = pipe.execute() if ids else []
-        return [
-            (self._script, [], [self._db.prefix, kind, each, b"".join(row), _packed(row), target, *fields])
-            for each, row in zip(ids, rows, strict=True)
-            if all(value is not None for value in row)
-        ]
+            pipe.hmget(self._db.key("submission", each), "labels", "facts")
+        for each, (labels, facts) in zip(ids, pipe.execute() if ids else (), strict=True):
+            if labels is not None and facts is not None:
+                request = request_of(json.loads(facts), json.loads(labels))
+                yield self._submission, [], [self._db.prefix, each, labels, facts, pack(_json(request))]
+
+    def _record_calls(self, ids: list[str]) -> Iterator[Call]:
+        pipe = self._db.client.pipeline(transaction=False)
+        for each in ids:
+            pipe.hgetall(self._db.key("job", each))
+            pipe.lrange(self._earlier("history", each), 0, -1)
+            pipe.lrange(self._db.key("record", each), 0, -1)
+            pipe.get(self._earlier("report", each))
+        answers = pipe.execute() if ids else []
+        for each, job, lines, record, packed in zip(ids, *(answers[n::4] for n in range(4)), strict=True):
+            if b"report" in job or lines or packed is not None:
+                was = _flat(job), lines, record, [] if packed is None else [packed]
+                words = _listed([member_of(each)], *was, *_record(job, lines, record, packed))
+                yield self._record, [], [self._db.prefix, each, *words]
+
+    def _run_calls(self, ids: list[str]) -> Iterator[Call]:
+        pipe = self._db.client.pipeline(transaction=False)
+        for each in ids:
+            pipe.smembers(self._earlier("job_runs", each))
+        for each, runs in zip(ids, pipe.execute() if ids else (), strict=True):
+            if runs:
+                yield self._runs, [], [self._db.prefix, each, *self._of_runs(each, sorted(runs))]
+
+    def _of_runs(self, job_id: str, runs: list[bytes]) -> Iterator[Any]:
+        pipe = self._db.client.pipeline(transaction=False)
+        for each in runs:
+            pipe.hgetall(self._earlier("run", each.decode()))
+            pipe.get(self._earlier("event", _event_of(each)))
+        pipe.lindex(self._db.key("record", job_id), 0)
+        *answers, of_job = pipe.execute()
+        for each, run, event in zip(runs, answers[::2], answers[1::2], strict=True):
+            kept, report = _kept(job_id, event, of_job)
+            event_id = _event_of(each)
+            fields = stored_run(each.decode(), _text(run)) if run else {}
+            yield from _listed(
+                [each, bytes.fromhex(event_id), event_id], _flat(run), _flat(fields), _flat(kept), report
+            )
 
 
-def _packed(row: list[bytes]) -> bytes:
-    if len(row) == 1:
-        return pack(row[0])
-    labels, facts = map(json.loads, row)
-    return pack(json.dumps(request_of(facts, labels), ensure_ascii=False, separators=(",", ":")).encode())
+def _event_of(run: bytes) -> str:
+    return run.partition(b"|")[0].decode()
+
+
+_IN_LINE = ("job_id", "kind", "state", "tag", "version", "at", "entry", "replay_of", "runs_handlers")
+"""The fields of an event in schema 3: behind that line stands its report, unless it is that of its job."""
+
+
+def _kept(job_id: str, stored: bytes | None, of_job: bytes | None) -> tuple[dict[str, str], list[bytes]]:
+    """What is kept of an event beside its runs, and its report: of one that has expired only its job."""
+    if stored is None:
+        return {"job": job_id}, []
+    if stored.startswith(b"["):
+        line, _, own = stored.partition(b"\n")
+        fields, report = dict(zip(_IN_LINE, json.loads(line), strict=True)), own or of_job or b""
+    else:
+        fields = json.loads(unpack(stored))
+        report = pack(_json(fields["report"]))
+    event = Event(**(fields | {"event_id": "", "report": {}}))
+    replay = {"replay_of": event.replay_of} if event.replay_of else {}
+    return {"job": job_id, "line": line_of(event), **replay}, [report]
+
+
+_ELSEWHERE = {b"report", b"idx", b"claim", b"event"}
+
+
+def _record(job: Hash, lines: list[bytes], record: list[bytes], packed: bytes | None) -> Iterator[list[Any]]:
+    """The hash and the record as they are to be, the indexes that the job leaves, and those that it enters."""
+    short = {
+        _renamed(name): value
+        for name, value in job.items()
+        if name not in _ELSEWHERE and not name.startswith(b"i:")
+    }
+    if updated := to_ms(job.get(b"updated", b"").decode()):
+        short[b"updated"] = str(updated).encode()
+    report = job.get(b"report") or (unpack(packed) if packed else None)
+    left, places = _indexes(job)
+    if report:
+        places = index.places(Report.from_json(report))
+    if claim := _claim(job):
+        short[b"claim"] = claim
+    if places:
+        short[b"idx"] = places.encode()
+    entries = [*record[1:], *(stored_entry(json.loads(line)) for line in lines)]
+    first = packed or (pack(report) if report else record[0] if record else b"")
+    yield _flat(short)
+    yield [first, *sorted(entries, key=number_of)]
+    yield [f"index:{name}" for name in left]
+    yield [f"index:{name}" for name in index.names_at(places)]
+
+
+def _indexes(job: Hash) -> tuple[list[str], str]:
+    """The indexes that it stands in: their names in earlier schemas, and in this one."""
+    stored = job.get(b"idx", b"").decode()
+    if stored.startswith("["):
+        return json.loads(stored), ""
+    earlier = {name.decode(): value.decode() for name, value in job.items() if name.startswith(b"i:")}
+    return [f"{name.removeprefix('i:')}:{value}" for name, value in earlier.items()], stored
+
+
+def _claim(job: Hash) -> bytes | None:
+    """What is left of a job, should its claim prove wrong."""
+    if b"claim" not in job:
+        return None
+    claim = json.loads(job[b"claim"])
+    return _json(claim | {"idx": index.places(Report.from_json(claim["report"]))})
+
+
+def _renamed(field: bytes) -> bytes:
+    """What is remembered of a content, or of an end, is short now."""
+    is_seen = field.startswith(b"d:") and len(field) > len(b"d:") + 12
+    return b"d:" + seen_as(field[2:].decode()).encode() if is_seen else field
+
+
+def _listed(*lists: list[Any]) -> Iterator[Any]:
+    """Each behind its length."""
+    for each in lists:
+        yield len(each)
+        yield from each
+
+
+def _flat(fields: dict[Any, Any]) -> list[Any]:
+    return [word for pair in fields.items() for word in pair]
+
+
+def _text(fields: Hash) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

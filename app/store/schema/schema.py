@@ -12,12 +12,14 @@ import json
 import logging
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from app.core.clock import now_ms, to_ms
-from app.redis.scripts import script, text, texts
+from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 from app.store.jobs.body import body_id
+from app.store.jobs.members import jobs_of
 from app.store.schema.layout import StoredLayout
 from app.store.schema.version import VERSION, mismatch
 
@@ -50,18 +52,18 @@ class Schema:
 
     def prepare(self) -> None:
         """Migrate what is there, unless it has this version. Raises ``WrongSchema`` where a newer release wrote it."""
-        found = text(self._redis.hget(self._key, "version"))
+        found = decoded(self._redis.hget(self._key, "version"))
         if found == VERSION:
             return
-        if found not in {None, "2"}:
+        if found not in {None, "2", "3"}:
             raise WrongSchema(mismatch(found or ""))
         began = now_ms()
         if jobs := self._redis.zcard(self._db.key("jobs")):
             log.warning("migrating the stored data to schema %s (%d jobs)", VERSION, jobs)
-            self._migrate(self._all("jobs"), since_first=found is None)
+            self._migrate(self._all_jobs(), since_first=found is None)
             self._redis.hset(self._key, "migrated", found or "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
-        # Until here processes of schema 2 may have written; from here on they are refused.
+        # Until here processes of schemas 2 and 3 may have written; from here on they are refused.
         for ids in self._changed_since(began - _CLOCKS_MS):
             self._layout.migrate_jobs(ids)
 
@@ -73,7 +75,8 @@ class Schema:
         first, last = self._old_writes()
         if now_ms() - last > _STRAGGLERS_MS:
             return 0
-        return self._migrate(self._changed_since(first - _STRAGGLERS_MS))
+        changed = self._changed_since(first - _STRAGGLERS_MS)
+        return self._migrate(chain(changed, self._layout.jobs_with_earlier_runs()))
 
     def _old_writes(self) -> tuple[int, int]:
         """Between which times an earlier release wrote. It is kept before the migration removes what shows it."""
@@ -105,7 +108,7 @@ class Schema:
     def _move_keys(self) -> None:
         for ids in self._all("submissions"):
             self._move("set", ids, "submission:{}:claims", "claims:{}")
-        endpoints = sorted(texts(self._redis.smembers(self._db.key("endpoints"))))
+        endpoints = sorted(decoded_all(self._redis.smembers(self._db.key("endpoints"))))
         self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
         # The refusals of release 1 had no bodies, and each stands in the history of its job.
         self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", _OLD_WRITES, "refusals")))
@@ -119,7 +122,7 @@ class Schema:
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(f"{self._db.prefix}job:{each}:raw")
-            pipe.lrange(self._db.key("history", each), 0, -1)
+            pipe.lrange(f"{self._db.prefix}history:{each}", 0, -1)
         # A key of another type answers with an error: nothing of schema 1 stands there.
         answers = pipe.execute(raise_on_error=False)
         for each, raw, lines in zip(ids, answers[::2], answers[1::2], strict=True):
@@ -138,12 +141,21 @@ class Schema:
 
     def _all(self, index: str) -> Iterator[list[str]]:
         start, key = 0, self._db.key(index)
-        while ids := texts(self._redis.zrange(key, start, start + _CHUNK - 1)):
+        while ids := decoded_all(self._redis.zrange(key, start, start + _CHUNK - 1)):
             yield ids
             start += _CHUNK
 
+    def _all_jobs(self) -> Iterator[list[str]]:
+        """A scan: the members change while it goes on."""
+        cursor: int | None = None
+        key = self._db.key("jobs")
+        while cursor != 0:
+            found: Any = self._redis.zscan(key, cursor or 0, count=_CHUNK)
+            cursor, rows = found
+            yield jobs_of(member for member, _ in rows)
+
     def _changed_since(self, since: int) -> Iterator[list[str]]:
-        ids = texts(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
+        ids = jobs_of(self._redis.zrange(self._db.key("touched"), since, "+inf", byscore=True))
         yield from (ids[n : n + _CHUNK] for n in range(0, len(ids), _CHUNK))
 
 

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.core.clock import now_ms, rfc3339
+from app.core.clock import now_ms, rfc3339, time_of, to_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
-from app.redis.scripts import script, text, text_map, texts
+from app.redis.scripts import decoded, decoded_all, script, text_map
 from app.store.database import Database
 from app.store.jobs.accept import Unavailable
 from app.store.packing.packing import pack, unpack
 
-Status = Literal["sending", "submitted", "lost", "failed"]
+SubmissionStatus = Literal["sending", "submitted", "lost", "failed"]
 CallbackKind = Literal["own", "foreign", "no", "queue"]
 
 
@@ -30,7 +30,7 @@ class Submission:
     """
 
     id: str
-    status: Status
+    status: SubmissionStatus
     submitted_at: str
     deadline: str
     callback: CallbackKind
@@ -52,7 +52,7 @@ class Submission:
 
 AMBIGUOUS = "Ambiguous"
 """The code of a submission that was given up although CI has jobs that may be its own: only a person can tell."""
-PATIENCE_S = 30.0
+ANSWER_PATIENCE_S = 30.0
 """How long the answer to a submission may take, before it is looked for in CI's list."""
 FIRST_LOOK_S = 2.0
 """How soon it is looked for, where we know that the answer will not come."""
@@ -63,7 +63,7 @@ def request_of(facts: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
     return {"labels": labels, "facts": facts}
 
 
-def new_id() -> str:
+def new_submission_id() -> str:
     """Short, unguessable, and safe in a URL."""
     return "s" + secrets.token_hex(8)
 
@@ -82,23 +82,12 @@ class Submissions:
     def create(self, submission: Submission) -> None:
         """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
         looked for: never forgotten. Raises ``Unavailable``; then it must not be sent."""
-        values = {
-            "status": submission.status,
-            "submitted_at": submission.submitted_at,
-            "deadline": submission.deadline,
-            "callback": submission.callback,
-            "bucket": submission.bucket,
-            "region": submission.region,
-            "key_id": submission.key_id or "",
-        }
-        if submission.token_expires:
-            values["token_expires"] = str(submission.token_expires)
-        fields = [word for pair in values.items() for word in pair]
+        fields = [word for pair in _stored(submission).items() for word in pair]
         now = now_ms()
         request = json.dumps(
             request_of(submission.facts, submission.labels), ensure_ascii=False, separators=(",", ":")
         )
-        arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(PATIENCE_S * 1000)]
+        arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(ANSWER_PATIENCE_S * 1000)]
         arguments += ["1" if submission.key_id else "", pack(request.encode()), *fields]
         try:
             safe = self._durable.strongest(self._create, arguments).safe
@@ -118,11 +107,11 @@ class Submissions:
         return Submission(
             id=submission_id,
             status=kept["status"],  # type: ignore[arg-type]
-            submitted_at=kept["submitted_at"],
-            deadline=kept["deadline"],
+            submitted_at=time_of(kept["submitted_at"]) or "",
+            deadline=time_of(kept["deadline"]) or "",
             callback=kept["callback"],  # type: ignore[arg-type]
-            bucket=kept["bucket"],
-            region=kept["region"],
+            bucket=kept.get("bucket") or request["facts"]["bucket"],
+            region=kept.get("region") or request["facts"]["region"],
             key_id=kept["key_id"] or None,
             job_ids=tuple(kept.get("job_ids", "").split()),
             labels=request["labels"],
@@ -135,7 +124,7 @@ class Submissions:
     def settle(
         self,
         submission_id: str,
-        status: Status,
+        status: SubmissionStatus,
         error: str,
         ci: dict[str, str | None] | None = None,
         look_again_s: float = FIRST_LOOK_S,
@@ -149,11 +138,11 @@ class Submissions:
 
     def unanswered(self) -> list[str]:
         """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""
-        return texts(self._redis.zrange(self._db.key("lost"), 0, 99))
+        return decoded_all(self._redis.zrange(self._db.key("lost"), 0, 99))
 
     def take_unanswered(self, count: int, put_off_s: float) -> list[str]:
         """Submissions without an answer that are to be looked for now; each is taken by one caller only."""
-        return texts(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
+        return decoded_all(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
 
     def look_again(self, submission_id: str, in_s: float) -> None:
         self._redis.zadd(self._db.key("lost"), {submission_id: now_ms() + int(in_s * 1000)}, xx=True)
@@ -164,16 +153,16 @@ class Submissions:
 
     def claims(self, submission_id: str) -> list[str]:
         """Jobs that callbacks with its token have named, before CI has."""
-        return sorted(texts(self._redis.smembers(self._db.key("claims", submission_id))))
+        return sorted(decoded_all(self._redis.smembers(self._db.key("claims", submission_id))))
 
     def owner(self, job_id: str) -> str | None:
         """The submission that a job belongs to."""
-        return text(self._redis.hget(self._db.key("job", job_id), "submission"))
+        return decoded(self._redis.hget(self._db.key("job", job_id), "submission"))
 
     def open_keys(self) -> dict[str, int]:
         """The ids of the keys that signed the tokens of submissions whose jobs have not ended, and how many each. An
         expired token needs its key no longer."""
-        ids = texts(self._redis.zrange(self._db.key("open"), 0, -1))
+        ids = decoded_all(self._redis.zrange(self._db.key("open"), 0, -1))
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hmget(self._db.key("submission", each), "key_id", "token_expires")
@@ -194,13 +183,37 @@ class Submissions:
         for each in submission_ids:
             pipe.hmget(self._db.key("submission", each), "job_ids", "dropped")
         answered = dict(zip(submission_ids, pipe.execute() if submission_ids else (), strict=True))
-        pairs = [(each, job_id) for each, row in answered.items() for job_id in _staying(*map(text, row))]
+        pairs = [(each, job_id) for each, row in answered.items() for job_id in _staying(*map(decoded, row))]
         for _, job_id in pairs:
             pipe.hexists(self._db.key("job", job_id), "version")
         kept = pipe.execute() if pairs else []
         return list(
             dict.fromkeys(each for (each, _), is_kept in zip(pairs, kept, strict=True) if not is_kept)
         )
+
+
+def _stored(submission: Submission) -> dict[str, str]:
+    """Its own fields, in few bytes: what the packed request says too is left out, and times are numbers."""
+    values = {
+        "status": submission.status,
+        "submitted_at": submission.submitted_at,
+        "deadline": submission.deadline,
+        "callback": submission.callback,
+        "key_id": submission.key_id or "",
+    }
+    for name in ("bucket", "region"):
+        if submission.facts.get(name) != (value := getattr(submission, name)):
+            values[name] = value
+    if submission.token_expires:
+        values["token_expires"] = str(submission.token_expires)
+        # Without that, drop.lua compares texts.
+        values |= {name: _number_of(values[name]) for name in ("submitted_at", "deadline")}
+    return values
+
+
+def _number_of(stamp: str) -> str:
+    at = to_ms(stamp)
+    return str(at) if at is not None and rfc3339(at) == stamp else stamp
 
 
 def _staying(job_ids: str | None, dropped: str | None) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.ci.outgoing.broken import BadRequest
-from app.ci.outgoing.request import Defaults, SubmitRequest, load
+from app.ci.outgoing.request import Defaults, SubmitRequest, load_request
 from app.ci.outgoing.rules import examine
 
 DEFAULTS = Defaults(bucket="demo-1250000000", region="ap-chongqing")
@@ -15,13 +15,13 @@ DEFAULTS = Defaults(bucket="demo-1250000000", region="ap-chongqing")
 
 def wrong(data: object) -> dict[str, str]:
     with pytest.raises(BadRequest) as caught:
-        load(data)
+        load_request(data)
     return {broken.field: broken.word for broken in caught.value.broken}
 
 
 def test_an_empty_object_is_a_request_with_every_default() -> None:
     """Nothing is required by type: what CI requires is named by the rules, with everything else that is wrong."""
-    request = load({})
+    request = load_request({})
     assert request.tag == "VoiceSeparate"
     assert request.callback_kind == "own"
     assert request.labels == {}
@@ -31,7 +31,7 @@ def test_numbers_are_taken_where_ci_takes_text() -> None:
     """`44100`, `44100.0` and `"44100"` are one request."""
     for rate in (44100, 44100.0, "44100"):
         config = {"samplerate": rate, "bitrate": 500, "channels": 2}
-        request = load({"voice_separate": {"audio_config": config}, "job_level": 1, "user_data": 42})
+        request = load_request({"voice_separate": {"audio_config": config}, "job_level": 1, "user_data": 42})
         assert request.voice_separate and request.voice_separate.audio_config
         assert request.voice_separate.audio_config.samplerate == "44100"
         assert (request.job_level, request.user_data) == ("1", "42")
@@ -94,7 +94,7 @@ def test_faults_of_type_and_broken_rules_are_told_together() -> None:
 def test_a_fault_never_quotes_what_was_sent() -> None:
     """A request may hold secrets in the wrong place, and errors are logged."""
     with pytest.raises(BadRequest) as caught:
-        load({"input": {"object": ["s3cr3t-value"]}, "job_level": ["s3cr3t-value"]})
+        load_request({"input": {"object": ["s3cr3t-value"]}, "job_level": ["s3cr3t-value"]})
     assert "s3cr3t" not in str(caught.value)
 
 
@@ -111,12 +111,12 @@ def test_a_raw_operation_is_bounded_in_depth() -> None:
 def test_a_request_cannot_be_changed() -> None:
     """What was checked is what is sent."""
     with pytest.raises(ValidationError):
-        setattr(load({}), "tag", "Transcode")  # noqa: B010 - a plain assignment does not pass mypy
+        setattr(load_request({}), "tag", "Transcode")  # noqa: B010 - a plain assignment does not pass mypy
 
 
 def test_an_operation_may_be_cis_own_node() -> None:
     """An entry with CI's capitalised names is CI's Operation node; one with ours is typed."""
-    request = load({"operations": [{"Tag": "Transcode", "TemplateId": "t1"}, {"template_id": "t2"}]})
+    request = load_request({"operations": [{"Tag": "Transcode", "TemplateId": "t1"}, {"template_id": "t2"}]})
     assert request.operations is not None
     raw, typed = request.operations
     assert (raw.tag, raw.operation) == ("Transcode", {"TemplateId": "t1"})
@@ -138,7 +138,7 @@ def test_an_operation_may_be_cis_own_node() -> None:
 )
 def test_a_request_says_where_its_news_goes(fields: dict[str, Any], kind: str) -> None:
     """Only `own` comes to us; all else has to be asked for."""
-    assert load(fields).callback_kind == kind
+    assert load_request(fields).callback_kind == kind
 
 
 def test_the_json_schema_tells_what_is_taken() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.ci.outgoing.request import load
+from app.ci.outgoing.request import load_request
 from app.ci.outgoing.request_xml import render
 from app.submitter import Submitter
 from app.web.services import Services
@@ -20,7 +20,7 @@ def elsewhere(services: Services, count: int) -> list[str]:
     """Jobs that somebody else submitted: CI has them, we have never heard of them."""
     ids = []
     for n in range(count):
-        request = load(
+        request = load_request(
             REQUEST.model_dump(exclude_none=True, exclude={"labels"}) | {"user_data": f"theirs-{n}"}
         )
         xml = render(request, "no", Submitter(services).defaults)

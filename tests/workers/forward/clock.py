@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.redis.scripts import texts
+from app.redis.scripts import decoded_all
 from app.store import Store
 
 _PAUSES = ("not_before", "named")
@@ -14,6 +14,6 @@ def pauses_end(store: Store, endpoint: str) -> None:
     schedule = store.db.key("deliveries", endpoint)
     pipe = redis.pipeline()
     pipe.hset(state, mapping=dict.fromkeys(_PAUSES, 0))
-    for run_id in texts(redis.zrange(schedule, 0, -1)):
+    for run_id in decoded_all(redis.zrange(schedule, 0, -1)):
         pipe.zadd(schedule, {run_id: 0}, xx=True)
     pipe.execute()

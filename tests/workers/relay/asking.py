@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from app.reconcile import due_jobs, lost_submissions, missing_records
-from app.redis.scripts import texts
+from app.redis.scripts import decoded_all
 from app.store import Job
 from app.submitter import SubmitRequest, Submitter
 from app.web.services import Services
@@ -48,7 +48,7 @@ class Relay:
 
     def _all_due(self, schedule: str) -> None:
         redis, key = self.services.store.db.client, self.services.store.db.key(schedule)
-        for member in texts(redis.zrange(key, 0, -1)):
+        for member in decoded_all(redis.zrange(key, 0, -1)):
             redis.zadd(key, {member: 0})
 
 

@@ -1,0 +1,33 @@
+"""Job ids as members of sorted sets: as record.lua writes them.
+
+CI's ids, a letter and 32 hex digits, take 17 bytes. The first of these begins no UTF-8 text, so that no other id looks
+like them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+_USUAL: Final = re.compile(r"[a-z][0-9a-f]{32}")
+_BYTES: Final = 17
+_FIRST: Final = 0x80
+
+
+def member_of(job_id: str) -> bytes:
+    """The short form of an id."""
+    if not _USUAL.fullmatch(job_id):
+        return job_id.encode()
+    return bytes([_FIRST + ord(job_id[0]) - ord("a")]) + bytes.fromhex(job_id[1:])
+
+
+def job_of(member: bytes) -> str:
+    """The inverse of ``member_of``; ids as earlier releases stored them stay what they are."""
+    if len(member) == _BYTES and _FIRST <= member[0] < _FIRST + 26:
+        return chr(member[0] - _FIRST + ord("a")) + member[1:].hex()
+    return member.decode()
+
+
+def jobs_of(members: Any) -> list[str]:
+    """A reply of Redis: the ids of all."""
+    return [job_of(each) for each in members]

@@ -1,0 +1,52 @@
+-- How a job's record is stored: scripts that read or change one are sent behind this file.
+-- The list `record:<job>` holds its report (packed) and behind it the entries of its history, oldest first. An entry is
+-- made of parts, a letter, the length as one byte, and the value: `n` its number, `o` the first letter of its outcome,
+-- `e` its event (16 bytes), `b` the name of its body, `d` the reason of a doubt. Behind `j` comes the rest (JSON, packed).
+
+local function from_hex(hex)
+  return (string.gsub(hex, '%x%x', function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+local function to_hex(bytes)
+  return (string.gsub(bytes, '.', function(byte) return string.format('%02x', string.byte(byte)) end))
+end
+
+-- CI's ids, a letter and 32 hex digits, are members of 17 bytes in `jobs`, `touched` and the indexes. The first byte begins
+-- no UTF-8 text, so that no other id looks like them.
+local function member_of(id)
+  if #id ~= 33 or not string.match(id, '^%l[0-9a-f]+$') then return id end
+  return string.char(string.byte(id) - 97 + 128) .. from_hex(string.sub(id, 2))
+end
+
+local function part(letter, value)
+  return value and letter .. string.char(#value) .. value or ''
+end
+
+local function body_named_in(entry)
+  local at = 1
+  while at < #entry do
+    local letter, size = string.sub(entry, at, at), string.byte(entry, at + 1)
+    if letter == 'j' then return nil end
+    if letter == 'b' then return string.sub(entry, at + 2, at + 1 + size) end
+    at = at + 2 + size
+  end
+end
+
+-- The report has its place before there are entries. Returns whether it was not there yet.
+local function open_record(record, report)
+  if redis.call('EXISTS', record) == 1 then return false end
+  redis.call('RPUSH', record, report)
+  return true
+end
+
+local function entries_in(record) return math.max(redis.call('LLEN', record) - 1, 0) end
+
+-- The indexes that a job stands in: `idx` of its hash has eight characters for each of these, blanks for none.
+local INDEXES = {'state', 'tag', 'queue_id', 'bucket', 'input_object', 'user_data'}
+
+local function index_at(places, n)
+  local place = string.sub(places, 8 * n - 7, 8 * n)
+  if place == '' or place == '        ' then return nil end
+  return 'index:' .. INDEXES[n] .. ':' .. place
+end
+

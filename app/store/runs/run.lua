@@ -1,0 +1,48 @@
+-- How a run is stored: scripts that read or change runs are sent behind this file.
+-- The runs of an event stand in its hash, the field `run|<handler>` or `run|<handler>|<endpoint>` each: the state, how often
+-- it was started, then as far as there is one `e<ms>` (when it ended), `f<tries>` (how many of them are forgiven), and its
+-- last try (JSON). Until when its lease holds (ms) stands in `lease|…`, earlier tries in `try:<n>|…`: a hash is small as
+-- long as none of its values has more than 64 bytes.
+
+local function field_of(id, name) return name .. string.match(id, '|.*$') end
+
+local function event_of(id) return string.match(id, '^[^|]*') end
+
+local function read_run(hash, id)
+  local kept = redis.call('HGET', hash, field_of(id, 'run'))
+  if not kept then return nil end
+  local head, try = string.match(kept, '^([^%[{]*)(.*)$')
+  local state, tries = string.match(head, '^(%a+) (%d+)')
+  return {
+    state = state,
+    tries = tonumber(tries),
+    ended = tonumber(string.match(head, ' e(%d+)')),
+    forgiven = tonumber(string.match(head, ' f(%d+)') or 0),
+    try = try,
+  }
+end
+
+local function write_run(hash, id, run)
+  local kept = string.format('%s %d', run.state, run.tries)
+  if run.ended then kept = kept .. string.format(' e%.0f', run.ended) end
+  if run.forgiven > 0 then kept = kept .. string.format(' f%d', run.forgiven) end
+  if run.try ~= '' then kept = kept .. ' ' .. run.try end
+  redis.call('HSET', hash, field_of(id, 'run'), kept)
+end
+
+local function hold(hash, id, lease) redis.call('HSET', hash, field_of(id, 'lease'), string.format('%.0f', lease)) end
+
+local function lease_of(hash, id) return tonumber(redis.call('HGET', hash, field_of(id, 'lease')) or 0) end
+
+local function let_go(hash, id) redis.call('HDEL', hash, field_of(id, 'lease')) end
+
+local function add_act(hash, id, act)
+  local acts = redis.call('HGET', hash, field_of(id, 'acts'))
+  redis.call('HSET', hash, field_of(id, 'acts'), (acts and string.sub(acts, 1, -2) .. ',' or '[') .. act .. ']')
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+

@@ -1,0 +1,154 @@
+"""The short forms in which the store writes things say the same as what they are made of."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ci.report import Output, Report
+from app.core.clock import rfc3339
+from app.redis.scripts import decoded
+from app.store import Store
+from app.store.jobs.entries import read_entry, stored_entry
+from app.store.jobs.index import INDEXED_FIELDS
+from app.store.jobs.members import job_of, member_of
+from app.store.outputs.checks import merged, note_of, place
+from app.store.runs.runs import End, Run, Start
+from harness.servers import ROOT
+from tests.store.said import said, tell
+
+USUAL = st.from_regex(r"\A[a-z][0-9a-f]{32}\Z")
+TEXT = st.text(max_size=40).filter(lambda text: text.isprintable())
+JOB = "j0123456789abcdef0123456789abcdef"
+
+
+@given(st.one_of(USUAL, TEXT), st.one_of(USUAL, TEXT))
+def test_a_member_stands_for_one_job(one: str, other: str) -> None:
+    """Whatever the ids are made of; CI's own take half of the bytes."""
+    assert job_of(member_of(one)) == one
+    assert (member_of(one) == member_of(other)) == (one == other)
+
+
+ODD = [
+    "",
+    "j1",
+    "é",
+    JOB.upper(),
+    f"{JOB}0",
+    JOB[:-1],
+    f"1{JOB[1:]}",
+    f"{JOB[:-1]}\n",
+    f"{JOB[:-1]}g",
+    f"é{JOB[2:]}",
+]
+
+
+@pytest.mark.parametrize("job_id", [JOB, f"z{JOB[1:]}", f"a{'f' * 32}", *ODD])
+def test_scripts_make_the_same_members(store: Store, job_id: str) -> None:
+    """What a script adds to a sorted set is found, and removed, by what Python asks for."""
+    script = (ROOT / "app/store/jobs/record.lua").read_text() + "return member_of(ARGV[1])"
+    assert store.db.client.eval(script, 0, job_id) == member_of(job_id)
+
+
+def test_scripts_and_python_know_the_same_indexes() -> None:
+    """In the same order: a job's places are told apart by nothing else."""
+    lua = (ROOT / "app/store/jobs/record.lua").read_text()
+    (listed,) = re.findall(r"INDEXES = \{(.*?)\}", lua)
+    assert tuple(re.findall(r"'(\w+)'", listed)) == INDEXED_FIELDS
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "entry": st.integers(1, 10**6),
+            "kind": TEXT,
+            "at": TEXT,
+            "outcome": st.sampled_from(["accepted", "other"]),
+        },
+        optional={
+            "event_id": st.from_regex(r"\A[0-9a-f]{32}\Z"),
+            "body": st.from_regex(r"\A[\w-]{1,24}\Z", fullmatch=True),
+            "doubt": st.sampled_from(["states_differ", "end_in_future"]),
+            "verified": st.lists(TEXT, max_size=3),
+        },
+    )
+)
+def test_an_entry_is_read_as_it_was(entry: dict[str, Any]) -> None:
+    """Also one of an earlier release that has a word for its outcome which is no outcome of ours."""
+    assert read_entry(stored_entry(entry)) == entry
+
+
+@pytest.mark.parametrize("worker", ["vm-1", "callbacks-worker-7d9f8b6c5d-abc-12"])
+def test_a_usual_event_with_its_run_takes_one_small_hash(store: Store, worker: str) -> None:
+    """Before, during and after its run: Redis keeps a hash small as long as no value has more than 64 bytes."""
+    tell(store, said(JOB, "Success"))
+    (posted,) = store.outbox.after("0", 1)
+    run = f"{posted.event.event_id}|workers.handlers.log_end"
+    key = store.db.key("runs_of", posted.event.event_id)
+
+    def is_small() -> bool:
+        return decoded(store.db.client.object("encoding", key)) == "listpack"
+
+    store.runs.plan([(posted.event, [("workers.handlers.log_end", None)])])
+    assert is_small()
+    number = store.runs.start(Start(run, 10, 3, worker))
+    store.runs.beat(run, number, 30)
+    assert is_small()
+    entry = {
+        "n": number,
+        "started_at": rfc3339(1_795_000_000_000),
+        "ended_at": rfc3339(1_795_000_001_234),
+        "ms": 1234,
+    }
+    store.runs.finish(End(run, number, "done", entry | {"worker": worker, "error": None}))
+    done = store.runs.get(run)
+    assert is_small()
+    assert isinstance(done, Run)
+    assert done.tries == (entry | {"worker": worker, "error": None},)
+    assert done.ended_at == entry["ended_at"]
+
+
+def test_a_job_takes_one_small_hash(store: Store) -> None:
+    """With everything that a usual life leaves in it."""
+    for state in ("Submitted", "Running", "Success"):
+        tell(store, said(JOB, state))
+        event = store.outbox.after("0", 10)[-1].event
+        store.runs.plan([(event, [("workers.handlers.log_end", None)])])
+    assert decoded(store.db.client.object("encoding", store.db.key("job", JOB))) == "listpack"
+
+
+OUTPUT = st.builds(
+    Output,
+    bucket=st.sampled_from(["b-1", None]),
+    region=st.just("r"),
+    object=st.text(max_size=3),
+    md5=st.sampled_from(["0" * 32, None]),
+)
+FOUND = st.tuples(st.integers(0, 2**40), st.sampled_from(["0" * 32, "f" * 32, None]))
+
+
+@given(st.lists(OUTPUT, max_size=6, unique_by=place), st.data(), st.sampled_from([True, False, None]))
+def test_a_check_is_read_as_it_was(outputs: list[Output], data: st.DataObject, ok: bool | None) -> None:
+    """For the outputs that it was made of, and for no others; as earlier releases wrote it too."""
+    found = {place(each): data.draw(FOUND) for each in outputs if data.draw(st.booleans())}
+    report = Report(job_id=JOB, outputs=tuple(outputs)).to_dict()
+    earlier = json.dumps({"ok": ok, "found": found, "of": [[place(each), each.md5] for each in outputs]})
+    for note in (note_of(outputs, found, ok), earlier):
+        then = merged(report, note)
+        assert then["outputs_ok"] == ok
+        sizes = [(each["size"], each["etag"]) for each in then["outputs"]]
+        assert sizes == [found.get(place(each), (None, None)) for each in outputs]
+        other = Report(job_id=JOB, outputs=(*outputs, Output(object="another"))).to_dict()
+        assert merged(other, note) == other
+
+
+def test_the_check_of_a_usual_job_is_short() -> None:
+    """Four outputs that are as CI said: the note keeps the job's hash small."""
+    outputs = [Output(bucket="b-1", region="r", object=f"out/{n}.mp3", md5=f"{n:032x}") for n in range(4)]
+    found = {place(each): (40_000_000, each.md5) for each in outputs}
+    assert len(note_of(outputs, found, True)) <= 64
