@@ -17,6 +17,7 @@ import pytest
 from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all
+from app.services import Services
 from app.settings import Settings
 from app.store import NotBelieved, Store
 from app.store.jobs.members import member_of
@@ -24,7 +25,6 @@ from app.store.refusals.refusal import Refusal
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import End, Start, run_id
 from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
-from app.web.services import Services
 from harness.servers import ROOT
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell

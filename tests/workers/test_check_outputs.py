@@ -8,9 +8,9 @@ from typing import Any
 from urllib.request import urlopen
 
 from app.ci.incoming.payload import parse
+from app.services import Services
 from app.store import News
 from app.store.jobs.accept import as_body
-from app.web.services import Services
 from harness.servers import Service, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import body, tell

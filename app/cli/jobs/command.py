@@ -9,6 +9,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from app import reconcile
+from app.cli import LateCommand
 from app.cli.jobs.which import wanted, which_jobs
 from app.cli.options import as_json, paged, without_asking
 from app.cli.output import (
@@ -24,12 +25,16 @@ from app.cli.output import (
     show_table,
 )
 from app.core.logs import plain
-from app.documents.jobs import DeletedJob
 from app.store import Job
 from app.store.jobs.doubts import Choice
 from app.web.services import services
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
+group.add_command(
+    LateCommand("import", "Read CI's list; store unknown jobs and news.", "app.cli.jobs.jobs_import:command")
+)
+group.add_command(LateCommand("replay", "Replay the latest news of jobs.", "app.cli.jobs.replay:replay"))
+group.add_command(LateCommand("export", "Jobs as lines of JSON.", "app.cli.jobs.replay:export"))
 
 
 def _found(job_id: str) -> Job:
@@ -187,6 +192,8 @@ def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
     if dropped is None:
         fail(f"No job {job_id} is known here.", NOT_FOUND)
     if json_wanted:
+        from app.documents.jobs import DeletedJob  # noqa: PLC0415 - look-ups start without it
+
         show_json(DeletedJob.of(dropped))
         return
     parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")

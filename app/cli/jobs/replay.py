@@ -89,6 +89,3 @@ def _matching(which: dict[str, Any]) -> Iterator[Job]:
         cursor = page.next_cursor
         if cursor is None:
             return
-
-
-commands = (replay, export)

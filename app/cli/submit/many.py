@@ -17,13 +17,13 @@ from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.documents.submissions import RowView, warnings_of
+from app.services import Services
 from app.submitter.draft import defaults, draft
 from app.submitter.many import Many, RunControl, checked
 from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
 from app.submitter.rows import Row, RowResult, UnreadableFile, read_csv, read_json_lines
 from app.web.describe import text_of
-from app.web.services import Services
 
 PARTLY, STOPPED = 1, 130
 _SHOWN = 10
