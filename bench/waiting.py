@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from app.core.tokens import Binding
+from app.services import Services
 from app.store.access.api_keys import SCOPES
 from app.submitter.callback_url import callback_url
-from app.web.services import Services
 from bench import payloads
 from bench.load import Request, percentile, run, shared
 from bench.options import Options

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import click
 
 from app.core.clock import now_ms, rfc3339
+from app.services import Services
 from app.settings import Settings, SettingsError, load
 from app.store import UNAVAILABLE, Event, Job
 from app.store.jobs.accept import event_id
-from app.web.services import Services
 from workers import check_outputs, registry
 from workers.outputs import access_for, readable
 from workers.registry import GiveUp, Handler, Later

@@ -14,7 +14,6 @@ from pydantic import BaseModel, RootModel, SerializeAsAny
 
 from app.ci.outgoing.broken import BadRequest, Broken
 from app.core.logs import plain
-from app.documents.submissions import SubmissionView
 from app.provider import ProviderError
 from app.redis.cursors import BadCursor
 from app.redis.outage import OUTAGE, cause
@@ -148,6 +147,8 @@ def _outputs_in_doubt(job: Job) -> str | None:
 
 def show_submission(submission: Submission, json_wanted: bool) -> None:
     if json_wanted:
+        from app.documents.submissions import SubmissionView  # noqa: PLC0415 - look-ups start without it
+
         show_json(SubmissionView.of(submission))
         return
     say(f"{submission.id}  {submission.status}  {' '.join(submission.job_ids)}".rstrip())

@@ -11,9 +11,10 @@ from redis.exceptions import RedisError
 
 from app.core.clock import rfc3339
 from app.doctor.finding import Finding
+from app.services import Services
 from app.settings import ROOT
 from app.store import DurabilityUnsupported
-from app.web.services import Services, WebServices
+from app.web.services import WebServices
 
 _HANDLERS_S = 60
 

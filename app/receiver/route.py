@@ -13,8 +13,8 @@ from typing import Any
 
 from flask import Flask
 
-from app.core.logs import log_access
 from app.receiver.views import answer_callback
+from app.web.access_log import log_access
 from app.web.headers import OF_DATA
 from app.web.services import of
 

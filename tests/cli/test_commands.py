@@ -89,6 +89,7 @@ def test_every_command_explains_itself(shell: Shell) -> None:
     """``--help`` of each names what it does and each of its options."""
 
     def walk(command: Any, path: tuple[str, ...]) -> None:
+        command = getattr(command, "command", command)  # what a `LateCommand` stands for
         said = shell.run(*path, "--help").stdout
         assert command.help or command.short_help, path
         for each in command.params:

@@ -12,10 +12,11 @@ import pytest
 
 from app.doctor import installation
 from app.doctor.finding import Finding
+from app.services import Services
 from app.settings import Settings
 from app.spool import NoRoom
 from app.store.refusals.refusal import Refusal
-from app.web.services import Services, WebServices
+from app.web.services import WebServices
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import command
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from app.cli.submit.command import voice_separate
+from app.services import Services
 from app.settings import Settings
 from app.submitter.columns import columns
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, as_environment
 

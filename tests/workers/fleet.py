@@ -14,9 +14,9 @@ from typing import Self
 
 import psutil
 
+from app.services import Services
 from app.settings import Settings
 from app.store.runs.runs import Run
-from app.web.services import Services
 from harness.servers import Process, as_environment, eventually
 from tests.store.said import said, tell
 

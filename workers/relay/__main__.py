@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from app.core.processes import process_name
 from app.reconcile import due_jobs, floods, lost_submissions, missing_records
+from app.services import Services
 from app.store import UNAVAILABLE
-from app.web.services import Services
 from workers import registry
 from workers.forward import forwarder as forward
 from workers.relay import feed, lookups, retention

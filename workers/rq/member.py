@@ -18,10 +18,10 @@ from rq.serializers import JSONSerializer
 from app.ci.incoming.payload import detail_view
 from app.core.backoff import delay
 from app.provider import Provider
+from app.services import provider_config
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
 from app.store.lanes.lanes import lane_role
-from app.web.services import provider_config
 from workers.rq.queue import queue, worker_name
 from workers.rq.shared_flags import SharedFlags
 from workers.worker import tasks

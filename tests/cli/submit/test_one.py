@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from app.ci.outgoing.request import SubmitRequest
 from app.cli.submit.command import voice_separate
 from app.cli.submit.voice_options import fields
+from app.services import Services
 from app.settings import Settings
 from app.submitter.columns import columns
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import ONE, Flask, command

@@ -18,6 +18,7 @@ from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
 from app.redis.scripts import decoded_all
+from app.services import Services
 from app.settings import Settings
 from app.store import NotBelieved, Store
 from app.store.members import member_of
@@ -25,7 +26,6 @@ from app.store.refusals.refusal import Refusal
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import OUTPUTS_HANDLER, End, Start, run_id
 from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
-from app.web.services import Services
 from harness.servers import ROOT
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.provider import Provider
+from app.services import Services, provider_config
 from app.submitter import SubmitRequest, Submitter
-from app.web.services import Services, provider_config
 from harness.servers import ROOT, Emulator, Service, as_environment, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import body, tell

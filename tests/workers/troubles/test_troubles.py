@@ -11,10 +11,10 @@ import pytest
 from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
 from app.provider import ProviderError
+from app.services import Services
 from app.store import Event, Store
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import End, RunTarget, Start, run_id
-from app.web.services import Services
 from harness.downstream import Downstream
 from harness.servers import Emulator, eventually
 from tests.store.invariants import broken_invariants
