@@ -20,10 +20,10 @@ from app.redis.scripts import decoded, evalsha, script
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.entries import read_entry
-from app.store.jobs.shown import Kept, Shown, Stored
 from app.store.members import job_of, member_of
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
+from app.store.reading.shown import Kept, Shown, Stored
 from app.store.runs.runs import Event
 
 # How many index entries one page may look at before it is handed out short.

@@ -5,19 +5,25 @@
 local prefix, at = ARGV[1], 2
 local function key(kind, id) return prefix .. kind .. ':' .. id end
 
+-- The names, and where each stands.
 local function names()
-  local count, found = tonumber(ARGV[at]), {}
-  for n = 1, count do found[n] = ARGV[at + n] end
+  local count, found, places = tonumber(ARGV[at]), {}, {}
+  for n = 1, count do
+    found[n] = ARGV[at + n]
+    places[found[n]] = n
+  end
   at = at + count + 1
-  return found
+  return found, places
 end
 
-local of_job, of_submission, answer = names(), names(), {}
+local of_job, places = names()
+local of_submission, answer = names(), {}
 for n = at, #ARGV do
   local id = ARGV[n]
-  local submission, raw = unpack(redis.call('HMGET', key('job', id), 'submission', 'raw'))
+  local fields = redis.call('HMGET', key('job', id), unpack(of_job))
+  local submission, raw = fields[places.submission], fields[places.raw]
   answer[#answer + 1] = {
-    redis.call('HMGET', key('job', id), unpack(of_job)),
+    fields,
     redis.call('LINDEX', key('record', id), 0),
     submission and redis.call('HMGET', key('submission', submission), unpack(of_submission)) or {},
     submission and redis.call('GET', key('request', submission)),
