@@ -39,10 +39,8 @@ def is_looking_for_commands() -> bool:
 
 
 class LateCommand(click.Command):
-    """Imported when it is called, and not before. Stands in lists of commands under its name and in one line; ``where`` is ``module:attribute``.
-
-    With 30 commands and what they import, the longest part of any command was to import the others.
-    """
+    """Imported when it is called, and not before; ``where`` is ``module:attribute``. It stands in lists of commands
+    under its name with one line. Before, the longest part of each command was to import the others."""
 
     def __init__(self, name: str, short_help: str, where: str) -> None:
         super().__init__(name, short_help=short_help)
