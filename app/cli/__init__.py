@@ -18,8 +18,6 @@ PRODUCT_COMMANDS = {
     "keys": ("app.cli.keys:group", "API keys: make, list, revoke."),
     "spool": ("app.cli.spool:group", "Records that the drain has set aside: list, retry, discard."),
     "callback-url": ("app.cli.callback_url:group", "A signed URL for the console's queue settings."),
-    "handlers": ("app.cli.work.handlers:group", "Handlers: list them, run one on a stored job."),
-    "lanes": ("app.cli.work.lanes:group", "Lanes of handlers: list, pause, resume."),
     "doctor": ("app.cli.doctor:command", "Check every setting, permission and dependency."),
     "trigger": ("app.cli.trigger:command", "Have the emulator send a callback."),
 }
@@ -41,10 +39,8 @@ def is_looking_for_commands() -> bool:
 
 
 class LateCommand(click.Command):
-    """Imported when it is called, and not before. Lists of commands show its name and one line.
-
-    ``where`` is ``module:attribute``. With 30 commands, the longest part of any of them was to import the others.
-    """
+    """Imported when it is called, and not before; ``where`` is ``module:attribute``. It stands in lists of commands
+    under its name with one line. Before, the longest part of each command was to import the others."""
 
     def __init__(self, name: str, short_help: str, where: str) -> None:
         super().__init__(name, short_help=short_help)

@@ -114,7 +114,7 @@ def test_flask_finds_them(shell: Shell, settings: Settings) -> None:
         env=os.environ | as_environment(settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -39,7 +39,7 @@ def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) ->
     (tmp_path / "broken_handlers.py").write_text("import nothing_of_that_name\n")
     argv, variables = command(settings, "doctor", HANDLERS="broken_handlers", PYTHONPATH=str(tmp_path))
     done = subprocess.run(
-        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1
     line = next(line for line in done.stdout.splitlines() if "HANDLERS" in line)

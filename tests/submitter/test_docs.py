@@ -30,7 +30,7 @@ def test_the_python_example_works_without_flask(
         env=as_environment(settings) | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -297,7 +297,7 @@ def test_the_command_as_a_process(settings: Settings, ci: Emulated) -> None:
     """As a person starts it: the job's id on standard output, exit code 0."""
     argv, variables = command(settings, "submit", "voice-separate", *ONE)
     done = subprocess.run(
-        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Submitted  VoiceSeparate" in done.stdout
