@@ -25,6 +25,7 @@ MAY_SLEEP = {
     "tests/redis/test_sentinel.py": "a silence that is longer than the client's time-out",
     "tests/store/jobs/test_accept_order.py": "kills at random moments",
     "tests/store/jobs/test_retention.py": "kills at random moments; a life of a millisecond is over",
+    "tests/workers/lanes/lane_handlers.py": "handlers that take long, or hang",
     "tests/workers/some_handlers.py": "handlers that take long, or hang",
     "tests/workers/test_outage.py": "an outage lasts that long, and nothing is said twice in it",
     "tests/workers/test_recovery.py": "kills at random moments, and load that is spread",
