@@ -4,6 +4,7 @@ Nothing of the application is imported here: the master runs this file, and its 
 imported, so that a reload (SIGHUP) would go on with old code.
 """
 
+import gc
 import os
 import resource
 import shutil
@@ -60,6 +61,12 @@ control_socket_disable = True
 def on_starting(server):
     """A reload that could not serve is refused before it has changed anything."""
     checked.guard_reload(server)
+
+
+def when_ready(server):
+    """A collection in a worker would write to the pages that it shares with the master, and copy them."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_fork(server, worker):

@@ -4,36 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.deferred import defer
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from app.settings import Settings
 
+# redis-py imports its asyncio half first of all, and we use none of it (docs/performance.md has the figures).
+defer("redis.asyncio")
+
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The web service. Raises ``SettingsError``, which names every fault, when a setting is missing or wrong."""
+    """The web service. Raises ``SettingsError``, which names every fault, when a setting is missing or wrong.
+
+    Where ``flask`` only looks for a command in it, it has no views, and opens nothing until the command asks for it.
+    """
     # Imported here, so that emulator and others can be imported without the whole service.
     from flask import Flask
 
-    from app import api, cli, pages, receiver
+    from app import cli
     from app.core import logs
-    from app.redis.breaker import Breaker
     from app.settings import load
-    from app.web import headers, problems
-    from app.web.prefix import mount
-    from app.web.services import WebServices, attach
 
     settings = settings or load()
     flask = Flask(__name__, static_folder=None)
     flask.json.sort_keys = False  # type: ignore[attr-defined]
+    flask.extensions["settings"] = settings
+    logs.redact_libraries()
+    cli.init_app(flask)
+    if not cli.is_looking_for_commands():
+        _add_views(flask, settings)
+    return flask
+
+
+def _add_views(flask: Flask, settings: Settings) -> None:
+    from app import api, pages, receiver
+    from app.web import access_log, headers, problems
+    from app.web.prefix import mount
+    from app.web.services import attach
+
     flask.config["MAX_CONTENT_LENGTH"] = settings.max_body
-    attach(flask, WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker()))
-    logs.init_app(flask)
+    attach(flask)
+    access_log.init_app(flask)
     headers.init_app(flask)
     problems.init_app(flask)
     receiver.init_app(flask)
     api.init_app(flask)
     pages.init_app(flask)
-    cli.init_app(flask)
     mount(flask, settings.public_url)
-    return flask

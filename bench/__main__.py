@@ -18,7 +18,7 @@ SECTIONS = ("accept", "reads", "submit", "memory", "handlers", "waiting", "growt
 
 def main() -> int:
     arguments = _arguments()
-    options = Options(arguments.rounds, arguments.requests, arguments.connections, arguments.large)
+    options = Options(arguments.rounds, arguments.requests, arguments.connections, arguments.stored)
     rows: list[table.Row] = []
     for name in arguments.only or SECTIONS:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
@@ -37,7 +37,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=usual.rounds)
     parser.add_argument("--requests", type=int, default=usual.requests, help="in each round of each kind")
     parser.add_argument("--connections", type=int, default=usual.connections)
-    parser.add_argument("--large", action="store_true", help="store a million jobs, which takes an hour")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--stored", type=int, default=usual.stored, help="jobs in the section growth")
+    many.add_argument(
+        "--large", dest="stored", action="store_const", const=1_000_000, help="a million, which takes an hour"
+    )
     return parser.parse_args()
 
 

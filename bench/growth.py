@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from app.core.tokens import Binding
+from app.services import Services
 from app.store.access.api_keys import SCOPES
 from app.submitter.callback_url import callback_url
-from app.web.services import Services
 from bench import payloads
 from bench.load import Request, run, shared
 from bench.options import Options
@@ -19,12 +19,10 @@ from harness.servers import Valkey
 from harness.settings import make_settings
 
 _FEW = 1000
-_MANY = 10_000
-_MANY_LARGE = 1_000_000
 
 
 def measure(options: Options) -> list[Row]:
-    many = _MANY_LARGE if options.large else _MANY
+    many = options.stored
     section = f"processor time with {many:,} jobs stored / with {_FEW:,}"
     cpu: dict[str, dict[int, list[float]]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,8 @@
-"""What all processes of ``make run`` cost while nothing happens: server, web, worker, relay, emulator, runner."""
+"""What all processes of ``make run`` cost while nothing happens, process by process.
+
+The aims are for what a deployment runs: server, web, worker and relay. The emulator, which stands in for Tencent, and
+the runner, whose part systemd or a container has elsewhere, are shown beside them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,10 @@ from bench.processes import cpu_seconds, memory
 from bench.table import Row, row
 from harness.servers import ROOT, Process, eventually, free_port
 
-_SECTION = "idle: all processes of make run"
+_SECTION = "idle: valkey, web, worker and relay as make run starts them"
+_PSS = "memory, shared pages divided (PSS)"
+_WORDS = {"gunicorn": "web", "workers.worker": "worker", "workers.relay": "relay", "emulator": "emulator"}
+_NOT_DEPLOYED = ("emulator", "runner")
 _SETTLE_S = 15
 _WATCH_S = 30
 
@@ -38,19 +45,48 @@ def measure(options: Options) -> list[Row]:
                 eventually(lambda: "ready" in stack.text(), stack.text, 90)
                 time.sleep(_SETTLE_S)
                 runner = _runner(stack.pid)
-                before = cpu_seconds([runner])
+                programs = {_name(each): each.pid for each in psutil.Process(runner).children()}
+                before = {name: cpu_seconds([pid]) for name, pid in programs.items()}
+                own = _own_seconds(runner)
                 time.sleep(_WATCH_S)
-                cpu = cpu_seconds([runner]) - before
-                pss, rss = memory([runner])
+                used = {name: cpu_seconds([pid]) - before[name] for name, pid in programs.items()}
+                used["runner"] = _own_seconds(runner) - own
+                sizes = {name: memory([pid]) for name, pid in programs.items()}
+                full = psutil.Process(runner).memory_full_info()
+                sizes["runner"] = full.pss, full.rss
         finally:
             subprocess.run(
                 [sys.executable, "-m", "stack", "stop"], cwd=copy, capture_output=True, check=False
             )
+    return _rows(used, sizes)
+
+
+def _rows(used: dict[str, float], sizes: dict[str, tuple[int, int]]) -> list[Row]:
+    """``used`` in seconds of processor, ``sizes`` in bytes (PSS, RSS); both by program."""
+    product = [name for name in sizes if name not in _NOT_DEPLOYED]
+    percent = {name: seconds / _WATCH_S * 100 for name, seconds in used.items()}
     return [
-        row(_SECTION, "memory, shared pages divided (PSS)", [pss / 2**20], "MiB", aim=200),
-        row(_SECTION, "memory, each process on its own (RSS)", [rss / 2**20], "MiB"),
-        row(_SECTION, "processor, of one core", [cpu / _WATCH_S * 100], "%", aim=1),
+        row(_SECTION, _PSS, [sum(sizes[name][0] for name in product) / 2**20], "MiB", aim=200),
+        row(_SECTION, "processor, of one core", [sum(percent[name] for name in product)], "%", aim=1),
+        row(
+            _SECTION, "RSS, each process on its own", [sum(sizes[name][1] for name in product) / 2**20], "MiB"
+        ),
+        *(row(_SECTION, f"  {name}: memory (PSS)", [size[0] / 2**20], "MiB") for name, size in sizes.items()),
+        *(row(_SECTION, f"  {name}: processor, of one core", [part], "%") for name, part in percent.items()),
     ]
+
+
+def _name(process: psutil.Process) -> str:
+    """Which program of the Procfile it is; the server, whatever it is called, is ``valkey``."""
+    line = " ".join(process.cmdline())
+    found = [name for word, name in _WORDS.items() if word in line]
+    return found[0] if found else "valkey"
+
+
+def _own_seconds(pid: int) -> float:
+    """Without its children."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def _runner(stack: int) -> int:

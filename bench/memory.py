@@ -16,13 +16,13 @@ from app.ci.incoming.payload import parse
 from app.ci.outgoing.request import SubmitRequest
 from app.core.clock import rfc3339
 from app.core.tokens import Binding
+from app.services import Services
 from app.store import News, Store
 from app.store.jobs.accept import as_body
 from app.store.runs.runs import End, Start
 from app.store.submissions.submissions import Submission, deadline_after
 from app.submitter.callback_url import callback_url
 from app.submitter.draft import draft
-from app.web.services import Services
 from bench import payloads
 from bench.options import Options
 from bench.table import Row, row

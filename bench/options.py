@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``requests`` in each round of each kind, over ``connections``; ``large`` stores a million jobs."""
+    """``requests`` in each round of each kind, over ``connections``; growth compares with ``stored`` jobs."""
 
     rounds: int = 5
     requests: int = 1500
     connections: int = 8
-    large: bool = False
+    stored: int = 10_000

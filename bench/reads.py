@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from app.core.tokens import Binding
+from app.services import Services
 from app.settings import Settings
 from app.store.access.api_keys import SCOPES
 from app.submitter.callback_url import callback_url
-from app.web.services import Services
 from bench import payloads
 from bench.load import Request, run, shared
 from bench.options import Options

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import requests
 
+from app.services import Services
 from app.store.access.api_keys import SCOPES
-from app.web.services import Services
 from bench.load import Request, run, shared
 from bench.options import Options
 from bench.serve import serve

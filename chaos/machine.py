@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.core.tokens import Binding, mint
-from app.web.services import Services
+from app.services import Services
 from chaos import plan, report
 from chaos.calm import is_calm, until
 from chaos.downstream import CountingEndpoint

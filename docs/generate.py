@@ -91,6 +91,8 @@ def metrics_page() -> str:
         metrics.deliveries_waiting(),
         metrics.runs_due(),
         metrics.runs_due_age(),
+        metrics.lane_runs_due(),
+        metrics.lane_runs_due_age(),
         metrics.refusals(),
         metrics.refusals_bytes(),
         metrics.callback_url_expiry(),

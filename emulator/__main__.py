@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
+import ssl
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from emulator.faults import FaultError
+from emulator.http import tls
 from emulator.http.server import create_app
 from emulator.settings import parse
 from emulator.state import Emulator
@@ -24,6 +27,29 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
+
+_HANDSHAKE = b"\x16"
+"""The first byte of TLS."""
+
+
+class Server(ThreadedWSGIServer):
+    """Speaks http, and with ``tls`` https on the same port: the first byte of a connection tells which."""
+
+    tls: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.tls is None or request.recv(1, socket.MSG_PEEK) != _HANDSHAKE:
+            super().finish_request(request, client_address)
+            return
+        try:
+            secured = self.tls.wrap_socket(request, server_side=True)
+        except OSError as fault:  # a client that does not trust the certificate, say
+            log.warning("a TLS connection failed (%s)", type(fault).__name__)
+            return
+        try:
+            super().finish_request(secured, client_address)
+        finally:
+            self.shutdown_request(secured)
 
 
 class Handler(WSGIRequestHandler):
@@ -35,6 +61,7 @@ class Handler(WSGIRequestHandler):
         """Keeps the target as it was sent: http.server folds leading slashes, which an object's key may have."""
         environ = super().make_environ()
         environ["REQUEST_URI"] = self.requestline.split()[1]
+        environ["wsgi.url_scheme"] = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
         return environ
 
     def send_response(self, code: int, message: str | None = None) -> None:
@@ -60,13 +87,16 @@ def main() -> int:
     except FaultError as fault:
         log.error("--fault: %s", fault)
         return 2
-    server = ThreadedWSGIServer(options.host, options.port, create_app(emulator), handler=Handler)
+    server = Server(options.host, options.port, create_app(emulator), handler=Handler)
+    server.tls = tls.context(options.data) if options.tls else None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     emulator.engine.start()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     log.info("emulator: http://%s:%d, state in %s", options.host, server.server_port, options.data)
+    if options.tls:
+        log.info("emulator: https on the same port, with the certificate %s", tls.certificate(options.data))
     stop.wait()
     # Connections that hang on purpose end with the process; so does a callback in flight, which the next start
     # sends again.

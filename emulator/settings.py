@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_YES = frozenset({"1", "true", "yes", "on"})
+
 
 def _setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"help": text, "choices": choices})
@@ -49,6 +51,7 @@ class Options:
     token: str | None
     faults: tuple[str, ...]
     settings: Settings
+    tls: bool = False
 
 
 class SettingError(ValueError):
@@ -96,6 +99,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         metavar="KIND:NAME=VALUE,…",
         help="inject a fault; see README.md",
     )
+    parser.add_argument(
+        "--tls",
+        action=argparse.BooleanOptionalAction,
+        default=os.environ.get("EMULATOR_TLS", "").lower() in _YES,
+        help="speak https too, on the same port, with a self-signed certificate in the data directory",
+    )
     for one in dataclasses.fields(Settings):
         _add(parser, one)
     given = vars(parser.parse_args(arguments))
@@ -104,9 +113,8 @@ def parse(arguments: list[str] | None = None) -> Options:
         settings = change(Settings(), chosen)
     except SettingError as fault:
         parser.error(str(fault))
-    return Options(
-        given["host"], given["port"], given["data"], given["token"], tuple(given["fault"]), settings
-    )
+    common = {name: given[name] for name in ("host", "port", "data", "token", "tls")}
+    return Options(**common, faults=tuple(given["fault"]), settings=settings)
 
 
 def _add(parser: argparse.ArgumentParser, one: dataclasses.Field[Any]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import requests
 from pydantic import SecretStr
@@ -23,6 +24,7 @@ from redis.connection import AbstractConnection
 
 from app.core.tokens import CallbackKey
 from app.settings import Settings
+from app.settings.chats import Chat
 from app.store.access.api_keys import SCOPES
 from app.web.services import WebServices
 from stack import valkey as embedded
@@ -272,6 +274,15 @@ def _as_text(value: object) -> str:
         return f"{value.id}:{value.secret}"
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, Chat):
+        return _chat_as_text(value)
     if isinstance(value, tuple | frozenset):
         return ",".join(map(_as_text, value))
     return str(value)
+
+
+def _chat_as_text(chat: Chat) -> str:
+    options = [("kind", chat.kind), ("name", chat.name), *(("on", each) for each in sorted(chat.on))]
+    options += [("tag", each) for each in sorted(chat.tags)]
+    options += [("secret", chat.secret.get_secret_value())] if chat.secret else []
+    return f"{chat.address.get_secret_value()}#{urlencode(options)}"

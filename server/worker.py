@@ -46,6 +46,8 @@ class Connection(GeventSocket):
         super().__init__(family, kind, proto, fileno=accepted.detach())
         self._waiting = waiting
         self._evicted = False
+        self._holds = False
+        self._held = b""
         self.settimeout(SEND_SECONDS)
         self.await_head()
 
@@ -80,6 +82,32 @@ class Connection(GeventSocket):
             raise TimeoutError
         return read
 
+    def hold(self) -> None:
+        """What is sent next waits for what is sent after it, or for ``flush``."""
+        self._holds = True
+
+    def flush(self) -> None:
+        self._holds = False
+        if self._held:
+            self.sendall(b"")
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """gunicorn sends head and body of an answer one by one: held, they are one packet and one system call."""
+        if self._holds and not self._held:
+            self._held = data
+            return
+        data, self._held, self._holds = self._held + data, b"", False
+        try:
+            sent = self._sock.send(data, flags)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            super().sendall(memoryview(data)[sent:], flags)
+
+    def sendfile(self, *args: Any, **options: Any) -> Any:
+        self.flush()
+        return super().sendfile(*args, **options)
+
     def evict(self) -> None:
         """Its reader reads the end of the stream; a body counts as late."""
         self._waiting.pop(self, None)
@@ -90,7 +118,7 @@ class Connection(GeventSocket):
     def close(self) -> None:
         """Gracefully: closing with unread bytes would reset the connection, and the client lose the answer."""
         self.allow(_LINGER_SECONDS)
-        left = _REST_BYTES
+        self._held, left = b"", _REST_BYTES
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_WR)
             while left > 0 and (read := self.recv(_REST_BYTES)):
@@ -165,7 +193,10 @@ class Worker(GeventWorker):
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         sock.allow(BODY_SECONDS)
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            try:
+                return super().handle_request(listener_name, req, sock, addr)
+            finally:
+                sock.flush()
         except TimeoutError:
             # The client does not take its answer. For gunicorn that is a client that has gone.
             raise OSError(errno.EPIPE, "the client stopped reading") from None
@@ -250,9 +281,14 @@ def _serve(application: Any, environ: dict[str, Any], start_response: Any) -> An
     body = environ["wsgi.input"] = _Body(environ["wsgi.input"])
 
     def start(*args: Any, **more: Any) -> Any:
-        if not body.is_whole(environ["gunicorn.socket"]):
+        connection = environ["gunicorn.socket"]
+        if not body.is_whole(connection):
             start_response.__self__.force_close()
-        return start_response(*args, **more)
+        write = start_response(*args, **more)
+        # A stream has no length, and its client waits for the head.
+        if start_response.__self__.response_length is not None:
+            connection.hold()
+        return write
 
     return application(environ, start)
 

@@ -14,10 +14,10 @@ import psutil
 import requests
 from dotenv import dotenv_values
 
+from app.services import Services
 from app.settings import STACK_ENV, Settings, stack_is_up
 from app.store.access.api_keys import SCOPES, key_digest
 from app.submitter import SubmitRequest, Submitter
-from app.web.services import Services
 from stack import programs, valkey
 from stack.layout import Layout, announce, here, withdraw
 

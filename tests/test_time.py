@@ -25,6 +25,7 @@ MAY_SLEEP = {
     "tests/redis/test_sentinel.py": "a silence that is longer than the client's time-out",
     "tests/store/jobs/test_accept_order.py": "kills at random moments",
     "tests/store/jobs/test_retention.py": "kills at random moments; a life of a millisecond is over",
+    "tests/workers/lanes/lane_handlers.py": "handlers that take long, or hang",
     "tests/workers/some_handlers.py": "handlers that take long, or hang",
     "tests/workers/test_outage.py": "an outage lasts that long, and nothing is said twice in it",
     "tests/workers/test_recovery.py": "kills at random moments, and load that is spread",
@@ -35,6 +36,7 @@ a fault; none may be too short for the test to pass."""
 CLOCKS = frozenset({"time", "monotonic", "perf_counter"})
 LEAST_BOUND_S = 10
 LEAST_PATIENCE_S = 60
+RUNS = frozenset({"run", "communicate", "check_output", "check_call"})
 
 
 @cache
@@ -127,6 +129,22 @@ def test_no_time_is_bounded_tightly() -> None:
 def test_whoever_waits_for_a_state_is_patient() -> None:
     """A minute at the least: patience costs nothing where all is well."""
     hasty = {f"{file}:{line}" for file, tree in _trees().items() for line in _impatient(tree)}
+    assert hasty == set()
+
+
+def _cut_off(tree: ast.AST) -> Iterator[int]:
+    """Lines that give a program few seconds to end."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RUNS:
+            given = [each.value for each in node.keywords if each.arg == "timeout"]
+            seconds = [each.value for each in given if isinstance(each, ast.Constant)]
+            if any(isinstance(each, int | float) and each <= LEAST_PATIENCE_S for each in seconds):
+                yield node.lineno
+
+
+def test_a_program_has_time_to_end() -> None:
+    """Minutes, on a machine that does much else: only one that hangs is cut off."""
+    hasty = {f"{file}:{line}" for file, tree in _trees().items() for line in _cut_off(tree)}
     assert hasty == set()
 
 

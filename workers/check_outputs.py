@@ -11,11 +11,11 @@ import time
 
 from app.ci.report import Output, Report
 from app.provider import Head, Provider
+from app.services import provider_config
 from app.settings import Settings
 from app.store import Event, Job, Store
 from app.store.outputs.checks import LOOKED_UP, place
 from app.store.runs.runs import OUTPUTS_HANDLER
-from app.web.services import provider_config
 from workers import registry
 from workers.registry import GiveUp, Handler
 

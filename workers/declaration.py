@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 
 from app.ci.report import STATES
+from app.core.event_kinds import unknown_subjects
 
 _LAZY = (
     (inspect.iscoroutinefunction, "is an `async def`; write a plain `def`, with asyncio.run(…) in it"),
@@ -15,7 +16,9 @@ _LAZY = (
 )
 
 
-def faults(function: Callable[..., object], tags: Iterable[str], states: Iterable[str]) -> Iterator[str]:
+def faults(
+    function: Callable[..., object], tags: Iterable[str], states: Iterable[str], on: Iterable[str]
+) -> Iterator[str]:
     """Each fault as a clause whose subject is the handler, such as ``has an empty tag``; nothing for a sound one."""
     for is_lazy, why in _LAZY:
         if is_lazy(function):
@@ -26,6 +29,10 @@ def faults(function: Callable[..., object], tags: Iterable[str], states: Iterabl
         yield "has an empty tag, which no event has; leave it out for any"
     for word in sorted(set(states) - STATES):
         yield f"has state={word!r}, which no event has; CI's words are {', '.join(sorted(STATES))}"
+    if not on:
+        yield "has an empty on=; leave it out for news"
+    for fault in unknown_subjects(on):
+        yield f"has on={fault}"
 
 
 def returned_unawaited(answer: object) -> bool:

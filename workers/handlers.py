@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import logging
 
-from app.store import Event, Job
+from app.store import Event
+from workers.outputs import NotConfirmed, OutputFile
+from workers.outputs import ReadableJob as Job
 from workers.registry import GiveUp, Handler, Later, handler
 
-__all__ = ["Event", "GiveUp", "Handler", "Job", "Later", "handler"]
+__all__ = ["Event", "GiveUp", "Handler", "Job", "Later", "NotConfirmed", "OutputFile", "handler"]
 
 log = logging.getLogger(__name__)
 

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 
+from app.ci.tags import doubtful
 from app.core.backoff import delay
+from app.core.event_kinds import NEWS, subject_of
 from app.settings import SettingsError
-from app.store import Event, Job
+from app.settings.lanes import DEFAULT_LANE, is_lane_name
+from app.store import Event
 from workers import declaration
+from workers.outputs import ReadableJob
+
+log = logging.getLogger(__name__)
 
 _OWN = "workers.handlers"
 _ANSWERS = frozenset({"poll", "settle"})
 """Kinds of events in which CI, or a person who settled a doubt, has decided."""
 
-Function = Callable[[Event, Job], None]
+Function = Callable[[Event, ReadableJob], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function and when it runs. Empty ``tags`` or ``states`` mean any; times are seconds.
+    """A function and when it runs. Empty ``tags`` or ``states`` mean any; times are seconds. ``on`` says what events it
+    is for: ``news``, or kinds of trouble. ``queue`` is its lane.
 
     The n-th pause between tries is ``backoff`` doubled n times, at most ``backoff_max``, with jitter.
     """
@@ -35,17 +43,23 @@ class Handler:
     timeout: float
     backoff: float
     backoff_max: float
+    on: frozenset[str] = frozenset({NEWS})
+    queue: str = DEFAULT_LANE
     every_news: bool = False
     """Also for answers of CI that start no other handler, because they changed the record but not the state."""
 
     def wants(self, event: Event) -> bool:
-        # While a job is in doubt, callbacks start no handler at all: CI's answer does.
-        is_for_it = event.runs_handlers or (self.every_news and event.kind in _ANSWERS)
         return (
-            is_for_it
+            self._is_for(event)
             and (not self.tags or event.tag in self.tags)
             and (not self.states or event.state in self.states)
         )
+
+    def _is_for(self, event: Event) -> bool:
+        if (subject := subject_of(event.kind)) not in self.on:
+            return False
+        # While a job is in doubt, callbacks start no handler at all: CI's answer does.
+        return subject != NEWS or event.runs_handlers or (self.every_news and event.kind in _ANSWERS)
 
     def pause(self, tries: int) -> float:
         """Seconds to wait after that many tries."""
@@ -71,13 +85,17 @@ def handler(
     *,
     tag: str | Iterable[str] | None = None,
     state: str | Iterable[str] | None = None,
+    on: str | Iterable[str] = NEWS,
     name: str | None = None,
     tries: int = 8,
     timeout: float = 60,
     backoff: float = 2,
     backoff_max: float = 600,
+    queue: str = DEFAULT_LANE,
 ) -> Callable[[Function], Function]:
-    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function.
+    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function. ``on`` asks for
+    trouble: ``overdue``, ``submission_failed``, ``run_failed``, ``doubt``; what CI says of jobs is ``news``.
+    ``queue`` names its lane, whose workers run nothing else: a slow handler holds up only its own lane.
 
     Raises ValueError for a name that is taken or holds a ``|``, for limits that allow no try, and for a function that
     would never be run: an ``async def``, one that yields or does not take an event and a job, or an unknown state.
@@ -87,10 +105,15 @@ def handler(
         known_as = name or f"{function.__module__}.{function.__qualname__}"
         if "|" in known_as or min(tries, timeout) <= 0 or min(backoff, backoff_max) < 0:
             raise ValueError(f"{known_as!r}: no | in a name; tries and timeout above 0; no negative backoff")
-        tags, states = _words(tag), _words(state)
-        if faults := tuple(declaration.faults(function, tags, states)):
+        if not is_lane_name(queue):
+            raise ValueError(
+                f"the handler {known_as!r} has queue={queue!r}, which is no name of a lane: at most 32 lower case "
+                "letters, digits, - and _"
+            )
+        tags, states, subjects = _words(tag), _words(state), _words(on)
+        if faults := tuple(declaration.faults(function, tags, states, subjects)):
             raise ValueError(f"the handler {known_as!r} {'; it '.join(faults)}")
-        add(Handler(known_as, function, tags, states, tries, timeout, backoff, backoff_max))
+        add(Handler(known_as, function, tags, states, tries, timeout, backoff, backoff_max, subjects, queue))
         return function
 
     return declare
@@ -147,6 +170,36 @@ def _declares(module: ModuleType) -> bool:
         id(each.function) in held or f"{each.function.__module__}.".startswith(inside)
         for each in _handlers.values()
     )
+
+
+def warn_of_doubtful_tags() -> None:
+    """Log each tag that CI is not known to use: its handler would never run."""
+    for each in _handlers.values():
+        for tag in sorted(each.tags):
+            if why := doubtful(tag):
+                log.warning("the handler %s is for the tag %r, which %s", each.name, tag, why)
+
+
+def lane_names() -> list[str]:
+    """The lanes of all handlers, the default one first, which is always there."""
+    named = {each.queue for each in _handlers.values()} - {DEFAULT_LANE}
+    return [DEFAULT_LANE, *sorted(named)]
+
+
+def lanes_by_handler() -> dict[str, str]:
+    """The lanes of handlers that are not in the default one."""
+    return {each.name: each.queue for each in _handlers.values() if each.queue != DEFAULT_LANE}
+
+
+def lane_of_run(run_id: str) -> str:
+    """The lane that its handler is in now; the default one for a handler that is not declared."""
+    declared = _handlers.get(run_id.split("|")[1])
+    return declared.queue if declared else DEFAULT_LANE
+
+
+def declared_handlers() -> list[Handler]:
+    """All registered handlers, by name."""
+    return [_handlers[name] for name in handler_names()]
 
 
 def handler_names() -> list[str]:

@@ -20,6 +20,7 @@ def checked_settings(process: str) -> Settings:
     try:
         chosen = settings.load()
         registry.import_handlers(chosen.handlers)
+        registry.warn_of_doubtful_tags()
         check_outputs.install(chosen)
         preflight.check_start(chosen)
     except SettingsError as error:

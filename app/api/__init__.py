@@ -4,11 +4,11 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.api import docs, endpoints, events, failures, jobs, refusals, requests, submissions
+    from app.api import docs, endpoints, events, failures, jobs, lanes, refusals, requests, stats, submissions
     from app.api.chosen import many_jobs
     from app.web import health
 
-    for module in (jobs, many_jobs, submissions, failures, endpoints, refusals, events, health):
+    for module in (jobs, many_jobs, submissions, failures, endpoints, lanes, refusals, events, stats, health):
         app.register_blueprint(module.blueprint)
     requests.init_app(app)
     docs.init_app(app)

@@ -17,5 +17,5 @@ blueprint = Blueprint("endpoints", __name__, url_prefix="/v1/endpoints")
 @described(ApiOperation("The endpoints that events are forwarded to", answers={200: EndpointsDocument}))
 def page() -> EndpointsDocument:
     store = services().store.deliveries
-    names = {each.name for each in services().settings.forward_urls} | set(store.endpoints())
+    names = {each.name for each in services().settings.endpoints} | set(store.endpoints())
     return EndpointsDocument(endpoints=[EndpointView.of(store.state(name)) for name in sorted(names)])

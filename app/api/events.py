@@ -105,7 +105,8 @@ def _text(every: WebServices, each: Posted | Gap) -> str:
 
 def _job(every: WebServices, posted: Posted) -> str:
     event = posted.event
-    streamed = StreamedEvent(event_id=event.event_id, kind=event.kind, job=every.store.jobs.lean(event))
+    job = every.store.jobs.of_event(event)
+    streamed = StreamedEvent(event_id=event.event_id, kind=event.kind, job=job, details=event.details)
     return _frame("job", streamed, posted.stream_id)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from flask import Blueprint, Response, current_app, g
+from flask import Blueprint, Response, current_app, g, request
 from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +25,7 @@ from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
 from app.store.jobs.jobs import Page
 from app.web import metrics
-from app.web.describe import ApiOperation, ViewAnswer, described
+from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
 from app.web.services import services
@@ -41,25 +40,23 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
         "One job; `wait` holds the answer until it has ended", query=WaitQuery, answers={200: Job, 304: ""}
     )
 )
-def show(job_id: str) -> ViewAnswer:
+def show(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
     query = read_query(WaitQuery)
-    job = found(job_id)
-    if query.wait and not job.terminal:
+    if query.wait and not (job := found(job_id)).terminal:
         # If no more clients may wait, the answer is the job as it is.
         with suppress(Full), metrics.WAITING.track_inprogress():
             services().tail.wait(
                 job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
             )
-        job = found(job_id)
-    return ViewAnswer(served(job), etag=_etag(job))
+    return _shown(job_id)
 
 
 @blueprint.get("")
 @needs("read")
 @described(ApiOperation("A page of jobs, newest first", query=JobsQuery, answers={200: Page}))
-def page() -> Page:
+def page() -> WrittenAnswer:
     query = read_query(JobsQuery)
-    return services().store.jobs.page(query.wanted(), query.limit, query.cursor)
+    return WrittenAnswer(Page, services().store.jobs.page_json(query.wanted(), query.limit, query.cursor))
 
 
 @blueprint.get("/<job_id>/events")
@@ -160,11 +157,30 @@ def found(job_id: str) -> Job:
     """The job, or ``Problem``."""
     job = services().store.jobs.get(job_id)
     if job is None:
-        raise Problem(
-            "not_found",
-            "No job with that id is stored; it was never reported, or it has expired (RETENTION_JOBS).",
-        )
+        raise _not_found()
     return job
+
+
+def _not_found() -> Problem:
+    return Problem(
+        "not_found",
+        "No job with that id is stored; it was never reported, or it has expired (RETENTION_JOBS).",
+    )
+
+
+def _shown(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
+    """The job as this key may see it; nothing is made of it for a reader who has it already."""
+    jobs = services().store.jobs
+    stored = jobs.stored(job_id)
+    if stored is None:
+        raise _not_found()
+    etag = jobs.etag(stored) + _age_of_links()
+    if etag in request.if_none_match:
+        return Unchanged(etag)
+    shown = jobs.shown(job_id, stored)
+    if shown.linkable and may("links"):
+        return ViewAnswer(served(found(job_id)), etag=etag)
+    return WrittenAnswer(Job, shown.text, etag)
 
 
 def _askable(job_id: str) -> Job:
@@ -174,10 +190,9 @@ def _askable(job_id: str) -> Job:
     return job
 
 
-def _etag(job: Job) -> str:
+def _age_of_links() -> str:
     """Presigned links differ each second, so the ETag changes only with half of their life."""
-    age = int(time.time() / (services().settings.link_seconds / 2)) if may("links") else 0
-    return hashlib.blake2b(f"{age} {job.model_dump_json()}".encode(), digest_size=16).hexdigest()
+    return f"-{int(time.time() / (services().settings.link_seconds / 2)):x}" if may("links") else ""
 
 
 def served(job: Job) -> Job:

@@ -112,4 +112,4 @@ def read_json(body: bytes) -> object:
 
 def body_of_request() -> bytes:
     """The body of this request, bounded as a callback's is."""
-    return read_bytes(request, services().settings.max_body)
+    return read_bytes(request.environ, services().settings.max_body)

@@ -54,6 +54,38 @@ class Output(PydanticPart, frozen=True, kw_only=True):
     url: str | None = None
 
 
+class Media(PydanticPart, frozen=True, kw_only=True):
+    """What CI says of the file that the job made: ``bitrate`` in bits a second, ``format`` and codecs in CI's words. It
+    describes the one output, or all of them where they are alike; for a job that makes no file, its input."""
+
+    format: str | None = None
+    duration_s: float | None = None
+    size: int | None = None
+    bitrate: int | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+
+
+class Verdict(PydanticPart, frozen=True, kw_only=True):
+    """What a review says of its input. ``suggestion`` is CI's number: 0 normal, 1 block, 2 look at it."""
+
+    label: str | None = None
+    suggestion: int | None = None
+    score: int | None = None
+
+
+class JobResult(PydanticPart, frozen=True, kw_only=True):
+    """What the job found out. ``data`` is CI's node ``kind`` as a JSON view: every scalar a string, empty nodes left
+    out, one of a repeated node as itself and several as an array."""
+
+    kind: str
+    data: Any = None
+    verdict: Verdict | None = None
+
+
 class Workflow(PydanticPart, frozen=True, kw_only=True):
     """The workflow run that a job is part of, or, with ``node`` None, that the record itself is about."""
 
@@ -67,7 +99,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """One job as one body described it. Times are RFC 3339 in UTC; what CI did not report is None.
 
     A part (``input``, ``template``, ``workflow``) whose every field is absent is None itself. The order of the fields
-    is part of ``digest``: a new one changes the digest of every report.
+    is part of ``digest``: a new one stands last, and is left out of the digest where it is absent.
     """
 
     job_id: str
@@ -89,6 +121,8 @@ class Report(Struct, frozen=True, kw_only=True):
     user_data: str | None = None
     job_level: int | None = None
     workflow: Workflow | None = None
+    media: Media | None = None
+    result: JobResult | None = None
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
@@ -136,7 +170,8 @@ def digest_of(encoded: bytes) -> str:
     Fields that we add are null in it, and are cut out as bytes: a name in quotes and without a backslash before them
     is a name, and never inside of a text.
     """
-    return blake2b(encoded.replace(_NO_FINDINGS, b"}").replace(_NO_VERDICT, b""), digest_size=16).hexdigest()
+    reported = encoded.removesuffix(_MADE_NOTHING).replace(_NO_FINDINGS, b"}").replace(_NO_VERDICT, b"")
+    return blake2b(reported + (b"}" if encoded.endswith(_MADE_NOTHING) else b""), digest_size=16).hexdigest()
 
 
 def _as_reported(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
@@ -146,3 +181,4 @@ def _as_reported(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
 _ENCODER: Final = msgspec.json.Encoder()
 _NO_FINDINGS: Final = b',"size":null,"etag":null,"url":null}'
 _NO_VERDICT: Final = b',"outputs_ok":null'
+_MADE_NOTHING: Final = b',"media":null,"result":null}'

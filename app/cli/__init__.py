@@ -1,17 +1,59 @@
 """The product's commands, under ``flask``."""
 
+from __future__ import annotations
+
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import click
 from flask import Flask
+
+PRODUCT_COMMANDS = {
+    "submit": ("app.cli.submit.command:group", "Hand jobs to CI."),
+    "jobs": ("app.cli.jobs.command:group", "Look jobs up, wait for them, ask CI about them."),
+    "failures": ("app.cli.failures:group", "Runs that are out of tries: list, retry, dismiss."),
+    "refusals": ("app.cli.refusals:group", "Callbacks that were refused although their token was good."),
+    "queues": ("app.cli.queues:group", "CI's queues of a bucket."),
+    "keys": ("app.cli.keys:group", "API keys: make, list, revoke."),
+    "spool": ("app.cli.spool:group", "Records that the drain has set aside: list, retry, discard."),
+    "callback-url": ("app.cli.callback_url:group", "A signed URL for the console's queue settings."),
+    "doctor": ("app.cli.doctor:command", "Check every setting, permission and dependency."),
+    "trigger": ("app.cli.trigger:command", "Have the emulator send a callback."),
+}
+"""Each command: where it is, and its line in the list of commands."""
 
 
 def init_app(app: Flask) -> None:
-    from app.cli import callback_url, doctor, failures, keys, queues, refusals, spool, trigger
-    from app.cli.jobs import command as jobs
-    from app.cli.jobs import jobs_import, many
-    from app.cli.submit import command as submit
+    for name, (where, line) in PRODUCT_COMMANDS.items():
+        app.cli.add_command(LateCommand(name, line, where))
 
-    jobs.group.add_command(jobs_import.command)
-    groups = (submit.group, jobs.group, failures.group, refusals.group, queues.group, keys.group, spool.group)
-    for command in (*groups, callback_url.group, doctor.command, trigger.command):
-        app.cli.add_command(command)
-    for more in many.commands:
-        jobs.group.add_command(more)
+
+def is_looking_for_commands() -> bool:
+    """Whether ``flask`` has made the application to find a command in it, or to list them. Its own ``run``, ``routes``
+    and ``shell``, which need the views, make it in a context of their own; a server makes it in none."""
+    from flask.cli import FlaskGroup
+
+    context = click.get_current_context(silent=True)
+    return context is not None and context.parent is None and isinstance(context.command, FlaskGroup)
+
+
+class LateCommand(click.Command):
+    """Imported when it is called, and not before; ``where`` is ``module:attribute``. It stands in lists of commands
+    under its name with one line. Before, the longest part of each command was to import the others."""
+
+    def __init__(self, name: str, short_help: str, where: str) -> None:
+        super().__init__(name, short_help=short_help)
+        self._where = where
+
+    @cached_property
+    def command(self) -> click.Command:
+        module, _, attribute = self._where.partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The command's own context: what runs is the command, with its own options and help."""
+        return self.command.make_context(info_name, args, parent, **extra)

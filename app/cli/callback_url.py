@@ -14,11 +14,12 @@ from app.cli.output import REFUSED, fail, guarded, show_json
 from app.core.clock import now_ms
 from app.core.tokens import BadToken, Binding, bare, fingerprint, new_nonce, read_token
 from app.documents.access import CallbackUrlView
+from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE, Unavailable
 from app.store.access.callback_urls import CallbackUrl
 from app.submitter.callback_url import callback_url
-from app.web.services import Services, services
+from app.web.services import services
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}\Z")
 _NAME_MAX = 64

@@ -10,7 +10,8 @@ from flask.cli import with_appcontext
 from app.cli.options import as_json
 from app.cli.output import say, show_json
 from app.core.logs import plain
-from app.doctor import CHECKS, Finding
+from app.doctor.checks import CHECKS
+from app.doctor.finding import Finding
 from app.documents.doctor import Diagnosis, FindingView
 from app.redis.outage import OUTAGE
 from app.web.services import services

@@ -98,4 +98,6 @@ def _table(runs: Iterable[Run]) -> None:
     for run in runs:
         why = run.note or (run.tries[-1].get("error") if run.tries else None)
         who = run.endpoint or run.handler
-        say(f"{run.event_id}  {run.ended_at}  {run.job_id}  {who}  {len(run.tries)} tries: {why or ''}")
+        say(
+            f"{run.event_id}  {run.ended_at}  {run.job_id or '-'}  {who}  {len(run.tries)} tries: {why or ''}"
+        )

@@ -14,7 +14,6 @@ from pydantic import BaseModel, RootModel, SerializeAsAny
 
 from app.ci.outgoing.broken import BadRequest, Broken
 from app.core.logs import plain
-from app.documents.submissions import SubmissionView
 from app.provider import ProviderError
 from app.redis.cursors import BadCursor
 from app.redis.outage import OUTAGE, cause
@@ -112,7 +111,33 @@ def show_job(job: Job, json_wanted: bool) -> None:
         say(f"  {output.role or 'output':<10} {output.bucket}/{output.object}")
     for name, value in job.labels.items():
         say(f"  label {name}={value}")
+    for line in (_media(job), _result(job)):
+        if line:
+            say(f"  {line}")
     say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+
+
+def _media(job: Job) -> str | None:
+    if not (media := job.media):
+        return None
+    known = [
+        media.format,
+        f"{media.duration_s:g} s" if media.duration_s is not None else None,
+        f"{media.size} bytes" if media.size is not None else None,
+        f"{media.width}x{media.height}" if media.width and media.height else None,
+        media.video_codec,
+        media.audio_codec,
+    ]
+    return f"media   {', '.join(filter(None, known))}"
+
+
+def _result(job: Job) -> str | None:
+    if not (result := job.result):
+        return None
+    if not (verdict := result.verdict):
+        return f"result  {result.kind} (with --json)"
+    known = (("label", verdict.label), ("suggestion", verdict.suggestion), ("score", verdict.score))
+    return f"result  {', '.join(f'{name} {value}' for name, value in known if value is not None)}"
 
 
 def _outputs_in_doubt(job: Job) -> str | None:
@@ -122,6 +147,8 @@ def _outputs_in_doubt(job: Job) -> str | None:
 
 def show_submission(submission: Submission, json_wanted: bool) -> None:
     if json_wanted:
+        from app.documents.submissions import SubmissionView  # noqa: PLC0415 - look-ups start without it
+
         show_json(SubmissionView.of(submission))
         return
     say(f"{submission.id}  {submission.status}  {' '.join(submission.job_ids)}".rstrip())

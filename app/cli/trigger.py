@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from http import HTTPStatus
+from typing import IO, Any
 
 import click
 from flask.cli import with_appcontext
@@ -22,6 +23,16 @@ def _binding() -> Binding:
     return Binding(name="trigger", expires=int(time.time()) + _LIFE_S, nonce=new_nonce())
 
 
+def _text(body: IO[bytes]) -> str:
+    try:
+        text = body.read().decode()
+    except UnicodeDecodeError as error:
+        fail(f"{body.name} is no text in UTF-8: {error.reason} at byte {error.start}.", REFUSED)
+    if not text:
+        fail(f"{body.name} is empty; give a file with a callback.", REFUSED)
+    return text
+
+
 @click.command("trigger")
 @click.argument("tag")
 @click.option(
@@ -35,11 +46,26 @@ def _binding() -> Binding:
 @click.option("--state", default="Success", show_default=True, help="What became of the job.")
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1, 1000), help="Send it so often.")
 @click.option("--out-of-order", is_flag=True, help="Send an older state after it.")
+@click.option("--user-data", default="", help="What the job carries as its UserData.")
+@click.option(
+    "--body",
+    type=click.File("rb"),
+    help="Send this file unchanged, - for standard input: what CI sent, say. TAG and the rest are then not used.",
+)
 @click.option("--url", help="Where to. Default: a fresh callback URL of this service.")
 @with_appcontext
 @guarded
-def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url: str | None) -> None:
-    """Have the emulator send a callback for an invented job."""
+def command(
+    tag: str,
+    form: str,
+    state: str,
+    times: int,
+    out_of_order: bool,
+    user_data: str,
+    body: IO[bytes] | None,
+    url: str | None,
+) -> None:
+    """Have the emulator send a callback for an invented job, with outputs, media and results of that TAG's shape."""
     import requests  # noqa: PLC0415 - every other command, and the web service, start without it
 
     settings = services().settings
@@ -55,9 +81,13 @@ def command(tag: str, form: str, state: str, times: int, out_of_order: bool, url
         "out_of_order": out_of_order,
         "bucket": settings.cos_bucket,
         "region": settings.cos_region,
+        "user_data": user_data,
+        "body": _text(body) if body else None,
     }
     try:
         answer = requests.post(f"{settings.ci_endpoint}/_emulator/callbacks", json=wanted, timeout=60)
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            fail(f"The emulator sent no callback: {answer.json()['error']}.", REFUSED)
         answer.raise_for_status()
     except requests.RequestException as error:
         fail(f"The emulator at {settings.ci_endpoint} sent no callback: {type(error).__name__}.", CI_FAULT)

@@ -33,11 +33,11 @@ class PydanticPart(Struct, frozen=True):
             cls_name=cls.__name__,
         )
         return core_schema.no_info_before_validator_function(
-            lambda given: asdict(given) if isinstance(given, cls) else given,
+            lambda given: _own(cls, given) if isinstance(given, cls) else given,
             core_schema.no_info_after_validator_function(cls._of, shape),
             ref=f"{cls.__module__}.{cls.__qualname__}",
             serialization=core_schema.wrap_serializer_function_ser_schema(
-                lambda part, serialize: serialize(asdict(part)), schema=shape
+                lambda part, serialize: serialize(_own(cls, part)), schema=shape
             ),
         )
 
@@ -54,3 +54,9 @@ class PydanticPart(Struct, frozen=True):
     @classmethod
     def _of(cls, fields: dict[str, Any]) -> Self:
         return convert(fields, cls)
+
+
+def _own(kind: type[PydanticPart], part: PydanticPart) -> dict[str, Any]:
+    """The fields of that kind, also of a struct that has more."""
+    values = asdict(part)
+    return {name: values[name] for name in kind.__struct_fields__}

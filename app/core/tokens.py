@@ -120,8 +120,14 @@ def mint(binding: Binding, keys: Sequence[CallbackKey]) -> str:
 
 def read_token(token: str, keys: Sequence[CallbackKey]) -> Binding:
     """Verify in constant time and return the binding, which may have expired; or raise ``BadToken``."""
+    return _read_token(token, tuple(keys))
+
+
+@lru_cache(maxsize=1024)
+def _read_token(token: str, keys: tuple[CallbackKey, ...]) -> Binding:
+    """All jobs of a queue come with one token. Bad ones are not remembered: strangers send any number of them."""
     try:
-        payload = _serializer(tuple(keys)).loads(token)
+        payload = _serializer(keys).loads(token)
         _check_spelling(token)
         return _binding(payload)
     except (BadData, ValueError):

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from app.core.clock import now_ms, rfc3339
 from app.doctor.finding import Finding, FindingLevel
+from app.services import Services
 from app.store.access.callback_urls import CallbackUrl
-from app.web.services import Services
 
 _SHOWN = 20
 

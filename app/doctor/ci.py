@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from app.doctor.finding import Finding
 from app.provider import ProviderError, RequestRejected, clock_skew
-from app.web.services import Services
+from app.services import Services
 
 _SKEW_S = 20
 

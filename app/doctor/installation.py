@@ -11,9 +11,10 @@ from redis.exceptions import RedisError
 
 from app.core.clock import rfc3339
 from app.doctor.finding import Finding
+from app.services import Services
 from app.settings import ROOT
 from app.store import DurabilityUnsupported
-from app.web.services import Services, WebServices
+from app.web.services import WebServices
 
 _HANDLERS_S = 60
 
@@ -33,6 +34,22 @@ def processes(services: Services) -> Iterator[Finding]:
             yield Finding("ok", role, f"{count} running")
         else:
             yield Finding("fail", role, "no process has reported in the last seconds", todo)
+
+
+def lanes(services: Services) -> Iterator[Finding]:
+    """Each lane has to be served by a worker."""
+    try:
+        found = services.store.lanes.all()
+    except RedisError:
+        return
+    for each in found:
+        if each.is_unserved:
+            todo = f"Start `python -m workers.worker`, or one with `--queues {each.name}`; its handlers wait."
+            yield Finding("fail", f"lane {each.name}", f"no worker serves it; {each.due} runs are due", todo)
+        elif each.paused:
+            todo = f"flask lanes resume {each.name}"
+            said = f"paused by {each.paused.by} at {each.paused.at}; {each.due} runs are due"
+            yield Finding("warn", f"lane {each.name}", said, todo)
 
 
 def durability(services: Services) -> Iterator[Finding]:

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 from app.ci.outgoing.callback_rules import is_private
 from app.core.tokens import Binding, fingerprint, mint, new_nonce
 from app.doctor.finding import Finding
+from app.services import Services
 from app.store import Unavailable
-from app.web.services import Services
 
 if TYPE_CHECKING:
     import requests

@@ -14,7 +14,7 @@ from app.redis import rights as all_rights
 from app.redis.connection import MayNotAsk
 from app.redis.outage import cause
 from app.redis.scripts import decoded
-from app.web.services import Services
+from app.services import Services
 
 _OLDEST = (6, 2)
 _FULL = 0.8

@@ -10,7 +10,9 @@ from app.store.deliveries.deliveries import EndpointState
 
 
 class EndpointView(BaseModel):
-    """An endpoint of FORWARD_URLS. ``waiting`` counts deliveries. ``failures_in_a_row`` and ``last_error`` count every
+    """An endpoint of FORWARD_URLS, or a chat of CHAT_WEBHOOK.
+
+    ``waiting`` counts deliveries. ``failures_in_a_row`` and ``last_error`` count every
     failed try; ``paused_until`` is set while deliveries are paused: after no answer, 5xx, 408, 425 or 429."""
 
     name: str

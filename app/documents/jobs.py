@@ -62,11 +62,13 @@ class History(BaseModel):
 
 
 class StreamedEvent(BaseModel):
-    """The ``data`` of one ``event: job``. The job is as it was at the event, without ``raw`` and presigned links."""
+    """The ``data`` of one ``event: job``. The job is as it was at the event, without ``raw`` and presigned links; it is
+    null for a submission that failed. ``details`` says what went wrong, for the kinds that are about trouble."""
 
     event_id: str
     kind: str
-    job: Job
+    job: Job | None
+    details: WhereKnown[dict[str, Any] | None] = None
 
 
 class StreamGap(BaseModel):

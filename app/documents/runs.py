@@ -45,14 +45,17 @@ class RunView(BaseModel):
         tries = [{name: value for name, value in each.items() if name not in hidden} for each in run.tries]
         same = cls.model_fields.keys() - {"tries", "failed_at"}
         given: dict[str, Any] = {name: getattr(run, name) for name in same}
+        if "job_id" in given:
+            given["job_id"] = run.job_id or None
         return cls.model_validate(given | {"tries": tries, "failed_at": run.ended_at})
 
 
 class FailureView(RunView):
-    """A run that is out of tries, or that no further try can help."""
+    """A run that is out of tries, or that no further try can help. ``job_id`` is null for that of a submission
+    without a job."""
 
     event_id: str
-    job_id: str
+    job_id: str | None
     tag: str | None
     failed_at: str | None
 

@@ -114,7 +114,7 @@ def init_app(app: Flask) -> None:
     # Importing them adds their views to the blueprint.
     from app.pages.views import failures, health, job, jobs, live, refusals, sign_in, submit  # noqa: F401
 
-    words.init_app(blueprint)
+    words.init_app(app)
     # Flask signs with the first key and accepts the others.
     first, *others = services_keys(app)
     app.config.update(SECRET_KEY=first, SECRET_KEY_FALLBACKS=others, SESSION_COOKIE_NAME="ci_messages")

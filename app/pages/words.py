@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from flask import Blueprint
+from flask import Flask
 
 from app.core.clock import now_ms, to_ms
 from app.store import Job
@@ -14,9 +14,9 @@ from app.store import Job
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def init_app(blueprint: Blueprint) -> None:
+def init_app(app: Flask) -> None:
     for name, filter_ in _FILTERS.items():
-        blueprint.add_app_template_filter(filter_, name)
+        app.add_template_filter(filter_, name)
 
 
 def duration(seconds: float | None) -> str:

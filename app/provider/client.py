@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from app.ci.bounds import cut
 from app.ci.incoming import payload
@@ -152,6 +152,16 @@ class Provider:
         return Head(
             size=int(size) if size.isdigit() else 0, etag=cut("outputs.etag", etag.strip('"')) or None
         )
+
+    def open_object(self, bucket: str, region: str, key: str) -> BinaryIO:
+        """`GET` of an object: its bytes as they come, to be closed. Raises `FileNotFoundError` if it does not exist."""
+        got = self._wire().stream(Place(bucket, region), f"/{key}")
+        if not isinstance(got, Response):
+            return got
+        if got.status == 404:
+            raise FileNotFoundError(f"{bucket}/{key} does not exist")
+        raise_for_status(got, self._secrets)
+        raise AnswerLost("AnswerUnreadable", status=got.status, question=True)
 
     def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str:
         """A URL with which anyone can read the object for that long. Signed locally; no call is made."""

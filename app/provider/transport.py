@@ -27,13 +27,14 @@ from requests.utils import (
     select_proxy,
 )
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.response import BaseHTTPResponse
 
 _KEPT = 10
 """Idle connections that are kept to one host."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SignedRequest:
     """A request as the SDK's signer takes it, and adds its signature to the headers."""
 
     method: str
@@ -43,11 +44,15 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """An answer under the names that the SDK reads."""
+    """An answer under the names that the SDK reads. Its body is read when ``content`` is asked for first."""
 
     status_code: int
     headers: Mapping[str, str]
-    content: bytes
+    raw: BaseHTTPResponse
+
+    @property
+    def content(self) -> bytes:
+        return self.raw.data
 
 
 class Transport:
@@ -72,11 +77,13 @@ class Transport:
         params: Mapping[str, str],
         timeout: tuple[float, float],
         data: bytes | None = None,
+        stream: bool = False,
         **_: Any,
     ) -> Got:
-        """One request, signed by ``auth``. The SDK's other arguments are for what we do not use, or never do."""
+        """One request, signed by ``auth``. With ``stream`` the caller reads the body, and closes it. The SDK's other
+        arguments are for what we do not use, or never do."""
         whole = f"{url}?{urlencode(params)}" if params else url
-        signed = Sent(method, whole, _DEFAULTS | dict(headers))
+        signed = SignedRequest(method, whole, _DEFAULTS | dict(headers))
         if data is not None or method in ("POST", "PUT"):
             signed.headers["Content-Length"] = str(len(data or b""))
         auth(signed)
@@ -88,7 +95,7 @@ class Transport:
         with self._pool(scheme, host, proxy) as pool:
             got = pool.urlopen(
                 method,
-                # A proxy that opens no tunnel has to be told the host.
+                # A proxy that opens no tunnel must see the host.
                 whole if proxy and scheme == "http" else slash + path,
                 body=data,
                 headers=signed.headers,
@@ -96,8 +103,9 @@ class Transport:
                 redirect=False,
                 assert_same_host=False,
                 timeout=urllib3.Timeout(*timeout),
+                preload_content=not stream,
             )
-        return Got(got.status, got.headers, got.data)
+        return Got(got.status, got.headers, got)
 
     delete = partialmethod(send, "DELETE")
     get = partialmethod(send, "GET")

@@ -12,9 +12,11 @@ class _Anything(BaseConverter):
 
 
 def init_app(app: Flask) -> None:
+    from app.receiver.route import before
     from app.receiver.views import blueprint
 
     # Otherwise ``/callbacks//<token>`` is redirected, and the token stands in a header of the answer.
     app.url_map.merge_slashes = False
     app.url_map.converters["anything"] = _Anything
     app.register_blueprint(blueprint)
+    app.wsgi_app = before(app.wsgi_app, app)  # type: ignore[method-assign,assignment]

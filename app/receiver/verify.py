@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from app.ci.incoming.reports import JOB_EVENT
 from app.ci.report import Input, Report
 from app.core.networks import Address
 from app.core.tokens import NO_BINDING, BadToken, Binding, digest, object_digest, read_token
 from app.receiver.address import is_in
 from app.settings import Settings
 from app.web.problems import Problem
-
-JOB_EVENT = "TaskFinish"
-"""CI's name for the end of any job. A JobsDetail that gives no Tag gets it as its tag, and says nothing by it."""
 
 _NO_INPUT = Input()
 _ADVICE = "Create a new URL with `flask callback-url`, or submit the job again."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
@@ -18,7 +20,7 @@ from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
 from app.web import metrics
 from app.web.body import Unfinished, read_body
-from app.web.problems import Problem
+from app.web.problems import Problem, problem_of
 from app.web.services import WebServices, services
 
 blueprint = Blueprint("receiver", __name__)
@@ -38,38 +40,68 @@ class Results(BaseModel):
     results: list[Result]
 
 
+@dataclass(slots=True)
+class CallbackAnswer:
+    """What is answered, and what the access log says of it."""
+
+    status: int
+    text: bytes
+    headers: list[tuple[str, str]]
+    log_fields: str
+
+
 @blueprint.post("/callbacks/<anything:token>")
-@metrics.ACCEPT_SECONDS.time()
 def callback(token: str) -> Response:
     """Take one callback: one or more JobsDetail, all or nothing.
 
     400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
     """
-    ours = services()
+    answer = answer_callback(services(), request.environ, token)
+    g.log_fields = answer.log_fields
+    return current_app.response_class(answer.text, answer.status, answer.headers)
+
+
+def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> CallbackAnswer:
+    """The answer to a callback (WSGI) with that token, whatever happens."""
+    began = time.perf_counter()
     token = bare(token)
     token_id = fingerprint(token)
-    g.log_fields = f" token={token_id}"
+    fields = [f" token={token_id}"]
+    try:
+        results = _results(ours, environ, token, token_id, fields)
+        answer = CallbackAnswer(200, encode({"results": results}), [("Content-Type", "application/json")], "")
+    except Exception as error:
+        status, text, headers = problem_of(error, "callback").answer()
+        answer = CallbackAnswer(status, text.encode(), headers, "")
+    answer.log_fields = "".join(fields)
+    metrics.ACCEPT_SECONDS.observe(time.perf_counter() - began)
+    return answer
+
+
+def _results(
+    ours: WebServices, environ: dict[str, Any], token: str, token_id: str, fields: list[str]
+) -> list[Result]:
+    """What became of each job; or ``Problem``. ``fields`` go into the access log."""
     try:
         binding = check_token(token, ours.settings)
         check_revoked(token_id, ours.settings)
         check_usage(ours, binding, token_id)
     except Problem as problem:
-        _count(problem)
+        _count(problem, fields)
         raise
-    received = ReceivedCallback(binding, token_id, request.content_type or "")
+    received = ReceivedCallback(binding, token_id, environ.get("CONTENT_TYPE", ""))
     try:
-        _receive(ours, received)
-        answer = encode({"results": take(ours, received)})
+        _receive(ours, environ, received)
+        return take(ours, received)
     except Problem as problem:
-        raise _refused(ours, received, problem) from None
-    return current_app.response_class(answer, mimetype="application/json")
+        raise _refused(ours, received, problem, fields) from None
 
 
-def _receive(ours: WebServices, received: ReceivedCallback) -> None:
+def _receive(ours: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
     """Read the body. What is refused for its URL or its sender is read all the same: a person may take it in yet."""
-    objection = _objection(ours, received.binding)
+    objection = _objection(ours, environ, received.binding)
     try:
-        received.body = read_body(request, ours.settings.max_body)
+        received.body = read_body(environ, ours.settings.max_body)
         received.whole = True
     except Problem as problem:
         received.body = problem.read if isinstance(problem, Unfinished) else b""
@@ -80,22 +112,22 @@ def _receive(ours: WebServices, received: ReceivedCallback) -> None:
         raise objection
 
 
-def _objection(ours: WebServices, binding: Binding) -> Problem | None:
+def _objection(ours: WebServices, environ: dict[str, Any], binding: Binding) -> Problem | None:
     try:
         check_expiry(binding, ours.settings)
         if "ip" in ours.settings.verify:
-            check_address(_caller(ours), ours.settings)
+            check_address(_caller(ours, environ), ours.settings)
     except Problem as problem:
         return problem
     return None
 
 
-def _caller(ours: WebServices) -> Any:
-    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
-    return caller(request.remote_addr, forwarded, ours.settings.trusted_proxies)
+def _caller(ours: WebServices, environ: dict[str, Any]) -> Any:
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+    return caller(environ.get("REMOTE_ADDR"), forwarded, ours.settings.trusted_proxies)
 
 
-def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem) -> Problem:
+def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fields: list[str]) -> Problem:
     """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
     for what the caller is to send again."""
     is_signed = received.binding != NO_BINDING
@@ -105,11 +137,11 @@ def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem) ->
         if kept == "revoked":
             problem = Problem("revoked_token", REFUSED_BY_STORE["revoked_token"])
         elif kept:
-            g.log_fields += f" refusal={refusal.id}"
-    _count(problem)
+            fields.append(f" refusal={refusal.id}")
+    _count(problem, fields)
     return problem
 
 
-def _count(problem: Problem) -> None:
+def _count(problem: Problem, fields: list[str]) -> None:
     metrics.REFUSALS.labels(problem.reason).inc()
-    g.log_fields += f" reason={problem.reason}"
+    fields.append(f" reason={problem.reason}")

@@ -11,12 +11,12 @@ from app.core.backoff import delay
 from app.core.clock import now_ms
 from app.provider import AnswerLost, Place, Throttled
 from app.reconcile.places import by_place
+from app.services import Services
 from app.store import Job, News, Outcome
 from app.store.jobs.accept import as_body, event_id
 from app.store.questions.due import FIRST_QUESTION_S
 from app.store.runs.runs import Only
 from app.store.submissions.submissions import Submission
-from app.web.services import Services
 
 LONGEST_S = 900.0
 """Seconds: the longest pause between two questions about a job whose callback is late."""

@@ -10,11 +10,10 @@ from app.core.clock import now_ms
 from app.provider import Place, ProviderError, RequestRejected, Throttled
 from app.reconcile.describe import LOOP_PATIENCE_S, ask_place, pause
 from app.reconcile.places import by_place, unasked, unknown_bucket
+from app.services import Services
 from app.store import Job
 from app.store.questions.due import Question
 from app.store.refusals.refusal import Refusal
-from app.web import metrics
-from app.web.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +46,8 @@ def step(services: Services, stopping: threading.Event) -> None:
 def _askable(services: Services, ids: Sequence[str]) -> list[Job]:
     """Without deleted jobs, and those that CI cannot be asked about: their doubts stay until a person settles them."""
     jobs = [job for job in map(services.store.jobs.get, ids) if job is not None]
+    for job in jobs:
+        services.store.due.announce_overdue(job)
     never = unasked(services, jobs)
     for gone in set(ids) - {job.job_id for job in jobs}:
         services.store.due.end(gone)
@@ -126,6 +127,8 @@ def _unanswered(services: Services, jobs: Sequence[Job], error: ProviderError) -
 def _unreadable(services: Services, job: Job, why: str) -> None:
     """CI's answer about the job cannot be read: note that once in its history, and ask again later."""
     log.error("CI's answer about job %s cannot be read (%s); check the job in CI's console", job.job_id, why)
+    from app.web import metrics  # noqa: PLC0415 - rare, and the relay starts without the metrics library
+
     metrics.ANSWERS_UNREADABLE.inc()
     entries, _ = services.store.jobs.history(job.job_id)
     if not entries or entries[-1].get("reason") != "answer_unreadable":

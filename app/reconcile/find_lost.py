@@ -10,8 +10,8 @@ from app.ci.matching.asked import Asked
 from app.ci.matching.matching import assign, fits
 from app.core.clock import now_ms, to_ms
 from app.reconcile.describe import bind, wait_for_turn
+from app.services import Services
 from app.store.submissions.submissions import Submission
-from app.web.services import Services
 
 _BEFORE = timedelta(minutes=10)
 """CI's clock may be behind ours."""

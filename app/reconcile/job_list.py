@@ -12,7 +12,7 @@ from app.core.backoff import delay
 from app.core.clock import now_ms
 from app.provider import ProviderError, Throttled
 from app.reconcile.describe import accept_answer, wait_for_turn
-from app.web.services import Services
+from app.services import Services
 
 _TRIES = 6
 _PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0

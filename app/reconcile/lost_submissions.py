@@ -9,8 +9,8 @@ from app.core.backoff import jittered
 from app.core.clock import now_ms, to_ms
 from app.provider import ProviderError, Throttled
 from app.reconcile.find_lost import Search, search
+from app.services import Services
 from app.store.submissions.submissions import AMBIGUOUS, Submission
-from app.web.services import Services
 
 log = logging.getLogger(__name__)
 

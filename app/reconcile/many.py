@@ -8,9 +8,9 @@ from itertools import islice
 from app.provider import Place, ProviderError, RequestRejected
 from app.reconcile.describe import LOOP_PATIENCE_S, ask_place, wait_for_turn
 from app.reconcile.places import by_place, unasked
+from app.services import Services
 from app.store import Job
 from app.store.questions.due import FIRST_QUESTION_S
-from app.web.services import Services
 
 IN_ONE_QUESTION = 50
 """Jobs that one question to CI may name."""

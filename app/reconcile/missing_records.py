@@ -7,7 +7,7 @@ import threading
 
 from app.provider import ProviderError, Throttled
 from app.reconcile.describe import restore
-from app.web.services import Services
+from app.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from app.ci.matching import askable
 from app.provider import Place
+from app.services import Services
 from app.settings import Settings
 from app.store import Job
 from app.store.questions.due import Question
 from app.store.submissions.submissions import Submission
-from app.web.services import Services
 
 
 def reason_not_askable(services: Services, job: Job) -> str | None:

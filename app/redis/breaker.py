@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from queue import SimpleQueue
 
 PAUSE_S = 1.0
 """How long calls fail fast after a time-out. A longer pause sends more to the spool than necessary; a shorter one
@@ -19,8 +20,11 @@ class Breaker:
     """Closed: every caller may try. Open: none for ``pause_s`` seconds; then one at a time, until one succeeds."""
 
     def __init__(self, pause_s: float = PAUSE_S, calls: int = CALLS) -> None:
-        """``turns``: to be held during a call, so that no more than ``calls`` run at the same time."""
-        self.turns = threading.BoundedSemaphore(calls)
+        """``turns``: one is taken for a call and put back after it, so that no more than ``calls`` run at the same
+        time. A queue, because ``threading.Semaphore`` takes six locks for that."""
+        self.turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(calls):
+            self.turns.put(None)
         self._pause_s = pause_s
         self._lock = threading.Lock()
         self._closed = True

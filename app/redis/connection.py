@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -27,6 +26,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.redis.breaker import Breaker
 from app.redis.outage import OUTAGE, SentinelRefused
+from app.redis.pool import Pool, SentinelPool
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
     if urlsplit(url).scheme == "redis+sentinel":
         client: Redis = _behind_sentinel(url, options, retry)
     else:
-        client = _Client.from_url(url, retry=retry, **options)
+        client = _Client.from_pool(Pool.from_url(url, retry=retry, **options))
     if isinstance(client, _Client):
         client.breaker = breaker
     return client
@@ -108,17 +108,28 @@ class _Client(Redis):
     breaker: Breaker | None = None
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        send = super().execute_command
+        send = super().execute_command if options else self._exchange
 
         def call() -> Any:
             try:
-                return send(*args, **options)  # type: ignore[no-untyped-call]
+                return send(*args, **options)
             except NoPermissionError as error:
                 if args[0] in {"INFO", "CONFIG GET"}:
                     raise MayNotAsk(str(error)) from None
                 raise
 
         return call_redis(self.breaker, self.connection_pool, call)
+
+    def _exchange(self, *args: Any) -> Any:
+        """One command and its answer, without what the library counts for its own metrics."""
+        connection = self.connection_pool.get_connection()
+        try:
+            return connection.retry.call_with_retry(
+                lambda: self._send_command_parse_response(connection, args[0], *args),  # type: ignore[no-untyped-call]
+                lambda _: connection.disconnect(),  # type: ignore[no-untyped-call]
+            )
+        finally:
+            self.connection_pool.release(connection)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
         pipe = _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -180,8 +191,13 @@ def _note_refusals(pool: ConnectionPool, answers: Sequence[Any]) -> None:
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
     """``call()`` when the breaker gives it a turn; ``ConnectionError`` if the breaker is open then. A call without an
     answer opens the breaker."""
-    with breaker.turns if breaker else nullcontext():
+    if breaker is None:
         return _call_redis(breaker, pool, call)
+    breaker.turns.get()
+    try:
+        return _call_redis(breaker, pool, call)
+    finally:
+        breaker.turns.put(None)
 
 
 def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
@@ -263,6 +279,12 @@ def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client
     }
     sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
     master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
-        service, redis_class=_Client, db=int(number or 0), retry=retry, **credentials, **options
+        service,
+        redis_class=_Client,
+        connection_pool_class=SentinelPool,
+        db=int(number or 0),
+        retry=retry,
+        **credentials,
+        **options,
     )
     return master

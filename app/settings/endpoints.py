@@ -7,23 +7,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-_FILTERS = ("tag", "state", "bucket")
+from app.core.event_kinds import NEWS, subject_of, unknown_subjects
+
+_FILTERS = ("tag", "state", "bucket", "on")
 _NAME = re.compile(r"[!-{}~]{1,300}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of ``FORWARD_URLS``. ``name`` is stored and logged, so it holds no query. An empty filter matches all."""
+    """One of ``FORWARD_URLS``. ``name`` is stored and logged, so it holds no query. An empty filter matches all; ``on``
+    says what events it gets: ``news``, or kinds of trouble."""
 
     name: str
     url: str
     tags: frozenset[str] = frozenset()
     states: frozenset[str] = frozenset()
     buckets: frozenset[str] = frozenset()
+    on: frozenset[str] = frozenset({NEWS})
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """``URL`` or ``URL#tag=…&state=…&bucket=…&name=…``; a repeated filter matches any of its values.
+        """``URL`` or ``URL#tag=…&state=…&bucket=…&on=…&name=…``; a repeated filter matches any of its values.
 
         Raises ValueError with a message for the operator.
         """
@@ -44,19 +48,22 @@ class Endpoint:
         unknown = {key for key, _ in pairs} - {*_FILTERS, "name"}
         if unknown:
             raise ValueError(
-                f"{parts.hostname}: after # there may be tag, state, bucket, name; not {unknown.pop()!r}"
+                f"{parts.hostname}: after # there may be tag, state, bucket, on, name; not {unknown.pop()!r}"
             )
+        if faults := unknown_subjects(_values(pairs, "on")):
+            raise ValueError(f"{parts.hostname}: on is {'; '.join(faults)}")
         plain = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
         name = dict(pairs).get("name") or plain
         if not _NAME.match(name):
             raise ValueError(f"{parts.hostname}: a name is printable ASCII without space or |")
         url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
-        return cls(name, url, *(_values(pairs, key) for key in _FILTERS))
+        tags, states, buckets, on = (_values(pairs, key) for key in _FILTERS)
+        return cls(name, url, tags, states, buckets, on or frozenset({NEWS}))
 
     def __str__(self) -> str:
         """As it is written in the setting."""
         filters = [("name", self.name)]
-        for key, values in zip(_FILTERS, (self.tags, self.states, self.buckets), strict=True):
+        for key, values in zip(_FILTERS, (self.tags, self.states, self.buckets, self.on), strict=True):
             filters += [(key, value) for value in sorted(values)]
         return f"{self.url}#{urlencode(filters)}"
 
@@ -65,9 +72,9 @@ class Endpoint:
         """The label in metrics: paths and queries may hold secrets."""
         return urlsplit(self.url).hostname or ""
 
-    def wants(self, tag: str | None, state: str | None, bucket: str | None) -> bool:
+    def wants(self, kind: str, tag: str | None, state: str | None, bucket: str | None) -> bool:
         pairs = ((self.tags, tag), (self.states, state), (self.buckets, bucket))
-        return all(not wanted or value in wanted for wanted, value in pairs)
+        return subject_of(kind) in self.on and all(not wanted or value in wanted for wanted, value in pairs)
 
 
 def distinct(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:

@@ -14,6 +14,8 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.settings.callback_limits import CallbackLimits, LimitsOfUrls
+from app.settings.chats import Chat
+from app.settings.endpoints import Endpoint
 from app.settings.secret_files import SecretFiles
 from app.settings.types import (
     AgeAndSize,
@@ -21,9 +23,11 @@ from app.settings.types import (
     BucketNames,
     Buckets,
     Bytes,
+    ChatList,
     EndpointList,
     Fingerprints,
     Keys,
+    LaneList,
     Network,
     Networks,
     Proxies,
@@ -159,7 +163,22 @@ class Settings(BaseSettings):
         ("workers.handlers",), description="Comma list of importable modules that declare handlers."
     )
     worker_processes: int = Field(
-        2, gt=0, le=64, description="Handlers that one `python -m workers.worker` runs concurrently."
+        2,
+        gt=0,
+        le=64,
+        description="Handlers that one `python -m workers.worker` runs concurrently. They are divided among the lanes "
+        "that it serves; each lane has at least one, even beyond this number.",
+    )
+    lanes: LaneList = Field(
+        (),
+        description="Comma list of lanes (`queue=` of handlers) with limits of their own: "
+        "`slow:processes=1;memory=2GiB`. "
+        "`processes` of each `python -m workers.worker` serve it, `memory` is its `HANDLER_MEMORY`.",
+    )
+    handler_memory: Bytes | None = Field(
+        None,
+        description="How much memory the process of a handler may take beyond what it starts with, in bytes. Above it "
+        "Python raises `MemoryError`, which is a failed try. Default: no limit.",
     )
     check_outputs: bool = Field(
         True,
@@ -169,7 +188,8 @@ class Settings(BaseSettings):
         (),
         description="Comma list of endpoint URLs that events are delivered to, each with optional filters: "
         "`https://host/path#tag=VoiceSeparate&state=Success&state=Failed&bucket=name-1250000000`. A repeated filter "
-        "matches any of its values. `name=` names the endpoint; the default is its URL without the query. "
+        "matches any of its values. `on=overdue` and the like ask for what goes wrong (docs/events.md). "
+        "`name=` names the endpoint; the default is its URL without the query. "
         "Write a comma in a URL as `%2C`.",
     )
     forward_keys: WebhookKeys = Field(
@@ -197,6 +217,13 @@ class Settings(BaseSettings):
     )
     forward_concurrency: int = Field(
         4, gt=0, le=64, description="Concurrent deliveries from each relay to one endpoint."
+    )
+    chat_webhook: ChatList = Field(
+        (),
+        description="Comma list of incoming webhooks of chats that get a message about what goes wrong, one a minute "
+        "for each kind: Slack, WeCom, DingTalk or Feishu by the host, else `#kind=slack`. More after the `#`: "
+        "`on=overdue&on=run_failed` (default: all that goes wrong), `tag=…`, `secret=…` (DingTalk, Feishu), `name=…`. "
+        "The URLs are secrets: better `CHAT_WEBHOOK_FILE`.",
     )
     link_seconds: Seconds = Field(
         3600, le=7 * 86400, description="How long presigned links in a job's record stay valid."
@@ -264,6 +291,21 @@ class Settings(BaseSettings):
         if info.data.get("forward_urls") and not keys:
             raise ValueError("FORWARD_URLS is set, so it must name a key to sign with: whsec_…")
         return keys
+
+    @property
+    def endpoints(self) -> tuple[Endpoint | Chat, ...]:
+        """Whatever is posted to: those of ``FORWARD_URLS`` and ``CHAT_WEBHOOK``."""
+        return (*self.forward_urls, *self.chat_webhook)
+
+    @field_validator("chat_webhook")
+    @classmethod
+    def _names_are_distinct(cls, chats: tuple[Chat, ...], info: ValidationInfo) -> tuple[Chat, ...]:
+        taken = {each.name for each in info.data.get("forward_urls", ())}
+        if twice := sorted(taken & {each.name for each in chats}):
+            raise ValueError(
+                f"an endpoint of FORWARD_URLS is called {twice[0]!r} too; give it another #name=…"
+            )
+        return chats
 
     @classmethod
     def settings_customise_sources(

@@ -15,7 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from app.core.tokens import CallbackKey
+from app.settings.chats import Chat, distinct_chats
 from app.settings.endpoints import Endpoint, distinct
+from app.settings.lanes import Lane, distinct_lanes
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 VerifyStep = Literal["token", "ip", "binding", "confirm"]
@@ -57,6 +59,14 @@ def _key_pair(value: object) -> object:
 
 def _endpoint(value: object) -> object:
     return Endpoint.parse(value) if isinstance(value, str) else value
+
+
+def _chat(value: object) -> object:
+    return Chat.parse(value) if isinstance(value, str) else value
+
+
+def _lane(value: object) -> object:
+    return Lane.parse(value) if isinstance(value, str) else value
 
 
 def _webhook_key(value: SecretStr) -> SecretStr:
@@ -220,6 +230,18 @@ EndpointList = Annotated[
     NoDecode,
     BeforeValidator(_comma_list),
     AfterValidator(distinct),
+]
+LaneList = Annotated[
+    tuple[Annotated[Lane, BeforeValidator(_lane)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(distinct_lanes),
+]
+ChatList = Annotated[
+    tuple[Annotated[Chat, BeforeValidator(_chat)], ...],
+    NoDecode,
+    BeforeValidator(_comma_list),
+    AfterValidator(distinct_chats),
 ]
 WebhookKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)

@@ -28,6 +28,7 @@ from app.store.jobs.accept import (
 from app.store.jobs.doubts import Doubts
 from app.store.jobs.jobs import BodyView, Job, Jobs
 from app.store.jobs.retention import Retention
+from app.store.lanes.lanes import Lanes
 from app.store.outputs.checks import Checks
 from app.store.processes.presence import Presence
 from app.store.questions.due import Due
@@ -74,6 +75,7 @@ class Store:
     submissions: Submissions
     outbox: Outbox
     runs: Runs
+    lanes: Lanes
     deliveries: Deliveries
     failures: Failures
     replays: Replays
@@ -113,6 +115,7 @@ class Store:
         limits = limits or Limits()
         durable = Durable(db.client, db.key("probe"), durability, timeout or 2.0)
         runs = Runs(db)
+        presence = Presence(db)
         acceptor = Acceptor(db, limits, durable)
         return cls(
             db=db,
@@ -122,7 +125,8 @@ class Store:
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,
-            deliveries=Deliveries(db),
+            lanes=Lanes(db, runs, presence),
+            deliveries=Deliveries(db, runs),
             failures=Failures(db, runs),
             replays=Replays(db, limits, runs),
             checks=Checks(db),
@@ -131,7 +135,7 @@ class Store:
             callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),
             sign_ins=SignIns(db),
-            presence=Presence(db),
+            presence=presence,
             idempotency=IdempotencyRecords(db),
             retention=Retention(db),
             schema=Schema(db, limits.raw_s),

@@ -12,13 +12,13 @@ from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.provider import ProviderError
+from app.services import Services
 from app.store.submissions.submissions import OverBudget
 from app.submitter.draft import Draft
 from app.submitter.once import Once, RowTaken
 from app.submitter.pace import Pace
 from app.submitter.rows import Row, RowResult, RowStatus
 from app.submitter.send import Receipt, Submitter, may_be_sent_again
-from app.web.services import Services
 
 FILE_PATIENCE_S = 300.0
 SAME_REFUSALS = 20

@@ -14,6 +14,7 @@ from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Throttled
+from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE, News, Unavailable
 from app.store.jobs.accept import Taken, as_body
@@ -21,7 +22,6 @@ from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission, SubmissionStatus, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file
 from app.submitter.pace import Pace, Turn
-from app.web.services import Services
 
 log = logging.getLogger(__name__)
 

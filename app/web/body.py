@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from flask import Request
+from werkzeug.wsgi import get_content_length
 
 from app.web.problems import Problem
 
@@ -17,31 +18,31 @@ class Unfinished(Problem):
     read = b""
 
 
-def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, at most ``limit`` bytes; a larger one is refused before it is read.
+def read_body(environ: dict[str, Any], limit: int) -> bytes:
+    """The whole body of a request (WSGI), at most ``limit`` bytes; a larger one is refused before it is read.
 
     How long it may take is the server's to bound (``server/worker.py``), which sees each packet; a check here, between
     pieces of many, would see a trickle only once.
     """
-    declared = request.content_length
+    declared = get_content_length(environ)
     if (declared or 0) > limit:
         raise _too_large(limit)
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in {"", "identity"}:
         raise Problem("content_encoding", "Send the body as it is, without a Content-Encoding.")
-    if declared is None and not request.environ.get("wsgi.input_terminated"):
+    if declared is None and not environ.get("wsgi.input_terminated"):
         return b""
     body = bytearray()
     try:
-        _read(request, limit, declared, body)
+        _read(environ, limit, declared, body)
     except Unfinished as problem:
         problem.read = bytes(body[:limit])
         raise
     return bytes(body)
 
 
-def _read(request: Request, limit: int, declared: int | None, body: bytearray) -> None:
+def _read(environ: dict[str, Any], limit: int, declared: int | None, body: bytearray) -> None:
     try:
-        for piece in _pieces(request, limit + 1 if declared is None else declared):
+        for piece in _pieces(environ, limit + 1 if declared is None else declared):
             body += piece
     except TimeoutError:
         raise Unfinished("slow_body", "The body did not arrive in time.") from None
@@ -53,9 +54,9 @@ def _read(request: Request, limit: int, declared: int | None, body: bytearray) -
         raise _incomplete()
 
 
-def _pieces(request: Request, most: int) -> Iterator[bytes]:
+def _pieces(environ: dict[str, Any], most: int) -> Iterator[bytes]:
     # Not request.stream: with a server that ends the stream itself, it calls a cut-off body whole.
-    while most and (piece := request.environ["wsgi.input"].read(min(_CHUNK, most))):
+    while most and (piece := environ["wsgi.input"].read(min(_CHUNK, most))):
         most -= len(piece)
         yield piece
 

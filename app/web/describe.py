@@ -51,7 +51,23 @@ class RepeatedAnswer:
     headers: Mapping[str, str]
 
 
-Answered = BaseModel | ViewAnswer | RepeatedAnswer | Response
+@dataclass(frozen=True, slots=True)
+class WrittenAnswer:
+    """A document of ``model`` that is JSON already; an ``etag`` as in ``ViewAnswer``."""
+
+    model: type[BaseModel]
+    text: bytes
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The reader has the document of this ``etag`` already: 304, and nothing was made."""
+
+    etag: str
+
+
+Answered = BaseModel | WrittenAnswer | Unchanged | ViewAnswer | RepeatedAnswer | Response
 """What a view may return; a ``Response`` is for bytes and streams only."""
 
 
@@ -85,6 +101,12 @@ def _response(operation: ApiOperation, answered: Answered) -> Response:
         return answered
     if isinstance(answered, RepeatedAnswer):
         return _json(answered.text, answered.status, answered.headers)
+    if isinstance(answered, Unchanged):
+        return _marked(current_app.response_class(status=304), answered.etag)
+    if isinstance(answered, WrittenAnswer):
+        if operation.answers.get(200) is not answered.model:
+            raise UndeclaredAnswer(f"200 {answered.model.__name__}")
+        return _marked(_json(answered.text, 200, {}), answered.etag)
     answer = answered if isinstance(answered, ViewAnswer) else ViewAnswer(answered)
     # Not a subclass either: it may have fields that the declared model has not.
     if operation.answers.get(answer.status) is not type(answer.document):
@@ -96,7 +118,13 @@ def _response(operation: ApiOperation, answered: Answered) -> Response:
     return response
 
 
-def _json(text: str, status: int, headers: Mapping[str, str]) -> Response:
+def _marked(response: Response, etag: str | None) -> Response:
+    if etag:
+        response.set_etag(etag)
+    return response
+
+
+def _json(text: str | bytes, status: int, headers: Mapping[str, str]) -> Response:
     response = current_app.response_class(text, status, mimetype="application/json")
     response.headers.update(headers)
     return response

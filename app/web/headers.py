@@ -16,6 +16,8 @@ _ALWAYS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 )
+OF_DATA: Final = (*_ALWAYS, ("Content-Security-Policy", _NOTHING))
+"""Of an answer that is data and nothing else."""
 _DOCS: Final = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'none'; script-src 'self'"

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from app.core.clock import now_ms
 from app.spool import SetAside
 from app.store import Store
+from app.store.runs.runs import Backlog
 from app.web import metrics, url_metrics
 from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.services import WebServices, services
@@ -92,9 +93,10 @@ def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
             for name, role in (("relay", "relay"), ("workers", "worker"))
         }
         parts["look_ups"] = _look_ups(store)
+        parts["lanes"] = _lanes(store)
     except RedisError as error:
         return f"unavailable: {type(error).__name__}", dict.fromkeys(
-            ("relay", "workers", "look_ups"), "unknown"
+            ("relay", "workers", "look_ups", "lanes"), "unknown"
         )
     return room, parts
 
@@ -104,6 +106,12 @@ def _look_ups(store: Store) -> str:
     backlog = store.runs.lookups_backlog()
     is_late = backlog.oldest_s > _LATE_S
     return f"{backlog.due} due, the oldest for {backlog.oldest_s:.0f} s" if is_late else "ok"
+
+
+def _lanes(store: Store) -> str:
+    """Whether each lane is served by a worker."""
+    unserved = store.lanes.unserved()
+    return f"no worker serves {', '.join(unserved)}" if unserved else "ok"
 
 
 def _installation(ours: WebServices) -> str:
@@ -153,7 +161,7 @@ def _deliveries(ours: WebServices) -> tuple[Metric, ...]:
     counted: Counter[tuple[str, str]] = Counter()
     held: Counter[str] = Counter()
     try:
-        for endpoint in ours.settings.forward_urls:
+        for endpoint in ours.settings.endpoints:
             state = ours.store.deliveries.state(endpoint.name)
             counted.update({(endpoint.host, outcome): n for outcome, n in state.outcomes.items()})
             held[endpoint.host] += state.waiting
@@ -171,13 +179,22 @@ def _runs(ours: WebServices) -> tuple[Metric, ...]:
     count, age = metrics.runs_due(), metrics.runs_due_age()
     runs = ours.store.runs
     try:
-        backlogs = {"handlers": runs.backlog(), "look-ups": runs.lookups_backlog()}
+        by_lane = {each: runs.backlog(each) for each in ours.store.lanes.names()}
+        look_ups = runs.lookups_backlog()
     except RedisError:
         return ()
+    together = Backlog(
+        sum(each.due for each in by_lane.values()), max(each.oldest_s for each in by_lane.values())
+    )
+    in_lane, age_in_lane = metrics.lane_runs_due(), metrics.lane_runs_due_age()
+    for lane, backlog in by_lane.items():
+        in_lane.add_metric([lane], backlog.due)
+        age_in_lane.add_metric([lane], backlog.oldest_s)
+    backlogs = {"handlers": together, "look-ups": look_ups}
     for kind, backlog in backlogs.items():
         count.add_metric([kind], backlog.due)
         age.add_metric([kind], backlog.oldest_s)
-    return count, age
+    return count, age, in_lane, age_in_lane
 
 
 def _refusals(ours: WebServices) -> tuple[Metric, ...]:

@@ -67,6 +67,16 @@ def runs_due_age() -> GaugeMetricFamily:
     return GaugeMetricFamily("ci_runs_due_age_seconds", said, labels=["kind"])
 
 
+def lane_runs_due() -> GaugeMetricFamily:
+    said = "Runs that are due and not handed out, by lane"
+    return GaugeMetricFamily("ci_lane_runs_due", said, labels=["lane"])
+
+
+def lane_runs_due_age() -> GaugeMetricFamily:
+    said = "Seconds for which the oldest of these has been due, by lane"
+    return GaugeMetricFamily("ci_lane_runs_due_age_seconds", said, labels=["lane"])
+
+
 def refusals() -> GaugeMetricFamily:
     """Counted in Redis, as the next one."""
     said = "Callbacks that were refused although their token was good, and that are neither retried nor dismissed yet"

@@ -38,6 +38,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "The API key lacks the required scope"),
     "forged_form": (403, "The form was not made by this session"),
     "not_found": (404, "Not found"),
+    "unknown_lane": (404, "There is no such lane"),
     "method_not_allowed": (405, "Method not allowed at this URL"),
     "invalid_request": (422, "The request violates validation rules"),
     "bad_request": (400, "The request cannot be understood"),
@@ -67,14 +68,19 @@ class Problem(Exception):
         self.members = members
         self.retry_after = retry_after
 
-    def response(self) -> Response:
+    def answer(self) -> tuple[int, str, list[tuple[str, str]]]:
+        """Status, document, headers."""
         status, text = document(self.reason, self.detail, **self.members)
-        answer = current_app.response_class(text, status, content_type="application/problem+json")
+        headers = [("Content-Type", "application/problem+json")]
         if self.retry_after is not None:
-            answer.headers["Retry-After"] = str(self.retry_after)
+            headers.append(("Retry-After", str(self.retry_after)))
         if status == 401:
-            answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
+            headers.append(("WWW-Authenticate", "Bearer"))
+        return status, text, headers
+
+    def response(self) -> Response:
+        status, text, headers = self.answer()
+        return current_app.response_class(text, status, headers)
 
 
 def document(reason: str, detail: str, **members: Any) -> tuple[int, str]:
@@ -109,26 +115,26 @@ def _from_http(error: HTTPException) -> Response:
     return answer
 
 
-def _from_fault(error: Exception) -> Response:
-    log.exception("unhandled %s in %s", type(error).__name__, request.endpoint)
-    return Problem(
-        "internal", "The error was logged. Try again; if it persists, contact the operator."
-    ).response()
+def problem_of(error: Exception, where: str | None) -> Problem:
+    """What a caller gets for an error that is not theirs; the log says what it was."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, (*UNAVAILABLE, Unavailable)):
+        if isinstance(error, Unavailable):
+            log.warning("%s failed because Redis is unavailable: %s", where, error)
+        return Problem("store_unavailable", "Redis is unavailable. Try again later.", retry_after=5)
+    log.error("unhandled %s in %s", type(error).__name__, where, exc_info=error)
+    return Problem("internal", "The error was logged. Try again; if it persists, contact the operator.")
 
 
-def _from_store(error: Exception) -> Response:
-    if isinstance(error, Unavailable):
-        log.warning("%s failed because Redis is unavailable: %s", request.endpoint, error)
-    return Problem("store_unavailable", "Redis is unavailable. Try again later.", retry_after=5).response()
+def _from_error(error: Exception) -> Response:
+    return problem_of(error, request.endpoint).response()
 
 
 def init_app(app: Flask) -> None:
     """Every error of every view leaves as a problem document, and none with a stack trace."""
-    app.register_error_handler(Problem, Problem.response)
     app.register_error_handler(HTTPException, _from_http)
-    for away in (*UNAVAILABLE, Unavailable):
-        app.register_error_handler(away, _from_store)
-    app.register_error_handler(Exception, _from_fault)
+    app.register_error_handler(Exception, _from_error)
 
     @app.get("/problems/<reason>")
     def problem(reason: str) -> dict[str, Any]:

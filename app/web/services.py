@@ -1,4 +1,4 @@
-"""What a process may use: opened once, passed on; in the web service by the application."""
+"""What the web service and the commands use besides; which application has it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,14 @@ from typing import Self, cast
 
 from flask import Flask, current_app
 
-from app.ci.incoming.payload import detail_view
-from app.provider import Provider, ProviderConfig
 from app.redis.breaker import Breaker
+from app.services import Services
 from app.settings import Settings
 from app.spool import Spool
 from app.spool.drain import Drainer
 from app.spool.installation import Installation
-from app.store import Limits, Store
 from app.store.events.tail import Tail
-from app.store.refusals.refusals import Bounds
-from app.web import metrics
 from app.web.usage import UrlUsage
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every process uses: the settings, the store, and the way to ask CI."""
-
-    settings: Settings
-    store: Store
-    provider: Provider
-
-    @classmethod
-    def open(cls, settings: Settings, *, timeout: float | None, breaker: Breaker | None = None) -> Self:
-        """``timeout`` (seconds) bounds each call of the store; ``None`` for processes that block on purpose.
-
-        ``breaker`` is for the web: a request must not wait for a Redis that has just timed out.
-        """
-        return cls(
-            settings=settings,
-            store=_store(settings, timeout, breaker),
-            provider=Provider(provider_config(settings)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,41 +55,18 @@ class WebServices(Services):
         )
 
 
-def _store(settings: Settings, timeout: float | None, breaker: Breaker | None) -> Store:
-    return Store.open(
-        settings.redis_url,
-        settings.key_prefix,
-        timeout=timeout,
-        limits=Limits(
-            history=settings.history_max,
-            outbox=settings.outbox_max,
-            jobs=settings.jobs_max,
-            raw_s=min(settings.retention_raw, settings.retention_jobs),
-            unknown_s=settings.callback_life,
-        ),
-        durability=settings.durability,
-        breaker=breaker,
-        refusals=Bounds(settings.retention_refusals.seconds, settings.retention_refusals.size),
-        trust_outputs=settings.trust_outputs,
-        view=detail_view,
-    )
-
-
 def _drained(outcome: str) -> None:
+    from app.web import metrics  # noqa: PLC0415 - commands drain nothing, and start without the metrics library
+
     metrics.SPOOL_DRAINED.labels(outcome).inc()
 
 
-def provider_config(settings: Settings) -> ProviderConfig:
-    return ProviderConfig(
-        secret_id=settings.cos_secret_id,
-        secret_key=settings.cos_secret_key.get_secret_value(),
-        token=settings.cos_token.get_secret_value() if settings.cos_token else None,
-        endpoint=settings.ci_endpoint,
-    )
-
-
-def attach(app: Flask, services: WebServices) -> None:
-    app.extensions["services"] = services
+def attach(app: Flask) -> WebServices:
+    """Open what the application's settings name."""
+    settings: Settings = app.extensions["settings"]
+    opened = WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker())
+    app.extensions["services"] = opened
+    return opened
 
 
 def attached(app: Flask) -> WebServices | None:
@@ -123,9 +75,10 @@ def attached(app: Flask) -> WebServices | None:
 
 
 def of(app: Flask) -> WebServices:
-    return cast(WebServices, app.extensions["services"])
+    """Those that were attached; for a command they are opened now."""
+    return cast(WebServices, app.extensions.get("services") or attach(app))
 
 
 def services() -> WebServices:
-    """Those of the application that is serving this request."""
+    """Those of the application that is serving this request, or has this command."""
     return of(current_app)

@@ -36,7 +36,7 @@ class CallbackRequest:
     bucket: str = account.DEFAULT_BUCKET
     region: str = account.DEFAULT_REGION
     input_object: str = "input/demo.mp4"
-    output_object: str = "output/${jobid}/background.${ext}"
+    output_object: str = ""
     output_au_object: str = "output/${jobid}/vocals.${ext}"
     codec: str = "mp3"
     user_data: str = ""

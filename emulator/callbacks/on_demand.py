@@ -89,14 +89,48 @@ def _make_job(spec: CallbackRequest, queue: Queue) -> Job:
     )
 
 
+# Where a job that is made for a callback writes, by tag; `${ext}` is the kind of file that the tag makes.
+_OUTPUTS = {
+    "Animation": "animation.gif",
+    "DocProcess": "page-${Number}.jpg",
+    "NoiseReduction": "clean.wav",
+    "PicProcess": "picture.jpg",
+    "PosterProduction": "poster.jpg",
+    "Segment": "part-${Number}.mp4",
+    "SmartCover": "cover-${Number}.jpg",
+    "Snapshot": "shot-${Number}.jpg",
+    "SpeechRecognition": "text.txt",
+    "Translation": "text.txt",
+    "Tts": "speech.mp3",
+}
+_WITHOUT_OUTPUT = frozenset(
+    (
+        *("ExtractDigitalWatermark", "FileHashCode", "MediaInfo", "QualityEstimate", "SoundHound"),
+        *("VideoTag", "VideoTargetRec", "VocalScore", "WordsGeneralize"),
+    )
+)
+
+
 def _operation(spec: CallbackRequest) -> dict[str, Any]:
-    output = {"Region": spec.region, "Bucket": spec.bucket, "Object": spec.output_object}
+    folder = "output/${jobid}/"
+    key = spec.output_object or folder + _OUTPUTS.get(spec.tag, "film.mp4")
+    output: dict[str, Any] = {"Region": spec.region, "Bucket": spec.bucket, "Object": key}
     tree: dict[str, Any] = {"Output": output, "UserData": spec.user_data, "JobLevel": spec.job_level}
-    if spec.tag != "VoiceSeparate":
-        return tree
-    output["AuObject"] = spec.output_au_object
-    separation = {"AudioMode": "AudioAndBackground", "AudioConfig": {"Codec": spec.codec}}
-    return {"VoiceSeparate": separation, **tree}
+    if spec.tag == "VoiceSeparate":
+        output |= {
+            "Object": spec.output_object or folder + "background.${ext}",
+            "AuObject": spec.output_au_object,
+        }
+        separation = {"AudioMode": "AudioAndBackground", "AudioConfig": {"Codec": spec.codec}}
+        return {"VoiceSeparate": separation, **tree}
+    if spec.tag == "Snapshot":
+        output["SpriteObject"] = folder + "sprite-${Number}.jpg"
+    if spec.tag == "StreamExtract":
+        del output["Object"]
+        output["StreamExtract"] = [{"Index": n, "Output": f"output/stream-{n}.mp4"} for n in "01"]
+    if spec.tag in _WITHOUT_OUTPUT:
+        del tree["Output"]
+    return tree
 
 
 def _send_one(

@@ -60,7 +60,7 @@ def callback(details: Sequence[Tree], form: str, dialect: str) -> bytes:
     page wraps the whole in Response. Empty nodes are written in XML and left out in JSON; every scalar is a
     string.
     """
-    ordered = [_alphabetical(one) for one in details]
+    ordered = [_alphabetical(_as_called_back(one)) for one in details]
     if form == "XML":
         return to_xml("Response", {"EventName": EVENT, "JobsDetail": [*ordered]})
     jobs: Any = [_without_empty(one) for one in ordered]
@@ -68,6 +68,15 @@ def callback(details: Sequence[Tree], form: str, dialect: str) -> bytes:
         jobs = jobs[0]
     body: dict[str, Any] = {"EventName": EVENT, "JobsDetail": jobs}
     return json.dumps({"Response": body} if dialect == "wrapped" else body, ensure_ascii=False).encode()
+
+
+_UNSAID = {"WordsGeneralize": frozenset({"QueueId", "QueueType", "StartTime", "State", "Tag"})}
+"""What CI leaves out of the callbacks of a tag; its answers have it."""
+
+
+def _as_called_back(job: Tree) -> Tree:
+    unsaid = _UNSAID.get(str(job.get("Tag")), frozenset())
+    return {name: node for name, node in job.items() if name not in unsaid}
 
 
 def _alphabetical(node: Node) -> Node:

@@ -1,26 +1,20 @@
-"""What a job produces: its output objects, and the MediaInfo and MediaResult that describe them."""
+"""What a job of each tag produces: its output objects, and the nodes of its Operation that report them."""
 
 from __future__ import annotations
 
-import array
-import io
-import math
-import re
-import wave
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emulator.ci.rules import OUTPUT_KEYS, codec_of
-from emulator.http.tree import Node, Tree, child, text
+from emulator.http.tree import Tree, child, children, text
+from emulator.jobs.findings import FINDINGS
+from emulator.jobs.written import WILDCARD, Writer
+from emulator.media.files import File, kind_of
 
 if TYPE_CHECKING:
     from emulator.ci.templates import Templates
     from emulator.cos.objects import Objects
     from emulator.jobs.jobs import Job
-
-RATE = 8000
-SECONDS = 0.25
 
 # Which keys of Output a mode writes, in the order in which the published samples list them.
 _MODE_KEYS = {
@@ -29,47 +23,32 @@ _MODE_KEYS = {
     "AudioAndBackground": ("AuObject", "Object"),
     "MusicMode": OUTPUT_KEYS,
 }
-_PITCH = {"AuObject": 440, "Object": 220, "BassObject": 110, "DrumObject": 880}
-_FORMAT_NAME = {
-    "mp3": ("MP2/3 (MPEG audio layer 2/3)", "MP3 (MPEG audio layer 3)"),
-    "aac": ("raw ADTS AAC (Advanced Audio Coding)", "AAC (Advanced Audio Coding)"),
-    "flac": ("raw FLAC", "FLAC (Free Lossless Audio Codec)"),
-    "amr": ("3GPP AMR", "AMR-NB (Adaptive Multi-Rate NarrowBand)"),
-    "wav": ("WAV / WAVE (Waveform Audio)", "PCM signed 16-bit little-endian"),
-}
+_VOICES = {"AuObject": "vocals", "Object": "background", "BassObject": "bass", "DrumObject": "drums"}
+_AUDIO_TAGS = frozenset({"Tts", "NoiseReduction"})
+_PICTURES = {"Snapshot": 3, "SmartCover": 3, "PosterProduction": 1}
+_PARTS, _PARTS_MAX = 3, 20
 
 
 def produce(job: Job, objects: Objects, templates: Templates) -> Tree:
-    """Write the job's output objects; their MediaInfo and MediaResult, empty if no output was asked for."""
-    separation = _separation(job, templates)
-    output = child(job.operation, "Output")
+    """Write the job's output objects; the nodes that report them and what it found out. Empty if nothing was made."""
+    writer = Writer(job, objects)
+    if job.tag == "VoiceSeparate":
+        return _separated(writer, templates)
+    if job.tag in FINDINGS:
+        return FINDINGS[job.tag](writer)
+    make = _FILES.get(job.tag, _one_file)
+    return make(writer) if text(writer.output, "Object") or job.tag == "StreamExtract" else {}
+
+
+def _separated(writer: Writer, templates: Templates) -> Tree:
+    separation = _separation(writer.job, templates)
     codec = codec_of(child(separation, "AudioConfig"))
-    keys = [
-        (name, _fill(text(output, name), codec, job.id))
+    made = [
+        (writer.key(name, ext=codec), writer.file(codec, name, _VOICES[name]))
         for name in _MODE_KEYS.get(text(separation, "AudioMode"), OUTPUT_KEYS)
-        if text(output, name)
+        if text(writer.output, name)
     ]
-    if not keys:
-        return {}
-    bucket = text(output, "Bucket") or job.bucket
-    files = [(key, objects.put(bucket, key, sound(name, job.id))) for name, key in keys]
-    return {
-        "MediaInfo": _media_info(codec, [len(stored.body) for _, stored in files]),
-        "MediaResult": {
-            "OutputFile": {
-                "Bucket": bucket,
-                "Md5Info": _one_or_list([{"Md5": stored.etag, "ObjectName": key} for key, stored in files]),
-                "ObjectName": _one_or_list([key for key, _ in files]),
-                "ObjectPrefix": "",
-                "Region": text(output, "Region") or job.region,
-            }
-        },
-    }
-
-
-def _one_or_list(nodes: Sequence[Node]) -> Node:
-    """CI's JSON: one item stands alone, several are a list."""
-    return nodes[0] if len(nodes) == 1 else [*nodes]
+    return writer.files(made) if made else {}
 
 
 def _separation(job: Job, templates: Templates) -> Tree:
@@ -82,70 +61,53 @@ def _separation(job: Job, templates: Templates) -> Tree:
     return template.body if template else {}
 
 
-def _fill(key: str, codec: str, job_id: str) -> str:
-    """`${ext}` and `${jobid}` replaced; the documentation varies their case."""
-    values = {"ext": codec, "jobid": job_id}
-    return re.sub(r"\$\{(ext|jobid)\}", lambda match: values[match[1].lower()], key, flags=re.IGNORECASE)
+def _one_file(writer: Writer) -> Tree:
+    tag = writer.job.tag
+    default = "gif" if tag == "Animation" else "mp3" if tag in _AUDIO_TAGS else "mp4"
+    suffix = kind_of(text(writer.output, "Object"), default)
+    return writer.files([(writer.key(ext=suffix), writer.file(suffix, "Object"))])
 
 
-def sound(name: str, job_id: str) -> bytes:
-    """A short tone as WAV, whatever the key's extension; the job's id inside makes each file unique."""
-    note = f"{name} of {job_id}\0".encode()
-    note += b"\0" * (len(note) % 2)
-    extra = (
-        b"LIST"
-        + (len(note) + 12).to_bytes(4, "little")
-        + b"INFOICMT"
-        + len(note).to_bytes(4, "little")
-        + note
-    )
-    tone = _tone(_PITCH.get(name, 330)) + extra
-    return tone[:4] + (len(tone) - 8).to_bytes(4, "little") + tone[8:]
+def _numbered(writer: Writer, name: str, count: int, default: str) -> list[str]:
+    """Keys of several files; where the asked one has no place for a number, there is one."""
+    wanted = text(writer.output, name)
+    has_number = any(found[1].lower() in {"number", "time"} for found in WILDCARD.finditer(wanted))
+    suffix = kind_of(wanted, default)
+    numbers = [str(n) for n in range(count)] if has_number else [""]
+    return [writer.key(name, ext=suffix, number=number, time=number) for number in numbers]
 
 
-@cache
-def _tone(pitch: int) -> bytes:
-    samples = array.array(
-        "h", (int(12000 * math.sin(2 * math.pi * pitch * n / RATE)) for n in range(int(RATE * SECONDS)))
-    )
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(samples.tobytes())
-    return buffer.getvalue()
+def _pictures(writer: Writer) -> Tree:
+    made = _pictures_at(writer, "Object", _count(writer, _PICTURES[writer.job.tag]))
+    return writer.files(made, _pictures_at(writer, "SpriteObject", 1))
 
 
-def _media_info(codec: str, sizes: list[int]) -> Tree:
-    """One Format, for the first file, and one Audio per file: the published shape."""
-    container, long_name = _FORMAT_NAME.get(codec, (codec, codec))
-    audio: Tree = {
-        "Bitrate": "128.000000",
-        "Channel": "1",
-        "ChannelLayout": "mono",
-        "CodecLongName": long_name,
-        "CodecName": codec,
-        "CodecTag": "0x0000",
-        "CodecTagString": "[0][0][0][0]",
-        "CodecTimeBase": f"1/{RATE}",
-        "Duration": f"{SECONDS:.6f}",
-        "Index": "0",
-        "SampleFmt": "s16",
-        "SampleRate": str(RATE),
-        "StartTime": "0.000000",
-        "Timebase": f"1/{RATE}",
-    }
-    return {
-        "Format": {
-            "Bitrate": "128.000000",
-            "Duration": f"{SECONDS:.6f}",
-            "FormatLongName": container,
-            "FormatName": codec,
-            "NumProgram": "0",
-            "NumStream": "1",
-            "Size": str(sizes[0]),
-            "StartTime": "0.000000",
-        },
-        "Stream": {"Audio": _one_or_list([audio] * len(sizes)), "Subtitle": "", "Video": ""},
-    }
+def _pictures_at(writer: Writer, name: str, count: int) -> list[tuple[str, File]]:
+    keys = _numbered(writer, name, count, "jpg") if text(writer.output, name) else []
+    return [(key, writer.file(kind_of(key, "jpg"), key)) for key in keys]
+
+
+def _count(writer: Writer, default: int) -> int:
+    """As many as the operation asks for, within reason."""
+    wanted = text(child(writer.job.operation, writer.job.tag), "Count")
+    return max(1, min(int(wanted), _PARTS_MAX)) if wanted.isdecimal() else default
+
+
+def _segments(writer: Writer) -> Tree:
+    keys = _numbered(writer, "Object", _PARTS, "mp4")
+    return writer.files([(key, writer.file(kind_of(key, "mp4"), key)) for key in keys])
+
+
+def _streams(writer: Writer) -> Tree:
+    """The streams that were asked for; CI says nothing of what is in them."""
+    asked = [one for one in children(writer.output, "StreamExtract") if isinstance(one, dict)]
+    keys = [text(one, "Output") for one in asked if text(one, "Output")]
+    made = [(key, writer.file(kind_of(key, "mp4"), key)) for key in keys]
+    return {name: node for name, node in writer.files(made).items() if name == "MediaResult"} if made else {}
+
+
+_FILES: dict[str, Callable[[Writer], Tree]] = {
+    **dict.fromkeys(_PICTURES, _pictures),
+    "Segment": _segments,
+    "StreamExtract": _streams,
+}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.web.services import Services
+from app.services import Services
 from tests.workers.news import a_failure
 
 

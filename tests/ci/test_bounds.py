@@ -58,6 +58,10 @@ EVERYTHING = voice_separate(
     Input={"BucketId": "b", "Region": "r", "Object": "o", "Url": "u"},
     Workflow={"RunId": "i1", "WorkflowId": "w", "WorkflowName": "n", "Name": "s"},
 )
+EVERYTHING["Operation"]["MediaInfo"] = {
+    "Format": {"FormatName": "f"},
+    "Stream": {"Video": {"CodecName": "v"}, "Audio": {"CodecName": "a"}},
+}
 RUN = {
     "RunId": "i1",
     **dict.fromkeys(("State", "Code", "Message", "BucketId", "Object", "WorkflowId", "WorkflowName"), "x"),
@@ -103,8 +107,21 @@ def test_all_of_them_are_cut_in_one_job() -> None:
         "ended_at",
         "outputs.role",
         "outputs.etag",
+        "result.kind",
+        "result.verdict.label",
     }
     assert shortened == {path for path in texts_of(Report) if path not in kept | MINE}
+
+
+def test_the_kind_and_the_label_of_a_result_are_cut_too() -> None:
+    """Both are names that the body chose."""
+    odd = parse(to_json(event({"JobId": "j1", "Operation": {f"{LONG}Result": {"A": "1"}}}))).details[0].report
+    review = (
+        parse(to_json(event({"JobId": "j1", "Label": LONG, "Result": 1}, "ReviewText"))).details[0].report
+    )
+    assert odd.result and len(odd.result.kind) == BOUNDS["result.kind"]
+    assert review.result and review.result.verdict and review.result.verdict.label
+    assert len(review.result.verdict.label) == BOUNDS["result.verdict.label"]
 
 
 def test_what_fits_is_left_alone() -> None:

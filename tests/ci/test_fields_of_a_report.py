@@ -64,6 +64,18 @@ def test_a_finished_job_reads_as_the_contract_says() -> None:
         "user_data": "order-42",
         "job_level": 1,
         "workflow": None,
+        "media": {
+            "format": "mp3",
+            "duration_s": None,
+            "size": 1024,
+            "bitrate": None,
+            "width": None,
+            "height": None,
+            "fps": None,
+            "video_codec": None,
+            "audio_codec": None,
+        },
+        "result": None,
     }
 
 
@@ -141,10 +153,12 @@ def test_what_is_no_time_is_null(given: Any) -> None:
 
 
 def test_the_tag_is_the_jobs_own() -> None:
-    """JobsDetail's Tag, else its Operation's, else the event; a Tag elsewhere is somebody's result."""
+    """JobsDetail's Tag, else its Operation's, else that of its nodes, else the event; a Tag elsewhere is somebody's
+    result."""
     assert report(Tag="A", Operation={"Tag": "B"}).tag == "A"
     assert report(Operation={"Tag": "B", "VideoTagResult": {"Tag": "C"}}).tag == "B"
-    assert report(Operation={"VideoTagResult": {"Tag": "C"}}, Input={"Tag": "D"}).tag == "TaskFinish"
+    assert report(Operation={"VideoTagResult": {"Tag": "C"}}, Input={"Tag": "D"}).tag == "VideoTag"
+    assert report(Operation={"OddResult": {"Tag": "C"}}, Input={"Tag": "D"}).tag == "TaskFinish"
     assert parse(b'{"JobsDetail": {"JobId": "j1"}}').details[0].report.tag is None
 
 

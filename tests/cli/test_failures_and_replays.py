@@ -6,7 +6,7 @@ import json
 
 from flask import Flask
 
-from app.web.services import Services
+from app.services import Services
 from tests.workers.news import a_failure, tell
 
 

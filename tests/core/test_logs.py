@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from app.core import logs
 from app.core.tokens import Binding, CallbackKey, fingerprint, mint
+from app.web import access_log
 
 TOKEN = mint(
     Binding(submission="s-0123456789"), [CallbackKey("k1", SecretStr("0123456789abcdef0123456789abcdef"))]
@@ -102,7 +103,8 @@ def test_a_token_is_redacted_wherever_it_stands(text: str) -> None:
 def test_the_access_line_holds_no_text_of_a_caller(caplog: pytest.LogCaptureFixture) -> None:
     """It is not searched for secrets: neither path, query nor a made-up method may get into it."""
     app = Flask(__name__)
-    logs.init_app(app)
+    logs.redact_libraries()
+    access_log.init_app(app)
     with caplog.at_level(logging.INFO, "access"):
         app.test_client().open(f"/callbacks/{TOKEN}?key={TOKEN}", method=TOKEN.upper())
     (line,) = [record.getMessage() for record in caplog.records if record.name == "access"]

@@ -14,8 +14,8 @@ from app.doctor.ci import clock
 from app.provider import RequestRejected, clock_skew
 from app.provider.response import raise_for_status
 from app.provider.values import Response
+from app.services import Services
 from app.settings import Settings
-from app.web.services import Services
 from harness.emulated import Emulated
 from tests.cli.submit.conftest import Flask
 from tests.doctor.found import findings

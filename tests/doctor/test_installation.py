@@ -12,10 +12,11 @@ import pytest
 
 from app.doctor import installation
 from app.doctor.finding import Finding
+from app.services import Services
 from app.settings import Settings
 from app.spool import NoRoom
 from app.store.refusals.refusal import Refusal
-from app.web.services import Services, WebServices
+from app.web.services import WebServices
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import command
 
@@ -38,7 +39,7 @@ def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) ->
     (tmp_path / "broken_handlers.py").write_text("import nothing_of_that_name\n")
     argv, variables = command(settings, "doctor", HANDLERS="broken_handlers", PYTHONPATH=str(tmp_path))
     done = subprocess.run(
-        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1
     line = next(line for line in done.stdout.splitlines() if "HANDLERS" in line)

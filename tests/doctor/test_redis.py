@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from app.doctor import redis as redis_checks
+from app.services import Services
 from app.settings import Settings
-from app.web.services import Services
 from harness.servers import Valkey, free_port
 from tests.cli.submit.conftest import Flask
 from tests.doctor.found import findings

@@ -57,7 +57,7 @@ class Checkout:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
             check=False,
         )
 
@@ -148,7 +148,9 @@ def test_whoever_stops_it_on_purpose_sees_no_error(checkout: Checkout, how: str,
         run.signal(signal.SIGINT)
     else:
         stop = [sys.executable, "-m", "stack", "stop"]
-        stopped = subprocess.run(stop, cwd=checkout.folder, env=checkout.environment, timeout=90, check=False)
+        stopped = subprocess.run(
+            stop, cwd=checkout.folder, env=checkout.environment, timeout=300, check=False
+        )
         assert stopped.returncode == 0
     assert run.popen is not None
     assert run.popen.wait(60) == 0, run.text()

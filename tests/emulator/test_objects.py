@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import wave
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -289,8 +287,7 @@ def test_a_job_leaves_the_files_of_its_mode(account: Account, mode: str, files: 
     for one in md5s:
         body = content(account, one["ObjectName"])
         assert md5(body) == one["Md5"]
-        with wave.open(io.BytesIO(body)) as sound:
-            assert sound.getnframes() == 2000
+        assert body.startswith(b"ID3")
     left = {one["Key"] for one in account.sdk.list_objects(account.bucket)["Contents"]}
     assert left == {f"o/{name}.mp3" for name in files}
 

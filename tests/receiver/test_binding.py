@@ -12,12 +12,12 @@ from app.ci.incoming.payload import parse, parse_answer
 from app.ci.matching.asked import Asked, AskedOperation
 from app.core.clock import now_ms, rfc3339
 from app.core.tokens import Binding, mint, read_token
+from app.services import Services
 from app.settings import Settings
 from app.store import News, NotBelieved, Store
 from app.store.submissions.submissions import Submission, new_submission_id
 from app.submitter import SubmitRequest, Submitter
 from app.submitter.callback_url import binding_of, valid_until
-from app.web.services import Services
 from tests.ci import samples
 from tests.ci.samples import Tree
 from tests.receiver.callbacks import a_token, body, body_of

@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.core.tokens import Binding
+from app.services import Services
 from app.settings import Settings
 from app.settings.callback_limits import CallbackLimits
 from app.store.jobs.accept import UrlLimit
 from app.store.submissions.submissions import Submission, deadline_after
-from app.web.services import Services
 from app.web.usage import UrlUsage
 from harness.servers import Web, free_port
 from tests.callbacks import body, new_job_id, path

@@ -18,8 +18,8 @@ from app.reconcile import due_jobs, floods
 from app.reconcile.describe import accept_answer
 from app.reconcile.places import by_place
 from app.redis.scripts import text_map
+from app.services import Services
 from app.settings.types import KnownBucket
-from app.web.services import Services
 from harness.servers import Emulator
 from tests.store.said import said, tell
 from tests.workers.relay.asking import Relay, asked, end_at_ci, job_of, submit

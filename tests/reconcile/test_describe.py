@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from app.reconcile.describe import LONGEST_POLLED_S, LONGEST_S, longest_pause, pause
+from app.services import Services
 from app.store import Job
 from app.store.questions.due import FIRST_QUESTION_S
-from app.web.services import Services
 from harness.servers import Emulator
 from tests.store.said import said, tell
 from tests.workers.relay.asking import job_of, submit

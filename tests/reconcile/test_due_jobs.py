@@ -10,8 +10,8 @@ from app import reconcile
 from app.ci.incoming.payload import parse
 from app.core.clock import now_ms, rfc3339
 from app.provider import ProviderError
+from app.services import Services
 from app.store import News
-from app.web.services import Services
 from harness.servers import Emulator
 from tests.ci.samples import NO_JOBS
 from tests.store.said import said, tell

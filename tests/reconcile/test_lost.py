@@ -8,9 +8,9 @@ import pytest
 import requests
 from msgspec.structs import replace
 
+from app.services import Services
 from app.store.members import member_of
 from app.store.submissions.submissions import Submission
-from app.web.services import Services
 from harness.servers import Emulator
 from tests.store.said import tell
 from tests.workers.relay.asking import REQUEST, Relay, asked, end_at_ci, fault, job_of, submit

@@ -13,7 +13,7 @@ import pytest
 
 from app import reconcile
 from app.provider import AnswerLost, Provider
-from app.web.services import Services
+from app.services import Services
 from tests.store.said import said, tell
 from tests.workers.relay.asking import Relay, job_of
 

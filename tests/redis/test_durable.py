@@ -67,7 +67,7 @@ def test_fsync_is_refused_without_an_append_only_file(tmp_path: Path) -> None:
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=300,
                 check=False,
             )
             assert done.returncode == 2, done.stderr

@@ -117,7 +117,7 @@ def test_no_process_starts_without_them(module: str, server: Limited, settings: 
         env=os.environ | as_environment(settings) | {"PORT": str(free_port())},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2, done.stderr
@@ -183,7 +183,7 @@ def _command(settings: Settings, *arguments: str) -> None:
         env=os.environ | as_environment(settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

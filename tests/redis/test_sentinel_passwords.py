@@ -95,7 +95,7 @@ def test_a_start_says_it(sentinels: list[Locked]) -> None:
         cwd=ROOT,
         env=as_environment(make_settings(url(sentinels))),
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     said = done.stderr.decode()

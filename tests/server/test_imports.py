@@ -13,14 +13,32 @@ ROOT = Path(__file__).parents[2]
 SDK = ("qcloud_cos", "requests", "crcmod", "xmltodict", "Crypto")
 """Tencent's SDK and what only it needs."""
 
-STARTS = {
-    "web": ("from app import create_app; create_app()", SDK),
-    "relay": ("import workers.relay.__main__", SDK),
-    "flask jobs list --help": (
+WEB = ("flask", "werkzeug", "jinja2", "prometheus_client", "gunicorn", "gevent")
+UNUSED = ("opentelemetry", "redis.asyncio.client", "redis.asyncio.connection")
+"""redis-py imports its asyncio half before anything else, and OpenTelemetry where it is installed."""
+
+
+def _command(*words: str) -> str:
+    return (
         "from flask.cli import FlaskGroup; from app import create_app\n"
-        "FlaskGroup(create_app=create_app).main(['jobs', 'list', '--help'], standalone_mode=False)",
-        SDK,
+        f"try: FlaskGroup(create_app=create_app).main({list(words)!r}, standalone_mode=False)\n"
+        "except SystemExit: pass"
+    )
+
+
+VIEWS = ("app.api", "app.pages", "app.receiver.views", "prometheus_client", "gunicorn", "gevent")
+"""What answers requests."""
+
+STARTS = {
+    "web": ("from app import create_app; create_app()", (*SDK, *UNUSED, "rq", "workers")),
+    "relay": ("import workers.relay.__main__", (*SDK, *UNUSED, *WEB)),
+    "worker": ("import workers.worker.__main__", (*UNUSED, *WEB)),
+    "flask --help": (_command("--help"), (*SDK, *UNUSED, *VIEWS, "redis", "app.store", "app.cli.jobs")),
+    "flask jobs list": (
+        _command("jobs", "list"),
+        (*SDK, *UNUSED, *VIEWS, "app.cli.submit", "app.cli.jobs.replay", "app.submitter", "app.doctor"),
     ),
+    "flask callback-url": (_command("callback-url"), (*SDK, *UNUSED, *VIEWS, "app.cli.jobs", "app.doctor")),
 }
 """A process or command: how it starts, and what must not be imported by then."""
 
@@ -38,6 +56,18 @@ def test_a_call_to_ci_imports_the_sdk() -> None:
         "Provider(ProviderConfig('id', 'key')).presigned_url('demo-1250000000', 'ap-chongqing', 'key', 60)"
     )
     assert {"qcloud_cos", "requests", "crcmod", "xmltodict"} <= _imported(call, SDK)
+
+
+def test_a_deferred_package_is_there_for_who_uses_it() -> None:
+    """A handler of somebody's may use redis-py's asyncio half."""
+    _run("import app, redis, redis.asyncio as later\nassert later.Redis.__module__ == 'redis.asyncio.client'")
+
+
+def test_flask_run_has_the_views() -> None:
+    """Only where `flask` looks for a command it gets an application without them."""
+    shown = _run(_command("routes") + "\nprint('imported')")
+    assert "/callbacks/" in shown
+    assert "/v1/jobs" in shown
 
 
 def test_workers_share_the_sdk() -> None:

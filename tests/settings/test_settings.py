@@ -289,7 +289,7 @@ def test_a_start_without_settings_prints_one_message(process: str, tmp_path: Pat
         env=known | outside | {"VERIFY": "binding", "CALLBACK_KEYS": "k1:too-short", "STACK_ENV": ""},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     said = done.stdout + done.stderr

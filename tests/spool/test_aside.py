@@ -12,6 +12,7 @@ from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
 import pytest
 
 from app import create_app
+from app.services import Services
 from app.spool import SUFFIX, NoRoom, Spool
 from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry_set_aside
 from app.spool.files import OwnFile
@@ -20,7 +21,6 @@ from app.spool.record import encode_record, pack_refusal, record_summary
 from app.spool.replay import Away
 from app.store import Store
 from app.store.refusals.refusal import Refusal
-from app.web.services import Services
 from harness.servers import Valkey
 from harness.settings import make_settings
 from tests.spool.test_drain import Home

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.services import Services
 from app.spool import SUFFIX, Spool
 from app.spool.drain import Drainer
 from app.spool.files import OwnFile
@@ -20,7 +21,6 @@ from app.spool.record import decode_record, encode_record, pack_refusal
 from app.spool.replay import Away
 from app.store import News, Store
 from app.store.refusals.refusal import Refusal
-from app.web.services import Services
 from harness.servers import Valkey
 from harness.settings import make_settings
 from tests.callbacks import new_job_id

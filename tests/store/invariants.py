@@ -17,13 +17,14 @@ def broken_invariants(store: Store) -> list[str]:
     redis, key = store.db.client, store.db.key
     faults: list[str] = []
     ids, touched = redis.zrange(key("jobs"), 0, -1), redis.zrange(key("touched"), 0, -1)
-    everything = _all_events(store)
+    # What became of a submission has no job.
+    everything = [e for e in _all_events(store) if e.job_id]
     events = {(e.job_id, e.event_id, e.entry) for e in everything}
     # What COS or CI says of outputs has no line in the history.
     unwritten = {
         (e.job_id, e.event_id, e.entry)
         for e in everything
-        if e.kind == "check" or (e.kind == "poll" and not e.runs_handlers)
+        if e.kind in {"check", "overdue", "run_failed"} or (e.kind == "poll" and not e.runs_handlers)
     }
     trimmed_ms = _trimmed_until(store)
     for job_id in jobs_of(ids):

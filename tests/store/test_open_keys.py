@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.doctor import preflight
+from app.services import Services
 from app.settings import SettingsError
-from app.web.services import Services
 from harness.servers import Valkey
 from harness.settings import make_settings
 from tests.store.jobs.test_retention import new_submission

@@ -12,11 +12,11 @@ import pytest
 from app.core.clock import now_ms
 from app.redis.cursors import encode_cursor
 from app.redis.scripts import decoded_all, text_map
+from app.services import Services
 from app.settings.types import AgeAndSize
 from app.store import Limits, Store
 from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.store.refusals.refusals import Bounds
-from app.web.services import Services
 from tests.store.jobs.test_retention import new_submission
 from tests.store.said import said, tell
 from workers.relay import retention

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from app.services import Services
 from app.settings import Settings
 from app.submitter import AudioConfig, Input, Output, SubmitRequest, Submitter, VoiceSeparate
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey
 from harness.settings import make_settings

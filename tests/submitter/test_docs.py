@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from app.cli.submit.command import voice_separate
+from app.services import Services
 from app.settings import Settings
 from app.submitter.columns import columns
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, as_environment
 
@@ -30,7 +30,7 @@ def test_the_python_example_works_without_flask(
         env=as_environment(settings) | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -9,11 +9,11 @@ from threading import Event
 
 import pytest
 
+from app.services import Services
 from app.store.submissions.submissions import Submission, Submissions
 from app.submitter.many import Many, RunControl
 from app.submitter.pace import Pace
 from app.submitter.rows import Row, RowResult
-from app.web.services import Services
 from harness.emulated import Emulated
 from tests.submitter.conftest import REQUEST
 

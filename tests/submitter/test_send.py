@@ -10,12 +10,12 @@ import pytest
 from app.ci.outgoing.request_xml import render
 from app.core.tokens import read_token
 from app.provider import AnswerLost, ProviderError, ServerError
+from app.services import Services
 from app.settings import Settings
 from app.store import Unavailable
 from app.store.submissions.submissions import AMBIGUOUS
 from app.submitter import BadRequest, NotSent, RequestRejected, SubmitRequest, Submitter, Throttled
 from app.submitter.send import may_be_sent_again
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Valkey, free_port
 from harness.settings import make_settings

@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.core.tokens import read_token
+from app.services import Services
 from app.submitter import SubmitRequest, Submitter
-from app.web.services import Services
 from harness.emulated import Emulated
 from tests.submitter.conftest import REQUEST
 

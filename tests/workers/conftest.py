@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from app.services import Services
 from app.settings import Settings
-from app.web.services import Services
 from harness.downstream import KEY, OLD_KEY, Downstream
 from harness.servers import Emulator, Service, Valkey, free_port
 from harness.settings import make_settings

@@ -14,9 +14,9 @@ from typing import Self
 
 import psutil
 
+from app.services import Services
 from app.settings import Settings
 from app.store.runs.runs import Run
-from app.web.services import Services
 from harness.servers import Process, as_environment, eventually
 from tests.store.said import said, tell
 
@@ -24,10 +24,16 @@ from tests.store.said import said, tell
 class Fleet:
     """``relays`` and ``workers`` can be killed, added and asked what they have noted."""
 
-    def __init__(self, settings: Settings, folder: Path, *, relays: int = 1, workers: int = 1) -> None:
-        self.settings = settings.model_copy(
-            update={"handlers": ("tests.workers.some_handlers",), "check_outputs": False}
-        )
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        *,
+        relays: int = 1,
+        workers: int = 1,
+        handlers: tuple[str, ...] = ("tests.workers.some_handlers",),
+    ) -> None:
+        self.settings = settings.model_copy(update={"handlers": handlers, "check_outputs": False})
         self.services = Services.open(self.settings, timeout=5)
         self.store = self.services.store
         self._folder = folder
@@ -37,10 +43,10 @@ class Fleet:
         self.relays = [self._process("workers.relay") for _ in range(relays)]
         self.workers = [self._process("workers.worker") for _ in range(workers)]
 
-    def _process(self, module: str) -> Process:
+    def _process(self, module: str, *arguments: str) -> Process:
         log = self._folder / f"{module}-{next(self._numbers)}.log"
         environment = os.environ | as_environment(self.settings) | {"NOTES": str(self._notes)}
-        return Process([sys.executable, "-m", module], log, environment)
+        return Process([sys.executable, "-m", module, *arguments], log, environment)
 
     def __enter__(self) -> Self:
         for process in (*self.relays, *self.workers):
@@ -61,8 +67,8 @@ class Fleet:
         wanted = [role for role, processes in roles.items() if processes]
         eventually(lambda: all(map(seen, wanted)), f"the fleet to be there: {self.logs()}")
 
-    def add_worker(self) -> Process:
-        worker = self._process("workers.worker")
+    def add_worker(self, *arguments: str) -> Process:
+        worker = self._process("workers.worker", *arguments)
         worker.start()
         self.workers.append(worker)
         return worker

@@ -6,10 +6,10 @@ import secrets
 from typing import Any
 
 from app.ci.incoming.payload import parse
+from app.services import Services
 from app.store import News
 from app.store.jobs.accept import event_id
 from app.store.runs.runs import Start
-from app.web.services import Services
 from tests.ci import samples
 
 

@@ -13,10 +13,10 @@ import requests
 from app import create_app
 from app.ci.incoming.payload import parse
 from app.core.clock import now_ms
+from app.services import Services
 from app.store import News
 from app.store.jobs.accept import as_body
 from app.store.runs.runs import run_id
-from app.web.services import Services
 from harness.servers import Emulator, Service, eventually
 from tests.workers.conftest import Start
 from tests.workers.news import body, tell

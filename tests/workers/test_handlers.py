@@ -175,7 +175,7 @@ def test_a_broken_module_stops_the_start(tmp_path: Path, text: str, said: str, p
     ended = subprocess.run(
         [sys.executable, "-m", process],
         cwd=ROOT, env=os.environ | environment | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 2
     assert "HANDLERS names 'broken'" in ended.stderr and said in ended.stderr
@@ -206,7 +206,7 @@ def test_whatever_can_work_is_taken(tmp_path: Path, modules: list[str], files: d
     ended = subprocess.run(
         [sys.executable, "-m", "workers.import_check", *modules],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
 
@@ -241,7 +241,7 @@ def shell(service: Service, line: str, mine: Path) -> str:
     environment["PATH"] = f"{bin_}:{environment['PATH']}"
     ended = subprocess.run(
         ["sh", "-c", line],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.web.services import Services
+from app.services import Services
 from harness.servers import Process, Service, Valkey, eventually, free_port
 from harness.settings import make_settings
 

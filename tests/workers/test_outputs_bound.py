@@ -12,8 +12,8 @@ from app.ci.incoming.payload import parse
 from app.ci.matching.asked import Asked, AskedOperation, AskedOutput
 from app.ci.matching.bound import were_asked_for
 from app.ci.report import Output, Report
+from app.services import Services
 from app.store import News
-from app.web.services import Services
 from harness.servers import Emulator, eventually
 from tests.ci import samples
 from tests.workers.conftest import Start

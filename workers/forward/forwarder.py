@@ -1,4 +1,5 @@
-"""Delivers events to the endpoints of ``FORWARD_URLS``, signed, each endpoint independently (docs/forwarding.md).
+"""Delivers events to the endpoints of ``FORWARD_URLS``, signed, and to the chats of ``CHAT_WEBHOOK``, each by itself
+(docs/forwarding.md, docs/events.md).
 
 Deliveries do not go through RQ: they need no process of their own, and a worker that waits for a slow endpoint would
 hold up every handler. The relay sends them, with a few threads and a schedule for each endpoint.
@@ -12,15 +13,19 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339
+from app.core.event_kinds import TROUBLES
 from app.core.processes import process_name
 from app.settings import Settings
+from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
 from app.store.runs.runs import End, Run, Start
+from workers.forward.chat import chat_message, chat_result
 from workers.forward.delivery_result import DeliveryResult, result_of
 from workers.forward.http_post import Blocked, PostLimits, Unreachable, post
 from workers.forward.message import message
@@ -28,27 +33,34 @@ from workers.forward.message import message
 log = logging.getLogger(__name__)
 
 DELIVERY_HANDLER = "forward"
+CHAT_HANDLER = "chat"
 _BACKOFF_MAX_S = 4 * 3600.0
 _LEASE_MARGIN_S = 10.0
 """A lease lasts that much longer than the request's timeout; then its relay counts as dead."""
 _IDLE_S = 1.0
 _GIVE_UP_INTERVAL_S = 30.0
+_UNKNOWN_WHY = "the endpoint is no longer in FORWARD_URLS or CHAT_WEBHOOK"
 _UNKNOWN_S = 600.0
 """How long deliveries wait for an endpoint that is not in the settings: in a rollout, relays have different ones."""
 
 
-def endpoints_for(event: Event, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
-    """The endpoints whose filters this event matches; none for an event that starts no handlers."""
-    if not event.runs_handlers:
+def delivery_handler(endpoint: Endpoint | Chat) -> str:
+    """The handler that runs of this endpoint name."""
+    return CHAT_HANDLER if isinstance(endpoint, Chat) else DELIVERY_HANDLER
+
+
+def endpoints_for(event: Event, endpoints: Iterable[Endpoint | Chat]) -> list[Endpoint | Chat]:
+    """The endpoints whose filters this event matches; none for news that starts no handlers."""
+    if not event.runs_handlers and event.kind not in TROUBLES:
         return []
     bucket = (event.report.get("input") or {}).get("bucket")
-    return [each for each in endpoints if each.wants(event.tag, event.state, bucket)]
+    return [each for each in endpoints if each.wants(event.kind, event.tag, event.state, bucket)]
 
 
 class Forwarder:
     """Delivers to one endpoint, up to ``FORWARD_CONCURRENCY`` requests at a time; set ``news`` when runs were made."""
 
-    def __init__(self, store: Store, settings: Settings, endpoint: Endpoint) -> None:
+    def __init__(self, store: Store, settings: Settings, endpoint: Endpoint | Chat) -> None:
         self._store = store
         self._settings = settings
         self.endpoint = endpoint
@@ -121,8 +133,13 @@ class Forwarder:
         event = self._store.runs.event(run.event_id)
         if event is None:
             return DeliveryResult("the event has expired", final=True, ours=True)
-        body, headers = message(event, self._store.jobs.lean(event), self._settings)
+        event, job = replace(event, count=run.count), self._store.jobs.of_event(event)
         try:
+            if isinstance(self.endpoint, Chat):
+                return chat_result(
+                    post(*chat_message(self.endpoint, event, job, self._settings), self._bounds)
+                )
+            body, headers = message(event, job, self._settings)
             return result_of(post(self.endpoint.url, body, headers, self._bounds))
         except Blocked as error:
             return DeliveryResult(str(error), final=True)
@@ -158,12 +175,12 @@ class Forwarder:
 def give_up_stranded(store: Store, settings: Settings, stopping: threading.Event) -> None:
     """Deliveries to an endpoint that stayed out of order for ``FORWARD_LIFE``, or that is no longer configured, become
     failures, which people can retry."""
-    configured = {each.name for each in settings.forward_urls}
+    configured = {each.name for each in settings.endpoints}
     for endpoint in store.deliveries.endpoints():
         if endpoint in configured:
             why = f"the endpoint was down for all of FORWARD_LIFE ({settings.forward_life:g} s)"
             store.deliveries.expire(endpoint, settings.forward_life, why)
-        elif not store.deliveries.expire(endpoint, _UNKNOWN_S, "the endpoint is no longer in FORWARD_URLS"):
+        elif not store.deliveries.expire(endpoint, _UNKNOWN_S, _UNKNOWN_WHY):
             store.deliveries.forget(endpoint)
     stopping.wait(_GIVE_UP_INTERVAL_S)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from cloudevents.core.bindings.http import to_structured
 from cloudevents.core.formats.json import JSONFormat
@@ -14,13 +15,21 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
+from app.core.event_kinds import TROUBLES
 from app.settings import Settings
 from app.store import Event, Job
 
 _USER_AGENT = "ci-callback-receiver"
+_TYPES = {
+    "overdue": "ci.job.overdue",
+    "doubt": "ci.job.doubt",
+    "run_failed": "ci.run.failed",
+    "submission_failed": "ci.submission.failed",
+}
+"""The ``type`` of events about trouble, by kind; that of news names the job's state."""
 
 
-def message(event: Event, job: Job, settings: Settings) -> tuple[bytes, dict[str, str]]:
+def message(event: Event, job: Job | None, settings: Settings) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of one request; the time in the signature is now."""
     structured = to_structured(_cloud_event(event, job, settings), JSONFormat())
     headers = {name.title(): value for name, value in structured.headers.items()}
@@ -39,21 +48,23 @@ def sign(keys: Sequence[SecretStr], event_id: str, body: bytes) -> dict[str, str
     }
 
 
-def _cloud_event(event: Event, job: Job, settings: Settings) -> CloudEvent:
+def _cloud_event(event: Event, job: Job | None, settings: Settings) -> CloudEvent:
     attributes = {
         "id": event.event_id,
         "source": settings.public_url or f"urn:ci-callback-receiver:{settings.key_prefix.strip(':')}",
-        "type": f"ci.job.{(event.state or 'unknown').lower()}",
-        "subject": event.job_id,
+        "type": _TYPES.get(event.kind) or f"ci.job.{(event.state or 'unknown').lower()}",
+        "subject": event.job_id or event.submission,
         "time": datetime.fromisoformat(event.at),
         "datacontenttype": "application/json",
     }
     if event.replay_of:
         attributes["replayof"] = event.replay_of
-    data = {
+    data: dict[str, Any] = {
         "event_id": event.event_id,
         "kind": event.kind,
         "replay_of": event.replay_of,
-        "job": job.model_dump(mode="json"),
+        "job": job.model_dump(mode="json") if job else None,
     }
+    if event.kind in TROUBLES:
+        data |= {"details": event.details, "count": event.count}
     return CloudEvent(attributes, data)

@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from app.core.processes import process_name
 from app.reconcile import due_jobs, floods, lost_submissions, missing_records
+from app.services import Services
 from app.store import UNAVAILABLE
-from app.web.services import Services
 from workers import registry
 from workers.forward import forwarder as forward
 from workers.relay import feed, lookups, retention
@@ -39,7 +39,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_requested.set())
     services = Services.open(chosen, timeout=10)
-    forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.forward_urls]
+    forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.endpoints]
     checks = lookups.Lookups(services.store)
     threads = [
         threading.Thread(target=_loop, args=(name, step), name=name, daemon=True)
@@ -58,8 +58,8 @@ def _loops(
     store, chosen = services.store, services.settings
     news = threading.Event()
     # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
-    dispatcher = dispatch.Dispatcher(store, queue(chosen, store.db.client))
-    feeder = feed.Feeder(store, process_name(), chosen.forward_urls)
+    dispatcher = dispatch.Dispatcher(store, lambda lane: queue(chosen, store.db.client, lane))
+    feeder = feed.Feeder(store, process_name(), chosen.endpoints)
     audit = missing_records.Audit(services)
     return {
         "feed": lambda: (
@@ -75,6 +75,7 @@ def _loops(
         "schema": lambda: _keep_schema(services),
         "presence": lambda: _report_presence(services),
         "declare": lambda: _declare_handlers(services),
+        "lanes": lambda: _declare_lanes(services),
         "endpoints": lambda: forward.give_up_stranded(store, chosen, stop_requested),
         **{f"forward {each.endpoint.name}": each.step for each in forwarders},
     }
@@ -129,6 +130,12 @@ def _declare_handlers(services: Services) -> None:
     """A replay for one handler is refused where none has that name."""
     services.store.runs.declare([*registry.handler_names(), forward.DELIVERY_HANDLER])
     stop_requested.wait(60.0)
+
+
+def _declare_lanes(services: Services) -> None:
+    """The web service knows no handlers, and so no lanes but these."""
+    services.store.lanes.declare(registry.lane_names())
+    stop_requested.wait(30.0)
 
 
 def _report_presence(services: Services) -> None:

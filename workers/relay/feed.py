@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from redis.exceptions import ResponseError
 
+from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
 from app.store.events.outbox import Posted
 from app.store.runs.runs import RunTarget
 from workers import registry
-from workers.forward.forwarder import DELIVERY_HANDLER, endpoints_for
+from workers.forward.forwarder import delivery_handler, endpoints_for
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _TIDY_S = 5.0
 class Feeder:
     """Reads the outbox as one consumer of the relays' consumer group; acknowledges events whose runs are stored."""
 
-    def __init__(self, store: Store, name: str, endpoints: Sequence[Endpoint] = ()) -> None:
+    def __init__(self, store: Store, name: str, endpoints: Sequence[Endpoint | Chat] = ()) -> None:
         self._store = store
         self._name = name
         self._endpoints = endpoints
@@ -59,7 +60,9 @@ class Feeder:
         if not posted:
             return 0
         try:
-            made = self._store.runs.plan([(each.event, self._wanted(each.event)) for each in posted])
+            made = self._store.runs.plan(
+                [(each.event, self._wanted(each.event)) for each in posted], registry.lanes_by_handler()
+            )
         except UNAVAILABLE:
             raise
         except Exception:
@@ -72,7 +75,9 @@ class Feeder:
         made = 0
         for each in posted:
             try:
-                made += self._store.runs.plan([(each.event, self._wanted(each.event))])
+                made += self._store.runs.plan(
+                    [(each.event, self._wanted(each.event))], registry.lanes_by_handler()
+                )
                 self._store.outbox.acknowledge([each])
             except UNAVAILABLE:
                 raise
@@ -85,5 +90,5 @@ class Feeder:
 
     def _wanted(self, event: Event) -> list[RunTarget]:
         wanted: list[RunTarget] = [(each.name, None) for each in registry.handlers_for(event)]
-        wanted += [(DELIVERY_HANDLER, each.name) for each in endpoints_for(event, self._endpoints)]
+        wanted += [(delivery_handler(each), each.name) for each in endpoints_for(event, self._endpoints)]
         return [each for each in wanted if event.only is None or event.only.means(each)]

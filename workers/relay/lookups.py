@@ -11,12 +11,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import cast
 
 from app.core.clock import now_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Store
 from app.store.runs.runs import Run, Start
 from workers import registry
+from workers.outputs import ReadableJob
 from workers.worker.lease_keeper import LEASE_S
 from workers.worker.tasks import Failed, ending, raised
 
@@ -115,9 +117,7 @@ class Lookups:
         if event is None:
             return Failed("the event has expired", final=True)
         try:
-            handler.function(
-                event, self._store.jobs.at(event, self._store.jobs.known([run.job_id])[run.job_id])
-            )
+            handler.function(event, cast(ReadableJob, self._store.jobs.lean(event)))
         except Exception as error:
             log.warning("run %s: %s", run.id, type(error).__name__)
             return raised(error)

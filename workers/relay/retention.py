@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from app.web.services import Services
+from app.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,15 @@ from rq.serializers import JSONSerializer
 
 from app.ci.incoming.payload import detail_view
 from app.core.backoff import delay
+from app.provider import Provider
+from app.services import provider_config
 from app.settings import Settings
 from app.store import UNAVAILABLE, Store, connect
+from app.store.lanes.lanes import lane_role
 from workers.rq.queue import queue, worker_name
 from workers.rq.shared_flags import SharedFlags
 from workers.worker import tasks
+from workers.worker.lanes import memory_of
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class BatchWorker(Worker):
 
     flags: SharedFlags
     store: Store
+    lane: str
     max_connection_wait_time = 5.0
     """Seconds. RQ's own pause while Redis is away grows to a minute, and runs would wait for the rest of it."""
     _end_of_horse: int | None = None
@@ -75,8 +80,8 @@ def _how(status: int | None) -> str:
     return f"was ended by signal {number} ({signal.Signals(number).name})"
 
 
-def work(settings: Settings) -> None:
-    """Be a worker until SIGTERM, or until the parent process dies."""
+def work(settings: Settings, lane: str) -> None:
+    """Be a worker of that lane until SIGTERM, or until the parent process dies."""
     store = Store.open(
         settings.redis_url,
         settings.key_prefix,
@@ -85,7 +90,8 @@ def work(settings: Settings) -> None:
         view=detail_view,
     )
     flags = SharedFlags()
-    tasks.use(store, flags)
+    provider = Provider(provider_config(settings))
+    tasks.use(store, flags, tasks.Provision(provider, settings.link_seconds, memory_of(settings, lane)))
     logging.getLogger("rq.worker").addFilter(_no_outage)
     _await_redis(store)
     # RQ blocks in BLMOVE for `worker_ttl` - 15 s, with a socket timeout 10 s longer: so long a worker may not
@@ -93,14 +99,14 @@ def work(settings: Settings) -> None:
     connection = connect(settings.redis_url, timeout=None)
     options: dict[str, Any] = {"worker_ttl": 18, "maintenance_interval": 30, "job_monitoring_interval": 10}
     worker = BatchWorker(
-        [queue(settings, connection)],
+        [queue(settings, connection, lane)],
         name=worker_name(),
         connection=connection,
         serializer=JSONSerializer,
         log_job_description=False,
         **options,
     )
-    worker.flags, worker.store = flags, store
+    worker.flags, worker.store, worker.lane = flags, store, lane
     for target in (_report_presence, _watch):
         threading.Thread(
             target=target, args=(worker, os.getppid()), name=target.__name__, daemon=True
@@ -132,7 +138,7 @@ def _report_presence(worker: BatchWorker, _parent: int) -> None:
     """Report that this worker is running; a thread, so that it also does during a batch."""
     while True:
         with suppress(*UNAVAILABLE):
-            worker.store.presence.here("worker")
+            worker.store.presence.here("worker", lane_role(worker.lane))
         time.sleep(_REPORT_S)
 
 

@@ -13,19 +13,18 @@ from rq.serializers import JSONSerializer
 
 from app.core.processes import process_name
 from app.settings import Settings
+from app.settings.lanes import DEFAULT_LANE
 
-LANE = "default"
-"""The only lane: every handler's runs go through it."""
 _TASK = "workers.worker.tasks.perform"
 
 
-def queue(settings: Settings, connection: Redis) -> Queue:
+def queue(settings: Settings, connection: Redis, lane: str = DEFAULT_LANE) -> Queue:
     """``<KEY_PREFIX>:<lane>``, such as ``ci:default``: several installations may share one Redis.
 
     A worker process serves one queue: RQ loses a job whose worker is killed right after the pop if it serves two.
     """
     prefix = settings.key_prefix.strip(":") or "ci"
-    return Queue(f"{prefix}:{LANE}", connection=connection, serializer=JSONSerializer)
+    return Queue(f"{prefix}:{lane}", connection=connection, serializer=JSONSerializer)
 
 
 def worker_name() -> str:
@@ -38,7 +37,12 @@ def send(to: Queue, batches: list[list[str]]) -> None:
     """Enqueue batches of run ids. RQ's own retries and results stay unused: our record of runs has them."""
     jobs = [
         Queue.prepare_data(
-            _TASK, args=(batch,), timeout=-1, result_ttl=0, failure_ttl=60, description=job_description(batch)
+            _TASK,
+            args=(batch,),
+            timeout=-1,
+            result_ttl=0,
+            failure_ttl=60,
+            description=job_description(batch, to.name.rpartition(":")[2]),
         )
         for batch in batches
     ]
@@ -46,8 +50,8 @@ def send(to: Queue, batches: list[list[str]]) -> None:
         to.enqueue_many(jobs)
 
 
-def job_description(batch: list[str]) -> str:
+def job_description(batch: list[str], lane: str = DEFAULT_LANE) -> str:
     """``3 runs in lane default, first: log_end for event 0e04…``; run ids hold an event id and a handler's name."""
     event_id, _, handler = batch[0].partition("|")
     runs = "1 run" if len(batch) == 1 else f"{len(batch)} runs"
-    return f"{runs} in lane {LANE}, first: {handler} for event {event_id}"
+    return f"{runs} in lane {lane}, first: {handler} for event {event_id}"

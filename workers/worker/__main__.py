@@ -1,7 +1,12 @@
-"""Workers: ``python -m workers.worker`` starts ``WORKER_PROCESSES`` of them, and another for each that ends."""
+"""Workers: ``python -m workers.worker`` starts ``WORKER_PROCESSES`` of them, and another for each that ends.
+
+``--queues slow,default`` names the lanes that they serve; by default they are those of all handlers. Each process
+serves one: RQ loses jobs of a worker that serves two queues and is killed.
+"""
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import gc
 import logging
@@ -9,14 +14,19 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from app.core.backoff import doubled
 from app.provider import wire  # noqa: F401 - workers ask CI: imported before the fork, so that they share the SDK
 from app.redis.outage import OUTAGE
 from app.settings import Settings
+from app.settings.lanes import is_lane_name
 from app.store import UNAVAILABLE
+from workers import registry
 from workers.rq import member
 from workers.start import checked_settings
+from workers.worker.lanes import divided
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +38,15 @@ _TICK_S = 0.2
 
 
 class Crew:
-    """Keeps ``WORKER_PROCESSES`` workers running. Handlers are imported before the fork, to share memory."""
+    """Keeps a number of workers running for each lane. Handlers are imported before the fork, to share memory."""
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, wanted: Mapping[str, int]) -> None:
+        """``wanted``: processes by lane."""
         self._settings = chosen
-        self._began: dict[int, float] = {}
-        self._next_start = 0.0
-        self._short_lives = 0
+        self._wanted = wanted
+        self._began: dict[int, tuple[str, float]] = {}
+        self._next_start = dict.fromkeys(wanted, 0.0)
+        self._short_lives = dict.fromkeys(wanted, 0)
         self._stopping = False
         self._logging_pid = 0
 
@@ -47,25 +59,32 @@ class Crew:
         gc.freeze()
         while self._began or not self._stopping:
             self._reap()
-            if not self._stopping and time.monotonic() >= self._next_start:
-                while len(self._began) < self._settings.worker_processes:
-                    self._start()
+            if not self._stopping:
+                self._fill()
             time.sleep(_TICK_S)
         return 0
 
-    def _start(self) -> None:
+    def _fill(self) -> None:
+        """Start what is missing; a lane whose processes end at once delays no other lane."""
+        there = Counter(lane for lane, _ in self._began.values())
+        for lane, number in self._wanted.items():
+            if time.monotonic() >= self._next_start[lane]:
+                for _ in range(number - there[lane]):
+                    self._start(lane)
+
+    def _start(self, lane: str) -> None:
         parent, logs_outages = os.getpid(), self._logging_pid not in self._began
         pid = os.fork()
         if pid == 0:
             # All workers see the same outage of Redis; one of them logs it.
             OUTAGE.silent = not logs_outages
-            os._exit(_be_member(self._settings, parent))
+            os._exit(_be_member(self._settings, lane, parent))
         if logs_outages:
             self._logging_pid = pid
-        self._began[pid] = time.monotonic()
+        self._began[pid] = lane, time.monotonic()
 
     def _reap(self) -> None:
-        for pid, began in list(self._began.items()):
+        for pid, (lane, began) in list(self._began.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if not ended:
                 continue
@@ -74,13 +93,13 @@ class Crew:
                 continue
             lived, pause = time.monotonic() - began, 0.0
             if lived < _TOO_SOON_S:
-                self._short_lives += 1
-                pause = doubled(self._short_lives, _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
-                self._next_start = time.monotonic() + pause
+                self._short_lives[lane] += 1
+                pause = doubled(self._short_lives[lane], _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+                self._next_start[lane] = time.monotonic() + pause
             else:
-                self._short_lives = 0
+                self._short_lives[lane] = 0
             code = os.waitstatus_to_exitcode(status)
-            log.error("worker %d exited (%d); starting another in %.0f s", pid, code, pause)
+            log.error("worker %d of lane %s exited (%d); starting another in %.0f s", pid, lane, code, pause)
 
     def _stop(self, number: int, _frame: object) -> None:
         """Pass the signal on. At a second one workers end without waiting for their runs (RQ's cold shutdown)."""
@@ -89,7 +108,7 @@ class Crew:
             os.kill(pid, number)
 
 
-def _be_member(chosen: Settings, parent: int) -> int:
+def _be_member(chosen: Settings, lane: str, parent: int) -> int:
     """Be a worker; the exit code. The Redis client logs why Redis cannot be used."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -97,7 +116,7 @@ def _be_member(chosen: Settings, parent: int) -> int:
     if os.getppid() != parent:
         return 1
     try:
-        member.work(chosen)
+        member.work(chosen, lane)
     except SystemExit:
         return 1
     except UNAVAILABLE:
@@ -114,13 +133,29 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def main() -> int:
+def _wanted(chosen: Settings, arguments: Sequence[str]) -> dict[str, int]:
+    """Processes by lane, as the command line and the settings have it. Exits with a message at a wrong name."""
+    parser = argparse.ArgumentParser(prog="python -m workers.worker")
+    parser.add_argument("--queues", help="comma list of lanes to serve; default: those of all handlers")
+    named = parser.parse_args(arguments).queues
+    lanes = [each.strip() for each in named.split(",") if each.strip()] if named else registry.lane_names()
+    if wrong := [each for each in lanes if not is_lane_name(each)]:
+        parser.error(f"{wrong[0]!r} is no name of a lane")
+    for each in lanes:
+        if each not in registry.lane_names():
+            log.warning("no handler is in the lane %s; there are: %s", each, ", ".join(registry.lane_names()))
+    return divided(chosen, list(dict.fromkeys(lanes)))
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     chosen = checked_settings("worker")
+    wanted = _wanted(chosen, arguments)
     # RQ logs an outage of Redis at each try; the client logs it once.
     logging.getLogger("rq").setLevel(logging.ERROR)
-    log.info("ready: %d workers", chosen.worker_processes)
-    return Crew(chosen).keep()
+    shares = ", ".join(f"{lane} {number}" for lane, number in wanted.items())
+    log.info("ready: %d workers (%s)", sum(wanted.values()), shares)
+    return Crew(chosen, wanted).keep()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
 from app.store.runs.runs import OUTPUTS_HANDLER, End, Run, Start
 from workers import declaration, registry
+from workers.outputs import Objects, access_for, readable
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
 from workers.rq.shared_flags import SharedFlags
 from workers.worker.lease_keeper import LEASE_S, LeaseKeeper
+from workers.worker.memory import bounded
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,20 @@ _PAUSE_AFTER_DEATH_S = 5.0
 
 T = TypeVar("T")
 
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """Where handlers read outputs from, for how long their links are good (seconds), and by how many bytes their
+    process may grow."""
+
+    objects: Objects
+    link_s: float
+    memory: int | None
+
+
 _store: Store | None = None
 _flags: SharedFlags | None = None
+_provision: Provision | None = None
 
 
 class TimedOut(BaseException):
@@ -51,10 +65,11 @@ class Failed:
     again_in_s: float | None = None
 
 
-def use(store: Store, flags: SharedFlags) -> None:
-    """Set the store and the flags of this worker before it forks; each child opens connections of its own."""
-    global _store, _flags
-    _store, _flags = store, flags
+def use(store: Store, flags: SharedFlags, provision: Provision | None = None) -> None:
+    """Set the store and the flags of this worker before it forks; each child opens connections of its own.
+    ``provision`` is what handlers get besides event and job."""
+    global _store, _flags, _provision
+    _store, _flags, _provision = store, flags, provision
 
 
 def perform(run_ids: list[str]) -> None:
@@ -76,7 +91,7 @@ class Performer:
         self._keeper = keeper
         self._runs = {run.id: run for run in store.runs.many(run_ids)}
         self._events = store.runs.events(run.event_id for run in self._runs.values())
-        self._jobs = store.jobs.known(run.job_id for run in self._runs.values())
+        self._jobs = store.jobs.known(filter(None, (run.job_id for run in self._runs.values())))
 
     def run_all(self) -> None:
         end: End | None = None
@@ -113,6 +128,15 @@ class Performer:
             self._batch.close()
         return ending(run, number, started, failed)
 
+    def _job(self, event: Event) -> Job | None:
+        """As handlers get it; ``None`` for an event of a submission that has no job."""
+        if not event.job_id:
+            return None
+        job = self._store.jobs.at(event, self._jobs[event.job_id])
+        if _provision is None:
+            return job
+        return readable(job, access_for(self._store, _provision.objects, _provision.link_s, event, job))
+
     def _attempt(self, run: Run, number: int) -> Failed | None:
         """What went wrong; ``None`` if nothing did."""
         handler, event = registry.get(run.handler), self._events.get(run.event_id)
@@ -121,10 +145,15 @@ class Performer:
         if event is None:
             return Failed("the event has expired", final=True)
         try:
-            with self._keeper.holding(run.id, number, handler.timeout), _limited(handler.timeout):
-                call: Callable[[Event, Job], object] = handler.function
-                job = self._store.jobs.at(event, self._jobs[run.job_id])
-                answer = call(replace(event, labels=job.labels), job)
+            with (
+                self._keeper.holding(run.id, number, handler.timeout),
+                _limited(handler.timeout),
+                bounded(_provision.memory if _provision else None),
+            ):
+                call = cast(Callable[[Event, Job | None], object], handler.function)
+                job = self._job(event)
+                labels = job.labels if job else event.labels
+                answer = call(replace(event, labels=labels, count=run.count), job)
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:

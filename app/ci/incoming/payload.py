@@ -53,7 +53,7 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One body that CI (or someone) posted. A probe has no details."""
+    """One body that CI (or someone) posted. A probe has no details: the console's test message, or an empty form."""
 
     kind: Kind
     format: Format
@@ -102,6 +102,8 @@ def parse(body: bytes) -> Callback:
     if jobs and runs:
         raise Refused("not_a_callback", "Found both JobsDetail and WorkflowExecution; expected one of them")
     _check_count(jobs + runs, limits.CALLBACK)
+    if (jobs or runs) and all("State" in raw and _is_blank(raw) for raw in jobs + runs):
+        return Callback("probe", form, ())
     if jobs:
         budget = Budget(limits.CALLBACK, len(body))
         kind: Kind = "review" if event and event.startswith(reports.REVIEW_EVENTS) else "jobs"
@@ -206,6 +208,13 @@ def _is_probe(top: dict[str, Any]) -> bool:
         key.lower() == "message" and (text(value) or "").lower().startswith(PROBE)
         for key, value in top.items()
     )
+
+
+def _is_blank(value: Any) -> bool:
+    """The empty form that some pages of CI print: every node is there, none says anything, not even of which job."""
+    if isinstance(value, dict | list):
+        return all(map(_is_blank, value.values() if isinstance(value, dict) else value))
+    return text(value) is None
 
 
 def _objects(top: dict[str, Any], name: str) -> list[dict[str, Any]]:

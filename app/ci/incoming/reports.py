@@ -8,12 +8,18 @@ from msgspec import Struct
 from app.ci.bounds import BOUNDS, cut
 from app.ci.incoming.fields import integer, node, text, texts, word
 from app.ci.incoming.limits import Budget
-from app.ci.incoming.outputs import outputs
+from app.ci.incoming.made.media import media
+from app.ci.incoming.made.nodes import tag_of
+from app.ci.incoming.made.outputs import JobFacts, outputs
+from app.ci.incoming.made.result import result
+from app.ci.incoming.made.verdict import review
 from app.ci.incoming.refused import Refused, quoted
 from app.ci.incoming.times import utc
 from app.ci.report import TERMINAL, Input, Report, Template, Workflow
 
 WORKFLOW_EVENT = "WorkflowFinish"
+JOB_EVENT = "TaskFinish"
+"""CI's name for the end of any job. A JobsDetail that says nothing else of its kind gets it as its tag."""
 REVIEW_EVENTS = "Review"
 
 _JOB_ID = re.compile(rf"(?!\.{{1,2}}\Z)[!\"$&-.0->@-\[\]-~]{{1,{BOUNDS['job_id']}}}")
@@ -28,7 +34,7 @@ def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
     workflow = node(detail.get("Workflow"))
     job_id = _job_id(detail.get("JobId"), detail.get("RunId"), workflow.get("RunId"), detail.get("trace_id"))
     run_id = word(workflow.get("RunId"))
-    tag = cut("tag", word(detail.get("Tag")) or word(operation.get("Tag")) or event)
+    tag = cut("tag", word(detail.get("Tag")) or word(operation.get("Tag")) or _by_node(operation, event))
     state = cut("state", word(detail.get("State")))
     budget.spend(len(tag or ""))
     is_review = event is not None and event.startswith(REVIEW_EVENTS)
@@ -47,10 +53,12 @@ def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
         queue_type=cut("queue_type", word(detail.get("QueueType"))),
         input=_input(node(detail.get("Input")) or (detail if is_review else {})),
         template=_template(operation),
-        outputs=outputs(operation, tag, job_id, run_id, budget),
+        outputs=outputs(operation, JobFacts(tag, state, job_id, run_id), budget),
         user_data=cut("user_data", text(operation.get("UserData")) or text(detail.get("UserData"))),
         job_level=_first_integer(operation.get("JobLevel"), detail.get("JobLevel")),
         workflow=_workflow(workflow, word(workflow.get("WorkflowName")), word(workflow.get("Name"))),
+        media=media(operation),
+        result=review(event, detail) if is_review else result(detail, operation, tag),
     )
 
 
@@ -75,7 +83,7 @@ def of_workflow(run: dict[str, Any], event: str | None) -> Report:
 def of_simple_review(body: dict[str, Any], event: str | None) -> Report:
     """A moderation callback in CI's ``Simple`` form: ``{code, data{event, trace_id, url, …}, message}``.
 
-    It has no state: that it came says that the review is over, and ``raw`` has the verdict.
+    It has no state: that it came says that the review is over.
     """
     data = node(body.get("data"))
     return Report(
@@ -84,7 +92,13 @@ def of_simple_review(body: dict[str, Any], event: str | None) -> Report:
         code=cut("code", text(body.get("code"))),
         message=cut("message", text(body.get("message"))),
         input=_part(Input, "input", url=text(data.get("url"))),
+        result=review(word(data.get("event")) or event, data),
     )
+
+
+def _by_node(operation: dict[str, Any], event: str | None) -> str | None:
+    """Some callbacks name no tag, and ``TaskFinish`` is no tag: then the nodes say what the job was."""
+    return (tag_of(operation) if event in {None, JOB_EVENT} else None) or event
 
 
 def _job_id(*claims: Any) -> str:

@@ -1,12 +1,15 @@
-"""XML to the JSON view: one pass, no tree in between.
+"""XML to the JSON view.
 
-``defusedxml.expatreader`` stands in front: its parser refuses document types, hence entities, external subsets and
-parameter entities. Ours are the handlers behind it, which refuse too much structure while it is read and not after,
-and the short list of encodings.
+A small body of elements and text alone, as CI's are, is read into a tree by the C of ``xml.etree``. Whatever else may
+stand in XML goes through ``defusedxml.expatreader``: its parser refuses document types, hence entities, external
+subsets and parameter entities. Ours are the handlers behind it, which refuse too much structure while it is read and
+not after, and the short list of encodings. Both make the same view, and the second one words every fault.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
+from xml.etree.ElementTree import Element, ParseError, XMLParser
 from xml.parsers.expat import XMLParserType
 from xml.sax import SAXParseException
 from xml.sax.xmlreader import InputSource
@@ -33,6 +36,60 @@ def xml_view(body: bytes, limits: BodyLimits) -> dict[str, Any]:
     for is kept beside: an attribute as ``"@name"``, text beside children as ``"#text"``, a namespace prefix
     as ``"#prefix"`` (so that ``<ci:State>`` is still found as ``State``). Characters that XML cannot hold are U+FFFD.
     """
+    if len(body) <= _SMALL and (root := _tree(body)) is not None:
+        return {root.tag: _value_of(root, limits.depth, limits)}
+    return view_by_handlers(body, limits)
+
+
+_SMALL = 64 * 1024
+"""Bytes; so small that it does not matter if what has a fault is read twice, and that no cap on nodes is reached."""
+_DECLARATION = re.compile(
+    rb"""<\?xml\s+version=["']1\.0["']\s+encoding=["']utf-?8["']\s*\?>""", re.IGNORECASE
+)
+_MORE_THAN_ELEMENTS = re.compile(r"<[^<>]*[=:!?]")
+"""A tag with an attribute or a prefix, a comment, a document type, a CDATA section, a processing instruction."""
+
+
+def _tree(body: bytes) -> Element | None:
+    """The root of what holds elements and text alone. Without a document type there are no entities to expand."""
+    declared = _DECLARATION.match(body)
+    text = sanitized_references(sanitized(body[declared.end() :] if declared else body))
+    if _MORE_THAN_ELEMENTS.search(text):
+        return None
+    parser = XMLParser()  # noqa: S314 - see above
+    try:
+        parser.feed(text)
+        return parser.close()
+    except ParseError:
+        return None
+
+
+def _value_of(element: Element, left: int, limits: BodyLimits) -> Any:
+    """``left`` levels may be nested here, this one included."""
+    if not left:
+        raise too_complex(limits)
+    text = element.text or ""
+    node: dict[str, Any] = {}
+    for child in element:
+        name, value = child.tag, _value_of(child, left - 1, limits)
+        if name not in node:
+            node[name] = value
+        elif isinstance(node[name], list):
+            node[name].append(value)
+        else:
+            node[name] = [node[name], value]
+        if child.tail:
+            text += child.tail
+    if not text or text.isspace():
+        return node or ""
+    if not node:
+        return text
+    node["#text"] = text.strip()
+    return node
+
+
+def view_by_handlers(body: bytes, limits: BodyLimits) -> dict[str, Any]:
+    """The same for any XML."""
     reader = _Reader(limits)
     try:
         _feed(_Parser(reader), reader, body)

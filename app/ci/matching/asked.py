@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.ci.incoming.voice_separate import ROLES
+from app.ci.incoming.made.voice_separate import ROLES
 from app.ci.outgoing.operation import View, ci_name, views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest
 

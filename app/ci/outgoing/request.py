@@ -62,7 +62,8 @@ Scalar = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["str
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most processes and commands never read a request: its models are built for the first one.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class RequestInput(Part):

@@ -22,7 +22,7 @@ def render(request: SubmitRequest, callback: str | None, defaults: Defaults) -> 
 
     The request must have passed `rules.check`: what XML cannot hold is refused there, not here.
     """
-    return node("Request", _request(request, callback, defaults)).encode()
+    return branch("Request", _request(request, callback, defaults)).encode()
 
 
 def leaf(name: str, text: str) -> str:
@@ -36,7 +36,7 @@ def leaf(name: str, text: str) -> str:
 _ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;"))
 
 
-def node(name: str, children: Iterable[str]) -> str:
+def branch(name: str, children: Iterable[str]) -> str:
     """A node that holds nodes, a line each."""
     inside = "\n".join(children)
     return f"<{name}>\n{inside}\n</{name}>" if inside else f"<{name} />"
@@ -48,12 +48,12 @@ def _request(request: SubmitRequest, callback: str | None, defaults: Defaults) -
         yield from _text("Tag", request.tag)
     if request.input.object or request.input.url:
         # None at all for what works on no file: CI's requests for Tts have no such node.
-        yield node("Input", (*_text("Object", request.input.object), *_text("Url", request.input.url)))
+        yield branch("Input", (*_text("Object", request.input.object), *_text("Url", request.input.url)))
     for _path, operation in request.each():
         tag = None if request.operations is None else request.tag_of(operation)
         # None at all where it would be empty: MediaInfo needs none.
         if children := tuple(_operation(tag, operation, where)):
-            yield node("Operation", children)
+            yield branch("Operation", children)
     yield from _text("QueueId", request.queue_id)
     yield from _callback(request, callback, defaults)
 
@@ -62,12 +62,12 @@ def _operation(tag: str | None, operation: Operation, where: Defaults) -> Iterat
     yield from _text("Tag", tag)
     yield from _text("TemplateId", operation.template_id)
     if operation.voice_separate:
-        yield node("VoiceSeparate", _voice_separate(operation.voice_separate))
+        yield branch("VoiceSeparate", _voice_separate(operation.voice_separate))
     for name, value in (operation.operation or {}).items():
         if name != "Tag":
             yield from _raw(name, value)
     if operation.output:
-        yield node("Output", _output(operation.output, where))
+        yield branch("Output", _output(operation.output, where))
     yield from _text("UserData", operation.user_data)
     yield from _text("JobLevel", operation.job_level)
 
@@ -75,7 +75,7 @@ def _operation(tag: str | None, operation: Operation, where: Defaults) -> Iterat
 def _voice_separate(separate: VoiceSeparate) -> Iterator[str]:
     config = separate.audio_config or AudioConfig()
     # CI requires the container, not what is in it.
-    yield node("AudioConfig", _fields(config, ("bitrate", "channels", "codec", "samplerate")))
+    yield branch("AudioConfig", _fields(config, ("bitrate", "channels", "codec", "samplerate")))
     yield from _text("AudioMode", separate.audio_mode)
 
 
@@ -93,7 +93,7 @@ def _callback(request: SubmitRequest, callback: str | None, defaults: Defaults) 
     kind = request.callback_type
     yield from _text("CallBackType", kind and _CALLBACK_TYPES.get(kind.lower(), kind))
     if request.callback_mq_config:
-        yield node("CallBackMqConfig", _fields(request.callback_mq_config, MqConfig.model_fields))
+        yield branch("CallBackMqConfig", _fields(request.callback_mq_config, MqConfig.model_fields))
 
 
 def _fields(part: object, names: Iterable[str]) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _raw(name: str, value: Any) -> Iterator[str]:
     """JSON as nodes: an object holds its children, a list repeats the node, null is left out."""
     for one in value if isinstance(value, list | tuple) else (value,):
         if isinstance(one, Mapping):
-            yield node(name, (each for child, inner in one.items() for each in _raw(child, inner)))
+            yield branch(name, (each for child, inner in one.items() for each in _raw(child, inner)))
         elif one is not None:
             yield leaf(name, _scalar(one))
 

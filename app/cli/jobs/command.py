@@ -8,6 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from app.cli import LateCommand
 from app.cli.jobs.which import wanted, which_jobs
 from app.cli.options import as_json, paged, without_asking
 from app.cli.output import (
@@ -23,12 +24,20 @@ from app.cli.output import (
     show_table,
 )
 from app.core.logs import plain
-from app.documents.jobs import DeletedJob
 from app.store import Job
 from app.store.jobs.doubts import Choice
 from app.web.services import services
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
+_MANY = "app.cli.jobs.many"
+for _name, _where, _line in (
+    ("import", "app.cli.jobs.jobs_import:command", "Read CI's list; store unknown jobs and news."),
+    ("refresh", f"{_MANY}:refresh", "Ask CI about one job now, or about all that match."),
+    ("cancel", f"{_MANY}:cancel", "Cancel one job at CI, or all that match and have not ended."),
+    ("replay", f"{_MANY}:replay", "Replay the latest news of jobs."),
+    ("export", f"{_MANY}:export", "Jobs as lines of JSON."),
+):
+    group.add_command(LateCommand(_name, _line, _where))
 
 
 def _found(job_id: str) -> Job:
@@ -155,6 +164,8 @@ def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
     if dropped is None:
         fail(f"No job {job_id} is known here.", NOT_FOUND)
     if json_wanted:
+        from app.documents.jobs import DeletedJob  # noqa: PLC0415 - look-ups start without it
+
         show_json(DeletedJob.of(dropped))
         return
     parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")

@@ -184,6 +184,3 @@ def _replayed(jobs: Iterable[Job], rate: float, only: Only | None) -> Iterator[t
         time.sleep(max(0.0, began + number / rate - time.monotonic()))
         made = services().store.replays.replay(job.job_id, me(), only)
         yield job.job_id, None if made else "Nothing has been reported about this job yet."
-
-
-commands: tuple[click.Command, ...] = (refresh, cancel, replay, export)

@@ -18,6 +18,7 @@ from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.documents.submissions import RowView, warnings_of
+from app.services import Services
 from app.submitter.columns import UnreadableFile
 from app.submitter.cost import Lengths
 from app.submitter.draft import defaults, draft
@@ -26,7 +27,6 @@ from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
 from app.submitter.rows import Row, RowResult, read_csv, read_json_lines
 from app.web.describe import text_of
-from app.web.services import Services
 
 PARTLY, STOPPED = 1, 130
 _SHOWN = 10

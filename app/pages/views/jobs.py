@@ -13,7 +13,7 @@ from app.api import jobs as jobs_api
 from app.api.chosen import many_jobs
 from app.api.chosen.filters import JobsQuery
 from app.api.requests import read_values
-from app.ci.outgoing.facts import NEEDS_OPERATION, NO_OPERATION
+from app.ci.incoming.made.nodes import TAGS
 from app.ci.report import STATES
 from app.documents.jobs import ManyDone
 from app.pages import blueprint, done, page
@@ -26,7 +26,6 @@ from app.web.services import services
 
 LIMIT: Final = 50
 ACTIONS: Final = {"refresh": "Ask CI about", "replay": "Replay", "cancel": "Cancel"}
-TAGS: Final = tuple(sorted({*NEEDS_OPERATION, *NO_OPERATION, "VoiceSeparate"}))
 _FIELDS: Final = (
     "state",
     "tag",
@@ -64,7 +63,7 @@ def jobs() -> Response:
     listed = _listed()
     if "rows" in request.args:
         return page("parts/rows.html", listed=listed)
-    counts = services().store.stats.counts(TAGS)
+    counts = services().store.stats.counts(sorted(TAGS))
     charts = (chart("Last 24 hours", counts.hours), chart("Last 60 minutes", counts.minutes))
     return page(
         "jobs.html",
@@ -72,7 +71,7 @@ def jobs() -> Response:
         counts=counts,
         charts=charts,
         states=sorted(STATES),
-        tags=counts.by_tag or TAGS,
+        tags=counts.by_tag or sorted(TAGS),
         actions=ACTIONS,
         fields=_FIELDS,
     )

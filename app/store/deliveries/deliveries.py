@@ -9,7 +9,7 @@ from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all, script, text_map
 from app.store.database import Database
-from app.store.runs.runs import event_key, schedule_of
+from app.store.runs.runs import Runs, event_key, schedule_of
 
 TROUBLE = 3
 """Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
@@ -39,11 +39,12 @@ class EndpointState:
 class Deliveries:
     """The schedules of all endpoints."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, runs: Runs) -> None:
         self._db = db
+        self._runs = runs
         self._redis = db.client
         self._take, self._note = (script(db.client, name) for name in ("take_delivery", "endpoint"))
-        self._give_up = script(db.client, "run", "give_up")
+        self._give_up = script(db.client, "run", "run_failed", "give_up")
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
@@ -82,8 +83,14 @@ class Deliveries:
             self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
         )
         failures = self._db.key("failures")
+        now = rfc3339(now_ms())
         given_up = sum(
-            int(self._give_up(keys=[event_key(self._db, each), schedule, failures], args=[each, why]))
+            int(
+                self._give_up(
+                    keys=[event_key(self._db, each), schedule, failures],
+                    args=[each, why, now, self._runs.told_report(each)],
+                )
+            )
             for each in ids
         )
         if given_up:

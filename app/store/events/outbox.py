@@ -246,4 +246,6 @@ def _event(fields: dict[bytes, bytes]) -> Event:
         runs_handlers=kept["handlers"] == "1",
         labels=json.loads(kept.get("labels", "{}")),
         only=Only.read(kept["only"]) if kept.get("only") else None,
+        details=json.loads(kept["details"]) if "details" in kept else None,
+        submission=kept.get("submission"),
     )

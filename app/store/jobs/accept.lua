@@ -146,12 +146,13 @@ end
 -- ── is there room ───────────────────────────────────────────────────────────
 
 -- Each is read by a command of its own type: a key of another type stops the script here, before anything is written.
-local function check_types()
+local function check_types(foreseen)
   for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls'}) do redis.call('ZCARD', key(kind)) end
-  for _, item in ipairs(items) do
+  for i, item in ipairs(items) do
     redis.call('LLEN', key('record', item.id))
     for _, places in ipairs({item.idx, item.held_idx}) do
-      for n = 1, #INDEXES do
+      -- Where the job stands already, nothing is written: most often a duplicate.
+      for n = 1, places == foreseen[i].job.idx and 0 or #INDEXES do
         local index = index_at(places, n)
         if index then redis.call('ZCARD', prefix .. index) end
       end
@@ -202,7 +203,7 @@ for i, each in ipairs(foreseen) do
   if needs_pending and pending_report_of(i) == '' then return {'uncertain'} end
   if repeats_known(items[i], each) and items[i].known ~= each.job.version then return {'uncertain'} end
 end
-check_types()
+check_types(foreseen)
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
@@ -259,6 +260,7 @@ local function add_event(item, fields)
     'state', fields.state or '', 'tag', item.tag or '', 'version', fields.version,
     'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report,
     'labels', labels, 'deadline', deadline}
+  if fields.details then words[#words + 1], words[#words + 2] = 'details', fields.details end
   if fields.only then words[#words + 1], words[#words + 2] = 'only', fields.only end
   redis.call('XADD', key('events'), '*', unpack(words))
 end
@@ -423,7 +425,8 @@ local function raise_doubt(i, item, job, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
     add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
-      handlers = '0', report = known_report(i, id)})
+      handlers = '0', report = known_report(i, id), details = cjson.encode({reason = reason, since = doubt.since,
+        reported = doubt.reported})})
   end
   schedule(item, id, 0, 'now', 'stale')
 end

@@ -17,10 +17,7 @@ for _, field in ipairs(redis.call('HKEYS', job)) do
   if short then events[#events + 1] = to_hex(short) end
 end
 for _, event in ipairs(events) do
-  for _, field in ipairs(redis.call('HKEYS', prefix .. 'runs_of:' .. event)) do
-    local name = string.match(field, '^run(|.*)')
-    if name then runs[#runs + 1] = event .. name end
-  end
+  for _, run in ipairs(runs_in(prefix, event)) do runs[#runs + 1] = run end
 end
 
 local function is_over(id)
@@ -64,15 +61,7 @@ end
 local payloads = 0
 for _, body in ipairs(bodies) do payloads = payloads + redis.call('DEL', body) end
 local told = {redis.call('EXISTS', job), entries_in(record), payloads, #runs, 0, ''}
-for _, run in ipairs(runs) do
-  local endpoint = string.match(run, '^[^|]*|[^|]*|?(.*)$')
-  for _, name in ipairs({'runs', 'lookups'}) do redis.call('ZREM', prefix .. name, run) end
-  told[5] = told[5] + redis.call('ZREM', prefix .. 'failures', run)
-  if endpoint ~= '' then redis.call('ZREM', prefix .. 'deliveries:' .. endpoint, run) end
-end
-for _, event in ipairs(events) do
-  redis.call('DEL', prefix .. 'runs_of:' .. event, prefix .. 'report_of:' .. event)
-end
+for _, event in ipairs(events) do told[5] = told[5] + drop_runs(prefix, event, runs_in(prefix, event)) end
 local places = redis.call('HGET', job, 'idx') or ''
 for n = 1, #INDEXES do
   local index = index_at(places, n)
@@ -96,6 +85,7 @@ if submission then
     end
   end
   told[6] = submission
+  drop_events_of(prefix, submission)
   redis.call('DEL', hash, prefix .. 'request:' .. submission, prefix .. 'claims:' .. submission)
   for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
 end

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
-from app.ci.report import Input, Output, Report, Template, Workflow
+from app.ci.report import Input, JobResult, Media, Output, Report, Template, Workflow
 from app.core.clock import now_ms, time_of, to_ms
 from app.redis.cursors import decode_cursor, encode_cursor
-from app.redis.scripts import decoded
+from app.redis.scripts import decoded, evalsha, script
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.entries import read_entry
 from app.store.members import job_of, member_of
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
+from app.store.reading.shown import Kept, Shown, Stored
 from app.store.runs.runs import Event
 from app.store.submissions.submissions import Submission
 
@@ -34,6 +37,10 @@ _FIELDS = (
     "check", "doubt", "digest", "outputs_unasked",
 )  # fmt: skip
 _OF_SUBMISSION = ("submitted_at", "callback", "deadline")
+_NAMES = (len(_FIELDS), *_FIELDS, len(_OF_SUBMISSION), *_OF_SUBMISSION)
+_UPDATED, _DEADLINE = map(_FIELDS.index, ("updated", "deadline"))
+_KEPT_BYTES: Final = 8 * 2**20
+"""For jobs in lists, and as much for single ones, in each process; it fills only where the API is used."""
 _IN_LIST = 100
 """Outputs of a job that a list shows."""
 
@@ -105,6 +112,8 @@ class Job(BaseModel):
     user_data: str | None = None
     job_level: int | None = None
     workflow: Workflow | None = None
+    media: Media | None = None
+    result: JobResult | None = None
     labels: dict[str, str] = Field(default_factory=dict, description="Those of its submission.")
     doubt: Doubt | None
     submission: Submitted | None
@@ -131,6 +140,7 @@ class Known:
     fields: dict[str, str | None]
     submission: dict[str, str | None]
     request: dict[str, Any]
+    late: bool
     raw: dict[str, Any] | None = None
 
 
@@ -165,6 +175,9 @@ class Jobs:
         self._view = view
         self._redis = db.client
         self._trusted = trusted
+        self._read_script = script(db.client, "read")
+        self._edition = _edition(trusted)
+        self._in_lists, self._single = Kept(_KEPT_BYTES), Kept(_KEPT_BYTES)
 
     def exists(self, job_id: str) -> bool:
         return bool(self._redis.exists(self._db.key("job", job_id)))
@@ -179,7 +192,7 @@ class Jobs:
     def get(self, job_id: str, *, raw: bool = True) -> Job | None:
         """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
         known = self.known([job_id], raw=raw)[job_id]
-        return self._record(known, known.report, known.raw) if known.report else None
+        return self._record(known, known.report) if known.report else None
 
     def submitted(self, details: Sequence[Detail], submission: Submission, new_at: str) -> list[Job]:
         """The jobs that CI named in its answer to ``submission``, as ``get`` reads them, without a round trip.
@@ -193,8 +206,9 @@ class Jobs:
             "updated": new_at,
         }
         asked = {name: getattr(submission, name) for name in _OF_SUBMISSION}
+        request = {"labels": submission.labels, "facts": submission.facts}
         return [
-            self._record(Known(report, fields, asked, submission.facts), report, detail.raw)
+            self._record(Known(report, fields, asked, request, late=False, raw=detail.raw), report)
             for detail in details
             for report in (to_builtins(detail.report),)
         ]
@@ -202,12 +216,8 @@ class Jobs:
     def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
         """All there is to know about these jobs, in few round trips, to be read with ``at``."""
         ids = list(dict.fromkeys(job_ids))
-        found = self._read(ids)
-        if raw and self._view:
-            found = [
-                replace(each, raw=each_raw) for each, each_raw in zip(found, self._raws(found), strict=True)
-            ]
-        return dict(zip(ids, found, strict=True))
+        found = [self._known(stored) if stored else _UNKNOWN for stored in self._stored(ids)]
+        return dict(zip(ids, self._with_raws(found) if raw else found, strict=True))
 
     def at(self, event: Event, known: Known) -> Job:
         """The job as it was at the event, with what is known now about how we know it."""
@@ -219,7 +229,11 @@ class Jobs:
         elif known.fields["source"] == "poll" and not _is_of(known.fields, event.report):
             # CI's word about the job as it is now says nothing of what a callback said before.
             then["source"] = "callback"
-        return self._record(replace(known, fields=known.fields | then), event.report, known.raw)
+        return self._record(replace(known, fields=known.fields | then), event.report)
+
+    def of_event(self, event: Event) -> Job | None:
+        """As ``lean``; ``None`` for an event of a submission that has no job."""
+        return self.lean(event) if event.job_id else None
 
     def lean(self, event: Event) -> Job:
         """The job as it was at the event, without its raw payload."""
@@ -236,18 +250,56 @@ class Jobs:
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
-        found: list[Job] = []
+        rows, position = self._page(wanted, limit, cursor)
+        jobs = (_shortened(self._record(known := self._known(stored), known.report)) for _, stored, _ in rows)
+        return Page(jobs=tuple(jobs), next_cursor=position)
+
+    def page_json(self, wanted: Filter, limit: int, cursor: str | None = None) -> bytes:
+        """``page`` as JSON: as ``Page`` would be written, of jobs that are written already where they are unchanged."""
+        rows, position = self._page(wanted, limit, cursor)
+        texts = b",".join([shown.text for _, _, shown in rows])
+        return b'{"jobs":[%b],"next_cursor":%b}' % (texts, msgspec.json.encode(position))
+
+    def stored(self, job_id: str) -> Stored | None:
+        """What is stored of the job, in one round trip; ``None`` if it is not known."""
+        return self._stored([job_id])[0]
+
+    def shown(self, job_id: str, stored: Stored) -> Shown:
+        """The record of that, with its raw payload."""
+        if (found := self._single.find(job_id, stored)) is None:
+            (known,) = self._with_raws([self._known(stored)])
+            found = _shown(self._record(known, known.report))
+            # A body that expired in between must not be missed for good.
+            if stored.has_body == (known.raw is not None):
+                self._single.put(job_id, stored, found)
+        return found
+
+    def etag(self, stored: Stored) -> str:
+        """What changes whenever the record of the job does, found without making the record."""
+        return f"{self._edition}{stored.digest}"
+
+    def _page(
+        self, wanted: Filter, limit: int, cursor: str | None
+    ) -> tuple[list[tuple[str, Stored, Shown]], str | None]:
+        found: list[tuple[str, Stored, Shown]] = []
         position = decode_cursor(cursor)
         scanned = 0
         for score, ids in self._walk(wanted, position, limit):
-            for (created, job_id), job in zip(score, self._many(ids), strict=True):
+            for (created, job_id), stored in zip(score, self._stored(ids), strict=True):
                 position = (created, job_id)
                 scanned += 1
-                if job is not None and _matches(job, wanted):
-                    found.append(job)
+                if stored is not None and _matches(shown := self._in_list(job_id, stored), wanted):
+                    found.append((job_id, stored, shown))
                 if len(found) == limit or scanned >= _SCAN_MAX:
-                    return Page(jobs=tuple(found), next_cursor=encode_cursor(position))
-        return Page(jobs=tuple(found), next_cursor=None)
+                    return found, encode_cursor(position)
+        return found, None
+
+    def _in_list(self, job_id: str, stored: Stored) -> Shown:
+        if (found := self._in_lists.find(job_id, stored)) is None:
+            known = self._known(stored)
+            found = _shown(_shortened(self._record(known, known.report)))
+            self._in_lists.put(job_id, stored, found)
+        return found
 
     def every(self, wanted: Filter) -> Iterator[Job]:
         """All that match, newest first, page by page."""
@@ -287,8 +339,8 @@ class Jobs:
         where = self._narrowest(wanted)
         end = (after[0], member_of(after[1])) if after else None
         top = min(wanted.created_before or 2**53, after[0] if after else 2**53)
-        # Most often all of them match. The range begins with the last one of the page before.
-        offset, count = 0, min(limit + 1, _CHUNK)
+        # Usually all match; after a cursor the first row is the one that it names.
+        offset, count = 0, min(limit + bool(after), _CHUNK)
         while True:
             rows: Any = self._redis.zrange(
                 where,
@@ -314,53 +366,36 @@ class Jobs:
         keys = [self._db.key("index", index.name(field, value)) for field, value in wanted.equal]
         if not keys:
             return self._db.key("jobs")
+        if len(keys) == 1:
+            return keys[0]
         pipe = self._redis.pipeline(transaction=False)
         for key in keys:
             pipe.zcard(key)
         return min(zip(pipe.execute(), keys, strict=True))[1]
 
-    def _many(self, ids: list[str]) -> list[Job | None]:
-        return [
-            _shortened(self._record(each, each.report, None)) if each.report else None
-            for each in self._read(ids)
-        ]
+    def _stored(self, ids: Sequence[str]) -> list[Stored | None]:
+        """What is stored of these jobs: what belongs to one of them is of one moment."""
+        found: list[Stored | None] = []
+        for start in range(0, len(ids), _CHUNK):
+            arguments = [self._db.prefix, *_NAMES, *ids[start : start + _CHUNK]]
+            found += map(_as_stored, evalsha(self._redis, self._read_script, arguments))
+        return found
 
-    def _read(self, ids: list[str]) -> list[Known]:
-        """Jobs without raw payloads. A report and the fields beside it are of the same moment."""
-        pipe = self._redis.pipeline()
-        for job_id in ids:
-            pipe.hmget(self._db.key("job", job_id), *_FIELDS)
-            pipe.lindex(self._db.key("record", job_id), 0)
-        answers = pipe.execute() if ids else []
-        rows = [dict(zip(_FIELDS, map(decoded, values), strict=True)) for values in answers[::2]]
-        # Without the job's own fields a report is a leftover of one that was removed.
-        reports = [
-            json.loads(unpack(packed)) if packed and row["updated"] else None
-            for packed, row in zip(answers[1::2], rows, strict=True)
-        ]
-        asked = self._submissions(row["submission"] for row in rows)
-        return [
-            Known(report, row, *asked.get(row["submission"] or "", ({}, {})))
-            for report, row in zip(reports, rows, strict=True)
-        ]
+    def _known(self, stored: Stored) -> Known:
+        fields = dict(zip(_FIELDS, map(decoded, stored.fields), strict=True))
+        submission = dict(zip(_OF_SUBMISSION, map(decoded, stored.submission), strict=False))
+        return Known(
+            json.loads(unpack(stored.report)) if stored.report else None,
+            fields,
+            submission,
+            json.loads(unpack(stored.request)) if stored.request else {},
+            stored.late,
+        )
 
-    def _submissions(
-        self, ids: Iterable[str | None]
-    ) -> dict[str, tuple[dict[str, str | None], dict[str, Any]]]:
-        """The fields of these submissions, and what is stored of their requests."""
-        wanted = list(dict.fromkeys(filter(None, ids)))
-        pipe = self._redis.pipeline(transaction=False)
-        for each in wanted:
-            pipe.hmget(self._db.key("submission", each), *_OF_SUBMISSION)
-            pipe.get(self._db.key("request", each))
-        answers = pipe.execute() if wanted else []
-        return {
-            each: (
-                dict(zip(_OF_SUBMISSION, map(decoded, values), strict=True)),
-                json.loads(unpack(packed)) if packed else {},
-            )
-            for each, values, packed in zip(wanted, answers[::2], answers[1::2], strict=True)
-        }
+    def _with_raws(self, found: list[Known]) -> list[Known]:
+        if not self._view:
+            return found
+        return [replace(each, raw=raw) for each, raw in zip(found, self._raws(found), strict=True)]
 
     def _raws(self, found: list[Known]) -> list[dict[str, Any] | None]:
         keys = [self._body_key(each.fields["raw"]) for each in found]
@@ -374,7 +409,7 @@ class Jobs:
         """``raw`` is the name of a body, and behind a colon the position of a JobsDetail in it."""
         return self._db.key("body", (raw or "").partition(":")[0])
 
-    def _record(self, known: Known, reported: dict[str, Any] | None, raw: dict[str, Any] | None) -> Job:
+    def _record(self, known: Known, reported: dict[str, Any] | None) -> Job:
         reported, fields = reported or {}, known.fields
         unconfirmed = self._unconfirmed(reported, known)
         report = reported if unconfirmed else merged(reported, fields["check"])
@@ -387,12 +422,12 @@ class Jobs:
                 "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
                 "outputs_count": len(outputs),
                 "outputs_unchecked": unconfirmed or ("too_many" if is_partly else None),
-                "submission": _submitted(fields, known.submission, bool(report["terminal"])),
+                "submission": _submitted(fields, known.submission, known.late and not report["terminal"]),
                 "verification": fields["verification"],
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
                 "updated_at": time_of(fields["updated"]),
-                "raw": raw,
+                "raw": known.raw,
             }
         )
 
@@ -426,22 +461,50 @@ def _shortened(job: Job) -> Job:
 
 
 def _submitted(
-    fields: dict[str, str | None], submission: dict[str, str | None], terminal: bool
+    fields: dict[str, str | None], submission: dict[str, str | None], overdue: bool
 ) -> Submitted | None:
     if not fields["submission"]:
         return None
-    deadline = time_of(fields["deadline"] or submission["deadline"])
     return Submitted(
         id=fields["submission"],
-        submitted_at=time_of(submission["submitted_at"]),
-        callback=submission["callback"],
-        deadline=deadline,
-        overdue=not terminal and (to_ms(deadline) or now_ms() + 1) < now_ms(),
+        submitted_at=time_of(submission.get("submitted_at")),
+        callback=submission.get("callback"),
+        deadline=time_of(fields["deadline"] or submission.get("deadline")),
+        overdue=overdue,
     )
 
 
-def _matches(job: Job, wanted: Filter) -> bool:
-    known = index.values(job.report) | index.label_values(job.labels)
-    if any(known.get(field) != value for field, value in wanted.equal):
+def _shown(job: Job) -> Shown:
+    return Shown(
+        text=job.model_dump_json(by_alias=True).encode(),
+        values={**index.values(job.report), **index.label_values(job.labels)},
+        overdue=bool(job.submission and job.submission.overdue),
+        linkable=job.outputs_unchecked in {None, "too_many"},
+    )
+
+
+def _edition(trusted: frozenset[str]) -> str:
+    """What else than the store an answer depends on: the fields of a record, and a setting."""
+    text = json.dumps([list(Job.model_fields), sorted(trusted)])
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _as_stored(row: Any) -> Stored | None:
+    fields, report, submission, request, has_body = row
+    # Without the job's own fields a report is a leftover of one that was removed.
+    if not report or not fields[_UPDATED]:
+        return None
+    deadline = fields[_DEADLINE] or (submission[_OF_SUBMISSION.index("deadline")] if submission else None)
+    due = to_ms(time_of(decoded(deadline)))
+    return Stored(
+        tuple(fields), report, tuple(submission), request, bool(has_body), due is not None and due < now_ms()
+    )
+
+
+def _matches(shown: Shown, wanted: Filter) -> bool:
+    if any(shown.values.get(field) != value for field, value in wanted.equal):
         return False
-    return wanted.overdue is None or wanted.overdue == bool(job.submission and job.submission.overdue)
+    return wanted.overdue is None or wanted.overdue == shown.overdue
+
+
+_UNKNOWN: Final = Known(None, dict.fromkeys(_FIELDS), {}, {}, False)

@@ -34,8 +34,8 @@ class Retention:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._redis = db.client
-        self._drop = script(db.client, "record", "run", "drop")
-        self._drop_submission = script(db.client, "drop_submission")
+        self._drop = script(db.client, "record", "run", "drop_runs", "drop")
+        self._drop_submission = script(db.client, "run", "drop_runs", "drop_submission")
 
     def drop_jobs(self, older_than_s: float, count: int, token_life_s: float = 0) -> int:
         """Jobs whose last change was longer ago. Those with runs that failed, or are not over, stay twice as long; one

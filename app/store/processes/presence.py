@@ -18,9 +18,9 @@ class Presence:
         self._here = script(db.client, "here")
         self._seen = script(db.client, "seen")
 
-    def here(self, role: str) -> None:
-        """This process is alive as ``role``."""
-        self._here(keys=[self._db.key("presence", role)], args=[self._name, 100 * ALIVE_MS])
+    def here(self, *roles: str) -> None:
+        """This process is alive as each of these."""
+        self._here(keys=[self._db.key("presence", role) for role in roles], args=[self._name, 100 * ALIVE_MS])
 
     def seen(self, role: str) -> int:
         """How many processes have reported within the last seconds."""

@@ -11,6 +11,7 @@ from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
+from app.store.jobs.jobs import Job
 from app.store.jobs.snapshot import TRIES, snapshots
 
 FIRST_QUESTION_S = 5.0
@@ -48,8 +49,9 @@ class Due:
         self._redis = db.client
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
-        self._take, self._postpone, self._turn, self._asked, self._outputs = (
-            script(db.client, name) for name in ("take", "postpone", "turn", "asked", "ask_outputs")
+        self._take, self._postpone, self._turn, self._asked, self._outputs, self._overdue = (
+            script(db.client, name)
+            for name in ("take", "postpone", "turn", "asked", "ask_outputs", "overdue")
         )
         self._confirmed = script(db.client, "record", "outputs_confirmed")
 
@@ -83,6 +85,15 @@ class Due:
             arguments += ["1" if announced else "", known.version or "", known.report, now]
             if int(self._confirmed(args=arguments)) >= 0:
                 return
+
+    def announce_overdue(self, job: Job) -> bool:
+        """Make an event of it that the job is past its deadline; false if that was done, or the job has moved on."""
+        if not (job.submission and job.submission.overdue and job.submission.deadline):
+            return False
+        details = {"deadline": job.submission.deadline, "submission": job.submission.id}
+        arguments: list[Any] = [self._db.prefix, job.job_id, job.submission.deadline, job.version]
+        arguments += [job.report.to_json(), rfc3339(now_ms()), json.dumps(details)]
+        return bool(self._overdue(args=arguments))
 
     def put_off(self, job_id: str, in_s: float) -> None:
         """Ask again in ``in_s`` seconds."""

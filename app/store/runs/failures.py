@@ -62,8 +62,7 @@ class Failures:
     def all(self, wanted: FailureFilter) -> Iterator[Run]:
         """Every failure of now that matches, newest first; later ones are not seen."""
         if wanted.event_id:
-            event = self._runs.event(wanted.event_id)
-            runs = self._runs.of_job(event.job_id) if event else []
+            runs = self._runs.of_event(wanted.event_id)
             yield from (run for run in runs if run.state == "failed" and wanted.matches(run))
             return
         yield from (run for _, run in self._walk((now_ms(), "~~")) if wanted.matches(run))

@@ -1,5 +1,7 @@
 -- Gives a failure new tries. Returns 0 if it is no failure (any more).
--- KEYS[1] the event, KEYS[2] the run's schedule, KEYS[3] the failures. ARGV: run id, the act (JSON).
+-- KEYS[1] the event, KEYS[2] its schedule unless its lane has its own, KEYS[3] the failures.
+-- ARGV: run id, the act (JSON).
+local schedule = schedule_of(KEYS[1], ARGV[1], KEYS[2])
 local run = read_run(KEYS[1], ARGV[1])
 if not run or run.state ~= 'failed' then
   if not run then redis.call('ZREM', KEYS[3], ARGV[1]) end
@@ -10,5 +12,5 @@ write_run(KEYS[1], ARGV[1], run)
 add_act(KEYS[1], ARGV[1], ARGV[2])
 redis.call('HDEL', KEYS[1], field_of(ARGV[1], 'note'))
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZADD', KEYS[2], now_ms(), ARGV[1])
+redis.call('ZADD', schedule, now_ms(), ARGV[1])
 return 1

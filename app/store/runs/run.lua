@@ -36,6 +36,12 @@ local function lease_of(hash, id) return tonumber(redis.call('HGET', hash, field
 
 local function let_go(hash, id) redis.call('HDEL', hash, field_of(id, 'lease')) end
 
+-- The schedule of a run: its lane's, where it has one of its own (`lane|…` of its event), else the one given.
+local function schedule_of(hash, id, given)
+  local lane = redis.call('HGET', hash, field_of(id, 'lane'))
+  return lane and string.gsub(hash, 'runs_of:[^:]*$', '') .. 'lane:' .. lane or given, lane or 'default'
+end
+
 local function add_act(hash, id, act)
   local acts = redis.call('HGET', hash, field_of(id, 'acts'))
   redis.call('HSET', hash, field_of(id, 'acts'), (acts and string.sub(acts, 1, -2) .. ',' or '[') .. act .. ']')

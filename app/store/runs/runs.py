@@ -6,14 +6,17 @@ that waits that is its due time, for one that runs it is the end of its claim, w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.core.clock import now_ms, rfc3339, time_of, to_ms
+from app.core.event_kinds import TROUBLES
 from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
+from app.settings.lanes import DEFAULT_LANE
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
 
@@ -22,6 +25,8 @@ RunTarget = tuple[str, str | None]
 OUTPUTS_HANDLER = "check_outputs"
 """The handler whose runs the relay performs: it only waits for COS."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
+_WOULD_FAIL = -2
+"""As start.lua answers where a run is out of tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,24 @@ class Event:
     replay_of: str | None = None
     runs_handlers: bool = True
     labels: dict[str, str] = field(default_factory=dict)
+    """Those of the submission."""
     only: Only | None = None
+    details: dict[str, Any] | None = None
+    """What went wrong, for an event about trouble (docs/events.md has the members by kind)."""
+    submission: str | None = None
+    """The submission's id where there is no job: then ``job_id`` is empty, and handlers get ``None`` as the job."""
+    count: int = 1
+    """How many events of this kind the handler is called for: in a burst, once a minute for all of them."""
+
+    @property
+    def media(self) -> dict[str, Any] | None:
+        """What CI says of the file that the job made."""
+        return self.report.get("media")
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What the job found out, for tags whose product is not only a file."""
+        return self.report.get("result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +94,7 @@ class Run:
     """One run as it stands; ``tries`` are the tries so far, oldest first.
 
     ``forgiven`` is how many of them no longer count, since someone asked for new ones; ``acts`` says who did, and when.
+    ``count`` is how many events of a burst it stands for. ``job_id`` is empty for that of a submission without a job.
     """
 
     id: str
@@ -83,6 +106,7 @@ class Run:
     tries: tuple[dict[str, Any], ...]
     tag: str | None = None
     forgiven: int = 0
+    count: int = 1
     ended_at: str | None = None
     note: str | None = None
     acts: tuple[dict[str, Any], ...] = ()
@@ -143,7 +167,15 @@ def line_of(event: Event) -> str:
     return json.dumps(values[:-1] if event.runs_handlers else values, separators=(",", ":"))
 
 
-def _event(event_id: str, job_id: bytes, line: bytes, replay_of: bytes, report: bytes) -> Event:
+def _event(
+    event_id: str,
+    line: bytes,
+    job_id: bytes,
+    replay_of: bytes,
+    report: bytes,
+    details: bytes,
+    submission: bytes,
+) -> Event:
     """The inverse of ``line_of``."""
     fields = dict(zip(_IN_LINE, json.loads(line), strict=False))
     if isinstance(fields["at"], int):
@@ -151,8 +183,10 @@ def _event(event_id: str, job_id: bytes, line: bytes, replay_of: bytes, report: 
     return Event(
         event_id=event_id,
         job_id=job_id.decode(),
-        report=json.loads(unpack(report)),
+        report=json.loads(unpack(report)) if report else {},
         replay_of=replay_of.decode() or None,
+        details=json.loads(details) if details else None,
+        submission=submission.decode() or None,
         **fields,
     )
 
@@ -189,8 +223,11 @@ class Runs:
         self._failures = db.key("failures")
         self._declared = db.key("handlers")
         self._events, self._take = (script(db.client, name) for name in ("events", "take"))
-        self._plan, self._start, self._finish, self._beat, self._hand_back = (
-            script(db.client, "run", name) for name in ("plan", "start", "finish", "beat", "hand_back")
+        self._plan, self._beat, self._hand_back = (
+            script(db.client, "run", name) for name in ("plan", "beat", "hand_back")
+        )
+        self._start, self._finish = (
+            script(db.client, "run", "run_failed", name) for name in ("start", "finish")
         )
 
     def declare(self, handlers: Sequence[str]) -> None:
@@ -205,14 +242,19 @@ class Runs:
         """Their names; none before a relay has started."""
         return sorted(decoded_all(self._redis.smembers(self._declared)))
 
-    def plan(self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]]) -> int:
-        """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are."""
+    def plan(
+        self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]], lanes: Mapping[str, str] | None = None
+    ) -> int:
+        """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are. ``lanes``
+        are those of handlers that are not in the default one."""
         calls: list[Call] = [
-            (self._plan, [], self._plan_arguments(event, each)) for event, each in wanted if each
+            (self._plan, [], self._plan_arguments(event, each, lanes or {})) for event, each in wanted if each
         ]
         return sum(in_turn(self._db.client, calls))
 
-    def _plan_arguments(self, event: Event, wanted: Sequence[RunTarget]) -> list[Any]:
+    def _plan_arguments(
+        self, event: Event, wanted: Sequence[RunTarget], lanes: Mapping[str, str]
+    ) -> list[Any]:
         arguments: list[Any] = [
             self._db.prefix,
             now_ms(),
@@ -223,15 +265,22 @@ class Runs:
             pack(json.dumps(event.report, ensure_ascii=False, separators=(",", ":")).encode()),
             event.replay_of or "",
             line_of(event),
+            event.submission or "",
+            json.dumps(event.details, ensure_ascii=False) if event.details else "",
         ]
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
-            arguments += [each, endpoint or "", self._schedule_of(each)]
+            lane = "" if endpoint else lanes.get(handler, "")
+            schedule = self._of_lane(lane) if lane else self._schedule_of(each)
+            arguments += [each, endpoint or "", schedule, self._burst_of(event, each), lane]
         return arguments
 
-    def take_due(self, count: int, put_off_s: float) -> list[str]:
+    def take_due(self, count: int, put_off_s: float, lane: str = DEFAULT_LANE) -> list[str]:
         """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
-        taken = decoded_all(self._take(keys=[self._schedule], args=[count, int(put_off_s * 1000)]))
+        schedule = self._of_lane(lane)
+        taken = decoded_all(self._take(keys=[schedule], args=[count, int(put_off_s * 1000)]))
+        if lane != DEFAULT_LANE:
+            return taken
         if moved := [each for each in taken if self._schedule_of(each) != self._schedule]:
             self._move(moved)
         return [each for each in taken if each not in moved]
@@ -258,16 +307,23 @@ class Runs:
             pipe.hget(event_key(self._db, each), _field("run", each))
         return [bool(run) and run != _FRESH for run in pipe.execute()]
 
-    def next_due_s(self) -> float | None:
-        """Seconds until the next run is due; ``None`` if none is planned."""
-        return self._first_s(self._schedule)
+    def next_due_s(self, lane: str = DEFAULT_LANE) -> float | None:
+        """Seconds until the lane's next run is due; ``None`` if none is planned."""
+        return self._first_s(self._of_lane(lane))
+
+    def planned(self, lane: str) -> int:
+        """How many runs of the lane are due, run now, or are tried again later."""
+        return int(self._redis.zcard(self._of_lane(lane)))
+
+    def _of_lane(self, lane: str) -> str:
+        return self._schedule if lane == DEFAULT_LANE else self._db.key("lane", lane)
 
     def next_lookup_s(self) -> float | None:
         return self._first_s(self._lookups)
 
-    def backlog(self) -> Backlog:
-        """Of the runs for workers."""
-        return self._backlog(self._schedule)
+    def backlog(self, lane: str = DEFAULT_LANE) -> Backlog:
+        """Of the runs for workers of that lane."""
+        return self._backlog(self._of_lane(lane))
 
     def lookups_backlog(self) -> Backlog:
         """Of the look-ups, which wait for a free thread of a relay."""
@@ -287,7 +343,7 @@ class Runs:
 
     def start(self, start: Start) -> int:
         """The number of the try that has begun; 0: not to be started; -1: it has just become a failure."""
-        return int(in_turn(self._db.client, [self._start_call(start)])[0])
+        return self._begun(start, int(in_turn(self._db.client, [self._start_call(start)])[0]))
 
     def finish(self, end: End) -> bool:
         """End a try; false if its claim was lost meanwhile."""
@@ -295,7 +351,21 @@ class Runs:
 
     def finish_and_start(self, end: End, start: Start) -> int:
         """End one try and begin that of another run, in one round trip: what ``start`` says of the latter."""
-        return int(in_turn(self._db.client, [self._finish_call(end), self._start_call(start)])[1])
+        _, number = in_turn(self._db.client, [self._finish_call(end), self._start_call(start)])
+        return self._begun(start, int(number))
+
+    def _begun(self, start: Start, number: int) -> int:
+        if number != _WOULD_FAIL:
+            return number
+        call, keys, arguments = self._start_call(start)
+        return int(
+            in_turn(self._db.client, [(call, keys, [*arguments, "fail", self.told_report(start.run_id)])])[0]
+        )
+
+    def told_report(self, each: str) -> str:
+        """The report (JSON) that the event of this run's failure repeats; empty if it makes no event."""
+        event = self.event(_parts(each)[0])
+        return "" if event is None or event.kind in TROUBLES else json.dumps(event.report, ensure_ascii=False)
 
     def _start_call(self, start: Start) -> Call:
         held = int(start.claim_s * 1000)
@@ -304,7 +374,8 @@ class Runs:
 
     def _finish_call(self, end: End) -> Call:
         pause = int(end.again_in_s * 1000)
-        arguments = [end.run_id, end.number, end.state, pause, _stored(end.entry)]
+        arguments = [end.run_id, end.number, end.state, pause, _stored(end.entry), rfc3339(now_ms())]
+        arguments.append(self.told_report(end.run_id) if end.state == "failed" else "")
         return self._finish, self.keys(end.run_id), arguments
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
@@ -321,7 +392,7 @@ class Runs:
         """Those of these events that are kept because of their runs, by id."""
         ids = list(dict.fromkeys(event_ids))
         rows: Any = self._events(args=[self._db.prefix, *ids]) if ids else []
-        found = zip(ids, zip(*[iter(rows)] * 4, strict=True), strict=True)
+        found = zip(ids, zip(*[iter(rows)] * 6, strict=True), strict=True)
         return {each: _event(each, *row) for each, row in found if row[0]}
 
     def of_job(self, job_id: str) -> list[Run]:
@@ -330,6 +401,10 @@ class Runs:
         kept = self._hashes(events)
         runs = [_run(each, kept[event]) for event in events for each in _ids(event, kept[event])]
         return sorted(runs, key=lambda run: run.id)
+
+    def of_event(self, event_id: str) -> list[Run]:
+        kept = self._hashes([event_id])[event_id]
+        return [_run(each, kept) for each in sorted(_ids(event_id, kept))]
 
     def many(self, ids: list[str]) -> list[Run]:
         """Those of these runs that are (still) there."""
@@ -359,6 +434,15 @@ class Runs:
         if endpoint:
             return schedule_of(self._db, endpoint)
         return self._lookups if handler == OUTPUTS_HANDLER else self._schedule
+
+    def _burst_of(self, event: Event, each: str) -> str:
+        """The key under which runs for events of that kind are merged; empty for news, of which each one counts. Runs
+        that fail are merged for each handler by itself."""
+        if event.kind not in TROUBLES:
+            return ""
+        source = [(event.details or {}).get(name) for name in ("handler", "endpoint")]
+        name = json.dumps([event.kind, *source, each.partition("|")[2]])
+        return self._db.key("burst", hashlib.sha256(name.encode()).hexdigest()[:16])
 
 
 def event_key(db: Database, each: str) -> str:
@@ -420,6 +504,7 @@ def _run(each: str, kept: dict[str, str]) -> Run:
         tries=tuple(tries),
         tag=json.loads(kept["line"])[_IN_LINE.index("tag")] if "line" in kept else None,
         forgiven=int(stored["forgiven"] or 0),
+        count=1 + int(kept.get(_field("more", each), 0)),
         ended_at=tries[-1].get("ended_at") if state == "done" and tries else ended,
         note=kept.get(_field("note", each)),
         acts=tuple(json.loads(kept.get(_field("acts", each), "[]"))),

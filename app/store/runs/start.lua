@@ -1,17 +1,21 @@
 -- Leases one run for one try. Starts are counted, not exceptions: a run that kills its process counts too.
 -- Leases are measured by the clock of this server alone: those of the workers may differ.
--- KEYS[1] the event, KEYS[2] the schedule, KEYS[3] the failures.
--- ARGV: run id, for how long the lease holds (ms), tries allowed, worker, RFC 3339 now.
--- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure.
+-- KEYS[1] the event, KEYS[2] the schedule unless its lane has its own, KEYS[3] the failures.
+-- ARGV: run id, for how long the lease holds (ms), tries allowed, worker, RFC 3339 now, and '' or, for a second call, 'fail'
+-- and the report of its event (JSON, or '').
+-- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure; -2 if it would,
+-- which a second call does: its event then repeats that report, which few starts need.
+local schedule, lane = schedule_of(KEYS[1], ARGV[1], KEYS[2])
+local prefix = string.gsub(KEYS[1], 'runs_of:[^:]*$', '')
 local run, now = read_run(KEYS[1], ARGV[1]), now_ms()
 if not run then
   -- A process of an earlier release may have planned it: the relay takes it over, and it is due again.
   local earlier = string.gsub(KEYS[1], 'runs_of:[^:]*$', '') .. 'run:' .. ARGV[1]
-  if redis.call('EXISTS', earlier) == 0 then redis.call('ZREM', KEYS[2], ARGV[1]) end
+  if redis.call('EXISTS', earlier) == 0 then redis.call('ZREM', schedule, ARGV[1]) end
   return 0
 end
 if run.state ~= 'waiting' and run.state ~= 'running' then
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', schedule, ARGV[1])
   return 0
 end
 if run.state == 'running' then
@@ -23,16 +27,25 @@ if run.state == 'running' then
     error = 'the worker died, or stopped answering, during this try'})
 end
 if run.tries - run.forgiven >= tonumber(ARGV[3]) then
+  if ARGV[6] ~= 'fail' then return -2 end
   run.state, run.ended = 'failed', now
   let_go(KEYS[1], ARGV[1])
   write_run(KEYS[1], ARGV[1], run)
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', schedule, ARGV[1])
   redis.call('ZADD', KEYS[3], now, ARGV[1])
+  local is_told, last = pcall(cjson.decode, run.try)
+  announce_failure(KEYS[1], ARGV[1], run, is_told and last.error, ARGV[5], ARGV[7])
   return -1
+end
+-- Its lane was paused after it was handed out: it is due again when the lane goes on. Deliveries and look-ups have none.
+local has_lane = schedule ~= KEYS[2] or KEYS[2] == prefix .. 'runs'
+if has_lane and redis.call('HEXISTS', prefix .. 'lanes', 'paused:' .. lane) == 1 then
+  redis.call('ZADD', schedule, now, ARGV[1])
+  return 0
 end
 if run.tries > 0 then redis.call('HSET', KEYS[1], field_of(ARGV[1], 'try:' .. run.tries), run.try) end
 run.state, run.tries, run.try = 'running', run.tries + 1, cjson.encode({now, ARGV[4]})
 write_run(KEYS[1], ARGV[1], run)
 hold(KEYS[1], ARGV[1], now + ARGV[2])
-redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
+redis.call('ZADD', schedule, now + ARGV[2], ARGV[1])
 return run.tries

@@ -13,6 +13,7 @@ for job in string.gmatch(redis.call('HGET', hash, 'job_ids') or '', '%S+') do
     return 0
   end
 end
+drop_events_of(prefix, id)
 redis.call('DEL', hash, prefix .. 'request:' .. id, prefix .. 'claims:' .. id)
 for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, id) end
 return 1

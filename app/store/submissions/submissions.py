@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.ci.report import Input, Report
 from app.core.clock import now_ms, rfc3339, time_of, to_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
@@ -167,11 +168,50 @@ class Submissions:
         keys.append(self._db.key("claims", submission_id))
         keys.append(self._db.key("spent", (found.submitted_at if found else rfc3339(0))[:10]))
         told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
-        return bool(self._unanswered(keys=keys, args=[submission_id, status, error, told, pause, unpaid]))
+        arguments: list[Any] = [submission_id, status, error, told, pause, unpaid]
+        if status == "failed":
+            arguments += [
+                self._db.prefix,
+                rfc3339(now_ms()),
+                *self._announced(submission_id, found, error, ci),
+            ]
+        return bool(self._unanswered(keys=keys, args=arguments))
 
     def sent_today(self) -> int:
         """Jobs that were sent to CI since 00:00 UTC, without those that CI refused."""
         return int(decoded(self._redis.get(self._db.key("spent", rfc3339(now_ms())[:10]))) or 0)
+
+    def _announced(
+        self,
+        submission_id: str,
+        submission: Submission | None,
+        error: str,
+        ci: dict[str, str | None] | None,
+    ) -> list[str]:
+        """What the event of a failed submission says: its tag, what was asked as a report, details, labels."""
+        facts = submission.facts if submission else {}
+        first = (facts.get("operations") or [{}])[0]
+        asked_for = Report(
+            job_id="",
+            tag=first.get("tag"),
+            queue_id=facts.get("queue_id"),
+            input=Input(
+                bucket=facts.get("bucket"),
+                region=facts.get("region"),
+                object=facts.get("input_object"),
+                url=facts.get("input_url"),
+            ),
+            user_data=first.get("user_data"),
+        )
+        details = {
+            "submission": submission_id,
+            "error": error,
+            "ci": ci,
+            "labels": submission.labels if submission else {},
+        }
+        labels = json.dumps(submission.labels if submission else {}, ensure_ascii=False)
+        known = asked_for.to_json().decode()
+        return [asked_for.tag or "", known, json.dumps(details, ensure_ascii=False), labels]
 
     def unanswered(self) -> list[str]:
         """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""

@@ -9,11 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from app.services import Services
 from app.settings import Settings
 from app.store import Store
 from app.store.access.api_keys import Scope
 from app.submitter import Submitter
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey
 from harness.settings import make_settings

@@ -104,7 +104,7 @@ def test_flask_jobs_wait(service: Service) -> None:
     ]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as waiting:
         tell(service.services, "Failed", job_id, Code="InternalError")
-        said, _ = waiting.communicate(timeout=60)
+        said, _ = waiting.communicate(timeout=300)
     assert (json.loads(said)["state"], waiting.returncode) == ("Failed", 1)
 
 

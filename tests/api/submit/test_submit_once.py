@@ -14,10 +14,10 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.api import idempotency
 from app.core.clock import now_ms
+from app.services import Services
 from app.settings import Settings
 from app.store import Store
 from app.submitter import Submitter
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import eventually
 from tests.api.submit.conftest import REQUEST

@@ -3,14 +3,18 @@ refuse, and quickly."""
 
 import encodings
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.ci.incoming import limits
 from app.ci.incoming.payload import Refused, parse
+from app.ci.incoming.xml_view import view_by_handlers, xml_view
 from tests.ci.samples import event, voice_separate, xml
 
 JOB = "<Response><JobsDetail><JobId>j1</JobId><State>{}</State></JobsDetail></Response>"
@@ -243,3 +247,30 @@ def test_what_json_has_no_place_for_is_kept_beside() -> None:
         "W": "",
         "#text": "x  y",
     }
+
+
+ODD = st.sampled_from(
+    ["<a>", "</a>", "<b>", "</b>", "<a/>", "x", " ", "\n", "&lt;", "&#65;", "&#1;", "&bad;", "]]>", "=", ":", "<c:a>",
+     "</c:a>", "<a x='1'>", "<!-- c -->", "<?p?>", "<![CDATA[<]]>", "<!DOCTYPE a>", "é", "\x00", "<", ">", "&"]
+)  # fmt: skip
+
+
+@given(st.lists(ODD, max_size=12), st.sampled_from(["", '<?xml version="1.0" encoding="UTF-8"?>', "<?xml?>"]))
+def test_both_readers_see_the_same(pieces: list[str], declaration: str) -> None:
+    """What is small and plain is read by other means than the rest: into the same view, and with the same words
+    for a fault."""
+    body = f"{declaration}<R>{''.join(pieces)}</R>".encode()
+    assert outcome(xml_view, body) == outcome(view_by_handlers, body)
+
+
+def test_both_readers_count_levels_alike() -> None:
+    for depth in (limits.CALLBACK.depth, limits.CALLBACK.depth + 1):
+        body = ("<a>" * depth + "</a>" * depth).encode()
+        assert outcome(xml_view, body) == outcome(view_by_handlers, body)
+
+
+def outcome(read: Callable[[bytes, limits.BodyLimits], object], body: bytes) -> object:
+    try:
+        return read(body, limits.CALLBACK)
+    except Refused as error:
+        return error.reason, str(error)

@@ -37,7 +37,7 @@ def test_wrong_settings_are_all_named(settings: Settings) -> None:
         settings, "doctor", COS_BUCKET="nonumber", VERIFY="binding", PUBLIC_URL="ftp://x"
     )
     done = subprocess.run(
-        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 2, done.stderr
     for name in ("COS_BUCKET", "VERIFY", "PUBLIC_URL"):

@@ -8,9 +8,9 @@ import pytest
 
 from app.ci.outgoing.request import load_request
 from app.ci.outgoing.request_xml import render
+from app.services import Services
 from app.store.runs.runs import Only
 from app.submitter import Submitter
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import eventually
 from tests.cli.submit.conftest import Flask

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from app.ci.incoming.payload import parse
+from app.services import Services
 from app.store import News
 from app.submitter import Submitter
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import eventually
 from tests.callbacks import body, new_job_id

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from app.core.clock import now_ms
+from app.services import Services
 from app.settings import Settings
 from app.store.submissions.idempotency import IdempotencyRecord
 from app.submitter.rows import read_csv
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, eventually
 from tests.cli.submit.conftest import Flask, command

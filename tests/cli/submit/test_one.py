@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from app.ci.outgoing.request import SubmitRequest
 from app.cli.submit.command import voice_separate
 from app.cli.submit.voice_options import fields
+from app.services import Services
 from app.settings import Settings
 from app.submitter.columns import columns
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import ONE, Flask, command
@@ -297,7 +297,7 @@ def test_the_command_as_a_process(settings: Settings, ci: Emulated) -> None:
     """As a person starts it: the job's id on standard output, exit code 0."""
     argv, variables = command(settings, "submit", "voice-separate", *ONE)
     done = subprocess.run(
-        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100, check=False
+        argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Submitted  VoiceSeparate" in done.stdout

@@ -116,7 +116,7 @@ def test_a_wrong_command_line_is_refused(tmp_path: Path, options: list[str]) -> 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2

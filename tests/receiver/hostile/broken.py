@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from typing import Any
+
+from flask import Flask
 
 from app import create_app
+from app.receiver import views
+from app.receiver.received import ReceivedCallback
+from app.web.services import WebServices
 
 
 def create() -> Flask:
     app = create_app()
 
-    @app.before_request
-    def fault() -> None:
-        if "X-Fault" in request.headers:
-            raise RuntimeError(f"this went wrong at {request.url}, with {request.path!r}")
+    receive = views._receive
 
+    def fault(ours: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
+        if "HTTP_X_FAULT" in environ:
+            raise RuntimeError(f"this went wrong at {environ['RAW_URI']}, with {environ['PATH_INFO']!r}")
+        receive(ours, environ, received)
+
+    views._receive = fault
     inner = app.wsgi_app
 
     def outer(environ, start_response):  # type: ignore[no-untyped-def]

@@ -12,7 +12,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured
 from cloudevents.core.formats.json import JSONFormat
 
-from app.web.services import Services
+from app.services import Services
 from harness.downstream import OLD_KEY, Delivery, Downstream, Reply
 from harness.servers import Service, eventually
 from tests.workers.conftest import Start

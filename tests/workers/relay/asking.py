@@ -9,9 +9,9 @@ import requests
 
 from app.reconcile import due_jobs, lost_submissions, missing_records
 from app.redis.scripts import decoded_all
+from app.services import Services
 from app.store import Job
 from app.submitter import SubmitRequest, Submitter
-from app.web.services import Services
 from harness.servers import Emulator
 
 REQUEST: dict[str, Any] = {

@@ -22,7 +22,7 @@ def rq_info(settings: Settings) -> str:
     """The output of the command ``rq info``, as it stands in the environment of this test."""
     command = [str(Path(sys.executable).with_name("rq")), "info", "--raw", "--url", settings.redis_url]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False, env=os.environ | {"COLUMNS": "120"}
+        command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"COLUMNS": "120"}
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

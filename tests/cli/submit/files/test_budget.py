@@ -11,12 +11,12 @@ import pytest
 from app import create_app
 from app.provider import ProviderError
 from app.redis.scripts import decoded_all
+from app.services import Services
 from app.settings import Settings
 from app.store.access.api_keys import SCOPES
 from app.store.jobs.jobs import Filter
 from app.store.submissions.submissions import OverBudget
 from app.submitter import Submitter
-from app.web.services import Services
 from harness.emulated import Emulated
 from harness.servers import eventually
 from tests.cli.submit.conftest import ONE, Flask

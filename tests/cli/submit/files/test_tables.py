@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.services import Services
 from app.submitter.columns import UnreadableFile, columns, meant_by
 from app.submitter.rows import read_csv
-from app.web.services import Services
 from harness.emulated import Emulated
 from tests.cli.submit.conftest import Flask
 

@@ -38,7 +38,7 @@ class Roles:
             if not key or len(key) > BOUNDS["outputs.object"]:
                 continue
             if "${" in key:
-                key = _filled(key, {"jobid": job_id, "runid": run_id})
+                key = filled(key, job_id, run_id)
             key = key.removeprefix("/")
             if _WILDCARD.search(key):
                 self._patterns.append(_pattern(role, key))
@@ -54,7 +54,9 @@ class Roles:
         return next((pattern.role for pattern in self._patterns if _fits(pattern.parts, parts)), None)
 
 
-def _filled(key: str, known: dict[str, str | None]) -> str:
+def filled(key: str, job_id: str, run_id: str | None) -> str:
+    """The key with the wildcards filled in of which we know the value."""
+    known = {"jobid": job_id, "runid": run_id}
     return _KNOWN.sub(lambda found: known[found[1].lower()] or found[0], key)
 
 

@@ -1,12 +1,13 @@
-"""The files that CI reports: ``Operation.MediaResult.OutputFile`` in its one-or-many shapes."""
+"""The files that a job made: ``MediaResult.OutputFile`` in its one-or-many shapes, and what other nodes name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from app.ci.bounds import cut
 from app.ci.incoming.fields import many, node, nodes, text, texts, word
 from app.ci.incoming.limits import Budget
-from app.ci.incoming.voice_separate import Roles
+from app.ci.incoming.made.nodes import made_by
+from app.ci.incoming.made.voice_separate import Roles, filled
 from app.ci.report import Output
 
 EMPTY_OUTPUT = 100
@@ -27,9 +28,20 @@ class _Location(NamedTuple):
         )
 
 
-def outputs(
-    operation: dict[str, Any], tag: str | None, job_id: str, run_id: str | None, budget: Budget
-) -> tuple[Output, ...]:
+SPRITE = "sprite"
+"""The role of a picture that shows many snapshots at once."""
+
+
+class JobFacts(NamedTuple):
+    """Which job's files they are."""
+
+    tag: str | None
+    state: str | None
+    id: str
+    run_id: str | None
+
+
+def outputs(operation: dict[str, Any], job: JobFacts, budget: Budget) -> tuple[Output, ...]:
     """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
 
     ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
@@ -37,28 +49,73 @@ def outputs(
     """
     result = node(operation.get("MediaResult"))
     files = nodes(result.get("OutputFile"))
-    if not files and not result.get("SpriteOutputFile"):
-        return ()
-    budget.count(len(files))
     asked = node(operation.get("Output"))
     here = _Location(None, None).of(asked)
+    if not any(file.get("ObjectName") or file.get("SpriteOutputFile") for file in files) and not result.get(
+        "SpriteOutputFile"
+    ):
+        files = _named_elsewhere(operation, asked, job)
+        if not files:
+            return ()
+    budget.count(len(files))
     found = [(place, file) for file in files for place in [here.of(file)]]
     sprites = [
         (place.of(sprite), sprite) for place, file in found for sprite in nodes(file.get("SpriteOutputFile"))
     ]
     sprites += [(here.of(sprite), sprite) for sprite in nodes(result.get("SpriteOutputFile"))]
-    found += sprites
-    names = sum(len(many(file.get("ObjectName"))) for _, file in found)
+    names = sum(len(many(file.get("ObjectName"))) for _, file in found + sprites)
     budget.count(max(0, names - len(files)))
     budget.spend(names * EMPTY_OUTPUT)
-    roles = Roles(asked, job_id, run_id) if tag == "VoiceSeparate" and names <= MAX_SEPARATED else None
+    is_separated = job.tag == "VoiceSeparate" and names <= MAX_SEPARATED
+    role_of = Roles(asked, job.id, job.run_id).of if is_separated else _no_role
     # CI writes a slash before some names that have none. Where the request asked for one, it is the key's own.
     own = any((text(key) or "").startswith("/") for key in asked.values())
-    return tuple(each for place, file in found for each in _of_file(file, place, own, roles, budget))
+    return (
+        *(each for place, file in found for each in _of_file(file, place, own, role_of, budget)),
+        *(each for place, file in sprites for each in _of_file(file, place, own, _is_sprite, budget)),
+    )
+
+
+def _no_role(_name: str) -> None:
+    return None
+
+
+def _is_sprite(_name: str) -> str:
+    return SPRITE
+
+
+def _named_elsewhere(operation: dict[str, Any], asked: dict[str, Any], job: JobFacts) -> list[dict[str, Any]]:
+    """Files of tags for which CI reports no ``MediaResult``, in the shape of an ``OutputFile``."""
+    made = made_by(job.tag)
+    if not made.result and not made.asked_is_made:
+        return []
+    results = nodes(operation.get(made.result)) if made.result else []
+    files = [
+        {**place, "ObjectName": names}
+        for found in results
+        for place in [{name: found[name] for name in ("Bucket", "Region") if name in found}]
+        if (names := [key for path in made.files for key in _at(found, path)])
+    ]
+    if files or not made.asked_is_made or job.state != "Success":
+        return files
+    key = filled(text(asked.get("Object")) or "", job.id, job.run_id)
+    return [{"ObjectName": key}] if key and "${" not in key else []
+
+
+def _at(found: dict[str, Any], path: str) -> list[str]:
+    """The keys under a name, or under a name in a node; an address is none."""
+    first, _, rest = path.partition(".")
+    if rest:
+        return [key for inner in nodes(found.get(first)) for key in _at(inner, rest)]
+    return [key for key in texts(found.get(first)) if "://" not in key]
 
 
 def _of_file(
-    file: dict[str, Any], place: _Location, own: bool, roles: Roles | None, budget: Budget
+    file: dict[str, Any],
+    place: _Location,
+    own: bool,
+    role_of: Callable[[str], str | None],
+    budget: Budget,
 ) -> Iterator[Output]:
     prefix = cut("outputs.object", text(file.get("ObjectPrefix"))) or ""
     names, sums = texts(file.get("ObjectName")), _sums(file)
@@ -68,7 +125,7 @@ def _of_file(
         named = prefix + name
         bare = named.removeprefix("/")
         yield Output(
-            role=roles.of(bare) if roles else None,
+            role=role_of(bare),
             bucket=place.bucket,
             region=place.region,
             object=cut("outputs.object", named if own else bare),

@@ -1,0 +1,1 @@
+"""What acts on events: handlers and lanes."""

@@ -1,0 +1,40 @@
+"""Lanes: the queues of the workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Self
+
+from pydantic import BaseModel
+
+from app.store.lanes.lanes import LaneState
+
+
+class LanePauseView(BaseModel):
+    """Who paused it, and when."""
+
+    by: str
+    at: str
+
+
+class LaneView(BaseModel):
+    """A lane. ``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` counts also those that
+    run now or are tried again later. ``workers`` processes serve it; ``declared``: a handler is in it."""
+
+    name: str
+    declared: bool
+    workers: int
+    due: int
+    oldest_s: float
+    planned: int
+    paused: LanePauseView | None
+
+    @classmethod
+    def of(cls, state: LaneState) -> Self:
+        return cls.model_validate(asdict(state))
+
+
+class LanesDocument(BaseModel):
+    """Those that handlers are in, and earlier ones that still have runs; the default one first."""
+
+    lanes: list[LaneView]

@@ -1,0 +1,28 @@
+-- What is announced where a run is out of tries: sent behind run.lua, in front of the scripts that end runs.
+
+local TROUBLES = {overdue = true, submission_failed = true, run_failed = true, doubt = true}
+
+local function kind_of(hash)
+  local line = redis.call('HGET', hash, 'line')
+  return line and cjson.decode(line)[1]
+end
+
+-- Whether a failed run of this event is an event itself: not where it is about trouble already, which would never end.
+local function is_announced(hash) return not TROUBLES[kind_of(hash) or 'doubt'] end
+
+local function text_of(value) return (value and value ~= cjson.null) and value or '' end
+
+-- One event for the failure; `report` is that of its event (JSON), '' where it is kept no longer: then there is none.
+local function announce_failure(hash, id, run, why, at, report)
+  if report == '' or not is_announced(hash) then return end
+  local prefix = string.gsub(hash, 'runs_of:[^:]*$', '')
+  local _, state, tag, version, _, entry = unpack(cjson.decode(redis.call('HGET', hash, 'line')))
+  local handler, endpoint = string.match(id, '^[^|]*|([^|]*)|?(.*)$')
+  local event_id = string.sub(redis.sha1hex('run_failed ' .. id .. ' ' .. run.tries), 1, 32)
+  local details = {event_id = event_of(id), handler = handler, tries = run.tries, error = text_of(why),
+    endpoint = endpoint ~= '' and endpoint or cjson.null}
+  redis.call('XADD', prefix .. 'events', '*', 'event_id', event_id, 'job_id', redis.call('HGET', hash, 'job'),
+    'kind', 'run_failed', 'state', text_of(state), 'tag', text_of(tag), 'version', version, 'entry', entry, 'at', at,
+    'handlers', '0', 'report', report, 'details', cjson.encode(details))
+end
+

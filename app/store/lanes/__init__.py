@@ -1,0 +1,1 @@
+"""Lanes: which there are, how much waits in each, whether one is paused."""

@@ -1,0 +1,118 @@
+"""Lanes: which there are, how much waits in each, who serves it, and whether it is paused.
+
+Relays say which lanes their handlers declare: the web service knows no handlers. A lane that is paused keeps its runs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from app.core.clock import now_ms, rfc3339
+from app.redis.scripts import text_map
+from app.settings.lanes import DEFAULT_LANE
+from app.store.database import Database
+from app.store.processes.presence import Presence
+from app.store.runs.runs import Runs
+
+_DECLARED_MS = 180_000
+"""A lane that no relay has declared for that long is of no handler any more."""
+_PAUSED = "paused:"
+
+
+@dataclass(frozen=True, slots=True)
+class LanePause:
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` counts also those that run now
+    or are tried again later. ``workers`` processes serve it. ``declared``: a handler is in it."""
+
+    name: str
+    declared: bool
+    workers: int
+    due: int
+    oldest_s: float
+    planned: int
+    paused: LanePause | None
+
+    @property
+    def is_unserved(self) -> bool:
+        """Its runs wait, or would, and no worker takes them."""
+        return not self.workers and (self.declared or self.planned > 0)
+
+
+class Lanes:
+    """The lanes in the store."""
+
+    def __init__(self, db: Database, runs: Runs, presence: Presence) -> None:
+        self._db = db
+        self._redis = db.client
+        self._key = db.key("lanes")
+        self._runs = runs
+        self._presence = presence
+
+    def declare(self, names: list[str]) -> None:
+        """The handlers of this relay are in these lanes; forget those that are of no handler, empty and not paused."""
+        self._redis.hset(self._key, mapping=dict.fromkeys(names, now_ms()))
+        for name, at in self._known().items():
+            if name not in names and at < now_ms() - _DECLARED_MS and not self._runs.planned(name):
+                self._redis.hdel(self._key, name)
+
+    def names(self) -> list[str]:
+        """The default one first."""
+        return sorted({DEFAULT_LANE, *self._known()}, key=lambda name: (name != DEFAULT_LANE, name))
+
+    def paused(self) -> dict[str, LanePause]:
+        kept = text_map(self._redis.hgetall(self._key))
+        return {
+            name.removeprefix(_PAUSED): LanePause(**json.loads(value))
+            for name, value in kept.items()
+            if name.startswith(_PAUSED)
+        }
+
+    def pause(self, name: str, by: str) -> None:
+        """Its runs stay where they are; one that has begun ends."""
+        self._redis.hset(self._key, _PAUSED + name, json.dumps({"by": by, "at": rfc3339(now_ms())}))
+
+    def resume(self, name: str) -> None:
+        self._redis.hdel(self._key, _PAUSED + name)
+
+    def state(self, name: str) -> LaneState | None:
+        """``None`` for a lane that no handler is in, and that has no runs."""
+        return next((each for each in self.all() if each.name == name), None)
+
+    def all(self) -> list[LaneState]:
+        known, paused = self._known(), self.paused()
+        return [self._state(name, known.get(name, 0), paused.get(name)) for name in self.names()]
+
+    def unserved(self) -> list[str]:
+        """Lanes whose runs no worker takes."""
+        return [each.name for each in self.all() if each.is_unserved]
+
+    def _state(self, name: str, declared_at: int, pause: LanePause | None) -> LaneState:
+        backlog = self._runs.backlog(name)
+        return LaneState(
+            name=name,
+            declared=declared_at > now_ms() - _DECLARED_MS,
+            workers=self._presence.seen(lane_role(name)),
+            due=backlog.due,
+            oldest_s=round(backlog.oldest_s, 3),
+            planned=self._runs.planned(name),
+            paused=pause,
+        )
+
+    def _known(self) -> dict[str, int]:
+        """When each lane was last declared (ms)."""
+        kept = text_map(self._redis.hgetall(self._key))
+        found = {name: int(value) for name, value in kept.items() if not name.startswith(_PAUSED)}
+        paused = {name.removeprefix(_PAUSED): 0 for name in kept if name.startswith(_PAUSED)}
+        return paused | found
+
+
+def lane_role(name: str) -> str:
+    """The role under which workers of a lane report that they are there."""
+    return f"lane:{name}"

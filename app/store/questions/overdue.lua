@@ -1,0 +1,16 @@
+-- Announces that a job is past its deadline: once for each deadline, and only while nothing has moved.
+-- ARGV: prefix, job id, the deadline (RFC 3339), the job's version, its report (JSON), RFC 3339 now, the event's details
+-- (JSON). Returns 1 if it was announced.
+local prefix, id, deadline, seen_version, report = unpack(ARGV, 1, 5)
+local job = prefix .. 'job:' .. id
+local version, rank, told, state, entries = unpack(
+  redis.call('HMGET', job, 'version', 'rank', 'overdue', 'state', 'entries'))
+if version ~= seen_version or rank == '3' or told == deadline then return 0 end
+redis.call('HSET', job, 'overdue', deadline)
+local tag = cjson.decode(report).tag
+if tag == cjson.null then tag = '' end
+local event = string.sub(redis.sha1hex('overdue ' .. id .. ' ' .. deadline), 1, 32)
+redis.call('XADD', prefix .. 'events', '*', 'event_id', event, 'job_id', id, 'kind', 'overdue', 'state', state or '',
+  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[6], 'handlers', '0', 'report', report,
+  'details', ARGV[7])
+return 1

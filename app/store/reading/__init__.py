@@ -1,0 +1,1 @@
+"""How jobs are read: what is stored of them, and what was shown of that."""

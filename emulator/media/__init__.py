@@ -1,0 +1,1 @@
+"""Media that plays: what the jobs of the emulator write."""

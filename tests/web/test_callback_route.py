@@ -1,0 +1,85 @@
+"""POST /callbacks is answered before Flask's contexts: nobody can tell by the answer or by the log."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.core import logs
+from app.settings import Settings
+from tests.receiver.callbacks import a_token, body, body_of
+
+BODIES = {
+    "news": (body(), {}),
+    "no body": (b"", {}),
+    "no callback": (b"{}", {}),
+    "broken": (b"<a>", {}),
+    "neither format": (b"hello", {}),
+    "too large": (b"<" * 2_000_000, {}),
+    "encoded": (body(), {"Content-Encoding": "gzip"}),
+    "no id": (body_of({"State": "Success"}), {}),
+}
+
+
+def by_flask(settings: Settings) -> Flask:
+    """The same application, without the short way, on keys of its own."""
+    app = create_app(settings.model_copy(update={"key_prefix": f"{settings.key_prefix}flask:"}))
+    app.wsgi_app = Flask.wsgi_app.__get__(app)  # type: ignore[method-assign]
+    return app
+
+
+def answers(app: Flask, path: str, content: bytes, **headers: str) -> tuple[int, dict[str, str], str]:
+    answer = app.test_client().post(path, data=content, headers=headers)
+    return answer.status_code, dict(sorted(answer.headers.items())), answer.text
+
+
+@pytest.mark.parametrize(("content", "headers"), BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("is_good", [True, False], ids=["good token", "bad token"])
+def test_the_answer_is_that_of_flask_s_own_view(
+    app: Flask, settings: Settings, content: bytes, headers: dict[str, str], is_good: bool
+) -> None:
+    """Status, headers and body."""
+    token = a_token(settings) if is_good else "no-token"
+    path = f"/callbacks/{token}"
+    assert answers(app, path, content, **headers) == answers(by_flask(settings), path, content, **headers)
+
+
+def test_and_so_is_the_line_in_the_access_log(
+    app: Flask, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Method, route, status, fields."""
+    caplog.set_level(logging.INFO, logs.access.name)
+    for each in (app, by_flask(settings)):
+        answers(each, "/callbacks/no-token", b"")
+    lines = [
+        re.sub(r"[\d.]+ms", "0ms", each.getMessage()) for each in caplog.records if each.name == "access"
+    ]
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    assert lines[0].startswith("POST /callbacks/<anything:token> 403 0ms token=")
+    assert lines[0].endswith(" reason=bad_token")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("the secret of the house"), RecursionError()])
+def test_a_fault_of_ours_is_no_fault_of_the_caller(
+    app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """500 and a problem document without a stack trace: CI comes back."""
+
+    def broken(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("app.receiver.views.take", broken)
+    status, headers, text = answers(app, f"/callbacks/{a_token(settings)}", body())
+    assert (status, headers["Content-Type"]) == (500, "application/problem+json")
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_other_methods_are_refused(app: Flask, method: str) -> None:
+    answer = app.test_client().open("/callbacks/a", method=method)
+    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"OPTIONS", "POST"})

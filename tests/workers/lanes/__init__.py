@@ -1,0 +1,1 @@
+"""Lanes: no handler holds up those of another lane."""

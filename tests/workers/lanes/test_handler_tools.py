@@ -1,0 +1,181 @@
+"""Handlers read the outputs of their job, with the service's own client; and are listed, and run in the foreground."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from app.provider import Provider
+from app.services import Services, provider_config
+from app.submitter import SubmitRequest, Submitter
+from harness.servers import ROOT, Emulator, Service, as_environment, eventually
+from tests.workers.conftest import Start
+from tests.workers.news import body, tell
+from tests.workers.relay.asking import REQUEST, Relay, change, end_at_ci, job_of, submit
+from workers import registry
+from workers.handlers import Job, NotConfirmed, OutputFile
+from workers.outputs import access_for, readable
+from workers.testing import event_from
+
+
+def _latest(services: Services, job_id: str) -> Job:
+    event = [each.event for each in services.store.outbox.after("0-0", 1000) if each.event.job_id == job_id][
+        -1
+    ]
+    job = services.store.jobs.lean(event)
+    provider = Provider(provider_config(services.settings))
+    return readable(job, access_for(services.store, provider, 60, event, job))
+
+
+def test_an_output_is_opened_downloaded_and_linked(
+    ours: Services, ci: Emulator, relay: Relay, tmp_path: Path
+) -> None:
+    """A job that we submitted: what CI wrote where we asked for it. The file is there only when it is whole."""
+    _, (job_id,) = submit(ours)
+    end_at_ci(ci, job_id)
+    relay.ask()
+    job = _latest(ours, job_id)
+    assert job.outputs and isinstance(job.outputs[0], OutputFile)
+    for output in job.outputs:
+        with output.open() as stream:
+            content = stream.read()
+        assert content and hashlib.md5(content).hexdigest() == output.md5  # noqa: S324 - CI's own
+        path = output.download(tmp_path / "file")
+        assert path.read_bytes() == content
+        with urllib.request.urlopen(output.url or "") as answer:  # noqa: S310 - the emulator
+            assert answer.read() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert (
+        job.model_dump(mode="json")["outputs"][0]
+        == job_of(ours, job_id).model_dump(mode="json")["outputs"][0]
+    )
+
+
+def test_an_object_that_is_not_there_is_said_so(
+    ours: Services, ci: Emulator, relay: Relay, tmp_path: Path
+) -> None:
+    """FileNotFoundError, and no file is left."""
+    _, (job_id,) = submit(ours)
+    end_at_ci(ci, job_id)
+    relay.ask()
+    output = _latest(ours, job_id).outputs[0]
+    gone = OutputFile(object="no/such", bucket=output.bucket, region=output.region, access=output.access)
+    with pytest.raises(FileNotFoundError):
+        gone.download(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_only_a_callback_names_is_not_read(ours: Services, ci: Emulator) -> None:
+    """It could be anybody's object: no link, no bytes; the attempt to read asks CI."""
+    job_id, _ = tell(ours, "Success")
+    output = _latest(ours, job_id).outputs[0]
+    assert output.url is None
+    for read in (output.open, output.link):
+        with pytest.raises(NotConfirmed, match="CI is asked"):
+            read()
+    assert ours.store.due.take(10, 1) == [] and ours.store.due.size() == 1
+
+
+def test_a_test_gives_outputs_labels_and_submission() -> None:
+    """workers.testing: event and job agree in state, tag, labels; outputs are read from what the test gives."""
+    names = [each.object for each in event_from(body("j1"))[1].outputs]
+    event, job = event_from(
+        body("j1"),
+        state="Failed",
+        labels={"show": "news"},
+        submission={"overdue": True},
+        outputs={names[0]: b"abc"},
+    )
+    assert event.state == job.state == event.report["state"] == "Failed" and job.terminal
+    assert event.labels == job.labels == {"show": "news"}
+    assert job.submission and job.submission.overdue
+    assert job.outputs[0].open().read() == b"abc" and job.outputs[0].url
+    with pytest.raises(FileNotFoundError):
+        job.outputs[-1].open()
+    assert event_from(body("j1"), state="Running")[1].terminal is False
+    with pytest.raises(ValueError, match="none of CI's words"):
+        event_from(body("j1"), state="Done")
+
+
+def test_a_doubtful_tag_is_a_warning(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler for a tag that CI does not use would never run; for a near miss the right one is named."""
+    monkeypatch.setattr(registry, "_handlers", {})
+    for tag in ("VoiceSeperate", "Transcode", "Zebra"):
+        registry.handler(tag=tag, name=tag)(lambda event, job: None)
+    registry.warn_of_doubtful_tags()
+    assert [each.getMessage().partition(" for the tag ")[2] for each in caplog.records] == [
+        "'VoiceSeperate', which is no tag of CI that is known here; did you mean 'VoiceSeparate'?",
+        "'Zebra', which is no tag of CI that is known here",
+    ]
+
+
+MODULE = """
+from pathlib import Path
+from workers.handlers import Event, Job, handler
+
+HERE = Path(__file__).parent
+
+@handler(tag="VoiceSeparate", state="Success", name="fetch", tries=2, backoff=0.1, queue="slow", on=("news", "doubt"))
+def fetch(event: Event, job: Job) -> None:
+    output = job.outputs[0].download(HERE / "fetched")
+    print("fetched", job.job_id, event.event_id, output.stat().st_size)
+
+@handler(tag="Other", name="breaks")
+def breaks(event: Event, job: Job) -> None:
+    raise RuntimeError("no such customer")
+"""
+
+
+@pytest.fixture
+def service(start: Start, tmp_path: Path) -> Service:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "fetching_handlers.py").write_text(MODULE)
+    return start({"PYTHONPATH": str(tmp_path / "mine")}, handlers="fetching_handlers", trust_outputs="")
+
+
+def _flask(service: Service, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | as_environment(service.services.settings) | {"PYTHONPATH": f"{folder}:{ROOT}"}
+    line = [sys.executable, "-m", "flask", "--app", "app", "handlers", *arguments]
+    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_handlers_are_listed_and_run_in_the_foreground(service: Service, tmp_path: Path) -> None:
+    """`flask handlers list` shows what is declared; `run` calls one on a stored job, with its outputs, and records
+    nothing; its exit code says whether it failed."""
+    folder = tmp_path / "mine"
+    listed = _flask(service, folder, "list", "--json")
+    assert listed.returncode == 0
+    names = {each["name"]: each for each in json.loads(listed.stdout)["handlers"]}
+    assert names["fetch"]["queue"] == "slow" and names["fetch"]["on"] == ["doubt", "news"]
+    assert names["fetch"]["tag"] == ["VoiceSeparate"] and names["fetch"]["tries"] == 2
+    assert "fetch  " in _flask(service, folder, "list").stdout
+
+    job_id, event_id = tell(service.services, Tag="Other")
+    failed = _flask(service, folder, "run", "breaks", job_id)
+    assert failed.returncode == 1 and "RuntimeError: no such customer" in failed.stderr
+    missing = _flask(service, folder, "run", "nothing", job_id)
+    assert missing.returncode == 3 and "breaks, fetch" in missing.stderr
+    assert _flask(service, folder, "run", "breaks", "no-such-job").returncode == 3
+    assert _flask(service, folder, "run", "breaks", job_id, "--event", event_id).returncode == 1
+
+
+def test_a_worker_s_handler_downloads(service: Service, ci: Emulator, tmp_path: Path) -> None:
+    """In the worker's own child process, by the worker's provider."""
+    change(ci, queue_seconds=0, run_seconds=0.2)
+    made = Submitter(service.services).submit(SubmitRequest.model_validate(REQUEST))
+    (job_id,) = made.job_ids
+    path = tmp_path / "mine" / "fetched"
+    runs = service.services.store.runs
+    eventually(path.exists, lambda: str([run.tries for run in runs.of_job(job_id)]))
+    eventually(lambda: {run.state for run in runs.of_job(job_id)} == {"done"}, "the run to be recorded")
+    done = _flask(service, tmp_path / "mine", "run", "fetch", job_id)
+    assert done.returncode == 0 and done.stdout.startswith(f"fetched {job_id} "), done.stderr

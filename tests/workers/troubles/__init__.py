@@ -1,0 +1,1 @@
+"""Events about what goes wrong, and the chats that hear of it."""

@@ -1,0 +1,148 @@
+"""What handlers get as the job: its outputs can be read from COS, with the service's own client and credentials.
+
+Only outputs that the submission asked for, that CI itself has named, or that are in a bucket of TRUST_OUTPUTS: an
+object that a callback alone names could be anybody's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from msgspec.structs import fields
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+from app import store
+from app.ci.report import Output
+
+_CHUNK = 2**20
+
+
+class Objects(Protocol):
+    """Where objects are read from: the provider, or what a test gives instead."""
+
+    def open_object(self, bucket: str, region: str, key: str) -> BinaryIO: ...
+
+    def presigned_url(self, bucket: str, region: str, key: str, seconds: int) -> str: ...
+
+
+class NotConfirmed(Exception):
+    """Only a callback names this output. CI is being asked: where a handler raises it, the run is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAccess:
+    """What the outputs of one job may be read with. ``refuse`` raises ``NotConfirmed``; ``None`` where they may be."""
+
+    objects: Objects
+    link_s: int
+    refuse: Callable[[], None] | None = None
+
+    def __repr__(self) -> str:
+        return "ObjectAccess()"
+
+
+class OutputFile(Output, frozen=True, kw_only=True):
+    """One file that CI reports to have written, which can be read."""
+
+    access: Any = None
+
+    def open(self) -> BinaryIO:
+        """The object's bytes as a stream, to be closed. Raises ``FileNotFoundError`` if it is not there,
+        ``NotConfirmed`` if only a callback names it, ``ProviderError`` if COS does not answer."""
+        bucket, region = self._place()
+        stream: BinaryIO = self.access.objects.open_object(bucket, region, self.object)
+        return stream
+
+    def download(self, path: str | os.PathLike[str]) -> Path:
+        """Write the object to that file, which is there only when it is whole; as ``open`` otherwise. Raises ValueError
+        if it is another object than CI wrote, by its MD5."""
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            with self.open() as stream, partial.open("wb") as file:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if self.md5 and digest.hexdigest() != self.md5.lower():
+                raise ValueError(
+                    f"{self.bucket}/{self.object} has the MD5 {digest.hexdigest()}, CI wrote {self.md5}"
+                )
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def link(self, seconds: int | None = None) -> str:
+        """A presigned URL for so long (default: LINK_SECONDS). Raises ``NotConfirmed`` if only a callback names it."""
+        bucket, region = self._place()
+        url: str = self.access.objects.presigned_url(
+            bucket, region, self.object, seconds or self.access.link_s
+        )
+        return url
+
+    @property  # type: ignore[misc]
+    def url(self) -> str | None:
+        """``link()`` on demand; ``None`` if only a callback names it."""
+        if self.access is None or self.access.refuse or not (self.bucket and self.region):
+            return None
+        return self.link()
+
+    def _place(self) -> tuple[str, str]:
+        if self.access is None:
+            raise RuntimeError("this output cannot be read here: only handlers get outputs that can be")
+        if self.access.refuse:
+            self.access.refuse()
+        if not (self.bucket and self.region):
+            raise FileNotFoundError(f"CI has not said in which bucket {self.object} is")
+        return self.bucket, self.region
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # In JSON it is a plain output.
+        return handler.generate_schema(Output)
+
+
+class ReadableJob(store.Job):
+    """The normalized job; its outputs can be opened, downloaded and linked."""
+
+    outputs: tuple[OutputFile, ...] = ()
+
+
+_FIELDS = tuple(each.name for each in fields(Output))
+
+
+def readable(job: store.Job, access: ObjectAccess) -> ReadableJob:
+    """The same job with outputs that can be read."""
+    values = {name: getattr(job, name) for name in store.Job.model_fields}
+    values["outputs"] = tuple(
+        OutputFile(**{name: getattr(each, name) for name in _FIELDS}, access=access) for each in job.outputs
+    )
+    return ReadableJob.model_construct(**values)
+
+
+def access_for(
+    kept: store.Store, objects: Objects, link_s: float, event: store.Event, job: store.Job
+) -> ObjectAccess:
+    """What this job's outputs may be read with. Where CI has to be asked first, the first attempt to read asks it."""
+    if job.outputs_unchecked in {None, "too_many"}:
+        return ObjectAccess(objects, int(link_s))
+
+    def refuse() -> None:
+        answer = kept.due.ask_outputs(event.job_id, job.report.digest, _GATHER_S)
+        raise NotConfirmed(
+            f"only a callback names the outputs of job {event.job_id} ({job.outputs_unchecked}); "
+            + ("CI is asked whether it wrote them" if answer == "asked" else "CI has answered since")
+        )
+
+    return ObjectAccess(objects, int(link_s), refuse)
+
+
+_GATHER_S = 1.0
+"""How long questions are collected before CI is asked: one request names many jobs."""
