@@ -20,6 +20,7 @@ from flask import (
     request,
     url_for,
 )
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.api.auth import may
@@ -110,6 +111,13 @@ for _error in (*UNAVAILABLE, Unavailable):
     blueprint.register_error_handler(_error, _away)
 
 
+class _Messages(SecureCookieSessionInterface):
+    """What was done, until the next page shows it: a cookie of the path that the service is mounted at."""
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return request.script_root or "/"
+
+
 def init_app(app: Flask) -> None:
     # Importing them adds their views to the blueprint.
     from app.pages.views import failures, health, job, jobs, live, refusals, sign_in, submit  # noqa: F401
@@ -119,6 +127,7 @@ def init_app(app: Flask) -> None:
     first, *others = services_keys(app)
     app.config.update(SECRET_KEY=first, SECRET_KEY_FALLBACKS=others, SESSION_COOKIE_NAME="ci_messages")
     app.config.update(SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True)
+    app.session_interface = _Messages()
     app.register_blueprint(blueprint)
 
 

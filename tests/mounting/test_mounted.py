@@ -93,7 +93,12 @@ def test_a_session_of_the_pages_is_of_the_prefix_alone(mounted: Mounted) -> None
     jobs = browser.post(f"{mounted.url}/login", data={"key": mounted.key, "csrf": proof}, timeout=10)
     assert jobs.url == f"{mounted.url}/"
     assert jobs.status_code == 200
-    assert browser.cookies
+    (proof,) = set(re.findall(r'name="csrf" value="([^"]+)"', jobs.text))
+    nothing = browser.post(
+        f"{mounted.url}/jobs/replay", data={"csrf": proof}, timeout=10, allow_redirects=False
+    )
+    assert nothing.status_code == 303, nothing.text
+    assert len(browser.cookies) == 2
     assert {cookie.path for cookie in browser.cookies} == {"/ci"}
     loaded = re.findall(r'(?:href|src)="(/[^"#?]*)', jobs.text)
     assert loaded
