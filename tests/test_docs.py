@@ -32,4 +32,4 @@ def test_every_requirement_is_accounted_for() -> None:
     for name in ("requirements.in", "requirements-dev.in"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
-                assert f"`{re.split('[=; ]', line)[0]}`" in decisions, f"{line} in {name} is in no decision"
+                assert f"`{re.split('[<=; ]', line)[0]}`" in decisions, f"{line} in {name} is in no decision"

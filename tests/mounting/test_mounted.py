@@ -95,7 +95,7 @@ def test_a_session_of_the_pages_is_of_the_prefix_alone(mounted: Mounted) -> None
     assert jobs.status_code == 200
     (proof,) = set(re.findall(r'name="csrf" value="([^"]+)"', jobs.text))
     nothing = browser.post(
-        f"{mounted.url}/jobs/replay", data={"csrf": proof}, timeout=10, allow_redirects=False
+        f"{mounted.url}/jobs/act", data={"csrf": proof, "action": "replay"}, timeout=10, allow_redirects=False
     )
     assert nothing.status_code == 303, nothing.text
     assert len(browser.cookies) == 2

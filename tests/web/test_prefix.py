@@ -21,7 +21,8 @@ def test_everything_is_found_under_the_path(valkey: Valkey, prefix: str) -> None
     assert client.get(f"{prefix}/healthz").status_code == 200
     assert client.post(f"{prefix}/callbacks/{a_token(settings)}", data=body()).status_code == 200
     assert client.get(f"{prefix}/v1/jobs").status_code == 401
-    assert client.get(f"{prefix}/").status_code == 200
+    shown = client.get(f"{prefix}/", follow_redirects=True)
+    assert (shown.status_code, shown.request.path) == (200, f"{prefix}/login")
     docs = f"{prefix}/docs/"
     page = client.get(docs).text
     loaded = [*re.findall(r'(?:href|src)="([^"]+)"', page), *re.findall(r'"url": "([^"]+)"', page)]
