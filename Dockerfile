@@ -8,6 +8,7 @@ RUN useradd --system --uid 10001 --home-dir /srv ci
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY app app
+COPY ci_callback_receiver ci_callback_receiver
 COPY server server
 COPY workers workers
 COPY gunicorn.conf.py .

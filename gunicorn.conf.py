@@ -8,8 +8,15 @@ import gc
 import os
 import resource
 import shutil
+import sys
 import tempfile
 from functools import partial
+
+try:
+    # Before the first import of ours: it says which other module Python would take for one.
+    import ci_callback_receiver
+except ImportError as error:
+    sys.exit(str(error))
 
 from server import checked
 

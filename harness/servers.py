@@ -200,6 +200,7 @@ class Service:
     """gunicorn, a worker and a relay with the same settings, running inside a ``with`` block."""
 
     application = "app:create_app()"
+    """What gunicorn serves; a subclass may name another."""
 
     def __init__(self, settings: Settings, port: int, folder: Path, **environment: str) -> None:
         self.settings = settings

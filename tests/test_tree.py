@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("app", "workers", "server", "emulator", "tests")
+ROOMS = ("app", "workers", "server", "emulator", "client", "examples", "tests")
 MOST = 12
 
 

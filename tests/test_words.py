@@ -15,6 +15,9 @@ from harness.servers import ROOT
 # The emulator shares nothing with the product on purpose, so its names are compared among themselves.
 PROGRAMS = (
     ("app", "workers", "server", "harness", "stack", "chaos"),
+    # Its names are those of the service's documents, for people who have only the client.
+    ("client",),
+    ("examples",),
     ("emulator",),
     ("bench",),
 )
@@ -87,8 +90,11 @@ permanently; mended: fixed; dealt with: processed; made anew: made again."""
 NOT_YET: tuple[str, ...] = ()
 """Files and folders that are not revised yet; to be emptied."""
 
-_TEXT = ("*.py", "*.lua", "*.md", "*.html", "*.js", "*.yaml", "Makefile", "Procfile", "Dockerfile")
-_PARTS = ("app", "workers", "server", "emulator", "harness", "stack", "chaos", "bench", "fuzz", "docs")
+_TEXT = ("*.py", "*.lua", "*.md", "*.html", "*.js", "*.mjs", "*.yaml", "Makefile", "Procfile", "Dockerfile")
+_PARTS = (
+    *("app", "ci_callback_receiver", "workers", "server", "emulator", "harness", "stack", "chaos", "bench"),
+    *("fuzz", "docs", "client", "examples"),
+)
 
 
 def files() -> Iterator[Path]:

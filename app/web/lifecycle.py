@@ -1,27 +1,59 @@
 """What a web process does when it begins to serve, when it is to stop, and when it has stopped.
 
-The hooks of gunicorn.conf.py call these; nothing else starts or stops a thread of the web service.
+The hooks of gunicorn.conf.py call these; nothing else starts or stops a thread of the web service. What they are given
+is the WSGI application that is served: the service, or one that the service is mounted in (docs/mounting.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from flask import Flask
 
-from app.web.services import of
+from app.web.services import WebServices, attached
 
 
-def started(app: Flask) -> None:
-    """After the fork: threads do not survive one."""
-    if drainer := of(app).drainer:
-        drainer.start()
+class NotMounted(LookupError):
+    """The service cannot be found in a WSGI application."""
 
 
-def stopping(app: Flask) -> None:
+def started(app: Any) -> None:
+    """After the fork: threads do not survive one. Raises ``NotMounted``."""
+    for services in _served(app):
+        if services.drainer:
+            services.drainer.start()
+
+
+def stopping(app: Any) -> None:
     """Clients that wait for a job are answered now; requests that have begun are finished."""
-    of(app).tail.close()
+    for services in _served(app):
+        services.tail.close()
 
 
-def stopped(app: Flask) -> None:
+def stopped(app: Any) -> None:
     """What this process has spooled is handed over to the others."""
-    if drainer := of(app).drainer:
-        drainer.stop()
+    for services in _served(app):
+        if services.drainer:
+            services.drainer.stop()
+
+
+def _served(app: Any) -> tuple[WebServices, ...]:
+    if not (found := tuple(_mounted(app))):
+        raise NotMounted(
+            "The service was not found in this WSGI application. Call app.web.lifecycle.started(create_app()'s result) "
+            "yourself after the fork, and .stopped at the end (docs/mounting.md)."
+        )
+    return found
+
+
+def _mounted(app: Any) -> Iterator[WebServices]:
+    """Those of the service itself, or of each that werkzeug's middlewares (``app``, ``mounts``) or a Flask application
+    (``wsgi_app``) pass requests to."""
+    if isinstance(app, Flask) and (services := attached(app)):
+        yield services
+        return
+    inner = [getattr(app, name, None) for name in ("wsgi_app", "app")]
+    for each in (*inner, *getattr(app, "mounts", {}).values()):
+        if each is not None:
+            yield from _mounted(each)

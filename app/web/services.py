@@ -69,6 +69,11 @@ def attach(app: Flask) -> WebServices:
     return opened
 
 
+def attached(app: Flask) -> WebServices | None:
+    """None for an application that is not ours."""
+    return cast(WebServices | None, app.extensions.get("services"))
+
+
 def of(app: Flask) -> WebServices:
     """Those that were attached; for a command they are opened now."""
     return cast(WebServices, app.extensions.get("services") or attach(app))

@@ -26,7 +26,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "a checkout"
-        for name in ("app", "emulator", "server", "workers", "stack"):
+        for name in ("app", "ci_callback_receiver", "emulator", "server", "workers", "stack"):
             shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("Procfile", "gunicorn.conf.py"):
             shutil.copy(ROOT / name, self.folder / name)

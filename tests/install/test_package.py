@@ -60,7 +60,10 @@ def test_the_package_states_each_requirement(installation: Installation) -> None
 
 def test_the_package_holds_every_file_of_its_folders(installation: Installation) -> None:
     """Scripts, pages and modules: what the checkout has of app, server and workers is installed."""
-    code = "import app, server, workers; print(*app.__path__, *server.__path__, *workers.__path__, sep='\\n')"
+    names = ("app", "ci_callback_receiver", "server", "workers")
+    code = (
+        f"import {', '.join(names)}; print(*(each.__path__[0] for each in ({', '.join(names)})), sep='\\n')"
+    )
     for folder in map(Path, installation.run("python", "-c", code).split()):
         source = ROOT / folder.name
         assert installation.prefix in folder.parents, folder
@@ -93,9 +96,11 @@ def test_the_installed_package_serves(
         assert "<" in running.call("GET", "/").text
 
 
-@pytest.mark.parametrize("name", ["app", "workers", "server"])
+@pytest.mark.parametrize("name", ["app", "ci_callback_receiver", "workers", "server"])
 def test_what_is_installed_needs_nothing_of_the_checkout(name: str) -> None:
     """No module of the package imports the tools of the checkout."""
-    tools = re.compile(r"^\s*(?:from|import) (stack|tests|bench|chaos|docs|fuzz)\b", re.MULTILINE)
+    tools = re.compile(
+        r"^\s*(?:from|import) (stack|tests|bench|chaos|docs|fuzz|ci_receiver_client)\b", re.MULTILINE
+    )
     for path in (ROOT / name).rglob("*.py"):
         assert not tools.search(path.read_text()), path
