@@ -90,7 +90,9 @@ def measure(options: Options) -> list[Row]:
                 waiters = Waiters(server.port, key, [payloads.job_id(each) for each in names])
                 waiters.start()
                 # Only what waiting costs is measured, not the requests by which they have begun to.
-                eventually(lambda w=waiters: w.failed or _waiting(server.port) == _CLIENTS, "all to wait", 60)  # type: ignore[misc]
+                eventually(
+                    lambda w=waiters: w.failed or _waiting(server.port) == _CLIENTS, "all to wait", 120
+                )  # type: ignore[misc]
                 time.sleep(1)
                 used.append(memory([server.pid])[0] / 2**20)
                 beside = run(server.port, others[1], pids)
@@ -152,7 +154,7 @@ def _callbacks(path: str, names: list[str], state: str) -> list[list[Request]]:
 
 def _waiting(port: int) -> int:
     """How many the server says that wait now, in all of its processes."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return sum(
         int(float(each.split()[1])) for each in lines if each.startswith(("ci_waiting ", "ci_listeners "))
