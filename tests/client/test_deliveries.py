@@ -8,7 +8,7 @@ import pytest
 from ci_receiver_client import BadDelivery, Delivery, verify
 from pydantic import SecretStr
 
-from app.web.services import Services
+from app.services import Services
 from harness.downstream import KEY, OLD_KEY
 from tests.workers.news import tell
 from workers.forward.message import message, sign
