@@ -1,4 +1,4 @@
-"""A FastAPI application that receives deliveries: it verifies each, and acts on each event once.
+"""A FastAPI application that receives deliveries: it verifies each, and acts on each event once (inbox.py).
 
     FORWARD_KEY=whsec_… EVENTS=events.db uvicorn --app-dir examples fastapi_receiver:app --port 5000
 
@@ -7,16 +7,12 @@ The service delivers with FORWARD_URLS=https://…/ci and FORWARD_KEYS=whsec_…
 
 from __future__ import annotations
 
-import logging
 import os
-import sqlite3
 
-from ci_receiver_client import BadDelivery, Delivery, verify
+from ci_receiver_client import BadDelivery, verify
 from fastapi import FastAPI, HTTPException, Request
+from inbox import act_once
 from starlette.concurrency import run_in_threadpool
-
-KEYS = os.environ["FORWARD_KEY"].split(",")
-EVENTS = os.environ.get("EVENTS", "events.db")
 
 app = FastAPI()
 
@@ -26,28 +22,7 @@ async def receive(request: Request) -> None:
     # The bytes as they came: a body that FastAPI has parsed has no signature any more.
     body = await request.body()
     try:
-        delivery = verify(body, request.headers, *KEYS)
+        delivery = verify(body, request.headers, *os.environ["FORWARD_KEY"].split(","))
     except BadDelivery as error:
         raise HTTPException(401, str(error)) from None
     await run_in_threadpool(act_once, delivery)
-
-
-def act_once(delivery: Delivery) -> None:
-    with sqlite3.connect(EVENTS) as database:
-        database.execute("CREATE TABLE IF NOT EXISTS events (event_id TEXT PRIMARY KEY, what TEXT)")
-        # A try that follows a lost answer has the same event_id: its row is there already.
-        new = database.execute(
-            "INSERT OR IGNORE INTO events VALUES (?, ?)", (delivery.event_id, describe(delivery))
-        )
-        if new.rowcount:
-            act(delivery)  # if this raises, the row is rolled back, and the next try acts
-
-
-def act(delivery: Delivery) -> None:
-    """Your own work goes here. Take longer than FORWARD_TIMEOUT only on a queue of your own."""
-    logging.getLogger("uvicorn").info("%s", describe(delivery))
-
-
-def describe(delivery: Delivery) -> str:
-    job = delivery.job
-    return f"{delivery.kind}: {job.job_id} is {job.state}" if job else delivery.kind

@@ -33,6 +33,9 @@ def main(recording: Path) -> int:
             print(f"{problem.reason}: {problem.detail} {problem.errors}", file=sys.stderr)
             return 2
         job = receiver.wait(receipt.job.job_id, timeout=PATIENCE_S)
+        if job.outputs_unchecked:
+            # Only the callback names the files: CI is asked whether it wrote them, which takes it a moment.
+            job = receiver.refresh(job.job_id)
     if job.state != "Success":
         print(f"{job.job_id} ended as {job.state}: {job.code} {job.message}", file=sys.stderr)
         return 1

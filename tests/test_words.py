@@ -29,7 +29,7 @@ SAME_MEANING = {
     "group": "click's convention: the commands of this module",
     "command": "click's convention: the only command of this module",
     "log": "the logger of this module",
-    "app": "the name by which gunicorn finds an application",
+    "app": "the name by which gunicorn, Flask and others find an application",
     "step": "what the relay's loop calls in each of its parts",
     "ROOT": "the folder of the checkout, for the product and for what tests it",
     "Downstream": "an endpoint for deliveries",

@@ -54,6 +54,10 @@ class AsyncClient:
             await asyncio.sleep(min(connecting.PAUSE_S, max(0.0, until - time.monotonic())))
         raise NotEnded(job_id, seen)
 
+    async def refresh(self, job_id: str) -> Job:
+        """As ``Client.refresh``."""
+        return await self._call(calls.refresh(job_id))
+
     async def jobs(self, filters: Filters | None = None, *, page_size: int = 200) -> AsyncIterator[Job]:
         """As ``Client.jobs``."""
         cursor: str | None = None

@@ -85,6 +85,10 @@ def get(job_id: str, held_s: float = 0.0) -> Call[Job]:
     return Call("GET", f"/v1/jobs/{_part(job_id)}", _reads(Job), query=query, held_s=held_s)
 
 
+def refresh(job_id: str) -> Call[Job]:
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/refresh", _reads(Job))
+
+
 def page(filters: Filters, page_size: int, cursor: str | None) -> Call[Page]:
     query = filters.query() | {"limit": str(page_size)} | ({"cursor": cursor} if cursor else {})
     return Call("GET", "/v1/jobs", _reads(Page), query=query)

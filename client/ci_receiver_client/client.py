@@ -60,6 +60,13 @@ class Client:
             time.sleep(min(connecting.PAUSE_S, max(0.0, until - time.monotonic())))
         raise NotEnded(job_id, seen)
 
+    def refresh(self, job_id: str) -> Job:
+        """Have CI asked about the job now; the job as it is after its answer.
+
+        Until CI has confirmed outputs that only a callback names, they have no ``url`` (``outputs_unchecked``).
+        """
+        return self._call(calls.refresh(job_id))
+
     def jobs(self, filters: Filters | None = None, *, page_size: int = 200) -> Iterator[Job]:
         """All jobs that match, newest first; each page is asked for when the one before is used up."""
         cursor: str | None = None

@@ -74,6 +74,7 @@ def test_each_path_of_the_client_is_served(client: FlaskClient) -> None:
         calls.submit(REQUEST, None),
         calls.submission("{submission_id}"),
         calls.get("{job_id}", 1),
+        calls.refresh("{job_id}"),
         calls.page(Filters(), 5, "c"),
         calls.replay("{job_id}", "h", None),
     )

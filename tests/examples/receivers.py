@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
 import os
 import sqlite3
 import sys
@@ -62,7 +62,16 @@ def fastapi_receiver(events: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORWARD_KEY", f"{KEY},{OLD_KEY}")
         patch.setenv("EVENTS", str(events))
-        transport = httpx.ASGITransport(app=_module("fastapi_receiver").app)
+        patch.syspath_prepend(str(EXAMPLES))
+        for name in ("inbox", "fastapi_receiver"):
+            sys.modules.pop(name, None)  # it reads its settings when it is imported
+        with _served(importlib.import_module("fastapi_receiver").app) as url:
+            yield url
+
+
+@contextmanager
+def _served(application: Any) -> Iterator[str]:
+    transport = httpx.ASGITransport(app=application)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _passing_on(transport))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -71,15 +80,6 @@ def fastapi_receiver(events: Path) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def _module(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # FastAPI looks its annotations up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def _passing_on(transport: httpx.ASGITransport) -> type[BaseHTTPRequestHandler]:
