@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import url_for
 from werkzeug.wrappers import Response
 
-from app.api import lanes as lanes_api
+from app.api.overview import lanes as lanes_api
 from app.pages import blueprint, done, page
 from app.pages.words import size
 from app.store import Store
