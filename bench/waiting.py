@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from app.core.tokens import Binding
@@ -90,7 +91,7 @@ def measure(options: Options) -> list[Row]:
                 waiters = Waiters(server.port, key, [payloads.job_id(each) for each in names])
                 waiters.start()
                 # Only what waiting costs is measured, not the requests by which they have begun to.
-                eventually(lambda w=waiters: w.failed or _waiting(server.port) == _CLIENTS, "all to wait", 60)  # type: ignore[misc]
+                eventually(partial(_all_wait, waiters, server.port), "all to wait", 120)
                 time.sleep(1)
                 used.append(memory([server.pid])[0] / 2**20)
                 beside = run(server.port, others[1], pids)
@@ -150,9 +151,14 @@ def _callbacks(path: str, names: list[str], state: str) -> list[list[Request]]:
     )
 
 
+def _all_wait(waiters: Waiters, port: int) -> bool:
+    """Or one of them has failed."""
+    return bool(waiters.failed) or _waiting(port) == _CLIENTS
+
+
 def _waiting(port: int) -> int:
     """How many the server says that wait now, in all of its processes."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return sum(
         int(float(each.split()[1])) for each in lines if each.startswith(("ci_waiting ", "ci_listeners "))

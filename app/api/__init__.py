@@ -4,8 +4,9 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.api import docs, endpoints, events, failures, jobs, lanes, refusals, requests, stats, submissions
+    from app.api import docs, events, failures, jobs, refusals, requests, submissions
     from app.api.chosen import many_jobs
+    from app.api.overview import endpoints, lanes, stats
     from app.web import health
 
     for module in (jobs, many_jobs, submissions, failures, endpoints, lanes, refusals, events, stats, health):

@@ -176,10 +176,12 @@ def _shown(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
         raise _not_found()
     etag = jobs.etag(stored) + _age_of_links()
     if etag in request.if_none_match:
+        if may("links"):
+            keep_nowhere()  # What the reader has may hold links: nothing was made that could tell.
         return Unchanged(etag)
     shown = jobs.shown(job_id, stored)
     if shown.linkable and may("links"):
-        return ViewAnswer(served(found(job_id)), etag=etag)
+        return ViewAnswer(served(Job.model_validate_json(shown.text)), etag=etag)
     return WrittenAnswer(Job, shown.text, etag)
 
 

@@ -58,7 +58,7 @@ def start(command: list[str], settings: Settings, cwd: Path, *path: Path) -> sub
     environment = os.environ | as_environment(settings) | {"PORT": str(free_port()), "HOST": "127.0.0.1"}
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -52,11 +52,12 @@ def _job(store: Store, job_id: str) -> Any:
 
 
 def _labelled(store: Store, job: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A job has the labels of its submission now, which schemas 2 and 3 showed there only."""
+    """A job has the labels of its submission now, which schemas 2 and 3 showed there only, and says what
+    it made: nothing that was read from those."""
     if job is None:
         return None
     submission = store.submissions.get(job["submission"]["id"]) if job["submission"] else None
-    return job | {"labels": submission.labels if submission else {}}
+    return job | {"labels": submission.labels if submission else {}, "media": None, "result": None}
 
 
 def test_jobs_histories_runs_and_events_say_what_they_said(dump: Dump, migrated: Store) -> None:

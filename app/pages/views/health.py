@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from flask import url_for
 from werkzeug.wrappers import Response
 
-from app.pages import blueprint, page
+from app.api.overview import lanes as lanes_api
+from app.pages import blueprint, done, page
 from app.pages.words import size
 from app.store import Store
 from app.web import health as readiness
+from app.web.problems import Problem
 from app.web.services import services
 
 _HELP = {
@@ -20,6 +22,8 @@ _HELP = {
     "installation": "The spool's folder belongs to another Redis. See: flask spool accept.",
     "relay": "Handlers do not start. Start it: python -m workers.relay.",
     "workers": "Handlers do not run. Start one: python -m workers.worker.",
+    "look_ups": "Outputs are looked up late. Look at the relay's log, and at COS.",
+    "lanes": "No worker serves a lane. Start one: python -m workers.worker.",
 }
 
 
@@ -42,9 +46,29 @@ def health() -> Response:
         for name, value in ready.parts.items()
     ]
     endpoints = [store.deliveries.state(each) for each in sorted(store.deliveries.endpoints())]
+    lanes = store.lanes.all()
     return page(
-        "health.html", state=ready.status, parts=parts, figures=_figures(store, ready), endpoints=endpoints
+        "health.html",
+        lanes=lanes,
+        state=ready.status,
+        parts=parts,
+        figures=_figures(store, ready),
+        endpoints=endpoints,
     )
+
+
+@blueprint.post("/lanes/<name>/<action>")
+def act_on_lane(name: str, action: str) -> Response:
+    """Pause or resume a lane, as the API does."""
+    if action not in {"pause", "resume"}:
+        raise Problem("not_found", f"There is no action {action[:40]!r}.")
+    (lanes_api.pause if action == "pause" else lanes_api.resume)(name)
+    said = (
+        f"The lane {name} is paused. Its runs stay pending."
+        if action == "pause"
+        else f"The lane {name} runs again."
+    )
+    return done(said, url_for("pages.health"))
 
 
 def _figures(store: Store, ready: readiness.Readiness) -> list[tuple[str, str, str]]:

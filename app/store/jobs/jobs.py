@@ -269,7 +269,7 @@ class Jobs:
         if (found := self._single.find(job_id, stored)) is None:
             (known,) = self._with_raws([self._known(stored)])
             found = _shown(self._record(known, known.report))
-            # A body that expired in between must not be missed for good.
+            # The body may have expired since then: that answer belongs to another ETag.
             if stored.has_body == (known.raw is not None):
                 self._single.put(job_id, stored, found)
         return found

@@ -1,0 +1,1 @@
+"""What waits where, and how much: lanes, endpoints, counts."""

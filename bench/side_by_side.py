@@ -1,0 +1,75 @@
+"""What one callback costs by other ways to have it answered, in turns: Debian's Go ``webhook`` with ``/bin/true``, the
+endpoint that people write, and ours. What each does for its price: docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.core.tokens import Binding
+from app.submitter.callback_url import callback_url
+from bench import payloads
+from bench.load import Request, Round, run, shared
+from bench.options import Options
+from bench.serve import Server, serve
+from bench.table import Row, row
+from harness.servers import Process, Valkey, eventually, free_port, is_up
+from harness.settings import make_settings
+
+_SECTION = "one callback, side by side (processor time of server, store and what it starts)"
+_WEBHOOK = "webhook (Go) and /bin/true"
+
+
+def measure(options: Options) -> list[Row]:
+    with tempfile.TemporaryDirectory() as name, Valkey(Path(name), "--appendfsync", "always") as store:
+        settings = make_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
+        ours = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
+        paths = {"bare": "/", "usual": "/", "ours": ours, _WEBHOOK: "/hooks/ci"}
+        with serve(settings, Path(name)) as servers, _webhook(Path(name)) as webhook:
+            rounds = _rounds(options, servers | webhook, paths, store.pid)
+    cpu = [row(_SECTION, name, [each.cpu_us for each in done], "µs") for name, done in rounds.items()]
+    rate = [
+        row(_SECTION, f"{name}: rate", [each.rate for each in done], "/s") for name, done in rounds.items()
+    ]
+    return cpu + rate
+
+
+def _rounds(
+    options: Options, servers: dict[str, Server], paths: dict[str, str], store: int
+) -> dict[str, list[Round]]:
+    """The first round of each warms up."""
+    done: dict[str, list[Round]] = {name: [] for name in servers}
+    for number in range(options.rounds + 1):
+        for name, server in servers.items():
+            requests = shared(
+                lambda each, n=number, path=paths[name]: Request(  # type: ignore[misc]
+                    path, payloads.voice_separate(f"{n:04}{each:012}", xml=each // 8 % 2 == 0)
+                ),
+                options.requests,
+                options.connections,
+            )
+            result = run(server.port, requests, [server.pid, store])
+            if number:
+                done[name].append(result)
+    return done
+
+
+@contextmanager
+def _webhook(folder: Path) -> Iterator[dict[str, Server]]:
+    """Debian's package ``webhook``; nothing, and a line that says so, where it is not installed."""
+    program = shutil.which("webhook")
+    if program is None:
+        sys.stderr.write("webhook is not installed, and left out: apt install webhook\n")
+        yield {}
+        return
+    hooks, port = folder / "hooks.json", free_port()
+    hooks.write_text(json.dumps([{"id": "ci", "execute-command": "/bin/true"}]))
+    command = [program, "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]
+    with Process(command, folder / "webhook.log") as process:
+        eventually(lambda: is_up(f"http://127.0.0.1:{port}/"), process.text)
+        yield {_WEBHOOK: Server(port, process.pid)}
