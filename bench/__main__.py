@@ -13,7 +13,18 @@ from pathlib import Path
 from bench import table
 from bench.options import Options
 
-SECTIONS = ("accept", "side_by_side", "reads", "submit", "memory", "handlers", "waiting", "growth", "idle", "worst")
+SECTIONS = (
+    "accept",
+    "side_by_side",
+    "reads",
+    "submit",
+    "memory",
+    "handlers",
+    "waiting",
+    "growth",
+    "idle",
+    "worst",
+)
 
 
 def main() -> int:

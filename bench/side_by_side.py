@@ -1,5 +1,5 @@
-"""What one callback costs by other ways to have it answered, in turns: Debian's Go ``webhook`` that starts ``/bin/true``, the
-endpoint that people write, and ours. What each does for its price: docs/performance.md."""
+"""What one callback costs by other ways to have it answered, in turns: Debian's Go ``webhook`` that starts
+``/bin/true``, the endpoint that people write, and ours. What each does for its price: docs/performance.md."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def measure(options: Options) -> list[Row]:
         with serve(settings, Path(name)) as servers, _webhook(Path(name)) as webhook:
             rounds = _rounds(options, servers | webhook, paths, store.pid)
     cpu = [row(_SECTION, name, [each.cpu_us for each in done], "µs") for name, done in rounds.items()]
-    rate = [row(_SECTION, f"{name}: rate", [each.rate for each in done], "/s") for name, done in rounds.items()]
+    rate = [
+        row(_SECTION, f"{name}: rate", [each.rate for each in done], "/s") for name, done in rounds.items()
+    ]
     return cpu + rate
 
 

@@ -90,9 +90,7 @@ def measure(options: Options) -> list[Row]:
                 waiters = Waiters(server.port, key, [payloads.job_id(each) for each in names])
                 waiters.start()
                 # Only what waiting costs is measured, not the requests by which they have begun to.
-                eventually(
-                    lambda w=waiters: w.failed or _waiting(server.port) == _CLIENTS, "all to wait", 120
-                )  # type: ignore[misc]
+                _until_all_wait(waiters, server.port)
                 time.sleep(1)
                 used.append(memory([server.pid])[0] / 2**20)
                 beside = run(server.port, others[1], pids)
@@ -150,6 +148,10 @@ def _callbacks(path: str, names: list[str], state: str) -> list[list[Request]]:
         len(names),
         4,
     )
+
+
+def _until_all_wait(waiters: Waiters, port: int) -> None:
+    eventually(lambda: waiters.failed or _waiting(port) == _CLIENTS, "all to wait", 120)
 
 
 def _waiting(port: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.ci.report import rank
 from app.store import Store
-from app.store.jobs.members import jobs_of
+from app.store.members import jobs_of
 from chaos.plan import Message
 
 

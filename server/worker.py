@@ -1,7 +1,7 @@
 """gunicorn's ``gevent`` worker, with bounds on what one client may cost: time for a head, a body and an answer, bytes
 of a head, and a place that the client who has been silent longest must give up when others need it.
 
-The promise: ``tests/receiver/test_slow_and_idle.py``, ``test_hostile_http.py``, ``tests/server``.
+The promise: ``tests/receiver/hostile/test_slow_and_idle.py``, ``test_hostile_http.py``, ``tests/server``.
 """
 
 from __future__ import annotations

@@ -32,15 +32,16 @@ class UrlUsage:
             return _seconds(60 - now % 60) if self._counts[token] > limit.per_minute else 0
 
     def refuse(self, token: str, seconds: int) -> bool:
-        """Refuse the URL for so long; false if it is refused already."""
+        """Refuse the URL for ``seconds``; false if it is refused already."""
         now = time.time()
         with self._lock:
             if self._until.get(token, 0) > now:
                 return False
+            self._until.pop(token, None)
             if len(self._until) >= _REMEMBERED:
-                self._until = {each: until for each, until in self._until.items() if until > now}
-            if len(self._until) < _REMEMBERED:
-                self._until[token] = now + seconds
+                # The oldest goes: if it is still over its limits, Redis answers so and it is remembered again.
+                del self._until[next(iter(self._until))]
+            self._until[token] = now + seconds
             return True
 
 

@@ -16,7 +16,7 @@ from app.store.access.callback_urls import CallbackUrl
 from docs.generate import FOLDER
 from harness.downstream import Downstream, Reply
 from harness.servers import Service, eventually
-from tests.api.test_stream import listening
+from tests.api.events.test_stream import listening
 from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
 from tests.workers.news import tell
 

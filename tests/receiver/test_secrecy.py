@@ -20,7 +20,7 @@ from tests.receiver.callbacks import a_token, body, post
 class Faulty(Web):
     """The web process with a fault of our own in it."""
 
-    application = "tests.receiver.broken:create()"
+    application = "tests.receiver.hostile.broken:create()"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import requests
 from msgspec.structs import replace
 
 from app.services import Services
-from app.store.jobs.members import member_of
+from app.store.members import member_of
 from app.store.submissions.submissions import Submission
 from harness.servers import Emulator
 from tests.store.said import tell

@@ -9,7 +9,7 @@ from app.redis.scripts import decoded, decoded_all
 from app.store import Event, Store
 from app.store.events.outbox import order
 from app.store.jobs.index import names, names_at
-from app.store.jobs.members import jobs_of, member_of
+from app.store.members import jobs_of, member_of
 
 
 def broken_invariants(store: Store) -> list[str]:

@@ -9,8 +9,8 @@ from app.services import Services
 from app.settings import SettingsError
 from harness.servers import Valkey
 from harness.settings import make_settings
+from tests.store.jobs.test_retention import new_submission
 from tests.store.said import said, tell
-from tests.store.test_retention import new_submission
 
 NEW = "k2:another-secret-of-the-tests-0123456789"
 OLD = "k1:a-secret-of-the-tests-0123456789"

@@ -17,8 +17,8 @@ from app.settings.types import AgeAndSize
 from app.store import Limits, Store
 from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.store.refusals.refusals import Bounds
+from tests.store.jobs.test_retention import new_submission
 from tests.store.said import said, tell
-from tests.store.test_retention import new_submission
 from workers.relay import retention
 
 HOUR_MS = 3_600_000

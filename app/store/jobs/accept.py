@@ -22,8 +22,8 @@ from app.redis.scripts import script
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.body import body_id
-from app.store.jobs.members import member_of
 from app.store.jobs.snapshot import NOTHING, TRIES, Snapshot, snapshots
+from app.store.members import member_of
 from app.store.packing.packing import pack
 from app.store.schema.version import VERSION, mismatch
 

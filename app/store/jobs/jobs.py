@@ -18,7 +18,7 @@ from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.entries import read_entry
-from app.store.jobs.members import job_of, member_of
+from app.store.members import job_of, member_of
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.runs.runs import Event

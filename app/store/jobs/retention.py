@@ -9,7 +9,7 @@ from typing import Any
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded, decoded_all, in_turn, script
 from app.store.database import Database
-from app.store.jobs.members import jobs_of
+from app.store.members import jobs_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.store.database import Database
 from app.store.jobs import index
 from app.store.jobs.accept import seen_as
 from app.store.jobs.entries import number_of, stored_entry
-from app.store.jobs.members import member_of
+from app.store.members import member_of
 from app.store.packing.packing import pack, unpack
 from app.store.runs.runs import Event, line_of, schedule_of, stored_run
 from app.store.submissions.submissions import request_of

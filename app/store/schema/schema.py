@@ -19,7 +19,7 @@ from app.core.clock import now_ms, to_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 from app.store.jobs.body import body_id
-from app.store.jobs.members import jobs_of
+from app.store.members import jobs_of
 from app.store.schema.layout import StoredLayout
 from app.store.schema.version import VERSION, mismatch
 

@@ -7,7 +7,7 @@ import pytest
 from app.ci.incoming.payload import Refused, parse
 from tests.ci.promises import check
 
-SEEDS = sorted((Path(__file__).parents[2] / "fuzz" / "corpus").iterdir())
+SEEDS = sorted((Path(__file__).parents[3] / "fuzz" / "corpus").iterdir())
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)

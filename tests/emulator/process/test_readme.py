@@ -10,8 +10,7 @@ import pytest
 from emulator.callbacks.callback_request import CallbackRequest
 from emulator.faults import ENDPOINTS, KINDS
 from emulator.settings import Settings
-
-from .running import ROOT
+from tests.emulator.running import ROOT
 
 TEXT = (ROOT / "emulator/README.md").read_text()
 

@@ -20,7 +20,7 @@ from app.redis.scripts import decoded_all
 from app.services import Services
 from app.settings import Settings
 from app.store import NotBelieved, Store
-from app.store.jobs.members import member_of
+from app.store.members import member_of
 from app.store.refusals.refusal import Refusal
 from app.store.runs.failures import FailureFilter
 from app.store.runs.runs import End, Start, run_id

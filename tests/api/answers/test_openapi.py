@@ -17,7 +17,7 @@ from app.store.jobs.jobs import Job, Page
 from app.store.refusals.refusal import Refusal
 from app.store.submissions.submissions import Submission
 from app.web.problems import PROBLEMS
-from tests.api.described import faults
+from tests.api.answers.described import faults
 from tests.api.stored import put
 from tests.ci import samples
 from tests.receiver.callbacks import a_token, body

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.servers import PATIENCE_S
-
-from .running import ROOT, Account, Emulator, Receiver, eventually
+from tests.emulator.running import ROOT, Account, Emulator, Receiver, eventually
 
 BUCKET = "demo-1250000000"
 

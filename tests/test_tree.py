@@ -1,0 +1,27 @@
+"""The tree: a folder can be seen whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("app", "workers", "server", "emulator", "tests")
+MOST = 12
+
+
+def test_a_folder_has_at_most_a_dozen_files() -> None:
+    """Without ``__init__.py``; published data and prepared samples are not counted."""
+    files = [
+        file
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*")
+        if file.suffix in {".py", ".lua", ".html"}
+        and file.name != "__init__.py"
+        and "__pycache__" not in file.parts
+    ]
+    sizes = Counter(file.parent.relative_to(ROOT) for file in files)
+    assert len(sizes) > 50
+    # The checks of the whole project stand at the top of the tests, beside conftest.py.
+    sizes.pop(Path("tests"))
+    assert {str(folder): size for folder, size in sizes.items() if size > MOST} == {}

@@ -1,0 +1,25 @@
+"""What a web process remembers of each callback URL is bounded."""
+
+from app.store.jobs.accept import UrlLimit
+from app.web import usage
+from app.web.usage import UrlUsage
+
+LIMIT = UrlLimit(per_minute=100, runs=20)
+
+
+def test_the_newest_refusals_are_remembered() -> None:
+    """More URLs than the bound: the oldest is forgotten, each of the others is refused still."""
+    urls = UrlUsage()
+    most = usage._REMEMBERED
+    for n in range(most + 5):
+        assert urls.refuse(f"token{n}", 600)
+    assert urls.count("token4", LIMIT) == 0
+    assert urls.count("token5", LIMIT) > 0
+    assert urls.count(f"token{most + 4}", LIMIT) > 0
+
+
+def test_a_refused_url_is_refused_once() -> None:
+    """The second one changes nothing, so that its log line and its question are not repeated."""
+    urls = UrlUsage()
+    assert urls.refuse("token", 600)
+    assert not urls.refuse("token", 600)
