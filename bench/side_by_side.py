@@ -1,5 +1,5 @@
-"""What one callback costs by other ways to have it answered, in turns: Debian's Go ``webhook`` with ``/bin/true``, the
-endpoint that people write, and ours. What each does for its price: docs/performance.md."""
+"""What one callback costs by other ways to have it answered, in turns: Debian's Go ``webhook`` that starts
+``/bin/true``, the endpoint that people write, and ours. What each does for its price: docs/performance.md."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-from functools import partial
 from pathlib import Path
 
 from app.core.tokens import Binding
@@ -91,7 +90,7 @@ def measure(options: Options) -> list[Row]:
                 waiters = Waiters(server.port, key, [payloads.job_id(each) for each in names])
                 waiters.start()
                 # Only what waiting costs is measured, not the requests by which they have begun to.
-                eventually(partial(_all_wait, waiters, server.port), "all to wait", 120)
+                _until_all_wait(waiters, server.port)
                 time.sleep(1)
                 used.append(memory([server.pid])[0] / 2**20)
                 beside = run(server.port, others[1], pids)
@@ -151,9 +150,8 @@ def _callbacks(path: str, names: list[str], state: str) -> list[list[Request]]:
     )
 
 
-def _all_wait(waiters: Waiters, port: int) -> bool:
-    """Or one of them has failed."""
-    return bool(waiters.failed) or _waiting(port) == _CLIENTS
+def _until_all_wait(waiters: Waiters, port: int) -> None:
+    eventually(lambda: waiters.failed or _waiting(port) == _CLIENTS, "all to wait", 120)
 
 
 def _waiting(port: int) -> int:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from app.settings import Settings
 from app.web import metrics
 from app.web.problems import PROBLEMS
+from docs.capacity import capacity_page
 
 FOLDER = Path(__file__).parent
 
@@ -110,7 +111,12 @@ def _metric(family: Metric, labels: Sequence[str]) -> str:
     return f"| `{name}` | {family.type} | {words} | {family.documentation} |"
 
 
-PAGES = {"settings.md": settings_page, "problems.md": problems_page, "metrics.md": metrics_page}
+PAGES = {
+    "settings.md": settings_page,
+    "problems.md": problems_page,
+    "metrics.md": metrics_page,
+    "capacity.md": capacity_page,
+}
 
 
 def _default(value: object) -> str:

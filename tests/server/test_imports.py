@@ -14,8 +14,8 @@ SDK = ("qcloud_cos", "requests", "crcmod", "xmltodict", "Crypto")
 """Tencent's SDK and what only it needs."""
 
 WEB = ("flask", "werkzeug", "jinja2", "prometheus_client", "gunicorn", "gevent")
-UNUSED = ("opentelemetry", "redis.asyncio.client", "redis.asyncio.connection")
-"""redis-py imports its asyncio half before anything else, and OpenTelemetry where it is installed."""
+UNUSED = ("redis.asyncio.client", "redis.asyncio.connection")
+"""redis-py imports its asyncio half before anything else."""
 
 
 def _command(*words: str) -> str:
@@ -68,6 +68,11 @@ def test_flask_run_has_the_views() -> None:
     shown = _run(_command("routes") + "\nprint('imported')")
     assert "/callbacks/" in shown
     assert "/v1/jobs" in shown
+
+
+def test_no_opentelemetry_is_deployed() -> None:
+    """redis-py imports it wherever it is installed: a hundred modules in each process."""
+    assert "opentelemetry" not in (ROOT / "requirements.txt").read_text()
 
 
 def test_workers_share_the_sdk() -> None:
