@@ -18,6 +18,8 @@ PRODUCT_COMMANDS = {
     "keys": ("app.cli.keys:group", "API keys: make, list, revoke."),
     "spool": ("app.cli.spool:group", "Records that the drain has set aside: list, retry, discard."),
     "callback-url": ("app.cli.callback_url:group", "A signed URL for the console's queue settings."),
+    "handlers": ("app.cli.work.handlers:group", "Your handlers: list them, run one on a stored job."),
+    "lanes": ("app.cli.work.lanes:group", "The lanes of the workers: handlers with the same queue=."),
     "doctor": ("app.cli.doctor:command", "Check every setting, permission and dependency."),
     "trigger": ("app.cli.trigger:command", "Have the emulator send a callback."),
 }

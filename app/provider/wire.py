@@ -78,6 +78,7 @@ class Wire:
                 auth=_SDK.CosS3Auth(conf, path, params={}),
                 # The object's own bytes, whatever a proxy would make of them.
                 headers={"Host": f"{place.bucket}.{endpoint}", "Accept-Encoding": "identity"},
+                params={},
                 stream=True,
             )
             if got.status_code == 200:

@@ -40,7 +40,7 @@ def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromiu
     link = page.get_by_role("link", name="Download").first.get_attribute("href")
     assert link is not None
     assert requests.get(link, timeout=10).status_code == 200
-    expect(page.locator(".facts").first).to_contain_text("order-7")
+    expect(page.locator(".facts", has_text="User data")).to_contain_text("order-7")
     expect(page.get_by_role("link", name="news")).to_be_visible()
     expect(page.locator("#normalized")).to_contain_text('"user_data": "order-7"')
     expect(page.locator("#raw")).to_contain_text("JobId")

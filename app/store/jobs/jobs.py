@@ -207,8 +207,9 @@ class Jobs:
         }
         asked = {name: getattr(submission, name) for name in _OF_SUBMISSION}
         request = {"labels": submission.labels, "facts": submission.facts}
+        late = (to_ms(submission.deadline) or now_ms()) < now_ms()
         return [
-            self._record(Known(report, fields, asked, request, late=False, raw=detail.raw), report)
+            self._record(Known(report, fields, asked, request, late, detail.raw), report)
             for detail in details
             for report in (to_builtins(detail.report),)
         ]
