@@ -23,7 +23,7 @@ from app.store import Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
-from app.store.jobs.jobs import Page
+from app.store.reading.listing import Page
 from app.web import metrics
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere

@@ -11,8 +11,8 @@ from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
-from app.store.jobs.jobs import Job
 from app.store.jobs.snapshot import TRIES, snapshots
+from app.store.reading.job import Job
 
 FIRST_QUESTION_S = 5.0
 """How soon CI is first asked about a job whose callback does not come to us."""

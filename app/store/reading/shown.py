@@ -1,37 +1,18 @@
-"""Jobs as they are shown: what is stored of each, and the JSON made of that, kept for the next who asks."""
+"""Jobs as they are shown: the JSON made of what is stored of each, kept for the next who asks."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Final
 
-import msgspec
+from app.store.jobs import index
+from app.store.reading.job import Job
+from app.store.reading.stored import Stored
 
-
-class Stored(NamedTuple):
-    """All that a job's record is made of. Two that are equal make the same record: nothing else, and no clock, is read
-    for it. ``late`` is whether the deadline has passed."""
-
-    fields: tuple[bytes | None, ...]
-    report: bytes | None
-    submission: tuple[bytes | None, ...]
-    request: bytes | None
-    has_body: bool
-    late: bool
-
-    @property
-    def digest(self) -> str:
-        """128 bits of hash, in hex."""
-        return hashlib.blake2b(_ENCODER.encode(self), digest_size=16).hexdigest()
-
-    @property
-    def size(self) -> int:
-        """Bytes of it."""
-        parts = (*self.fields, self.report, *self.submission, self.request)
-        return sum(len(part) for part in parts if part)
+_KEPT_BYTES: Final = 8 * 2**20
+"""For jobs in lists, and as much for single ones, in each process; it fills only where the API is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +25,22 @@ class Shown:
     linkable: bool
 
 
+def shown(job: Job) -> Shown:
+    return Shown(
+        text=job.model_dump_json(by_alias=True).encode(),
+        values={**index.values(job.report), **index.label_values(job.labels)},
+        overdue=bool(job.submission and job.submission.overdue),
+        linkable=job.outputs_unchecked in {None, "too_many"},
+    )
+
+
 class Kept:
     """What was shown last of each job, the latest used ones, up to ``limit`` bytes.
 
     An entry serves only while what is stored is equal to what it was made of, so it can never be out of date.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = _KEPT_BYTES) -> None:
         self._limit = limit
         self._size = 0
         self._lock = threading.Lock()
@@ -88,4 +78,3 @@ def _size(stored: Stored, shown: Shown) -> int:
 
 _OBJECTS = 3_000
 """What Python's objects around one entry take, roughly: some forty small ones."""
-_ENCODER: Any = msgspec.msgpack.Encoder()

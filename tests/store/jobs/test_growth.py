@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from app.store import Store
-from app.store.jobs.jobs import Filter
+from app.store.reading.listing import Filter
 from tests.api.stored import put
 
 FEW, MANY = 500, 4000

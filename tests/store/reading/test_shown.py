@@ -14,8 +14,11 @@ from app.redis.scripts import decoded
 from app.services import Services
 from app.settings import Settings
 from app.store import Store
-from app.store.jobs.jobs import Filter, Job, Jobs
-from app.store.reading.shown import Kept, Shown, Stored
+from app.store.jobs.jobs import Jobs
+from app.store.reading.job import Job
+from app.store.reading.listing import Filter
+from app.store.reading.shown import Kept, Shown
+from app.store.reading.stored import Stored
 from app.web.describe import text_of
 from tests.store.said import said, tell
 from tests.store.samples import submission
