@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from app.ci.incoming.payload import Answer, Detail
+from app.ci.incoming.payload import Answer
+from app.ci.report import Detail
 from app.core.backoff import delay
 from app.core.clock import now_ms
 from app.provider import AnswerLost, Place, Throttled

@@ -14,8 +14,7 @@ from msgspec import Struct
 from msgspec.json import encode
 from redis.exceptions import RedisError
 
-from app.ci.incoming.payload import Detail
-from app.ci.report import STATES, Report, digest_of, rank
+from app.ci.report import STATES, Detail, Report, digest_of, rank
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.ci.incoming.payload import Detail
+from app.ci.report import Detail
 from app.redis.scripts import decoded
 from app.store.database import Database
 from app.store.events.event import Event

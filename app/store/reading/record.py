@@ -10,10 +10,9 @@ from typing import Any, Final
 from msgspec import to_builtins
 from pydantic import ValidationError
 
-from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
-from app.ci.report import Report
+from app.ci.report import Detail, Report
 from app.core.clock import now_ms, time_of, to_ms
 from app.redis.scripts import decoded
 from app.store.events.event import Event

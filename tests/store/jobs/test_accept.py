@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.ci.incoming.payload import Detail
+from app.ci.report import Detail
 from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, text_map
 from app.store import NotBelieved, Outcome, OverLimit, Store, Unavailable
