@@ -8,6 +8,7 @@ from typing import Any
 
 from app.ci.incoming.payload import Detail
 from app.redis.scripts import decoded
+from app.store.access.api_keys import ApiKey
 from app.store.database import Database
 from app.store.events.event import Event
 from app.store.jobs.entries import read_entry
@@ -37,7 +38,7 @@ class Jobs:
         self._records = Records(trusted)
         self._stored = StoredJobs(db)
         self._listing = Listing(db, self._stored, self._records)
-        self._kept = Kept()
+        self._kept = Kept[str, tuple[Any, ...], Shown]()
 
     def exists(self, job_id: str) -> bool:
         return bool(self._redis.exists(self._db.key("job", job_id)))
@@ -91,9 +92,11 @@ class Jobs:
         """As ``Listing.page``."""
         return self._listing.page(wanted, limit, cursor)
 
-    def page_json(self, wanted: Filter, limit: int, cursor: str | None = None) -> bytes:
+    def page_json(
+        self, wanted: Filter, limit: int, cursor: str | None = None, digest: str = ""
+    ) -> tuple[ApiKey | None, bytes]:
         """As ``Listing.page_json``."""
-        return self._listing.page_json(wanted, limit, cursor)
+        return self._listing.page_json(wanted, limit, cursor, digest)
 
     def every(self, wanted: Filter) -> Iterator[Job]:
         """As ``Listing.every``."""
@@ -107,14 +110,18 @@ class Jobs:
         """What is stored of the job, in one round trip; ``None`` if it is not known."""
         return self._stored.of([job_id])[0]
 
+    def stored_for(self, digest: str, job_id: str) -> tuple[ApiKey | None, Stored | None]:
+        """As ``StoredJobs.for_holder``."""
+        return self._stored.for_holder(digest, job_id)
+
     def shown(self, job_id: str, stored: Stored) -> Shown:
         """The record of that, with its raw payload."""
-        if (found := self._kept.find(job_id, stored)) is None:
+        if (found := self._kept.find(job_id, stored.content)) is None:
             (known,) = self._with_raws([Known.of(stored)])
             found = shown(self._records.record(known))
             # The body may have expired since then: that answer belongs to another ETag.
             if stored.has_body == (known.raw is not None):
-                self._kept.put(job_id, stored, found)
+                self._kept.put(job_id, stored.content, found, stored.size + len(found.text))
         return found
 
     def etag(self, stored: Stored) -> str:

@@ -20,7 +20,7 @@ from app.store.events.event import Event
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.reading.job import Job, Submitted
-from app.store.reading.stored import FIELDS, OF_SUBMISSION, Stored
+from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
 from app.store.submissions.submissions import Submission
 
 
@@ -38,7 +38,7 @@ class Known:
 
     @classmethod
     def of(cls, stored: Stored) -> Known:
-        fields = dict(zip(FIELDS, map(decoded, stored.fields), strict=True))
+        fields = dict(zip(OF_JOB, map(decoded, stored.fields), strict=True))
         submission = dict(zip(OF_SUBMISSION, map(decoded, stored.submission), strict=False))
         return cls(
             json.loads(unpack(stored.report)) if stored.report else None,
@@ -51,7 +51,7 @@ class Known:
     @classmethod
     def of_submitted(cls, detail: Detail, submission: Submission, new_at: str) -> Known:
         """Of a job that CI named in its answer to ``submission``, new at ``new_at``: nothing else is stored of it."""
-        fields = dict.fromkeys(FIELDS) | {
+        fields = dict.fromkeys(OF_JOB) | {
             "submission": submission.id,
             "verification": "confirmed",
             "source": "submit",
@@ -149,4 +149,4 @@ def _edition(trusted: frozenset[str]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-UNKNOWN: Final = Known(None, dict.fromkeys(FIELDS), {}, {}, False)
+UNKNOWN: Final = Known(None, dict.fromkeys(OF_JOB), {}, {}, False)
