@@ -13,9 +13,9 @@ from app.provider import AnswerLost, Place, Throttled
 from app.reconcile.places import by_place
 from app.services import Services
 from app.store import Job, News, Outcome
+from app.store.events.event import Only
 from app.store.jobs.accept import as_body, event_id
 from app.store.questions.due import FIRST_QUESTION_S
-from app.store.runs.runs import Only
 from app.store.submissions.submissions import Submission
 
 LONGEST_S = 900.0

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from app.core.clock import now_ms
 from app.spool import SetAside
 from app.store import Store
-from app.store.runs.runs import Backlog
+from app.store.schedules.schedules import Backlog
 from app.web import metrics, url_metrics
 from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.services import WebServices, services
@@ -103,7 +103,7 @@ def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
 
 def _look_ups(store: Store) -> str:
     """Whether outputs are looked up in COS in time."""
-    backlog = store.runs.lookups_backlog()
+    backlog = store.schedules.lookups_backlog()
     is_late = backlog.oldest_s > _LATE_S
     return f"{backlog.due} due, the oldest for {backlog.oldest_s:.0f} s" if is_late else "ok"
 
@@ -177,10 +177,10 @@ def _deliveries(ours: WebServices) -> tuple[Metric, ...]:
 def _runs(ours: WebServices) -> tuple[Metric, ...]:
     """What is due and waits for a worker or a relay; nothing while Redis is away."""
     count, age = metrics.runs_due(), metrics.runs_due_age()
-    runs = ours.store.runs
+    schedules = ours.store.schedules
     try:
-        by_lane = {each: runs.backlog(each) for each in ours.store.lanes.names()}
-        look_ups = runs.lookups_backlog()
+        by_lane = {each: schedules.backlog(each) for each in ours.store.lanes.names()}
+        look_ups = schedules.lookups_backlog()
     except RedisError:
         return ()
     together = Backlog(

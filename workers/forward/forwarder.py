@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
-from app.store.runs.runs import End, Run, Start
+from app.store.runs.run import End, Run, Start
 from workers.forward.chat import chat_message, chat_result
 from workers.forward.delivery_result import DeliveryResult, result_of
 from workers.forward.http_post import Blocked, PostLimits, Unreachable, post

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
-from app.store.runs.runs import OUTPUTS_HANDLER, End, Run, Start
+from app.store.runs.run import OUTPUTS_HANDLER, End, Run, Start
 from workers import declaration, registry
 from workers.outputs import Objects, access_for, readable
 from workers.registry import GiveUp, Later
@@ -77,7 +77,7 @@ def perform(run_ids: list[str]) -> None:
     if _store is None or _flags is None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
     _flags.pid = os.getpid()
-    batch = Batch(_store.runs, _flags, run_ids)
+    batch = Batch(_store.schedules, _flags, run_ids)
     Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).run_all()
     _flags.ended = True
 
@@ -238,7 +238,7 @@ def release_batch(store: Store, run_ids: list[str], pid: int, how: str) -> None:
             number = len(run.tries)
             pause = min(handler.pause(number - run.forgiven), _PAUSE_AFTER_DEATH_S) if handler else 0.0
             store.runs.finish(ending(run, number, _started(run), Failed(how, again_in_s=pause), dead))
-    store.runs.hand_back(run_ids)
+    store.schedules.hand_back(run_ids)
 
 
 def _started(run: Run) -> int:

@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 from app.core.clock import now_ms
 from app.redis.scripts import script, text_map
 from app.store.database import Database
+from app.store.events.event import Event, Only
 from app.store.packing.packing import pack, unpack
-from app.store.runs.runs import Event, Only
 
 log = logging.getLogger(__name__)
 

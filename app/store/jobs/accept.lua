@@ -240,7 +240,7 @@ local keeps_body = false
 local function remember(id, job, i, outcome, short_event, doubt)
   local n = tonumber(job.entries or 0) + 1
   local record = key('record', id)
-  redis.call('HSET', key('job', id), 'entries', n)
+  redis.call('HSET', key('job', id), 'entries', n, 'stamp', stamp())
   local entry = part('n', tostring(n)) .. part('o', string.sub(outcome, 1, 1)) .. part('e', short_event)
     .. part('b', header.body) .. part('d', doubt) .. 'j' .. entry_of(i)
   if entries_in(record) < header.history_max then
@@ -558,7 +558,7 @@ if header.binds and is_known then
       if job.claim then forget(id, job) end
       redis.call('HDEL', key('job', id), 'submission')
       set_labels(id, member_of(id), job)
-      redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1)
+      redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1, 'stamp', stamp())
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
   end

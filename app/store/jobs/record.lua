@@ -18,6 +18,20 @@ local function member_of(id)
   return string.char(string.byte(id) - 97 + 128) .. from_hex(string.sub(id, 2))
 end
 
+-- The inverse of member_of.
+local function job_of(member)
+  local first = string.byte(member)
+  if #member ~= 17 or first < 128 or first > 153 then return member end
+  return string.char(first - 128 + 97) .. to_hex(string.sub(member, 2))
+end
+
+-- The time of a change (µs): what writes a field of a job's hash that its record shows, or what that is made of, writes
+-- `stamp` with it. Who has shown a job shows the same again while its stamp is the same.
+local function stamp()
+  local time = redis.call('TIME')
+  return string.format('%d%06d', time[1], time[2])
+end
+
 local function part(letter, value)
   return value and letter .. string.char(#value) .. value or ''
 end

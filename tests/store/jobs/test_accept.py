@@ -13,8 +13,9 @@ from app.redis.scripts import decoded_all, text_map
 from app.store import NotBelieved, Outcome, OverLimit, Store, Unavailable
 from app.store.jobs.accept import Acceptor, Limits, Source, UrlLimit
 from app.store.jobs.index import names
-from app.store.jobs.jobs import Filter, Reported
 from app.store.keys import KINDS
+from app.store.reading.job import Reported
+from app.store.reading.listing import Filter
 from app.store.submissions.submissions import Submission, deadline_after
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell

@@ -18,7 +18,7 @@ from app.store.jobs.entries import read_entry, stored_entry
 from app.store.jobs.index import INDEXED_FIELDS
 from app.store.members import job_of, member_of
 from app.store.outputs.checks import merged, note_of, place
-from app.store.runs.runs import End, Run, Start
+from app.store.runs.run import End, Run, Start
 from harness.servers import ROOT
 from tests.store.said import said, tell
 
