@@ -18,11 +18,11 @@ local function member_of(id)
   return string.char(string.byte(id) - 97 + 128) .. from_hex(string.sub(id, 2))
 end
 
--- The inverse of member_of.
+-- The inverse of member_of. Four numbers at once: byte by byte it takes ten times as long, for each job of a page.
 local function job_of(member)
   local first = string.byte(member)
   if #member ~= 17 or first < 128 or first > 153 then return member end
-  return string.char(first - 128 + 97) .. to_hex(string.sub(member, 2))
+  return string.format('%c%08x%08x%08x%08x', first - 128 + 97, struct.unpack('>I4I4I4I4', member, 2))
 end
 
 -- The time of a change (µs): what writes a field of a job's hash that its record shows, or what that is made of, writes
