@@ -16,13 +16,11 @@ from urllib.parse import parse_qsl
 
 from flask import Flask
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from app.api.auth import bearer_digest
 from app.api.chosen.filters import JobsQuery
 from app.api.jobs import etag_for
 from app.receiver.route import Application
-from app.redis.cursors import BadCursor
 from app.store.reading.listing import Filter
 from app.web.access_log import log_access
 from app.web.headers import OF_DATA
@@ -86,7 +84,7 @@ def _answer(services: WebServices, environ: dict[str, Any], rest: str) -> _Answe
         job_id = rest[1:]
         is_one = rest[0] == "/" and job_id and job_id.isascii() and "/" not in job_id and not query
         return _job(services, digest, job_id, environ.get("HTTP_IF_NONE_MATCH")) if is_one else None
-    except (RedisError, BadCursor):
+    except Exception:
         return None
 
 
