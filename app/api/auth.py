@@ -81,19 +81,24 @@ def require(*scopes: Scope) -> None:
 
 
 def may(scope: Scope) -> bool:
-    scopes = cast(ApiKey, g.api_key).scopes
-    return scope in scopes or "admin" in scopes
+    return cast(ApiKey, g.api_key).may(scope)
 
 
 def _key() -> ApiKey:
     return _known(services().store.api_keys.with_digest(_digest()))
 
 
+def bearer_digest(header: str) -> str | None:
+    """The digest of the key in an ``Authorization`` header, if there is one."""
+    kind, _, key = header.partition(" ")
+    return key_digest(key.strip()) if kind.lower() == "bearer" and key.strip() else None
+
+
 def _digest() -> str:
-    kind, _, key = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not key.strip():
+    digest = bearer_digest(request.headers.get("Authorization", ""))
+    if digest is None:
         raise _unauthorized()
-    return key_digest(key.strip())
+    return digest
 
 
 def _known(key: ApiKey | None) -> ApiKey:

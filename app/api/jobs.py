@@ -30,7 +30,7 @@ from app.web import metrics
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
-from app.web.services import services
+from app.web.services import WebServices, services
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -184,8 +184,9 @@ def _shown(job_id: str, stored: Stored | None) -> ViewAnswer | WrittenAnswer | U
     jobs = services().store.jobs
     if stored is None:
         raise _not_found()
-    etag = jobs.etag(stored) + _age_of_links()
-    if etag in request.if_none_match:
+    etag = etag_for(services(), g.api_key, stored)
+    # Proxies that compress an answer make its tag a weak one (RFC 9110, 13.1.2).
+    if request.if_none_match.contains_weak(etag):
         if may("links"):
             keep_nowhere()  # What the reader has may hold links: nothing was made that could tell.
         return Unchanged(etag)
@@ -202,9 +203,11 @@ def _askable(job_id: str) -> Job:
     return job
 
 
-def _age_of_links() -> str:
-    """Presigned links differ each second, so the ETag changes only with half of their life."""
-    return f"-{int(time.time() / (services().settings.link_seconds / 2)):x}" if may("links") else ""
+def etag_for(services: WebServices, key: ApiKey, stored: Stored) -> str:
+    """That of the job as this key may see it. Presigned links differ each second: the tag of an answer that may have
+    some changes only with half of their life."""
+    age = f"-{int(time.time() / (services.settings.link_seconds / 2)):x}" if key.may("links") else ""
+    return services.store.jobs.etag(stored) + age
 
 
 def served(job: Job) -> Job:

@@ -25,6 +25,9 @@ class ApiKey:
     scopes: frozenset[str]
     created_at: str
 
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
 
 class NameTaken(Exception):
     """There is a key of that name."""

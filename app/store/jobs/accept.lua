@@ -240,7 +240,7 @@ local keeps_body = false
 local function remember(id, job, i, outcome, short_event, doubt)
   local n = tonumber(job.entries or 0) + 1
   local record = key('record', id)
-  redis.call('HSET', key('job', id), 'entries', n, 'stamp', stamp())
+  redis.call('HSET', key('job', id), 'entries', n)
   local entry = part('n', tostring(n)) .. part('o', string.sub(outcome, 1, 1)) .. part('e', short_event)
     .. part('b', header.body) .. part('d', doubt) .. 'j' .. entry_of(i)
   if entries_in(record) < header.history_max then
@@ -493,7 +493,7 @@ local function write(i, item, each)
   local job, outcome = each.job, each.outcome
   enter(i, item, job)
   link(i, item, job)
-  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.member) end
+  stamp(prefix, item.member, (outcome == 'accepted' or not job.exists) and now or nil)
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
   elseif outcome == 'accepted' and (header.hold or is_flood(item)) then
@@ -558,7 +558,8 @@ if header.binds and is_known then
       if job.claim then forget(id, job) end
       redis.call('HDEL', key('job', id), 'submission')
       set_labels(id, member_of(id), job)
-      redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1, 'stamp', stamp())
+      redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1)
+      stamp(prefix, member_of(id))
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
   end

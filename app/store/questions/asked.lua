@@ -6,6 +6,7 @@ for i = 3, #ARGV do
   if doubt and string.sub(doubt, 1, 1) == '{' then
     doubt = cjson.decode(doubt)
     doubt.asked_at = ARGV[2]
-    redis.call('HSET', job, 'doubt', cjson.encode(doubt), 'stamp', stamp())
+    redis.call('HSET', job, 'doubt', cjson.encode(doubt))
+    stamp(ARGV[1], member_of(ARGV[i]))
   end
 end

@@ -2,5 +2,6 @@
 -- ARGV: prefix, job id, why.
 local job = ARGV[1] .. 'job:' .. ARGV[2]
 if redis.call('HEXISTS', job, 'version') == 1 then
-  redis.call('HSET', job, 'outputs_unasked', ARGV[3], 'stamp', stamp())
+  redis.call('HSET', job, 'outputs_unasked', ARGV[3])
+  stamp(ARGV[1], member_of(ARGV[2]))
 end

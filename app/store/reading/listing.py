@@ -28,7 +28,7 @@ _CHUNK: Final = 200
 _IN_LIST: Final = 100
 """Outputs of a job that a list shows."""
 _KEPT_MS: Final = 60_000
-"""For so long a job is shown as it was, if its stamp is the same. Processes of earlier releases set none."""
+"""For so long a job is shown as it was, if its stamp is the same: earlier releases do not stamp each change."""
 Position = tuple[int, str]
 """Where in a list: when the job was created (ms), and its id."""
 
@@ -67,7 +67,7 @@ class Listing:
     def __init__(self, db: Database, stored: StoredJobs, records: Records) -> None:
         self._db = db
         self._redis = db.client
-        self._script = script(db.client, "holder", "record", "page")
+        self._script = script(db.client, "holder", "page")
         self._stored = stored
         self._records = records
         self._kept = Kept[str, bytes, Shown]()
@@ -96,7 +96,7 @@ class Listing:
             found = self._collect(wanted, limit, position, answer)
             texts = b",".join([each.text for each in found.jobs])
             text = b'{"jobs":[%b],"next_cursor":%b}' % (texts, msgspec.json.encode(found.next_cursor))
-            self._pages.put(asked, rows, text, len(text) + 150 * len(rows), found.until)
+            self._pages.put(asked, rows, text, len(text) + 150 * len(found.jobs), found.until)
         return key, text
 
     def every(self, wanted: Filter) -> Iterator[Job]:
@@ -133,14 +133,14 @@ class Listing:
         """The page, of which ``answer`` is the beginning: more is asked for where too few of that match."""
         found, left, until = list[Shown](), _SCAN_MAX, math.inf if wanted.overdue is None else 0.0
         while True:
-            _, looked, is_end, score, member, *rows = answer
-            ids = [job_of(each) for each in rows[::3]]
-            for n, each in enumerate(self._shown(ids, rows[2::3])):
+            _, looked, is_end, score, member, members, scores, stamps = answer
+            ids = [job_of(each) for each in members]
+            for n, each in enumerate(self._shown(ids, stamps)):
                 until = min(until, each.until if each else 0)
                 if each is not None and _matches(each, wanted):
                     found.append(each)
                 if len(found) == limit:
-                    return _Found(found, encode_cursor((int(rows[3 * n + 1]), ids[n])), until)
+                    return _Found(found, encode_cursor((int(scores[n]), ids[n])), until)
             if is_end:
                 return _Found(found, None, until)
             position, left, until = (int(score), job_of(member)), left - looked, 0.0
@@ -152,19 +152,20 @@ class Listing:
         """As they are kept where they are unchanged; the others are read. ``None`` for one that is gone."""
         now = now_ms()
         found = {each: self._kept.find(each, stamp, now) for each, stamp in zip(ids, stamps, strict=True)}
-        unknown = [each for each, kept in found.items() if kept is None]
-        for each, stored in zip(unknown, self._stored.of(unknown), strict=True):
-            found[each] = self._made(each, stored, now) if stored else None
+        unknown = {each: stamp for each, stamp in zip(ids, stamps, strict=True) if found[each] is None}
+        for each, stored in zip(unknown, self._stored.of(list(unknown)), strict=True):
+            found[each] = self._made(each, stored, unknown[each], now) if stored else None
         return list(found.values())
 
-    def _made(self, job_id: str, stored: Stored, now: int) -> Shown:
+    def _made(self, job_id: str, stored: Stored, stamp: bytes, now: int) -> Shown:
+        """``stamp`` was read before ``stored``: where the job has changed since, it is the stamp of no later answer."""
         job = self._records.record(Known.of(stored))
         if len(job.outputs) > _IN_LIST:
             job = job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
         # Past its deadline a job is shown as overdue, without any change of it.
         turns_late = math.inf if stored.late or stored.due_ms is None else stored.due_ms
-        made = shown(job, min(now + _KEPT_MS, turns_late) if stored.stamp else 0)
-        self._kept.put(job_id, stored.stamp, made, len(made.text), made.until)
+        made = shown(job, min(now + _KEPT_MS, turns_late))
+        self._kept.put(job_id, stamp, made, len(made.text), made.until)
         return made
 
 

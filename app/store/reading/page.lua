@@ -1,9 +1,10 @@
 -- One page of a list: what stands in the smallest of the indexes that serve a filter, newest first, and in the others too.
--- holder.lua and record.lua are in front of this file.
--- ARGV: prefix, digest of an API key or '', how many jobs at most, how many entries to look at for them at most, the highest and the lowest score (or
--- '' for any), score and member of the last entry of the page before (or '' twice), then the indexes.
--- Returns {the holder, how many entries were looked at, 1 if these were the last, score and member of the last, then for each job its
--- member, score and stamp ('' for a job without one)}.
+-- holder.lua is in front of this file.
+-- ARGV: prefix, digest of an API key or '', how many jobs at most, how many entries to look at for them at most, the
+-- highest and the lowest score (or '' for any), score and member of the last entry of the page before (or '' twice), then
+-- the indexes.
+-- Returns {the holder, how many entries were looked at, 1 if these were the last, score and member of the last, and of the
+-- jobs: members, scores, stamps (as record.lua describes; '' for one that is gone)}.
 local prefix, limit, most, top, bottom, after, after_member = ARGV[1], unpack(ARGV, 3, 8)
 limit, most, bottom = tonumber(limit), tonumber(most), tonumber(bottom)
 local AT_ONCE = 200
@@ -56,7 +57,7 @@ local function stands_in_all(places, n)
   return true
 end
 
-local found, looked, last_score, last_member = {}, 0, '', ''
+local found, found_scores, looked, last_score, last_member = {}, {}, 0, '', ''
 
 -- Adds those of these entries that match; returns whether there may be more.
 local function take(rows, count)
@@ -68,20 +69,22 @@ local function take(rows, count)
     if bottom and tonumber(score) < bottom then return false end
     looked, last_score, last_member = looked + 1, score, member
     if stands_in_all(places, n) then
-      local stamped = redis.call('HGET', prefix .. 'job:' .. job_of(member), 'stamp')
-      found[#found + 1], found[#found + 2], found[#found + 3] = member, score, stamped or ''
+      found[#found + 1] = member
+      found_scores[#found] = score
     end
-    if #found == 3 * limit or looked == most then return true end
+    if #found == limit or looked == most then return true end
   end
   return #members == count
 end
 
 local rank, has_more = first_rank(), true
-while has_more and #found < 3 * limit and looked < most do
+while has_more and #found < limit and looked < most do
   -- Usually all match.
   local count = looked == 0 and math.min(limit, AT_ONCE) or AT_ONCE
   local rows = redis.call('ZRANGE', index, rank, rank + count - 1, 'REV', 'WITHSCORES')
   has_more = #rows > 0 and take(rows, count)
   rank = rank + count
 end
-return {holder, looked, has_more and 0 or 1, last_score, last_member, unpack(found)}
+local stamps = #found > 0 and redis.call('ZMSCORE', prefix .. 'touched', unpack(found)) or {}
+for n = 1, #found do stamps[n] = stamps[n] or '' end
+return {holder, looked, has_more and 0 or 1, last_score, last_member, found, found_scores, stamps}

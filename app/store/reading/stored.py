@@ -20,7 +20,7 @@ OF_JOB: Final = (
 """Of a job's hash."""
 OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline")
 """Of the hash of its submission."""
-_NAMES: Final = (len(OF_JOB) + 1, *OF_JOB, "stamp", len(OF_SUBMISSION), *OF_SUBMISSION)
+_NAMES: Final = (len(OF_JOB), *OF_JOB, len(OF_SUBMISSION), *OF_SUBMISSION)
 _UPDATED, _DEADLINE = map(OF_JOB.index, ("updated", "deadline"))
 _AT_ONCE: Final = 200
 """Jobs in one call."""
@@ -28,7 +28,7 @@ _AT_ONCE: Final = 200
 
 class Stored(NamedTuple):
     """All that a job's record is made of (``content``): nothing else, and no clock, is read for it. ``late`` is whether
-    the deadline, ``due_ms``, has passed; ``stamp`` changes with each change of the job, and may with none."""
+    the deadline, ``due_ms``, has passed."""
 
     fields: tuple[bytes | None, ...]
     report: bytes | None
@@ -37,7 +37,6 @@ class Stored(NamedTuple):
     has_body: bool
     late: bool
     due_ms: int | None = None
-    stamp: bytes = b""
 
     @property
     def content(self) -> tuple[Any, ...]:
@@ -83,14 +82,14 @@ class StoredJobs:
 
 
 def _as_stored(row: Any) -> Stored | None:
-    (*fields, stamp), report, submission, request, has_body = row
+    fields, report, submission, request, has_body = row
     # Without the job's own fields a report is a leftover of one that was removed.
     if not report or not fields[_UPDATED]:
         return None
     deadline = fields[_DEADLINE] or (submission[OF_SUBMISSION.index("deadline")] if submission else None)
     due = to_ms(time_of(decoded(deadline)))
     late = due is not None and due < now_ms()
-    return Stored(tuple(fields), report, tuple(submission), request, bool(has_body), late, due, stamp or b"")
+    return Stored(tuple(fields), report, tuple(submission), request, bool(has_body), late, due)
 
 
 _ENCODER: Any = msgspec.msgpack.Encoder()
