@@ -132,10 +132,12 @@ class Performer:
         """As handlers get it; ``None`` for an event of a submission that has no job."""
         if not event.job_id:
             return None
-        job = self._store.jobs.at(event, self._jobs[event.job_id])
+        known = self._jobs[event.job_id]
         if _provision is None:
-            return job
-        return readable(job, access_for(self._store, _provision.objects, _provision.link_s, event, job))
+            return self._store.jobs.at(event, known)
+        job = self._store.jobs.at(event, known, raw=False)
+        access = access_for(self._store, _provision.objects, _provision.link_s, event, job)
+        return readable(job, access, known.raw)
 
     def _attempt(self, run: Run, number: int) -> Failed | None:
         """What went wrong; ``None`` if nothing did."""

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from app.core.clock import rfc3339, to_ms
 from app.store.packing.packing import unpack
 
@@ -100,7 +102,7 @@ def read_event(
     return Event(
         event_id=event_id,
         job_id=job_id.decode(),
-        report=json.loads(unpack(report)) if report else {},
+        report=msgspec.json.decode(unpack(report)) if report else {},
         replay_of=replay_of.decode() or None,
         details=json.loads(details) if details else None,
         submission=submission.decode() or None,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from app.ci.report import Detail
 from app.redis.scripts import decoded
+from app.store.access.api_keys import ApiKey
 from app.store.database import Database
 from app.store.events.event import Event
 from app.store.jobs.entries import read_entry
@@ -15,7 +17,7 @@ from app.store.members import job_of
 from app.store.packing.packing import unpack
 from app.store.reading.job import Job
 from app.store.reading.listing import Filter, Listing, Page
-from app.store.reading.record import UNKNOWN, Known, Records
+from app.store.reading.record import UNKNOWN, Known, ReadRaw, Records
 from app.store.reading.shown import Kept, Shown, shown
 from app.store.reading.stored import Stored, StoredJobs
 from app.store.submissions.submissions import Submission
@@ -37,7 +39,7 @@ class Jobs:
         self._records = Records(trusted)
         self._stored = StoredJobs(db)
         self._listing = Listing(db, self._stored, self._records)
-        self._kept = Kept()
+        self._kept = Kept[str, tuple[Any, ...], Shown]()
 
     def exists(self, job_id: str) -> bool:
         return bool(self._redis.exists(self._db.key("job", job_id)))
@@ -52,7 +54,7 @@ class Jobs:
     def get(self, job_id: str, *, raw: bool = True) -> Job | None:
         """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
         known = self.known([job_id], raw=raw)[job_id]
-        return self._records.record(known) if known.report else None
+        return self._records.record(known) if known.packed else None
 
     def submitted(self, details: Sequence[Detail], submission: Submission, new_at: str) -> list[Job]:
         """The jobs that CI named in its answer to ``submission``, as ``get`` reads them, without a round trip.
@@ -66,9 +68,9 @@ class Jobs:
         found = [Known.of(stored) if stored else UNKNOWN for stored in self._stored.of(ids)]
         return dict(zip(ids, self._with_raws(found) if raw else found, strict=True))
 
-    def at(self, event: Event, known: Known) -> Job:
+    def at(self, event: Event, known: Known, *, raw: bool = True) -> Job:
         """The job as it was at the event, with what is known now about how we know it."""
-        return self._records.record(known.at(event))
+        return self._records.record(known.at(event), raw=raw)
 
     def of_event(self, event: Event) -> Job | None:
         """As ``lean``; ``None`` for an event of a submission that has no job."""
@@ -91,9 +93,11 @@ class Jobs:
         """As ``Listing.page``."""
         return self._listing.page(wanted, limit, cursor)
 
-    def page_json(self, wanted: Filter, limit: int, cursor: str | None = None) -> bytes:
+    def page_json(
+        self, wanted: Filter, limit: int, cursor: str | None = None, digest: str = ""
+    ) -> tuple[ApiKey | None, bytes]:
         """As ``Listing.page_json``."""
-        return self._listing.page_json(wanted, limit, cursor)
+        return self._listing.page_json(wanted, limit, cursor, digest)
 
     def every(self, wanted: Filter) -> Iterator[Job]:
         """As ``Listing.every``."""
@@ -107,14 +111,18 @@ class Jobs:
         """What is stored of the job, in one round trip; ``None`` if it is not known."""
         return self._stored.of([job_id])[0]
 
+    def stored_for(self, digest: str, job_id: str) -> tuple[ApiKey | None, Stored | None]:
+        """As ``StoredJobs.for_holder``."""
+        return self._stored.for_holder(digest, job_id)
+
     def shown(self, job_id: str, stored: Stored) -> Shown:
         """The record of that, with its raw payload."""
-        if (found := self._kept.find(job_id, stored)) is None:
+        if (found := self._kept.find(job_id, stored.content)) is None:
             (known,) = self._with_raws([Known.of(stored)])
-            found = shown(self._records.record(known))
+            found = shown(job := self._records.record(known))
             # The body may have expired since then: that answer belongs to another ETag.
-            if stored.has_body == (known.raw is not None):
-                self._kept.put(job_id, stored, found)
+            if stored.has_body == (job.raw is not None):
+                self._kept.put(job_id, stored.content, found, stored.size + len(found.text))
         return found
 
     def etag(self, stored: Stored) -> str:
@@ -140,10 +148,13 @@ class Jobs:
             return found
         return [replace(each, raw=raw) for each, raw in zip(found, self._raws(found), strict=True)]
 
-    def _raws(self, found: list[Known]) -> list[dict[str, Any] | None]:
+    def _raws(self, found: list[Known]) -> list[ReadRaw]:
         keys = [self._body_key(each.fields["raw"]) for each in found]
         bodies: Any = self._redis.mget(keys) if keys else []
-        return [self._raw(body, each.fields["raw"] or "") for body, each in zip(bodies, found, strict=True)]
+        return [
+            partial(self._raw, body, each.fields["raw"] or "")
+            for body, each in zip(bodies, found, strict=True)
+        ]
 
     def _raw(self, body: bytes | None, raw: str) -> dict[str, Any] | None:
         return self._view(unpack(body), int(raw.partition(":")[2])) if body and self._view else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import msgspec
 from msgspec import to_builtins
 from pydantic import ValidationError
 
@@ -19,28 +21,44 @@ from app.store.events.event import Event
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.reading.job import Job, Submitted
-from app.store.reading.stored import FIELDS, OF_SUBMISSION, Stored
+from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
 from app.store.submissions.submissions import Submission
+
+ReadRaw = Callable[[], dict[str, Any] | None]
+"""The JSON view of a payload; ``None`` where there is none, or no longer."""
+
+
+def no_raw() -> None:
+    """Of a job whose payload was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds of one job: its report, its other fields, its submission's fields and what was asked there
-    (``facts`` and ``labels``), and the JSON view of the bytes that its report was made of."""
+    """What the store holds of one job: its report, packed, unless an event's takes its place (``reported``); its other
+    fields, its submission's fields and what was asked there (``facts`` and ``labels``). ``raw`` reads the bytes that
+    its report was made of, as a JSON view: reading them takes longer than all the rest."""
 
-    report: dict[str, Any] | None
+    packed: bytes | None
     fields: dict[str, str | None]
     submission: dict[str, str | None]
     request: dict[str, Any]
     late: bool
-    raw: dict[str, Any] | None = None
+    raw: ReadRaw = no_raw
+    reported: dict[str, Any] | None = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Empty for a job that is not known."""
+        if self.reported is not None:
+            return self.reported
+        return cast(dict[str, Any], msgspec.json.decode(unpack(self.packed))) if self.packed else {}
 
     @classmethod
     def of(cls, stored: Stored) -> Known:
-        fields = dict(zip(FIELDS, map(decoded, stored.fields), strict=True))
+        fields = dict(zip(OF_JOB, map(decoded, stored.fields), strict=True))
         submission = dict(zip(OF_SUBMISSION, map(decoded, stored.submission), strict=False))
         return cls(
-            json.loads(unpack(stored.report)) if stored.report else None,
+            stored.report,
             fields,
             submission,
             json.loads(unpack(stored.request)) if stored.request else {},
@@ -50,7 +68,7 @@ class Known:
     @classmethod
     def of_submitted(cls, detail: Detail, submission: Submission, new_at: str) -> Known:
         """Of a job that CI named in its answer to ``submission``, new at ``new_at``: nothing else is stored of it."""
-        fields = dict.fromkeys(FIELDS) | {
+        fields = dict.fromkeys(OF_JOB) | {
             "submission": submission.id,
             "verification": "confirmed",
             "source": "submit",
@@ -60,7 +78,8 @@ class Known:
         asked = {name: getattr(submission, name) for name in OF_SUBMISSION}
         request = {"labels": submission.labels, "facts": submission.facts}
         late = (to_ms(submission.deadline) or now_ms()) < now_ms()
-        return cls(to_builtins(detail.report), fields, asked, request, late, detail.raw)
+        reported: dict[str, Any] = to_builtins(detail.report)
+        return cls(None, fields, asked, request, late, lambda: detail.raw, reported)
 
     def at(self, event: Event) -> Known:
         """As it was at the event, with what is known now about how we know it."""
@@ -72,7 +91,7 @@ class Known:
         elif self.fields["source"] == "poll" and not self._has_now(event.report):
             # CI's word about the job as it is now says nothing of what a callback said before.
             then["source"] = "callback"
-        return replace(self, report=event.report, fields=self.fields | then)
+        return replace(self, reported=event.report, fields=self.fields | then)
 
     def _has_now(self, report: dict[str, Any]) -> bool:
         """Whether what is known of the job now is that report."""
@@ -87,8 +106,9 @@ class Records:
         self.edition = _edition(trusted)
         """What else than the store a record depends on: its fields, and a setting."""
 
-    def record(self, known: Known) -> Job:
-        reported, fields = known.report or {}, known.fields
+    def record(self, known: Known, *, raw: bool = True) -> Job:
+        """Without ``raw`` the payload is not read."""
+        reported, fields = known.report, known.fields
         unconfirmed = self._unconfirmed(reported, known)
         report = reported if unconfirmed else merged(reported, fields["check"])
         outputs = report["outputs"]
@@ -105,7 +125,7 @@ class Records:
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
                 "updated_at": time_of(fields["updated"]),
-                "raw": known.raw,
+                "raw": known.raw() if raw else None,
             }
         )
 
@@ -148,4 +168,4 @@ def _edition(trusted: frozenset[str]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-UNKNOWN: Final = Known(None, dict.fromkeys(FIELDS), {}, {}, False)
+UNKNOWN: Final = Known(None, dict.fromkeys(OF_JOB), {}, {}, False)
