@@ -47,6 +47,11 @@ def main() -> int:
     ]
     for thread in threads:
         thread.start()
+    if chosen.metrics_port:
+        # Imported only then: it takes 2 MB.
+        from app.metrics.port import serve_metrics  # noqa: PLC0415
+
+        serve_metrics(chosen, chosen.metrics_port)
     log.info("ready")
     return _wait(threads) or _stop(threads, [*forwarders, checks])
 
