@@ -13,39 +13,16 @@ import requests
 from app.core.clock import now_ms
 from app.metrics import stored
 from app.store import Store
-from harness.servers import Emulator, Process, Service, Valkey, Web, eventually, free_port
+from harness.servers import Emulator, Process, Valkey, Web, eventually, free_port
 from harness.settings import make_settings
 from tests.metrics.reading import names_of, page_of, samples_of
+from tests.metrics.watched import Watched
 from tests.receiver.callbacks import a_token, body, post
-
-
-class Watched(Service):
-    """Relay and worker each with a port for their metrics."""
-
-    def __init__(self, valkey: Valkey, emulator: Emulator, folder: Path) -> None:
-        port = free_port()
-        settings = make_settings(
-            valkey.url,
-            public_url=f"http://127.0.0.1:{port}",
-            ci_endpoint=emulator.url,
-            handlers="tests.workers.some_handlers",
-            spool_dir=folder / "spool",
-        )
-        super().__init__(settings, port, folder, NOTES="/dev/null")
-        self.pages = {"web": self.url}
-        for role, process in (("relay", self.relay), ("worker", self.worker)):
-            own = free_port()
-            assert process._environment is not None
-            process._environment = process._environment | {"METRICS_PORT": str(own)}
-            self.pages[role] = f"http://127.0.0.1:{own}"
-
-    def page(self, role: str = "web") -> str:
-        return page_of(self.pages[role])
 
 
 @pytest.fixture
 def watched(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Watched]:
-    with Watched(valkey, emulator, tmp_path) as running:
+    with Watched(valkey, emulator, tmp_path, spool_dir=tmp_path / "spool") as running:
         yield running
 
 
@@ -152,8 +129,7 @@ def test_while_redis_is_away_only_that_is_said(valkey: Valkey, tmp_path: Path) -
 
 def test_a_port_that_is_taken_stops_no_worker(watched: Watched, tmp_path: Path) -> None:
     """Metrics never stand in the way of the work."""
-    assert watched.worker._environment is not None
-    second = Process(watched.worker._command, tmp_path / "second.log", dict(watched.worker._environment))
+    second = Process(watched.worker._command, tmp_path / "second.log", watched.worker._environment)
     with second:
         eventually(lambda: "METRICS_PORT: cannot listen" in second.text(), second.text)
         eventually(lambda: samples_of(watched.page(), "ci_processes")[("worker",)] == 4, "both to work")
