@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.settings.lanes import is_lane_name
 from app.store import UNAVAILABLE
 from workers import registry
+from workers.health import BEAT_S, report_here
 from workers.rq import member
 from workers.start import checked_settings
 from workers.worker.lanes import divided
@@ -50,6 +51,7 @@ class Crew:
         self._stopping = False
         self._logging_pid = 0
         self._metrics = MetricsProcess(chosen)
+        self._next_report = 0.0
 
     def keep(self) -> int:
         """Run until SIGTERM, then until the current runs have ended. Returns the exit code."""
@@ -63,9 +65,16 @@ class Crew:
             if not self._stopping:
                 self._fill()
                 self._metrics.keep()
+                self._report()
             time.sleep(_TICK_S)
         self._metrics.stop()
         return 0
+
+    def _report(self) -> None:
+        """To `python -m workers.health worker`, from the loop that replaces workers."""
+        if time.monotonic() >= self._next_report:
+            self._next_report = time.monotonic() + BEAT_S
+            report_here("worker", f"{len(self._began)} of {sum(self._wanted.values())} processes run")
 
     def _fill(self) -> None:
         """Start what is missing; a lane whose processes end at once delays no other lane."""
