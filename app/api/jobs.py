@@ -18,13 +18,13 @@ from app.api.ci_errors import from_ci
 from app.api.requests import StrictQuery, WaitQuery, read_document, read_query
 from app.ci.report import Output
 from app.documents.jobs import History, ReplayView
+from app.metrics import counted
 from app.provider import ProviderError
 from app.store import Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
 from app.store.jobs.jobs import Page
-from app.web import metrics
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
@@ -44,7 +44,7 @@ def show(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
     query = read_query(WaitQuery)
     if query.wait and not (job := found(job_id)).terminal:
         # If no more clients may wait, the answer is the job as it is.
-        with suppress(Full), metrics.WAITING.track_inprogress():
+        with suppress(Full), counted.WAITING.track_inprogress():
             services().tail.wait(
                 job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
             )

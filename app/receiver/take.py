@@ -9,13 +9,13 @@ from app.ci.incoming.payload import Callback, Refused, parse
 from app.ci.matching.bound import are_in
 from app.core.pydantic_part import PydanticPart
 from app.core.tokens import NO_BINDING, Binding
+from app.metrics import counted
 from app.receiver.keep import REFUSED_BY_STORE, CallbackOutcome, keep
 from app.receiver.limits import limit_of
 from app.receiver.received import ReceivedCallback
 from app.receiver.verify import check_binding, layers
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
-from app.web import metrics
 from app.web.problems import Problem
 from app.web.services import WebServices
 
@@ -34,7 +34,7 @@ def take(
     seen = understand(received, ours.settings)
     if seen.kind == "probe":
         _check_revoked(ours, received.token)
-        metrics.PROBES.inc()
+        counted.PROBES.inc()
         return []
     outcomes = keep(ours, _news(received, seen, ours.settings, note or {}))
     return [

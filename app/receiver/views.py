@@ -12,13 +12,13 @@ from msgspec.json import encode
 from pydantic import BaseModel
 
 from app.core.tokens import NO_BINDING, Binding, bare, fingerprint
+from app.metrics import counted
 from app.receiver.address import caller
 from app.receiver.keep import REFUSED_BY_STORE, keep_refusal
 from app.receiver.limits import check_usage
 from app.receiver.received import ReceivedCallback, as_refusal
 from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
-from app.web import metrics
 from app.web.body import Unfinished, read_body
 from app.web.problems import Problem, problem_of
 from app.web.services import WebServices, services
@@ -74,7 +74,7 @@ def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> C
         status, text, headers = problem_of(error, "callback").answer()
         answer = CallbackAnswer(status, text.encode(), headers, "")
     answer.log_fields = "".join(fields)
-    metrics.ACCEPT_SECONDS.observe(time.perf_counter() - began)
+    counted.ACCEPT_SECONDS.observe(time.perf_counter() - began)
     return answer
 
 
@@ -143,5 +143,5 @@ def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fi
 
 
 def _count(problem: Problem, fields: list[str]) -> None:
-    metrics.REFUSALS.labels(problem.reason).inc()
+    counted.REFUSALS.labels(problem.reason).inc()
     fields.append(f" reason={problem.reason}")

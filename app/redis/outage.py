@@ -84,6 +84,11 @@ class Outage:
         self._last = 0.0
         self._quiet_s = 0.0
 
+    @property
+    def cause(self) -> str:
+        """Of the outage that lasts, or empty."""
+        return self._cause
+
     def failed(self, error: Exception) -> None:
         """A call failed because Redis is unavailable."""
         now, found = time.monotonic(), cause(error)

@@ -260,6 +260,13 @@ class Settings(BaseSettings):
         gt=0,
         description="Maximum number of stored jobs; above it, callbacks for unknown jobs go to the spool.",
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port at which a relay or a worker serves its metrics (docs/metrics.md), on `HOST` (127.0.0.1). On "
+        "one machine, each process needs another one. The web service has `/metrics`.",
+    )
     redis_timeout: Seconds = Field(2.0, description="How long a request waits for Redis to answer.")
 
     # Of fields, not of the model: that one runs only if every field is valid, and a start would name fewer faults.

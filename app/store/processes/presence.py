@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.core.processes import process_name
 from app.redis.scripts import script
 from app.store.database import Database
@@ -25,6 +27,11 @@ class Presence:
     def seen(self, role: str) -> int:
         """How many processes have reported within the last seconds."""
         return int(self._seen(keys=[self._db.key("presence", role)], args=[ALIVE_MS]))
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes that Redis uses, and its limit, or 0. Raises ``ResponseError`` where this user may not ask."""
+        said: Any = self._db.client.info("memory")
+        return int(said["used_memory"]), int(said.get("maxmemory", 0))
 
     def probe(self) -> None:
         """A real write. Raises what Redis says when it cannot keep anything."""

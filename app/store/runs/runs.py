@@ -19,6 +19,7 @@ from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
 from app.settings.lanes import DEFAULT_LANE
 from app.store.database import Database
 from app.store.packing.packing import pack, unpack
+from app.store.tallies.tallies import bucket_of
 
 RunTarget = tuple[str, str | None]
 """The name of a handler, and of an endpoint for deliveries."""
@@ -114,7 +115,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Runs that are due and not handed out, and for how long (seconds) the oldest of them."""
+    """What is due and not handed out, and for how long (seconds) the oldest of it has been."""
 
     due: int
     oldest_s: float
@@ -376,6 +377,8 @@ class Runs:
         pause = int(end.again_in_s * 1000)
         arguments = [end.run_id, end.number, end.state, pause, _stored(end.entry), rfc3339(now_ms())]
         arguments.append(self.told_report(end.run_id) if end.state == "failed" else "")
+        took = int(end.entry.get("ms") or 0)
+        arguments += [took, bucket_of(took)]
         return self._finish, self.keys(end.run_id), arguments
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
