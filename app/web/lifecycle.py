@@ -21,6 +21,7 @@ class NotMounted(LookupError):
 def started(app: Any) -> None:
     """After the fork: threads do not survive one. Raises ``NotMounted``."""
     for services in _served(app):
+        services.reporter.start()
         if services.drainer:
             services.drainer.start()
 
@@ -34,6 +35,7 @@ def stopping(app: Any) -> None:
 def stopped(app: Any) -> None:
     """What this process has spooled is handed over to the others."""
     for services in _served(app):
+        services.reporter.stop()
         if services.drainer:
             services.drainer.stop()
 
