@@ -143,6 +143,14 @@ class Provider:
         )
         return clock_skew.server_time(got.headers)
 
+    def bucket_region(self, bucket: str, region: str) -> str | None:
+        """`HEAD` of the bucket in that region: where COS says that it is; None if it does not say."""
+        got = self._wire().send(Place(bucket, region), Request("HEAD", "/", service="cos"))
+        if got.status == 404:  # A HEAD has no body, and so no word for it.
+            raise RequestRejected("NoSuchBucket", status=404, request_id=request_id(got))
+        raise_for_status(got, self._secrets)
+        return cut("outputs.region", got.headers.get("x-cos-bucket-region")) or None
+
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
         """`HEAD` of an object; None if it does not exist."""
         got = self._wire().send(Place(bucket, region), Request("HEAD", f"/{key}", service="cos"))

@@ -23,6 +23,7 @@ def started(app: Any) -> None:
     """After the fork: threads do not survive one. Raises ``NotMounted``."""
     counted.PROCESSES.set(1)
     for services in _served(app):
+        services.reporter.start()
         if services.drainer:
             services.drainer.start()
 
@@ -36,6 +37,7 @@ def stopping(app: Any) -> None:
 def stopped(app: Any) -> None:
     """What this process has spooled is handed over to the others."""
     for services in _served(app):
+        services.reporter.stop()
         if services.drainer:
             services.drainer.stop()
 

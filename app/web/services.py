@@ -15,6 +15,7 @@ from app.spool import Spool
 from app.spool.drain import Drainer
 from app.spool.installation import Installation
 from app.store.events.tail import Tail
+from app.store.processes.reporter import Reporter
 from app.web.usage import UrlUsage
 
 
@@ -27,6 +28,7 @@ class WebServices(Services):
     installation: Installation | None
     drainer: Drainer | None
     usage: UrlUsage
+    reporter: Reporter
 
     @classmethod
     def open(cls, settings: Settings, *, timeout: float | None, breaker: Breaker | None = None) -> Self:
@@ -53,6 +55,7 @@ class WebServices(Services):
             installation=installation,
             drainer=drainer,
             usage=UrlUsage(),
+            reporter=Reporter(store.presence, "web"),
         )
 
 

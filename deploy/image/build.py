@@ -45,7 +45,13 @@ def _base(image: str, folder: Path) -> Path:
     if not (base / "etc/debian_version").exists():
         suite = next(suite for name, suite in _SUITE.items() if image.startswith(name))
         subprocess.run(["debootstrap", "--variant=minbase", suite, base], check=True)
-        for removed in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists"):
+        for removed in (
+            "usr/share/doc",
+            "usr/share/man",
+            "usr/share/locale",
+            "var/cache/apt",
+            "var/lib/apt/lists",
+        ):
             shutil.rmtree(base / removed, ignore_errors=True)
     return base
 
@@ -94,7 +100,9 @@ def _run(command: str, root: Path, workdir: Path) -> None:
 
 def _network() -> dict[str, str]:
     """A proxy or package index that this machine is set up with; docker build takes the same as arguments."""
-    return {name: value for name, value in os.environ.items() if name.lower().endswith(("_proxy", "_index_url"))}
+    return {
+        name: value for name, value in os.environ.items() if name.lower().endswith(("_proxy", "_index_url"))
+    }
 
 
 def _size(root: Path) -> int:

@@ -36,7 +36,9 @@ def _health(image: Image, role: Role, redis_url: str) -> str:
         check = [*_entered(process.pid, image), *last_of(image.stage, "HEALTHCHECK").listed()]
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until and process.poll() is None:
-            asked = subprocess.run(check, capture_output=True, text=True, env=_environment(image, redis_url), check=False)
+            asked = subprocess.run(
+                check, capture_output=True, text=True, env=_environment(image, redis_url), check=False
+            )
             if asked.returncode == 0:
                 return f"{role}: healthy: {asked.stdout.strip()}"
             time.sleep(0.5)

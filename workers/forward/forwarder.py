@@ -19,6 +19,7 @@ from typing import Any
 from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
+from app.core.outward import Blocked, Unreachable
 from app.core.processes import process_name
 from app.settings import Settings
 from app.settings.chats import Chat
@@ -27,7 +28,7 @@ from app.store import UNAVAILABLE, Event, Store
 from app.store.runs.run import End, Run, Start
 from workers.forward.chat import chat_message, chat_result
 from workers.forward.delivery_result import DeliveryResult, result_of
-from workers.forward.http_post import Blocked, PostLimits, Unreachable, post
+from workers.forward.http_post import PostLimits, post
 from workers.forward.message import message
 from workers.run_log import about_run, log_end
 
