@@ -6,7 +6,7 @@ import logging
 from contextlib import AbstractContextManager
 
 from app.core.logs import about
-from app.core.origin import Origin
+from app.core.logs.origin import Origin
 from app.store import Event
 from app.store.runs.run import End, Run
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
-from app.core.origin import Origin
+from app.core.logs.origin import Origin
 from app.core.tokens import Binding
 from app.store.refusals.refusal import Refusal
 from app.web.problems import Problem

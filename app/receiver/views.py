@@ -12,7 +12,7 @@ from msgspec.json import encode
 from pydantic import BaseModel
 
 from app.core.logs import begin_about
-from app.core.origin import Origin
+from app.core.logs.origin import Origin
 from app.core.tokens import NO_BINDING, Binding, bare, fingerprint
 from app.metrics import counted
 from app.receiver.address import caller

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.ci.incoming.payload import parse
 from app.core.clock import now_ms, rfc3339
-from app.core.origin import Origin
+from app.core.logs.origin import Origin
 from app.store.jobs.accept import News
 from app.store.refusals.refusal import Refusal, shortened
 

@@ -9,10 +9,10 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from app.core.logs import access, begin_about
-from app.core.origin import Origin, origin_of
+from app.core.logs.origin import Origin, origin_of
 
 Fields = dict[str, Any]
-"""Of ``app.core.logs.FIELDS``; none is text of a caller's but ids whose form was checked."""
+"""Of ``app.core.logs.LOG_FIELDS``; none is text of a caller's but ids whose form was checked."""
 
 
 def init_app(app: Flask) -> None:

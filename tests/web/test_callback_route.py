@@ -59,7 +59,7 @@ def test_and_so_is_the_line_in_the_access_log(
         answers(each, "/callbacks/no-token", b"")
     varying = {"ms", "request_id"}
     said = [
-        {name: getattr(each, name) for name in logs.FIELDS if hasattr(each, name) and name not in varying}
+        {name: getattr(each, name) for name in logs.LOG_FIELDS if hasattr(each, name) and name not in varying}
         for each in caplog.records
         if each.name == "access"
     ]

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from app.ci.report import STATES, Detail, Report, digest_of, rank
 from app.core.clock import now_ms, rfc3339, to_ms
-from app.core.origin import Origin
+from app.core.logs.origin import Origin
 from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script
 from app.store.database import Database

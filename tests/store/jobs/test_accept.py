@@ -9,7 +9,7 @@ from app.store import NotBelieved, Outcome, Store
 from app.store.jobs.accept import Source
 from app.store.reading.job import Reported
 from tests.store.invariants import broken_invariants
-from tests.store.jobs.news import EARLY, FUTURE, LATE, create_submission, owner_of, submit
+from tests.store.news import EARLY, FUTURE, LATE, create_submission, owner_of, submit
 from tests.store.said import said, tell
 
 # What is known, what comes, its outcome, the state after it, and the reason of the doubt after it.

@@ -13,7 +13,7 @@ from app.store.jobs.accept import Acceptor, Limits
 from app.store.jobs.index import names
 from app.store.keys import KINDS
 from tests.store.invariants import broken_invariants
-from tests.store.jobs.news import EARLY, create_submission
+from tests.store.news import EARLY, create_submission
 from tests.store.said import said, tell
 
 

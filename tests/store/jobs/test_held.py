@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.store import Store
-from tests.store.jobs.news import EARLY
+from tests.store.news import EARLY
 from tests.store.said import said, tell
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.store import NotBelieved, Store
 from app.store.reading.listing import Filter
-from tests.store.jobs.news import EARLY, LATE, create_submission, job_ids_of, owner_of, submit
+from tests.store.news import EARLY, LATE, create_submission, job_ids_of, owner_of, submit
 from tests.store.said import said, tell
 
 

@@ -10,7 +10,7 @@ from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, text_map
 from app.store import OverLimit, Store
 from app.store.jobs.accept import Acceptor, Limits, UrlLimit
-from tests.store.jobs.news import EARLY, LATE, create_submission
+from tests.store.news import EARLY, LATE, create_submission
 from tests.store.said import said, tell
 
 

@@ -25,7 +25,7 @@ access = logging.getLogger("access")
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
-FIELDS: Final = (
+LOG_FIELDS: Final = (
     *("request_id", "trace_id", "method", "route", "status", "ms", "token", "reason", "refusal"),
     *("job_id", "event_id", "job_ids", "event_ids", "outcomes", "handler", "endpoint", "try", "result"),
 )
@@ -91,7 +91,9 @@ class Redact(logging.Filter):
         return True
 
 
-_USUAL = frozenset({*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "message", "asctime", *FIELDS})
+_USUAL = frozenset(
+    {*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "message", "asctime", *LOG_FIELDS}
+)
 REDACT = Redact()
 # The process that runs us may give these handlers of their own: werkzeug's logs whole request lines.
 _TALKATIVE = ("werkzeug", "gunicorn.error", "gunicorn.access", "urllib3.connectionpool")
@@ -103,7 +105,7 @@ class _Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         given = record.__dict__
-        fields = [f" {name}={_as_word(given[name])}" for name in FIELDS if name in given]
+        fields = [f" {name}={_as_word(given[name])}" for name in LOG_FIELDS if name in given]
         if record.name == access.name:
             fields = [each for each in fields if each[1 : each.index("=")] not in _IN_MESSAGE]
         return super().formatMessage(record) + "".join(fields)
@@ -154,7 +156,7 @@ def _text(process: str) -> logging.Formatter:
 
 def _json(process: str) -> logging.Formatter:
     # Imported only where it is used.
-    from app.core.json_lines import JsonLines  # noqa: PLC0415
+    from app.core.json_lines import JsonLines
 
     return JsonLines(process, _indented)
 
