@@ -27,7 +27,7 @@ _PAUSE_S = 0.01
 """After each page: under load a reading takes many events, and costs as much as for one. A single event after a quiet
 moment is heard at once."""
 _LINGER_S = 10.0
-"""How long the reader goes on when nobody waits any more."""
+"""How long the reader goes on after the last client that waited."""
 _PAGE = 200
 _WINDOW = 512
 """Events that the window holds."""
@@ -241,7 +241,7 @@ class Tail:
                 time.sleep(0.5)
 
     def _ended(self) -> bool:
-        """Whether nobody has waited for a while: then the next one who waits starts another reader."""
+        """Whether the last client left some time ago: the next one who waits starts another reader."""
         with self.lock:
             if self._waiters or time.monotonic() - self._left_at < _LINGER_S:
                 return False
