@@ -16,6 +16,7 @@ from app.receiver.received import ReceivedCallback
 from app.receiver.verify import check_binding, layers
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
+from app.store.jobs.accept import event_ids
 from app.web.problems import Problem
 from app.web.services import WebServices
 
@@ -36,7 +37,9 @@ def take(
         _check_revoked(ours, received.token)
         counted.PROBES.inc()
         return []
-    outcomes = keep(ours, _news(received, seen, ours.settings, note or {}))
+    news = _news(received, seen, ours.settings, note or {})
+    outcomes = keep(ours, news)
+    received.event_ids = event_ids(news)
     return [
         Result(job_id=detail.report.job_id, outcome=outcome)
         for detail, outcome in zip(seen.details, outcomes, strict=True)
@@ -74,6 +77,7 @@ def _news(received: ReceivedCallback, seen: Callback, settings: Settings, note: 
         url=_url(received.binding),
         place=_place(received.binding, settings),
         unconfirmed=_unconfirmed(received.binding, seen, settings),
+        origin=received.origin,
     )
 
 

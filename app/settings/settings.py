@@ -159,6 +159,14 @@ class Settings(BaseSettings):
         description="Maximum number of jobs that are sent to CI in a day (UTC), by the API and by commands together. "
         "Beyond it a request is answered with 429. Without it, there is no limit.",
     )
+    log_format: Literal["text", "json"] | None = Field(
+        None,
+        description="How log lines are written: docs/logs.md. Default: `text` on a terminal, else `json`.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO",
+        description="Lines below this level are not written. At `DEBUG`, health checks are logged too.",
+    )
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that declare handlers."
     )

@@ -8,6 +8,7 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from app.redis.breaker import Breaker
+from app.redis.outage import OUTAGE
 from app.services import Services
 from app.settings import Settings
 from app.spool import Spool
@@ -67,6 +68,8 @@ def attach(app: Flask) -> WebServices:
     settings: Settings = app.extensions["settings"]
     opened = WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker())
     app.extensions["services"] = opened
+    callbacks = "go to the spool" if opened.spool else "are answered 503: set SPOOL_DIR"
+    OUTAGE.affects = f"callbacks {callbacks}; the API and the pages answer 503"
     return opened
 
 

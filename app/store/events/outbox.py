@@ -261,4 +261,6 @@ def _event(fields: dict[bytes, bytes]) -> Event:
         only=Only.read(kept["only"]) if kept.get("only") else None,
         details=json.loads(kept["details"]) if "details" in kept else None,
         submission=kept.get("submission"),
+        request_id=kept.get("request"),
+        traceparent=kept.get("trace"),
     )

@@ -78,6 +78,10 @@ class Event:
     """The submission's id where there is no job: then ``job_id`` is empty, and handlers get ``None`` as the job."""
     count: int = 1
     """How many events of this kind the handler is called for: in a burst, once a minute for all of them."""
+    request_id: str | None = None
+    """Of the request that brought the news: logs name it."""
+    traceparent: str | None = None
+    """The trace that this request was part of (W3C)."""
 
     @property
     def media(self) -> dict[str, Any] | None:
@@ -176,6 +180,8 @@ def _event(
     report: bytes,
     details: bytes,
     submission: bytes,
+    request_id: bytes,
+    traceparent: bytes,
 ) -> Event:
     """The inverse of ``line_of``."""
     fields = dict(zip(_IN_LINE, json.loads(line), strict=False))
@@ -188,6 +194,8 @@ def _event(
         replay_of=replay_of.decode() or None,
         details=json.loads(details) if details else None,
         submission=submission.decode() or None,
+        request_id=request_id.decode() or None,
+        traceparent=traceparent.decode() or None,
         **fields,
     )
 
@@ -268,6 +276,8 @@ class Runs:
             line_of(event),
             event.submission or "",
             json.dumps(event.details, ensure_ascii=False) if event.details else "",
+            event.request_id or "",
+            event.traceparent or "",
         ]
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
@@ -395,7 +405,7 @@ class Runs:
         """Those of these events that are kept because of their runs, by id."""
         ids = list(dict.fromkeys(event_ids))
         rows: Any = self._events(args=[self._db.prefix, *ids]) if ids else []
-        found = zip(ids, zip(*[iter(rows)] * 6, strict=True), strict=True)
+        found = zip(ids, zip(*[iter(rows)] * 8, strict=True), strict=True)
         return {each: _event(each, *row) for each, row in found if row[0]}
 
     def of_job(self, job_id: str) -> list[Run]:
