@@ -22,7 +22,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--redis-url", help="start web, worker and relay against this Redis, too")
     options = parser.parse_args(arguments)
     image = build_image(ROOT, options.folder.resolve())
-    sys.stdout.write(f"{image.size_bytes / 1e6:.0f} MB, {image.added_bytes / 1e6:.0f} of them added to the base\n")
+    sys.stdout.write(
+        f"{image.size_bytes / 1e6:.0f} MB, {image.added_bytes / 1e6:.0f} of them added to the base\n"
+    )
     if options.redis_url is None:
         return 0
     lines = rehearse(image, options.redis_url)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +47,13 @@ def _base(image: str, folder: Path) -> Path:
     if not (base / "etc/debian_version").exists():
         suite = next(suite for name, suite in _SUITE.items() if image.startswith(name))
         subprocess.run(["debootstrap", "--variant=minbase", suite, base], check=True)
-        for removed in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists"):
+        for removed in (
+            "usr/share/doc",
+            "usr/share/man",
+            "usr/share/locale",
+            "var/cache/apt",
+            "var/lib/apt/lists",
+        ):
             shutil.rmtree(base / removed, ignore_errors=True)
     return base
 
@@ -84,19 +92,33 @@ def _run(command: str, root: Path, workdir: Path) -> None:
     """As a container engine does: with this machine's name servers and a /proc, both gone afterwards."""
     shutil.copy2("/etc/resolv.conf", root / "etc/resolv.conf")
     inside = 'mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh -c "cd $2 && $3"'
-    environment = {"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"} | _network()
-    subprocess.run(
-        ["unshare", "--mount", "/bin/sh", "-c", inside, "sh", root, workdir, command],
-        check=True,
-        env=environment,
-    )
+    arguments = ["unshare", "--mount", "/bin/sh", "-c", inside, "sh", str(root), str(workdir), command]
+    environment = {"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"}
+    with _authority(root) as authority:
+        subprocess.run(arguments, check=True, env=environment | _network() | authority)
+
+
+@contextlib.contextmanager
+def _authority(root: Path) -> Iterator[dict[str, str]]:
+    """Where this machine has pip trust an authority of its own (PIP_CERT), the step trusts it, too."""
+    if "PIP_CERT" not in os.environ:
+        yield {}
+        return
+    lent = root / "run/authority.pem"
+    shutil.copy2(os.environ["PIP_CERT"], lent)
+    try:
+        yield {"PIP_CERT": "/run/authority.pem"}
+    finally:
+        lent.unlink()
 
 
 def _network() -> dict[str, str]:
     """A proxy or package index that this machine is set up with; docker build takes the same as arguments."""
-    return {name: value for name, value in os.environ.items() if name.lower().endswith(("_proxy", "_index_url"))}
+    return {
+        name: value for name, value in os.environ.items() if name.lower().endswith(("_proxy", "_index_url"))
+    }
 
 
 def _size(root: Path) -> int:
-    command = ["du", "--summarize", "--bytes", "--one-file-system", root]
+    command = ["du", "--summarize", "--bytes", "--one-file-system", str(root)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])

@@ -25,7 +25,7 @@ class Step(NamedTuple):
         """The command of a CMD or HEALTHCHECK. Raises ValueError where it is not in the exec form."""
         found = re.search(r"\[.*\]$", self.text)
         if found is None:
-            raise ValueError(f"{self.word} needs the exec form, [\"…\"]: {self.text}")
+            raise ValueError(f'{self.word} needs the exec form, ["…"]: {self.text}')
         return cast("list[str]", json.loads(found.group()))
 
 
