@@ -63,7 +63,14 @@ def _running(image: Image, role: Role, redis_url: str) -> Iterator[subprocess.Po
 def _entered(pid: int, image: Image) -> list[str]:
     """A command in the mounts of that process, as its user."""
     user = last_of(image.stage, "USER").text
-    enter = ["nsenter", f"--target={pid}", "--mount", "/usr/sbin/chroot", f"--userspec={user}:{user}", str(image.root)]
+    enter = [
+        "nsenter",
+        f"--target={pid}",
+        "--mount",
+        "/usr/sbin/chroot",
+        f"--userspec={user}:{user}",
+        str(image.root),
+    ]
     return [*enter, "/bin/sh", "-c", 'cd /srv && exec "$@"', "sh"]
 
 
