@@ -40,7 +40,7 @@ from app.store.refusals.refusals import Bounds, Refusals
 from app.store.runs.runs import Runs
 from app.store.schedules.schedules import Schedules
 from app.store.schema.schema import Schema, WrongSchema
-from app.store.search.search import Search
+from app.store.search.search import JobSearch
 from app.store.search.values import Values
 from app.store.stats.stats import Stats
 from app.store.submissions.idempotency import IdempotencyRecords
@@ -99,7 +99,7 @@ class Store:
     floods: Floods
     stats: Stats
     values: Values
-    search: Search
+    search: JobSearch
 
     @classmethod
     def open(
@@ -155,5 +155,5 @@ class Store:
             floods=Floods(db),
             stats=Stats(db),
             values=values,
-            search=Search(db, jobs, values),
+            search=JobSearch(db, jobs, values),
         )

@@ -24,6 +24,8 @@ from app.web.problems import Problem
 from app.web.services import services
 
 LIMIT: Final = 50
+SUGGESTED: Final = ("tag", "user_data", "input_object", "bucket", "queue_id")
+_SUGGESTIONS: Final = 12
 ACTIONS: Final = {"refresh": "Ask CI about", "replay": "Replay", "cancel": "Cancel"}
 _FIELDS: Final = (
     "state",
@@ -70,10 +72,21 @@ def jobs() -> Response:
         counts=counts,
         charts=charts,
         states=sorted(STATES),
-        tags=counts.by_tag or sorted(TAGS),
         actions=ACTIONS,
         fields=_FIELDS,
+        suggested=SUGGESTED,
     )
+
+
+@blueprint.get("/suggest/<field>")
+def suggest(field: str) -> Response:
+    """Known values of a filter that begin with what its field holds, as the options of its list."""
+    if field not in SUGGESTED:
+        raise Problem(
+            "bad_request", f"Nothing is suggested for {field[:40]!r}, only for {', '.join(SUGGESTED)}."
+        )
+    values = services().store.values.suggested(field, request.args.get(field, ""), _SUGGESTIONS)
+    return page("parts/options.html", values=values)
 
 
 @blueprint.post("/jobs/act")

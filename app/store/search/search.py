@@ -12,9 +12,9 @@ from app.store.jobs.jobs import Jobs
 from app.store.members import job_of, member_of
 from app.store.reading.job import Job
 from app.store.reading.listing import Filter, Page
-from app.store.search.values import JOB_ID, LABEL, LETTERS, Values, beginnings, index_of, members
+from app.store.search.values import JOB_ID, LABEL_LETTER, LETTERS, Values, beginnings, index_of, members
 
-_LETTERS: Final = (JOB_ID, LETTERS["user_data"], LETTERS["input_object"], LABEL)
+_LETTERS: Final = (JOB_ID, LETTERS["user_data"], LETTERS["input_object"], LABEL_LETTER)
 """In this order jobs are found."""
 _LOOK_MAX: Final = 1000
 """How many jobs one page may look at before it is handed out short."""
@@ -30,7 +30,7 @@ class _Hit(NamedTuple):
     job_id: str
 
 
-class Search:
+class JobSearch:
     """Finds jobs. A page costs the same wherever it is: it begins at its place in the values, and in the jobs of one
     value."""
 

@@ -19,7 +19,7 @@ from app.store.jobs import index
 from app.store.packing.packing import unpack
 
 JOB_ID: Final = "j"
-LABEL: Final = "l"
+LABEL_LETTER: Final = "l"
 LETTERS: Final = {field: str(n) for n, field in enumerate(index.INDEXED_FIELDS, 1)}
 """The first character of the members of a field."""
 _NUL: Final = "\0"
@@ -33,7 +33,7 @@ def members(report: Report, labels: Mapping[str, str]) -> list[str]:
     return [
         f"{JOB_ID}{report.job_id}",
         *of_report,
-        *(f"{LABEL}{value}{_NUL}{name}" for name, value in labels.items()),
+        *(f"{LABEL_LETTER}{value}{_NUL}{name}" for name, value in labels.items()),
     ]
 
 
@@ -42,7 +42,7 @@ def index_of(member: str) -> str | None:
     letter, value = member[0], member[1:]
     if letter == JOB_ID:
         return None
-    if letter == LABEL:
+    if letter == LABEL_LETTER:
         value, _, name = value.rpartition(_NUL)
         return index.name(f"{index.LABEL}{name}", value)
     return index.name(index.INDEXED_FIELDS[int(letter) - 1], value)
@@ -123,7 +123,7 @@ class Values:
 
 
 def value_of(member: str) -> str:
-    return member[1:].rpartition(_NUL)[0] if member[0] == LABEL else member[1:]
+    return member[1:].rpartition(_NUL)[0] if member[0] == LABEL_LETTER else member[1:]
 
 
 def beginnings(found: Iterable[str], text: str) -> Iterator[str]:
