@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import unicodedata
+from typing import Final
 
 from app.core.clock import rfc3339
 from app.core.logs import plain
+
+_LEAST: Final = 10
+"""Columns of the last cell, however little is left."""
 
 
 def width(text: str) -> int:
@@ -20,6 +25,14 @@ def fitted(text: str, columns: int, *, pad: bool = False) -> str:
             said = said[:-1]
         said += "…"
     return said + " " * (columns - width(said)) if pad else said
+
+
+def row(first: str, *cells: tuple[str, int], last: str = "") -> str:
+    """One line of a table as wide as the terminal, 80 where that is not known: an id, which is never cut, each cell in
+    its columns, and what fits behind them."""
+    head = "  ".join((plain(first), *(fitted(text, columns, pad=True) for text, columns in cells)))
+    left = max(shutil.get_terminal_size().columns - width(head) - 2, _LEAST)
+    return f"{head}  {fitted(last, left)}".rstrip()
 
 
 def day(ms: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from app.cli.columns import row
 from app.cli.options import as_json, everything, paged, reason, together, without_asking
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresRetried
@@ -94,10 +95,14 @@ def dismiss(event_id: str, reason: str, json_wanted: bool, **which: str | None) 
         click.echo(f"{dismissed} dismissed")
 
 
-def _table(runs: Iterable[Run]) -> None:
+def _table(runs: Sequence[Run]) -> None:
+    """Two lines for each failure; its error stands whole in the job's history."""
+    if not runs:
+        click.echo("No failure matches.", err=True)
+        return
+    say(row(f"{'EVENT':<32}", ("HANDLER", 16), ("TRIES", 5), last="ENDED"))
     for run in runs:
         why = run.note or (run.tries[-1].get("error") if run.tries else None)
-        who = run.endpoint or run.handler
-        say(
-            f"{run.event_id}  {run.ended_at}  {run.job_id or '-'}  {who}  {len(run.tries)} tries: {why or ''}"
-        )
+        cells = (run.endpoint or run.handler, 16), (str(len(run.tries)), 5)
+        say(row(run.event_id, *cells, last=(run.ended_at or "-")[:16].replace("T", " ")))
+        say(row(f"  {run.job_id or '-'}", last=why or ""))

@@ -13,6 +13,7 @@ import click
 from pydantic import BaseModel, RootModel, SerializeAsAny
 
 from app.ci.outgoing.broken import BadRequest, Broken
+from app.cli.columns import row
 from app.core.logs import plain
 from app.provider import ProviderError
 from app.redis.cursors import BadCursor
@@ -159,18 +160,20 @@ def show_submission(submission: Submission, json_wanted: bool) -> None:
         say(f"  {submission.error}")
 
 
-def show_table(jobs: Iterable[Job]) -> None:
+def show_table(jobs: Sequence[Job]) -> None:
+    """A line for each: what speaks against its state, or its object."""
+    if not jobs:
+        click.echo("No job matches.", err=True)
+        return
+    say(row(f"{'JOB':<33}", ("STATE", 9), ("CREATED", 11), last="OBJECT, OR WHAT IS WRONG"))
     for job in jobs:
-        what = job.input.object if job.input else None
-        say(
-            f"{job.job_id:<34} {job.state or 'unknown':<10} {job.tag or '':<16} "
-            f"{job.created_at or '-':<21} {what or ''}{_marked(job)}"
-        )
+        what = _marked(job) or (job.input.object if job.input else None) or ""
+        cells = (job.state or "unknown", 9), ((job.created_at or "-")[5:16].replace("T", " "), 11)
+        say(row(f"{job.job_id:<33}", *cells, last=what))
 
 
 def _marked(job: Job) -> str:
     """What speaks against the state, in few words: a list is read for its states."""
     doubt = f"doubt: {job.doubt.reason}" if job.doubt else None
-    outputs = (found := _outputs_in_doubt(job)) and f"outputs: {found}"
-    words = ", ".join(filter(None, (doubt, outputs)))
-    return f"  ({words})" if words else ""
+    outputs = (found := _outputs_in_doubt(job)) and f"outputs {found}"
+    return ", ".join(filter(None, (doubt, outputs)))

@@ -40,6 +40,8 @@ from app.store.refusals.refusals import Bounds, Refusals
 from app.store.runs.runs import Runs
 from app.store.schedules.schedules import Schedules
 from app.store.schema.schema import Schema, WrongSchema
+from app.store.search.search import JobSearch
+from app.store.search.values import Values
 from app.store.stats.stats import Stats
 from app.store.submissions.idempotency import IdempotencyRecords
 from app.store.submissions.submissions import Submissions
@@ -99,6 +101,9 @@ class Store:
     stats: Stats
     tallies: Tallies
 
+    values: Values
+    search: JobSearch
+
     @classmethod
     def open(
         cls,
@@ -124,11 +129,13 @@ class Store:
         runs = Runs(db, schedules)
         presence = Presence(db)
         acceptor = Acceptor(db, limits, durable)
+        jobs = Jobs(db, trust_outputs, view)
+        values = Values(db)
         return cls(
             db=db,
             durable=durable,
             acceptor=acceptor,
-            jobs=Jobs(db, trust_outputs, view),
+            jobs=jobs,
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,
@@ -145,10 +152,12 @@ class Store:
             sign_ins=SignIns(db),
             presence=presence,
             idempotency=IdempotencyRecords(db),
-            retention=Retention(db),
+            retention=Retention(db, values),
             schema=Schema(db, limits.raw_s),
             doubts=Doubts(db, acceptor),
             floods=Floods(db),
             stats=Stats(db),
             tallies=Tallies(db),
+            values=values,
+            search=JobSearch(db, jobs, values),
         )

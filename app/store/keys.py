@@ -19,6 +19,7 @@ KINDS: Final[dict[str, Type]] = {
     "touched": "zset",
     "due": "zset",
     "index": "zset",
+    "values": "zset",
     "slow": "string",
     "slow_times": "string",
     "questions": "string",

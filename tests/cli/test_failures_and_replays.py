@@ -17,7 +17,9 @@ def test_failures_are_listed(app: Flask, services: Services) -> None:
     runner = app.test_cli_runner()
     said = runner.invoke(args=["failures", "list", "--tag", "VoiceSeparate"])
     assert event_id in said.output and "mine.publish" in said.output
-    assert len(said.output.splitlines()) == 1
+    heading, *lines = said.output.splitlines()
+    assert heading.split() == ["EVENT", "HANDLER", "TRIES", "ENDED"]
+    assert len(lines) == 2 and max(map(len, lines)) <= 80
     page = json.loads(runner.invoke(args=["failures", "list", "--json", "--limit", "1"]).output)
     assert len(page["failures"]) == 1 and page["next_cursor"]
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
+from app.cli.columns import width
 from app.redis.scripts import decoded_all
 from app.store import Store
 from app.store.runs.run import Start
@@ -49,7 +50,26 @@ def test_what_speaks_against_a_state_is_named_beside_it(shell: Shell) -> None:
         assert "Success " in lines[job_id]
         assert word in lines[job_id]
         assert word in shell.run("jobs", "show", job_id).stdout
-    assert "(" not in lines["jplain"]
+    assert not any(word in lines["jplain"] for word in words.values())
+
+
+def test_a_list_has_a_heading_and_fits_eighty_columns(shell: Shell) -> None:
+    """With one line for each job, whatever its object is called; an id is never cut."""
+    put(shell.store, "j" + "0" * 32, Input={"BucketId": "b-1", "Object": "in/" + "文" * 200})
+    put(shell.store, "k" * 100)
+    heading, *lines = shell.run("jobs", "list").stdout.splitlines()
+    assert heading.split()[:3] == ["JOB", "STATE", "CREATED"]
+    usual = next(line for line in lines if line.startswith("j"))
+    assert width(usual) <= 80
+    assert len(lines) == 2
+    assert any(line.startswith("k" * 100 + " ") for line in lines)
+
+
+@pytest.mark.parametrize("what", ["jobs", "failures"])
+def test_a_list_of_nothing_says_so(shell: Shell, what: str) -> None:
+    ran = shell.run(what, "list")
+    assert ran.stdout == ""
+    assert f"No {what.removesuffix('s')} matches" in ran.stderr
 
 
 @pytest.mark.parametrize("ago", ["30s", "36h", "2w", "yesterday", "today", "2025-01-01"])

@@ -75,9 +75,9 @@ def test_a_success_with_trouble_looks_so(
     expect(odd.locator(".badge").first).to_have_text("! Success")
 
 
-@pytest.mark.parametrize("wanted", ["j7", "order-7", "in/7.mp3"])
+@pytest.mark.parametrize("wanted", ["j7", "order-7", "in/7.mp3", "in/7"])
 def test_a_job_is_found_by_what_people_know(page: Page, web: Web, wanted: str) -> None:
-    """Its id, its user data, its object."""
+    """The beginning of its id, its user data, its object."""
     for n in range(9):
         put(
             web.services.store,
@@ -90,6 +90,33 @@ def test_a_job_is_found_by_what_people_know(page: Page, web: Web, wanted: str) -
     page.keyboard.press("Enter")
     expect(page.locator("#rows th")).to_have_text(["j7"])
     assert "q=" in page.url
+
+
+def test_what_is_searched_for_has_pages_too(page: Page, web: Web) -> None:
+    """Older ones are found by the same words."""
+    for n in range(60):
+        put(web.services.store, f"j{n:02}", Operation={"UserData": "batch 9"})
+    put(web.services.store, "other")
+    sign_in(page, web)
+    page.goto(f"{web.url}/?q=batch")
+    first = rows(page)
+    page.get_by_role("button", name="Older").click()
+    expect(page.locator("#rows th")).to_have_count(10)
+    assert sorted(first + rows(page)) == [f"j{n:02}" for n in range(60)]
+
+
+def test_known_values_are_suggested_while_a_filter_is_typed(page: Page, web: Web) -> None:
+    """Those that begin so, written as they are."""
+    for n, text in enumerate(("order-1", "order-2", 'o"><b>', "else")):
+        put(web.services.store, f"j{n}", Operation={"UserData": text})
+    sign_in(page, web)
+    page.get_by_text("More").click()
+    page.get_by_label("User data").press_sequentially("o")
+    options = page.locator("#known-user_data option")
+    expect(options).to_have_count(3)
+    values = [each.get_attribute("value") for each in options.all()]
+    assert values == ['o"><b>', "order-1", "order-2"]
+    assert page.goto(f"{web.url}/suggest/raw").status == 400  # type: ignore[union-attr]
 
 
 def test_filters_stand_in_the_address(page: Page, web: Web) -> None:

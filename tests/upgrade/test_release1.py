@@ -101,8 +101,8 @@ def test_what_an_earlier_release_writes_months_later_is_taken_over(migrated: Sto
 
 def test_a_newer_release_is_not_written_over(migrated: Store, server: Valkey) -> None:
     """The start is refused with one message, and so is a callback of a process that runs already."""
-    migrated.db.client.hset("ci:schema", "version", "5")
-    with pytest.raises(SettingsError, match="schema version 5") as refused:
+    migrated.db.client.hset("ci:schema", "version", "6")
+    with pytest.raises(SettingsError, match="schema version 6") as refused:
         preflight.check_start(RELEASE1.settings(server))
     assert refused.value.message.count("\n") == 0
     with pytest.raises(Unavailable, match="newer release"):

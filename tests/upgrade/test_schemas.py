@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.store.reading.listing import Filter
 from app.store.runs.run import Start
 from harness.servers import Valkey
 from tests.store.said import said, tell
+from tests.store.samples import submission
 from tests.upgrade.dump import RELEASE1, SCHEMAS, Dump
 
 JOB = "j0123456789abcdef0123456789abcdef"
@@ -91,6 +93,25 @@ def test_lists_find_each_job_where_it_stood(dump: Dump, migrated: Store) -> None
             found = {job.job_id for job in migrated.jobs.page(wanted, 100).jobs}
             assert found == {each for each, job in everything.items() if job[field] == value}
     assert {job.job_id for job in migrated.jobs.page(Filter(), 100).jobs} == everything.keys()
+
+
+def test_a_search_finds_what_earlier_schemas_stored(dump: Dump, migrated: Store) -> None:
+    """Each job by its id, its user data and its object."""
+    everything = {JOB: dump.said["job"]} | {each: job for each, (job, _, _) in dump.said["others"].items()}
+    for job_id, job in everything.items():
+        for text in filter(None, (job_id, job["user_data"], (job["input"] or {}).get("object"))):
+            assert job_id in {found.job_id for found in migrated.search.page(text[:-1], Filter(), 100).jobs}
+
+
+def test_a_search_finds_what_schema_4_stored(store: Store) -> None:
+    """It had the indexes, but not what they are searched by."""
+    store.submissions.create(replace(submission("s1"), labels={"show": "news"}))
+    tell(store, said("j1", "Success", user_data="order-1"), submission="s1")
+    store.db.client.delete(store.db.key("values"))
+    store.db.client.hset(store.db.key("schema"), "version", "4")
+    store.schema.prepare()
+    for text in ("j", "order", "input/", "new"):
+        assert [job.job_id for job in store.search.page(text, Filter(), 9).jobs] == ["j1"]
 
 
 def test_what_was_known_is_known(migrated: Store) -> None:

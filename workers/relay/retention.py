@@ -24,5 +24,6 @@ def step(services: Services, stopping: threading.Event) -> int:
         services.store.refusals.drop_old(settings.retention_refusals.seconds, _COUNT),
     ]
     services.store.callback_urls.drop_expired(settings.retention_jobs)
+    services.store.values.sweep(_COUNT)
     stopping.wait(_BUSY_S if max(found) == _COUNT else _IDLE_S)
     return sum(found)

@@ -19,12 +19,13 @@ from app.documents.jobs import ManyDone
 from app.pages import blueprint, done, page
 from app.pages.charts import chart
 from app.store import Job
-from app.store.reading.listing import Filter
 from app.store.runs.run import Run
 from app.web.problems import Problem
 from app.web.services import services
 
 LIMIT: Final = 50
+SUGGESTED: Final = ("tag", "user_data", "input_object", "bucket", "queue_id")
+_SUGGESTIONS: Final = 12
 ACTIONS: Final = {"refresh": "Ask CI about", "replay": "Replay", "cancel": "Cancel"}
 _FIELDS: Final = (
     "state",
@@ -71,10 +72,21 @@ def jobs() -> Response:
         counts=counts,
         charts=charts,
         states=sorted(STATES),
-        tags=counts.by_tag or sorted(TAGS),
         actions=ACTIONS,
         fields=_FIELDS,
+        suggested=SUGGESTED,
     )
+
+
+@blueprint.get("/suggest/<field>")
+def suggest(field: str) -> Response:
+    """Known values of a filter that begin with what its field holds, as the options of its list."""
+    if field not in SUGGESTED:
+        raise Problem(
+            "bad_request", f"Nothing is suggested for {field[:40]!r}, only for {', '.join(SUGGESTED)}."
+        )
+    values = services().store.values.suggested(field, request.args.get(field, ""), _SUGGESTIONS)
+    return page("parts/options.html", values=values)
 
 
 @blueprint.post("/jobs/act")
@@ -139,23 +151,9 @@ def _listed() -> Listed:
         query = read_values(JobsQuery, {"limit": str(LIMIT), "cursor": request.args.get("cursor"), **chosen})
     except Problem as problem:
         return Listed((), None, chosen, q, tuple(problem.members.get("errors", ())))
-    found, following = _search(q, query.wanted()) if q else _page(query)
-    return Listed(_rows(found), following, chosen, q)
-
-
-def _page(query: JobsQuery) -> tuple[Sequence[Job], str | None]:
-    found = services().store.jobs.page(query.wanted(), query.limit, query.cursor)
-    return found.jobs, found.next_cursor
-
-
-def _search(q: str, wanted: Filter) -> tuple[Sequence[Job], str | None]:
-    """Jobs with exactly that id, user data or object."""
-    jobs = services().store.jobs
-    found = {job.job_id: job for job in (jobs.get(q, raw=False),) if job}
-    for name in ("user_data", "input_object"):
-        exact = Filter(equal=(*wanted.equal, (name, q)), overdue=wanted.overdue)
-        found |= {job.job_id: job for job in jobs.page(exact, LIMIT).jobs}
-    return list(found.values()), None
+    store, wanted = services().store, (query.wanted(), query.limit, query.cursor)
+    found = store.search.page(q, *wanted) if q else store.jobs.page(*wanted)
+    return Listed(_rows(found.jobs), found.next_cursor, chosen, q)
 
 
 def _rows(jobs: Sequence[Job]) -> tuple[JobRow, ...]:

@@ -69,7 +69,7 @@ end
 
 local submission = header.submission and key('submission', header.submission)
 local claims = header.submission and key('claims', header.submission)
-local asked_for = submission and redis.call('HMGET', submission, 'submitted_at', 'job_ids', 'places') or {}
+local asked_for = submission and redis.call('HMGET', submission, 'submitted_at', 'job_ids', 'places', 'labels_json') or {}
 local is_known = asked_for[1]
 local bound = {}
 for id in string.gmatch(asked_for[2] or '', '%S+') do bound[id] = true end
@@ -145,16 +145,19 @@ end
 
 -- ── is there room ───────────────────────────────────────────────────────────
 
+-- The indexes that hold jobs already: their values can be searched for.
+local is_searched = {}
+
 -- Each is read by a command of its own type: a key of another type stops the script here, before anything is written.
 local function check_types(foreseen)
-  for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls'}) do redis.call('ZCARD', key(kind)) end
+  for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls', 'values'}) do redis.call('ZCARD', key(kind)) end
   for i, item in ipairs(items) do
     redis.call('LLEN', key('record', item.id))
     for _, places in ipairs({item.idx, item.held_idx}) do
       -- Where the job stands already, nothing is written: most often a duplicate.
       for n = 1, places == foreseen[i].job.idx and 0 or #INDEXES do
         local index = index_at(places, n)
-        if index then redis.call('ZCARD', prefix .. index) end
+        if index then is_searched[index] = redis.call('ZCARD', prefix .. index) > 0 end
       end
     end
     for _, index in ipairs(label_indexes(asked_for[3])) do redis.call('ZCARD', prefix .. index) end
@@ -207,16 +210,23 @@ check_types(foreseen)
 
 -- ── write ───────────────────────────────────────────────────────────────────
 
-local function index(id, member, job, places)
+-- `words`: for each index the value, '' for one that is not searched for.
+local function index(id, member, job, places, words)
   local known = job.idx or ''
   if places == known then return end
+  local values = job.exists and {} or {0, 'j' .. id}
   for n = 1, #INDEXES do
     local old, new = index_at(known, n), index_at(places, n)
     if old ~= new then
       if old then redis.call('ZREM', prefix .. old, member) end
       if new then redis.call('ZADD', prefix .. new, job.created, member) end
+      if new and words[n] ~= '' and not is_searched[new] then
+        values[#values + 1] = 0
+        values[#values + 1] = n .. words[n]
+      end
     end
   end
+  if values[1] then redis.call('ZADD', key('values'), unpack(values)) end
   redis.call('HSET', key('job', id), 'idx', places)
 end
 
@@ -327,6 +337,9 @@ local function set_labels(id, member, job, places)
   if places == job.labels then return end
   for _, index in ipairs(label_indexes(job.labels)) do redis.call('ZREM', prefix .. index, member) end
   for _, index in ipairs(label_indexes(places)) do redis.call('ZADD', prefix .. index, job.created, member) end
+  for label, value in pairs(places and cjson.decode(asked_for[4] or '{}') or {}) do
+    redis.call('ZADD', key('values'), 0, 'l' .. value .. '\0' .. label)
+  end
   set_or_clear(key('job', id), 'labels', places)
 end
 
@@ -353,7 +366,8 @@ local function link(i, item, job)
       redis.call('SADD', claims, id)
       -- What is left of the job, should CI name another one.
       if not job.exists then
-        redis.call('HSET', key('job', id), 'claim', cjson.encode({report = pending_report_of(i), idx = item.held_idx}))
+        redis.call('HSET', key('job', id), 'claim', cjson.encode({report = pending_report_of(i), idx = item.held_idx,
+          words = item.held_words}))
       end
       -- Should CI's answer be lost, this is how the job is found: soon.
       redis.call('ZADD', key('lost'), 'XX', 'LT', now + header.claim_ms, header.submission)
@@ -394,7 +408,7 @@ local function leave_unmoved(i, item, job, fields)
     redis.call('HSET', hash, 'verification', 'unconfirmed', 'rank', 0, 'source', source)
     store_report(item.id, job, pending_report_of(i))
     stored[item.id] = pending_report_of(i)
-    index(item.id, item.member, job, item.held_idx)
+    index(item.id, item.member, job, item.held_idx, item.held_words)
   end
   return version
 end
@@ -441,7 +455,7 @@ local function replace(i, item, job, version)
     'verification', header.verification, 'version', version, 'updated', now, 'raw', raw_of(item))
   set_or_clear(hash, 'state', item.state)
   set_or_clear(hash, 'ended', item.ended)
-  index(item.id, item.member, job, item.idx)
+  index(item.id, item.member, job, item.idx, item.words)
   if job.claim and (source ~= 'callback' or header.submission ~= job.submission) then
     redis.call('HDEL', hash, 'claim')
   end
@@ -540,7 +554,7 @@ local function forget(id, job)
   for _, field in ipairs(redis.call('HKEYS', hash)) do
     if string.sub(field, 1, 2) == 'd:' then redis.call('HDEL', hash, field) end
   end
-  index(id, member_of(id), job, claim.idx)
+  index(id, member_of(id), job, claim.idx, claim.words or {'', '', '', '', '', ''})
 end
 
 -- CI itself has named the jobs of our request. That wins over what callbacks had claimed before.

@@ -315,6 +315,7 @@ def _item(
     report: Report, digest: str, position: int, now: int, ask_after: float | None, undone: bool
 ) -> dict[str, Any]:
     ended = to_ms(report.ended_at)
+    held = report.undecided() if undone else None
     item: dict[str, Any] = {
         "id": report.job_id,
         "rank": rank(report.state),
@@ -328,7 +329,9 @@ def _item(
         "position": position,
         "seen": seen(report.state, ended, digest),
         "idx": index.places(report),
-        "held_idx": index.places(report.undecided()) if undone else None,
+        "words": index.words(report),
+        "held_idx": index.places(held) if held else None,
+        "held_words": index.words(held) if held else None,
         "ask_at": now + int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}

@@ -2,7 +2,8 @@
 -- and its submission with the last of its jobs. Can be repeated: what is gone already is no fault.
 -- ARGV: prefix, job id, '1' to keep a job that has not ended while its callback URL is valid, and, once, a job whose
 -- runs have failed or are not over (else ''); now (ms): the last change of a job that is kept; the time (RFC 3339)
--- since which the URLs of submissions without `token_expires` are still valid.
+-- since which the URLs of submissions without `token_expires` are still valid; then what it is searched by, as
+-- forget_values takes it.
 -- Returns 0 if it is kept for now, else {1 if it was there, entries, payloads, runs, failures, its submission if that
 -- went too, else ''}.
 local prefix, id, careful, now, valid_since = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4], ARGV[5]
@@ -71,6 +72,7 @@ for _, index in ipairs(label_indexes(redis.call('HGET', job, 'labels'))) do redi
 for _, name in ipairs({'jobs', 'touched'}) do redis.call('ZREM', prefix .. name, member) end
 redis.call('ZREM', prefix .. 'due', id)
 redis.call('DEL', job, record)
+forget_values(prefix, 6)
 
 if submission then
   local hash = prefix .. 'submission:' .. submission

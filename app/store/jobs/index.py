@@ -6,12 +6,15 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from app.ci.report import Report
 
 INDEXED_FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
 LABEL = "label."
 """In front of a label's name, in the name of its filter."""
+LONGEST: Final = 1024
+"""Characters of a value that is searched for by its beginning: CI's user data and objects are no longer."""
 
 
 def values(report: Report) -> dict[str, str | None]:
@@ -47,6 +50,16 @@ def places(report: Report) -> str:
     """The hash of each value that a job can be listed by, in the order of ``INDEXED_FIELDS``, all of the same width."""
     known = values(report)
     return "".join(_HASHES[field](value) if (value := known[field]) else _NONE for field in INDEXED_FIELDS)
+
+
+def words(report: Report) -> list[str]:
+    """For each of ``INDEXED_FIELDS`` the value that jobs are searched by, or ``''``: states are six words."""
+    known = values(report)
+    return [_word(known[field]) if field != "state" else "" for field in INDEXED_FIELDS]
+
+
+def _word(value: str | None) -> str:
+    return value if value and len(value) <= LONGEST else ""
 
 
 def names_at(places: str) -> list[str]:

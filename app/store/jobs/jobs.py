@@ -62,6 +62,11 @@ class Jobs:
         Only for jobs that were new (``Acceptor.take``) at ``new_at``."""
         return [self._records.record(Known.of_submitted(each, submission, new_at)) for each in details]
 
+    def some(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """These jobs, without their raw payloads; ``None`` for one that is not known."""
+        stored = self._stored.of(job_ids)
+        return [self._records.record(Known.of(each)) if each else None for each in stored]
+
     def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
         """All there is to know about these jobs, in few round trips, to be read with ``at``."""
         ids = list(dict.fromkeys(job_ids))

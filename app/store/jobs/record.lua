@@ -70,6 +70,15 @@ local function asked_with(prefix, submission)
   return labels or '{}', deadline or ''
 end
 
+-- `values` has what jobs are searched by. From ARGV[first] on: a value, the key that is there while a job has it, and so on.
+local function forget_values(prefix, first)
+  local gone = 0
+  for n = first, #ARGV, 2 do
+    if redis.call('EXISTS', ARGV[n + 1]) == 0 then gone = gone + redis.call('ZREM', prefix .. 'values', ARGV[n]) end
+  end
+  return gone
+end
+
 local function index_at(places, n)
   local place = string.sub(places, 8 * n - 7, 8 * n)
   if place == '' or place == '        ' then return nil end

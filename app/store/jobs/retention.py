@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.clock import now_ms, rfc3339
-from app.redis.scripts import decoded, decoded_all, in_turn, script
+from app.redis.scripts import Call, decoded, decoded_all, in_turn, script
 from app.store.database import Database
 from app.store.members import jobs_of
+from app.store.search.values import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ class Retention:
     Ages are seconds.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, values: Values) -> None:
         self._db = db
+        self._values = values
         self._redis = db.client
         self._drop = script(db.client, "record", "run", "drop_runs", "drop")
         self._drop_submission = script(db.client, "run", "drop_runs", "drop_submission")
@@ -44,7 +46,11 @@ class Retention:
         ids = jobs_of(self._oldest("touched", now - int(older_than_s * 1000), count))
         # The age of a job that is kept begins anew.
         arguments = ["1", now, rfc3339(now - int(token_life_s * 1000))]
-        in_turn(self._db.client, [(self._drop, [], [self._db.prefix, job_id, *arguments]) for job_id in ids])
+        calls: list[Call] = [
+            (self._drop, [], [self._db.prefix, job_id, *arguments, *self._values.with_holders(members)])
+            for job_id, members in zip(ids, self._values.of(ids), strict=True)
+        ]
+        in_turn(self._db.client, calls)
         return len(ids)
 
     def drop_submissions(self, older_than_s: float, count: int) -> int:
@@ -56,7 +62,9 @@ class Retention:
 
     def drop_job(self, job_id: str) -> Dropped | None:
         """This job, whatever its runs are at; ``None`` if it was not there."""
-        answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0, ""])
+        (members,) = self._values.of([job_id])
+        searched = self._values.with_holders(members)
+        answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0, "", *searched])
         was_there, entries, payloads, runs, failures, submission = answer
         if not was_there:
             return None

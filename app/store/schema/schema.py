@@ -22,6 +22,7 @@ from app.store.jobs.body import body_id
 from app.store.members import jobs_of
 from app.store.schema.layout import StoredLayout
 from app.store.schema.version import VERSION, mismatch
+from app.store.search.values import Values
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Schema:
 
     def __init__(self, db: Database, raw_s: float) -> None:
         self._db = db
+        self._values = Values(db)
         self._redis = db.client
         self._raw_ms = int(raw_s * 1000)
         self._key = db.key("schema")
@@ -55,7 +57,7 @@ class Schema:
         found = decoded(self._redis.hget(self._key, "version"))
         if found == VERSION:
             return
-        if found not in {None, "2", "3"}:
+        if found not in {None, "2", "3", "4"}:
             raise WrongSchema(mismatch(found or ""))
         began = now_ms()
         if jobs := self._redis.zcard(self._db.key("jobs")):
@@ -63,9 +65,10 @@ class Schema:
             self._migrate(self._all_jobs(), since_first=found is None)
             self._redis.hset(self._key, "migrated", found or "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
-        # Until here processes of schemas 2 and 3 may have written; from here on they are refused.
+        # Until here processes of schemas 2 to 4 may have written; from here on they are refused.
         for ids in self._changed_since(began - _CLOCKS_MS):
             self._layout.migrate_jobs(ids)
+            self._values.enter(ids)
 
     def take_over_stragglers(self) -> int:
         """What an earlier release has written since the migration, in a rolling upgrade or because an operator went
@@ -102,6 +105,7 @@ class Schema:
                 self._move("set", ids, "job:{}:runs", "job_runs:{}")
                 self._migrate_jobs(ids)
             self._layout.migrate_jobs(ids)
+            self._values.enter(ids)
             count += len(ids)
         return count
 

@@ -1,0 +1,1 @@
+"""Finding jobs by the beginning of what they are known by."""
