@@ -13,6 +13,7 @@ from app.settings import Settings
 from app.web import metrics
 from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
+from docs.reference import api_page, commands_page
 
 FOLDER = Path(__file__).parent
 
@@ -116,6 +117,8 @@ PAGES = {
     "problems.md": problems_page,
     "metrics.md": metrics_page,
     "capacity.md": capacity_page,
+    "commands.md": commands_page,
+    "api.md": api_page,
 }
 
 
