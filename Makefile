@@ -17,6 +17,7 @@ stop: environment
 test: environment site-generator
 	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m tests.docs.redis_tools
+	@$(BIN)/python -m tests.prometheus
 	$(BIN)/python -m pytest
 
 lint: environment

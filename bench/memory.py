@@ -19,7 +19,7 @@ from app.core.tokens import Binding
 from app.services import Services
 from app.store import News, Store
 from app.store.jobs.accept import as_body
-from app.store.runs.runs import End, Start
+from app.store.runs.run import End, Start
 from app.store.submissions.submissions import Submission, deadline_after
 from app.submitter.callback_url import callback_url
 from app.submitter.draft import draft
@@ -38,7 +38,7 @@ def measure(_options: Options) -> list[Row]:
     for kind, aim in (("submitted", 4000), ("called back", 3000)):
         sizes = _bytes_a_job(kind, _JOBS)
         total = sizes.pop("used_memory")
-        section = f"Redis memory of a job, {kind} ({_JOBS} jobs)"
+        section = section_of(kind)
         rows.append(row(section, "used_memory", [total], "bytes", aim=aim))
         rows += [
             row(section, f"  {name}", [size], "bytes")
@@ -46,6 +46,10 @@ def measure(_options: Options) -> list[Row]:
             if size >= 1
         ]
     return rows
+
+
+def section_of(kind: str) -> str:
+    return f"Redis memory of a job, {kind} ({_JOBS} jobs)"
 
 
 def _bytes_a_job(kind: str, jobs: int) -> dict[str, float]:
@@ -116,13 +120,13 @@ class Crowd:
         return self._path(made.callback or "")
 
     def _relay_and_work(self) -> None:
-        outbox, runs = self._store.outbox, self._store.runs
+        outbox, runs, schedules = self._store.outbox, self._store.runs, self._store.schedules
         for posted in (found := outbox.read("bench", 100, 1)):
             if posted.event.state == "Success":
                 runs.plan([(posted.event, [("workers.handlers.log_end", None)])])
         outbox.acknowledge(found)
         outbox.trim()
-        for each in runs.take_due(100, 10):
+        for each in schedules.take_due(100, 10):
             number = runs.start(Start(each, 10, 3, "worker-1-12345"))
             entry = {
                 "n": number, "started_at": rfc3339(1), "ended_at": rfc3339(2), "ms": 1, "worker": "worker-1-12345",

@@ -10,7 +10,6 @@ from pathlib import Path
 from app.spool import SUFFIX
 from app.store import UNAVAILABLE, Store
 from app.store.events.outbox import GROUP
-from app.store.runs.runs import schedule_of
 
 
 def is_calm(store: Store, spools: Sequence[Path]) -> bool:
@@ -20,7 +19,7 @@ def is_calm(store: Store, spools: Sequence[Path]) -> bool:
     try:
         redis, key = store.db.client, store.db.key
         groups = [g for g in redis.xinfo_groups(key("events")) if g["name"].decode() == GROUP]
-        schedules = [key("runs"), *(schedule_of(store.db, each) for each in store.deliveries.endpoints())]
+        schedules = [key("runs"), *(key("deliveries", each) for each in store.deliveries.endpoints())]
         return (
             bool(groups)
             and groups[0]["pending"] == 0

@@ -15,7 +15,7 @@ from app.services import provider_config
 from app.settings import Settings
 from app.store import Event, Job, Store
 from app.store.outputs.checks import LOOKED_UP, place
-from app.store.runs.runs import OUTPUTS_HANDLER
+from app.store.runs.run import OUTPUTS_HANDLER
 from workers import registry
 from workers.registry import GiveUp, Handler
 

@@ -8,7 +8,8 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
-from app.store.access.api_keys import ApiKey, Scope
+from app.redis.cursors import BadCursor
+from app.store.access.api_keys import ApiKey, Scope, key_digest
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -36,6 +37,40 @@ def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, 
     return decorate
 
 
+def needs_with_read(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """As ``needs``, for a view that has the key looked up in the same round trip as what it reads (``read_for_key``),
+    which is half of what a small read costs (docs/performance.md)."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.needed = scope
+            answer = view(*args, **kwargs)
+            if "api_key" not in g:
+                raise TypeError(f"{view.__name__} answers without having looked at the API key")
+            return answer
+
+        guarded.scope = scope  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def read_for_key(read: Callable[[str], tuple[ApiKey | None, R]]) -> R:
+    """What ``read`` finds for the key of this request, of which it is given the digest. Raises ``Problem`` unless the
+    key has the scope that its view needs: before any other fault of the request is named."""
+    digest = _digest()
+    try:
+        key, found = read(digest)
+    except (Problem, BadCursor):
+        g.api_key = _known(services().store.api_keys.with_digest(digest))
+        require(g.needed)
+        raise
+    g.api_key = _known(key)
+    require(g.needed)
+    return found
+
+
 def require(*scopes: Scope) -> None:
     """Raises ``Problem`` unless the key of this request has all of them."""
     for needed in scopes:
@@ -46,15 +81,31 @@ def require(*scopes: Scope) -> None:
 
 
 def may(scope: Scope) -> bool:
-    scopes = cast(ApiKey, g.api_key).scopes
-    return scope in scopes or "admin" in scopes
+    return cast(ApiKey, g.api_key).may(scope)
 
 
 def _key() -> ApiKey:
-    kind, _, key = request.headers.get("Authorization", "").partition(" ")
-    found = services().store.api_keys.find(key.strip()) if kind.lower() == "bearer" and key.strip() else None
-    if found is None:
-        raise Problem(
-            "unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one."
-        )
-    return found
+    return _known(services().store.api_keys.with_digest(_digest()))
+
+
+def bearer_digest(header: str) -> str | None:
+    """The digest of the key in an ``Authorization`` header, if there is one."""
+    kind, _, key = header.partition(" ")
+    return key_digest(key.strip()) if kind.lower() == "bearer" and key.strip() else None
+
+
+def _digest() -> str:
+    digest = bearer_digest(request.headers.get("Authorization", ""))
+    if digest is None:
+        raise _unauthorized()
+    return digest
+
+
+def _known(key: ApiKey | None) -> ApiKey:
+    if key is None:
+        raise _unauthorized()
+    return key
+
+
+def _unauthorized() -> Problem:
+    return Problem("unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one.")

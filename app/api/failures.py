@@ -10,8 +10,8 @@ from pydantic import Field
 from app.api.auth import may, needs
 from app.api.requests import DismissRequest, PageQuery, StrictQuery, read_document, read_query
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresAnswer, FailuresRetried
-from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import Run
+from app.store.failures.failures import FailureFilter
+from app.store.runs.run import Run
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services

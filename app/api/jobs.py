@@ -11,52 +11,63 @@ from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from app import reconcile
-from app.api.auth import may, needs
+from app.api.auth import may, needs, needs_with_read, read_for_key
 from app.api.chosen.filters import JobsQuery
 from app.api.chosen.replaying import only_for
 from app.api.ci_errors import from_ci
 from app.api.requests import StrictQuery, WaitQuery, read_document, read_query
 from app.ci.report import Output
 from app.documents.jobs import History, ReplayView
+from app.metrics import counted
 from app.provider import ProviderError
 from app.store import Job
 from app.store import Unavailable as StoreUnavailable
+from app.store.access.api_keys import ApiKey
 from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
-from app.store.jobs.jobs import Page
-from app.web import metrics
+from app.store.reading.listing import Page
+from app.store.reading.stored import Stored
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
-from app.web.services import services
+from app.web.services import WebServices, services
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
 
 @blueprint.get("/<job_id>")
-@needs("read")
+@needs_with_read("read")
 @described(
     ApiOperation(
         "One job; `wait` holds the answer until it has ended", query=WaitQuery, answers={200: Job, 304: ""}
     )
 )
 def show(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
-    query = read_query(WaitQuery)
-    if query.wait and not (job := found(job_id)).terminal:
+    jobs = services().store.jobs
+
+    def read(digest: str) -> tuple[ApiKey | None, tuple[WaitQuery, Stored | None]]:
+        query = read_query(WaitQuery)
+        key, stored = jobs.stored_for(digest, job_id)
+        return key, (query, stored)
+
+    query, stored = read_for_key(read)
+    if query.wait and stored and not (job := found(job_id)).terminal:
         # If no more clients may wait, the answer is the job as it is.
-        with suppress(Full), metrics.WAITING.track_inprogress():
-            services().tail.wait(
-                job_id, query.wait, lambda: (services().store.jobs.get(job_id) or job).terminal
-            )
-    return _shown(job_id)
+        with suppress(Full), counted.WAITING.track_inprogress():
+            services().tail.wait(job_id, query.wait, lambda: (jobs.get(job_id) or job).terminal)
+        stored = jobs.stored(job_id)
+    return _shown(job_id, stored)
 
 
 @blueprint.get("")
-@needs("read")
+@needs_with_read("read")
 @described(ApiOperation("A page of jobs, newest first", query=JobsQuery, answers={200: Page}))
 def page() -> WrittenAnswer:
-    query = read_query(JobsQuery)
-    return WrittenAnswer(Page, services().store.jobs.page_json(query.wanted(), query.limit, query.cursor))
+    def read(digest: str) -> tuple[ApiKey | None, bytes]:
+        query = read_query(JobsQuery)
+        return services().store.jobs.page_json(query.wanted(), query.limit, query.cursor, digest)
+
+    return WrittenAnswer(Page, read_for_key(read))
 
 
 @blueprint.get("/<job_id>/events")
@@ -168,14 +179,14 @@ def _not_found() -> Problem:
     )
 
 
-def _shown(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
+def _shown(job_id: str, stored: Stored | None) -> ViewAnswer | WrittenAnswer | Unchanged:
     """The job as this key may see it; nothing is made of it for a reader who has it already."""
     jobs = services().store.jobs
-    stored = jobs.stored(job_id)
     if stored is None:
         raise _not_found()
-    etag = jobs.etag(stored) + _age_of_links()
-    if etag in request.if_none_match:
+    etag = etag_for(services(), g.api_key, stored)
+    # Proxies that compress an answer make its tag a weak one (RFC 9110, 13.1.2).
+    if request.if_none_match.contains_weak(etag):
         if may("links"):
             keep_nowhere()  # What the reader has may hold links: nothing was made that could tell.
         return Unchanged(etag)
@@ -192,9 +203,11 @@ def _askable(job_id: str) -> Job:
     return job
 
 
-def _age_of_links() -> str:
-    """Presigned links differ each second, so the ETag changes only with half of their life."""
-    return f"-{int(time.time() / (services().settings.link_seconds / 2)):x}" if may("links") else ""
+def etag_for(services: WebServices, key: ApiKey, stored: Stored) -> str:
+    """That of the job as this key may see it. Presigned links differ each second: the tag of an answer that may have
+    some changes only with half of their life."""
+    age = f"-{int(time.time() / (services.settings.link_seconds / 2)):x}" if key.may("links") else ""
+    return services.store.jobs.etag(stored) + age
 
 
 def served(job: Job) -> Job:

@@ -10,8 +10,8 @@ from flask.cli import AppGroup, with_appcontext
 from app.cli.options import as_json, everything, paged, reason, together, without_asking
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresRetried
-from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import Run
+from app.store.failures.failures import FailureFilter
+from app.store.runs.run import Run
 from app.web.services import services
 
 group = AppGroup("failures", help="Runs that are out of tries: list, retry, dismiss.")

@@ -12,7 +12,7 @@ from app.documents.runs import Counted, RunView
 from app.store import Job
 from app.store.events.replays import Replayed
 from app.store.jobs.retention import Dropped
-from app.store.runs.runs import Run
+from app.store.runs.run import Run
 
 
 class HistoryEntry(BaseModel):

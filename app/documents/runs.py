@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, RootModel
 
 from app.documents.absent import WhereKnown
-from app.store.runs.runs import Run
+from app.store.runs.run import Run
 
 _PRIVATE = ("traceback", "answer")
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from app.ci.bounds import cut
 from app.ci.incoming import payload
-from app.ci.incoming.payload import Answer, Detail, Unreadable, parse_answer
+from app.ci.incoming.payload import Answer, Unreadable, parse_answer
+from app.ci.report import Detail
 from app.provider import clock_skew
 from app.provider.errors import AnswerLost, RequestRejected
 from app.provider.queues import Queue, QueuePage, parse_queues

@@ -16,8 +16,8 @@ from app.reconcile import job_list
 from app.reconcile.job_list import Span
 from app.reconcile.places import our_buckets
 from app.services import Services
-from app.store.jobs.jobs import Filter
 from app.store.questions.floods import Flood
+from app.store.reading.listing import Filter
 
 log = logging.getLogger(__name__)
 

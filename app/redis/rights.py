@@ -44,7 +44,7 @@ _OF_KEYS: tuple[tuple[str, ...], ...] = (
     ("SISMEMBER", _KEY, "v"), ("SMEMBERS", _KEY), ("SREM", _KEY, "v"), ("ZADD", _KEY, "1", "v"), ("ZCARD", _KEY),
     ("ZCOUNT", _KEY, "0", "1"), ("ZRANGE", _KEY, "0", "1"), ("ZRANGEBYSCORE", _KEY, "0", "1"), ("ZREM", _KEY, "v"),
     ("ZREMRANGEBYSCORE", _KEY, "0", "1"), ("ZREVRANGEBYSCORE", _KEY, "1", "0"), ("ZSCORE", _KEY, "v"),
-    ("ZSCAN", _KEY, "0"),
+    ("ZSCAN", _KEY, "0"), ("ZMSCORE", _KEY, "m"),
     ("XADD", _KEY, "*", "f", "v"), ("XLEN", _KEY), ("XRANGE", _KEY, "-", "+"), ("XTRIM", _KEY, "MAXLEN", "1"),
     ("XACK", _KEY, "g", "1-1"), ("XAUTOCLAIM", _KEY, "g", "c", "1", "0"), ("XGROUP", "CREATE", _KEY, "g", "$"),
     ("XINFO", "STREAM", _KEY), ("XPENDING", _KEY, "g"), ("XREAD", "STREAMS", _KEY, "$"),

@@ -13,8 +13,10 @@ from app.store.access.callback_urls import CallbackUrls
 from app.store.access.sign_ins import SignIns
 from app.store.database import Database
 from app.store.deliveries.deliveries import Deliveries
+from app.store.events.event import Event
 from app.store.events.outbox import Outbox
 from app.store.events.replays import Replays
+from app.store.failures.failures import Failures
 from app.store.jobs.accept import (
     Acceptor,
     Limits,
@@ -26,20 +28,22 @@ from app.store.jobs.accept import (
     Unavailable,
 )
 from app.store.jobs.doubts import Doubts
-from app.store.jobs.jobs import BodyView, Job, Jobs
+from app.store.jobs.jobs import BodyView, Jobs
 from app.store.jobs.retention import Retention
 from app.store.lanes.lanes import Lanes
 from app.store.outputs.checks import Checks
 from app.store.processes.presence import Presence
 from app.store.questions.due import Due
 from app.store.questions.floods import Floods
+from app.store.reading.job import Job
 from app.store.refusals.refusals import Bounds, Refusals
-from app.store.runs.failures import Failures
-from app.store.runs.runs import Event, Runs
+from app.store.runs.runs import Runs
+from app.store.schedules.schedules import Schedules
 from app.store.schema.schema import Schema, WrongSchema
 from app.store.stats.stats import Stats
 from app.store.submissions.idempotency import IdempotencyRecords
 from app.store.submissions.submissions import Submissions
+from app.store.tallies.tallies import Tallies
 
 __all__ = [
     "UNAVAILABLE",
@@ -75,6 +79,7 @@ class Store:
     submissions: Submissions
     outbox: Outbox
     runs: Runs
+    schedules: Schedules
     lanes: Lanes
     deliveries: Deliveries
     failures: Failures
@@ -92,6 +97,7 @@ class Store:
     doubts: Doubts
     floods: Floods
     stats: Stats
+    tallies: Tallies
 
     @classmethod
     def open(
@@ -114,7 +120,8 @@ class Store:
         db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
         limits = limits or Limits()
         durable = Durable(db.client, db.key("probe"), durability, timeout or 2.0)
-        runs = Runs(db)
+        schedules = Schedules(db)
+        runs = Runs(db, schedules)
         presence = Presence(db)
         acceptor = Acceptor(db, limits, durable)
         return cls(
@@ -125,8 +132,9 @@ class Store:
             submissions=Submissions(db, durable),
             outbox=Outbox(db, limits.outbox),
             runs=runs,
-            lanes=Lanes(db, runs, presence),
-            deliveries=Deliveries(db, runs),
+            schedules=schedules,
+            lanes=Lanes(db, schedules, presence),
+            deliveries=Deliveries(db, runs, schedules),
             failures=Failures(db, runs),
             replays=Replays(db, limits, runs),
             checks=Checks(db),
@@ -142,4 +150,5 @@ class Store:
             doubts=Doubts(db, acceptor),
             floods=Floods(db),
             stats=Stats(db),
+            tallies=Tallies(db),
         )

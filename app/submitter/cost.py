@@ -9,7 +9,7 @@ from typing import Any
 from app.ci.matching.asked import Asked
 from app.ci.outgoing.request import VOICE_SEPARATE
 from app.store import Job, Store
-from app.store.jobs.jobs import Filter
+from app.store.reading.listing import Filter
 
 _LOOKED_AT = 5
 """Earlier jobs on a file that are looked at for its length."""

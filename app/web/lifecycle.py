@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 
+from app.metrics import counted
 from app.web.services import WebServices, attached
 
 
@@ -20,6 +21,7 @@ class NotMounted(LookupError):
 
 def started(app: Any) -> None:
     """After the fork: threads do not survive one. Raises ``NotMounted``."""
+    counted.PROCESSES.set(1)
     for services in _served(app):
         services.reporter.start()
         if services.drainer:

@@ -8,6 +8,7 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from app.redis.breaker import Breaker
+from app.redis.outage import OUTAGE
 from app.services import Services
 from app.settings import Settings
 from app.spool import Spool
@@ -59,9 +60,10 @@ class WebServices(Services):
 
 
 def _drained(outcome: str) -> None:
-    from app.web import metrics  # noqa: PLC0415 - commands drain nothing, and start without the metrics library
+    # Commands drain nothing, and start without the metrics library.
+    from app.metrics import counted  # noqa: PLC0415
 
-    metrics.SPOOL_DRAINED.labels(outcome).inc()
+    counted.SPOOL_DRAINED.labels(outcome).inc()
 
 
 def attach(app: Flask) -> WebServices:
@@ -69,6 +71,8 @@ def attach(app: Flask) -> WebServices:
     settings: Settings = app.extensions["settings"]
     opened = WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker())
     app.extensions["services"] = opened
+    callbacks = "go to the spool" if opened.spool else "are answered 503: set SPOOL_DIR"
+    OUTAGE.affects = f"callbacks {callbacks}; the API and the pages answer 503"
     return opened
 
 

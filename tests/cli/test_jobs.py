@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from app.redis.scripts import decoded_all
 from app.store import Store
-from app.store.runs.runs import Start
+from app.store.runs.run import Start
 from tests.api.stored import confirm, miss, put
 from tests.cli.shell import NOT_FOUND, NOT_YET, REFUSED, Shell, reader
 from tests.store.said import said, tell

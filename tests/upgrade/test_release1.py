@@ -16,9 +16,9 @@ from app.redis.scripts import decoded_all
 from app.services import Services
 from app.settings import SettingsError
 from app.store import Store, Unavailable
+from app.store.failures.failures import FailureFilter
 from app.store.keys import KINDS
 from app.store.members import member_of
-from app.store.runs.failures import FailureFilter
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.store.said import said, tell
 from tests.upgrade.dump import RELEASE1

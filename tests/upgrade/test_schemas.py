@@ -14,9 +14,9 @@ from app.doctor import preflight
 from app.redis.scripts import decoded
 from app.services import Services
 from app.store import Store
-from app.store.jobs.jobs import Filter
 from app.store.keys import KINDS
-from app.store.runs.runs import Start
+from app.store.reading.listing import Filter
+from app.store.runs.run import Start
 from harness.servers import Valkey
 from tests.store.said import said, tell
 from tests.upgrade.dump import RELEASE1, SCHEMAS, Dump

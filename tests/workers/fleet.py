@@ -16,7 +16,7 @@ import psutil
 
 from app.services import Services
 from app.settings import Settings
-from app.store.runs.runs import Run
+from app.store.runs.run import Run
 from harness.servers import Process, as_environment, eventually
 from tests.store.said import said, tell
 

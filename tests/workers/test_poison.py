@@ -45,7 +45,7 @@ def test_poison_ends_as_a_failure_and_delays_nobody(fleet: Fleet, tag: str) -> N
     assert run is not None
     assert [entry["error"][: len(error)] for entry in run.tries] == [error] * tries
     assert fleet.store.db.client.zscore(fleet.store.db.key("failures"), run.id) is not None
-    eventually(lambda: fleet.store.runs.next_due_s() is None, "an empty schedule")
+    eventually(lambda: fleet.store.schedules.next_due_s() is None, "an empty schedule")
 
 
 def test_a_thread_left_behind_does_not_hold_a_batch(fleet: Fleet) -> None:

@@ -113,7 +113,7 @@ def test_relays_may_be_killed_at_any_line(settings: Settings, tmp_path: Path) ->
             fleet.add_relay()
         wanted = {f"j{turn}-{n}" for turn in range(12) for n in range(60)}
         eventually(lambda: set(fleet.times("quick")) == wanted, f"all runs: {fleet.logs()}")
-        eventually(lambda: fleet.store.runs.next_due_s() is None, "an empty schedule")
+        eventually(lambda: fleet.store.schedules.next_due_s() is None, "an empty schedule")
         assert set(fleet.times("quick").values()) == {1}
 
 
@@ -149,7 +149,7 @@ def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
     with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
         for n in range(150):
             fleet.end(f"j{n}", "Quick" if n % 3 else "Raise")
-        eventually(lambda: fleet.store.runs.next_due_s() is None, f"all runs: {fleet.logs()}")
+        eventually(lambda: fleet.store.schedules.next_due_s() is None, f"all runs: {fleet.logs()}")
         redis = fleet.store.db.client
 
         def names() -> set[str]:

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
+from app.store.events.event import RunTarget
 from app.store.events.outbox import Posted
-from app.store.runs.runs import RunTarget
 from workers import registry
 from workers.forward.forwarder import delivery_handler, endpoints_for
 

@@ -15,10 +15,11 @@ from typing import cast
 
 from app.core.clock import now_ms
 from app.core.processes import process_name
-from app.store import UNAVAILABLE, Store
-from app.store.runs.runs import Run, Start
+from app.store import UNAVAILABLE, Event, Store
+from app.store.runs.run import Run, Start
 from workers import registry
 from workers.outputs import ReadableJob
+from workers.run_log import about_run, log_end
 from workers.worker.lease_keeper import LEASE_S
 from workers.worker.tasks import Failed, ending, raised
 
@@ -54,7 +55,7 @@ class Lookups:
         """Start due checks; if there are none, wait for news, a free thread or the next due time."""
         self._beat()
         room = self._allowed() - len(self._held)
-        ids = self._store.runs.take_lookups(room, LEASE_S) if room > 0 else []
+        ids = self._store.schedules.take_lookups(room, LEASE_S) if room > 0 else []
         # One whose time was up may still wait for COS here: it is due again, and is put off until that has ended.
         for each in (each for each in ids if each not in self._held):
             self._held[each] = _Held(0, 0.0)
@@ -63,10 +64,10 @@ class Lookups:
             self._wait(has_room=room > 0)
 
     def _allowed(self) -> int:
-        return _WHILE_BUSY if self._store.runs.backlog().due else THREADS
+        return _WHILE_BUSY if self._store.schedules.backlog().due else THREADS
 
     def _wait(self, *, has_room: bool) -> None:
-        due = self._store.runs.next_lookup_s() if has_room else None
+        due = self._store.schedules.next_lookup_s() if has_room else None
         pause = _IDLE_S if due is None else min(_IDLE_S, max(0.02, due))
         self.news.wait(min(pause, _BEAT_S) if self._held else pause)
         self.news.clear()
@@ -107,18 +108,19 @@ class Lookups:
         if number < 1:
             return
         self._held[run_id] = _Held(number, time.monotonic() + (handler.timeout if handler else 0.0))
-        started = now_ms()
-        self._store.runs.finish(ending(run, number, started, self._attempt(run, handler)))
+        started, event = now_ms(), self._store.runs.event(run.event_id)
+        with about_run(run, event):
+            end = ending(run, number, started, self._attempt(run, handler, event))
+            self._store.runs.finish(end)
+            log_end(log, run, end)
 
-    def _attempt(self, run: Run, handler: registry.Handler | None) -> Failed | None:
+    def _attempt(self, run: Run, handler: registry.Handler | None, event: Event | None) -> Failed | None:
         if handler is None:
             return Failed("CHECK_OUTPUTS is off", final=True)
-        event = self._store.runs.event(run.event_id)
         if event is None:
             return Failed("the event has expired", final=True)
         try:
             handler.function(event, cast(ReadableJob, self._store.jobs.lean(event)))
         except Exception as error:
-            log.warning("run %s: %s", run.id, type(error).__name__)
             return raised(error)
         return None

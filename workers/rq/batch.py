@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from app.store.runs.runs import Runs
+from app.store.schedules.schedules import Schedules
 from workers.rq.shared_flags import SharedFlags
 
 _BATCH_S = 2.0
@@ -16,8 +16,8 @@ _BATCH_S = 2.0
 class Batch:
     """Hands out its runs one by one, to one thread; any thread may close it."""
 
-    def __init__(self, runs: Runs, flags: SharedFlags, run_ids: list[str]) -> None:
-        self._runs = runs
+    def __init__(self, schedules: Schedules, flags: SharedFlags, run_ids: list[str]) -> None:
+        self._schedules = schedules
         self._flags = flags
         self._left = deque(run_ids)
         self._lock = threading.Lock()
@@ -36,4 +36,4 @@ class Batch:
             rest = list(self._left)
             self._left.clear()
         if rest:
-            self._runs.hand_back(rest)
+            self._schedules.hand_back(rest)

@@ -1,4 +1,4 @@
-"""Runs that are due go to RQ, in batches sized by the backlog: one when idle, up to a hundred under load.
+"""Runs that are due go to RQ, in batches sized by the backlog: one when idle, up to two hundred under load.
 
 RQ's cost is per job (a fork, some fifty Redis commands), so a job carries a batch. The queue in RQ is kept short:
 the backlog stays in our own schedule, where nothing of it can be lost or sent twice for long.
@@ -18,7 +18,7 @@ from app.store.lanes.lanes import lane_role
 from workers import registry
 from workers.rq.queue import send
 
-LARGEST = 100
+LARGEST = 200
 _AHEAD = 2
 """RQ jobs queued for each worker: enough that no worker is idle, few enough that a lost job is noticed soon."""
 _PUT_OFF_S = 20.0
@@ -39,6 +39,7 @@ class Dispatcher:
         """``queue_of`` is the RQ queue of a lane."""
         self._store = store
         self._runs = store.runs
+        self._schedules = store.schedules
         self._presence = store.presence
         self._queue_of = cache(queue_of)
         self._quiet_until = 0.0
@@ -68,14 +69,14 @@ class Dispatcher:
 
     def _send_due(self, lane: str) -> int:
         """How many batches were sent."""
-        waiting = self._runs.backlog(lane).due
+        waiting = self._schedules.backlog(lane).due
         if not waiting:
             return 0
         room = _AHEAD * max(1, self._presence.seen(lane_role(lane))) - len(self._queue_of(lane))
         if room <= 0:
             return 0
         size = max(1, min(LARGEST, waiting // room))
-        ids = self._runs.take_due(size * room, _PUT_OFF_S, lane)
+        ids = self._schedules.take_due(size * room, _PUT_OFF_S, lane)
         sent = 0
         # Handlers may have moved to another lane since these runs were made.
         for now_in in dict.fromkeys(map(registry.lane_of_run, ids)):
@@ -85,7 +86,7 @@ class Dispatcher:
         return sent
 
     def _wait(self, news: threading.Event) -> None:
-        due = [self._runs.next_due_s(lane) for lane in self._open_lanes()]
+        due = [self._schedules.next_due_s(lane) for lane in self._open_lanes()]
         pause = min([_IDLE_S, *(each for each in due if each is not None)])
         news.wait(max(_BUSY_S, pause))
         news.clear()

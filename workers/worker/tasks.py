@@ -16,12 +16,13 @@ from typing import Any, TypeVar, cast
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
-from app.store.runs.runs import OUTPUTS_HANDLER, End, Run, Start
+from app.store.runs.run import OUTPUTS_HANDLER, End, Run, Start
 from workers import declaration, registry
 from workers.outputs import Objects, access_for, readable
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
 from workers.rq.shared_flags import SharedFlags
+from workers.run_log import about_run, log_end
 from workers.worker.lease_keeper import LEASE_S, LeaseKeeper
 from workers.worker.memory import bounded
 
@@ -77,7 +78,7 @@ def perform(run_ids: list[str]) -> None:
     if _store is None or _flags is None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
     _flags.pid = os.getpid()
-    batch = Batch(_store.runs, _flags, run_ids)
+    batch = Batch(_store.schedules, _flags, run_ids)
     Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).run_all()
     _flags.ended = True
 
@@ -123,19 +124,24 @@ class Performer:
     def _one(self, run: Run, number: int) -> End:
         """Perform one run; how it ended."""
         started = now_ms()
-        failed = self._attempt(run, number)
+        with about_run(run, self._events.get(run.event_id)):
+            failed = self._attempt(run, number)
+            end = ending(run, number, started, failed)
+            log_end(log, run, end)
         if failed and failed.spoils:
             self._batch.close()
-        return ending(run, number, started, failed)
+        return end
 
     def _job(self, event: Event) -> Job | None:
         """As handlers get it; ``None`` for an event of a submission that has no job."""
         if not event.job_id:
             return None
-        job = self._store.jobs.at(event, self._jobs[event.job_id])
+        known = self._jobs[event.job_id]
         if _provision is None:
-            return job
-        return readable(job, access_for(self._store, _provision.objects, _provision.link_s, event, job))
+            return self._store.jobs.at(event, known)
+        job = self._store.jobs.at(event, known, raw=False)
+        access = access_for(self._store, _provision.objects, _provision.link_s, event, job)
+        return readable(job, access, known.raw)
 
     def _attempt(self, run: Run, number: int) -> Failed | None:
         """What went wrong; ``None`` if nothing did."""
@@ -157,7 +163,6 @@ class Performer:
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
-            log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
             return raised(error)
         if declaration.returned_unawaited(answer):
             return Failed(
@@ -238,7 +243,7 @@ def release_batch(store: Store, run_ids: list[str], pid: int, how: str) -> None:
             number = len(run.tries)
             pause = min(handler.pause(number - run.forgiven), _PAUSE_AFTER_DEATH_S) if handler else 0.0
             store.runs.finish(ending(run, number, _started(run), Failed(how, again_in_s=pause), dead))
-    store.runs.hand_back(run_ids)
+    store.schedules.hand_back(run_ids)
 
 
 def _started(run: Run) -> int:

@@ -12,7 +12,7 @@ from app.ci.outgoing.request import Scalar
 from app.core.clock import ms_of
 from app.store.jobs import index
 from app.store.jobs.index import INDEXED_FIELDS
-from app.store.jobs.jobs import Filter
+from app.store.reading.listing import Filter
 
 _NAME = r"[a-z0-9_.-]{1,32}"
 

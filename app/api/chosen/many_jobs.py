@@ -18,7 +18,7 @@ from app.documents.runs import Counted
 from app.provider import ProviderError
 from app.reconcile.many import Fates, cancel_many, refresh_many
 from app.store import Job
-from app.store.runs.runs import Only
+from app.store.events.event import Only
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services

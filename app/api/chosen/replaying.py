@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.store.runs.runs import Only
+from app.store.events.event import Only
 from app.web.problems import Problem
 from app.web.services import services
 

@@ -18,7 +18,7 @@ from app.documents.jobs import ManyDone, NotDone, ReplayView
 from app.documents.runs import Counted
 from app.reconcile.many import Fates, cancel_many, refresh_many
 from app.store import Job
-from app.store.runs.runs import Only
+from app.store.events.event import Only
 from app.web.services import services
 
 _SHOWN = 10

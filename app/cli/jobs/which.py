@@ -10,7 +10,7 @@ from app.cli.options import between, labels, together
 from app.core.clock import ms_of
 from app.store.jobs import index
 from app.store.jobs.index import INDEXED_FIELDS
-from app.store.jobs.jobs import Filter
+from app.store.reading.listing import Filter
 
 which_jobs = together(
     click.option("--state", help="Submitted, Running, Success, Failed, Pause or Cancel."),

@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 from app.api.auth import may, require
 from app.documents.runs import FailurePage
 from app.pages import blueprint, done, page
-from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import Run
+from app.store.failures.failures import FailureFilter
+from app.store.runs.run import Run
 from app.web.problems import Problem
 from app.web.services import services
 

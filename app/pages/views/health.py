@@ -78,7 +78,7 @@ def _figures(store: Store, ready: readiness.Readiness) -> list[tuple[str, str, s
         ("Jobs", f"{store.jobs.count():,}", url_for("pages.jobs")),
         ("Newest job", newest or "none yet", url_for("pages.job", job_id=newest) if newest else ""),
         ("Events that wait for the relay", f"{store.outbox.size():,}", ""),
-        ("Runs that are due", f"{store.runs.backlog().due:,}", ""),
+        ("Runs that are due", f"{store.schedules.backlog().due:,}", ""),
         ("Failures", f"{store.failures.count():,}", url_for("pages.failures")),
         ("Questions to CI that wait", f"{store.due.size():,}", ""),
         ("Spool", size(ready.spool_bytes), ""),

@@ -19,8 +19,8 @@ from app.documents.jobs import ManyDone
 from app.pages import blueprint, done, page
 from app.pages.charts import chart
 from app.store import Job
-from app.store.jobs.jobs import Filter
-from app.store.runs.runs import Run
+from app.store.reading.listing import Filter
+from app.store.runs.run import Run
 from app.web.problems import Problem
 from app.web.services import services
 

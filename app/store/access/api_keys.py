@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from app.core.clock import now_ms, rfc3339
@@ -23,6 +24,9 @@ class ApiKey:
     name: str
     scopes: frozenset[str]
     created_at: str
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
 
 
 class NameTaken(Exception):
@@ -75,6 +79,12 @@ def key_digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def _read(kept: bytes | str) -> ApiKey:
     row = json.loads(kept)
     return ApiKey(row["name"], frozenset(row["scopes"]), row["created_at"])
+
+
+def read_key(holder: bytes | None) -> ApiKey | None:
+    """The key that holder.lua has found."""
+    return _read(holder) if holder else None

@@ -9,7 +9,8 @@ from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all, script, text_map
 from app.store.database import Database
-from app.store.runs.runs import Runs, event_key, schedule_of
+from app.store.runs.runs import Runs, event_key
+from app.store.schedules.schedules import Schedules
 
 TROUBLE = 3
 """Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
@@ -39,16 +40,17 @@ class EndpointState:
 class Deliveries:
     """The schedules of all endpoints."""
 
-    def __init__(self, db: Database, runs: Runs) -> None:
+    def __init__(self, db: Database, runs: Runs, schedules: Schedules) -> None:
         self._db = db
         self._runs = runs
+        self._schedules = schedules
         self._redis = db.client
         self._take, self._note = (script(db.client, name) for name in ("take_delivery", "endpoint"))
         self._give_up = script(db.client, "run", "run_failed", "give_up")
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
-        keys = [schedule_of(self._db, endpoint), self._state(endpoint)]
+        keys = [self._schedules.of_endpoint(endpoint), self._state(endpoint)]
         return decoded_all(self._take(keys=keys, args=[count, int(put_off_s * 1000), TROUBLE]))
 
     def succeeded(self, endpoint: str) -> None:
@@ -69,7 +71,7 @@ class Deliveries:
     def next_due_s(self, endpoint: str) -> float | None:
         """Seconds until there may be something to take; ``None`` if nothing waits."""
         rows: list[tuple[bytes, float]] = self._redis.zrange(  # type: ignore[assignment]
-            schedule_of(self._db, endpoint), 0, 0, withscores=True
+            self._schedules.of_endpoint(endpoint), 0, 0, withscores=True
         )
         if not rows:
             return None
@@ -78,7 +80,7 @@ class Deliveries:
 
     def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
         """Make failures of what has been due for that long; returns how many."""
-        schedule = schedule_of(self._db, endpoint)
+        schedule = self._schedules.of_endpoint(endpoint)
         ids = decoded_all(
             self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
         )
@@ -103,7 +105,7 @@ class Deliveries:
 
     def forget(self, endpoint: str) -> None:
         """An endpoint that is gone and has nothing waiting."""
-        if not self._redis.zcard(schedule_of(self._db, endpoint)):
+        if not self._redis.zcard(self._schedules.of_endpoint(endpoint)):
             self._redis.srem(self._db.key("endpoints"), endpoint)
             self._redis.delete(self._state(endpoint))
 
@@ -112,7 +114,7 @@ class Deliveries:
         paused = int(kept.get("not_before", 0))
         return EndpointState(
             name=endpoint,
-            waiting=int(self._redis.zcard(schedule_of(self._db, endpoint))),
+            waiting=int(self._redis.zcard(self._schedules.of_endpoint(endpoint))),
             failures_in_a_row=int(kept.get("failures", 0)),
             paused_until=rfc3339(paused) if paused > now_ms() else None,
             last_error=kept.get("error"),

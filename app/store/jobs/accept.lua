@@ -262,6 +262,8 @@ local function add_event(item, fields)
     'labels', labels, 'deadline', deadline}
   if fields.details then words[#words + 1], words[#words + 2] = 'details', fields.details end
   if fields.only then words[#words + 1], words[#words + 2] = 'only', fields.only end
+  if header.request then words[#words + 1], words[#words + 2] = 'request', header.request end
+  if header.trace then words[#words + 1], words[#words + 2] = 'trace', header.trace end
   redis.call('XADD', key('events'), '*', unpack(words))
 end
 
@@ -493,7 +495,7 @@ local function write(i, item, each)
   local job, outcome = each.job, each.outcome
   enter(i, item, job)
   link(i, item, job)
-  if outcome == 'accepted' or not job.exists then redis.call('ZADD', key('touched'), now, item.member) end
+  stamp(prefix, item.member, (outcome == 'accepted' or not job.exists) and now or nil)
   if each.doubt then
     raise_doubt(i, item, job, each.doubt)
   elseif outcome == 'accepted' and (header.hold or is_flood(item)) then
@@ -559,6 +561,7 @@ if header.binds and is_known then
       redis.call('HDEL', key('job', id), 'submission')
       set_labels(id, member_of(id), job)
       redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1)
+      stamp(prefix, member_of(id))
       redis.call('ZADD', key('due'), 'LT', now, id)
     end
   end

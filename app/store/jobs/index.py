@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 
 from app.ci.report import Report
 
@@ -45,7 +46,7 @@ def label_places(labels: Mapping[str, str]) -> str:
 def places(report: Report) -> str:
     """The hash of each value that a job can be listed by, in the order of ``INDEXED_FIELDS``, all of the same width."""
     known = values(report)
-    return "".join(_hash(value) if (value := known[field]) else _NONE for field in INDEXED_FIELDS)
+    return "".join(_HASHES[field](value) if (value := known[field]) else _NONE for field in INDEXED_FIELDS)
 
 
 def names_at(places: str) -> list[str]:
@@ -69,6 +70,13 @@ def _hash(value: str) -> str:
     """48 bits are enough, because each reader of an index looks at the job's value too. Six of them stay below the 64
     bytes up to which a hash of Redis is small."""
     return b64encode(hashlib.blake2b(value.encode(), digest_size=6).digest(), b"-_").decode()
+
+
+_hash_again = lru_cache(maxsize=1024)(_hash)
+_HASHES = dict.fromkeys(INDEXED_FIELDS, _hash) | dict.fromkeys(
+    ("state", "tag", "queue_id", "bucket"), _hash_again
+)
+"""The values of four fields come again with each job."""
 
 
 def _hash_of_label(label: str, value: str) -> str:

@@ -18,6 +18,18 @@ local function member_of(id)
   return string.char(string.byte(id) - 97 + 128) .. from_hex(string.sub(id, 2))
 end
 
+-- `touched` has each job by its last change (ms), for retention. Behind the point of that score stands a number that is
+-- another one after each change: what writes a field of a job's hash that its record shows, or what that is made of,
+-- stamps the job. Who has shown a job shows the same again while its score is the same.
+-- `now` (ms) is given where retention is to count from this change on.
+local function stamp(prefix, member, now)
+  local touched = prefix .. 'touched'
+  local last = tonumber(redis.call('ZSCORE', touched, member) or nil)
+  if not (last or now) then return end
+  local count = last and last * 1024 % 1024 + 1 or redis.call('TIME')[2]
+  redis.call('ZADD', touched, math.floor(now or last) + count % 1024 / 1024, member)
+end
+
 local function part(letter, value)
   return value and letter .. string.char(#value) .. value or ''
 end

@@ -13,7 +13,7 @@ from app.redis.scripts import text_map
 from app.settings.lanes import DEFAULT_LANE
 from app.store.database import Database
 from app.store.processes.presence import Presence
-from app.store.runs.runs import Runs
+from app.store.schedules.schedules import Schedules
 
 _DECLARED_MS = 180_000
 """A lane that no relay has declared for that long is of no handler any more."""
@@ -48,18 +48,18 @@ class LaneState:
 class Lanes:
     """The lanes in the store."""
 
-    def __init__(self, db: Database, runs: Runs, presence: Presence) -> None:
+    def __init__(self, db: Database, schedules: Schedules, presence: Presence) -> None:
         self._db = db
         self._redis = db.client
         self._key = db.key("lanes")
-        self._runs = runs
+        self._schedules = schedules
         self._presence = presence
 
     def declare(self, names: list[str]) -> None:
         """The handlers of this relay are in these lanes; forget those that are of no handler, empty and not paused."""
         self._redis.hset(self._key, mapping=dict.fromkeys(names, now_ms()))
         for name, at in self._known().items():
-            if name not in names and at < now_ms() - _DECLARED_MS and not self._runs.planned(name):
+            if name not in names and at < now_ms() - _DECLARED_MS and not self._schedules.planned(name):
                 self._redis.hdel(self._key, name)
 
     def names(self) -> list[str]:
@@ -94,14 +94,14 @@ class Lanes:
         return [each.name for each in self.all() if each.is_unserved]
 
     def _state(self, name: str, declared_at: int, pause: LanePause | None) -> LaneState:
-        backlog = self._runs.backlog(name)
+        backlog = self._schedules.backlog(name)
         return LaneState(
             name=name,
             declared=declared_at > now_ms() - _DECLARED_MS,
             workers=self._presence.seen(lane_role(name)),
             due=backlog.due,
             oldest_s=round(backlog.oldest_s, 3),
-            planned=self._runs.planned(name),
+            planned=self._schedules.planned(name),
             paused=pause,
         )
 

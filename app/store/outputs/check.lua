@@ -11,6 +11,7 @@ local digest, old, state, version, entries = unpack(
 if not version or digest ~= ARGV[3] or old == ARGV[4] then return 0 end
 version = tonumber(version) + 1
 redis.call('HSET', job, 'check', ARGV[4], 'version', version, 'updated', ARGV[8])
+stamp(prefix, member_of(id))
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 -- For those who listen; it runs no handlers.

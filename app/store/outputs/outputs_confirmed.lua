@@ -8,6 +8,7 @@ local asked, source = unpack(redis.call('HMGET', job, 'outputs_asked', 'source')
 if source ~= 'poll' then return 0 end
 if asked and ARGV[5] ~= '1' and redis.call('HGET', job, 'version') ~= ARGV[6] then return -1 end
 redis.call('HDEL', job, 'outputs_asked', 'outputs_unasked')
+stamp(prefix, member_of(id))
 if not asked or ARGV[5] == '1' then return 0 end
 local version = redis.call('HINCRBY', job, 'version', 1)
 redis.call('HSET', job, 'updated', ARGV[8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from app.core.processes import RELEASE, process_name
 from app.redis.scripts import decoded_all, script
@@ -27,6 +28,11 @@ class Presence:
     def seen(self, role: str) -> int:
         """How many processes have reported within the last seconds."""
         return int(self._seen(keys=[self._db.key("presence", role)], args=[ALIVE_MS]))
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes that Redis uses, and its limit, or 0. Raises ``ResponseError`` where this user may not ask."""
+        said: Any = self._db.client.info("memory")
+        return int(said["used_memory"]), int(said.get("maxmemory", 0))
 
     def releases(self, role: str) -> Counter[str]:
         """How many of those run each release; '' for one that named none."""

@@ -7,5 +7,6 @@ for i = 3, #ARGV do
     doubt = cjson.decode(doubt)
     doubt.asked_at = ARGV[2]
     redis.call('HSET', job, 'doubt', cjson.encode(doubt))
+    stamp(ARGV[1], member_of(ARGV[i]))
   end
 end

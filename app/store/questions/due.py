@@ -11,8 +11,8 @@ from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
-from app.store.jobs.jobs import Job
 from app.store.jobs.snapshot import TRIES, snapshots
+from app.store.reading.job import Job
 
 FIRST_QUESTION_S = 5.0
 """How soon CI is first asked about a job whose callback does not come to us."""
@@ -49,11 +49,13 @@ class Due:
         self._redis = db.client
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
-        self._take, self._postpone, self._turn, self._asked, self._outputs, self._overdue = (
-            script(db.client, name)
-            for name in ("take", "postpone", "turn", "asked", "ask_outputs", "overdue")
+        self._take, self._turn, self._outputs, self._overdue = (
+            script(db.client, name) for name in ("take", "turn", "ask_outputs", "overdue")
         )
-        self._confirmed = script(db.client, "record", "outputs_confirmed")
+        self._postpone, self._asked, self._unasked, self._confirmed = (
+            script(db.client, "record", name)
+            for name in ("postpone", "asked", "unasked", "outputs_confirmed")
+        )
 
     def take(self, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` jobs that are due; each is taken by one caller only."""
@@ -141,8 +143,8 @@ class Due:
         pipe.zrem(self._key, job_id)
         pipe.hdel(job, "asked", "asked_since", "question", "outputs_asked")
         pipe.execute()
-        if why and self._redis.hexists(job, "version"):
-            self._redis.hset(job, "outputs_unasked", why)
+        if why:
+            self._unasked(args=[self._db.prefix, job_id, why])
 
     def note_strange(self, bucket: str) -> None:
         """A callback named a bucket that we do not know; the newest hundred are kept for a week."""

@@ -18,6 +18,9 @@ local function patience()
 end
 
 if ARGV[3] ~= '' then redis.call('ZADD', prefix .. 'due', 'XX', now + ARGV[3], id) end
-if ARGV[4] ~= '' then redis.call('HSET', job, 'deadline', string.format('%.0f', now + patience())) end
+if ARGV[4] ~= '' then
+  redis.call('HSET', job, 'deadline', string.format('%.0f', now + patience()))
+  stamp(prefix, member_of(id))
+end
 redis.call('HSETNX', job, 'asked_since', string.format('%.0f', now))
 return redis.call('HINCRBY', job, 'asked', 1)

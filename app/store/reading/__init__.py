@@ -1,1 +1,1 @@
-"""How jobs are read: what is stored of them, and what was shown of that."""
+"""How jobs are read: what is stored of them, the record made of that, lists of them."""

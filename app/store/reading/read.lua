@@ -1,8 +1,8 @@
--- What is stored of some jobs, each of one moment.
--- ARGV: prefix, how many fields of a job, their names, how many fields of a submission, their names, then the ids.
--- Returns for each id: the job's fields, its report (packed), its submission's fields, what was asked there (packed),
+-- What is stored of some jobs, each of one moment. holder.lua is in front of this file.
+-- ARGV: prefix, digest of an API key or '', how many fields of a job, their names, how many fields of a submission, their names, then the ids.
+-- Returns the holder, then for each id: the job's fields, its report (packed), its submission's fields, what was asked there (packed),
 -- and whether the body that the report came from is still stored.
-local prefix, at = ARGV[1], 2
+local prefix, at = ARGV[1], 3
 local function key(kind, id) return prefix .. kind .. ':' .. id end
 
 -- The names, and where each stands.
@@ -17,7 +17,7 @@ local function names()
 end
 
 local of_job, places = names()
-local of_submission, answer = names(), {}
+local of_submission, answer = names(), {holder}
 for n = at, #ARGV do
   local id = ARGV[n]
   local fields = redis.call('HMGET', key('job', id), unpack(of_job))

@@ -1,74 +1,74 @@
-"""Jobs as they are shown: what is stored of each, and the JSON made of that, kept for the next who asks."""
+"""What was shown of jobs, kept for the next who asks: the JSON of each, and of pages."""
 
 from __future__ import annotations
 
-import hashlib
+import math
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
-import msgspec
+from app.store.jobs import index
+from app.store.reading.job import Job
 
-
-class Stored(NamedTuple):
-    """All that a job's record is made of. Two that are equal make the same record: nothing else, and no clock, is read
-    for it. ``late`` is whether the deadline has passed."""
-
-    fields: tuple[bytes | None, ...]
-    report: bytes | None
-    submission: tuple[bytes | None, ...]
-    request: bytes | None
-    has_body: bool
-    late: bool
-
-    @property
-    def digest(self) -> str:
-        """128 bits of hash, in hex."""
-        return hashlib.blake2b(_ENCODER.encode(self), digest_size=16).hexdigest()
-
-    @property
-    def size(self) -> int:
-        """Bytes of it."""
-        parts = (*self.fields, self.report, *self.submission, self.request)
-        return sum(len(part) for part in parts if part)
+Key = TypeVar("Key", bound=Hashable)
+Mark = TypeVar("Mark")
+Value = TypeVar("Value")
+_KEPT_BYTES: Final = 8 * 2**20
+"""For jobs in lists, and as much for single ones and for pages, in each process; it fills only where they are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A record as JSON, with what a list is filtered by; ``linkable`` is whether its outputs may be linked."""
+    """A record as JSON, with what a list is filtered by; ``linkable`` is whether its outputs may be linked. ``until``
+    is when the clock alone may change it (ms)."""
 
     text: bytes
     values: dict[str, str | None]
     overdue: bool
     linkable: bool
+    until: float
 
 
-class Kept:
-    """What was shown last of each job, the latest used ones, up to ``limit`` bytes.
+def shown(job: Job, until: float = math.inf) -> Shown:
+    return Shown(
+        text=job.model_dump_json(by_alias=True).encode(),
+        values={**index.values(job.report), **index.label_values(job.labels)},
+        overdue=bool(job.submission and job.submission.overdue),
+        linkable=job.outputs_unchecked in {None, "too_many"},
+        until=until,
+    )
 
-    An entry serves only while what is stored is equal to what it was made of, so it can never be out of date.
+
+class Kept(Generic[Key, Mark, Value]):
+    """What was made last for each key, the latest used ones, up to ``limit`` bytes.
+
+    A value serves only while the mark of what is stored is equal to that of what it was made of, and until its time.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = _KEPT_BYTES) -> None:
         self._limit = limit
         self._size = 0
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, tuple[Stored, Shown]] = OrderedDict()
+        self._entries: OrderedDict[Key, _Entry[Mark, Value]] = OrderedDict()
 
-    def find(self, job_id: str, stored: Stored) -> Shown | None:
+    def find(self, key: Key, mark: Mark, now: float = 0) -> Value | None:
+        """``now`` is a time as ``put`` was given one."""
         with self._lock:
-            entry = self._entries.get(job_id)
-            if entry is None or entry[0] != stored:
+            entry = self._entries.get(key)
+            if entry is None or entry.mark != mark or entry.until <= now:
                 return None
-            self._entries.move_to_end(job_id)
-            return entry[1]
+            self._entries.move_to_end(key)
+            return entry.value
 
-    def put(self, job_id: str, stored: Stored, shown: Shown) -> None:
+    def put(self, key: Key, mark: Mark, value: Value, size: int, until: float = math.inf) -> None:
+        """``size`` is how many bytes mark and value take."""
+        entry = _Entry(mark, value, size + _OBJECTS, until)
         with self._lock:
-            self._forget(self._entries.pop(job_id, None))
-            self._entries[job_id] = stored, shown
-            self._size += _size(stored, shown)
+            self._forget(self._entries.pop(key, None))
+            self._entries[key] = entry
+            self._size += entry.size
             while self._size > self._limit:
                 self._forget(self._entries.popitem(last=False)[1])
 
@@ -77,15 +77,17 @@ class Kept:
         """Bytes in use."""
         return self._size
 
-    def _forget(self, entry: tuple[Stored, Shown] | None) -> None:
+    def _forget(self, entry: _Entry[Mark, Value] | None) -> None:
         if entry is not None:
-            self._size -= _size(*entry)
+            self._size -= entry.size
 
 
-def _size(stored: Stored, shown: Shown) -> int:
-    return stored.size + len(shown.text) + _OBJECTS
+class _Entry(NamedTuple, Generic[Mark, Value]):
+    mark: Mark
+    value: Value
+    size: int
+    until: float
 
 
-_OBJECTS = 3_000
+_OBJECTS: Final = 3_000
 """What Python's objects around one entry take, roughly: some forty small ones."""
-_ENCODER: Any = msgspec.msgpack.Encoder()

@@ -1,1 +1,1 @@
-"""Handlers' runs, their tries, and failures."""
+"""Runs of handlers, and their tries."""

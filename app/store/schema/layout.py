@@ -14,12 +14,13 @@ from app.ci.report import Report
 from app.core.clock import to_ms
 from app.redis.scripts import Call, decoded, decoded_all, in_turn, script
 from app.store.database import Database
+from app.store.events.event import Event, line_of
 from app.store.jobs import index
 from app.store.jobs.accept import seen_as
 from app.store.jobs.entries import number_of, stored_entry
 from app.store.members import member_of
 from app.store.packing.packing import pack, unpack
-from app.store.runs.runs import Event, line_of, schedule_of, stored_run
+from app.store.runs.run import stored_run
 from app.store.submissions.submissions import request_of
 
 _TRIES = 5
@@ -47,7 +48,7 @@ class StoredLayout:
     def jobs_with_earlier_runs(self) -> Iterator[list[str]]:
         """Jobs whose runs a process of an earlier release has planned since, as far as these wait."""
         endpoints = decoded_all(self._db.client.smembers(self._db.key("endpoints")))
-        for schedule in (self._db.key("runs"), *(schedule_of(self._db, each) for each in endpoints)):
+        for schedule in (self._db.key("runs"), *(self._db.key("deliveries", each) for each in endpoints)):
             pipe = self._db.client.pipeline(transaction=False)
             for run in decoded_all(self._db.client.zrange(schedule, 0, _WAITING_MAX - 1)):
                 pipe.hget(self._earlier("run", run), "job_id")

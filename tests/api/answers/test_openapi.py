@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from app.settings import Settings
 from app.store import Store
-from app.store.jobs.jobs import Job, Page
+from app.store.reading.job import Job
+from app.store.reading.listing import Page
 from app.store.refusals.refusal import Refusal
 from app.store.submissions.submissions import Submission
 from app.web.problems import PROBLEMS

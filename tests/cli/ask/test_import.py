@@ -9,7 +9,7 @@ import pytest
 from app.ci.outgoing.request import load_request
 from app.ci.outgoing.request_xml import render
 from app.services import Services
-from app.store.runs.runs import Only
+from app.store.events.event import Only
 from app.submitter import Submitter
 from harness.emulated import Emulated
 from harness.servers import eventually

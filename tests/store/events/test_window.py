@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from app.store.events.event import Event
 from app.store.events.outbox import Posted
 from app.store.events.window import Window
-from app.store.runs.runs import Event
 
 
 def posted(n: int) -> Posted:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.store import Store
-from app.store.jobs.jobs import Job
+from app.store.reading.job import Job
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
 

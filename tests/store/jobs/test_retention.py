@@ -21,10 +21,10 @@ from app.redis.scripts import decoded_all
 from app.services import Services
 from app.settings import Settings
 from app.store import NotBelieved, Store
+from app.store.failures.failures import FailureFilter
 from app.store.members import member_of
 from app.store.refusals.refusal import Refusal
-from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import OUTPUTS_HANDLER, End, Start, run_id
+from app.store.runs.run import OUTPUTS_HANDLER, End, Start, run_id
 from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
 from harness.servers import ROOT
 from tests.store.invariants import broken_invariants
@@ -285,7 +285,7 @@ def test_look_ups_go_with_their_job(store: Store) -> None:
     tell(store, said("j1", "Success"))
     (posted,) = store.outbox.after("0", 10)
     store.runs.plan([(posted.event, [(OUTPUTS_HANDLER, None)])])
-    assert store.runs.lookups_backlog().due == 1
+    assert store.schedules.lookups_backlog().due == 1
     store.retention.drop_job("j1")
     assert store.db.client.zcard(store.db.key("lookups")) == 0
 
@@ -302,7 +302,7 @@ def test_a_run_at_work_leaves_nothing_of_a_job_that_is_removed(store: Store) -> 
     assert (dropped.runs, dropped.failures) == (2, 0)
     assert not store.runs.beat(run, 1, 15)
     assert not store.runs.finish(End(run, 1, "waiting", {"n": 1}))
-    store.runs.hand_back([run])
+    store.schedules.hand_back([run])
     assert store.runs.start(Start(run, 15, 3, "w")) == 0
     assert _keys(store) - FIXED == set()
 

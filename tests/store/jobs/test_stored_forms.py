@@ -18,7 +18,7 @@ from app.store.jobs.entries import read_entry, stored_entry
 from app.store.jobs.index import INDEXED_FIELDS
 from app.store.members import job_of, member_of
 from app.store.outputs.checks import merged, note_of, place
-from app.store.runs.runs import End, Run, Start
+from app.store.runs.run import End, Run, Start
 from harness.servers import ROOT
 from tests.store.said import said, tell
 
@@ -51,8 +51,8 @@ ODD = [
 @pytest.mark.parametrize("job_id", [JOB, f"z{JOB[1:]}", f"a{'f' * 32}", *ODD])
 def test_scripts_make_the_same_members(store: Store, job_id: str) -> None:
     """What a script adds to a sorted set is found, and removed, by what Python asks for."""
-    script = (ROOT / "app/store/jobs/record.lua").read_text() + "return member_of(ARGV[1])"
-    assert store.db.client.eval(script, 0, job_id) == member_of(job_id)
+    record = (ROOT / "app/store/jobs/record.lua").read_text()
+    assert store.db.client.eval(record + "return member_of(ARGV[1])", 0, job_id) == member_of(job_id)
 
 
 def test_scripts_and_python_know_the_same_indexes() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.store import Job, Store
-from app.store.jobs.jobs import Filter
+from app.store.reading.listing import Filter
 from app.store.submissions.submissions import Submission
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell

@@ -12,9 +12,9 @@ import pytest
 from app.settings import Settings
 from app.settings.lanes import Lane
 from app.store import Store
+from app.store.failures.failures import FailureFilter
 from app.store.lanes.lanes import lane_role
-from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import End, Start, run_id
+from app.store.runs.run import End, Start, run_id
 from harness.servers import Service, eventually
 from harness.settings import make_settings
 from tests.store.said import said, tell
@@ -96,7 +96,7 @@ def test_runs_whose_handler_has_moved_run_in_its_new_lane(
     store.outbox.open()
     store.lanes.declare(["default", "older"])
     store.runs.plan([(posted.event, [("quick", None)])], {"quick": "older"})
-    assert store.lanes.state("older") and store.runs.backlog("older").due == 1
+    assert store.lanes.state("older") and store.schedules.backlog("older").due == 1
     with Fleet(settings, tmp_path, handlers=HANDLERS) as fleet:
         eventually(lambda: fleet.state_of("q1") == "done", f"the run: {fleet.logs()}")
         assert len(fleet.notes("quick")) == 1
@@ -125,8 +125,8 @@ def test_a_run_stays_in_its_lane(store: Store) -> None:
     """Whoever leases, ends, retries or releases it, without a word of the lane: only its lane's schedule has it."""
     each = _planned(store)
     redis, lane = store.db.client, store.db.key("lane", "slow")
-    assert store.runs.take_due(10, 5) == [] and store.runs.take_due(10, 5, "slow") == [each]
-    assert store.runs.hand_back([each]) == 1 and store.runs.backlog("slow").due == 1
+    assert store.schedules.take_due(10, 5) == [] and store.schedules.take_due(10, 5, "slow") == [each]
+    assert store.schedules.hand_back([each]) == 1 and store.schedules.backlog("slow").due == 1
     assert store.runs.start(Start(each, 15, 2, "w")) == 1 and store.runs.beat(each, 1, 15)
     assert redis.zscore(lane, each) and not redis.exists(store.db.key("runs"))
     assert store.runs.finish(End(each, 1, "failed", {"n": 1, "error": "E"}))
@@ -141,7 +141,7 @@ def test_a_paused_lane_starts_nothing(store: Store) -> None:
     """Also not what was handed out before; resumed, it is due at once. Other lanes go on."""
     store.lanes.declare(["default", "slow"])
     each = _planned(store)
-    assert store.runs.take_due(10, 60, "slow") == [each]
+    assert store.schedules.take_due(10, 60, "slow") == [each]
     store.lanes.pause("slow", "me")
     assert store.runs.start(Start(each, 15, 2, "w")) == 0
     state = store.lanes.state("slow")

@@ -13,8 +13,9 @@ from app.core.event_kinds import TROUBLES
 from app.provider import ProviderError
 from app.services import Services
 from app.store import Event, Store
-from app.store.runs.failures import FailureFilter
-from app.store.runs.runs import End, RunTarget, Start, run_id
+from app.store.events.event import RunTarget
+from app.store.failures.failures import FailureFilter
+from app.store.runs.run import End, Start, run_id
 from harness.downstream import Downstream
 from harness.servers import Emulator, eventually
 from tests.store.invariants import broken_invariants
@@ -186,7 +187,7 @@ def test_a_burst_is_one_run_a_minute_for_each_handler_and_kind(store: Store) -> 
         for listener in ("watch", "chat")
         for failed, number in (("mine.publish", 20), ("mine.notify", 10))
     }
-    assert store.runs.take_due(100, 1) and store.runs.next_due_s()
+    assert store.schedules.take_due(100, 1) and store.schedules.next_due_s()
 
 
 def test_news_is_never_merged(store: Store) -> None:
@@ -194,7 +195,7 @@ def test_news_is_never_merged(store: Store) -> None:
     for n in range(5):
         tell(store, said(f"j{n}", "Success"))
     assert store.runs.plan([(each, [H]) for each in news(store)]) == 5
-    assert len(store.runs.take_due(100, 1)) == 5
+    assert len(store.schedules.take_due(100, 1)) == 5
 
 
 @pytest.mark.parametrize("kind", [*sorted(TROUBLES), "callback"])

@@ -14,7 +14,7 @@ from app.redis.scripts import decoded_all
 from app.services import Services
 from app.settings import Settings
 from app.store.access.api_keys import SCOPES
-from app.store.jobs.jobs import Filter
+from app.store.reading.listing import Filter
 from app.store.submissions.submissions import OverBudget
 from app.submitter import Submitter
 from harness.emulated import Emulated

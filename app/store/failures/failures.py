@@ -10,7 +10,8 @@ from app.core.clock import now_ms, rfc3339
 from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.scripts import script
 from app.store.database import Database
-from app.store.runs.runs import Run, Runs
+from app.store.runs.run import Run
+from app.store.runs.runs import Runs
 
 _CHUNK = 200
 # How many failures one page may look at before it is handed out short.

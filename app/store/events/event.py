@@ -1,0 +1,124 @@
+"""Events, and how they are stored beside their runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from app.core.clock import rfc3339, to_ms
+from app.store.packing.packing import unpack
+
+RunTarget = tuple[str, str | None]
+"""The name of a handler, and of an endpoint for deliveries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """One handler, or one endpoint of ``forward``, by its name; with neither, none."""
+
+    handler: str | None = None
+    endpoint: str | None = None
+
+    def means(self, target: RunTarget) -> bool:
+        handler, endpoint = target
+        return handler == self.handler or endpoint == self.endpoint is not None
+
+    def __str__(self) -> str:
+        if self.handler:
+            return f"handler {self.handler}"
+        return f"endpoint {self.endpoint}" if self.endpoint else "none"
+
+    @classmethod
+    def read(cls, text: str) -> Only:
+        """The inverse of ``str``."""
+        kind, _, name = text.partition(" ")
+        return cls(handler=name or None) if kind == "handler" else cls(endpoint=name or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry that changed a job, or a replay. Handlers run at least once: be idempotent by ``event_id``. ``only`` is
+    for whom alone it is; any other handler or endpoint ignores it."""
+
+    event_id: str
+    job_id: str
+    kind: str
+    state: str | None
+    tag: str | None
+    version: int
+    at: str
+    entry: int
+    report: dict[str, Any]
+    replay_of: str | None = None
+    runs_handlers: bool = True
+    labels: dict[str, str] = field(default_factory=dict)
+    """Those of the submission."""
+    only: Only | None = None
+    details: dict[str, Any] | None = None
+    """What went wrong, for an event about trouble (docs/events.md has the members by kind)."""
+    submission: str | None = None
+    """The submission's id where there is no job: then ``job_id`` is empty, and handlers get ``None`` as the job."""
+    count: int = 1
+    """How many events of this kind the handler is called for: in a burst, once a minute for all of them."""
+    request_id: str | None = None
+    """Of the request that brought the news: logs name it."""
+    traceparent: str | None = None
+    """The trace that this request was part of (W3C)."""
+
+    @property
+    def media(self) -> dict[str, Any] | None:
+        """What CI says of the file that the job made."""
+        return self.report.get("media")
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What the job found out, for tags whose product is not only a file."""
+        return self.report.get("result")
+
+
+_IN_LINE = ("kind", "state", "tag", "version", "at", "entry", "runs_handlers")
+
+
+def line_of(event: Event) -> str:
+    """What is kept of an event beside its job and its report."""
+    values = [getattr(event, field) for field in _IN_LINE]
+    at = to_ms(event.at)
+    values[4] = at if at and rfc3339(at) == event.at else event.at
+    return json.dumps(values[:-1] if event.runs_handlers else values, separators=(",", ":"))
+
+
+def read_event(
+    event_id: str,
+    line: bytes,
+    job_id: bytes,
+    replay_of: bytes,
+    report: bytes,
+    details: bytes,
+    submission: bytes,
+    request_id: bytes,
+    traceparent: bytes,
+) -> Event:
+    """The inverse of ``line_of``."""
+    fields = dict(zip(_IN_LINE, json.loads(line), strict=False))
+    if isinstance(fields["at"], int):
+        fields["at"] = rfc3339(fields["at"])
+    return Event(
+        event_id=event_id,
+        job_id=job_id.decode(),
+        report=msgspec.json.decode(unpack(report)) if report else {},
+        replay_of=replay_of.decode() or None,
+        details=json.loads(details) if details else None,
+        submission=submission.decode() or None,
+        request_id=request_id.decode() or None,
+        traceparent=traceparent.decode() or None,
+        **fields,
+    )
+
+
+def tag_in(line: str) -> str | None:
+    """The tag alone, from what ``line_of`` made."""
+    tag: str | None = json.loads(line)[_IN_LINE.index("tag")]
+    return tag

@@ -1,0 +1,180 @@
+"""Pages of jobs: which index serves a filter, and which jobs match it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from app.core.clock import now_ms
+from app.redis.cursors import decode_cursor, encode_cursor
+from app.redis.scripts import evalsha, script
+from app.store.access.api_keys import ApiKey, read_key
+from app.store.database import Database
+from app.store.jobs import index
+from app.store.members import job_of, member_of
+from app.store.reading.job import Job
+from app.store.reading.record import Known, Records
+from app.store.reading.shown import Kept, Shown, shown
+from app.store.reading.stored import Stored, StoredJobs
+
+_SCAN_MAX: Final = 2000
+"""How many index entries one page may look at before it is handed out short."""
+_CHUNK: Final = 200
+_IN_LIST: Final = 100
+"""Outputs of a job that a list shows."""
+_KEPT_MS: Final = 60_000
+"""For so long a job is shown as it was, if its stamp is the same: earlier releases do not stamp each change."""
+Position = tuple[int, str]
+"""Where in a list: when the job was created (ms), and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs to list. ``equal`` are values by an indexed field, or by ``label.<name>``. Times are milliseconds
+    since 1970; ``overdue`` is true, false or any."""
+
+    equal: tuple[tuple[str, str], ...] = ()
+    overdue: bool | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+class Page(BaseModel):
+    """One page of jobs, newest first. It may be short; only a ``next_cursor`` of ``None`` is the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None
+
+
+class _Found(NamedTuple):
+    """Jobs of a page, the cursor behind them, and until when the clock changes none of it (ms; 0 if not known)."""
+
+    jobs: list[Shown]
+    next_cursor: str | None
+    until: float
+
+
+class Listing:
+    """Lists jobs, newest first."""
+
+    def __init__(self, db: Database, stored: StoredJobs, records: Records) -> None:
+        self._db = db
+        self._redis = db.client
+        self._script = script(db.client, "holder", "page")
+        self._stored = stored
+        self._records = records
+        self._kept = Kept[str, bytes, Shown]()
+        self._pages = Kept[tuple[Filter, int, str | None], list[Any], bytes]()
+
+    def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
+        """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
+        position = decode_cursor(cursor)
+        found = self._collect(wanted, limit, position, self._ask("", wanted, limit, position, _SCAN_MAX))
+        jobs = tuple(Job.model_validate_json(each.text) for each in found.jobs)
+        return Page(jobs=jobs, next_cursor=found.next_cursor)
+
+    def page_json(
+        self, wanted: Filter, limit: int, cursor: str | None = None, digest: str = ""
+    ) -> tuple[ApiKey | None, bytes]:
+        """``page`` as JSON, as ``Page`` would be written, with the API key of that digest; nothing for an unknown key.
+
+        One round trip; the same text again while no job on the page has changed."""
+        position = decode_cursor(cursor)
+        answer = self._ask(digest, wanted, limit, position, _SCAN_MAX)
+        key = read_key(answer[0])
+        if digest and key is None:
+            return None, b""
+        asked, rows = (wanted, limit, cursor), answer[1:]
+        if (text := self._pages.find(asked, rows, now_ms())) is None:
+            found = self._collect(wanted, limit, position, answer)
+            texts = b",".join([each.text for each in found.jobs])
+            text = b'{"jobs":[%b],"next_cursor":%b}' % (texts, msgspec.json.encode(found.next_cursor))
+            self._pages.put(asked, rows, text, len(text) + 150 * len(found.jobs), found.until)
+        return key, text
+
+    def every(self, wanted: Filter) -> Iterator[Job]:
+        """All that match, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.page(wanted, _CHUNK, cursor)
+            yield from page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def matching(self, wanted: Filter) -> int:
+        """How many match. One value is counted by its index, without reading jobs."""
+        if wanted.overdue is None and len(wanted.equal) <= 1:
+            top = "+inf" if wanted.created_before is None else wanted.created_before
+            (name,) = _indexes(wanted)
+            return int(self._redis.zcount(self._db.prefix + name, wanted.created_after or 0, top))
+        return sum(1 for _ in self.every(wanted))
+
+    def _ask(
+        self, digest: str, wanted: Filter, limit: int, after: Position | None, look_at: int
+    ) -> list[Any]:
+        """What page.lua answers."""
+        # What no index tells is looked for in as many as one call reads.
+        count = limit if wanted.overdue is None else max(limit, _CHUNK)
+        top, bottom = ("" if ms is None else ms for ms in (wanted.created_before, wanted.created_after))
+        begin = (after[0], member_of(after[1])) if after else ("", "")
+        arguments = (self._db.prefix, digest, count, look_at, top, bottom, *begin, *_indexes(wanted))
+        answer: list[Any] = evalsha(self._redis, self._script, arguments)
+        return answer
+
+    def _collect(self, wanted: Filter, limit: int, position: Position | None, answer: list[Any]) -> _Found:
+        """The page, of which ``answer`` is the beginning: more is asked for where too few of that match."""
+        found, left, until = list[Shown](), _SCAN_MAX, math.inf if wanted.overdue is None else 0.0
+        while True:
+            _, looked, is_end, score, member, members, scores, stamps = answer
+            ids = [job_of(each) for each in members]
+            for n, each in enumerate(self._shown(ids, stamps)):
+                until = min(until, each.until if each else 0)
+                if each is not None and _matches(each, wanted):
+                    found.append(each)
+                if len(found) == limit:
+                    return _Found(found, encode_cursor((int(scores[n]), ids[n])), until)
+            if is_end:
+                return _Found(found, None, until)
+            position, left, until = (int(score), job_of(member)), left - looked, 0.0
+            if left <= 0:
+                return _Found(found, encode_cursor(position), until)
+            answer = self._ask("", wanted, limit, position, left)
+
+    def _shown(self, ids: Sequence[str], stamps: Sequence[bytes]) -> list[Shown | None]:
+        """As they are kept where they are unchanged; the others are read. ``None`` for one that is gone."""
+        now = now_ms()
+        found = {each: self._kept.find(each, stamp, now) for each, stamp in zip(ids, stamps, strict=True)}
+        unknown = {each: stamp for each, stamp in zip(ids, stamps, strict=True) if found[each] is None}
+        for each, stored in zip(unknown, self._stored.of(list(unknown)), strict=True):
+            found[each] = self._made(each, stored, unknown[each], now) if stored else None
+        return list(found.values())
+
+    def _made(self, job_id: str, stored: Stored, stamp: bytes, now: int) -> Shown:
+        """``stamp`` was read before ``stored``: where the job has changed since, it is the stamp of no later answer."""
+        job = self._records.record(Known.of(stored))
+        if len(job.outputs) > _IN_LIST:
+            job = job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
+        # Past its deadline a job is shown as overdue, without any change of it.
+        turns_late = math.inf if stored.late or stored.due_ms is None else stored.due_ms
+        made = shown(job, min(now + _KEPT_MS, turns_late))
+        self._kept.put(job_id, stamp, made, len(made.text), made.until)
+        return made
+
+
+def _indexes(wanted: Filter) -> list[str]:
+    """The indexes that serve a filter, without the prefix of all keys."""
+    return [f"index:{index.name(field, value)}" for field, value in wanted.equal] or ["jobs"]
+
+
+def _matches(job: Shown, wanted: Filter) -> bool:
+    if any(job.values.get(field) != value for field, value in wanted.equal):
+        return False
+    return wanted.overdue is None or wanted.overdue == job.overdue

@@ -1,0 +1,90 @@
+-- One page of a list: what stands in the smallest of the indexes that serve a filter, newest first, and in the others too.
+-- holder.lua is in front of this file.
+-- ARGV: prefix, digest of an API key or '', how many jobs at most, how many entries to look at for them at most, the
+-- highest and the lowest score (or '' for any), score and member of the last entry of the page before (or '' twice), then
+-- the indexes.
+-- Returns {the holder, how many entries were looked at, 1 if these were the last, score and member of the last, and of the
+-- jobs: members, scores, stamps (as record.lua describes; '' for one that is gone)}.
+local prefix, limit, most, top, bottom, after, after_member = ARGV[1], unpack(ARGV, 3, 8)
+limit, most, bottom = tonumber(limit), tonumber(most), tonumber(bottom)
+local AT_ONCE = 200
+
+local function smallest_first()
+  local keys, sizes = {}, {}
+  for n = 9, #ARGV do
+    keys[#keys + 1] = prefix .. ARGV[n]
+    sizes[keys[#keys]] = #ARGV > 9 and redis.call('ZCARD', keys[#keys]) or 0
+  end
+  table.sort(keys, function(one, other) return sizes[one] < sizes[other] end)
+  return keys[1], {unpack(keys, 2)}
+end
+
+local index, others = smallest_first()
+
+-- By bytes, as Redis sorts members; Lua's own comparison follows a locale.
+local function is_less(one, other)
+  for n = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, n), string.byte(other, n)
+    if a ~= b then return a < b end
+  end
+  return #one < #other
+end
+
+local function count_from(score) return redis.call('ZCOUNT', index, score, '+inf') end
+
+-- Where the page begins. Many may have the score of the page before's last entry, which may have gone: its place among
+-- them is found by halves.
+local function first_rank()
+  local low = top == '' and 0 or count_from('(' .. top)
+  if after == '' then return low end
+  low = math.max(low, count_from('(' .. after))
+  local high = count_from(after)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_less(redis.call('ZRANGE', index, middle, middle, 'REV')[1], after_member) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+local function stands_in_all(places, n)
+  for _, scores in ipairs(places) do
+    if not scores[n] then return false end
+  end
+  return true
+end
+
+local found, found_scores, looked, last_score, last_member = {}, {}, 0, '', ''
+
+-- Adds those of these entries that match; returns whether there may be more.
+local function take(rows, count)
+  local members, places = {}, {}
+  for n = 1, #rows, 2 do members[#members + 1] = rows[n] end
+  for n, other in ipairs(others) do places[n] = redis.call('ZMSCORE', other, unpack(members)) end
+  for n, member in ipairs(members) do
+    local score = rows[2 * n]
+    if bottom and tonumber(score) < bottom then return false end
+    looked, last_score, last_member = looked + 1, score, member
+    if stands_in_all(places, n) then
+      found[#found + 1] = member
+      found_scores[#found] = score
+    end
+    if #found == limit or looked == most then return true end
+  end
+  return #members == count
+end
+
+local rank, has_more = first_rank(), true
+while has_more and #found < limit and looked < most do
+  -- Usually all match.
+  local count = looked == 0 and math.min(limit, AT_ONCE) or AT_ONCE
+  local rows = redis.call('ZRANGE', index, rank, rank + count - 1, 'REV', 'WITHSCORES')
+  has_more = #rows > 0 and take(rows, count)
+  rank = rank + count
+end
+local stamps = #found > 0 and redis.call('ZMSCORE', prefix .. 'touched', unpack(found)) or {}
+for n = 1, #found do stamps[n] = stamps[n] or '' end
+return {holder, looked, has_more and 0 or 1, last_score, last_member, found, found_scores, stamps}

@@ -1,0 +1,1 @@
+"""When each run is looked at again."""

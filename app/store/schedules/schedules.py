@@ -1,0 +1,107 @@
+"""Schedules of runs: a run stands in one sorted set at the time at which it is looked at again.
+
+For a run that waits that is its due time, for one that runs it is the end of its claim, which its worker keeps
+prolonging. Each lane of workers has a schedule, each endpoint, and the look-ups that the relay performs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.clock import now_ms
+from app.redis.scripts import decoded_all, script
+from app.settings.lanes import DEFAULT_LANE
+from app.store.database import Database
+from app.store.runs.run import OUTPUTS_HANDLER, parts_of
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Runs that are due and not handed out, and for how long (seconds) the oldest of them."""
+
+    due: int
+    oldest_s: float
+
+
+class Schedules:
+    """The schedules in the store."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._redis = db.client
+        self._workers = db.key("runs")
+        self._lookups = db.key("lookups")
+        self._take = script(db.client, "take")
+        self._hand_back = script(db.client, "run", "hand_back")
+
+    def of_lane(self, lane: str) -> str:
+        """The key of a lane's schedule."""
+        return self._workers if lane == DEFAULT_LANE else self._db.key("lane", lane)
+
+    def of_endpoint(self, endpoint: str) -> str:
+        """The key of an endpoint's own schedule, so that one that is broken does not delay the others."""
+        return self._db.key("deliveries", endpoint)
+
+    def of_run(self, each: str) -> str:
+        """The key of the schedule in which a run stands, if its lane is the default one."""
+        _, handler, endpoint = parts_of(each)
+        if endpoint:
+            return self.of_endpoint(endpoint)
+        return self._lookups if handler == OUTPUTS_HANDLER else self._workers
+
+    def take_due(self, count: int, put_off_s: float, lane: str = DEFAULT_LANE) -> list[str]:
+        """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
+        schedule = self.of_lane(lane)
+        taken = decoded_all(self._take(keys=[schedule], args=[count, int(put_off_s * 1000)]))
+        if lane != DEFAULT_LANE:
+            return taken
+        if moved := [each for each in taken if self.of_run(each) != self._workers]:
+            self._move(moved)
+        return [each for each in taken if each not in moved]
+
+    def _move(self, ids: list[str]) -> None:
+        """Earlier releases planned look-ups among the runs for workers."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zadd(self._lookups, dict.fromkeys(ids, now_ms()), nx=True)
+            pipe.zrem(self._workers, *ids)
+            pipe.execute()
+
+    def take_lookups(self, count: int, put_off_s: float) -> list[str]:
+        """As ``take_due``, of the look-ups that the relay performs itself."""
+        return decoded_all(self._take(keys=[self._lookups], args=[count, int(put_off_s * 1000)]))
+
+    def hand_back(self, ids: list[str]) -> int:
+        """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
+        return int(self._hand_back(keys=[self._workers], args=[self._db.prefix, *ids]))
+
+    def next_due_s(self, lane: str = DEFAULT_LANE) -> float | None:
+        """Seconds until the lane's next run is due; ``None`` if none is planned."""
+        return self._first_s(self.of_lane(lane))
+
+    def planned(self, lane: str) -> int:
+        """How many runs of the lane are due, run now, or are tried again later."""
+        return int(self._redis.zcard(self.of_lane(lane)))
+
+    def next_lookup_s(self) -> float | None:
+        return self._first_s(self._lookups)
+
+    def backlog(self, lane: str = DEFAULT_LANE) -> Backlog:
+        """Of the runs for workers of that lane."""
+        return self._backlog(self.of_lane(lane))
+
+    def lookups_backlog(self) -> Backlog:
+        """Of the look-ups, which wait for a free thread of a relay."""
+        return self._backlog(self._lookups)
+
+    def _backlog(self, schedule: str) -> Backlog:
+        now = now_ms()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcount(schedule, "-inf", now)
+        pipe.zrange(schedule, 0, 0, withscores=True)
+        due, rows = pipe.execute()
+        return Backlog(due, max(0.0, (now - rows[0][1]) / 1000) if rows else 0.0)
+
+    def _first_s(self, schedule: str) -> float | None:
+        rows: Any = self._redis.zrange(schedule, 0, 0, withscores=True)
+        return max(0.0, (rows[0][1] - now_ms()) / 1000) if rows else None

@@ -1,0 +1,136 @@
+"""Reads that are answered before Flask get the answer of their view, and what is not plain is left to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.api import reads
+from app.store import Store
+from app.store.access.api_keys import SCOPES, Scope
+from app.web.services import of
+from tests.api.stored import confirm, put
+
+PATHS = [
+    "/v1/jobs",
+    "/v1/jobs?",
+    "/v1/jobs/",
+    "/v1/jobs?state=Success&limit=2",
+    "/v1/jobs?state=Success&tag=VoiceSeparate&overdue=false",
+    "/v1/jobs?state=",
+    "/v1/jobs?limit=2&limit=3",
+    "/v1/jobs?limit=0",
+    "/v1/jobs?user_data=a%20b+c",
+    "/v1/jobs?user_data=%ff",
+    "/v1/jobs?nonsense=1",
+    "/v1/jobs?cursor=nonsense",
+    "/v1/jobs?label.team=a&label.team=b",
+    "/v1/jobs?created_after=2022-01-01T00:00:00Z",
+    "/v1/jobs/j1",
+    "/v1/jobs/j1?",
+    "/v1/jobs/j1?wait=0",
+    "/v1/jobs/j1?wait=nonsense",
+    "/v1/jobs/confirmed",
+    "/v1/jobs/none",
+    "/v1/jobs/j1/",
+    "/v1/jobs/j1/events",
+    "/v1/jobs//j1",
+    "/v1/jobs/%C3%A9",
+    "/v1/jobsx",
+]
+TAGS = ["", "*", '"nonsense"', "{etag}", "W/{etag}", '"other", {etag}', "{etag}, ", "nonsense"]
+
+
+@pytest.fixture
+def keys(store: Store) -> dict[str, str]:
+    """By what they may do; one was revoked."""
+    kinds: dict[str, set[Scope]] = {"read": {"read"}, "links": {"read", "links"}, "submit": {"submit"}}
+    kinds["all"] = set(SCOPES)
+    made = {
+        name: f"Bearer {store.api_keys.create(name, frozenset(scopes))}" for name, scopes in kinds.items()
+    }
+    revoked = f"Bearer {store.api_keys.create('revoked', frozenset({'read'}))}"
+    store.api_keys.revoke("revoked")
+    spaced = made["read"].replace(" ", "   ") + " "
+    return made | {"revoked": revoked, "none": "", "other": "Basic eDp5", "spaced": spaced}
+
+
+def filled(store: Store) -> None:
+    for number in range(5):
+        put(store, f"j{number}", UserData="a b c")
+    put(store, "confirmed")
+    confirm(store, "confirmed")
+
+
+def both(app: Flask, client: FlaskClient, path: str, headers: dict[str, str]) -> list[Any]:
+    """Status, headers and bytes, as the service answers, and as the view alone does."""
+    answers = [client.get(path, headers=headers)]
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(reads, "_answer", lambda *_: None)
+        answers.append(client.get(path, headers=headers))
+    return [(each.status_code, sorted(each.headers), each.data) for each in answers]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_answer_is_that_of_the_view(
+    app: Flask, client: FlaskClient, store: Store, keys: dict[str, str], path: str
+) -> None:
+    """Whoever asks, also when it has been asked before."""
+    filled(store)
+    for header in keys.values():
+        for _ in range(2):
+            mine, of_view = both(app, client, path, {"Authorization": header} if header else {})
+            assert mine == of_view
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("job_id", ["j1", "confirmed"])
+def test_so_is_that_to_a_reader_who_has_a_version(
+    app: Flask, client: FlaskClient, store: Store, keys: dict[str, str], job_id: str, tag: str
+) -> None:
+    filled(store)
+    for header in (keys["read"], keys["links"], keys["all"]):
+        etag = client.get(f"/v1/jobs/{job_id}", headers={"Authorization": header}).headers["ETag"]
+        headers = {"Authorization": header, "If-None-Match": tag.replace("{etag}", etag)}
+        mine, of_view = both(app, client, f"/v1/jobs/{job_id}", headers)
+        assert mine == of_view
+        assert mine[0] == (304 if tag == "*" or "{etag}" in tag else 200)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "is_plain"),
+    [
+        ("/v1/jobs", {}, True),
+        ("/v1/jobs?state=Success&limit=2", {}, True),
+        ("/v1/jobs/j1", {}, True),
+        ("/v1/jobs/j1", {"If-None-Match": '"other"'}, True),
+        ("/v1/jobs/j1?wait=1", {}, False),
+        ("/v1/jobs/none", {}, False),
+        ("/v1/jobs?limit=0", {}, False),
+        ("/v1/jobs?cursor=nonsense", {}, False),
+        ("/v1/jobs?user_data=" + "x" * 1001, {}, False),
+    ],
+)
+def test_only_plain_reads_are_answered_before_the_view(
+    app: Flask, store: Store, keys: dict[str, str], path: str, headers: dict[str, str], is_plain: bool
+) -> None:
+    filled(store)
+    reached: list[str] = []
+
+    @app.before_request
+    def note() -> None:
+        reached.append(path)
+
+    app.test_client().get(path, headers=headers | {"Authorization": keys["all"]})
+    assert bool(reached) is not is_plain
+
+
+def test_a_fault_of_redis_is_left_to_the_view(app: Flask, client: FlaskClient, keys: dict[str, str]) -> None:
+    """Which says when to come back."""
+    of(app).store.db.client.connection_pool.connection_kwargs["path"] = "/nowhere"
+    of(app).store.db.client.connection_pool.disconnect()
+    answer = client.get("/v1/jobs", headers={"Authorization": keys["read"]})
+    assert (answer.status_code, answer.json["reason"]) == (503, "store_unavailable")  # type: ignore[index]
