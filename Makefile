@@ -3,7 +3,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: environment run stop test lint format bench chaos fuzz docs lock update sbom audit clean
+.PHONY: environment run stop test lint format bench chaos fuzz docs site site-generator lock update sbom audit clean
 
 environment:
 	@$(or $(PYTHON),python3) stack/environment.py $(if $(PYTHON),--python-named) .venv requirements-dev.txt
@@ -14,8 +14,9 @@ run: environment
 stop: environment
 	@$(BIN)/python -m stack stop
 
-test: environment
+test: environment site-generator
 	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.docs.redis_tools
 	@$(BIN)/python -m tests.prometheus
 	$(BIN)/python -m pytest
 
@@ -43,6 +44,12 @@ fuzz: environment
 docs: environment
 	$(BIN)/python -m docs.generate
 
+site: environment site-generator
+	$(BIN)/python -m docs.site
+
+site-generator: environment
+	@$(BIN)/python -c "import zensical" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-site.txt
+
 # One lock for every Python from 3.11.0 on and for every platform: what only some of them need has a marker.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
@@ -50,6 +57,7 @@ lock: environment
 	$(LOCK) -o requirements.txt requirements.in
 	$(LOCK) -c requirements.txt -o requirements-dev.txt requirements-dev.in
 	$(LOCK) -o requirements-fuzz.txt requirements-fuzz.in
+	$(LOCK) -c requirements-dev.txt -o requirements-site.txt requirements-site.in
 
 # The newest releases that the short lists allow, installed; then `make test`.
 update: LOCK += --upgrade

@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
 from docs.licences import licences_page
+from docs.reference import api_page, commands_page
 
 FOLDER = Path(__file__).parent
 
@@ -104,6 +105,8 @@ PAGES = {
     "metrics.md": metrics_page,
     "capacity.md": capacity_page,
     "licences.md": licences_page,
+    "commands.md": commands_page,
+    "api.md": api_page,
 }
 
 

@@ -1,0 +1,49 @@
+"""The docs as a site: built by the real generator, without a link that leads nowhere, and usable offline."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from docs import site
+
+pytestmark = pytest.mark.xdist_group("site")  # One folder, build/, for all of them.
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    if importlib.util.find_spec("zensical") is None:
+        pytest.fail("The site's generator is missing: `make site-generator` installs it (`make test` does).")
+    return site.build()
+
+
+@pytest.mark.timeout(300)
+def test_every_page_is_on_the_site_and_in_its_search(built: Path) -> None:
+    """Strictly built: a broken link would have ended it."""
+    pages = {name.removesuffix(".md") + ".html" for name in site.sources().values()}
+    assert {str(page.relative_to(built)) for page in built.rglob("*.html")} >= pages
+    found = {
+        entry["location"].partition("#")[0]
+        for entry in json.loads((built / "search.json").read_text())["items"]
+    }
+    assert pages <= found
+
+
+def test_the_site_asks_nobody_for_anything(built: Path) -> None:
+    """No page loads a script, a style, a font or a picture from elsewhere."""
+    for page in built.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|img|link rel=\"stylesheet\")[^>]*(?:src|href)=\"(https?:[^\"]+)", page.read_text()
+        )
+        assert loaded == [], page.name
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    """In the built pages, by page and place."""
+    (tmp_path / "a.html").write_text('<article><a href="b.html#there">x</a><a href="c.html">y</a></article>')
+    (tmp_path / "b.html").write_text('<article><h2 id="here">z</h2></article>')
+    assert sorted(site.lost(tmp_path)) == ["a.html links to b.html#there", "a.html links to c.html#"]
