@@ -133,17 +133,18 @@ class Listing:
         """The page, of which ``answer`` is the beginning: more is asked for where too few of that match."""
         found, left, until = list[Shown](), _SCAN_MAX, math.inf if wanted.overdue is None else 0.0
         while True:
-            _, looked, is_end, score, member, members, scores, stamps = answer
+            _, looked, is_end, last, score, members, stamps = answer
             ids = [job_of(each) for each in members]
             for n, each in enumerate(self._shown(ids, stamps)):
                 until = min(until, each.until if each else 0)
-                if each is not None and _matches(each, wanted):
-                    found.append(each)
+                if each is None or not _matches(each, wanted):
+                    continue
+                found.append(each)
                 if len(found) == limit:
-                    return _Found(found, encode_cursor((int(scores[n]), ids[n])), until)
+                    return _Found(found, encode_cursor((found[-1].created_ms, ids[n])), until)
             if is_end:
                 return _Found(found, None, until)
-            position, left, until = (int(score), job_of(member)), left - looked, 0.0
+            position, left, until = (int(score), job_of(last)), left - looked, 0.0
             if left <= 0:
                 return _Found(found, encode_cursor(position), until)
             answer = self._ask("", wanted, limit, position, left)
@@ -164,7 +165,7 @@ class Listing:
             job = job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
         # Past its deadline a job is shown as overdue, without any change of it.
         turns_late = math.inf if stored.late or stored.due_ms is None else stored.due_ms
-        made = shown(job, min(now + _KEPT_MS, turns_late))
+        made = shown(job, stored.created_ms, min(now + _KEPT_MS, turns_late))
         self._kept.put(job_id, stamp, made, len(made.text), made.until)
         return made
 
