@@ -23,10 +23,10 @@ class Measured:
 
 ACCEPT = Measured(1_300, "µs", "one callback: processor of web and store together", "accept")
 SCRIPT = Measured(182, "µs", "of it, the script in Redis (upper of the figures in performance.md)", "accept")
-READ = Measured(800, "µs", "`GET /v1/jobs/<id>`: web and store", "reads")
-SUBMITTED = Measured(3_904, "bytes", "Redis memory of a submitted job", "memory")
-CALLED = Measured(2_729, "bytes", "Redis memory of one that only a callback has reported", "memory")
-IDLE = Measured(222, "MiB", "all processes of one host, idle (PSS)", "idle")
+READ = Measured(480, "µs", "`GET /v1/jobs/<id>`: web and store", "reads")
+SUBMITTED = Measured(3_900, "bytes", "Redis memory of a submitted job", "memory")
+CALLED = Measured(2_734, "bytes", "Redis memory of one that only a callback has reported", "memory")
+IDLE = Measured(212, "MiB", "all processes of one host, idle (PSS)", "idle")
 FIGURES = (ACCEPT, SCRIPT, READ, SUBMITTED, CALLED, IDLE)
 
 BYTES = {
