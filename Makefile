@@ -16,6 +16,7 @@ stop: environment
 
 test: environment
 	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.prometheus
 	$(BIN)/python -m pytest
 
 lint: environment

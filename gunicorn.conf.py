@@ -81,7 +81,8 @@ def post_fork(server, worker):
     from app.core import logs
 
     settings.hold(checked.held())
-    logs.configure("web")
+    chosen = settings.load()
+    logs.configure("web", chosen.log_format, chosen.log_level)
     worker.log.error_log.handlers.clear()
     worker.log.error_log.propagate = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.deferred import defer
+from app.core.deferred import defer, uncollected
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,22 +20,23 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Where ``flask`` only looks for a command in it, it has no views, and opens nothing until the command asks for it.
     """
-    # Imported here, so that emulator and others can be imported without the whole service.
-    from flask import Flask
+    with uncollected():
+        # Imported here, so that emulator and others can be imported without the whole service.
+        from flask import Flask
 
-    from app import cli
-    from app.core import logs
-    from app.settings import load
+        from app import cli
+        from app.core import logs
+        from app.settings import load
 
-    settings = settings or load()
-    flask = Flask(__name__, static_folder=None)
-    flask.json.sort_keys = False  # type: ignore[attr-defined]
-    flask.extensions["settings"] = settings
-    logs.redact_libraries()
-    cli.init_app(flask)
-    if not cli.is_looking_for_commands():
-        _add_views(flask, settings)
-    return flask
+        settings = settings or load()
+        flask = Flask(__name__, static_folder=None)
+        flask.json.sort_keys = False  # type: ignore[attr-defined]
+        flask.extensions["settings"] = settings
+        logs.redact_libraries()
+        cli.init_app(flask)
+        if not cli.is_looking_for_commands():
+            _add_views(flask, settings)
+        return flask
 
 
 def _add_views(flask: Flask, settings: Settings) -> None:

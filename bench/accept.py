@@ -7,8 +7,11 @@ people deploy, and on ``gevent``. One Valkey serves all, in turns, with ``append
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from redis import Redis
 
 from app.core.tokens import Binding
 from app.settings import Settings
@@ -23,7 +26,29 @@ from harness.settings import make_settings
 
 _SECTION = "accepting a callback (processor time of web and store)"
 
+_SCRIPT = "ours: of it, accept.lua"
+
 Make = Callable[[int], Request]
+
+
+class _ScriptTime:
+    """``each_us``: microseconds of one call of a script, by the server's own clock, for each round that was watched."""
+
+    def __init__(self, url: str) -> None:
+        self.each_us: list[float] = []
+        self._redis = Redis.from_url(url)
+
+    @contextmanager
+    def watched(self, is_wanted: bool) -> Iterator[None]:
+        calls, spent = self._so_far()
+        yield
+        if is_wanted:
+            now, total = self._so_far()
+            self.each_us.append((total - spent) / (now - calls))
+
+    def _so_far(self) -> tuple[int, int]:
+        found = self._redis.info("commandstats").get("cmdstat_evalsha", {})
+        return found.get("calls", 0), found.get("usec", 0)
 
 
 def measure(options: Options) -> list[Row]:
@@ -34,11 +59,13 @@ def measure(options: Options) -> list[Row]:
             serve(settings, Path(name), ("bare", "usual"), BENCH_WORKER_CLASS="gevent") as gevent,
         ):
             chosen = servers | {f"{each} on gevent": server for each, server in gevent.items()}
-            return _rows(_rounds(options, settings, chosen, store.pid))
+            script = _ScriptTime(store.url)
+            rounds = _rounds(options, settings, chosen, store.pid, script)
+            return [*_rows(rounds), row(_SECTION, _SCRIPT, script.each_us, "µs")]
 
 
 def _rounds(
-    options: Options, settings: Settings, servers: dict[str, Server], store: int
+    options: Options, settings: Settings, servers: dict[str, Server], store: int, script: _ScriptTime
 ) -> dict[str, list[Round]]:
     """Rounds in turns: A B C A B C …; the first of each warms up."""
     good = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
@@ -54,7 +81,8 @@ def _rounds(
         for kind, (name, make) in kinds.items():
             server = servers[name]
             requests = shared(make, options.requests, options.connections)
-            result = run(server.port, requests, [server.pid, store])
+            with script.watched(kind == "ours" and number > 0):
+                result = run(server.port, requests, [server.pid, store])
             if number:
                 done.setdefault(kind, []).append(result)
     return done

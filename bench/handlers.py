@@ -26,7 +26,9 @@ from harness.servers import ROOT, Process, Valkey, as_environment, eventually, f
 from harness.settings import make_settings
 
 _SECTION = "post-processing"
-_EVENTS = 2000
+EVENTS = 2000
+FORKED = EVENTS // 10
+"""Jobs for RQ's ``Worker``, which forks for each."""
 _IDLE_TRIES = 40
 _PATIENCE_S = 600
 
@@ -39,14 +41,14 @@ def measure(options: Options) -> list[Row]:
     idle: list[float] = []
     for _ in range(max(1, options.rounds // 2)):
         with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
-            ours.append(_ours(store, Path(name), idle))
+            ours.append(our_rate(store, Path(name), idle))
         with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store, _cos(Path(name)) as cos:
-            checking.append(_ours(store, Path(name), check_outputs=True, ci_endpoint=cos))
+            checking.append(our_rate(store, Path(name), check_outputs=True, ci_endpoint=cos))
         with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
-            workers.append(_rq(store, Path(name), "rq.worker.Worker", _EVENTS // 10))
-            simple.append(_rq(store, Path(name), "rq.worker.SimpleWorker", _EVENTS))
+            workers.append(rq_rate(store, Path(name), "rq.worker.Worker", FORKED))
+            simple.append(rq_rate(store, Path(name), "rq.worker.SimpleWorker", EVENTS))
     return [
-        row(_SECTION, f"{_EVENTS} events, two workers", ours, "/s"),
+        row(_SECTION, f"{EVENTS} events, two workers", ours, "/s"),
         row(_SECTION, "RQ's Worker, two of them, a job each", workers, "/s"),
         row(_SECTION, "RQ's SimpleWorker, two of them, no fork", simple, "/s"),
         row(
@@ -63,7 +65,7 @@ def measure(options: Options) -> list[Row]:
             ratios(ours, simple),
             "",
         ),
-        row(_SECTION, f"{_EVENTS} events, check_outputs on, COS answers in 50 ms", checking, "/s"),
+        row(_SECTION, f"{EVENTS} events, check_outputs on, COS answers in 50 ms", checking, "/s"),
         row(_SECTION, "check_outputs on / off", ratios(checking, ours), "", aim=0.95, at_least=True),
         row(_SECTION, "idle: from the 200 to the handler's start", idle, "ms", aim=30),
     ]
@@ -79,8 +81,8 @@ def _cos(folder: Path) -> Iterator[str]:
         yield url
 
 
-def _ours(store: Valkey, folder: Path, idle: list[float] | None = None, **changes: object) -> float:
-    """Events a second, from the first run to the last; then how soon a single one starts, in milliseconds."""
+def our_rate(store: Valkey, folder: Path, idle: list[float] | None = None, **changes: object) -> float:
+    """Events a second, from the first run to the last; ``idle`` gets how soon a single one starts, in ms."""
     notes = folder / "notes"
     settings = make_settings(
         store.url,
@@ -95,13 +97,13 @@ def _ours(store: Valkey, folder: Path, idle: list[float] | None = None, **change
     worker = Process([sys.executable, "-m", "workers.worker"], folder / "worker.log", environment)
     relay = Process([sys.executable, "-m", "workers.relay"], folder / "relay.log", environment)
     with serve(settings, folder, ("ours",)) as servers:
-        fill(settings, servers["ours"].port, _EVENTS)
+        fill(settings, servers["ours"].port, EVENTS)
         with worker, relay:
-            eventually(lambda: _count(notes) >= _EVENTS, lambda: worker.text() + relay.text(), _PATIENCE_S)
+            eventually(lambda: _count(notes) >= EVENTS, lambda: worker.text() + relay.text(), _PATIENCE_S)
             times = [float(line.split()[1]) for line in notes.read_text().splitlines()]
             if idle is not None:
                 idle += _idle(settings, servers["ours"].port, notes)
-    return (_EVENTS - 1) / (max(times) - min(times))
+    return (EVENTS - 1) / (max(times) - min(times))
 
 
 def _idle(settings: Settings, port: int, notes: Path) -> list[float]:
@@ -122,7 +124,7 @@ def _count(notes: Path) -> int:
     return notes.read_bytes().count(b"\n") if notes.exists() else 0
 
 
-def _rq(store: Valkey, folder: Path, kind: str, count: int) -> float:
+def rq_rate(store: Valkey, folder: Path, kind: str, count: int) -> float:
     """Jobs a second of two of RQ's workers, from the first start to the last end."""
     link = Redis.from_url(store.url)
     queue = Queue(f"bench-{kind}", connection=link)

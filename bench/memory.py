@@ -38,7 +38,7 @@ def measure(_options: Options) -> list[Row]:
     for kind, aim in (("submitted", 4000), ("called back", 3000)):
         sizes = _bytes_a_job(kind, _JOBS)
         total = sizes.pop("used_memory")
-        section = f"Redis memory of a job, {kind} ({_JOBS} jobs)"
+        section = section_of(kind)
         rows.append(row(section, "used_memory", [total], "bytes", aim=aim))
         rows += [
             row(section, f"  {name}", [size], "bytes")
@@ -46,6 +46,10 @@ def measure(_options: Options) -> list[Row]:
             if size >= 1
         ]
     return rows
+
+
+def section_of(kind: str) -> str:
+    return f"Redis memory of a job, {kind} ({_JOBS} jobs)"
 
 
 def _bytes_a_job(kind: str, jobs: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from app.settings import Settings
 from harness.servers import Process, as_environment, eventually, free_port, is_up
 
-PEERS = {"bare": "bench.peers.bare:app", "usual": "bench.peers.usual:app"}
+PEERS = {"bare": "bench.peers.bare:app", "usual": "bench.peers.usual:app", "floor": "bench.peers.submit:app"}
 
 
 @dataclass(frozen=True, slots=True)

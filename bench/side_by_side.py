@@ -14,6 +14,7 @@ from pathlib import Path
 from app.core.tokens import Binding
 from app.submitter.callback_url import callback_url
 from bench import payloads
+from bench.handlers import EVENTS, FORKED, our_rate, rq_rate
 from bench.load import Request, Round, run, shared
 from bench.options import Options
 from bench.serve import Server, serve
@@ -22,6 +23,7 @@ from harness.servers import Process, Valkey, eventually, free_port, is_up
 from harness.settings import make_settings
 
 _SECTION = "one callback, side by side (processor time of server, store and what it starts)"
+_RUNS = "no-op runs after the answer, side by side (two workers each)"
 _WEBHOOK = "webhook (Go) and /bin/true"
 
 
@@ -36,7 +38,24 @@ def measure(options: Options) -> list[Row]:
     rate = [
         row(_SECTION, f"{name}: rate", [each.rate for each in done], "/s") for name, done in rounds.items()
     ]
-    return cpu + rate
+    return cpu + rate + _runs(options)
+
+
+def _runs(options: Options) -> list[Row]:
+    """What comes after the answer: no-op runs a second by two workers, with RQ's own and with ours."""
+    forked: list[float] = []
+    simple: list[float] = []
+    ours: list[float] = []
+    for _ in range(max(1, options.rounds // 2)):
+        with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
+            forked.append(rq_rate(store, Path(name), "rq.worker.Worker", FORKED))
+            simple.append(rq_rate(store, Path(name), "rq.worker.SimpleWorker", EVENTS))
+            ours.append(our_rate(store, Path(name)))
+    return [
+        row(_RUNS, "RQ's Worker: a fork for each", forked, "/s"),
+        row(_RUNS, "RQ's SimpleWorker: no fork", simple, "/s"),
+        row(_RUNS, "ours: a fork for each batch", ours, "/s"),
+    ]
 
 
 def _rounds(

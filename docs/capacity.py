@@ -1,8 +1,11 @@
-"""Makes ``capacity.md`` of one table of measured figures, so that its sums cannot drift from each other."""
+"""Makes ``capacity.md`` of the bench's table, so that its sums cannot drift from each other or from what was measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from docs import measured
+from docs.measured import MeasuredRow
 
 DAY_S = 86_400
 PEAK = 5
@@ -12,34 +15,43 @@ BUSY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One figure, and the section of ``python -m bench`` that it comes from."""
+class Figure:
+    """One row of the bench's table, what it means here, and the section of ``python -m bench`` that measures it."""
 
-    value: float
-    unit: str
+    row: MeasuredRow
     what: str
     section: str
 
+    @property
+    def value(self) -> float:
+        return self.row.value
 
-ACCEPT = Measured(1_300, "µs", "one callback: processor of web and store together", "accept")
-SCRIPT = Measured(182, "µs", "of it, the script in Redis (upper of the figures in performance.md)", "accept")
-READ = Measured(480, "µs", "`GET /v1/jobs/<id>`: web and store", "reads")
-SUBMITTED = Measured(3_900, "bytes", "Redis memory of a submitted job", "memory")
-CALLED = Measured(2_734, "bytes", "Redis memory of one that only a callback has reported", "memory")
-IDLE = Measured(212, "MiB", "all processes of one host, idle (PSS)", "idle")
+    @property
+    def unit(self) -> str:
+        return self.row.unit
+
+
+_TABLE = measured.table()
+
+
+def _figure(section: str, row: str, what: str, command: str) -> Figure:
+    return Figure(_TABLE.row(section, row), what, command)
+
+
+ACCEPT = _figure(measured.ACCEPT, "ours", "one callback: processor of web and store together", "accept")
+SCRIPT = _figure(measured.ACCEPT, "ours: of it, accept.lua", "of it, the script in Redis", "accept")
+READ = _figure(measured.READ, "a job", "`GET /v1/jobs/<id>`: web and store", "reads")
+SUBMITTED = _figure(measured.SUBMITTED, "used_memory", "Redis memory of a submitted job", "memory")
+CALLED = _figure(
+    measured.CALLED, "used_memory", "Redis memory of one that only a callback has reported", "memory"
+)
+IDLE = _figure(
+    measured.IDLE, "memory, shared pages divided (PSS)", "all processes of one host, idle (PSS)", "idle"
+)
 FIGURES = (ACCEPT, SCRIPT, READ, SUBMITTED, CALLED, IDLE)
 
-BYTES = {
-    "job": 484,
-    "report and history": 404,
-    "body": 433,
-    "submission and request": 392,
-    "events": 177,
-    "runs": 273,
-    "indexes": 554,
-    "sorted sets of all jobs": 267,
-}
-"""A submitted job's bytes by kind of key: the column ``now`` of memory.md."""
+BYTES = {name: round(size) for name, size in _TABLE.parts(measured.SUBMITTED).items()}
+"""A submitted job's bytes by kind of key (KEYS.md)."""
 
 CALLBACKS_A_JOB = 2
 """A running and a final one; CI sends the first only where the queue is set so."""
@@ -49,8 +61,8 @@ REDIS_GB = 64
 
 _TEMPLATE = """# What it carries
 
-Made of one table in `docs/capacity.py` by `make docs`: change a figure there and every sum below follows. The figures are of one
-machine with two cores that did other work beside; run `make bench` on yours, and put in what it says.
+Made by `make docs` of rows of the bench's own table (`docs/measured.json`), so that every sum follows what was measured: here on a
+machine with {cores} cores and a load of {load:.0f} beside. On yours: `make bench`, `python -m docs.measured`, `make docs`.
 
 | figure | value | section of `make bench` |
 | --- | --- | --- |
@@ -107,6 +119,8 @@ def capacity_page() -> str:
         figures="\n".join(
             f"| {each.what} | {each.value:,.0f} {each.unit} | `{each.section}` |" for each in FIGURES
         ),
+        cores=_TABLE.machine.cores,
+        load=_TABLE.machine.load,
         callbacks=CALLBACKS_A_JOB,
         peak=PEAK,
         busy=BUSY,

@@ -9,8 +9,8 @@ from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
 
+from app.metrics import counted, stored
 from app.settings import Settings
-from app.web import metrics
 from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
 
@@ -46,25 +46,24 @@ these words, `type` is `/problems/<reason>`, and `detail` says what is wrong and
 
 _METRICS = """# Metrics
 
-Made of `app/web/metrics.py` by `make docs`. `GET /metrics` has them in Prometheus' text format, for all processes of
-one web server together. It asks for no key: let your proxy keep it from strangers.
+Made of `app/metrics` by `make docs`. `GET /metrics` of the web service has all of them in Prometheus' text format. It
+asks for no key: let your proxy keep it from strangers. Relays and workers serve the part "in Redis", and the
+`process_…` metrics of their own process, at `/metrics` of `METRICS_PORT`, if that is set.
 
-| name | type | labels | what |
-| --- | --- | --- | --- |
+| name | type | labels | where | what |
+| --- | --- | --- | --- | --- |
 {rows}
 
-No label ever holds a job id, a path, a token or the name of a process. The deliveries are counted in Redis, for the
-endpoints in `FORWARD_URLS` only, and so are the open refusals, so every web server tells the same numbers: take their
-`max`, not their `sum`. The same holds for the URLs of `flask callback-url`: at most 50 names, those that expire first;
-a revoked URL is left out, and an expired one as soon as another of its name is valid. While Redis is away none of these
-are there.
+Every series is there from the start, with 0. "web": counted by the processes of one web server together; take the
+`sum` over servers. "in Redis": every process that serves it says the same; take the `max`. These survive each restart.
+While Redis is away only `ci_redis_up` of them is there, with 0.
 
-Worth an alert: `ci_spool_bytes` that does not go down, `ci_spool_set_aside` and `ci_installation_lost` above 0,
-`ci_callbacks_total{{outcome="spooled"}}` and
-`ci_refusals_total{{reason="store_unavailable"}}` that grow, and `ci_deliveries_total{{outcome="failed"}}`: each of
-these is a [failure](failures.md) to look at. `ci_runs_due_age_seconds` that stays above a minute says that
-workers, or COS, are too slow. So is `ci_refusals_open` above 0, for [refusals](refusals.md).
-And `ci_callback_url_expires_seconds < 14 * 86400`: a queue's URL is about to expire.
+No label ever holds a job id, a path, a token or the name of a process. Of the URLs of `flask callback-url` there are at
+most 50 names, those that expire first; a revoked URL is left out, and an expired one as soon as another of its name is
+valid. `ci_redis_memory_…` need the right to `INFO`.
+
+What is worth an alert is in `deploy/prometheus/alerts.yml`, and on a dashboard in `deploy/grafana/dashboard.json`: copy
+both. Each alert leads to its paragraph in the [runbook](runbook.md).
 """
 
 
@@ -84,31 +83,18 @@ def problems_page() -> str:
 
 def metrics_page() -> str:
     """``docs/metrics.md``."""
-    here = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
-    families = [family for each in here for family in each.describe()]
-    labels = {family.name: each._labelnames for each in here for family in each.describe()}
-    for other in (
-        metrics.deliveries(),
-        metrics.deliveries_waiting(),
-        metrics.runs_due(),
-        metrics.runs_due_age(),
-        metrics.lane_runs_due(),
-        metrics.lane_runs_due_age(),
-        metrics.refusals(),
-        metrics.refusals_bytes(),
-        metrics.callback_url_expiry(),
-        metrics.callback_url_idle(),
-    ):
-        families.append(other)
-        labels[other.name] = other._labelnames
-    rows = [_metric(each, labels[each.name]) for each in sorted(families, key=lambda each: each.name)]
+    here = [each for each in vars(counted).values() if isinstance(each, MetricWrapperBase)]
+    families = [(family, each._labelnames) for each in here for family in each.describe()]
+    families += [(family, getattr(family, "_labelnames")) for family in stored.FAMILIES]  # noqa: B009
+    rows = [_metric(*each) for each in sorted(families, key=lambda each: each[0].name)]
     return _METRICS.format(rows="\n".join(rows))
 
 
 def _metric(family: Metric, labels: Sequence[str]) -> str:
+    where = "in Redis" if family.name in {each.name for each in stored.FAMILIES} else "web"
     name = f"{family.name}_total" if family.type == "counter" else family.name
     words = ", ".join(f"`{label}`" for label in labels)
-    return f"| `{name}` | {family.type} | {words} | {family.documentation} |"
+    return f"| `{name}` | {family.type} | {words} | {where} | {family.documentation} |"
 
 
 PAGES = {

@@ -18,16 +18,21 @@ def find() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def install(package: str, purpose: str) -> None:
+    """By apt, where that is possible; the caller looks whether it was."""
+    apt = shutil.which("apt-get")
+    if apt and os.geteuid() == 0:
+        sys.stdout.write(f"installing {package} for {purpose} …\n")
+        for step in (["update"], ["install", "-y", "--no-install-recommends", package]):
+            subprocess.run([apt, *step], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
 def main() -> int:
     if find():
         return 0
-    apt = shutil.which("apt-get")
-    if apt and os.geteuid() == 0:
-        sys.stdout.write("installing chromium for the tests of the pages …\n")
-        for step in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run([apt, *step], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        if find():
-            return 0
+    install("chromium", "the tests of the pages")
+    if find():
+        return 0
     sys.stderr.write(
         "The tests of the pages need a browser: install the package `chromium`, "
         "or name one in the environment: CHROMIUM=/path/to/it\n"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from bench import accept, idle, memory, reads
+from bench.table import row, write
+from docs import measured
 from docs.generate import FOLDER, PAGES
 from harness.servers import ROOT
 
@@ -33,3 +37,32 @@ def test_every_requirement_is_accounted_for() -> None:
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 assert f"`{re.split('[<=; ]', line)[0]}`" in decisions, f"{line} in {name} is in no decision"
+
+
+def test_pages_take_over_what_was_measured_and_keep_the_rest(tmp_path: Path) -> None:
+    """`make bench --only idle` renews one section."""
+    new, kept = tmp_path / "bench.json", tmp_path / "measured.json"
+    write(
+        [row("idle: all", "memory", [220.0], "MiB"), row("reading (µs)", "a job", [800.0, 900.0], "µs")], new
+    )
+    measured.take_over(new, kept, measured.SECTIONS)
+    write([row("idle: all", "memory", [200.0], "MiB"), row("of no page", "x", [1.0], "")], new)
+    measured.take_over(new, kept, measured.SECTIONS)
+    table = measured.table(kept)
+    assert table.row(measured.IDLE, "memory").value == 200.0
+    assert table.row(measured.READ, "a job").value == 850.0
+    with pytest.raises(measured.NotMeasured, match="make bench"):
+        table.row("of no page", "x")
+
+
+def test_the_sections_that_pages_use_are_those_of_the_bench() -> None:
+    """A section of another name would leave the pages with old figures."""
+    named = (
+        accept._SECTION,
+        reads._SECTION,
+        idle._SECTION,
+        memory.section_of("submitted"),
+        memory.section_of("called back"),
+    )
+    for each in measured.SECTIONS:
+        assert [name for name in named if name.startswith(each)], each

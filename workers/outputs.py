@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, TypeVar, cast
 
 from msgspec.structs import fields
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import CoreSchema
 
 from app import store
 from app.ci.report import Output
+from app.store.reading.record import ReadRaw, no_raw
 
 _CHUNK = 2**20
 
@@ -110,21 +111,64 @@ class OutputFile(Output, frozen=True, kw_only=True):
 
 
 class ReadableJob(store.Job):
-    """The normalized job; its outputs can be opened, downloaded and linked."""
+    """The normalized job; its outputs can be opened, downloaded and linked. ``raw`` is read when it is first asked for:
+    that takes as long as all the rest of the job, and few handlers ask (docs/performance.md)."""
 
     outputs: tuple[OutputFile, ...] = ()
+    _read_raw: ReadRaw = no_raw
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Of what is not there yet."""
+            if name != "raw":
+                return super().__getattr__(name)
+            return self.__dict__.setdefault("raw", self._read_raw())
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return cast(dict[str, Any], write(_whole(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return super(ReadableJob, _whole(self)).__eq__(_whole(other))
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        return super(ReadableJob, _whole(self)).__iter__()
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return super(ReadableJob, _whole(self)).__repr_args__()
+
+    def __copy__(self) -> Self:
+        return super(ReadableJob, _whole(self)).__copy__()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return super(ReadableJob, _whole(self)).__deepcopy__(memo)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+T = TypeVar("T")
+
+
+def _whole(job: T) -> T:
+    """The job with all its fields, for what reads them at once."""
+    getattr(job, "raw", None)
+    return job
 
 
 _FIELDS = tuple(each.name for each in fields(Output))
+_COPIED = tuple(name for name in store.Job.model_fields if name not in {"outputs", "raw"})
 
 
-def readable(job: store.Job, access: ObjectAccess) -> ReadableJob:
-    """The same job with outputs that can be read."""
-    values = {name: getattr(job, name) for name in store.Job.model_fields}
+def readable(job: store.Job, access: ObjectAccess, read_raw: ReadRaw | None = None) -> ReadableJob:
+    """The same job with outputs that can be read; its ``raw`` is what ``read_raw`` returns, if that is given."""
+    values = {name: getattr(job, name) for name in _COPIED}
     values["outputs"] = tuple(
         OutputFile(**{name: getattr(each, name) for name in _FIELDS}, access=access) for each in job.outputs
     )
-    return ReadableJob.model_construct(**values)
+    found = ReadableJob.model_construct(**values)
+    found._read_raw = read_raw or (lambda: job.raw)
+    return found
 
 
 def access_for(

@@ -7,8 +7,14 @@ import sys
 from app import settings
 from app.core import logs
 from app.doctor import preflight
+from app.redis.outage import OUTAGE
 from app.settings import Settings, SettingsError
 from workers import check_outputs, registry
+
+_AFFECTED = {
+    "relay": "events make no runs, nothing is delivered, and CI is not asked",
+    "worker": "no handler starts; what has ended is recorded when Redis is back",
+}
 
 
 def checked_settings(process: str) -> Settings:
@@ -19,6 +25,7 @@ def checked_settings(process: str) -> Settings:
     logs.configure(process)
     try:
         chosen = settings.load()
+        logs.configure(process, chosen.log_format, chosen.log_level)
         registry.import_handlers(chosen.handlers)
         registry.warn_of_doubtful_tags()
         check_outputs.install(chosen)
@@ -26,5 +33,6 @@ def checked_settings(process: str) -> Settings:
     except SettingsError as error:
         sys.stderr.write(f"{error.message}\n")
         raise SystemExit(error.exit_code) from None
+    OUTAGE.affects = _AFFECTED.get(process, "")
     preflight.ignore_reload()
     return chosen

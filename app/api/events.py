@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field
 from app.api.auth import needs
 from app.api.requests import StrictQuery, read_query
 from app.documents.jobs import StreamedEvent, StreamGap
+from app.metrics import counted
 from app.store import UNAVAILABLE
 from app.store.events.outbox import Posted
 from app.store.events.tail import Full, Gap, Listener
-from app.web import metrics
 from app.web.describe import ApiOperation, described, text_of
 from app.web.problems import Problem
 from app.web.services import WebServices, services
@@ -61,7 +61,7 @@ def stream() -> Response:
         seat.enter_context(every.tail.seat())
         after = asked or every.store.outbox.last_id()
         listener = seat.enter_context(every.tail.listen(after, query.job_id, query.tag))
-        seat.enter_context(metrics.LISTENERS.track_inprogress())
+        seat.enter_context(counted.LISTENERS.track_inprogress())
     except Full:
         raise Problem(
             "too_many_waiting",

@@ -18,6 +18,7 @@ from app.api.ci_errors import from_ci
 from app.api.requests import StrictQuery, WaitQuery, read_document, read_query
 from app.ci.report import Output
 from app.documents.jobs import History, ReplayView
+from app.metrics import counted
 from app.provider import ProviderError
 from app.store import Job
 from app.store import Unavailable as StoreUnavailable
@@ -26,7 +27,6 @@ from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
 from app.store.reading.listing import Page
 from app.store.reading.stored import Stored
-from app.web import metrics
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
@@ -53,7 +53,7 @@ def show(job_id: str) -> ViewAnswer | WrittenAnswer | Unchanged:
     query, stored = read_for_key(read)
     if query.wait and stored and not (job := found(job_id)).terminal:
         # If no more clients may wait, the answer is the job as it is.
-        with suppress(Full), metrics.WAITING.track_inprogress():
+        with suppress(Full), counted.WAITING.track_inprogress():
             services().tail.wait(job_id, query.wait, lambda: (jobs.get(job_id) or job).terminal)
         stored = jobs.stored(job_id)
     return _shown(job_id, stored)

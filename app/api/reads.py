@@ -22,7 +22,7 @@ from app.api.chosen.filters import JobsQuery
 from app.api.jobs import etag_for
 from app.receiver.route import Application
 from app.store.reading.listing import Filter
-from app.web.access_log import log_access
+from app.web.access_log import fields_of, log_access, origin_in
 from app.web.headers import OF_DATA
 from app.web.services import WebServices, of
 
@@ -65,9 +65,11 @@ def before_views(application: Application, app: Flask) -> Application:
         found = _answer(of(app), environ, path.removeprefix(_PATH))
         if found is None:
             return application(environ, start_response)
-        start_response("304 NOT MODIFIED" if found.is_unchanged else "200 OK", found.headers())
+        origin = origin_in(environ)
+        headers = [*found.headers(), ("X-Request-Id", origin.request_id)]
+        start_response("304 NOT MODIFIED" if found.is_unchanged else "200 OK", headers)
         rule = _PATH if path == _PATH else f"{_PATH}/<job_id>"
-        log_access("GET", rule, found.status, started, "")
+        log_access("GET", rule, found.status, started, fields_of(origin))
         return [found.text]
 
     return route

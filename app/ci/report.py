@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Self
 
@@ -182,3 +183,11 @@ _ENCODER: Final = msgspec.json.Encoder()
 _NO_FINDINGS: Final = b',"size":null,"etag":null,"url":null}'
 _NO_VERDICT: Final = b',"outputs_ok":null'
 _MADE_NOTHING: Final = b',"media":null,"result":null}'
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One job of a body: what it says, and the JSON view of the node that said it, every field kept."""
+
+    report: Report
+    raw: dict[str, Any]

@@ -9,6 +9,8 @@ from typing import Any
 import click
 from flask import Flask
 
+from app.core.deferred import uncollected
+
 PRODUCT_COMMANDS = {
     "submit": ("app.cli.submit.command:group", "Hand jobs to CI."),
     "jobs": ("app.cli.jobs.command:group", "Look jobs up, wait for them, ask CI about them."),
@@ -51,7 +53,8 @@ class LateCommand(click.Command):
     @cached_property
     def command(self) -> click.Command:
         module, _, attribute = self._where.partition(":")
-        found: click.Command = getattr(import_module(module), attribute)
+        with uncollected():
+            found: click.Command = getattr(import_module(module), attribute)
         return found
 
     def make_context(

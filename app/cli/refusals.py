@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
@@ -15,10 +15,11 @@ from app.core.clock import ms_of, rfc3339
 from app.core.logs import plain
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.documents.runs import Dismissed
-from app.receiver.retry import Partial, Retried, retry_refusal
 from app.store.refusals.refusal import Refusal, RefusalFilter
-from app.web.problems import Problem
 from app.web.services import services
+
+if TYPE_CHECKING:
+    from app.receiver.retry import Retried
 
 group = AppGroup("refusals", help="Callbacks that were refused although their token was good.")
 
@@ -120,6 +121,10 @@ def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
 
 
 def _retry(refusal: Refusal) -> Retried:
+    # The receiver and its metrics: to list refusals needs neither.
+    from app.receiver.retry import Partial, Retried, retry_refusal  # noqa: PLC0415
+    from app.web.problems import Problem  # noqa: PLC0415
+
     try:
         return retry_refusal(services(), services().store.refusals.get(refusal.id) or refusal, me())
     except Partial as error:

@@ -1,9 +1,14 @@
-"""How a process is named where several hosts write to one Redis: in tries, in presence, as a stream's consumer."""
+"""How a process is named where several hosts write to one Redis (in tries, in presence, as a stream's consumer), and
+which release it runs."""
 
 from __future__ import annotations
 
 import os
 import socket
+from typing import Final
+
+RELEASE: Final = "2.0.0"
+"""``pyproject.toml`` reads it from here; ``CHANGELOG.md`` has its changes."""
 
 
 def process_name(pid: int | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.doctor import callback_urls, ci, installation, public_url, redis
+from app.doctor import callback_urls, ci, endpoints, installation, processes, public_url, redis, spool
 from app.doctor.finding import Finding
 from app.web.services import WebServices
 
@@ -14,18 +14,23 @@ CHECKS: tuple[Callable[[WebServices], Iterator[Finding]], ...] = (
     redis.keeps,
     redis.room,
     installation.durability,
-    installation.spool,
-    installation.set_aside,
-    installation.installation,
-    installation.processes,
-    installation.lanes,
+    spool.spool,
+    spool.disk,
+    spool.set_aside,
+    spool.installation,
+    processes.processes,
+    processes.lanes,
+    processes.releases,
     installation.handlers,
     installation.keys,
     installation.open_refusals,
     ci.clock,
     ci.account,
+    ci.region,
     ci.objects,
     ci.strange_buckets,
     public_url.leads_here,
+    public_url.senders,
     callback_urls.by_hand,
+    endpoints.endpoints,
 )

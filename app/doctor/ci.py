@@ -8,23 +8,39 @@ from redis.exceptions import RedisError
 
 from app.doctor.finding import Finding
 from app.provider import ProviderError, RequestRejected, clock_skew
+from app.reconcile.places import our_buckets
 from app.services import Services
 
 _SKEW_S = 20
+_BUCKETS = 20
+_ELSEWHERE = frozenset({301, 307, 404})
+"""How COS answers for a bucket that it does not have in that region."""
 
 
 def account(services: Services) -> Iterator[Finding]:
     """List CI's queues: that works only with valid keys and a bucket that is bound to CI."""
     settings = services.settings
-    where = "the emulator or proxy at CI_ENDPOINT" if settings.ci_endpoint else "Tencent"
+    for bucket, region in _ours(services):
+        what = "CI" if bucket == settings.cos_bucket else f"CI {bucket}"
+        yield from _bucket(services, what, bucket, region)
+
+
+def _ours(services: Services) -> list[tuple[str, str]]:
+    """The default bucket first, with the region of each; more than these are not asked about."""
+    default, found = services.settings.cos_bucket, our_buckets(services.settings)
+    return sorted(found.items(), key=lambda each: each[0] != default)[:_BUCKETS]
+
+
+def _bucket(services: Services, what: str, bucket: str, region: str) -> Iterator[Finding]:
+    where = "the emulator or proxy at CI_ENDPOINT" if services.settings.ci_endpoint else "Tencent"
     try:
-        found = services.provider.queues(settings.cos_bucket, settings.cos_region)
+        found = services.provider.queues(bucket, region)
     except ProviderError as error:
         said = f"{error.code}: {error.message}".rstrip(": ")
         asked = f" (request id {error.request_id})" if error.request_id else ""
-        yield Finding("fail", "CI", f"{where} reports {said}{asked}", error.advice)
+        yield Finding("fail", what, f"{where} reports {said}{asked} for {bucket} in {region}", error.advice)
         return
-    yield Finding("ok", "CI", f"{where} answers for {settings.cos_bucket} in {settings.cos_region}")
+    yield Finding("ok", what, f"{where} answers for {bucket} in {region}")
     if not found:
         todo = "Switch the feature on for this bucket in the CI console: CI makes a queue then."
         yield Finding("warn", "CI queues", "no queue found", todo)
@@ -50,6 +66,27 @@ def clock(services: Services) -> Iterator[Finding]:
         yield Finding("warn", "clock", clock_skew.skew(ahead), todo)
     else:
         yield Finding("ok", "clock", "agrees with CI's")
+
+
+def region(services: Services) -> Iterator[Finding]:
+    """Whether each bucket lives in the region that the settings name."""
+    for bucket, said in _ours(services):
+        try:
+            found = services.provider.bucket_region(bucket, said)
+        except RequestRejected as error:
+            if error.status in _ELSEWHERE:
+                yield Finding(
+                    "fail", f"region of {bucket}", f"COS has no such bucket in {said}", error.advice
+                )
+            continue  # The others are of the account: it need not have cos:HeadBucket.
+        except ProviderError:
+            continue  # account reports it.
+        if found and found != said:
+            setting = "COS_REGION" if bucket == services.settings.cos_bucket else "COS_BUCKETS"
+            todo = f"Set its region to {found} in {setting}."
+            yield Finding("fail", f"region of {bucket}", f"it is in {found}, the settings say {said}", todo)
+        else:
+            yield Finding("ok", f"region of {bucket}", said)
 
 
 def objects(services: Services) -> Iterator[Finding]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from redis.exceptions import RedisError
 
 from app.ci.outgoing.callback_rules import is_private
+from app.core.networks import is_public
+from app.core.outward import Unreachable, as_address, resolved
 from app.core.tokens import Binding, fingerprint, mint, new_nonce
-from app.doctor.finding import Finding
+from app.doctor.finding import Finding, FindingLevel
 from app.services import Services
 from app.store import Unavailable
 
@@ -49,6 +52,35 @@ def _usable(services: Services, url: str) -> Iterator[Finding]:
     elif parts.scheme == "http" and not is_private(parts.hostname or ""):
         todo = "Use https: anyone who reads a callback URL in transit can send callbacks for that job."
         yield Finding("warn", "PUBLIC_URL", "is plain http", todo)
+    if services.settings.ci_endpoint is None and not is_private(parts.hostname or ""):
+        yield from _in_public_dns(parts.hostname or "")
+
+
+def _in_public_dns(host: str) -> Iterator[Finding]:
+    """A name that is private here may be public for CI: a warning."""
+    try:
+        found = resolved(host, 443)
+    except Unreachable as error:
+        yield Finding("fail", "PUBLIC_URL", str(error), "Add the name to DNS, or correct PUBLIC_URL.")
+        return
+    if not any(is_public(as_address(each)) for each in found):
+        todo = "CI must resolve it to a public address: look it up from outside (`dig @1.1.1.1`), or change its record."
+        yield Finding("warn", "PUBLIC_URL", f"{host} is at {found[0]} here, which is not public", todo)
+
+
+def senders(services: Services) -> Iterator[Finding]:
+    """With ``ip``, a proxy that is not declared is the sender of every callback."""
+    settings = services.settings
+    if "ip" not in settings.verify or settings.public_url is None:
+        return
+    if settings.trusted_proxies:
+        yield Finding("ok", "VERIFY", f"ip, behind {', '.join(map(str, settings.trusted_proxies))}")
+        return
+    todo = "Name the proxy's network in TRUSTED_PROXIES, and let it set X-Forwarded-For; or take ip out of VERIFY."
+    said = "contains ip and TRUSTED_PROXIES is empty: behind a proxy every callback has the proxy's address"
+    # The web process speaks no TLS, so an https address has a proxy in front.
+    level: FindingLevel = "fail" if settings.public_url.startswith("https:") else "warn"
+    yield Finding(level, "VERIFY", said, todo)
 
 
 def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
@@ -67,9 +99,30 @@ def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
         return
     if _word(seen, "status") != "ok":
         said = f"{url}/healthz answers {seen.status_code}, but not as this service does"
-        yield Finding("fail", "PUBLIC_URL", said, _TODO)
+        found = _other_prefix(url)
+        todo = (
+            f"It answers at {found}: set PUBLIC_URL to that, or let the proxy pass this path on."
+            if found
+            else _TODO
+        )
+        yield Finding("fail", "PUBLIC_URL", said, todo)
     else:
         yield _who_answers(url, posted, token is not None)
+
+
+def _other_prefix(url: str) -> str | None:
+    """Where this service answers on that host: below a shorter path, or none."""
+    import requests  # noqa: PLC0415 - as above
+
+    parts = urlsplit(url)
+    above = PurePosixPath(parts.path or "/").parents
+    for path in (str(each).rstrip("/") for each in above):
+        found = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+        with suppress(requests.RequestException):
+            seen = requests.get(f"{found}/healthz", timeout=_PATIENCE_S, allow_redirects=False)
+            if _word(seen, "status") == "ok":
+                return found
+    return None
 
 
 def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Finding:

@@ -11,6 +11,7 @@ from typing import Any
 from flask import (
     Blueprint,
     Flask,
+    Request,
     Response,
     flash,
     g,
@@ -20,7 +21,7 @@ from flask import (
     request,
     url_for,
 )
-from flask.sessions import SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.api.auth import may
@@ -113,6 +114,12 @@ for _error in (*UNAVAILABLE, Unavailable):
 
 class _Messages(SecureCookieSessionInterface):
     """What was done, until the next page shows it: a cookie of the path that the service is mounted at."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        # A call of the API has no cookie: nothing to read, and no signer to build.
+        return (
+            super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
+        )
 
     def get_cookie_path(self, app: Flask) -> str:
         return request.script_root or "/"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from app.ci.bounds import cut
 from app.ci.incoming import payload
-from app.ci.incoming.payload import Answer, Detail, Unreadable, parse_answer
+from app.ci.incoming.payload import Answer, Unreadable, parse_answer
+from app.ci.report import Detail
 from app.provider import clock_skew
 from app.provider.errors import AnswerLost, RequestRejected
 from app.provider.queues import Queue, QueuePage, parse_queues
@@ -141,6 +142,14 @@ class Provider:
             Place(bucket, region), Request("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
         )
         return clock_skew.server_time(got.headers)
+
+    def bucket_region(self, bucket: str, region: str) -> str | None:
+        """`HEAD` of the bucket in that region: where COS says that it is; None if it does not say."""
+        got = self._wire().send(Place(bucket, region), Request("HEAD", "/", service="cos"))
+        if got.status == 404:  # A HEAD has no body, and so no word for it.
+            raise RequestRejected("NoSuchBucket", status=404, request_id=request_id(got))
+        raise_for_status(got, self._secrets)
+        return cut("outputs.region", got.headers.get("x-cos-bucket-region")) or None
 
     def head_object(self, bucket: str, region: str, key: str) -> Head | None:
         """`HEAD` of an object; None if it does not exist."""

@@ -12,8 +12,11 @@ class _Anything(BaseConverter):
 
 
 def init_app(app: Flask) -> None:
+    from app.metrics import counted
     from app.receiver.route import before
-    from app.receiver.views import blueprint
+    from app.receiver.views import CALLBACK_PROBLEMS, blueprint
+
+    counted.make_series(CALLBACK_PROBLEMS)
 
     # Otherwise ``/callbacks//<token>`` is redirected, and the token stands in a header of the answer.
     app.url_map.merge_slashes = False

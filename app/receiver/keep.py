@@ -11,13 +11,13 @@ from typing import Literal
 
 from redis.exceptions import RedisError
 
+from app.metrics import counted
 from app.receiver.limits import over_limit
 from app.spool import NoRoom
 from app.spool.record import encode_record, pack_refusal
 from app.store import News, NotBelieved, NotDurable, OverLimit, Unavailable
 from app.store.jobs.accept import Outcome
 from app.store.refusals.refusal import Refusal
-from app.web import metrics
 from app.web.problems import Problem
 from app.web.services import WebServices
 
@@ -80,8 +80,7 @@ def keep(ours: WebServices, news: News) -> Sequence[CallbackOutcome]:
     except Unavailable as error:
         _spool(ours, news, str(error))
         outcomes = ["spooled"] * len(news.details)
-    for outcome in outcomes:
-        metrics.CALLBACKS.labels(outcome).inc()
+    counted.count_callbacks(outcomes, (detail.report.tag for detail in news.details))
     return outcomes
 
 

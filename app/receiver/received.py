@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
+from app.core.logs.origin import Origin
 from app.core.tokens import Binding
 from app.store.refusals.refusal import Refusal
 from app.web.problems import Problem
@@ -26,6 +27,8 @@ class ReceivedCallback:
     body: bytes = b""
     whole: bool = False
     job_ids: tuple[str, ...] = ()
+    event_ids: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 def as_refusal(received: ReceivedCallback, problem: Problem) -> Refusal:

@@ -9,13 +9,14 @@ from app.ci.incoming.payload import Callback, Refused, parse
 from app.ci.matching.bound import are_in
 from app.core.pydantic_part import PydanticPart
 from app.core.tokens import NO_BINDING, Binding
+from app.metrics import counted
 from app.receiver.keep import REFUSED_BY_STORE, CallbackOutcome, keep
 from app.receiver.limits import limit_of
 from app.receiver.received import ReceivedCallback
 from app.receiver.verify import check_binding, layers
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
-from app.web import metrics
+from app.store.jobs.accept import event_ids
 from app.web.problems import Problem
 from app.web.services import WebServices
 
@@ -34,9 +35,11 @@ def take(
     seen = understand(received, ours.settings)
     if seen.kind == "probe":
         _check_revoked(ours, received.token)
-        metrics.PROBES.inc()
+        counted.PROBES.inc()
         return []
-    outcomes = keep(ours, _news(received, seen, ours.settings, note or {}))
+    news = _news(received, seen, ours.settings, note or {})
+    outcomes = keep(ours, news)
+    received.event_ids = event_ids(news)
     return [
         Result(job_id=detail.report.job_id, outcome=outcome)
         for detail, outcome in zip(seen.details, outcomes, strict=True)
@@ -74,6 +77,7 @@ def _news(received: ReceivedCallback, seen: Callback, settings: Settings, note: 
         url=_url(received.binding),
         place=_place(received.binding, settings),
         unconfirmed=_unconfirmed(received.binding, seen, settings),
+        origin=received.origin,
     )
 
 

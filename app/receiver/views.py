@@ -11,14 +11,17 @@ from flask import Blueprint, Response, current_app, g, request
 from msgspec.json import encode
 from pydantic import BaseModel
 
+from app.core.logs import begin_about
+from app.core.logs.origin import Origin
 from app.core.tokens import NO_BINDING, Binding, bare, fingerprint
+from app.metrics import counted
 from app.receiver.address import caller
 from app.receiver.keep import REFUSED_BY_STORE, keep_refusal
 from app.receiver.limits import check_usage
 from app.receiver.received import ReceivedCallback, as_refusal
 from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
-from app.web import metrics
+from app.web.access_log import Fields, fields_of, origin_in
 from app.web.body import Unfinished, read_body
 from app.web.problems import Problem, problem_of
 from app.web.services import WebServices, services
@@ -40,6 +43,10 @@ class Results(BaseModel):
     results: list[Result]
 
 
+_LOGGED = 20
+"""Jobs of one callback that its log line names, at most."""
+
+
 @dataclass(slots=True)
 class CallbackAnswer:
     """What is answered, and what the access log says of it."""
@@ -47,7 +54,7 @@ class CallbackAnswer:
     status: int
     text: bytes
     headers: list[tuple[str, str]]
-    log_fields: str
+    log_fields: Fields
 
 
 @blueprint.post("/callbacks/<anything:token>")
@@ -66,20 +73,23 @@ def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> C
     began = time.perf_counter()
     token = bare(token)
     token_id = fingerprint(token)
-    fields = [f" token={token_id}"]
+    origin = origin_in(environ)
+    fields: Fields = fields_of(origin) | {"token": token_id}
+    begin_about(request_id=origin.request_id)
     try:
-        results = _results(ours, environ, token, token_id, fields)
-        answer = CallbackAnswer(200, encode({"results": results}), [("Content-Type", "application/json")], "")
+        results = _results(ours, environ, token, token_id, origin, fields)
+        text, headers = encode({"results": results}), [("Content-Type", "application/json")]
+        answer = CallbackAnswer(200, text, headers, fields)
     except Exception as error:
-        status, text, headers = problem_of(error, "callback").answer()
-        answer = CallbackAnswer(status, text.encode(), headers, "")
-    answer.log_fields = "".join(fields)
-    metrics.ACCEPT_SECONDS.observe(time.perf_counter() - began)
+        status, said, headers = problem_of(error, "callback").answer()
+        answer = CallbackAnswer(status, said.encode(), headers, fields)
+    answer.headers.append(("X-Request-Id", origin.request_id))
+    counted.ACCEPT_SECONDS.observe(time.perf_counter() - began)
     return answer
 
 
 def _results(
-    ours: WebServices, environ: dict[str, Any], token: str, token_id: str, fields: list[str]
+    ours: WebServices, environ: dict[str, Any], token: str, token_id: str, origin: Origin, fields: Fields
 ) -> list[Result]:
     """What became of each job; or ``Problem``. ``fields`` go into the access log."""
     try:
@@ -89,12 +99,19 @@ def _results(
     except Problem as problem:
         _count(problem, fields)
         raise
-    received = ReceivedCallback(binding, token_id, environ.get("CONTENT_TYPE", ""))
+    received = ReceivedCallback(binding, token_id, environ.get("CONTENT_TYPE", ""), origin=origin)
     try:
         _receive(ours, environ, received)
-        return take(ours, received)
+        results = take(ours, received)
     except Problem as problem:
         raise _refused(ours, received, problem, fields) from None
+    finally:
+        if received.job_ids:
+            fields["job_ids"] = received.job_ids[:_LOGGED]
+        if received.event_ids:
+            fields["event_ids"] = received.event_ids[:_LOGGED]
+    fields["outcomes"] = [each.outcome for each in results[:_LOGGED]]
+    return results
 
 
 def _receive(ours: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
@@ -127,7 +144,7 @@ def _caller(ours: WebServices, environ: dict[str, Any]) -> Any:
     return caller(environ.get("REMOTE_ADDR"), forwarded, ours.settings.trusted_proxies)
 
 
-def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fields: list[str]) -> Problem:
+def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fields: Fields) -> Problem:
     """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
     for what the caller is to send again."""
     is_signed = received.binding != NO_BINDING
@@ -137,11 +154,11 @@ def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fi
         if kept == "revoked":
             problem = Problem("revoked_token", REFUSED_BY_STORE["revoked_token"])
         elif kept:
-            fields.append(f" refusal={refusal.id}")
+            fields["refusal"] = refusal.id
     _count(problem, fields)
     return problem
 
 
-def _count(problem: Problem, fields: list[str]) -> None:
-    metrics.REFUSALS.labels(problem.reason).inc()
-    fields.append(f" reason={problem.reason}")
+def _count(problem: Problem, fields: Fields) -> None:
+    counted.REFUSALS.labels(problem.reason).inc()
+    fields["reason"] = problem.reason

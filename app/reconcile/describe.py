@@ -6,10 +6,11 @@ import time
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from app.ci.incoming.payload import Answer, Detail
+from app.ci.incoming.payload import Answer
+from app.ci.report import Detail
 from app.core.backoff import delay
 from app.core.clock import now_ms
-from app.provider import AnswerLost, Place, Throttled
+from app.provider import AnswerLost, Place, ProviderError, Throttled
 from app.reconcile.places import by_place
 from app.services import Services
 from app.store import Job, News, Outcome
@@ -17,6 +18,10 @@ from app.store.events.event import Only
 from app.store.jobs.accept import as_body, event_id
 from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission
+from app.store.tallies.tallies import QuestionResult
+
+UNREADABLE = "AnswerUnreadable"
+"""The code of an answer that cannot be read."""
 
 LONGEST_S = 900.0
 """Seconds: the longest pause between two questions about a job whose callback is late."""
@@ -49,7 +54,7 @@ def ask(services: Services, jobs: Sequence[Job]) -> dict[str, Outcome]:
         asked = ask_place(services, place, group)
         outcomes |= asked.outcomes
         if asked.unreadable:
-            raise AnswerLost("AnswerUnreadable", ", ".join(sorted(asked.unreadable)), question=True)
+            raise AnswerLost(UNREADABLE, ", ".join(sorted(asked.unreadable)), question=True)
     return outcomes
 
 
@@ -75,14 +80,32 @@ def ask_place(
     wait_for_turn(services, longest_s)
     services.store.due.note_asked([job.job_id for job in jobs])
     asked = now_ms()
-    answer = services.provider.describe(*place, [job.job_id for job in jobs])
+    try:
+        answer = services.provider.describe(*place, [job.job_id for job in jobs])
+    except ProviderError as error:
+        services.store.tallies.note_questions(_without_answer(error, len(jobs)))
+        raise
     answered = {detail.report.job_id: detail for detail in answer.details}
     known = [job for job in jobs if job.job_id in answered]
     services.store.due.note_place([job.job_id for job in known], place)
     outcomes = {
         job.job_id: accept_answer(services, answered[job.job_id], asked, longest_pause(job)) for job in known
     }
-    return Described(outcomes, _unreadable(answer, jobs, answered.keys()))
+    unreadable = _unreadable(answer, jobs, answered.keys())
+    services.store.tallies.note_questions(
+        {
+            "answered": len(known),
+            "unreadable": len(unreadable),
+            "unknown": len(jobs) - len(known) - len(unreadable),
+        }
+    )
+    return Described(outcomes, unreadable)
+
+
+def _without_answer(error: ProviderError, jobs: int) -> dict[QuestionResult, int]:
+    if isinstance(error, Throttled):
+        return {"throttled": jobs}
+    return {"unreadable" if error.code == UNREADABLE else "failed": jobs}
 
 
 def _unreadable(answer: Answer, jobs: Sequence[Job], answered: Collection[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from app.core.clock import now_ms
 from app.provider import Place, ProviderError, RequestRejected, Throttled
-from app.reconcile.describe import LOOP_PATIENCE_S, ask_place, pause
+from app.reconcile.describe import LOOP_PATIENCE_S, UNREADABLE, ask_place, pause
 from app.reconcile.places import by_place, unasked, unknown_bucket
 from app.services import Services
 from app.store import Job
@@ -16,8 +16,6 @@ from app.store.questions.due import Question
 from app.store.refusals.refusal import Refusal
 
 log = logging.getLogger(__name__)
-
-UNREADABLE = "AnswerUnreadable"
 
 _COUNT = 50
 """Jobs in one question to CI, at most."""
@@ -127,9 +125,6 @@ def _unanswered(services: Services, jobs: Sequence[Job], error: ProviderError) -
 def _unreadable(services: Services, job: Job, why: str) -> None:
     """CI's answer about the job cannot be read: note that once in its history, and ask again later."""
     log.error("CI's answer about job %s cannot be read (%s); check the job in CI's console", job.job_id, why)
-    from app.web import metrics  # noqa: PLC0415 - rare, and the relay starts without the metrics library
-
-    metrics.ANSWERS_UNREADABLE.inc()
     entries, _ = services.store.jobs.history(job.job_id)
     if not entries or entries[-1].get("reason") != "answer_unreadable":
         services.store.refusals.note(Refusal("answer_unreadable", why, "", job_ids=(job.job_id,)))

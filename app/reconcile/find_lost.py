@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.matching import assign, fits
+from app.ci.report import Detail
 from app.core.clock import now_ms, to_ms
 from app.reconcile.describe import bind, wait_for_turn
 from app.services import Services

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.ci.incoming.payload import Answer, Detail
+from app.ci.incoming.payload import Answer
+from app.ci.report import Detail
 from app.core.backoff import delay
 from app.core.clock import now_ms
 from app.provider import ProviderError, Throttled

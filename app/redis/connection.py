@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -22,11 +22,12 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004
 )
 from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+from redis.sentinel import MasterNotFoundError
 
 from app.redis.breaker import Breaker
-from app.redis.outage import OUTAGE, SentinelRefused
-from app.redis.pool import Pool, SentinelPool
+from app.redis.outage import OUTAGE
+from app.redis.pool import Pool
+from app.redis.sentinel import ask_another_sentinel, connect_behind_sentinel
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def connect(url: str, *, timeout: float | None, breaker: Breaker | None = None) 
     }
     retry = _Once(NoBackoff(), 1, supported_errors=(ConnectionError,))
     if urlsplit(url).scheme == "redis+sentinel":
-        client: Redis = _behind_sentinel(url, options, retry)
+        client: Redis = connect_behind_sentinel(url, _Client, retry, options)
     else:
         client = _Client.from_pool(Pool.from_url(url, retry=retry, **options))
     if isinstance(client, _Client):
@@ -183,7 +184,7 @@ def _exchanged(connection: Any, packed: Any, count: int) -> list[Any]:
 def _note_refusals(pool: ConnectionPool, answers: Sequence[Any]) -> None:
     for refusal in [as_write_refusal(each) for each in answers if isinstance(each, Exception)]:
         if isinstance(refusal, WritesRefused):
-            _ask_another_sentinel(pool)
+            ask_another_sentinel(pool)
         if isinstance(refusal, UNAVAILABLE):
             OUTAGE.failed(refusal)
 
@@ -216,7 +217,7 @@ def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[]
         _answered(breaker)
         found = as_write_refusal(error)
         if isinstance(found, WritesRefused):
-            _ask_another_sentinel(pool)
+            ask_another_sentinel(pool)
         if isinstance(found, UNAVAILABLE):
             OUTAGE.failed(found)
         raise found from error
@@ -225,66 +226,6 @@ def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[]
     return answer
 
 
-def _ask_another_sentinel(pool: ConnectionPool) -> None:
-    """A primary without replicas may have been replaced without knowing it, and its sentinel may not know either: ask
-    another sentinel first."""
-    if isinstance(pool, SentinelConnectionPool):
-        sentinels = pool.sentinel_manager.sentinels
-        sentinels[:] = sentinels[1:] + sentinels[:1]
-        pool.disconnect(inuse_connections=False)
-
-
 def _answered(breaker: Breaker | None) -> None:
     if breaker:
         breaker.succeeded()
-
-
-_MISSING = "a sentinel requires a password (NOAUTH): add ?sentinel_password=… to REDIS_URL"
-_WRONG = "a sentinel refuses its name or password (WRONGPASS): correct sentinel_… behind the ? of REDIS_URL"
-
-
-class _Sentinels(Sentinel):
-    def discover_master(self, service_name: str) -> Any:
-        try:
-            return super().discover_master(service_name)  # type: ignore[no-untyped-call]
-        except MasterNotFoundError as error:
-            # The library's own message is kilobytes of settings, and would be in the log for every call. It is also
-            # the only place that names the error of each sentinel.
-            if "AuthenticationError" in str(error):
-                given = self.sentinel_kwargs.get("password")
-                raise SentinelRefused(_WRONG if given else _MISSING) from None
-            raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
-
-
-def _behind_sentinel(url: str, options: dict[str, Any], retry: Retry) -> _Client:
-    parts = urlsplit(url)
-    hosts, _, _ = parts.netloc.rpartition("@")[2].partition("/")
-    addresses = [
-        (host or "127.0.0.1", int(port or 26379))
-        for host, _, port in (h.rpartition(":") for h in hosts.split(","))
-    ]
-    service, _, number = parts.path.strip("/").partition("/")
-    credentials = {
-        "username": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-    }
-    given = dict(parse_qsl(parts.query))
-    # They are asked one after the other: together they may take as long as one call may.
-    patience = options["socket_connect_timeout"] / len(addresses)
-    asking = options | {"socket_timeout": patience, "socket_connect_timeout": patience}
-    # The library's own default: three more tries with pauses of seconds, for each step of the way.
-    asking["retry"] = Retry(NoBackoff(), 0)
-    asking |= {
-        name: given[f"sentinel_{name}"] for name in ("username", "password") if given.get(f"sentinel_{name}")
-    }
-    sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
-    master: _Client = sentinel.master_for(  # type: ignore[no-untyped-call]
-        service,
-        redis_class=_Client,
-        connection_pool_class=SentinelPool,
-        db=int(number or 0),
-        retry=retry,
-        **credentials,
-        **options,
-    )
-    return master

@@ -78,11 +78,18 @@ class Outage:
 
     def __init__(self) -> None:
         self.silent = False
+        self.affects = ""
+        """What does not happen meanwhile, in this process."""
         self._lock = threading.Lock()
         self._cause = ""
         self._began = 0.0
         self._last = 0.0
         self._quiet_s = 0.0
+
+    @property
+    def cause(self) -> str:
+        """Of the outage that lasts, or empty."""
+        return self._cause
 
     def failed(self, error: Exception) -> None:
         """A call failed because Redis is unavailable."""
@@ -94,7 +101,8 @@ class Outage:
                 return
             self._cause, self._began = found, now
         if not self.silent:
-            log.error("%s; this outage is logged again only when it ends", found)
+            affects = f" Meanwhile {self.affects}." if self.affects else ""
+            log.error("%s; this outage is logged again only when it ends.%s", found, affects)
 
     def succeeded(self) -> None:
         """A call was answered. Usually this costs one comparison."""
@@ -106,7 +114,8 @@ class Outage:
                 return
             self._cause, lasted = "", now - self._began
         if not self.silent:
-            log.warning("Redis is available again after %.0f s", lasted)
+            ended = f"; no longer: {self.affects}" if self.affects else ""
+            log.warning("Redis is available again after %.0f s%s", lasted, ended)
 
 
 OUTAGE = Outage()

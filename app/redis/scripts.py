@@ -11,6 +11,8 @@ from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
+from app.redis.connection import as_write_refusal, exchange
+
 Call = tuple[Script, list[str], list[Any]]
 """A script, its keys, its arguments."""
 
@@ -37,15 +39,13 @@ def evalsha(client: Redis, chosen: Script, arguments: Sequence[Any]) -> Any:
 
 def in_turn(client: Redis, calls: Sequence[Call]) -> list[Any]:
     """The answers of several scripts, run in order in one round trip; each is atomic, the sequence is not."""
-    pipe = client.pipeline(transaction=False)
-    for each, keys, arguments in calls:
-        pipe.execute_command("EVALSHA", each.sha, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]
-    answers: list[Any] = pipe.execute(raise_on_error=False) if calls else []
+    commands = [("EVALSHA", each.sha, len(keys), *keys, *arguments) for each, keys, arguments in calls]
+    answers = exchange(client, commands) if calls else []
     for n, (each, keys, arguments) in enumerate(calls):
         if isinstance(answers[n], NoScriptError):
             answers[n] = each(keys=keys, args=arguments)
         elif isinstance(answers[n], Exception):
-            raise answers[n]
+            raise as_write_refusal(answers[n])
     return answers
 
 

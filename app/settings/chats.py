@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, cast, get_args
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from app.core.event_kinds import TROUBLES, subject_of, unknown_subjects
+from app.core.event_kinds import TROUBLES, subject_of
+from app.settings.delivery_urls import DeliveryUrl, host_of
 
 ChatKind = Literal["slack", "wecom", "dingtalk", "feishu"]
 _HOSTS: Final[dict[str, ChatKind]] = {
@@ -36,49 +35,24 @@ class Chat:
 
     @classmethod
     def parse(cls, text: str) -> Chat:
-        """``URL`` or ``URL#kind=…&on=…&tag=…&secret=…&name=…``. Raises ValueError with a message for the operator;
-        it repeats nothing of the URL but its host."""
-        if not text.isascii() or any(c.isspace() for c in text):
-            raise ValueError("a chat's webhook holds more than ASCII, or a space; encode it")
-        parts = urlsplit(text)
-        host = parts.hostname
-        if parts.scheme not in {"http", "https"} or not host:
-            raise ValueError("a chat's webhook is no http:// or https:// URL")
-        try:
-            pairs = parse_qsl(parts.fragment, strict_parsing=bool(parts.fragment))
-        except ValueError:
-            raise ValueError(f"{host}: after # there are name=value pairs, joined by &") from None
-        given = dict(pairs)
-        if unknown := set(given) - set(_OPTIONS):
-            raise ValueError(f"{host}: after # there may be {', '.join(_OPTIONS)}; not {unknown.pop()!r}")
-        kind = given.get("kind") or _HOSTS.get(host)
+        """``URL`` or ``URL#kind=…&on=…&tag=…&secret=…&name=…``. Raises ValueError with a message for the operator."""
+        found = DeliveryUrl.parse(text, _OPTIONS)
+        kind = found.one("kind") or _HOSTS.get(found.host)
         if kind not in get_args(ChatKind):
-            raise ValueError(f"{host}: add #kind=… to the URL, one of {', '.join(get_args(ChatKind))}")
-        on = frozenset(value for name, value in pairs if name == "on")
-        if faults := unknown_subjects(on):
-            raise ValueError(f"{host}: on is {'; '.join(faults)}")
-        name = given.get("name") or f"{kind}:{host}"
-        if "|" in name or not name.isascii() or not name.isprintable() or " " in name:
-            raise ValueError(f"{host}: a name is printable ASCII without space or |")
-        secret = SecretStr(given["secret"]) if "secret" in given else None
-        tags = frozenset(value for name, value in pairs if name == "tag")
-        address = SecretStr(urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, "")))
-        return cls(name, cast(ChatKind, kind), address, secret, on or TROUBLES, tags)
+            raise ValueError(f"{found.host}: add #kind=… to the URL, one of {', '.join(get_args(ChatKind))}")
+        given = found.one("secret")
+        return cls(
+            found.named(f"{kind}:{found.host}"),
+            cast(ChatKind, kind),
+            SecretStr(found.url),
+            SecretStr(given) if given is not None else None,
+            found.all("on") or TROUBLES,
+            found.all("tag"),
+        )
 
     @property
     def host(self) -> str:
-        """The label in metrics."""
-        return urlsplit(self.address.get_secret_value()).hostname or ""
+        return host_of(self.address.get_secret_value())
 
     def wants(self, kind: str, tag: str | None, _state: str | None, _bucket: str | None) -> bool:
         return subject_of(kind) in self.on and (not self.tags or tag in self.tags)
-
-
-def distinct_chats(chats: Iterable[Chat]) -> tuple[Chat, ...]:
-    """The chats; ValueError if two have one name, because they would share their messages."""
-    by_name: dict[str, Chat] = {}
-    for each in chats:
-        if each.name in by_name:
-            raise ValueError(f"two chats are called {each.name!r}; give each a name with #name=…")
-        by_name[each.name] = each
-    return tuple(by_name.values())

@@ -159,6 +159,14 @@ class Settings(BaseSettings):
         description="Maximum number of jobs that are sent to CI in a day (UTC), by the API and by commands together. "
         "Beyond it a request is answered with 429. Without it, there is no limit.",
     )
+    log_format: Literal["text", "json"] | None = Field(
+        None,
+        description="How log lines are written: docs/logs.md. Default: `text` on a terminal, else `json`.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO",
+        description="Lines below this level are not written. At `DEBUG`, health checks are logged too.",
+    )
     handlers: Words = Field(
         ("workers.handlers",), description="Comma list of importable modules that declare handlers."
     )
@@ -259,6 +267,13 @@ class Settings(BaseSettings):
         5_000_000,
         gt=0,
         description="Maximum number of stored jobs; above it, callbacks for unknown jobs go to the spool.",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port at which a relay or a worker serves its metrics (docs/metrics.md), on `HOST` (127.0.0.1). On "
+        "one machine, each process needs another one. The web service has `/metrics`.",
     )
     redis_timeout: Seconds = Field(2.0, description="How long a request waits for Redis to answer.")
 

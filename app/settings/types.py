@@ -15,8 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from app.core.tokens import CallbackKey
-from app.settings.chats import Chat, distinct_chats
-from app.settings.endpoints import Endpoint, distinct
+from app.settings.chats import Chat
+from app.settings.delivery_urls import distinct_names
+from app.settings.endpoints import Endpoint
 from app.settings.lanes import Lane, distinct_lanes
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -229,7 +230,7 @@ EndpointList = Annotated[
     tuple[Annotated[Endpoint, BeforeValidator(_endpoint)], ...],
     NoDecode,
     BeforeValidator(_comma_list),
-    AfterValidator(distinct),
+    AfterValidator(distinct_names),
 ]
 LaneList = Annotated[
     tuple[Annotated[Lane, BeforeValidator(_lane)], ...],
@@ -241,7 +242,7 @@ ChatList = Annotated[
     tuple[Annotated[Chat, BeforeValidator(_chat)], ...],
     NoDecode,
     BeforeValidator(_comma_list),
-    AfterValidator(distinct_chats),
+    AfterValidator(distinct_names),
 ]
 WebhookKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_webhook_key)], ...], NoDecode, BeforeValidator(_comma_list)

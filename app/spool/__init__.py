@@ -104,6 +104,10 @@ class Spool:
         """Bytes that are pending."""
         return self.blocking(self._room.sizes)[0]
 
+    def oldest_s(self) -> float:
+        """For how many seconds the oldest record that is pending has waited."""
+        return self.blocking(self._room.oldest_s)
+
     def set_aside(self) -> SetAside:
         """Records that are set aside: Redis or a person has to act first."""
         return self.blocking(self._aside.count)

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.ci.incoming.payload import parse
 from app.core.clock import now_ms, rfc3339
+from app.core.logs.origin import Origin
 from app.store.jobs.accept import News
 from app.store.refusals.refusal import Refusal, shortened
 
@@ -22,7 +23,9 @@ class UnreadableRecord(Exception):
 
 def encode_record(news: News) -> bytes:
     """Everything needed to replay this callback."""
-    head: dict[str, Any] = {"v": 1} | {name: getattr(news, name) for name in (*_FIELDS, "url", "place")}
+    head: dict[str, Any] = {"v": 1} | {
+        name: getattr(news, name) for name in (*_FIELDS, "url", "place", "origin")
+    }
     head["received_ms"] = news.received_ms or now_ms()
     return json.dumps(head).encode() + b"\n" + news.body
 
@@ -48,6 +51,7 @@ def decode_record(payload: bytes) -> News | Refusal:
         known: dict[str, Any] = {name: head[name] for name in _FIELDS}
         # An earlier release wrote none of these.
         known |= {"url": head.get("url"), "place": head.get("place") and tuple(head["place"])}
+        known |= {"origin": Origin(*head["origin"]) if head.get("origin") else None}
         details = parse(body).details
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError) as error:
         raise UnreadableRecord(f"{type(error).__name__}: {error}") from error

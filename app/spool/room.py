@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from app.spool.aside import ASIDE
+from app.spool.files import SUFFIX
 
 _REFRESH_S = 0.2
 _MARGIN = 16 * 2**10
@@ -39,6 +40,14 @@ class Room:
         except FileNotFoundError:
             return 0, 0
         return pending, aside
+
+    def oldest_s(self) -> float:
+        """Seconds since the oldest pending file was opened: its name says when."""
+        try:
+            opened = [int(path.name.partition("-")[0]) for path in self._folder.glob(f"*{SUFFIX}")]
+        except (OSError, ValueError):
+            return 0.0
+        return max(0.0, (time.time_ns() - min(opened)) / 1e9) if opened else 0.0
 
     def full(self) -> bool:
         return self._in_use() + _MARGIN > self._limit

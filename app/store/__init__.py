@@ -43,6 +43,7 @@ from app.store.schema.schema import Schema, WrongSchema
 from app.store.stats.stats import Stats
 from app.store.submissions.idempotency import IdempotencyRecords
 from app.store.submissions.submissions import Submissions
+from app.store.tallies.tallies import Tallies
 
 __all__ = [
     "UNAVAILABLE",
@@ -96,6 +97,7 @@ class Store:
     doubts: Doubts
     floods: Floods
     stats: Stats
+    tallies: Tallies
 
     @classmethod
     def open(
@@ -148,4 +150,5 @@ class Store:
             doubts=Doubts(db, acceptor),
             floods=Floods(db),
             stats=Stats(db),
+            tallies=Tallies(db),
         )

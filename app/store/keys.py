@@ -41,6 +41,8 @@ KINDS: Final[dict[str, Type]] = {
     "runs": "zset",
     "lookups": "zset",
     "failures": "zset",
+    "tries": "hash",
+    "answers": "hash",
     "handlers": "set",
     "url": "hash",
     "urls": "zset",

@@ -9,9 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.ci.incoming.payload import Answer, Detail
+from app.ci.incoming.payload import Answer
 from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
+from app.ci.report import Detail
 from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Throttled
 from app.services import Services

@@ -1,39 +1,66 @@
-"""One log line for each request, with the route instead of the path."""
+"""One log line for each request, with the route instead of the path; and the id by which it is found again."""
 
 from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from flask import Flask, Response, g, request
 
-from app.core.logs import access
+from app.core.logs import access, begin_about
+from app.core.logs.origin import Origin, origin_of
+
+Fields = dict[str, Any]
+"""Of ``app.core.logs.LOG_FIELDS``; none is text of a caller's but ids whose form was checked."""
 
 
 def init_app(app: Flask) -> None:
     @app.before_request
-    def start_clock() -> None:
+    def begin() -> None:
         g.started = time.perf_counter()
+        g.origin = origin_in(request.environ)
+        begin_about(request_id=g.origin.request_id)
 
     @app.after_request
     def line(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "(no route)"
-        log_access(request.method, route, response.status_code, g.get("started"), g.get("log_fields", ""))
+        origin = g.get("origin")
+        if origin:
+            response.headers["X-Request-Id"] = origin.request_id
+        fields: Fields = g.get("log_fields") or (fields_of(origin) if origin else {})
+        log_access(request.method, route, response.status_code, g.get("started"), fields)
         return response
 
 
+def origin_in(environ: dict[str, Any]) -> Origin:
+    """Of a WSGI request."""
+    return origin_of(environ.get("HTTP_X_REQUEST_ID"), environ.get("HTTP_TRACEPARENT"))
+
+
+def fields_of(origin: Origin) -> Fields:
+    if not origin.traceparent:
+        return {"request_id": origin.request_id}
+    return {"request_id": origin.request_id, "trace_id": origin.trace_id}
+
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_OFTEN = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What machines ask every few seconds: logged at DEBUG where all is well."""
 
 
-def log_access(method: str, route: str, status: int, started: float | None, fields: str) -> None:
+def log_access(method: str, route: str, status: int, started: float | None, fields: Fields) -> None:
     """One request. Nothing in it is text of a caller's: the route and not the path, a method that HTTP has (RFC 9110,
-    RFC 5789), and fields that our own code has set: fingerprints, ids and reasons."""
-    if not access.isEnabledFor(logging.INFO):
+    RFC 5789), and fields that our own code has set: fingerprints, reasons, and ids whose form was checked."""
+    level = logging.DEBUG if route in _OFTEN and status < 500 else logging.INFO
+    if not access.isEnabledFor(level):
         return
     if method not in _METHODS:
         method = "(unknown method)"
     now = time.perf_counter()
-    took = (now - (started or now)) * 1000
-    message = f"{method} {route} {status} {took:.1f}ms{fields}"
+    took = round((now - (started or now)) * 1000, 1)
+    message = f"{method} {route} {status} {took}ms"
     # Not `access.info`, which looks through the stack for its caller.
-    access.handle(logging.LogRecord(access.name, logging.INFO, __file__, 0, message, None, None))
+    record = logging.LogRecord(access.name, level, __file__, 0, message, None, None)
+    record.__dict__.update(fields, method=method, route=route, status=status, ms=took)
+    access.handle(record)

@@ -40,8 +40,8 @@ def init_app(app: Flask) -> None:
         if g.get("no_store"):
             headers["Cache-Control"] = "no-store"
         # What the router redirects to holds the Host of the request, which is the caller's own word.
-        if "Location" in headers and headers["Location"].startswith(request.host_url):
-            headers["Location"] = "/" + headers["Location"].removeprefix(request.host_url).lstrip("/")
+        if (location := headers.get("Location", "/"))[0] != "/" and location.startswith(request.host_url):
+            headers["Location"] = "/" + location.removeprefix(request.host_url).lstrip("/")
             answer.set_data(b"")
         return answer
 

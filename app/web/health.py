@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Literal
 
 from flask import Blueprint, Response
-from prometheus_client.core import Metric
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
-from app.core.clock import now_ms
+from app.metrics import counted
+from app.metrics.exposition import MIMETYPE, exposition
+from app.metrics.stored import StoredMetrics
 from app.spool import SetAside
 from app.store import Store
-from app.store.schedules.schedules import Backlog
-from app.web import metrics, url_metrics
 from app.web.describe import ApiOperation, ViewAnswer, described
 from app.web.services import WebServices, services
 
@@ -137,73 +135,9 @@ def metrics_page() -> Response:
     ours = services()
     if ours.spool:
         aside = ours.spool.set_aside()
-        metrics.SPOOL_BYTES.set(ours.spool.waiting())
-        metrics.SPOOL_SET_ASIDE.set(aside.records)
-        metrics.SPOOL_SET_ASIDE_BYTES.set(aside.bytes)
-        metrics.INSTALLATION_LOST.set(_installation(ours) in {"lost", "foreign"})
-    return Response(
-        metrics.exposition(*_deliveries(ours), *_runs(ours), *_refusals(ours), *_callback_urls(ours)),
-        mimetype="text/plain; version=0.0.4",
-    )
-
-
-def _callback_urls(ours: WebServices) -> tuple[Metric, ...]:
-    """Those that were made by hand; nothing while Redis is away."""
-    try:
-        return url_metrics.families(ours.store.callback_urls.list(), now_ms())
-    except RedisError:
-        return ()
-
-
-def _deliveries(ours: WebServices) -> tuple[Metric, ...]:
-    """What the relays have counted for the configured endpoints; nothing while Redis is away."""
-    tries, waiting = metrics.deliveries(), metrics.deliveries_waiting()
-    counted: Counter[tuple[str, str]] = Counter()
-    held: Counter[str] = Counter()
-    try:
-        for endpoint in ours.settings.endpoints:
-            state = ours.store.deliveries.state(endpoint.name)
-            counted.update({(endpoint.host, outcome): n for outcome, n in state.outcomes.items()})
-            held[endpoint.host] += state.waiting
-    except RedisError:
-        return ()
-    for labels, number in counted.items():
-        tries.add_metric(labels, number)
-    for host, number in held.items():
-        waiting.add_metric([host], number)
-    return tries, waiting
-
-
-def _runs(ours: WebServices) -> tuple[Metric, ...]:
-    """What is due and waits for a worker or a relay; nothing while Redis is away."""
-    count, age = metrics.runs_due(), metrics.runs_due_age()
-    schedules = ours.store.schedules
-    try:
-        by_lane = {each: schedules.backlog(each) for each in ours.store.lanes.names()}
-        look_ups = schedules.lookups_backlog()
-    except RedisError:
-        return ()
-    together = Backlog(
-        sum(each.due for each in by_lane.values()), max(each.oldest_s for each in by_lane.values())
-    )
-    in_lane, age_in_lane = metrics.lane_runs_due(), metrics.lane_runs_due_age()
-    for lane, backlog in by_lane.items():
-        in_lane.add_metric([lane], backlog.due)
-        age_in_lane.add_metric([lane], backlog.oldest_s)
-    backlogs = {"handlers": together, "look-ups": look_ups}
-    for kind, backlog in backlogs.items():
-        count.add_metric([kind], backlog.due)
-        age.add_metric([kind], backlog.oldest_s)
-    return count, age, in_lane, age_in_lane
-
-
-def _refusals(ours: WebServices) -> tuple[Metric, ...]:
-    """Those on the list; nothing while Redis is away."""
-    count, size = metrics.refusals(), metrics.refusals_bytes()
-    try:
-        values = ours.store.refusals.open()
-    except RedisError:
-        return ()
-    for family, value in zip((count, size), values, strict=True):
-        family.add_metric([], value)
-    return count, size
+        counted.SPOOL_BYTES.set(ours.spool.waiting())
+        counted.SPOOL_AGE.set(ours.spool.oldest_s())
+        counted.SPOOL_SET_ASIDE.set(aside.records)
+        counted.SPOOL_SET_ASIDE_BYTES.set(aside.bytes)
+        counted.INSTALLATION_LOST.set(_installation(ours) in {"lost", "foreign"})
+    return Response(exposition(StoredMetrics(ours.store, ours.settings)), mimetype=MIMETYPE)

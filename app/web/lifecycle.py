@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 
+from app.metrics import counted
 from app.web.services import WebServices, attached
 
 
@@ -20,7 +21,9 @@ class NotMounted(LookupError):
 
 def started(app: Any) -> None:
     """After the fork: threads do not survive one. Raises ``NotMounted``."""
+    counted.PROCESSES.set(1)
     for services in _served(app):
+        services.reporter.start()
         if services.drainer:
             services.drainer.start()
 
@@ -34,6 +37,7 @@ def stopping(app: Any) -> None:
 def stopped(app: Any) -> None:
     """What this process has spooled is handed over to the others."""
     for services in _served(app):
+        services.reporter.stop()
         if services.drainer:
             services.drainer.stop()
 

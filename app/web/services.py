@@ -8,12 +8,14 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from app.redis.breaker import Breaker
+from app.redis.outage import OUTAGE
 from app.services import Services
 from app.settings import Settings
 from app.spool import Spool
 from app.spool.drain import Drainer
 from app.spool.installation import Installation
 from app.store.events.tail import Tail
+from app.store.processes.reporter import Reporter
 from app.web.usage import UrlUsage
 
 
@@ -26,6 +28,7 @@ class WebServices(Services):
     installation: Installation | None
     drainer: Drainer | None
     usage: UrlUsage
+    reporter: Reporter
 
     @classmethod
     def open(cls, settings: Settings, *, timeout: float | None, breaker: Breaker | None = None) -> Self:
@@ -52,13 +55,15 @@ class WebServices(Services):
             installation=installation,
             drainer=drainer,
             usage=UrlUsage(),
+            reporter=Reporter(store.presence, "web"),
         )
 
 
 def _drained(outcome: str) -> None:
-    from app.web import metrics  # noqa: PLC0415 - commands drain nothing, and start without the metrics library
+    # Commands drain nothing, and start without the metrics library.
+    from app.metrics import counted  # noqa: PLC0415
 
-    metrics.SPOOL_DRAINED.labels(outcome).inc()
+    counted.SPOOL_DRAINED.labels(outcome).inc()
 
 
 def attach(app: Flask) -> WebServices:
@@ -66,6 +71,8 @@ def attach(app: Flask) -> WebServices:
     settings: Settings = app.extensions["settings"]
     opened = WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker())
     app.extensions["services"] = opened
+    callbacks = "go to the spool" if opened.spool else "are answered 503: set SPOOL_DIR"
+    OUTAGE.affects = f"callbacks {callbacks}; the API and the pages answer 503"
     return opened
 
 

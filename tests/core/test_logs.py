@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import re
 import sys
 
 import pytest
@@ -30,11 +32,26 @@ UNSAFE = {
 }
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What this process writes to standard error, by the handler that every process of ours has."""
-    stream = io.StringIO()
+    """What this process writes to a terminal, by the handler that every process of ours has."""
+    return written_to(Terminal(), monkeypatch)
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """The same, where standard error is no terminal."""
+    return written_to(io.StringIO(), monkeypatch)
+
+
+def written_to(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.delenv("LOG_FORMAT", raising=False)
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     root.handlers = []
@@ -79,6 +96,60 @@ def test_a_traceback_has_its_own_line_ends_and_nothing_else(stream: io.StringIO,
     assert first.endswith("it failed")
     assert rest[0] == "  Traceback (most recent call last):"
     assert all(line.startswith("  ") and line.isprintable() for line in rest)
+
+
+@pytest.mark.parametrize("text", UNSAFE.values(), ids=UNSAFE.keys())
+def test_a_machine_gets_one_object_a_line(file: io.StringIO, text: str) -> None:
+    """Message, traceback and what a handler added: in one line each, and nothing of it moves a cursor."""
+    try:
+        raise ValueError(f"found {text}")
+    except ValueError:
+        log.exception("it failed: %s", f"a{text}b", extra={"order": f"a{text}b"})
+    (line,) = file.getvalue().removesuffix("\n").split("\n")
+    assert line.isprintable()
+    said = json.loads(line)
+    assert list(said)[:5] == ["time", "level", "process", "logger", "message"]
+    assert (said["level"], said["process"], said["logger"]) == ("ERROR", "test", "tests.logs")
+    assert said["message"].startswith("it failed: a")
+    assert said["order"].endswith("b")
+    assert text not in said["message"] + said["order"]
+    assert said["exception"].startswith("  Traceback (most recent call last):\n")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", said["time"])
+
+
+def test_no_secret_is_in_a_field_of_a_handler_s(file: io.StringIO) -> None:
+    """What it gives as ``extra``, as little as its message."""
+    log.info("see %s", TOKEN, extra={"link": f"https://h/callbacks/{TOKEN}", "header": "Bearer ck_secret"})
+    assert TOKEN not in file.getvalue()
+    assert "ck_secret" not in file.getvalue()
+    assert fingerprint(TOKEN) in json.loads(file.getvalue())["link"]
+
+
+def test_lines_say_what_they_are_about(stream: io.StringIO) -> None:
+    """Every line of a block, in text and order of the same names as in JSON."""
+    with logs.about(request_id="r-1", event_id="e1", endpoint=None):
+        log.info("begins", extra={"result": "done"})
+    log.info("later")
+    begins, later = stream.getvalue().splitlines()
+    assert begins.endswith("begins request_id=r-1 event_id=e1 result=done")
+    assert later.endswith("later")
+
+
+def test_the_level_and_the_form_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They win over the terminal."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    try:
+        root.handlers = []
+        logs.configure("test", "json", "WARNING")
+        logging.getLogger("tests.level").info("quiet")
+        logging.getLogger("tests.level").warning("loud")
+    finally:
+        root.handlers, root.level = before, level
+        root.setLevel(level)
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["loud"]
 
 
 def test_a_long_message_is_cut(stream: io.StringIO) -> None:

@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import pytest
 from qcloud_cos import cos_auth
 
-from app.doctor.ci import clock
+from app.doctor.ci import clock, region
 from app.provider import RequestRejected, clock_skew
 from app.provider.response import raise_for_status
 from app.provider.values import Response
 from app.services import Services
 from app.settings import Settings
+from app.settings.types import KnownBucket
 from harness.emulated import Emulated
 from tests.cli.submit.conftest import Flask
 from tests.doctor.found import findings
@@ -38,6 +39,43 @@ def test_wrong_keys(flask: Flask) -> None:
     """Really signed with another key: CI refuses the signature."""
     found = findings(flask, cos_secret_id="nobody")["CI"]
     assert (found["level"], "SecretidNotExist" in found["said"]) == ("fail", True)
+
+
+def test_a_bucket_of_another_account(flask: Flask) -> None:
+    """Really asked: each of COS_BUCKETS, under its own name; the default one is still good."""
+    found = findings(flask, cos_buckets=(KnownBucket("theirs-1999999999"),))
+    assert found["CI"]["level"] == "ok"
+    theirs = found["CI theirs-1999999999"]
+    assert (theirs["level"], "AccessDenied" in theirs["said"], bool(theirs["todo"])) == ("fail", True, True)
+
+
+@pytest.mark.parametrize("status", [404, 301])
+def test_a_region_without_that_bucket(status: int, flask: Flask, ci: Emulated) -> None:
+    """As COS answers a HEAD of the bucket in another region: without a body, and so without a word for it."""
+    ci.fault("error", on="object_head", code="NoSuchBucket", status=status)
+    found = findings(flask)[f"region of {ci.bucket}"]
+    assert (found["level"], "COS_REGION" in found["todo"]) == ("fail", True), found
+
+
+def test_a_region_that_is_not_the_bucket_s(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COS names the right one in a header; of an account that may not ask nothing is known."""
+    bucket = services.settings.cos_bucket
+    monkeypatch.setattr(type(services.provider), "bucket_region", lambda *_: "ap-beijing")
+    (found,) = region(services)
+    assert (found.level, found.what) == ("fail", f"region of {bucket}")
+    assert found.todo == "Set its region to ap-beijing in COS_REGION."
+    refused = RequestRejected("AccessDenied", status=403)
+
+    def refuse(*_: object) -> str:
+        raise refused
+
+    monkeypatch.setattr(type(services.provider), "bucket_region", refuse)
+    assert list(region(services)) == []
+
+
+def test_the_right_region(flask: Flask, ci: Emulated) -> None:
+    """Really asked: the header is read."""
+    assert findings(flask)[f"region of {ci.bucket}"]["level"] == "ok"
 
 
 def test_results_that_may_not_be_read(flask: Flask, ci: Emulated) -> None:

@@ -1,37 +1,20 @@
-"""What doctor finds out about our own parts: processes, handlers, the spool, keys, refusals."""
+"""What doctor finds out about our own parts: handlers, durability, keys, refusals."""
 
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from app.doctor import installation
+from app.doctor import installation, processes
 from app.doctor.finding import Finding
 from app.services import Services
 from app.settings import Settings
-from app.spool import NoRoom
 from app.store.refusals.refusal import Refusal
-from app.web.services import WebServices
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import command
-
-
-def test_presence_is_the_server_s_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two hosts whose clocks disagree by an hour see each other all the same."""
-    services.store.presence.here("relay")
-    for seconds in (3600, -3600):
-        monkeypatch.setattr(time, "time", lambda s=seconds: time.monotonic() + s)
-        monkeypatch.setattr(time, "time_ns", lambda s=seconds: int((time.monotonic() + s) * 1e9))
-        assert services.store.presence.seen("relay") == 1
-        services.store.presence.here("worker")
-        assert services.store.presence.seen("worker") == 1
-    services.store.db.client.zadd(services.store.db.key("presence", "relay"), {"other": 0})
-    assert services.store.presence.seen("relay") == 1
 
 
 def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) -> None:
@@ -45,16 +28,6 @@ def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) ->
     line = next(line for line in done.stdout.splitlines() if "HANDLERS" in line)
     assert "FAIL" in line
     assert "broken_handlers" in line
-
-
-def test_processes_are_counted(services: Services) -> None:
-    """Each that has been heard of; without one the finding says what does not happen."""
-    levels = {one.what: (one.level, bool(one.todo)) for one in installation.processes(services)}
-    assert levels == {"relay": ("fail", True), "worker": ("fail", True)}
-    services.store.presence.here("relay")
-    found = {one.what: one for one in installation.processes(services)}
-    assert (found["relay"].level, found["relay"].said) == ("ok", "1 running")
-    assert found["worker"].level == "fail"
 
 
 def test_an_open_refusal_is_a_warning_that_names_its_reason(services: Services) -> None:
@@ -74,24 +47,6 @@ def test_an_installation_without_api_keys(services: Services) -> None:
     assert [(one.level, one.said) for one in installation.keys(services)] == [("ok", "1")]
 
 
-def test_a_spool_that_cannot_take_anything(settings: Settings, tmp_path: Path) -> None:
-    """None is a warning, one that works says how much waits in it, one in whose way something lies fails."""
-
-    def level(folder: Path | None) -> str:
-        chosen = WebServices.open(settings.model_copy(update={"spool_dir": folder}), timeout=5)
-        if chosen.spool:
-            with suppress(NoRoom):
-                chosen.spool.append(b"one")
-        (found,) = installation.spool(chosen)
-        assert bool(found.todo) == (found.level != "ok")
-        return found.level
-
-    (tmp_path / "file").write_text("in the way")
-    assert level(None) == "warn"
-    assert level(tmp_path / "spool") == "ok"
-    assert level(tmp_path / "file") == "fail"
-
-
 @pytest.mark.parametrize(
     ("level", "found", "word"),
     [("process", "ok", "process"), ("fsync", "warn", "appendfsync"), ("replicated", "warn", "replica")],
@@ -107,7 +62,14 @@ def test_durability_is_what_this_redis_can_give(
 
 @pytest.mark.parametrize(
     "check",
-    [installation.processes, installation.durability, installation.keys, installation.open_refusals],
+    [
+        processes.processes,
+        processes.lanes,
+        processes.releases,
+        installation.durability,
+        installation.keys,
+        installation.open_refusals,
+    ],
     ids=lambda check: str(check.__name__),
 )
 def test_a_redis_that_is_away_is_said_once(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from app import create_app
 from app.core.clock import now_ms, rfc3339
+from app.doctor import public_url
+from app.services import Services
 from app.settings import Settings
 from app.store import Store
 from app.store.access.callback_urls import CallbackUrl
@@ -92,3 +98,50 @@ def test_many_callback_urls_are_summed_up(flask: Flask, store: Store) -> None:
     assert sum(what.startswith("callback URL u") for what in found) == 20
     assert found["callback URLs"]["level"] == "warn"
     assert found["callback URLs"]["said"] == "5 more, of which 5 expire within 14 days"
+
+
+def test_a_public_url_behind_the_wrong_prefix(flask: Flask, settings: Settings, tmp_path: Path) -> None:
+    """This service answers on that host, and the path is another one: doctor names the right address."""
+    with Web(settings, free_port(), tmp_path) as there:
+        found = findings(flask, public_url=f"{there.url}/hooks/ci")["PUBLIC_URL"]
+    assert (found["level"], f"It answers at {there.url}:" in found["todo"]) == ("fail", True), found
+
+
+@pytest.mark.parametrize(("address", "level"), [("10.1.2.3", "warn"), ("1.1.1.1", "ok"), (None, "fail")])
+def test_a_public_name_is_looked_up(
+    address: str | None, level: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is private here can be public for CI; one that is not in DNS cannot be called."""
+
+    def answer(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        if address is None:
+            raise OSError("Name or service not known")
+        return [(2, 1, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    found = [one.level for one in public_url._in_public_dns("ci.example.com")]
+    assert (found or ["ok"]) == [level]
+
+
+@pytest.mark.parametrize(
+    ("url", "proxies", "level"),
+    [
+        ("https://ci.example.com", (), "fail"),
+        ("http://ci.example.com", (), "warn"),
+        ("https://ci.example.com", ("unix",), "ok"),
+    ],
+)
+def test_ip_without_declared_proxies(
+    url: str, proxies: tuple[str, ...], level: str, services: Services
+) -> None:
+    """With https there is a proxy, because the web process speaks no TLS: every callback would be refused."""
+    chosen = services.settings.model_copy(
+        update={"verify": frozenset({"ip"}), "public_url": url, "trusted_proxies": proxies}
+    )
+    (found,) = public_url.senders(replace(services, settings=chosen))
+    assert (found.level, found.level == "ok" or "TRUSTED_PROXIES" in found.said) == (level, True)
+
+
+def test_no_word_about_proxies_where_addresses_are_not_checked(services: Services) -> None:
+    """The default checks token and binding."""
+    assert list(public_url.senders(services)) == []

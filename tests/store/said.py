@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from app.ci.incoming.payload import Detail
-from app.ci.report import TERMINAL, Input, Report
+from app.ci.report import TERMINAL, Detail, Input, Report
 from app.store import Acceptor, News, Outcome, Store
 from app.store.jobs.accept import Source
 

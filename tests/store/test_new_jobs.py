@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.ci.incoming.payload import Detail, parse_answer
+from app.ci.incoming.payload import parse_answer
+from app.ci.report import Detail
 from app.core.clock import now_ms, rfc3339
 from app.store import News, Store
 from app.store.jobs.accept import Taken, as_body

@@ -19,6 +19,7 @@ from typing import Any
 from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
+from app.core.outward import Blocked, Unreachable
 from app.core.processes import process_name
 from app.settings import Settings
 from app.settings.chats import Chat
@@ -27,8 +28,9 @@ from app.store import UNAVAILABLE, Event, Store
 from app.store.runs.run import End, Run, Start
 from workers.forward.chat import chat_message, chat_result
 from workers.forward.delivery_result import DeliveryResult, result_of
-from workers.forward.http_post import Blocked, PostLimits, Unreachable, post
+from workers.forward.http_post import PostLimits, post
 from workers.forward.message import message
+from workers.run_log import about_run, log_end
 
 log = logging.getLogger(__name__)
 
@@ -120,17 +122,16 @@ class Forwarder:
             self._store.deliveries.count(self.endpoint.name, "failed")
         if number < 1:
             return
-        started = now_ms()
+        event, started = self._store.runs.event(run.event_id), now_ms()
         self._under_way[run_id] = number, started
         try:
-            result = self._attempt(run)
-            entry = _entry(number, started, result)
-            self._record(run_id, number, number - run.forgiven, result, entry)
+            with about_run(run, event):
+                result = self._attempt(run, event)
+                self._record(run, number, result, _entry(number, started, result))
         finally:
             del self._under_way[run_id]
 
-    def _attempt(self, run: Run) -> DeliveryResult:
-        event = self._store.runs.event(run.event_id)
+    def _attempt(self, run: Run, event: Event | None) -> DeliveryResult:
         if event is None:
             return DeliveryResult("the event has expired", final=True, ours=True)
         event, job = replace(event, count=run.count), self._store.jobs.of_event(event)
@@ -146,22 +147,23 @@ class Forwarder:
         except Unreachable as error:
             return DeliveryResult(str(error)[:500], trouble=True)
 
-    def _record(
-        self, run_id: str, number: int, counted: int, result: DeliveryResult, entry: dict[str, Any]
-    ) -> None:
+    def _record(self, run: Run, number: int, result: DeliveryResult, entry: dict[str, Any]) -> None:
         runs, endpoint = self._store.runs, self.endpoint.name
+        counted = number - run.forgiven
         if result.error is None:
-            runs.finish(End(run_id, number, "done", entry))
+            runs.finish(done := End(run.id, number, "done", entry))
+            log_end(log, run, done)
             self._store.deliveries.succeeded(endpoint)
             self._store.deliveries.count(endpoint, "delivered")
             return
-        log.warning("%s, try %d of run %s: %s", endpoint, number, run_id, result.error)
         is_over = result.final or counted >= self._settings.forward_tries
         if is_over:
-            runs.finish(End(run_id, number, "failed", entry))
+            end = End(run.id, number, "failed", entry)
         else:
             pause = max(result.again_in_s or 0.0, self._pause(counted))
-            runs.finish(End(run_id, number, "waiting", entry, pause))
+            end = End(run.id, number, "waiting", entry, pause)
+        runs.finish(end)
+        log_end(log, run, end, result.error)
         if result.trouble:
             self._store.deliveries.in_trouble(endpoint, result.error, result.again_in_s)
         elif not result.ours:

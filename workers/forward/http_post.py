@@ -6,37 +6,24 @@ to something else a moment later (DNS rebinding) changes nothing. Redirects are 
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import socket
-import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from http.client import HTTPException
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from app.core.networks import Address, inner, is_public
+from app.core.outward import Unreachable, permitted, resolved, tls
 from app.settings.types import Network
 
 _CONNECT_S: Final = 5.0
 _ANSWER_MAX: Final = 2048
 """Bytes of an answer's body that are read: it is shown to people and means nothing else."""
-
-
-class Blocked(Exception):
-    """The host is in a network to which nothing may be delivered."""
-
-
-class Unreachable(Exception):
-    """There was no answer, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +48,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: PostLimits) 
     """POST once. Raises ``Blocked`` or ``Unreachable``; any answer, of whatever status, is returned."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = permitted(host, _resolve(host, port), bounds.allowed)
+    addresses = permitted(host, resolved(host, port), bounds.allowed)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     with _Deadline(bounds.total_s) as deadline:
         try:
@@ -75,29 +62,6 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: PostLimits) 
             if deadline.over or isinstance(error, TimeoutError):
                 raise Unreachable(f"no answer within {bounds.total_s:g} s") from error
             raise Unreachable(f"{type(error).__name__}: {error}") from error
-
-
-def permitted(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> list[str]:
-    """Those of these addresses that may be connected to. Raises ``Blocked`` if no address may be."""
-    good = [each for each in addresses if _may(ipaddress.ip_address(each.partition("%")[0]), allowed)]
-    if good:
-        return good
-    raise Blocked(
-        f"{host} is at {addresses[0]}, which is not public; to allow it, add its network to FORWARD_ALLOW_PRIVATE"
-    )
-
-
-def _may(address: Address, allowed: Sequence[Network]) -> bool:
-    meant = any(one in network for network in allowed for one in (address, inner(address)))
-    return meant or is_public(address)
-
-
-def _resolve(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise Unreachable(f"{host} cannot be resolved: {error}") from error
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _connect(
@@ -121,13 +85,7 @@ def _connection(scheme: str, address: str, host: str, port: int, connect_s: floa
     if scheme != "https":
         return HTTPConnection(address, port, timeout=connect_s)
     # The certificate is checked for the name, wherever the connection goes.
-    return HTTPSConnection(address, port, timeout=connect_s, server_hostname=host, ssl_context=_tls())
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes longer than a request, so they are read once."""
-    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
+    return HTTPSConnection(address, port, timeout=connect_s, server_hostname=host, ssl_context=tls())
 
 
 def _exchange(

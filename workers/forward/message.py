@@ -34,7 +34,13 @@ def message(event: Event, job: Job | None, settings: Settings) -> tuple[bytes, d
     structured = to_structured(_cloud_event(event, job, settings), JSONFormat())
     headers = {name.title(): value for name, value in structured.headers.items()}
     signed = sign(settings.forward_keys, event.event_id, structured.body)
-    return structured.body, headers | signed | {"User-Agent": _USER_AGENT}
+    return structured.body, headers | signed | _way(event) | {"User-Agent": _USER_AGENT}
+
+
+def _way(event: Event) -> dict[str, str]:
+    """By which the endpoint's own logs are found from ours: passed on as they came in with the callback."""
+    given = {"X-Request-Id": event.request_id, "traceparent": event.traceparent}
+    return {name: value for name, value in given.items() if value}
 
 
 def sign(keys: Sequence[SecretStr], event_id: str, body: bytes) -> dict[str, str]:

@@ -16,10 +16,12 @@ from collections.abc import Callable
 
 from app.core.processes import process_name
 from app.reconcile import due_jobs, floods, lost_submissions, missing_records
+from app.redis.outage import OUTAGE
 from app.services import Services
 from app.store import UNAVAILABLE
 from workers import registry
 from workers.forward import forwarder as forward
+from workers.health import BEAT_S, report_here
 from workers.relay import feed, lookups, retention
 from workers.rq import dispatch
 from workers.rq.queue import queue
@@ -47,6 +49,11 @@ def main() -> int:
     ]
     for thread in threads:
         thread.start()
+    if chosen.metrics_port:
+        # Imported only then: it takes 2 MB.
+        from app.metrics.port import serve_metrics  # noqa: PLC0415
+
+        serve_metrics(chosen, chosen.metrics_port)
     log.info("ready")
     return _wait(threads) or _stop(threads, [*forwarders, checks])
 
@@ -74,6 +81,7 @@ def _loops(
         "retention": lambda: retention.step(services, stop_requested),
         "schema": lambda: _keep_schema(services),
         "presence": lambda: _report_presence(services),
+        "health": _report_health,
         "declare": lambda: _declare_handlers(services),
         "lanes": lambda: _declare_lanes(services),
         "endpoints": lambda: forward.give_up_stranded(store, chosen, stop_requested),
@@ -100,8 +108,27 @@ def _stop(threads: list[threading.Thread], pools: list[forward.Forwarder | looku
     return 0
 
 
+_turned: dict[str, float] = {}
+"""When each loop last began a step (``time.monotonic()``)."""
+_ALWAYS_TURN = ("feed", "dispatch")
+"""Loops none of whose steps takes long; others wait for CI, or remove what is old."""
+_HANGS_S = 120.0
+
+
+def _report_health() -> None:
+    """To `python -m workers.health relay`; not while a loop hangs."""
+    now = time.monotonic()
+    hanging = [name for name in _ALWAYS_TURN if now - _turned.get(name, now) > _HANGS_S]
+    if hanging:
+        log.error("the loop %s hangs; the health check fails", ", ".join(hanging))
+    else:
+        report_here("relay", OUTAGE.cause or "all its loops turn")
+    stop_requested.wait(BEAT_S)
+
+
 def _loop(name: str, step: Callable[[], object]) -> None:
     while not stop_requested.is_set():
+        _turned[name] = time.monotonic()
         try:
             step()
         except UNAVAILABLE:

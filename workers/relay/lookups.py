@@ -15,10 +15,11 @@ from typing import cast
 
 from app.core.clock import now_ms
 from app.core.processes import process_name
-from app.store import UNAVAILABLE, Store
+from app.store import UNAVAILABLE, Event, Store
 from app.store.runs.run import Run, Start
 from workers import registry
 from workers.outputs import ReadableJob
+from workers.run_log import about_run, log_end
 from workers.worker.lease_keeper import LEASE_S
 from workers.worker.tasks import Failed, ending, raised
 
@@ -107,18 +108,19 @@ class Lookups:
         if number < 1:
             return
         self._held[run_id] = _Held(number, time.monotonic() + (handler.timeout if handler else 0.0))
-        started = now_ms()
-        self._store.runs.finish(ending(run, number, started, self._attempt(run, handler)))
+        started, event = now_ms(), self._store.runs.event(run.event_id)
+        with about_run(run, event):
+            end = ending(run, number, started, self._attempt(run, handler, event))
+            self._store.runs.finish(end)
+            log_end(log, run, end)
 
-    def _attempt(self, run: Run, handler: registry.Handler | None) -> Failed | None:
+    def _attempt(self, run: Run, handler: registry.Handler | None, event: Event | None) -> Failed | None:
         if handler is None:
             return Failed("CHECK_OUTPUTS is off", final=True)
-        event = self._store.runs.event(run.event_id)
         if event is None:
             return Failed("the event has expired", final=True)
         try:
             handler.function(event, cast(ReadableJob, self._store.jobs.lean(event)))
         except Exception as error:
-            log.warning("run %s: %s", run.id, type(error).__name__)
             return raised(error)
         return None

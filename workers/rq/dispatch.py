@@ -1,4 +1,4 @@
-"""Runs that are due go to RQ, in batches sized by the backlog: one when idle, up to a hundred under load.
+"""Runs that are due go to RQ, in batches sized by the backlog: one when idle, up to two hundred under load.
 
 RQ's cost is per job (a fork, some fifty Redis commands), so a job carries a batch. The queue in RQ is kept short:
 the backlog stays in our own schedule, where nothing of it can be lost or sent twice for long.
@@ -18,7 +18,7 @@ from app.store.lanes.lanes import lane_role
 from workers import registry
 from workers.rq.queue import send
 
-LARGEST = 100
+LARGEST = 200
 _AHEAD = 2
 """RQ jobs queued for each worker: enough that no worker is idle, few enough that a lost job is noticed soon."""
 _PUT_OFF_S = 20.0

@@ -7,7 +7,6 @@ serves one: RQ loses jobs of a worker that serves two queues and is killed.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import logging
 import os
@@ -24,13 +23,15 @@ from app.settings import Settings
 from app.settings.lanes import is_lane_name
 from app.store import UNAVAILABLE
 from workers import registry
+from workers.health import BEAT_S, report_here
 from workers.rq import member
 from workers.start import checked_settings
 from workers.worker.lanes import divided
+from workers.worker.metrics import MetricsProcess
+from workers.worker.parent import end_with_parent
 
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1
 _TOO_SOON_S = 10.0
 """A worker that lived shorter than that is replaced after a pause, which doubles each time."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
@@ -49,6 +50,8 @@ class Crew:
         self._short_lives = dict.fromkeys(wanted, 0)
         self._stopping = False
         self._logging_pid = 0
+        self._metrics = MetricsProcess(chosen)
+        self._next_report = 0.0
 
     def keep(self) -> int:
         """Run until SIGTERM, then until the current runs have ended. Returns the exit code."""
@@ -61,8 +64,17 @@ class Crew:
             self._reap()
             if not self._stopping:
                 self._fill()
+                self._metrics.keep()
+                self._report()
             time.sleep(_TICK_S)
+        self._metrics.stop()
         return 0
+
+    def _report(self) -> None:
+        """To `python -m workers.health worker`, from the loop that replaces workers."""
+        if time.monotonic() >= self._next_report:
+            self._next_report = time.monotonic() + BEAT_S
+            report_here("worker", f"{len(self._began)} of {sum(self._wanted.values())} processes run")
 
     def _fill(self) -> None:
         """Start what is missing; a lane whose processes end at once delays no other lane."""
@@ -112,7 +124,7 @@ def _be_member(chosen: Settings, lane: str, parent: int) -> int:
     """Be a worker; the exit code. The Redis client logs why Redis cannot be used."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    _end_with_parent()
+    end_with_parent()
     if os.getppid() != parent:
         return 1
     try:
@@ -125,12 +137,6 @@ def _be_member(chosen: Settings, lane: str, parent: int) -> int:
         log.exception("worker %d failed", os.getpid())
         return 1
     return 0
-
-
-def _end_with_parent() -> None:
-    """On Linux the kernel sends SIGTERM when the parent dies (prctl(2)); elsewhere a thread of the worker polls."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wanted(chosen: Settings, arguments: Sequence[str]) -> dict[str, int]:

@@ -22,6 +22,7 @@ from workers.outputs import Objects, access_for, readable
 from workers.registry import GiveUp, Later
 from workers.rq.batch import Batch
 from workers.rq.shared_flags import SharedFlags
+from workers.run_log import about_run, log_end
 from workers.worker.lease_keeper import LEASE_S, LeaseKeeper
 from workers.worker.memory import bounded
 
@@ -123,19 +124,24 @@ class Performer:
     def _one(self, run: Run, number: int) -> End:
         """Perform one run; how it ended."""
         started = now_ms()
-        failed = self._attempt(run, number)
+        with about_run(run, self._events.get(run.event_id)):
+            failed = self._attempt(run, number)
+            end = ending(run, number, started, failed)
+            log_end(log, run, end)
         if failed and failed.spoils:
             self._batch.close()
-        return ending(run, number, started, failed)
+        return end
 
     def _job(self, event: Event) -> Job | None:
         """As handlers get it; ``None`` for an event of a submission that has no job."""
         if not event.job_id:
             return None
-        job = self._store.jobs.at(event, self._jobs[event.job_id])
+        known = self._jobs[event.job_id]
         if _provision is None:
-            return job
-        return readable(job, access_for(self._store, _provision.objects, _provision.link_s, event, job))
+            return self._store.jobs.at(event, known)
+        job = self._store.jobs.at(event, known, raw=False)
+        access = access_for(self._store, _provision.objects, _provision.link_s, event, job)
+        return readable(job, access, known.raw)
 
     def _attempt(self, run: Run, number: int) -> Failed | None:
         """What went wrong; ``None`` if nothing did."""
@@ -157,7 +163,6 @@ class Performer:
         except TimedOut:
             return Failed(f"took longer than {handler.timeout:g} s", spoils=True)
         except BaseException as error:
-            log.warning("run %s, try %d: %s", run.id, number, type(error).__name__)
             return raised(error)
         if declaration.returned_unawaited(answer):
             return Failed(

@@ -15,13 +15,12 @@ from app.ci.incoming import json_view, limits, reports, xml_view
 from app.ci.incoming.fields import many, node, nodes, text, texts, word
 from app.ci.incoming.limits import BodyLimits, Budget
 from app.ci.incoming.refused import Refused, quoted
-from app.ci.report import Report
+from app.ci.report import Detail, Report
 
 __all__ = [
     "Answer",
     "CIError",
     "Callback",
-    "Detail",
     "Refused",
     "Unreadable",
     "parse",
@@ -41,14 +40,6 @@ EXPECTED = "expected one JobsDetail or WorkflowExecution at least, or a review's
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _FIRST = (b"<", b"{", b"[")
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """One job of a body: what it says, and the JSON view of the node that said it, every field kept."""
-
-    report: Report
-    raw: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ from typing import Any
 from app.ci.incoming.fields import node, text, word
 from app.ci.incoming.limits import ANSWER, Budget
 from app.ci.incoming.made.voice_separate import ROLES, Roles
-from app.ci.incoming.payload import Detail
 from app.ci.incoming.reports import of_job
 from app.ci.matching.asked import Asked, AskedOperation, AskedOutput
-from app.ci.report import Report
+from app.ci.report import Detail, Report
 
 
 def assign(asked: Asked, told: Sequence[Detail]) -> tuple[Detail, ...] | None:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 from flask import Response, current_app, request
 
+from app.metrics import counted
 from app.pages import blueprint
 from app.store import UNAVAILABLE
 from app.store.events.tail import Full, Listener
-from app.web import metrics
 from app.web.problems import Problem
 from app.web.services import WebServices, services
 
@@ -29,7 +29,7 @@ def live() -> Response:
         listener = seat.enter_context(
             every.tail.listen(every.store.outbox.last_id(), request.args.get("job_id"), None)
         )
-        seat.enter_context(metrics.LISTENERS.track_inprogress())
+        seat.enter_context(counted.LISTENERS.track_inprogress())
     except Full:
         raise Problem("too_many_waiting", "All places for open pages are taken.", retry_after=5) from None
     except UNAVAILABLE:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from app.core.clock import rfc3339, to_ms
 from app.store.packing.packing import unpack
 
@@ -61,6 +63,10 @@ class Event:
     """The submission's id where there is no job: then ``job_id`` is empty, and handlers get ``None`` as the job."""
     count: int = 1
     """How many events of this kind the handler is called for: in a burst, once a minute for all of them."""
+    request_id: str | None = None
+    """Of the request that brought the news: logs name it."""
+    traceparent: str | None = None
+    """The trace that this request was part of (W3C)."""
 
     @property
     def media(self) -> dict[str, Any] | None:
@@ -92,6 +98,8 @@ def read_event(
     report: bytes,
     details: bytes,
     submission: bytes,
+    request_id: bytes,
+    traceparent: bytes,
 ) -> Event:
     """The inverse of ``line_of``."""
     fields = dict(zip(_IN_LINE, json.loads(line), strict=False))
@@ -100,10 +108,12 @@ def read_event(
     return Event(
         event_id=event_id,
         job_id=job_id.decode(),
-        report=json.loads(unpack(report)) if report else {},
+        report=msgspec.json.decode(unpack(report)) if report else {},
         replay_of=replay_of.decode() or None,
         details=json.loads(details) if details else None,
         submission=submission.decode() or None,
+        request_id=request_id.decode() or None,
+        traceparent=traceparent.decode() or None,
         **fields,
     )
 

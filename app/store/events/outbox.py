@@ -15,6 +15,7 @@ from app.redis.scripts import script, text_map
 from app.store.database import Database
 from app.store.events.event import Event, Only
 from app.store.packing.packing import pack, unpack
+from app.store.schedules.schedules import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,19 @@ class Outbox:
         for consumer in self._redis.xinfo_consumers(self._key, GROUP):
             if consumer["pending"] == 0 and consumer["idle"] > idle_ms:
                 self._redis.xgroup_delconsumer(self._key, GROUP, consumer["name"])
+
+    def lag(self) -> Backlog:
+        """Events that no relay has acknowledged, and for how long (seconds) the oldest of them has waited."""
+        groups: Any = self._redis.xinfo_groups(self._key) if self._redis.exists(self._key) else []
+        relays: Any = next((each for each in groups if each["name"].decode() == GROUP), None)
+        first = self._oldest_needed(relays) if relays else (0, 0)
+        rows: Any = self._redis.xrange(self._key, min=f"{first[0]}-{first[1]}", count=1)
+        if not rows:
+            return Backlog(0, 0.0)
+        # Redis cannot say the lag of a group behind which entries were deleted: then at most all of them.
+        unread = relays.get("lag") if relays else None
+        waiting = self.size() if unread is None else relays["pending"] + unread
+        return Backlog(int(waiting), max(0.0, (now_ms() - order(rows[0][0])[0]) / 1000))
 
     def size(self) -> int:
         """How many entries count for ``OUTBOX_MAX``."""
@@ -248,4 +262,6 @@ def _event(fields: dict[bytes, bytes]) -> Event:
         only=Only.read(kept["only"]) if kept.get("only") else None,
         details=json.loads(kept["details"]) if "details" in kept else None,
         submission=kept.get("submission"),
+        request_id=kept.get("request"),
+        traceparent=kept.get("trace"),
     )

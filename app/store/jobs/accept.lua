@@ -262,6 +262,8 @@ local function add_event(item, fields)
     'labels', labels, 'deadline', deadline}
   if fields.details then words[#words + 1], words[#words + 2] = 'details', fields.details end
   if fields.only then words[#words + 1], words[#words + 2] = 'only', fields.only end
+  if header.request then words[#words + 1], words[#words + 2] = 'request', header.request end
+  if header.trace then words[#words + 1], words[#words + 2] = 'trace', header.trace end
   redis.call('XADD', key('events'), '*', unpack(words))
 end
 

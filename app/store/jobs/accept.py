@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.json import encode
 from redis.exceptions import RedisError
 
-from app.ci.incoming.payload import Detail
-from app.ci.report import STATES, Report, digest_of, rank
+from app.ci.report import STATES, Detail, Report, digest_of, rank
 from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.logs.origin import Origin
 from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script
 from app.store.database import Database
@@ -119,7 +119,7 @@ class News:
     ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
     is the bucket and region that its token names; ``settled`` is how a person decided a doubt;
     ``unconfirmed`` are positions of details with outputs that only this callback names: CI is asked about them.
-    ``quiet``: neither handlers nor endpoints run for it.
+    ``quiet``: neither handlers nor endpoints run for it. ``origin``: the request that brought it.
     """
 
     details: Sequence[Detail]
@@ -141,6 +141,7 @@ class News:
     settled: Settled | None = None
     unconfirmed: frozenset[int] = frozenset()
     quiet: bool = False
+    origin: Origin | None = None
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
@@ -273,6 +274,8 @@ class Acceptor:
             "place": news.place,
             "quiet": news.quiet or None,
         }
+        if news.origin:
+            header |= {"request": news.origin.request_id, "trace": news.origin.traceparent or None}
         if news.settled:
             header |= asdict(news.settled)
         if news.body:
@@ -300,6 +303,12 @@ def event_id(job_id: str, digest: str) -> str:
     32 hex digits and nothing of the job's own text: the id goes into signatures, addresses and keys.
     """
     return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
+
+
+def event_ids(news: News) -> tuple[str, ...]:
+    """The ids of the events that its details make, or would make if they were news."""
+    reports = [detail.report for detail in news.details]
+    return tuple(event_id(report.job_id, digest_of(report.to_json())) for report in reports)
 
 
 def _item(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.ci.incoming.payload import Detail
-from app.ci.report import Report
+from app.ci.report import Detail, Report
 from app.core.clock import to_ms
 from app.redis.scripts import decoded
 from app.store.database import Database

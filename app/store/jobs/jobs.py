@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from app.ci.incoming.payload import Detail
+from app.ci.report import Detail
 from app.redis.scripts import decoded
 from app.store.access.api_keys import ApiKey
 from app.store.database import Database
@@ -16,7 +17,7 @@ from app.store.members import job_of
 from app.store.packing.packing import unpack
 from app.store.reading.job import Job
 from app.store.reading.listing import Filter, Listing, Page
-from app.store.reading.record import UNKNOWN, Known, Records
+from app.store.reading.record import UNKNOWN, Known, ReadRaw, Records
 from app.store.reading.shown import Kept, Shown, shown
 from app.store.reading.stored import Stored, StoredJobs
 from app.store.submissions.submissions import Submission
@@ -53,7 +54,7 @@ class Jobs:
     def get(self, job_id: str, *, raw: bool = True) -> Job | None:
         """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
         known = self.known([job_id], raw=raw)[job_id]
-        return self._records.record(known) if known.report else None
+        return self._records.record(known) if known.packed else None
 
     def submitted(self, details: Sequence[Detail], submission: Submission, new_at: str) -> list[Job]:
         """The jobs that CI named in its answer to ``submission``, as ``get`` reads them, without a round trip.
@@ -67,9 +68,9 @@ class Jobs:
         found = [Known.of(stored) if stored else UNKNOWN for stored in self._stored.of(ids)]
         return dict(zip(ids, self._with_raws(found) if raw else found, strict=True))
 
-    def at(self, event: Event, known: Known) -> Job:
+    def at(self, event: Event, known: Known, *, raw: bool = True) -> Job:
         """The job as it was at the event, with what is known now about how we know it."""
-        return self._records.record(known.at(event))
+        return self._records.record(known.at(event), raw=raw)
 
     def of_event(self, event: Event) -> Job | None:
         """As ``lean``; ``None`` for an event of a submission that has no job."""
@@ -118,9 +119,9 @@ class Jobs:
         """The record of that, with its raw payload."""
         if (found := self._kept.find(job_id, stored.content)) is None:
             (known,) = self._with_raws([Known.of(stored)])
-            found = shown(self._records.record(known), stored.created_ms)
+            found = shown(job := self._records.record(known), stored.created_ms)
             # The body may have expired since then: that answer belongs to another ETag.
-            if stored.has_body == (known.raw is not None):
+            if stored.has_body == (job.raw is not None):
                 self._kept.put(job_id, stored.content, found, stored.size + len(found.text))
         return found
 
@@ -147,10 +148,13 @@ class Jobs:
             return found
         return [replace(each, raw=raw) for each, raw in zip(found, self._raws(found), strict=True)]
 
-    def _raws(self, found: list[Known]) -> list[dict[str, Any] | None]:
+    def _raws(self, found: list[Known]) -> list[ReadRaw]:
         keys = [self._body_key(each.fields["raw"]) for each in found]
         bodies: Any = self._redis.mget(keys) if keys else []
-        return [self._raw(body, each.fields["raw"] or "") for body, each in zip(bodies, found, strict=True)]
+        return [
+            partial(self._raw, body, each.fields["raw"] or "")
+            for body, each in zip(bodies, found, strict=True)
+        ]
 
     def _raw(self, body: bytes | None, raw: str) -> dict[str, Any] | None:
         return self._view(unpack(body), int(raw.partition(":")[2])) if body and self._view else None

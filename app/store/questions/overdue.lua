@@ -7,6 +7,7 @@ local version, rank, told, state, entries = unpack(
   redis.call('HMGET', job, 'version', 'rank', 'overdue', 'state', 'entries'))
 if version ~= seen_version or rank == '3' or told == deadline then return 0 end
 redis.call('HSET', job, 'overdue', deadline)
+redis.call('HINCRBY', prefix .. 'answers', 'overdue', 1)
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 local event = string.sub(redis.sha1hex('overdue ' .. id .. ' ' .. deadline), 1, 32)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import msgspec
 from msgspec import to_builtins
 from pydantic import ValidationError
 
-from app.ci.incoming.payload import Detail
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
-from app.ci.report import Report
+from app.ci.report import Detail, Report
 from app.core.clock import now_ms, time_of, to_ms
 from app.redis.scripts import decoded
 from app.store.events.event import Event
@@ -23,25 +24,41 @@ from app.store.reading.job import Job, Submitted
 from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
 from app.store.submissions.submissions import Submission
 
+ReadRaw = Callable[[], dict[str, Any] | None]
+"""The JSON view of a payload; ``None`` where there is none, or no longer."""
+
+
+def no_raw() -> None:
+    """Of a job whose payload was not asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds of one job: its report, its other fields, its submission's fields and what was asked there
-    (``facts`` and ``labels``), and the JSON view of the bytes that its report was made of."""
+    """What the store holds of one job: its report, packed, unless an event's takes its place (``reported``); its other
+    fields, its submission's fields and what was asked there (``facts`` and ``labels``). ``raw`` reads the bytes that
+    its report was made of, as a JSON view: reading them takes longer than all the rest."""
 
-    report: dict[str, Any] | None
+    packed: bytes | None
     fields: dict[str, str | None]
     submission: dict[str, str | None]
     request: dict[str, Any]
     late: bool
-    raw: dict[str, Any] | None = None
+    raw: ReadRaw = no_raw
+    reported: dict[str, Any] | None = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Empty for a job that is not known."""
+        if self.reported is not None:
+            return self.reported
+        return cast(dict[str, Any], msgspec.json.decode(unpack(self.packed))) if self.packed else {}
 
     @classmethod
     def of(cls, stored: Stored) -> Known:
         fields = dict(zip(OF_JOB, map(decoded, stored.fields), strict=True))
         submission = dict(zip(OF_SUBMISSION, map(decoded, stored.submission), strict=False))
         return cls(
-            json.loads(unpack(stored.report)) if stored.report else None,
+            stored.report,
             fields,
             submission,
             json.loads(unpack(stored.request)) if stored.request else {},
@@ -61,7 +78,8 @@ class Known:
         asked = {name: getattr(submission, name) for name in OF_SUBMISSION}
         request = {"labels": submission.labels, "facts": submission.facts}
         late = (to_ms(submission.deadline) or now_ms()) < now_ms()
-        return cls(to_builtins(detail.report), fields, asked, request, late, detail.raw)
+        reported: dict[str, Any] = to_builtins(detail.report)
+        return cls(None, fields, asked, request, late, lambda: detail.raw, reported)
 
     def at(self, event: Event) -> Known:
         """As it was at the event, with what is known now about how we know it."""
@@ -73,7 +91,7 @@ class Known:
         elif self.fields["source"] == "poll" and not self._has_now(event.report):
             # CI's word about the job as it is now says nothing of what a callback said before.
             then["source"] = "callback"
-        return replace(self, report=event.report, fields=self.fields | then)
+        return replace(self, reported=event.report, fields=self.fields | then)
 
     def _has_now(self, report: dict[str, Any]) -> bool:
         """Whether what is known of the job now is that report."""
@@ -88,8 +106,9 @@ class Records:
         self.edition = _edition(trusted)
         """What else than the store a record depends on: its fields, and a setting."""
 
-    def record(self, known: Known) -> Job:
-        reported, fields = known.report or {}, known.fields
+    def record(self, known: Known, *, raw: bool = True) -> Job:
+        """Without ``raw`` the payload is not read."""
+        reported, fields = known.report, known.fields
         unconfirmed = self._unconfirmed(reported, known)
         report = reported if unconfirmed else merged(reported, fields["check"])
         outputs = report["outputs"]
@@ -106,7 +125,7 @@ class Records:
                 "source": fields["source"],
                 "version": int(fields["version"] or 0),
                 "updated_at": time_of(fields["updated"]),
-                "raw": known.raw,
+                "raw": known.raw() if raw else None,
             }
         )
 

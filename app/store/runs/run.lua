@@ -47,6 +47,16 @@ local function add_act(hash, id, act)
   redis.call('HSET', hash, field_of(id, 'acts'), (acts and string.sub(acts, 1, -2) .. ',' or '[') .. act .. ']')
 end
 
+-- For those who watch: what became of a try, and how long it took (ms, and the histogram's bucket) where that is known.
+local function count_try(hash, id, result, ms, bucket)
+  local prefix = string.gsub(hash, 'runs_of:[^:]*$', '')
+  local tries, handler = prefix .. 'tries', string.match(id, '|([^|]*)')
+  redis.call('HINCRBY', tries, handler .. '|' .. result, 1)
+  if not ms then return end
+  redis.call('HINCRBY', tries, handler .. '|ms', ms)
+  redis.call('HINCRBY', tries, handler .. '|b' .. bucket, 1)
+end
+
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)

@@ -26,6 +26,7 @@ from app.store.runs.run import (
     stored_try,
 )
 from app.store.schedules.schedules import Schedules
+from app.store.tallies.tallies import bucket_of
 
 _WOULD_FAIL = -2
 """As start.lua answers where a run is out of tries."""
@@ -83,6 +84,8 @@ class Runs:
             line_of(event),
             event.submission or "",
             json.dumps(event.details, ensure_ascii=False) if event.details else "",
+            event.request_id or "",
+            event.traceparent or "",
         ]
         for handler, endpoint in wanted:
             each = run_id(event.event_id, handler, endpoint)
@@ -133,6 +136,8 @@ class Runs:
         pause = int(end.again_in_s * 1000)
         arguments = [end.run_id, end.number, end.state, pause, stored_try(end.entry), rfc3339(now_ms())]
         arguments.append(self.told_report(end.run_id) if end.state == "failed" else "")
+        took = int(end.entry.get("ms") or 0)
+        arguments += [took, bucket_of(took)]
         return self._finish, self.keys(end.run_id), arguments
 
     def beat(self, each: str, number: int, claim_s: float) -> bool:
@@ -149,7 +154,7 @@ class Runs:
         """Those of these events that are kept because of their runs, by id."""
         ids = list(dict.fromkeys(event_ids))
         rows: Any = self._events(args=[self._db.prefix, *ids]) if ids else []
-        found = zip(ids, zip(*[iter(rows)] * 6, strict=True), strict=True)
+        found = zip(ids, zip(*[iter(rows)] * 8, strict=True), strict=True)
         return {each: read_event(each, *row) for each, row in found if row[0]}
 
     def of_job(self, job_id: str) -> list[Run]:

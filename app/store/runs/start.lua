@@ -25,9 +25,11 @@ if run.state == 'running' then
   if not broken[1] then broken = {broken.started_at, broken.worker} end
   run.try = cjson.encode({n = run.tries, started_at = broken[1], worker = broken[2], ended_at = ARGV[5],
     error = 'the worker died, or stopped answering, during this try'})
+  if ARGV[6] ~= 'fail' then count_try(KEYS[1], ARGV[1], 'died') end
 end
 if run.tries - run.forgiven >= tonumber(ARGV[3]) then
   if ARGV[6] ~= 'fail' then return -2 end
+  count_try(KEYS[1], ARGV[1], 'failed')
   run.state, run.ended = 'failed', now
   let_go(KEYS[1], ARGV[1])
   write_run(KEYS[1], ARGV[1], run)

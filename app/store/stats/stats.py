@@ -65,6 +65,16 @@ class Stats:
         hours, minutes = (_spans(now, width, number, rest) for width, number in _SPANS)
         return Counts(jobs, by_state, by_tag, hours, minutes)
 
+    def by_state(self) -> dict[str, int]:
+        """Jobs by state; ``none`` where no state of CI's is known. One round trip."""
+        states = sorted(STATES)
+        pipe = self._db.client.pipeline(transaction=False)
+        pipe.zcard(self._db.key("jobs"))
+        for state in states:
+            pipe.zcard(self._index("state", state))
+        jobs, *counts = pipe.execute()
+        return {"none": max(0, jobs - sum(counts)), **dict(zip(states, counts, strict=True))}
+
     def _index(self, field: str, value: str) -> str:
         return self._db.key("index", index.name(field, value))
 

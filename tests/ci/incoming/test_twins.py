@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ci.incoming.payload import Detail, parse
+from app.ci.incoming.payload import parse
+from app.ci.report import Detail
 from tests.ci.promises import check
 from tests.ci.samples import Dialect, event, to_json, workflow_run, xml
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.ci.incoming.payload import Detail
-from app.ci.report import Output
+from app.ci.report import Detail, Output
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded
 from app.services import Services

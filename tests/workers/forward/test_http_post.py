@@ -8,11 +8,12 @@ import socket
 import pytest
 from pydantic import SecretStr
 
+from app.core.outward import Blocked, Unreachable, permitted
 from app.settings.types import Network
 from harness.downstream import KEY, Downstream, Reply
 from harness.servers import free_port
 from workers.forward import http_post
-from workers.forward.http_post import Blocked, PostLimits, Unreachable, permitted, post
+from workers.forward.http_post import PostLimits, post
 from workers.forward.message import sign
 
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)

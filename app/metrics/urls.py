@@ -6,10 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from app.store.access.callback_urls import CallbackUrl
-from app.web import metrics
 
 _NAMES, _LETTERS = 50, 64
 """Bounds of the label: number of names, and characters per name."""
@@ -17,7 +16,7 @@ _NAMES, _LETTERS = 50, 64
 
 def families(urls: Sequence[CallbackUrl], now: int) -> tuple[Metric, ...]:
     """By name. Revoked URLs are left out, and expired ones while another of their name is valid."""
-    expiry, idle = metrics.callback_url_expiry(), metrics.callback_url_idle()
+    expiry, idle = callback_url_expiry(), callback_url_idle()
     named: defaultdict[str, list[CallbackUrl]] = defaultdict(list)
     for url in urls:
         if url.is_in_use:
@@ -30,6 +29,16 @@ def families(urls: Sequence[CallbackUrl], now: int) -> tuple[Metric, ...]:
         latest = max(url.used or url.created for url in named[name])
         idle.add_metric([name], max(0.0, (now - latest) / 1000))
     return expiry, idle
+
+
+def callback_url_expiry() -> GaugeMetricFamily:
+    said = "Seconds until the callback URL of that name expires, of several the first; +Inf where none does"
+    return GaugeMetricFamily("ci_callback_url_expires_seconds", said, labels=["name"])
+
+
+def callback_url_idle() -> GaugeMetricFamily:
+    said = "Seconds since a callback URL of that name was last used, or else since it was made"
+    return GaugeMetricFamily("ci_callback_url_idle_seconds", said, labels=["name"])
 
 
 def _end(url: CallbackUrl) -> float:

@@ -1,0 +1,84 @@
+"""What a web process counts itself. No label ever holds a job id, a path, a token or the name of a process.
+
+Each series is there from the start, with 0: where the first event makes the series, ``increase()`` never sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from app.ci.tags import KNOWN
+from app.core.clock import now_ms
+from app.store.jobs.accept import Outcome
+
+OTHER = "other"
+"""The tag of jobs whose tag is none of CI's: it is a stranger's text."""
+CALLBACK_OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "spooled")
+
+CALLBACKS = Counter(
+    "ci_callbacks_total",
+    "Jobs reported by callbacks, by what became of the report, and by tag (`other`: none of CI's)",
+    ["outcome", "tag"],
+)
+SPOOL_DRAINED = Counter(
+    "ci_spool_drained_total", "Reports taken from the spool, by what became of them", ["outcome"]
+)
+SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
+SPOOL_AGE = Gauge(
+    "ci_spool_age_seconds", "For how long the oldest of them has waited", multiprocess_mode="mostrecent"
+)
+SPOOL_SET_ASIDE = Gauge(
+    "ci_spool_set_aside",
+    "Records set aside by the spool: Redis refuses them, or they cannot be read",
+    multiprocess_mode="mostrecent",
+)
+SPOOL_SET_ASIDE_BYTES = Gauge(
+    "ci_spool_set_aside_bytes", "Bytes set aside by the spool", multiprocess_mode="mostrecent"
+)
+INSTALLATION_LOST = Gauge(
+    "ci_installation_lost",
+    "1 while Redis does not have the installation id that SPOOL_DIR has",
+    multiprocess_mode="mostrecent",
+)
+REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
+PROBES = Counter("ci_probes_total", "Test messages of the console")
+ACCEPT_SECONDS = Histogram(
+    "ci_callback_seconds",
+    "Time to answer a callback",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+NEWEST = Gauge(
+    "ci_newest_callback_timestamp_seconds",
+    "When the newest callback was stored (seconds since 1970); 0: none since the start of this web server",
+    multiprocess_mode="max",
+)
+PROCESSES = Gauge("ci_web_processes", "Web processes that serve", multiprocess_mode="livesum")
+LISTENERS = Gauge("ci_listeners", "Clients that listen to /v1/events now", multiprocess_mode="livesum")
+WAITING = Gauge("ci_waiting", "Clients that wait for a job to end now (?wait=)", multiprocess_mode="livesum")
+
+
+@cache
+def callbacks(outcome: str, tag: str) -> Counter:
+    """The counter of one outcome and tag."""
+    return CALLBACKS.labels(outcome, tag)
+
+
+def count_callbacks(outcomes: Sequence[str], tags: Iterable[str | None]) -> None:
+    """A callback was stored: the outcome and the tag of each of its jobs."""
+    for outcome, tag in zip(outcomes, tags, strict=True):
+        callbacks(outcome, tag if tag in KNOWN else OTHER).inc()
+    NEWEST.set(now_ms() / 1000)
+
+
+def make_series(reasons: Iterable[str]) -> None:
+    """Make every series of this process. ``reasons``: for which callbacks are refused."""
+    for outcome in CALLBACK_OUTCOMES:
+        for tag in (*sorted(KNOWN), OTHER):
+            callbacks(outcome, tag)
+        SPOOL_DRAINED.labels(outcome)
+    for reason in reasons:
+        REFUSALS.labels(reason)

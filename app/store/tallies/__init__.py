@@ -1,0 +1,1 @@
+"""Counters for those who watch, which outlive every process."""

@@ -1,0 +1,1 @@
+"""What an installation is deployed with: image, units, manifests, proxies."""

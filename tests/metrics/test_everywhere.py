@@ -1,0 +1,157 @@
+"""Web, relay and worker show their metrics alike, and every series is there before its first event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import requests
+
+from app.core.clock import now_ms
+from app.metrics import stored
+from app.store import Store
+from harness.servers import Emulator, Process, Valkey, Web, eventually, free_port
+from harness.settings import make_settings
+from tests.metrics.reading import names_of, page_of, samples_of
+from tests.metrics.watched import Watched
+from tests.receiver.callbacks import a_token, body, post
+
+
+@pytest.fixture
+def watched(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Watched]:
+    with Watched(valkey, emulator, tmp_path, spool_dir=tmp_path / "spool") as running:
+        yield running
+
+
+def test_every_process_shows_what_redis_holds_and_itself(watched: Watched) -> None:
+    """The web service has its own counters besides."""
+    here = {
+        "ci_redis_up",
+        "ci_processes",
+        "ci_outbox_age_seconds",
+        "ci_handler_runs_total",
+        "ci_failures_open",
+    }
+    for role in ("relay", "worker"):
+        eventually(partial(watched.page, role), f"the page of the {role}")
+        names = names_of(watched.page(role))
+        assert here <= names, role
+        assert {"process_resident_memory_bytes", "process_start_time_seconds"} <= names, role
+    assert here <= names_of(watched.page())
+
+
+def test_every_series_is_there_before_its_first_event(watched: Watched) -> None:
+    """Where the first event makes a series, ``increase()`` misses that event: an alert would too."""
+    eventually(
+        lambda: ("quick", "done") in samples_of(watched.page(), "ci_handler_runs_total"),
+        "handlers",
+    )
+    page = watched.page()
+    first: dict[str, list[tuple[str, ...]]] = {
+        "ci_callbacks_total": [("accepted", "VoiceSeparate"), ("spooled", "other"), ("duplicate", "Review")],
+        "ci_refusals_total": [("store_unavailable",), ("bad_token",), ("too_many_callbacks",)],
+        "ci_spool_drained_total": [("accepted",), ("duplicate",)],
+        "ci_handler_runs_total": [("quick", "failed"), ("check_outputs", "died")],
+        "ci_questions_total": [("answered",), ("unreadable",), ("failed",)],
+        "ci_answers_unreadable_total": [()],
+        "ci_jobs": [("Success",), ("Failed",), ("none",)],
+        "ci_spool_age_seconds": [()],
+        "ci_newest_callback_timestamp_seconds": [()],
+        "ci_outbox_waiting": [()],
+        "ci_failures_open": [()],
+        "ci_jobs_overdue_total": [()],
+        "ci_handler_seconds_count": [("quick",)],
+    }
+    for name, labels in first.items():
+        found = samples_of(page, name)
+        assert {each: found.get(each) for each in labels} == dict.fromkeys(labels, 0.0), name
+    assert samples_of(page, "ci_processes") == {("relay",): 1, ("worker",): 2}
+    eventually(lambda: samples_of(watched.page(), "ci_web_processes") == {(): 2}, "both web processes")
+
+
+def test_a_callback_moves_what_it_should(watched: Watched) -> None:
+    """Outcome and tag, the time of the newest, the runs of its handlers and their durations, jobs by state."""
+    token = a_token(watched.settings)
+    content = body()
+    before = now_ms() / 1000
+    assert post(watched.url, token, content).json()["results"][0]["outcome"] == "accepted"
+    assert post(watched.url, token, content).json()["results"][0]["outcome"] == "duplicate"
+    assert post(watched.url, token, body(JobId="jquick", Tag="Quick")).status_code == 200
+    eventually(
+        lambda: samples_of(watched.page(), "ci_handler_runs_total")[("quick", "done")] >= 1,
+        "the run",
+    )
+    page = watched.page()
+    counted = samples_of(page, "ci_callbacks_total")
+    assert counted["accepted", "VoiceSeparate"] == 1
+    assert counted["duplicate", "VoiceSeparate"] == 1
+    assert counted["accepted", "other"] == 1
+    assert "Quick" not in page
+    assert samples_of(page, "ci_newest_callback_timestamp_seconds")[()] >= before
+    assert samples_of(page, "ci_jobs")[("Success",)] == 2
+    done = samples_of(page, "ci_handler_runs_total")[("quick", "done")]
+    assert samples_of(page, "ci_handler_seconds_bucket")["quick", "+Inf"] >= done
+    assert samples_of(page, "ci_handler_seconds_count")[("quick",)] >= done
+
+
+def test_without_a_relay_the_outbox_lags(watched: Watched) -> None:
+    """Its events wait, and for longer and longer."""
+    watched.relay.kill()
+    assert post(watched.url, a_token(watched.settings), body()).status_code == 200
+    eventually(lambda: samples_of(watched.page(), "ci_outbox_waiting") == {(): 1}, "the event to wait")
+    eventually(lambda: samples_of(watched.page(), "ci_outbox_age_seconds")[()] > 1, "its age")
+    eventually(lambda: samples_of(watched.page(), "ci_processes")[("relay",)] == 0, "the relay to be missed")
+    watched.relay.start()
+    eventually(lambda: samples_of(watched.page(), "ci_outbox_waiting") == {(): 0}, "the event to be read")
+    assert samples_of(watched.page(), "ci_outbox_age_seconds") == {(): 0}
+
+
+def test_while_redis_is_away_only_that_is_said(valkey: Valkey, tmp_path: Path) -> None:
+    """What the processes count themselves goes on."""
+    with Valkey(tmp_path) as own:
+        settings = make_settings(own.url, spool_dir=tmp_path / "spool", redis_timeout="0.5")
+        with Web(settings, free_port(), tmp_path) as web:
+            assert samples_of(page_of(web.url), "ci_redis_up") == {(): 1}
+            own.kill()
+            assert post(web.url, a_token(settings), body()).json()["results"][0]["outcome"] == "spooled"
+            eventually(
+                lambda: samples_of(page_of(web.url), "ci_redis_up") == {(): 0}, "the outage to be seen"
+            )
+            page = page_of(web.url)
+            assert samples_of(page, "ci_callbacks_total")["spooled", "VoiceSeparate"] == 1
+            assert samples_of(page, "ci_spool_age_seconds")[()] > 0
+            names = {family.name for family in stored.FAMILIES} - {"ci_redis_up"}
+            assert not [name for name in names if re.search(rf"^{name}[ {{]", page, re.MULTILINE)]
+
+
+def test_a_port_that_is_taken_stops_no_worker(watched: Watched, tmp_path: Path) -> None:
+    """Metrics never stand in the way of the work."""
+    second = Process(watched.worker._command, tmp_path / "second.log", watched.worker._environment)
+    with second:
+        eventually(lambda: "METRICS_PORT: cannot listen" in second.text(), second.text)
+        eventually(lambda: samples_of(watched.page(), "ci_processes")[("worker",)] == 4, "both to work")
+        assert second.stop() == 0
+
+
+def test_the_limit_of_redis_memory_is_shown(watched: Watched, store: Store) -> None:
+    used = samples_of(watched.page(), "ci_redis_memory_bytes")[()]
+    assert used > 100_000
+    assert samples_of(watched.page(), "ci_redis_memory_limit_bytes") == {(): float("inf")}
+
+
+def test_the_metrics_of_a_worker_end_with_it(watched: Watched) -> None:
+    """Also when it is killed."""
+    eventually(lambda: watched.page("worker"), "its page")
+    watched.worker.kill()
+
+    def is_gone() -> bool:
+        try:
+            requests.get(watched.pages["worker"], timeout=2)
+        except requests.ConnectionError:
+            return True
+        return False
+
+    eventually(is_gone, "its port to close")

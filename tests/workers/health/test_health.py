@@ -1,0 +1,136 @@
+"""python -m workers.health: one line and an exit code for each role, as a container asks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from harness.servers import ROOT, Emulator, Service, Valkey, eventually, free_port
+from harness.settings import make_settings
+
+Said = tuple[int, str]
+
+
+def health(folder: Path, *arguments: str, **environment: str) -> Said:
+    """Exit code and output, in a container whose temporary folder is ``folder``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.health", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert len((done.stdout + done.stderr).splitlines()) == 1
+    return done.returncode, done.stdout + done.stderr
+
+
+def is_well(folder: Path, role: str) -> bool:
+    return health(folder, role)[0] == 0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "tmp"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def service(own_valkey: Valkey, emulator: Emulator, tmp_path: Path, folder: Path) -> Iterator[Service]:
+    settings = make_settings(own_valkey.url, ci_endpoint=emulator.url)
+    with Service(settings, free_port(), tmp_path, TMPDIR=str(folder)) as running:
+        yield running
+
+
+def test_each_process_that_runs_is_well(service: Service, folder: Path) -> None:
+    """The web service by HTTP, the others by what they report."""
+    assert health(folder, "web", PORT=str(service.port))[0] == 0
+    eventually(lambda: health(folder, "relay") == (0, "relay: all its loops turn\n"), "the relay to report")
+    eventually(
+        lambda: health(folder, "worker") == (0, "worker: 2 of 2 processes run\n"), "the worker to report"
+    )
+
+
+def test_a_process_that_has_died_is_not(service: Service, folder: Path) -> None:
+    """Its last report does not count."""
+    for process, role in ((service.relay, "relay"), (service.worker, "worker")):
+        eventually(partial(is_well, folder, role), "it to report")
+        process.kill()
+        code, line = health(folder, role)
+        assert code == 1
+        assert f"{role}: none runs here" in line
+    service.web.clear()
+    code, line = health(folder, "web", PORT=str(service.port))
+    assert code == 1
+    assert f":{service.port}/healthz does not answer" in line
+
+
+def test_a_process_that_hangs_is_not(service: Service, folder: Path) -> None:
+    """It lives, and reports nothing."""
+    eventually(lambda: health(folder, "relay")[0] == 0, "it to report")
+    service.relay.signal(signal.SIGSTOP)
+    (report,) = folder.glob("*/relay-*")
+    # As if half a minute had passed.
+    at, _, line = report.read_text().partition(" ")
+    report.write_text(f"{float(at) - 31} {line}")
+    code, said = health(folder, "relay")
+    service.relay.signal(signal.SIGCONT)
+    assert code == 1
+    assert "restart it" in said
+    eventually(lambda: health(folder, "relay")[0] == 0, "it to go on")
+
+
+def test_redis_away_is_said_and_no_reason_for_a_restart(
+    service: Service, own_valkey: Valkey, folder: Path
+) -> None:
+    eventually(lambda: health(folder, "relay")[0] == 0, "it to report")
+    own_valkey.kill()
+    eventually(lambda: "Redis is away" in health(folder, "relay")[1], "the outage")
+    assert [health(folder, role, PORT=str(service.port))[0] for role in ("web", "worker", "relay")] == [
+        0,
+        0,
+        0,
+    ]
+    own_valkey.start()
+    eventually(lambda: "all its loops turn" in health(folder, "relay")[1], "the outage to end")
+
+
+def test_without_an_argument_it_asks_about_what_runs_here(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    """One image, one check: a container has one process."""
+    eventually(lambda: health(folder)[1].startswith("relay: "), "the relay")
+    service.relay.kill()
+    eventually(lambda: health(folder)[1].startswith("worker: "), "the worker")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert health(empty, PORT=str(service.port)) == (
+        0,
+        f"web: http://127.0.0.1:{service.port}/healthz answers\n",
+    )
+
+
+def test_a_wrong_role_is_named(folder: Path) -> None:
+    assert health(folder, "waiter") == (2, "usage: python -m workers.health [web|worker|relay]\n")
+
+
+def test_it_costs_little() -> None:
+    """A container runs it every few seconds: it imports nothing that is installed."""
+    # Without site-packages: an import of ours or of a library fails.
+    code = "import workers.health"
+    command = [sys.executable, "-S", "-c", code]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0

@@ -1,0 +1,118 @@
+"""``python -m workers.health [web|worker|relay]``: is the process of this container well? Exit code and one line.
+
+For containers without HTTP, and with it. Without an argument it asks about whichever of ours runs here. Redis away is
+nothing that a restart would heal: it is said, and the code is 0. Imports nothing but the standard library: a container
+runs this every few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Role = Literal["web", "worker", "relay"]
+_BACKGROUND: tuple[Role, ...] = ("relay", "worker")
+FRESH_S = 30.0
+"""A process that has not reported for that long hangs."""
+BEAT_S = 4.0
+
+
+class HealthReport(NamedTuple):
+    """Whether it is well, and the line that says so."""
+
+    is_well: bool
+    line: str
+
+
+def report_here(role: Role, line: str) -> None:
+    """This process is well; ``line`` says what it does. A folder that cannot be written is ignored: the check, which
+    finds nothing there, names it."""
+    path = _folder() / f"{role}-{os.getpid()}"
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        unnamed = path.with_suffix(".new")
+        # The monotonic clock is one for all processes of a machine, and is never set.
+        unnamed.write_text(f"{time.monotonic()} {line}")
+        unnamed.rename(path)
+    except OSError:
+        return
+
+
+def check_role(role: Role | None) -> HealthReport:
+    """As the command says it."""
+    if role is None:
+        running: list[Role] = [each for each in _BACKGROUND if _reports(each)]
+        role = running[0] if running else "web"
+    return _web() if role == "web" else _process(role)
+
+
+def _process(role: Role) -> HealthReport:
+    found = _reports(role)
+    if not found:
+        return HealthReport(False, f"{role}: none runs here that reports to {_folder()}")
+    age, line = min(found)
+    if age > FRESH_S:
+        return HealthReport(False, f"{role}: has not reported for {age:.0f} s; it hangs, restart it")
+    return HealthReport(True, f"{role}: {line}")
+
+
+def _reports(role: str) -> list[tuple[float, str]]:
+    """Of processes that live: seconds since each has reported, and what."""
+    found = []
+    for path in _folder().glob(f"{role}-*[0-9]"):
+        pid = int(path.name.rpartition("-")[2])
+        if not _is_alive(pid):
+            path.unlink(missing_ok=True)
+            continue
+        at, _, line = path.read_text().partition(" ")
+        found.append((time.monotonic() - float(at), line))
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _web() -> HealthReport:
+    host = os.environ.get("HOST", "127.0.0.1")
+    address = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host
+    url = f"http://{address}:{os.environ.get('PORT', '8000')}/healthz"
+    try:
+        with urllib.request.urlopen(url, timeout=3):
+            return HealthReport(True, f"web: {url} answers")
+    except OSError as error:
+        return HealthReport(
+            False,
+            f"web: {url} does not answer ({error}); is it running, and are HOST and PORT the same here?",
+        )
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"ci-callback-receiver-{os.getuid()}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: well; 1: not; 2: wrong usage."""
+    roles: dict[str, Role] = {"web": "web", "worker": "worker", "relay": "relay"}
+    if len(arguments) > 1 or (arguments and arguments[0] not in roles):
+        sys.stderr.write("usage: python -m workers.health [web|worker|relay]\n")
+        return 2
+    found = check_role(roles[arguments[0]] if arguments else None)
+    sys.stdout.write(f"{found.line}\n")
+    return 0 if found.is_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""What logs say of a run: one line for each try, and on every line meanwhile for which request, job and event it is."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager
+
+from app.core.logs import about
+from app.core.logs.origin import Origin
+from app.store import Event
+from app.store.runs.run import End, Run
+
+_WORDS = {"done": "done", "waiting": "retried", "failed": "failed"}
+
+
+def about_run(run: Run, event: Event | None) -> AbstractContextManager[None]:
+    """Every line of the block names the run: a handler's own lines too."""
+    request_id, traceparent = (event.request_id, event.traceparent) if event else (None, None)
+    return about(
+        request_id=request_id,
+        trace_id=Origin("", traceparent or "").trace_id,
+        job_id=run.job_id,
+        event_id=run.event_id,
+        handler=run.handler,
+        endpoint=run.endpoint,
+    )
+
+
+def log_end(log: logging.Logger, run: Run, end: End, why: str = "") -> None:
+    """How a try ended. ``why`` is what an endpoint, or CI, said."""
+    result = _WORDS.get(end.state, end.state)
+    level = logging.INFO if end.state == "done" else logging.WARNING
+    if not log.isEnabledFor(level):
+        return
+    # An exception's text is the user's, and may hold anything: its record has it, the log has its name.
+    error = why or (end.entry.get("error") or "").partition(":")[0]
+    log.log(
+        level,
+        "run %s, try %d: %s%s",
+        run.id,
+        end.number,
+        result,
+        f" ({error})" if error else "",
+        extra={"try": end.number, "result": result, "ms": end.entry.get("ms")},
+    )
