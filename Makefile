@@ -3,7 +3,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: environment run stop test lint format bench chaos fuzz docs lock clean
+.PHONY: environment run stop test lint format bench chaos fuzz docs lock update sbom audit clean
 
 environment:
 	@$(or $(PYTHON),python3) stack/environment.py $(if $(PYTHON),--python-named) .venv requirements-dev.txt
@@ -24,6 +24,7 @@ lint: environment
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 format: environment
 	$(BIN)/ruff check --fix .
@@ -49,6 +50,20 @@ lock: environment
 	$(LOCK) -o requirements.txt requirements.in
 	$(LOCK) -c requirements.txt -o requirements-dev.txt requirements-dev.in
 	$(LOCK) -o requirements-fuzz.txt requirements-fuzz.in
+
+# The newest releases that the short lists allow, installed; then `make test`.
+update: LOCK += --upgrade
+update: lock
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m docs.generate
+
+sbom: environment
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-file build/sbom.cdx.json requirements.txt
+
+# Asks the network for known faults, so it is no part of `lint`.
+audit: environment
+	$(BIN)/uvx pip-audit --disable-pip --require-hashes -r requirements.txt
 
 clean:
 	rm -rf .venv var build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from app.metrics import counted, stored
 from app.settings import Settings
 from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
+from docs.licences import licences_page
 
 FOLDER = Path(__file__).parent
 
@@ -102,6 +103,7 @@ PAGES = {
     "problems.md": problems_page,
     "metrics.md": metrics_page,
     "capacity.md": capacity_page,
+    "licences.md": licences_page,
 }
 
 

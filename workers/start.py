@@ -13,7 +13,7 @@ from workers import check_outputs, registry
 
 _AFFECTED = {
     "relay": "events make no runs, nothing is delivered, and CI is not asked",
-    "worker": "no handler starts; what has ended is recorded when Redis is back",
+    "worker": "no handler starts; results are recorded when Redis is back",
 }
 
 

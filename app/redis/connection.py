@@ -40,6 +40,10 @@ class MayNotAsk(ResponseError):
     """This user may not use INFO or CONFIG GET (ACL); callers do without."""
 
 
+class NotAsked(ConnectionError):
+    """The breaker is open: Redis did not answer a moment ago, and this call was not sent."""
+
+
 # The errors of a Redis that cannot store anything: unreachable, stalled, loading, full, demoted to a replica, or
 # refusing this user's login or writes.
 UNAVAILABLE = (
@@ -190,7 +194,7 @@ def _note_refusals(pool: ConnectionPool, answers: Sequence[Any]) -> None:
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
-    """``call()`` when the breaker gives it a turn; ``ConnectionError`` if the breaker is open then. A call without an
+    """``call()`` when the breaker gives it a turn; ``NotAsked`` if the breaker is open then. A call without an
     answer opens the breaker."""
     if breaker is None:
         return _call_redis(breaker, pool, call)
@@ -203,7 +207,7 @@ def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[],
 
 def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
     if breaker and not breaker.allows():
-        raise ConnectionError("Redis did not answer a moment ago, so it was not asked now")
+        raise NotAsked("Redis did not answer a moment ago, so it was not asked now")
     try:
         answer = call()
     except (ConnectionError, TimeoutError) as error:

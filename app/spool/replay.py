@@ -7,10 +7,14 @@ from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import (
+    NoPermissionError,
+    RedisError,
+    TimeoutError,  # noqa: A004
+)
 
 from app.core.clock import now_ms
-from app.redis.connection import UNAVAILABLE
+from app.redis.connection import UNAVAILABLE, NotAsked
 from app.spool.record import UnreadableRecord, decode_record
 from app.store.jobs.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
 from app.store.refusals.refusal import Refusal
@@ -20,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _TRIES = 3
 """Redis may fail for one record in this number of passes, each of which began with a write that succeeded."""
+_SLOW_TRIES = 30
+"""As many where Redis gave no answer in time: on a busy machine that says more about Redis than about the record, and a
+record that is set aside loses its place before later news of the same job."""
 
 _AWAY = (*UNAVAILABLE, NoPermissionError)
 """Not the record's fault: Redis is unavailable, cannot write, or does not let this user write."""
@@ -56,10 +63,12 @@ class Replay:
                 self._accept(record)
         except Away:
             raise
+        except NotAsked as error:
+            raise Away(str(error)) from error
         except _AWAY as error:
-            if not self._is_its_own_fault(place):
+            if not self._is_its_own_fault(place, error):
                 raise Away(str(error)) from error
-            return f"Redis failed {_TRIES} times for this record alone: {error}"
+            return f"Redis failed {self._failures} times for this record alone: {error}"
         except (UnreadableRecord, RedisError) as error:
             return str(error)
         except Exception as error:
@@ -67,10 +76,10 @@ class Replay:
             return f"{type(error).__name__}: {error}"
         return None
 
-    def _is_its_own_fault(self, place: ReplayPosition) -> bool:
+    def _is_its_own_fault(self, place: ReplayPosition, error: RedisError) -> bool:
         self._failures = self._failures + 1 if place == self._suspect else 1
         self._suspect = place
-        return self._failures >= _TRIES
+        return self._failures >= (_SLOW_TRIES if isinstance(error, TimeoutError) else _TRIES)
 
     def _accept(self, news: News) -> None:
         if news.token in self._revoked:

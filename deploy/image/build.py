@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,12 +92,24 @@ def _run(command: str, root: Path, workdir: Path) -> None:
     """As a container engine does: with this machine's name servers and a /proc, both gone afterwards."""
     shutil.copy2("/etc/resolv.conf", root / "etc/resolv.conf")
     inside = 'mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh -c "cd $2 && $3"'
-    environment = {"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"} | _network()
-    subprocess.run(
-        ["unshare", "--mount", "/bin/sh", "-c", inside, "sh", root, workdir, command],
-        check=True,
-        env=environment,
-    )
+    arguments = ["unshare", "--mount", "/bin/sh", "-c", inside, "sh", str(root), str(workdir), command]
+    environment = {"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"}
+    with _authority(root) as authority:
+        subprocess.run(arguments, check=True, env=environment | _network() | authority)
+
+
+@contextlib.contextmanager
+def _authority(root: Path) -> Iterator[dict[str, str]]:
+    """Where this machine has pip trust an authority of its own (PIP_CERT), the step trusts it, too."""
+    if "PIP_CERT" not in os.environ:
+        yield {}
+        return
+    lent = root / "run/authority.pem"
+    shutil.copy2(os.environ["PIP_CERT"], lent)
+    try:
+        yield {"PIP_CERT": "/run/authority.pem"}
+    finally:
+        lent.unlink()
 
 
 def _network() -> dict[str, str]:
@@ -106,5 +120,5 @@ def _network() -> dict[str, str]:
 
 
 def _size(root: Path) -> int:
-    command = ["du", "--summarize", "--bytes", "--one-file-system", root]
+    command = ["du", "--summarize", "--bytes", "--one-file-system", str(root)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0])

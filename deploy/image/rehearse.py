@@ -22,7 +22,7 @@ _INSIDE = """
 mount --bind "$1" "$1" && mount --options remount,bind,ro "$1"
 mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mount --rbind /dev "$1/dev"
 root=$1 user=$2; shift 2
-exec chroot --userspec="$user:$user" "$root" /bin/sh -c 'cd /srv && exec "$@"' sh "$@"
+exec /usr/sbin/chroot --userspec="$user:$user" "$root" /bin/sh -c 'cd /srv && exec "$@"' sh "$@"
 """
 
 
@@ -50,7 +50,7 @@ def _running(image: Image, role: Role, redis_url: str) -> Iterator[subprocess.Po
     user = last_of(image.stage, "USER").text
     command = COMMANDS[role] or last_of(image.stage, "CMD").listed()
     process = subprocess.Popen(
-        ["unshare", "--mount", "/bin/sh", "-ec", _INSIDE, "sh", image.root, user, *command],
+        ["unshare", "--mount", "/bin/sh", "-ec", _INSIDE, "sh", str(image.root), user, *command],
         env=_environment(image, redis_url),
     )
     try:
@@ -63,7 +63,14 @@ def _running(image: Image, role: Role, redis_url: str) -> Iterator[subprocess.Po
 def _entered(pid: int, image: Image) -> list[str]:
     """A command in the mounts of that process, as its user."""
     user = last_of(image.stage, "USER").text
-    enter = ["nsenter", f"--target={pid}", "--mount", "chroot", f"--userspec={user}:{user}", str(image.root)]
+    enter = [
+        "nsenter",
+        f"--target={pid}",
+        "--mount",
+        "/usr/sbin/chroot",
+        f"--userspec={user}:{user}",
+        str(image.root),
+    ]
     return [*enter, "/bin/sh", "-c", 'cd /srv && exec "$@"', "sh"]
 
 

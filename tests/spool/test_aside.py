@@ -12,16 +12,17 @@ from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
 import pytest
 
 from app import create_app
+from app.redis.breaker import Breaker
 from app.services import Services
 from app.spool import SUFFIX, NoRoom, Spool
 from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry_set_aside
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
 from app.spool.record import encode_record, pack_refusal, record_summary
-from app.spool.replay import Away
+from app.spool.replay import Away, Replay
 from app.store import Store
 from app.store.refusals.refusal import Refusal
-from harness.servers import Valkey
+from harness.servers import Valkey, eventually
 from harness.settings import make_settings
 from tests.spool.test_drain import Home
 from tests.store.samples import news
@@ -151,6 +152,75 @@ def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
         home.drainer.step()
         assert home.outcomes("jgood") == ["accepted"]
         assert home.spool.set_aside().records == 1
+
+
+@contextmanager
+def swallows(server: Valkey, word: bytes, times: int) -> Iterator[str]:
+    """Redis, behind a connection that drops the first ``times`` commands with ``word`` and stays open."""
+    place = str(server.socket) + "w"
+    listener = socket(AF_UNIX, SOCK_STREAM)
+    listener.bind(place)
+    listener.listen()
+    left = [times]
+
+    def pump(source: socket, target: socket) -> None:
+        while data := _received(source):
+            if word in data and left[0]:
+                left[0] -= 1
+                continue
+            target.sendall(data)
+        for each in (source, target):
+            _shut(each)
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            redis = socket(AF_UNIX, SOCK_STREAM)
+            redis.connect(str(server.socket))
+            for way in ((client, redis), (redis, client)):
+                threading.Thread(target=pump, args=way, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"unix://{place}"
+    _shut(listener)
+    listener.close()
+
+
+def test_a_slow_redis_is_no_record_s_fault(tmp_path: Path) -> None:
+    """Small writes are answered and those of one job are not, five times in a row, as on a starved machine: nothing is
+    set aside, so the news of the job keeps its order."""
+    with Valkey(tmp_path) as server, swallows(server, b"jslow", 5) as url:
+        home = Home(Services.open(make_settings(url), timeout=0.5).store, tmp_path / "spool")
+        home.put(*(encode_record(news("jslow", state)) for state in ("Success", "Running", "Success")))
+
+        def is_drained() -> bool:
+            with suppress(Away):
+                home.drainer.step()
+            return not home.files()
+
+        eventually(is_drained, "the spool to be drained")
+        assert home.outcomes("jslow") == ["accepted", "stale", "duplicate"]
+        assert "set_aside" not in home.said
+
+
+def test_a_call_that_the_breaker_held_back_says_nothing_about_a_record(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread's time-out opens the breaker between the first write of a pass and the record."""
+    breaker = Breaker(pause_s=3600)
+    monkeypatch.setattr(home.store.db.client, "breaker", breaker)
+    replay = Replay(home.store.acceptor, home.store.refusals, lambda _: None, frozenset())
+    place = (home.spool.folder / "one", 10)
+    for _ in range(50):
+        breaker.failed()
+        with pytest.raises(Away):
+            replay.record(encode_record(news("j1")), place)
+    breaker.succeeded()
+    assert replay.record(encode_record(news("j1")), place) is None
+    assert home.outcomes("j1") == ["accepted"]
 
 
 def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def _text(process: str) -> logging.Formatter:
 
 def _json(process: str) -> logging.Formatter:
     # Imported only where it is used.
-    from app.core.json_lines import JsonLines
+    from app.core.logs.json_lines import JsonLines
 
     return JsonLines(process, _indented)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from redis.exceptions import ResponseError
 
 from app.core.clock import now_ms
@@ -239,7 +240,7 @@ def _posted(rows: Any) -> list[Posted]:
             continue
         try:
             posted.append(Posted(stream_id.decode(), _event(fields)))
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, msgspec.DecodeError):
             log.exception("cannot read entry %s of the outbox; skipping it", stream_id.decode())
     return posted
 
@@ -255,7 +256,7 @@ def _event(fields: dict[bytes, bytes]) -> Event:
         version=int(kept["version"]),
         at=kept["at"],
         entry=int(kept["entry"]),
-        report=json.loads(kept["report"]),
+        report=msgspec.json.decode(kept["report"]),
         replay_of=kept.get("replay_of"),
         runs_handlers=kept["handlers"] == "1",
         labels=json.loads(kept.get("labels", "{}")),

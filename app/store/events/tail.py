@@ -23,6 +23,11 @@ from app.store.events.window import Window
 log = logging.getLogger(__name__)
 
 _BLOCK_MS = 5000
+_PAUSE_S = 0.01
+"""After each page: under load a reading takes many events, and costs as much as for one. A single event after a quiet
+moment is heard at once."""
+_LINGER_S = 10.0
+"""How long the reader goes on after the last client that waited."""
 _PAGE = 200
 _WINDOW = 512
 """Events that the window holds."""
@@ -124,7 +129,8 @@ class Listener:
 
 
 class Tail:
-    """Its reader starts with the first client that waits. It does not poll: it blocks on the stream.
+    """Its reader starts with the first client that waits, and ends some seconds after the last. It does not poll: it
+    blocks on the stream.
 
     ``seats`` is how many may wait at the same time: each holds a thread, and callbacks need some, too.
     """
@@ -146,6 +152,8 @@ class Tail:
         self.reading = threading.BoundedSemaphore(_READING)
         self._seats = threading.BoundedSemaphore(seats)
         self._reader: threading.Thread | None = None
+        self._left_at = 0.0
+        """When a client ceased to wait last."""
         self.outbox = Outbox(Database(connect(url, timeout=patience_s), prefix))
         self.texts: MadeOnce[str, str] = MadeOnce(_WINDOW)
         """What clients are sent, by stream id: made once for all of them."""
@@ -200,6 +208,7 @@ class Tail:
                 self._waiters[topic].discard(waiter)
                 if not self._waiters[topic]:
                     del self._waiters[topic]
+                self._left_at = time.monotonic()
 
     def _start(self) -> None:
         with self.lock:
@@ -215,7 +224,7 @@ class Tail:
         timeout = _BLOCK_MS / 1000 + self._patience_s
         outbox = Outbox(Database(connect(self._url, timeout=timeout), self._prefix))
         position: str | None = None
-        while not self.closing.is_set():
+        while not self.closing.is_set() and not self._ended():
             try:
                 if position is None:
                     position = outbox.last_id()
@@ -223,12 +232,22 @@ class Tail:
                 ready.set()
                 page, position = outbox.page(position, count=500, block_ms=_BLOCK_MS)
                 self._announce(page)
+                time.sleep(_PAUSE_S)
             except UNAVAILABLE:
                 # Events may have been missed, and a Redis that came back empty counts from the start.
                 position = None
                 with self.lock:
                     self.window.reset(None)
                 time.sleep(0.5)
+
+    def _ended(self) -> bool:
+        """Whether the last client left some time ago: the next one who waits starts another reader."""
+        with self.lock:
+            if self._waiters or time.monotonic() - self._left_at < _LINGER_S:
+                return False
+            self._reader = None
+            self.window.reset(None)
+            return True
 
     def _restart(self, position: str) -> None:
         """From here on the window has everything; those who were registered before read on in Redis."""

@@ -24,7 +24,7 @@ def test_what_stands_after_it_is_no_part_of_the_token(web: Web, after: str) -> N
     answer = requests.post(f"{web.url}/callbacks/{token}{after}", data=body(JobId="j1"), timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.json()["results"][0]["job_id"] == "j1"
-    assert f"token={fingerprint(token)}" in web.web.text()[said:]
+    assert f'"token":"{fingerprint(token)}"' in web.web.text()[said:]
 
 
 @pytest.mark.parametrize("after", AFTER)

@@ -10,8 +10,10 @@ import pytest
 
 from app.settings import Settings
 from app.store import Store
+from app.store.events import tail as tail_module
 from app.store.events.outbox import Posted
 from app.store.events.tail import Gap, Listener, Tail
+from harness.servers import eventually
 from tests.api.stored import put
 
 
@@ -95,3 +97,41 @@ def test_what_is_gone_is_a_gap(tail: Tail, store: Store) -> None:
         gap, *rest = listener.next(5)
         assert isinstance(gap, Gap) and gap.after == first
         assert [each.event.job_id for each in rest if isinstance(each, Posted)] == ["j3", "j4"]
+
+
+def test_news_that_come_at_once_are_read_at_once(
+    tail: Tail, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is heard without a pause; those behind it share a reading, which costs as much as for one."""
+    monkeypatch.setattr(tail_module, "_PAUSE_S", 1.0)
+    names = [f"j{n}" for n in range(40)]
+    with tail.listen(store.outbox.last_id(), None, None) as listener:
+        put(store, "first")
+        assert heard(listener, "first") == ["first"]
+        before = _reads(store)
+        _put_all(store, names)
+        assert heard(listener, names[-1]) == names
+        assert _reads(store) - before < len(names) / 2
+
+
+def test_nothing_is_read_when_nobody_waits_any_more(
+    tail: Tail, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each callback would cost each process that ever had a listener a reading. The next one starts it again."""
+    monkeypatch.setattr(tail_module, "_LINGER_S", 0.0)
+    with tail.listen(store.outbox.last_id(), None, None) as listener:
+        put(store, "j0")
+        assert heard(listener, "j0") == ["j0"]
+    put(store, "wakes-the-reader")
+    eventually(lambda: tail._reader is None, "the end of the reader")
+    before = _reads(store)
+    _put_all(store, ["j1", "j2", "j3"])
+    assert _reads(store) == before
+    with tail.listen(store.outbox.last_id(), None, None) as listener:
+        put(store, "j4")
+        assert heard(listener, "j4") == ["j4"]
+
+
+def _reads(store: Store) -> int:
+    found: int = store.db.client.info("commandstats").get("cmdstat_xread", {}).get("calls", 0)
+    return found

@@ -1,0 +1,78 @@
+"""The systemd units, by systemd's own checks."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from harness.servers import ROOT
+
+UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
+SHARED = "# The same in all three units: deploy/systemd."
+EXPOSURE = 1.5
+"""systemd-analyze's own scale: 10 is a unit without any protection."""
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+
+
+def names(unit: Path) -> str:
+    return unit.stem
+
+
+def test_there_is_a_unit_for_each_process_of_the_procfile() -> None:
+    roles = re.findall(r"^(\w+):", (ROOT / "Procfile").read_text(), re.MULTILINE)
+    assert {unit.stem for unit in UNITS} == {f"receiver-{role}" for role in roles}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=names)
+def test_a_unit_starts_what_the_procfile_starts(unit: Path) -> None:
+    role = unit.stem.removeprefix("receiver-")
+    (command,) = re.findall(rf"^{role}: (.*)$", (ROOT / "Procfile").read_text(), re.MULTILINE)
+    assert f"ExecStart=/opt/ci-callback-receiver/venv/bin/{command}\n" in unit.read_text()
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS, ids=names)
+def test_systemd_understands_each_line(unit: Path, tmp_path: Path) -> None:
+    """The program is a stand-in: it is not installed here."""
+    installed = tmp_path / unit.name
+    installed.write_text(re.sub(r"/opt/ci-callback-receiver/venv/bin/\w+", "/bin/true", unit.read_text()))
+    found = subprocess.run(
+        ["systemd-analyze", "verify", installed], capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS, ids=names)
+def test_systemd_finds_little_exposed(unit: Path) -> None:
+    subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE * 10:.0f}", unit],
+        capture_output=True,
+        check=True,
+    )
+
+
+def test_the_protection_is_the_same_in_all_units() -> None:
+    assert len({unit.read_text().partition(SHARED)[2] for unit in UNITS}) == 1
+    assert all(SHARED in unit.read_text() for unit in UNITS)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=names)
+def test_secrets_come_as_credentials_by_names_that_the_product_knows(unit: Path) -> None:
+    variables = re.findall(r"^Environment=(\w+)_FILE=(.*)$", unit.read_text(), re.MULTILINE)
+    assert {name for name, _ in variables} <= {name.upper() for name in Settings.model_fields}
+    assert all(path == f"%d/secrets_{name.lower()}" for name, path in variables)
+
+
+def test_each_unit_is_an_ini_file_with_three_sections() -> None:
+    for unit in UNITS:
+        parser = configparser.ConfigParser(strict=False, interpolation=None)
+        parser.read(unit)
+        assert parser.sections() == ["Unit", "Service", "Install"]

@@ -1,0 +1,112 @@
+"""One search in the logs shows the whole way of a callback; none of them holds a secret."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.core.tokens import fingerprint
+from harness.downstream import KEY, Downstream
+from harness.servers import Service, eventually
+from tests.receiver.callbacks import a_token, body, post
+from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
+
+REQUEST = "r-4711.of_the-proxy"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def lines_about(service: Service, found: str) -> dict[str, list[dict[str, Any]]]:
+    """What each process says in lines with that text."""
+    return {
+        role: [json.loads(line) for line in process.text().splitlines() if found in line]
+        for role, process in (("web", service.web), ("worker", service.worker), ("relay", service.relay))
+    }
+
+
+def test_one_search_shows_the_whole_way(start: Start, downstream: Downstream) -> None:  # noqa: F811
+    """From the request over the event and the handler's run to the delivery, and on to the endpoint."""
+    service = start(
+        {"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers", forward_urls=downstream.url
+    )
+    token = a_token(service.settings)
+    answer = post(
+        service.url, token, body(JobId="jway", Tag="Quick"), **{"X-Request-Id": REQUEST, "traceparent": TRACE}
+    )
+    assert answer.headers["X-Request-Id"] == REQUEST
+
+    def seen() -> bool:
+        found = lines_about(service, REQUEST)
+        return bool(found["web"] and found["worker"] and found["relay"])
+
+    eventually(seen, "all three to say it")
+    found = lines_about(service, REQUEST)
+    (came,) = found["web"]
+    assert came["message"].startswith("POST /callbacks/<anything:token> 200 ")
+    assert (came["status"], came["token"]) == (200, fingerprint(token))
+    assert (came["job_ids"], came["outcomes"]) == (["jway"], ["accepted"])
+    assert came["ms"] > 0
+    (event_id,) = came["event_ids"]
+    (ran,) = found["worker"]
+    assert (ran["handler"], ran["try"], ran["result"]) == ("quick", 1, "done")
+    (sent,) = found["relay"]
+    assert (sent["handler"], sent["endpoint"], sent["result"]) == ("forward", downstream.url, "done")
+    for line in (ran, sent):
+        assert (line["event_id"], line["job_id"]) == (event_id, "jway")
+    for line in (came, ran, sent):
+        assert line["trace_id"] == TRACE.split("-")[1]
+    (delivery,) = downstream.deliveries
+    assert delivery.headers["x-request-id"] == REQUEST
+    assert delivery.headers["traceparent"] == TRACE
+
+
+def test_without_the_headers_the_request_gets_an_id(start: Start) -> None:  # noqa: F811
+    """A new one, as where what came has not its form: it could be anything."""
+    service = start({"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers")
+    token = a_token(service.settings)
+    ids: set[str] = set()
+    for given in ({}, {"X-Request-Id": 'a b"c'}, {"X-Request-Id": "x" * 65, "traceparent": "00-nonsense"}):
+        answer = post(service.url, token, body(JobId=f"j{len(ids)}", Tag="Quick"), **given)
+        ids.add(answer.headers["X-Request-Id"])
+    assert len(ids) == 3
+    assert all(len(each) == 16 and int(each, 16) >= 0 for each in ids)
+    for each in ids:
+        eventually(lambda each=each: lines_about(service, each)["worker"], "the run")  # type: ignore[misc]
+
+
+def test_no_secret_is_in_any_log(start: Start, downstream: Downstream) -> None:  # noqa: F811
+    """Planted in settings, addresses, headers and bodies; at DEBUG."""
+    secrets = {
+        "cos_secret_key": "plantedsecretofcos",
+        "cos_token": "plantedtokenofcos",
+        "callback_keys": "k1:planted-secret-of-callbacks-0123456789",
+    }
+    service = start(
+        {"NOTES": "/dev/null", "LOG_LEVEL": "DEBUG"},
+        handlers="tests.workers.some_handlers",
+        forward_urls=downstream.url,
+        log_level="DEBUG",
+        **secrets,
+    )
+    token = a_token(service.settings)
+    for content in (body(JobId="jsecret", Tag="Quick"), body(JobId="jraise", Tag="Raise"), b"<broken"):
+        post(
+            service.url, token, content, Authorization="Bearer plantedbearer", Cookie="session=plantedcookie"
+        )
+    service.call("GET", "/v1/jobs?q=plantedquery")
+    service.call("GET", "/v1/jobs/jsecret")
+    eventually(lambda: len(lines_about(service, '"result":"failed"')["worker"]), "the failure")
+    eventually(lambda: lines_about(service, '"result":"done"')["relay"], "the delivery")
+    said = "".join(process.text() for process in service.processes)
+    planted = [value.rpartition(":")[2] for value in secrets.values()]
+    planted += [token, KEY, service.key, "plantedbearer", "plantedcookie", "plantedquery"]
+    assert [each for each in planted if each in said] == []
+
+
+def test_health_checks_are_no_lines(start: Start) -> None:  # noqa: F811
+    """Machines ask every few seconds."""
+    service = start({"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers")
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert service.call("GET", path).ok
+    service.call("GET", "/v1/jobs")
+    eventually(lambda: '"route":"/v1/jobs"' in service.web.text(), "the line of the API")
+    assert not any(path in service.web.text() for path in ("/healthz", "/readyz", '"/metrics"'))
