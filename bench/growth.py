@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.ci.incoming.payload import parse
@@ -25,26 +27,47 @@ _FEW = 1000
 _FILLERS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One service with its store: ``pids`` are what is paid for."""
+
+    services: Services
+    port: int
+    pids: list[int]
+    key: str
+
+    @property
+    def path(self) -> str:
+        return "/callbacks/" + callback_url(self.services.settings, Binding(name="bench")).rpartition("/")[2]
+
+
 def measure(options: Options) -> list[Row]:
+    """Both are there at once and measured in turns: what else the machine does meets both alike."""
     many = options.stored
     section = f"processor time with {many:,} jobs stored / with {_FEW:,}"
     cpu: dict[str, dict[int, list[float]]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        for stored in (_FEW, many):
-            with Valkey(Path(name)) as store:
-                settings = make_settings(store.url, outbox_max=10_000_000, jobs_max=10_000_000)
-                services = Services.open(settings, timeout=60)
-                key = services.store.api_keys.create("bench", frozenset(SCOPES))
-                with serve(settings, Path(name), ("ours",)) as servers:
-                    server = servers["ours"]
-                    _fill(services.store, stored)
-                    path = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
-                    for number in range(options.rounds + 1):
-                        for what, requests in _kinds(path, key, number, options).items():
-                            result = run(server.port, requests, [server.pid, store.pid])
-                            if number:
-                                cpu.setdefault(what, {}).setdefault(stored, []).append(result.cpu_us)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sides = {stored: _side(stack, folder / str(stored)) for stored in (_FEW, many)}
+        for stored, side in sides.items():
+            _fill(side.services.store, stored)
+        for number in range(options.rounds + 1):
+            for stored, side in sides.items():
+                for what, requests in _kinds(side.path, side.key, number, options).items():
+                    result = run(side.port, requests, side.pids)
+                    if number:
+                        cpu.setdefault(what, {}).setdefault(stored, []).append(result.cpu_us)
     return [row(section, what, ratios(done[many], done[_FEW]), "", aim=1.2) for what, done in cpu.items()]
+
+
+def _side(stack: ExitStack, folder: Path) -> _Side:
+    folder.mkdir()
+    store = stack.enter_context(Valkey(folder))
+    settings = make_settings(store.url, outbox_max=10_000_000, jobs_max=10_000_000)
+    services = Services.open(settings, timeout=60)
+    key = services.store.api_keys.create("bench", frozenset(SCOPES))
+    server = stack.enter_context(serve(settings, folder, ("ours",)))["ours"]
+    return _Side(services, server.port, [server.pid, store.pid], key)
 
 
 def _fill(store: Store, count: int) -> None:

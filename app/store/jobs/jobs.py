@@ -124,7 +124,7 @@ class Jobs:
         """The record of that, with its raw payload."""
         if (found := self._kept.find(job_id, stored.content)) is None:
             (known,) = self._with_raws([Known.of(stored)])
-            found = shown(job := self._records.record(known))
+            found = shown(job := self._records.record(known), stored.created_ms)
             # The body may have expired since then: that answer belongs to another ETag.
             if stored.has_body == (job.raw is not None):
                 self._kept.put(job_id, stored.content, found, stored.size + len(found.text))

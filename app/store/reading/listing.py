@@ -75,8 +75,7 @@ class Listing:
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
         """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
-        position = decode_cursor(cursor)
-        found = self._collect(wanted, limit, position, self._ask("", wanted, limit, position, _SCAN_MAX))
+        found = self._collect(wanted, limit, self._ask("", wanted, limit, decode_cursor(cursor), _SCAN_MAX))
         jobs = tuple(Job.model_validate_json(each.text) for each in found.jobs)
         return Page(jobs=jobs, next_cursor=found.next_cursor)
 
@@ -86,14 +85,13 @@ class Listing:
         """``page`` as JSON, as ``Page`` would be written, with the API key of that digest; nothing for an unknown key.
 
         One round trip; the same text again while no job on the page has changed."""
-        position = decode_cursor(cursor)
-        answer = self._ask(digest, wanted, limit, position, _SCAN_MAX)
+        answer = self._ask(digest, wanted, limit, decode_cursor(cursor), _SCAN_MAX)
         key = read_key(answer[0])
         if digest and key is None:
             return None, b""
         asked, rows = (wanted, limit, cursor), answer[1:]
         if (text := self._pages.find(asked, rows, now_ms())) is None:
-            found = self._collect(wanted, limit, position, answer)
+            found = self._collect(wanted, limit, answer)
             texts = b",".join([each.text for each in found.jobs])
             text = b'{"jobs":[%b],"next_cursor":%b}' % (texts, msgspec.json.encode(found.next_cursor))
             self._pages.put(asked, rows, text, len(text) + 150 * len(found.jobs), found.until)
@@ -129,21 +127,22 @@ class Listing:
         answer: list[Any] = evalsha(self._redis, self._script, arguments)
         return answer
 
-    def _collect(self, wanted: Filter, limit: int, position: Position | None, answer: list[Any]) -> _Found:
+    def _collect(self, wanted: Filter, limit: int, answer: list[Any]) -> _Found:
         """The page, of which ``answer`` is the beginning: more is asked for where too few of that match."""
         found, left, until = list[Shown](), _SCAN_MAX, math.inf if wanted.overdue is None else 0.0
         while True:
-            _, looked, is_end, score, member, members, scores, stamps = answer
+            _, looked, is_end, last, score, members, stamps = answer
             ids = [job_of(each) for each in members]
             for n, each in enumerate(self._shown(ids, stamps)):
                 until = min(until, each.until if each else 0)
-                if each is not None and _matches(each, wanted):
-                    found.append(each)
+                if each is None or not _matches(each, wanted):
+                    continue
+                found.append(each)
                 if len(found) == limit:
-                    return _Found(found, encode_cursor((int(scores[n]), ids[n])), until)
+                    return _Found(found, encode_cursor((found[-1].created_ms, ids[n])), until)
             if is_end:
                 return _Found(found, None, until)
-            position, left, until = (int(score), job_of(member)), left - looked, 0.0
+            position, left, until = (int(score), job_of(last)), left - looked, 0.0
             if left <= 0:
                 return _Found(found, encode_cursor(position), until)
             answer = self._ask("", wanted, limit, position, left)
@@ -164,7 +163,7 @@ class Listing:
             job = job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
         # Past its deadline a job is shown as overdue, without any change of it.
         turns_late = math.inf if stored.late or stored.due_ms is None else stored.due_ms
-        made = shown(job, min(now + _KEPT_MS, turns_late))
+        made = shown(job, stored.created_ms, min(now + _KEPT_MS, turns_late) if stamp else 0)
         self._kept.put(job_id, stamp, made, len(made.text), made.until)
         return made
 

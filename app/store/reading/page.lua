@@ -3,10 +3,10 @@
 -- ARGV: prefix, digest of an API key or '', how many jobs at most, how many entries to look at for them at most, the
 -- highest and the lowest score (or '' for any), score and member of the last entry of the page before (or '' twice), then
 -- the indexes.
--- Returns {the holder, how many entries were looked at, 1 if these were the last, score and member of the last, and of the
--- jobs: members, scores, stamps (as record.lua describes; '' for one that is gone)}.
+-- Returns {the holder, how many entries were looked at, 1 if these were the last, member and score of the last, the members
+-- that match, their stamps (as record.lua describes; '' for one that is gone)}.
 local prefix, limit, most, top, bottom, after, after_member = ARGV[1], unpack(ARGV, 3, 8)
-limit, most, bottom = tonumber(limit), tonumber(most), tonumber(bottom)
+limit, most = tonumber(limit), tonumber(most)
 local AT_ONCE = 200
 
 local function smallest_first()
@@ -57,34 +57,28 @@ local function stands_in_all(places, n)
   return true
 end
 
-local found, found_scores, looked, last_score, last_member = {}, {}, 0, '', ''
+local found, looked, last = {}, 0, ''
 
--- Adds those of these entries that match; returns whether there may be more.
-local function take(rows, count)
-  local members, places = {}, {}
-  for n = 1, #rows, 2 do members[#members + 1] = rows[n] end
+-- Adds those of these entries that match; returns whether there is room for more.
+local function take(members)
+  local places = {}
   for n, other in ipairs(others) do places[n] = redis.call('ZMSCORE', other, unpack(members)) end
   for n, member in ipairs(members) do
-    local score = rows[2 * n]
-    if bottom and tonumber(score) < bottom then return false end
-    looked, last_score, last_member = looked + 1, score, member
-    if stands_in_all(places, n) then
-      found[#found + 1] = member
-      found_scores[#found] = score
-    end
-    if #found == limit or looked == most then return true end
+    looked, last = looked + 1, member
+    if stands_in_all(places, n) then found[#found + 1] = member end
+    if #found == limit or looked == most then return false end
   end
-  return #members == count
+  return true
 end
 
-local rank, has_more = first_rank(), true
-while has_more and #found < limit and looked < most do
+local rank, beyond = first_rank(), bottom == '' and redis.call('ZCARD', index) or count_from(bottom)
+local has_room = true
+while has_room and rank < beyond do
   -- Usually all match.
-  local count = looked == 0 and math.min(limit, AT_ONCE) or AT_ONCE
-  local rows = redis.call('ZRANGE', index, rank, rank + count - 1, 'REV', 'WITHSCORES')
-  has_more = #rows > 0 and take(rows, count)
+  local count = math.min(looked == 0 and limit or AT_ONCE, AT_ONCE, beyond - rank)
+  has_room = take(redis.call('ZRANGE', index, rank, rank + count - 1, 'REV'))
   rank = rank + count
 end
 local stamps = #found > 0 and redis.call('ZMSCORE', prefix .. 'touched', unpack(found)) or {}
 for n = 1, #found do stamps[n] = stamps[n] or '' end
-return {holder, looked, has_more and 0 or 1, last_score, last_member, found, found_scores, stamps}
+return {holder, looked, has_room and 1 or 0, last, looked > 0 and redis.call('ZSCORE', index, last) or '', found, stamps}

@@ -21,22 +21,24 @@ _KEPT_BYTES: Final = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A record as JSON, with what a list is filtered by; ``linkable`` is whether its outputs may be linked. ``until``
-    is when the clock alone may change it (ms)."""
+    """A record as JSON, with what a list is filtered by, and where it stands there (``created_ms``); ``linkable`` is
+    whether its outputs may be linked. ``until`` is when the clock alone may change it (ms)."""
 
     text: bytes
     values: dict[str, str | None]
     overdue: bool
     linkable: bool
+    created_ms: int
     until: float
 
 
-def shown(job: Job, until: float = math.inf) -> Shown:
+def shown(job: Job, created_ms: int, until: float = math.inf) -> Shown:
     return Shown(
         text=job.model_dump_json(by_alias=True).encode(),
         values={**index.values(job.report), **index.label_values(job.labels)},
         overdue=bool(job.submission and job.submission.overdue),
         linkable=job.outputs_unchecked in {None, "too_many"},
+        created_ms=created_ms,
         until=until,
     )
 

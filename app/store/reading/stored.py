@@ -21,7 +21,7 @@ OF_JOB: Final = (
 OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline")
 """Of the hash of its submission."""
 _NAMES: Final = (len(OF_JOB), *OF_JOB, len(OF_SUBMISSION), *OF_SUBMISSION)
-_UPDATED, _DEADLINE = map(OF_JOB.index, ("updated", "deadline"))
+_UPDATED, _DEADLINE, _CREATED = map(OF_JOB.index, ("updated", "deadline", "created"))
 _AT_ONCE: Final = 200
 """Jobs in one call."""
 
@@ -37,6 +37,11 @@ class Stored(NamedTuple):
     has_body: bool
     late: bool
     due_ms: int | None = None
+
+    @property
+    def created_ms(self) -> int:
+        """Where the job stands in lists."""
+        return int(self.fields[_CREATED] or 0)
 
     @property
     def content(self) -> tuple[Any, ...]:

@@ -163,7 +163,7 @@ def test_what_is_kept_stays_within_its_bytes(put: list[tuple[str, int]]) -> None
     kept = Kept[str, Stored, Shown](12_000)
     for name, size in put:
         stored = Stored((b"x" * size,), b"r", (), None, False, False)
-        shown = Shown(b"y" * size, {}, False, False, 0)
+        shown = Shown(b"y" * size, {}, False, False, 0, 0)
         kept.put(name, stored, shown, stored.size + size)
         assert kept.size <= 12_000
         assert kept.find(name, stored) is (shown if 2 * size + 3_001 <= 12_000 else None)
