@@ -8,7 +8,8 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
-from app.store.access.api_keys import ApiKey, Scope
+from app.api.rates import check_guesses, count_guess, count_request
+from app.store.access.api_keys import ApiKey, Scope, key_digest
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -52,9 +53,17 @@ def may(scope: Scope) -> bool:
 
 def _key() -> ApiKey:
     kind, _, key = request.headers.get("Authorization", "").partition(" ")
-    found = services().store.api_keys.find(key.strip()) if kind.lower() == "bearer" and key.strip() else None
+    if kind.lower() != "bearer" or not key.strip():
+        raise _unauthorized()
+    digest = key_digest(key.strip())
+    check_guesses(digest)
+    found = services().store.api_keys.with_digest(digest)
     if found is None:
-        raise Problem(
-            "unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one."
-        )
+        count_guess(digest)
+        raise _unauthorized()
+    count_request(digest)
     return found
+
+
+def _unauthorized() -> Problem:
+    return Problem("unauthorized", "Send `Authorization: Bearer <key>`; `flask keys create NAME` makes one.")
