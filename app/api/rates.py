@@ -108,7 +108,7 @@ def rates() -> ApiRates:
 def check_guesses(digest: str) -> None:
     """Before a key is looked up. Raises ``Problem`` where this address sent too many wrong ones.
 
-    A key that this process has seen valid is always looked up: wrong keys from behind the same proxy lock nobody out.
+    A key that this process has seen valid is always looked up: wrong keys from behind the same proxy do not stop it.
     """
     if digest not in rates().keys:
         _refuse_beyond(rates().wrong.left(_address()), "This address has sent too many wrong API keys.")
