@@ -17,6 +17,8 @@ def make_settings(redis_url: str, **more: object) -> Settings:
         "cos_bucket": "demo-1250000000",
         "ci_endpoint": "http://127.0.0.1:9",
         "callback_keys": "k1:a-secret-of-the-tests-0123456789",
+        # A bench or a fault run is one key at any rate.
+        "api_rate": "1000000/s",
         "key_prefix": f"test-{secrets.token_hex(6)}:",
         **more,
     }

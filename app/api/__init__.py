@@ -4,7 +4,7 @@ from flask import Flask
 
 
 def init_app(app: Flask) -> None:
-    from app.api import docs, events, failures, jobs, reads, refusals, requests, submissions
+    from app.api import docs, events, failures, jobs, rates, reads, refusals, requests, submissions
     from app.api.chosen import many_jobs
     from app.api.overview import endpoints, lanes, stats
     from app.web import health
@@ -12,5 +12,6 @@ def init_app(app: Flask) -> None:
     for module in (jobs, many_jobs, submissions, failures, endpoints, lanes, refusals, events, stats, health):
         app.register_blueprint(module.blueprint)
     requests.init_app(app)
+    rates.init_app(app)
     docs.init_app(app)
     app.wsgi_app = reads.before_views(app.wsgi_app, app)  # type: ignore[method-assign,assignment]

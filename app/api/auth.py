@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
+from app.api.rates import check_guesses, count_guess, count_request
 from app.redis.cursors import BadCursor
 from app.store.access.api_keys import ApiKey, Scope, key_digest
 from app.web.problems import Problem
@@ -63,10 +64,10 @@ def read_for_key(read: Callable[[str], tuple[ApiKey | None, R]]) -> R:
     try:
         key, found = read(digest)
     except (Problem, BadCursor):
-        g.api_key = _known(services().store.api_keys.with_digest(digest))
+        g.api_key = _known(digest, services().store.api_keys.with_digest(digest))
         require(g.needed)
         raise
-    g.api_key = _known(key)
+    g.api_key = _known(digest, key)
     require(g.needed)
     return found
 
@@ -85,7 +86,8 @@ def may(scope: Scope) -> bool:
 
 
 def _key() -> ApiKey:
-    return _known(services().store.api_keys.with_digest(_digest()))
+    digest = _digest()
+    return _known(digest, services().store.api_keys.with_digest(digest))
 
 
 def bearer_digest(header: str) -> str | None:
@@ -98,12 +100,15 @@ def _digest() -> str:
     digest = bearer_digest(request.headers.get("Authorization", ""))
     if digest is None:
         raise _unauthorized()
+    check_guesses(digest)
     return digest
 
 
-def _known(key: ApiKey | None) -> ApiKey:
+def _known(digest: str, key: ApiKey | None) -> ApiKey:
     if key is None:
+        count_guess(digest)
         raise _unauthorized()
+    count_request(digest)
     return key
 
 

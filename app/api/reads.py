@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from app.api.auth import bearer_digest
 from app.api.chosen.filters import JobsQuery
 from app.api.jobs import etag_for
+from app.api.rates import Quota, Quotas, rates_of
 from app.receiver.route import Application
 from app.store.reading.listing import Filter
 from app.web.access_log import fields_of, log_access, origin_in
@@ -38,6 +39,8 @@ class _Answer:
     etag: str | None = None
     is_unchanged: bool = False
     no_store: bool = False
+    quota: Quota | None = None
+    """What the request left of its key's quota."""
 
     @property
     def status(self) -> int:
@@ -51,6 +54,8 @@ class _Answer:
             found.append(("ETag", f'"{self.etag}"'))
         if self.no_store:
             found.append(("Cache-Control", "no-store"))
+        if self.quota:
+            found += self.quota.headers().items()
         return found
 
 
@@ -62,7 +67,7 @@ def before_views(application: Application, app: Flask) -> Application:
         if environ["REQUEST_METHOD"] != "GET" or not path.startswith(_PATH):
             return application(environ, start_response)
         started = time.perf_counter()
-        found = _answer(of(app), environ, path.removeprefix(_PATH))
+        found = _answer(of(app), rates_of(app).keys, environ, path.removeprefix(_PATH))
         if found is None:
             return application(environ, start_response)
         origin = origin_in(environ)
@@ -75,19 +80,27 @@ def before_views(application: Application, app: Flask) -> Application:
     return route
 
 
-def _answer(services: WebServices, environ: dict[str, Any], rest: str) -> _Answer | None:
+def _answer(services: WebServices, keys: Quotas, environ: dict[str, Any], rest: str) -> _Answer | None:
     digest = bearer_digest(environ.get("HTTP_AUTHORIZATION", ""))
-    query = environ.get("QUERY_STRING", "")
-    if digest is None:
-        return None
+    if digest is None or digest not in keys:
+        return None  # The view looks up a key that is new here, and counts the wrong ones.
     try:
-        if not rest:
-            return _page(services, digest, query)
-        job_id = rest[1:]
-        is_one = rest[0] == "/" and job_id and job_id.isascii() and "/" not in job_id and not query
-        return _job(services, digest, job_id, environ.get("HTTP_IF_NONE_MATCH")) if is_one else None
+        found = _read(services, digest, environ, rest)
+        quota = keys.take(digest) if found else None
     except Exception:
         return None
+    if found is None or quota is None or quota.wait:
+        return None  # The view says how long to wait.
+    return replace(found, quota=quota)
+
+
+def _read(services: WebServices, digest: str, environ: dict[str, Any], rest: str) -> _Answer | None:
+    query = environ.get("QUERY_STRING", "")
+    if not rest:
+        return _page(services, digest, query)
+    job_id = rest[1:]
+    is_one = rest[0] == "/" and job_id and job_id.isascii() and "/" not in job_id and not query
+    return _job(services, digest, job_id, environ.get("HTTP_IF_NONE_MATCH")) if is_one else None
 
 
 def _page(services: WebServices, digest: str, query: str) -> _Answer | None:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app.settings.callback_limits import CallbackLimits, LimitsOfUrls
 from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
+from app.settings.rates import Rate, RateLimit
 from app.settings.secret_files import SecretFiles
 from app.settings.types import (
     AgeAndSize,
@@ -114,6 +115,12 @@ class Settings(BaseSettings):
         frozenset(),
         description="Comma list of fingerprints of revoked callback tokens. It applies even while Redis is "
         "unavailable or after Redis lost its data. `flask callback-url --revoke` prints the fingerprint.",
+    )
+    api_rate: RateLimit = Field(
+        Rate(100, 1, 500),
+        description="Requests of one API key, as `100/s`, `600/min` or `5000/h`, and how many at once after a pause "
+        "(`, burst 500`; default: the count). Each web process counts for itself, so that N processes allow up to N "
+        "times this. Beyond it: 429. Callbacks and the pages are not counted.",
     )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="Callback format requested for submitted jobs."

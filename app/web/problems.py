@@ -35,6 +35,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "bad_job_id": (400, "The callback names no usable job"),
     "store_unavailable": (503, "Storage is unavailable; retry later"),
     "unauthorized": (401, "A valid API key is required"),
+    "too_many_requests": (429, "The API key, or the address, has exceeded its rate"),
     "forbidden": (403, "The API key lacks the required scope"),
     "forged_form": (403, "The form was not made by this session"),
     "not_found": (404, "Not found"),

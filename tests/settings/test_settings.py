@@ -12,6 +12,7 @@ import pytest
 
 from app.settings import Settings, SettingsError, load
 from app.settings.callback_limits import CallbackLimits
+from app.settings.rates import Rate
 from app.settings.types import AgeAndSize
 from harness.servers import ROOT, as_environment, free_port
 
@@ -142,6 +143,11 @@ def test_faults_of_every_kind_are_named_at_once(good: pytest.MonkeyPatch, tmp_pa
         ("CALLBACK_LIMITS", "console_bytes=1MiB"),
         ("CALLBACK_LIMITS", "console_runs=1,console_runs=2"),
         ("CALLBACK_LIMITS", "submission_bytes=1 parsec"),
+        ("API_RATE", "100"),
+        ("API_RATE", "100/fortnight"),
+        ("API_RATE", "0/s"),
+        ("API_RATE", "100/s, burst 0"),
+        ("API_RATE", "100/s, burst"),
         ("DEADLINE", "0"),
         ("DEADLINE", "1 fortnight"),
         ("REDIS_URL", ""),
@@ -184,6 +190,9 @@ def test_a_wrong_value_stops_the_start(good: pytest.MonkeyPatch, name: str, valu
             "submission_bytes = 1.5 KiB, console_per_minute=100000",
             CallbackLimits(submission_bytes=1536, console_per_minute=100_000),
         ),
+        ("API_RATE", "600/min", Rate(600, 60, 600)),
+        ("API_RATE", "100 / s,burst 500", Rate(100, 1, 500)),
+        ("API_RATE", str(Rate(5000, 3600, 1)), Rate(5000, 3600, 1)),
         ("VERIFY", "token, confirm", frozenset({"token", "confirm"})),
         ("HANDLERS", "mine.handlers, theirs", ("mine.handlers", "theirs")),
     ],

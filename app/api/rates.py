@@ -1,0 +1,158 @@
+"""How often one API key may call, and one address with keys that are wrong. Counted in this process: no round trip."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Final, cast
+
+from flask import Flask, Response, current_app, g, request
+
+from app.core.networks import Address
+from app.receiver.address import caller
+from app.settings import Settings
+from app.settings.rates import Rate
+from app.web.problems import Problem
+
+WRONG_KEYS: Final = Rate(10, 60, 10)
+"""Wrong keys of one address."""
+_MOST: Final = 10_000
+"""Callers that one process remembers, some 2 MiB. The one that was silent longest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one request left of its caller's quota; ``wait`` is the seconds until the next is allowed, 0 if it was."""
+
+    name: str
+    rate: Rate
+    remaining: int
+    full_in: float
+    wait: float
+
+    def headers(self) -> dict[str, str]:
+        """As https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (10) writes them."""
+        window = math.ceil(self.rate.burst * self.rate.interval)
+        return {
+            "RateLimit-Policy": f'"{self.name}";q={self.rate.burst};w={window}',
+            "RateLimit": f'"{self.name}";r={self.remaining};t={math.ceil(self.full_in)}',
+        }
+
+
+class Quotas:
+    """One rate for many callers, each with a quota of its own.
+
+    The generic cell rate algorithm: all that is remembered of a caller is the moment at which its quota is full again.
+    """
+
+    def __init__(self, name: str, rate: Rate, now: Callable[[], float] = time.monotonic) -> None:
+        self._name, self._rate, self._now = name, rate, now
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._lock = Lock()
+
+    def __contains__(self, who: str) -> bool:
+        return who in self._full_at
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def left(self, who: str) -> Quota:
+        """What ``who`` has, and takes nothing."""
+        return self._quota(self._full_at.get(who, 0.0) - self._now())
+
+    def take(self, who: str) -> Quota:
+        """One request of ``who``; ``wait`` says whether it was allowed. One that has to wait costs nothing."""
+        with self._lock:
+            now = self._now()
+            full_at = max(self._full_at.pop(who, 0.0), now)
+            before = self._quota(full_at - now)
+            self._full_at[who] = full_at if before.wait else full_at + self._rate.interval
+            if len(self._full_at) > _MOST:
+                self._full_at.popitem(last=False)
+            return before if before.wait else replace(self._quota(self._full_at[who] - now), wait=0.0)
+
+    def forget(self, who: str) -> None:
+        with self._lock:
+            self._full_at.pop(who, None)
+
+    def _quota(self, full_in: float) -> Quota:
+        rate, full_in = self._rate, max(full_in, 0.0)
+        # A clock's float is exact to some nanoseconds only.
+        remaining = max(math.floor(rate.burst - full_in / rate.interval + 1e-6), 0)
+        wait = 0.0 if remaining else full_in - (rate.burst - 1) * rate.interval
+        return Quota(self._name, rate, remaining, full_in, wait)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRates:
+    """Of one process: by a key's digest, and by the address of who sends wrong ones."""
+
+    keys: Quotas
+    wrong: Quotas
+
+    @classmethod
+    def open(cls, settings: Settings) -> ApiRates:
+        return cls(Quotas("key", settings.api_rate), Quotas("wrong-keys", WRONG_KEYS))
+
+
+def rates_of(app: Flask) -> ApiRates:
+    return cast(ApiRates, app.extensions["api_rates"])
+
+
+def rates() -> ApiRates:
+    """Those of the application that serves this request."""
+    return rates_of(current_app)
+
+
+def check_guesses(digest: str) -> None:
+    """Before a key is looked up. Raises ``Problem`` where this address sent too many wrong ones.
+
+    A key that this process has seen valid is always looked up: wrong keys from behind the same proxy do not stop it.
+    """
+    if digest not in rates().keys:
+        _refuse_beyond(rates().wrong.left(_address()), "This address has sent too many wrong API keys.")
+
+
+def count_guess(digest: str) -> None:
+    """The key was looked up, and is none, or is one no more."""
+    rates().keys.forget(digest)
+    g.quota = rates().wrong.take(_address())
+
+
+def count_request(digest: str) -> None:
+    """One request with a valid key. Raises ``Problem`` beyond ``API_RATE``."""
+    quota = rates().keys.take(digest)
+    _refuse_beyond(quota, f"This API key has sent more than {quota.rate} (API_RATE) to this process.")
+
+
+def init_app(app: Flask) -> None:
+    app.extensions["api_rates"] = ApiRates.open(app.extensions["settings"])
+
+    @app.after_request
+    def show(answer: Response) -> Response:
+        if quota := g.get("quota"):
+            answer.headers.update(quota.headers())
+        return answer
+
+
+def _refuse_beyond(quota: Quota, what: str) -> None:
+    g.quota = quota
+    if quota.wait:
+        raise Problem(
+            "too_many_requests", f"{what} Try again after Retry-After.", retry_after=math.ceil(quota.wait)
+        )
+
+
+def _address() -> str:
+    """Behind declared proxies the client's. IPv6 by /64, which is what one customer gets."""
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+    settings: Settings = current_app.extensions["settings"]
+    found: Address | None = caller(request.remote_addr, forwarded, settings.trusted_proxies)
+    if found is not None and found.version == 6:
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
