@@ -8,7 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import create_app
 from app.api import reads
+from app.settings import Settings
+from app.settings.rates import Rate
 from app.store import Store
 from app.store.access.api_keys import SCOPES, Scope
 from app.web.services import of
@@ -67,13 +70,16 @@ def filled(store: Store) -> None:
 
 def both(app: Flask, client: FlaskClient, path: str, headers: dict[str, str]) -> list[Any]:
     """Status, headers and bytes, as the service answers, and as the view alone does."""
+    client.get("/v1/jobs", headers=headers)  # The view looks a new key up.
     answers = [client.get(path, headers=headers)]
     with pytest.MonkeyPatch.context() as without:
         without.setattr(reads, "_answer", lambda *_: None)
         answers.append(client.get(path, headers=headers))
-    # Each request has an id of its own.
+    # Each request has an id of its own, and takes one of what its key may send.
     for each in answers:
         each.headers["X-Request-Id"] = str(len(each.headers["X-Request-Id"]))
+        if "RateLimit" in each.headers:
+            each.headers["RateLimit"] = each.headers["RateLimit"].partition(";")[0]
     return [(each.status_code, sorted(each.headers), each.data) for each in answers]
 
 
@@ -127,8 +133,25 @@ def test_only_plain_reads_are_answered_before_the_view(
     def note() -> None:
         reached.append(path)
 
-    app.test_client().get(path, headers=headers | {"Authorization": keys["all"]})
+    for first_the_key in ("/v1/jobs", path):
+        reached.clear()
+        app.test_client().get(first_the_key, headers=headers | {"Authorization": keys["all"]})
     assert bool(reached) is not is_plain
+
+
+def test_a_key_that_is_new_or_has_used_up_its_rate_is_left_to_the_view(
+    settings: Settings, store: Store, keys: dict[str, str]
+) -> None:
+    """Which counts wrong keys, and says how long to wait; what is answered before the view counts as well."""
+    filled(store)
+    client = create_app(settings.model_copy(update={"api_rate": Rate(1, 3600, 3)})).test_client()
+    for _ in range(3):
+        assert client.get("/v1/jobs/j1", headers={"Authorization": keys["read"]}).status_code == 200
+    for path in ("/v1/jobs/j1", "/v1/jobs"):
+        late = client.get(path, headers={"Authorization": keys["read"]})
+        assert (late.status_code, late.json["reason"]) == (429, "too_many_requests")  # type: ignore[index]
+    wrong = client.get("/v1/jobs/j1", headers={"Authorization": "Bearer wrong"})
+    assert wrong.headers["RateLimit"].startswith('"wrong-keys"')
 
 
 def test_a_fault_of_redis_is_left_to_the_view(app: Flask, client: FlaskClient, keys: dict[str, str]) -> None:
