@@ -38,8 +38,8 @@ def evalsha(client: Redis, chosen: Script, arguments: Sequence[Any]) -> Any:
 
 
 def in_turn(client: Redis, calls: Sequence[Call]) -> list[Any]:
-    """The answers of several scripts, sent in order in one round trip; each is atomic, the sequence is not: one that the
-    server does not know by its hash yet runs after the others."""
+    """The answers of several scripts, sent in order in one round trip; each is atomic, the sequence is not: one that
+    the server does not know by its hash yet runs after the others."""
     commands = [("EVALSHA", each.sha, len(keys), *keys, *arguments) for each, keys, arguments in calls]
     answers = exchange(client, commands) if calls else []
     for n, (each, keys, arguments) in enumerate(calls):

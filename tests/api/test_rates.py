@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -74,6 +75,17 @@ def test_wrong_keys_lock_out_no_key_that_is_in_use(client: FlaskClient, store: S
     assert client.get("/v1/jobs", headers=key).status_code == 200
     store.api_keys.revoke("x")
     assert [client.get("/v1/jobs", headers=key).status_code for _ in range(2)] == [401, 429]
+
+
+def test_guesses_at_the_sign_in_count_with_those_at_the_api(client: FlaskClient) -> None:
+    """A page is no second door."""
+
+    def guess() -> int:
+        proof = re.findall(r'name="csrf" value="([0-9a-f]+)"', client.get("/login").text)[0]
+        return client.post("/login", data={"csrf": proof, "key": "guess"}).status_code
+
+    assert client.get("/v1/jobs", headers=_bearer("guess")).status_code == 401
+    assert [guess() for _ in range(WRONG_KEYS.burst)] == [403] * (WRONG_KEYS.burst - 1) + [429]
 
 
 def test_a_request_without_a_key_is_no_guess(client: FlaskClient) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from app.api.rates import check_guesses, count_guess
 from app.pages import blueprint, page, session
-from app.store.access.api_keys import key_digest
+from app.store.access.api_keys import ApiKey, key_digest
 from app.web.services import services
 
 
@@ -23,7 +24,7 @@ def sign_in() -> Response:
 def sign_in_with_key() -> Response:
     key = request.form.get("key", "").strip()
     to = _next(request.form.get("next"))
-    found = services().store.api_keys.find(key) if key else None
+    found = _find(key) if key else None
     if found is None:
         error = (
             "No such key. Copy it whole; flask keys create NAME makes a new one."
@@ -39,6 +40,16 @@ def sign_in_with_key() -> Response:
     answer = redirect(to, 303)
     session.begin(answer, key_digest(key))
     return answer
+
+
+def _find(key: str) -> ApiKey | None:
+    """Raises ``Problem`` where this address has sent too many wrong ones, here or to the API."""
+    digest = key_digest(key)
+    check_guesses(digest)
+    found = services().store.api_keys.with_digest(digest)
+    if found is None:
+        count_guess(digest)
+    return found
 
 
 @blueprint.post("/logout")

@@ -55,9 +55,6 @@ class ApiKeys:
             raise NameTaken(name)
         return key
 
-    def find(self, key: str) -> ApiKey | None:
-        return self.with_digest(key_digest(key))
-
     def with_digest(self, digest: str) -> ApiKey | None:
         """The key whose ``key_digest`` this is, unless it was revoked."""
         kept = self._redis.hget(self._hash, digest)
