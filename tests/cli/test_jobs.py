@@ -243,9 +243,10 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 
 def keys(shell: Shell) -> set[str]:
-    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed."""
+    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed, and what
+    handlers have done in all."""
     found = decoded_all(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
-    return set(found) - {shell.store.db.key("events")}
+    return set(found) - {shell.store.db.key("events"), shell.store.db.key("tries")}
 
 
 def plan_failures(store: Store, job_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,22 @@ from harness.servers import Valkey
 from harness.settings import make_settings
 
 
+class _OfThisThread(Outage):
+    """Threads that other tests have left behind may lose their servers at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def failed(self, error: Exception) -> None:
+        if threading.get_ident() == self._thread:
+            super().failed(error)
+
+
 @pytest.fixture(autouse=True)
 def outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of this test alone: the process's would go on after it."""
-    monkeypatch.setattr("app.redis.connection.OUTAGE", Outage())
+    monkeypatch.setattr("app.redis.connection.OUTAGE", _OfThisThread())
 
 
 @pytest.fixture

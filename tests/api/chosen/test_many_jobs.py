@@ -220,7 +220,7 @@ def test_commands_do_the_same(settings: Settings, services: Services, ci: Emulat
     assert [(each.kind, each.job_id, str(each.only)) for each in newest] == [
         ("replay", each, "endpoint there") for each in sorted(ids, key=lambda each: created(services, each))
     ]
-    assert len(run("list", *by_label).stdout.splitlines()) == 2
+    assert len(run("list", *by_label).stdout.splitlines()) == 1 + 2, "a heading, and a line for each job"
     run("list", "--label", "show", code=2)
 
 

@@ -34,7 +34,17 @@ from workers.relay.retention import step as sweep_step
 NOW = -1.0
 """An age that everything has."""
 
-FIXED = {"events", "keys", "revoked", "presence:relay", "presence:worker", "probe", "endpoints", "schema"}
+FIXED = {
+    "tries",
+    "events",
+    "keys",
+    "revoked",
+    "presence:relay",
+    "presence:worker",
+    "probe",
+    "endpoints",
+    "schema",
+}
 """Keys whose number and size do not grow with the jobs."""
 
 
