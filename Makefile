@@ -66,7 +66,7 @@ lock: environment
 
 # The newest releases that the short lists allow, installed; then `make test`.
 update: LOCK += --upgrade
-update: lock
+update: environment lock
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m docs.generate
 
