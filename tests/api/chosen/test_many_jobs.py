@@ -212,7 +212,7 @@ def test_commands_do_the_same(settings: Settings, services: Services, ci: Emulat
     for command in ("refresh", "cancel", "replay"):
         run(command, code=2)
         run(command, "--all", *by_label, code=2)
-    assert "jobs match" in run("cancel", *by_label, input="n\n", code=1).stderr
+    assert "2 jobs match" in run("cancel", *by_label, input="n\n", code=1).stderr
     assert ci.requests("cancel") == []
     run("replay", *by_label, "--endpoint", "their", code=2)
     run("replay", *by_label, "--endpoint", "there", "--yes")

@@ -56,6 +56,7 @@ def test_it_is_read_once() -> None:
         pytest.param(lambda job: copy.copy(job).__dict__["raw"], id="copy"),
         pytest.param(lambda job: copy.deepcopy(job).__dict__["raw"], id="deepcopy"),
         pytest.param(lambda job: dict(job.__repr_args__())["raw"], id="repr"),
+        pytest.param(lambda job: RAW if job == _job(Payload()) else None, id="equality"),
         pytest.param(lambda job: getattr(job, "raw", None), id="getattr"),
     ],
 )
