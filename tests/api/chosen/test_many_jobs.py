@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +16,17 @@ from app.store import Store
 from app.store.access.api_keys import Scope
 from app.submitter import Submitter
 from harness.emulated import Emulated
-from harness.servers import Emulator, Valkey
+from harness.servers import Emulator, Valkey, free_port
 from harness.settings import make_settings
 from tests.api.stored import put
 from tests.submitter.conftest import REQUEST
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Its jobs do not end while a test counts those that can be cancelled."""
+    with Emulator(tmp_path_factory.mktemp("patient"), free_port(), "--run-seconds", "3600") as server:
+        yield server
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from workers.testing import event_from
 
 BODY = b"""{"JobsDetail": {"JobId": "j1", "Tag": "VoiceSeparate", "State": "Success"}}"""
 RAW = {"JobId": "j1", "State": "Success", "Message": "as CI wrote it"}
+_, STORED = event_from(BODY)
+"""One for all: each that is made has its own ``updated_at``."""
 
 
 class Payload:
@@ -28,8 +30,7 @@ class Payload:
 
 
 def _job(payload: Payload) -> Job:
-    _, job = event_from(BODY)
-    return readable(job, ObjectAccess(objects=None, link_s=60), payload)  # type: ignore[arg-type]
+    return readable(STORED, ObjectAccess(objects=None, link_s=60), payload)  # type: ignore[arg-type]
 
 
 def test_a_job_whose_payload_nobody_asks_for_reads_none() -> None:
