@@ -14,7 +14,8 @@ run: environment
 stop: environment
 	@$(BIN)/python -m stack stop
 
-test: environment site-generator
+test: environment
+	@$(MAKE) --no-print-directory site-generator
 	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m tests.docs.redis_tools
 	@$(BIN)/python -m tests.prometheus
@@ -49,7 +50,8 @@ fuzz: environment
 docs: environment
 	$(BIN)/python -m docs.generate
 
-site: environment site-generator
+site: environment
+	@$(MAKE) --no-print-directory site-generator
 	$(BIN)/python -m docs.site
 
 site-generator: environment
@@ -65,8 +67,8 @@ lock: environment
 	$(LOCK) -c requirements-dev.txt -o requirements-site.txt requirements-site.in
 
 # The newest releases that the short lists allow, installed; then `make test`.
-update: LOCK += --upgrade
-update: environment lock
+update: environment
+	@$(MAKE) --no-print-directory lock LOCK="$(LOCK) --upgrade"
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	$(BIN)/python -m docs.generate
 

@@ -141,12 +141,12 @@ def test_an_old_python_can_read_the_script() -> None:
 def test_every_target_of_make_prepares_the_environment_first() -> None:
     """Each that runs something of .venv; ``make clean`` and the recipe itself need none."""
     text = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z]+):(.*)\n((?:\t.*\n)+)", text, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)+)", text, re.MULTILINE)
     users = {
         name: needs.split() for name, needs, recipe in targets if "$(BIN)" in recipe or "$(LOCK)" in recipe
     }
     assert len(users) > 8
-    assert all(needs[0] == "environment" for needs in users.values()), users
+    assert all(needs == ["environment"] for needs in users.values()), users
 
 
 def test_a_missing_server_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
+from typing import Literal
 
 import pytest
 
@@ -94,20 +95,22 @@ def test_poison_makes_nobody_wait(kind: str, home: Home) -> None:
     assert [each.partition(b"\n")[2] for each in kept] == [each.partition(b"\n")[2] for each in poison]
 
 
+Fate = Literal["pass", "drop", "break"]
+
+
 @contextmanager
-def falls_silent_on(server: Valkey, word: bytes) -> Iterator[str]:
-    """Redis, behind a connection that breaks when ``word`` is sent."""
+def behind(server: Valkey, fate_of: Callable[[bytes], Fate]) -> Iterator[str]:
+    """Redis, behind a connection that does to each packet what ``fate_of`` says: ``break`` ends the connection."""
     place = str(server.socket) + "p"
     listener = socket(AF_UNIX, SOCK_STREAM)
     listener.bind(place)
     listener.listen()
 
-    def pump(source: socket, target: socket, other: socket) -> None:
-        while data := _received(source):
-            if word in data:
-                break
-            target.sendall(data)
-        for each in (target, other):
+    def pump(source: socket, target: socket) -> None:
+        while (data := _received(source)) and (fate := fate_of(data)) != "break":
+            if fate == "pass":
+                target.sendall(data)
+        for each in (source, target):
             _shut(each)
 
     def serve() -> None:
@@ -118,7 +121,7 @@ def falls_silent_on(server: Valkey, word: bytes) -> Iterator[str]:
                 return
             redis = socket(AF_UNIX, SOCK_STREAM)
             redis.connect(str(server.socket))
-            for way in ((client, redis, client), (redis, client, redis)):
+            for way in ((client, redis), (redis, client)):
                 threading.Thread(target=pump, args=way, daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
@@ -142,7 +145,10 @@ def _shut(each: socket) -> None:
 def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
     """Redis takes every other write: after a few steps that record is set aside, and the others are taken in. One
     failure alone is no reason."""
-    with Valkey(tmp_path) as server, falls_silent_on(server, b"jdeadly") as url:
+    with (
+        Valkey(tmp_path) as server,
+        behind(server, lambda data: "break" if b"jdeadly" in data else "pass") as url,
+    ):
         home = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / "spool")
         home.put(encode_record(news("jdeadly")), encode_record(news("jgood")))
         for _ in range(2):
@@ -154,45 +160,15 @@ def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
         assert home.spool.set_aside().records == 1
 
 
-@contextmanager
-def swallows(server: Valkey, word: bytes, times: int) -> Iterator[str]:
-    """Redis, behind a connection that drops the first ``times`` commands with ``word`` and stays open."""
-    place = str(server.socket) + "w"
-    listener = socket(AF_UNIX, SOCK_STREAM)
-    listener.bind(place)
-    listener.listen()
-    left = [times]
-
-    def pump(source: socket, target: socket) -> None:
-        while data := _received(source):
-            if word in data and left[0]:
-                left[0] -= 1
-                continue
-            target.sendall(data)
-        for each in (source, target):
-            _shut(each)
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            redis = socket(AF_UNIX, SOCK_STREAM)
-            redis.connect(str(server.socket))
-            for way in ((client, redis), (redis, client)):
-                threading.Thread(target=pump, args=way, daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"unix://{place}"
-    _shut(listener)
-    listener.close()
-
-
 def test_a_slow_redis_is_no_record_s_fault(tmp_path: Path) -> None:
     """Small writes are answered and those of one job are not, five times in a row, as on a starved machine: nothing is
     set aside, so the news of the job keeps its order."""
-    with Valkey(tmp_path) as server, swallows(server, b"jslow", 5) as url:
+    unanswered = iter(range(5))
+
+    def fate_of(data: bytes) -> Fate:
+        return "drop" if b"jslow" in data and next(unanswered, None) is not None else "pass"
+
+    with Valkey(tmp_path) as server, behind(server, fate_of) as url:
         home = Home(Services.open(make_settings(url), timeout=0.5).store, tmp_path / "spool")
         home.put(*(encode_record(news("jslow", state)) for state in ("Success", "Running", "Success")))
 
@@ -204,6 +180,29 @@ def test_a_slow_redis_is_no_record_s_fault(tmp_path: Path) -> None:
         eventually(is_drained, "the spool to be drained")
         assert home.outcomes("jslow") == ["accepted", "stale", "duplicate"]
         assert "set_aside" not in home.said
+
+
+def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(tmp_path: Path) -> None:
+    """After thirty time-outs it is set aside all the same."""
+    asked: list[bytes] = []
+
+    def fate_of(data: bytes) -> Fate:
+        if b"jslow" in data:
+            asked.append(data)
+        return "drop" if b"jslow" in data else "pass"
+
+    with Valkey(tmp_path) as server, behind(server, fate_of) as url:
+        home = Home(Services.open(make_settings(url), timeout=0.2).store, tmp_path / "spool")
+        home.put(encode_record(news("jslow")), encode_record(news("jgood")))
+
+        def is_set_aside() -> bool:
+            with suppress(Away):
+                home.drainer.step()
+            return home.spool.set_aside().records == 1
+
+        eventually(is_set_aside, "the record to be set aside")
+        assert home.outcomes("jgood") == ["accepted"]
+        assert len(asked) == 30
 
 
 def test_a_call_that_the_breaker_held_back_says_nothing_about_a_record(
