@@ -3,7 +3,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: environment run stop test test-docs lint format bench chaos fuzz docs site site-generator lock update sbom audit clean
+.PHONY: environment run stop test lint format bench chaos fuzz docs site site-generator lock update sbom audit clean
 
 environment:
 	@$(or $(PYTHON),python3) stack/environment.py $(if $(PYTHON),--python-named) .venv requirements-dev.txt
@@ -20,11 +20,6 @@ test: environment
 	@$(BIN)/python -m tests.docs.redis_tools
 	@$(BIN)/python -m tests.prometheus
 	$(BIN)/python -m pytest
-
-# Types each command of the how-tos and of the runbook into a shell, with real servers: a quarter of an hour.
-test-docs: environment
-	@$(BIN)/python -m tests.docs.redis_tools
-	$(BIN)/python -m pytest -n 2 -m typed tests/docs
 
 lint: environment
 	$(BIN)/ruff check .

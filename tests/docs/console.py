@@ -15,6 +15,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -222,6 +223,8 @@ class Reader:
                 start_new_session=True,
             )
         self._terminals[terminal] = (process, log)
+        # As the shell of a terminal: a program that has ended is gone for `kill -0`, and no zombie.
+        threading.Thread(target=process.wait, daemon=True).start()
         eventually(
             lambda: (
                 process.poll() is not None or self._difference(step, log.read_text(errors="replace")) is None

@@ -37,7 +37,6 @@ def test_every_block_of_a_how_to_can_be_run_or_says_why_not(page: Path) -> None:
     assert not wrong, f"{page.name}: write the blocks of lines {wrong} as `console`, or say `not run` and why"
 
 
-@pytest.mark.typed
 def test_callbacks_by_a_console_queue(follow: Follow, deployed: Settings, tmp_path: Path) -> None:
     """The URL works and is listed; the one that took its place goes on when it is revoked."""
     with Service(deployed, port_of(deployed), tmp_path, WEB_CONCURRENCY="1") as service:
@@ -46,7 +45,6 @@ def test_callbacks_by_a_console_queue(follow: Follow, deployed: Settings, tmp_pa
     assert (urls["speech"].is_in_use, urls["speech-2"].is_in_use) == (False, True)
 
 
-@pytest.mark.typed
 def test_rotating_each_kind_of_key(follow: Follow, deployed: Settings, redis_server: RedisServer) -> None:
     """Old and new are good at once, then only the new; nothing is refused in between."""
     admin = redis_server.url
@@ -66,7 +64,6 @@ def test_rotating_each_kind_of_key(follow: Follow, deployed: Settings, redis_ser
     assert [key.name for key in Services.open(deployed, timeout=5).store.api_keys.list()] == ["shop-2"]
 
 
-@pytest.mark.typed
 def test_backup_and_restore(
     follow: Follow, deployed: Settings, redis_server: RedisServer, tmp_path: Path
 ) -> None:
@@ -102,7 +99,6 @@ def test_backup_and_restore(
         )
 
 
-@pytest.mark.typed
 def test_a_managed_redis_with_a_user_of_its_own(follow: Follow, deployed: Settings, tmp_path: Path) -> None:
     """A server without CONFIG: the user has every right that is needed, and no other."""
     with RedisServer(tmp_path / "managed", "--rename-command", "CONFIG", "") as managed:
@@ -120,13 +116,11 @@ def test_a_managed_redis_with_a_user_of_its_own(follow: Follow, deployed: Settin
         )
 
 
-@pytest.mark.typed
 def test_scaling_out(follow: Follow, deployed: Settings) -> None:
     """Two of each role on one Redis; a URL that one made is good at the other."""
     follow("how-to/scale-out.md", instead={"8100": str(free_port())})
 
 
-@pytest.mark.typed
 def test_sentinel_with_passwords(follow: Follow, deployed: Settings) -> None:
     """A real failover of three servers and three sentinels, with the callbacks of that time in their jobs."""
     ports = {f"7{kind}0{n}": str(free_port()) for kind in (0, 1) for n in (1, 2, 3)}
@@ -159,7 +153,6 @@ class Caller(threading.Thread):
         return self.sender
 
 
-@pytest.mark.typed
 def test_upgrading_from_the_oldest_release(
     follow: Follow, deployed: Settings, redis_server: RedisServer
 ) -> None:

@@ -53,7 +53,6 @@ def test_a_section_says_what_it_means_and_what_to_do(section: str) -> None:
     assert "```console" in section, heading
 
 
-@pytest.mark.typed
 @pytest.mark.timeout(600)
 def test_every_command_of_the_runbook_runs(
     follow: Follow, deployed: Settings, tmp_path: Path, environment: Callable[[Settings], dict[str, str]]
