@@ -174,6 +174,7 @@ class Drainer:
         self._retries.begin(self._disk(self._aside.keep), again=self._again)
         for path in self._progress.commit():
             self._disk(path.unlink, True)
+            self._replay.forget(path)
 
     def _drain(self, path: Path) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -50,8 +51,7 @@ class Replay:
         self._refusals = refusals
         self._drained = drained
         self._revoked = revoked
-        self._suspect: ReplayPosition | None = None
-        self._failures = 0
+        self._failures: Counter[ReplayPosition] = Counter()
 
     def record(self, payload: bytes, place: ReplayPosition) -> str | None:
         """Store it. Returns why it has to be set aside, ``None`` if it is stored. Raises ``Away``."""
@@ -68,7 +68,7 @@ class Replay:
         except _AWAY as error:
             if not self._is_its_own_fault(place, error):
                 raise Away(str(error)) from error
-            return f"Redis failed {self._failures} times for this record alone: {error}"
+            return f"Redis failed {self._failures[place]} times for this record alone: {error}"
         except (UnreadableRecord, RedisError) as error:
             return str(error)
         except Exception as error:
@@ -77,9 +77,13 @@ class Replay:
         return None
 
     def _is_its_own_fault(self, place: ReplayPosition, error: RedisError) -> bool:
-        self._failures = self._failures + 1 if place == self._suspect else 1
-        self._suspect = place
-        return self._failures >= (_SLOW_TRIES if isinstance(error, TimeoutError) else _TRIES)
+        self._failures[place] += 1
+        return self._failures[place] >= (_SLOW_TRIES if isinstance(error, TimeoutError) else _TRIES)
+
+    def forget(self, path: Path) -> None:
+        """The file is deleted: drop what its records failed with."""
+        for place in [place for place in self._failures if place[0] == path]:
+            del self._failures[place]
 
     def _accept(self, news: News) -> None:
         if news.token in self._revoked:
