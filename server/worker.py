@@ -31,6 +31,8 @@ HEAD_BYTES = 32 * 1024
 """As nginx has it. gunicorn's own bounds, of each field and of their number, would allow 800 KB."""
 _NEVER = float("inf")
 _LINGER_SECONDS = 2.0
+_LINGER_BYTES = 16 * 2**20
+"""What is read of a refused body so that the client, or the proxy in front, reads the answer: some 10 ms of work."""
 _REST_SECONDS = 0.05
 _REST_BYTES = 64 * 1024
 _PAUSE_SECONDS = 0.01
@@ -118,7 +120,7 @@ class Connection(GeventSocket):
     def close(self) -> None:
         """Gracefully: closing with unread bytes would reset the connection, and the client lose the answer."""
         self.allow(_LINGER_SECONDS)
-        self._held, left = b"", _REST_BYTES
+        self._held, left = b"", _LINGER_BYTES
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_WR)
             while left > 0 and (read := self.recv(_REST_BYTES)):

@@ -64,6 +64,16 @@ def test_a_gigabyte_declared_is_refused_unread(web: Web, path: str) -> None:
     is_problem(answer, 413, "body_too_large")
 
 
+def test_who_sends_a_body_that_is_too_large_reads_why_it_is_refused(web: Web, path: str) -> None:
+    """A proxy sends the whole body before it reads: a connection that is reset meanwhile would be its own 502."""
+    large = b" " * 12 * MIB
+    head = raw.head("POST", path, f"Content-Length: {len(large)}")
+    for _ in range(5):
+        with raw.connect(web.port) as link:
+            link.sendall(head + large)
+            is_problem(raw.read_answer(link), 413, "body_too_large")
+
+
 def test_a_gigabyte_declared_and_sent_is_refused_early(web: Web, path: str) -> None:
     """The sender is cut off long before it is through."""
     sent = 0
