@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
+import redis
 import requests
 from pydantic import SecretStr
 from redis.connection import AbstractConnection
@@ -162,6 +163,11 @@ class Valkey(Process):
         self.socket.unlink(missing_ok=True)
         super().start()
         eventually(self._answers, lambda: f"{self.socket} to answer: {self.text()}")
+
+    def empty(self) -> None:
+        """Remove every key of every test."""
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            client.flushall()
 
     def _answers(self) -> bool:
         """Whether it answers a PING: the socket exists before the server listens, and it listens before its data is

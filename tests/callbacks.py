@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -69,5 +70,7 @@ class Sender:
             self.failed.append(f"{job_id}: {answer.status_code} {answer.text[:200]}")
 
     def send_while(self, wanted: Callable[[], bool]) -> None:
+        """At most fifty a second: what is tried meanwhile needs processors too."""
         while wanted():
             self.send(new_job_id())
+            time.sleep(0.02)

@@ -30,6 +30,13 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
         yield server
 
 
+@pytest.fixture(scope="module", autouse=True)
+def emptied(valkey: Valkey) -> Iterator[None]:
+    """What the tests of one file leave is not there for those of the next: many walk through all keys."""
+    yield
+    valkey.empty()
+
+
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """The emulator of CI, as a process of its own."""

@@ -102,7 +102,9 @@ def test_a_callback_goes_through_and_its_token_is_in_no_log_of_the_proxy(proxied
     token = address.rpartition("/")[2]
     job_id = new_job_id()
     assert outcome(proxied.call("POST", address, data=body(job_id))) == "accepted"
-    with suppress(requests.ConnectionError):  # a proxy may refuse by its own limit, and close while it is sent to
+    with suppress(
+        requests.ConnectionError
+    ):  # a proxy may refuse by its own limit, and close while it is sent to
         proxied.call("POST", f"{address}/?a={token}", data=b"x" * 5_000_000)
     proxied.web.web.stop()
     away = proxied.call("POST", address, data=body(job_id))
