@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from app.store.access.api_keys import SCOPES
 from app.web.services import WebServices
 from harness.servers import Emulator, Service, Valkey, free_port
 from harness.settings import make_settings
+
+# The tests start some two thousand processes: with this each would compile the application anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long one example takes says how busy the machine is, and nothing about what it shows.
 hypothesis.settings.register_profile("busy machine", deadline=None)

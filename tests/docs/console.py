@@ -189,7 +189,7 @@ class Reader:
                 return
             if not _ONLY_READS.match(command) or time.monotonic() > until:
                 break
-            time.sleep(0.2)
+            time.sleep(1.0)
         logs = "\n".join(
             f"--- {name}\n{log.read_text()[-3000:]}" for name, (_, log) in self._terminals.items()
         )
