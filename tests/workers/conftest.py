@@ -43,7 +43,9 @@ def start(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Start]
                 "forward_backoff": "0.3s",
             }
             settings = make_settings(valkey.url, **(wanted | changes))
-            return stack.enter_context(Service(settings, port, tmp_path, **(environment or {})))
+            # What is tested here happens behind the web: one process of it will do.
+            variables = {"WEB_CONCURRENCY": "1"} | (environment or {})
+            return stack.enter_context(Service(settings, port, tmp_path, **variables))
 
         yield begin
 
