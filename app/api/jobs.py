@@ -27,6 +27,7 @@ from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
 from app.store.reading.listing import Page
 from app.store.reading.stored import Stored
+from app.web.acts import acting
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
@@ -111,7 +112,9 @@ def raw(job_id: str, entry: int) -> Response:
 )
 def refresh(job_id: str) -> Job:
     job = _askable(job_id)
-    _ci(lambda: reconcile.ask(services(), [job]))
+    with acting("jobs.refresh", job_id) as done:
+        _ci(lambda: reconcile.ask(services(), [job]))
+        done.did(done=1)
     return served(found(job_id))
 
 
@@ -126,7 +129,9 @@ def refresh(job_id: str) -> Job:
 )
 def cancel(job_id: str) -> Job:
     job = _askable(job_id)
-    _ci(lambda: reconcile.cancel(services(), job))
+    with acting("jobs.cancel", job_id) as done:
+        _ci(lambda: reconcile.cancel(services(), job))
+        done.did(done=1)
     return served(found(job_id))
 
 
@@ -153,14 +158,16 @@ def replay(job_id: str) -> ViewAnswer:
 def replayed(job_id: str, handler: str | None, endpoint: str | None) -> ReplayView:
     """A new event, for all, or for one handler or endpoint. Raises ``Problem``."""
     only = only_for(handler, endpoint)
-    try:
-        made = services().store.replays.replay(job_id, g.api_key.name, only)
-    except StoreUnavailable as error:
-        raise Problem("store_unavailable", str(error), retry_after=10) from None
-    if made is None:
-        raise Problem(
-            "not_found", "No job with that id is stored, or nothing has been reported about it yet."
-        )
+    with acting("jobs.replay", job_id, handler=handler, endpoint=endpoint) as done:
+        try:
+            made = services().store.replays.replay(job_id, g.api_key.name, only)
+        except StoreUnavailable as error:
+            raise Problem("store_unavailable", str(error), retry_after=10) from None
+        if made is None:
+            raise Problem(
+                "not_found", "No job with that id is stored, or nothing has been reported about it yet."
+            )
+        done.did(done=1)
     return ReplayView.of(made)
 
 
@@ -258,6 +265,8 @@ class SettleRequest(BaseModel):
 def settle(job_id: str) -> Job:
     wanted = read_document(SettleRequest)
     found(job_id)
-    if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
-        raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
+    with acting("jobs.settle", job_id, choice=wanted.choice) as done:
+        if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
+            raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
+        done.did(done=1)
     return served(found(job_id))

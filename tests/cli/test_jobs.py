@@ -243,10 +243,11 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 
 def keys(shell: Shell) -> set[str]:
-    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed, and what
-    handlers have done in all."""
+    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed, what
+    handlers have done in all, and the audit list."""
     found = decoded_all(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
-    return set(found) - {shell.store.db.key("events"), shell.store.db.key("tries")}
+    kept = ("events",), ("tries",), ("audit", "others")
+    return set(found) - {shell.store.db.key(*each) for each in kept}
 
 
 def plan_failures(store: Store, job_id: str) -> None:

@@ -17,7 +17,7 @@ blueprint = Blueprint("audit", __name__, url_prefix="/v1/audit")
 @needs("admin")
 @described(
     ApiOperation(
-        "What people did by page, API or command, newest first; the newest 10,000 are kept",
+        "What people did by page, API or command, newest first; 10,000 submissions and 10,000 others",
         query=PageQuery,
         answers={200: AuditPage},
     )

@@ -50,19 +50,57 @@ def test_the_oldest_go_beyond_the_bound(store: Store, monkeypatch: pytest.Monkey
     assert kept[0].on == {"lane": "699"}
 
 
+def test_submissions_push_out_nothing_else_and_stand_between_the_others(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, whatever the size of a page: both lists as one, each entry once, in the order of time."""
+    monkeypatch.setattr(audit_list, "ENTRIES_MAX", 100)
+    store.audit.add(AuditEntry("ops", "api", "lanes.pause"))
+    for number in range(500):
+        store.audit.add(AuditEntry("shop", "api", "submit", (f"j{number}",)))
+        if number % 50 == 0:
+            store.audit.add(AuditEntry("ops", "page", "jobs.cancel", (f"j{number}",)))
+    whole, _ = store.audit.page(1000)
+    assert [each.action for each in whole].count("jobs.cancel") == 10
+    assert whole[-1].action == "lanes.pause"
+    found: list[AuditEntry] = []
+    page, cursor = store.audit.page(7)
+    while cursor:
+        found += page
+        page, cursor = store.audit.page(7, cursor)
+    assert found + page == whole
+    assert len({each.id for each in whole}) == len(whole)
+
+
+def test_entries_of_one_moment_are_all_listed(store: Store) -> None:
+    """Both lists may number their entries alike: a page that ends between the two loses neither."""
+    for key in ("others", "submit"):
+        for each in ("5-0", "5-1"):
+            entry = '{"by": "ops", "via": "api", "action": "x"}'
+            store.db.client.xadd(store.db.key("audit", key), {"entry": entry}, id=each)
+    found, cursor = store.audit.page(1)
+    while cursor:
+        page, cursor = store.audit.page(1, cursor)
+        found += page
+    assert [each.id for each in found] == ["5-1-1", "5-1-0", "5-0-1", "5-0-0"]
+
+
 @pytest.mark.parametrize("letter", ["a", "ä", "字", "\U0001f600", "\0", '"'])
 def test_what_a_caller_writes_is_bounded(store: Store, letter: str) -> None:
-    """Ten thousand labels, ids and letters cost 4,000 bytes, whatever they are made of."""
+    """Ten thousand labels, ids and letters cost 2,000 bytes, whatever they are made of."""
     long = letter * 10_000
     many = {f"{number}{long}": long for number in range(1000)}
     store.audit.add(AuditEntry(long, "api", "jobs.replay", (long,) * 1000, many, many, "r"))
     (kept,), _ = store.audit.page(1)
-    assert (len(kept.job_ids), len(kept.on or {}), len(kept.did or {})) == (20, 12, 12)
-    stored: list[Any] = store.db.client.xrange(store.db.key("audit"))  # type: ignore[assignment]
-    assert len(stored[0][1][b"entry"]) <= 4000
+    assert (len(kept.job_ids), len(kept.on or {}), len(kept.did or {})) == (20, 8, 8)
+    stored: list[Any] = store.db.client.xrange(store.db.key("audit", "others"))  # type: ignore[assignment]
+    assert len(stored[0][1][b"entry"]) <= 2000
 
 
-@pytest.mark.parametrize("place", [(-1, "0"), (1, "x"), (1, "٣"), (1, ""), (1, "9" * 40), (1, "0)")])
+_NUMBERS = ("", "x", "1", "\u0663-0", "9" * 40 + "-0", "0)-0", "0-2")
+
+
+@pytest.mark.parametrize("place", [(-1, "0-0"), *((1, each) for each in _NUMBERS)])
 def test_a_cursor_that_is_none_of_ours_is_refused(store: Store, place: tuple[int, str]) -> None:
     with pytest.raises(BadCursor):
         store.audit.page(1, encode_cursor(place))
