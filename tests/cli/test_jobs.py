@@ -282,3 +282,14 @@ def test_failures_are_listed_and_unknown_ones_have_their_exit_code(shell: Shell)
     shell.run("failures", "retry", "none", code=NOT_FOUND)
     shell.run("failures", "dismiss", "none", "--reason", "x", code=NOT_FOUND)
     shell.run("failures", "list", "--cursor", "nonsense", code=REFUSED)
+
+
+def test_a_state_that_no_job_has_is_a_fault_of_usage(shell: Shell) -> None:
+    """In a list, and where many are chosen by it; the message names those that are known."""
+    put(shell.store, "j1")
+    for words in (("list",), ("export",), ("replay", "--yes")):
+        said = shell.run("jobs", *words, "--state", "success", code=REFUSED).stderr
+        assert "--state" in said and "Do you mean Success?" in said and "Cancel" in said
+    assert shell.json("jobs", "list", "--state", "Success")["jobs"]
+    confirm(shell.store, "jodd", State="Archived", EndTime=None)
+    assert shell.json("jobs", "list", "--state", "Archived")["jobs"]

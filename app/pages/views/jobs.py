@@ -152,9 +152,10 @@ def _listed() -> Listed:
     q = request.args.get("q", "").strip()
     try:
         query = read_values(JobsQuery, {"limit": str(LIMIT), "cursor": request.args.get("cursor"), **chosen})
+        wanted = query.wanted(), query.limit, query.cursor
     except Problem as problem:
         return Listed((), None, chosen, q, tuple(problem.members.get("errors", ())))
-    store, wanted = services().store, (query.wanted(), query.limit, query.cursor)
+    store = services().store
     found = store.search.page(q, *wanted) if q else store.jobs.page(*wanted)
     return Listed(_rows(found.jobs), found.next_cursor, chosen, q)
 
