@@ -27,7 +27,7 @@ from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
 from app.store.reading.listing import Page
 from app.store.reading.stored import Stored
-from app.web.acts import acting
+from app.web.acts import Act, acting
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
@@ -107,13 +107,13 @@ def raw(job_id: str, entry: int) -> Response:
     ApiOperation(
         "Ask CI about this job now",
         answers={200: Job},
-        problems=("not_askable", "ci_refused", "ci_unavailable"),
+        problems=("not_askable", "unknown_to_ci", "ci_refused", "ci_unavailable"),
     )
 )
 def refresh(job_id: str) -> Job:
     job = _askable(job_id)
     with acting("jobs.refresh", job_id) as done:
-        _ci(lambda: reconcile.ask(services(), [job]))
+        _ci(lambda: reconcile.refresh(services(), job, g.api_key.name), done)
         done.did(done=1)
     return served(found(job_id))
 
@@ -124,13 +124,13 @@ def refresh(job_id: str) -> Job:
     ApiOperation(
         "Cancel this job at CI; the answer shows it, so the key needs `read` as well",
         answers={200: Job},
-        problems=("not_askable", "ci_refused", "ci_unavailable"),
+        problems=("not_askable", "unknown_to_ci", "ci_refused", "ci_unavailable"),
     )
 )
 def cancel(job_id: str) -> Job:
     job = _askable(job_id)
     with acting("jobs.cancel", job_id) as done:
-        _ci(lambda: reconcile.cancel(services(), job))
+        _ci(lambda: reconcile.cancel(services(), job, g.api_key.name), done)
         done.did(done=1)
     return served(found(job_id))
 
@@ -237,9 +237,12 @@ def _linked(output: Output) -> Output:
     return replace(output, url=url)
 
 
-def _ci(ask: Callable[[], object]) -> None:
+def _ci(ask: Callable[[], object], doing: Act) -> None:
     try:
         ask()
+    except reconcile.UnknownToCi as error:
+        doing.did(done=0)
+        raise Problem("unknown_to_ci", str(error)) from None
     except ProviderError as error:
         raise from_ci(error) from None
 

@@ -147,7 +147,7 @@ class Store:
             failures=Failures(db, runs),
             replays=Replays(db, limits, runs),
             checks=Checks(db),
-            due=Due(db),
+            due=Due(db, limits.history),
             refusals=Refusals(db, limits, durable, refusals),
             callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),

@@ -60,7 +60,7 @@ def acting(action: str, *job_ids: str, **on: Value | None) -> Iterator[Act]:
         yield current
     except BaseException as error:
         if not _is_refusal(error) or current.results:
-            current.did(error=_word(error))
+            current.did(error=None if isinstance(error, SystemExit) else _word(error))
             _write(current)
         raise
     else:

@@ -104,11 +104,11 @@ def act(name: str, wanted: Mapping[str, object]) -> ManyAnswer:
 
 
 def _refresh(query: ManyJobs) -> ManyAnswer:
-    return _do("jobs.refresh", query, _REFRESHED, lambda jobs: refresh_many(services(), jobs))
+    return _do("jobs.refresh", query, _REFRESHED, lambda jobs: refresh_many(services(), jobs, g.api_key.name))
 
 
 def _cancel(query: ManyJobs) -> ManyAnswer:
-    act_on = partial(cancel_many, services())
+    act_on = partial(cancel_many, services(), by=g.api_key.name)
     return _do("jobs.cancel", query, _CANCELLED, act_on, lambda job: not job.terminal)
 
 

@@ -22,7 +22,7 @@ from app.store.audit.audit_list import Value
 from app.store.events.event import Only
 from app.store.jobs import index
 from app.web.acts import Act, acting
-from app.web.services import services
+from app.web.services import WebServices, services
 
 _SHOWN = 10
 _ACTIONS = {"refreshed": "refresh", "cancelled": "cancel", "replayed": "replay"}
@@ -49,30 +49,25 @@ def refresh(job_id: str | None, json_wanted: bool, **which: Any) -> None:
     about some.
     """
     if job_id:
-        job = _askable(job_id)
-        with acting("jobs.refresh", job_id) as done:
-            answered = reconcile.ask(services(), [job])
-            done.did(done=len(answered))
-        show_job(existing(job_id), json_wanted)
-        if job_id not in answered:
-            fail("CI does not know this job.", NOT_FOUND)
+        _one("jobs.refresh", job_id, reconcile.refresh, json_wanted)
         return
-    _many(which, json_wanted, None, lambda jobs: refresh_many(services(), jobs), "refreshed")
+    _many(which, json_wanted, None, lambda jobs: refresh_many(services(), jobs, me()), "refreshed")
 
 
 @click.command("cancel")
 @many_jobs
 def cancel(job_id: str | None, json_wanted: bool, **which: Any) -> None:
-    """Cancel one job at CI, or all that match and have not ended. Exit code 1: of many, some could not be cancelled."""
+    """Cancel one job at CI, or all that match and have not ended.
+
+    Exit code 3: CI does not know it; 1: of many, some could not be cancelled.
+    """
     if job_id:
-        job = _askable(job_id)
-        with acting("jobs.cancel", job_id) as done:
-            reconcile.cancel(services(), job)
-            done.did(done=1)
-        show_job(existing(job_id), json_wanted)
+        _one("jobs.cancel", job_id, reconcile.cancel, json_wanted)
         return
     ask = "Cancel them?"
-    _many(which, json_wanted, ask, lambda jobs: cancel_many(services(), jobs), "cancelled", _has_not_ended)
+    _many(
+        which, json_wanted, ask, lambda jobs: cancel_many(services(), jobs, me()), "cancelled", _has_not_ended
+    )
 
 
 @click.command("replay")
@@ -124,6 +119,20 @@ def export(_json_wanted: bool, **which: Any) -> None:
 
 def existing(job_id: str) -> Job:
     return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
+
+
+def _one(action: str, job_id: str, ask: Callable[[WebServices, Job, str], None], json_wanted: bool) -> None:
+    """Ask CI about one job, show it as it is stored now, and fail where CI does not know it."""
+    job, why = _askable(job_id), None
+    with acting(action, job_id) as done:
+        try:
+            ask(services(), job, me())
+        except reconcile.UnknownToCi as error:
+            why = str(error)
+        done.did(done=int(why is None))
+    show_job(existing(job_id), json_wanted)
+    if why:
+        fail(why, NOT_FOUND)
 
 
 def _askable(job_id: str) -> Job:
