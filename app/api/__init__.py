@@ -6,10 +6,22 @@ from flask import Flask
 def init_app(app: Flask) -> None:
     from app.api import docs, events, failures, jobs, rates, reads, refusals, requests, submissions
     from app.api.chosen import many_jobs
-    from app.api.overview import endpoints, lanes, stats
+    from app.api.overview import audit, endpoints, lanes, stats
     from app.web import health
 
-    for module in (jobs, many_jobs, submissions, failures, endpoints, lanes, refusals, events, stats, health):
+    for module in (
+        jobs,
+        many_jobs,
+        submissions,
+        failures,
+        endpoints,
+        lanes,
+        refusals,
+        events,
+        stats,
+        audit,
+        health,
+    ):
         app.register_blueprint(module.blueprint)
     requests.init_app(app)
     rates.init_app(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 from flask import Blueprint, g
@@ -12,6 +13,7 @@ from app.api.requests import DismissRequest, PageQuery, StrictQuery, read_docume
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresAnswer, FailuresRetried
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
+from app.web.acts import acting
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services
@@ -63,8 +65,11 @@ def page() -> FailurePage:
     ApiOperation("Retry the failures of one event", query=EventFailuresQuery, answers={200: FailuresRetried})
 )
 def retry(event_id: str) -> FailuresRetried:
-    runs = _of_event(event_id, read_query(EventFailuresQuery))
-    retried = sum(services().store.failures.retry(run, g.api_key.name) for run in runs)
+    query = read_query(EventFailuresQuery)
+    runs = _of_event(event_id, query)
+    with acting("failures.retry", *jobs_of_runs(runs), event_id=event_id, **_given(query)) as done:
+        retried = sum(services().store.failures.retry(run, g.api_key.name) for run in runs)
+        done.did(matched=len(runs), retried=retried)
     return FailuresRetried(matched=len(runs), retried=retried)
 
 
@@ -81,10 +86,14 @@ def retry(event_id: str) -> FailuresRetried:
 )
 def dismiss(event_id: str) -> Dismissed:
     reason = read_document(DismissRequest).reason
-    runs = _of_event(event_id, read_query(EventFailuresQuery))
-    return Dismissed(
-        dismissed=sum(services().store.failures.dismiss(run, g.api_key.name, reason) for run in runs)
-    )
+    query = read_query(EventFailuresQuery)
+    runs = _of_event(event_id, query)
+    with acting(
+        "failures.dismiss", *jobs_of_runs(runs), event_id=event_id, reason=reason, **_given(query)
+    ) as done:
+        dismissed = sum(services().store.failures.dismiss(run, g.api_key.name, reason) for run in runs)
+        done.did(dismissed=dismissed)
+    return Dismissed(dismissed=dismissed)
 
 
 @blueprint.post("/retry")
@@ -104,12 +113,24 @@ def retry_many() -> FailuresAnswer:
     runs = failures.all(_wanted(query))
     if query.dry_run:
         return FailuresAnswer(Counted(count=sum(1 for _ in runs)))
-    matched = retried = 0
-    for run in islice(runs, AT_ONCE):
-        matched += 1
-        retried += failures.retry(run, g.api_key.name)
-    more = next(runs, None) is not None
+    with acting("failures.retry", all=query.all or None, **_given(query)) as done:
+        matched = retried = 0
+        for run in islice(runs, AT_ONCE):
+            matched += 1
+            retried += failures.retry(run, g.api_key.name)
+        more = next(runs, None) is not None
+        done.did(matched=matched, retried=retried)
     return FailuresAnswer(FailuresRetried(matched=matched, retried=retried, more=more))
+
+
+def jobs_of_runs(runs: Iterable[Run]) -> list[str]:
+    """Each job once."""
+    return list(dict.fromkeys(run.job_id for run in runs if run.job_id))
+
+
+def _given(query: StrictQuery) -> dict[str, str]:
+    """The filters that were given, by name."""
+    return {name: value for name, value in query.model_dump().items() if isinstance(value, str)}
 
 
 def _must_choose(query: RetryFailuresRequest) -> None:

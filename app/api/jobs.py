@@ -27,6 +27,7 @@ from app.store.events.tail import Full
 from app.store.jobs.doubts import Choice
 from app.store.reading.listing import Page
 from app.store.reading.stored import Stored
+from app.web.acts import Act, acting
 from app.web.describe import ApiOperation, Unchanged, ViewAnswer, WrittenAnswer, described
 from app.web.headers import keep_nowhere
 from app.web.problems import Problem
@@ -106,12 +107,14 @@ def raw(job_id: str, entry: int) -> Response:
     ApiOperation(
         "Ask CI about this job now",
         answers={200: Job},
-        problems=("not_askable", "ci_refused", "ci_unavailable"),
+        problems=("not_askable", "unknown_to_ci", "ci_refused", "ci_unavailable"),
     )
 )
 def refresh(job_id: str) -> Job:
     job = _askable(job_id)
-    _ci(lambda: reconcile.ask(services(), [job]))
+    with acting("jobs.refresh", job_id) as done:
+        _ci(lambda: reconcile.refresh(services(), job, g.api_key.name), done)
+        done.did(done=1)
     return served(found(job_id))
 
 
@@ -121,12 +124,14 @@ def refresh(job_id: str) -> Job:
     ApiOperation(
         "Cancel this job at CI; the answer shows it, so the key needs `read` as well",
         answers={200: Job},
-        problems=("not_askable", "ci_refused", "ci_unavailable"),
+        problems=("not_askable", "unknown_to_ci", "ci_refused", "ci_unavailable"),
     )
 )
 def cancel(job_id: str) -> Job:
     job = _askable(job_id)
-    _ci(lambda: reconcile.cancel(services(), job))
+    with acting("jobs.cancel", job_id) as done:
+        _ci(lambda: reconcile.cancel(services(), job, g.api_key.name), done)
+        done.did(done=1)
     return served(found(job_id))
 
 
@@ -153,14 +158,16 @@ def replay(job_id: str) -> ViewAnswer:
 def replayed(job_id: str, handler: str | None, endpoint: str | None) -> ReplayView:
     """A new event, for all, or for one handler or endpoint. Raises ``Problem``."""
     only = only_for(handler, endpoint)
-    try:
-        made = services().store.replays.replay(job_id, g.api_key.name, only)
-    except StoreUnavailable as error:
-        raise Problem("store_unavailable", str(error), retry_after=10) from None
-    if made is None:
-        raise Problem(
-            "not_found", "No job with that id is stored, or nothing has been reported about it yet."
-        )
+    with acting("jobs.replay", job_id, handler=handler, endpoint=endpoint) as done:
+        try:
+            made = services().store.replays.replay(job_id, g.api_key.name, only)
+        except StoreUnavailable as error:
+            raise Problem("store_unavailable", str(error), retry_after=10) from None
+        if made is None:
+            raise Problem(
+                "not_found", "No job with that id is stored, or nothing has been reported about it yet."
+            )
+        done.did(done=1)
     return ReplayView.of(made)
 
 
@@ -230,9 +237,12 @@ def _linked(output: Output) -> Output:
     return replace(output, url=url)
 
 
-def _ci(ask: Callable[[], object]) -> None:
+def _ci(ask: Callable[[], object], doing: Act) -> None:
     try:
         ask()
+    except reconcile.UnknownToCi as error:
+        doing.did(done=0)
+        raise Problem("unknown_to_ci", str(error)) from None
     except ProviderError as error:
         raise from_ci(error) from None
 
@@ -258,6 +268,8 @@ class SettleRequest(BaseModel):
 def settle(job_id: str) -> Job:
     wanted = read_document(SettleRequest)
     found(job_id)
-    if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
-        raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
+    with acting("jobs.settle", job_id, choice=wanted.choice) as done:
+        if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
+            raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
+        done.did(done=1)
     return served(found(job_id))

@@ -112,7 +112,7 @@ def _page(services: WebServices, digest: str, query: str) -> _Answer | None:
 
 @lru_cache(maxsize=256)
 def _asked(query: str) -> tuple[Filter, int, str | None] | None:
-    """Filter, limit and cursor; ``None`` for a query with a fault."""
+    """Filter, limit and cursor; ``None`` for a query with a fault, or whose state CI has invented."""
     given = parse_qsl(query, keep_blank_values=True)
     values = dict(given)
     if len(values) < len(given):
@@ -121,7 +121,7 @@ def _asked(query: str) -> tuple[Filter, int, str | None] | None:
         read = JobsQuery.model_validate(values)
     except ValidationError:
         return None
-    return read.wanted(), read.limit, read.cursor
+    return (read.wanted(), read.limit, read.cursor) if read.has_known_state else None
 
 
 def _job(services: WebServices, digest: str, job_id: str, known: str | None) -> _Answer | None:

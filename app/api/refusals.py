@@ -12,6 +12,7 @@ from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.documents.runs import Dismissed
 from app.receiver import retry as retries
 from app.store.refusals.refusal import Refusal, RefusalFilter
+from app.web.acts import acting
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services
@@ -75,8 +76,12 @@ def raw(refusal_id: str) -> Response:
     )
 )
 def retry(refusal_id: str) -> retries.Retried:
+    kept = _open(refusal_id)
     try:
-        return retries.retry_refusal(services(), _open(refusal_id), g.api_key.name)
+        with acting("refusals.retry", *kept.job_ids, refusal=kept.id) as done:
+            retried = retries.retry_refusal(services(), kept, g.api_key.name)
+            done.did(taken=retried.taken, reason=retried.reason)
+            return retried
     except retries.Partial as error:
         raise Problem("not_retryable", str(error)) from None
 
@@ -97,8 +102,11 @@ def dismiss(refusal_id: str) -> Dismissed:
 
 def dismissed(refusal_id: str, reason: str) -> Dismissed:
     """Raises ``Problem`` for one that is gone or was dismissed."""
-    done = services().store.refusals.dismiss(_open(refusal_id), g.api_key.name, reason)
-    return Dismissed(dismissed=int(done))
+    kept = _open(refusal_id)
+    with acting("refusals.dismiss", *kept.job_ids, refusal=kept.id, reason=reason) as done:
+        dismissed = services().store.refusals.dismiss(kept, g.api_key.name, reason)
+        done.did(dismissed=int(dismissed))
+    return Dismissed(dismissed=int(dismissed))
 
 
 def refusal_of(refusal_id: str) -> Refusal:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from flask import Flask, Response, request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.ci.incoming import json_view, limits
@@ -27,7 +28,16 @@ def _aware(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-Time = Annotated[datetime, AfterValidator(_aware)]
+def _written(value: object) -> object:
+    """A number would be read as seconds, or milliseconds, since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"[-+0-9.]+", value.strip()):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return value
+    raise ValueError("A time is written as 2026-01-31T09:00:00Z or 2026-01-31")
+
+
+Time = Annotated[datetime, BeforeValidator(_written), AfterValidator(_aware)]
 
 
 class StrictQuery(BaseModel):

@@ -21,6 +21,7 @@ from app.store import UNAVAILABLE, Job
 from app.store import Unavailable as StoreUnavailable
 from app.store.submissions.submissions import OverBudget, Submission
 from app.submitter import Receipt, Submitter
+from app.submitter.audited import send_audited
 from app.web.describe import ApiOperation, RepeatedAnswer, ViewAnswer, described
 from app.web.problems import Problem
 from app.web.services import services
@@ -73,7 +74,8 @@ def _submit(submission_id: str, body: bytes) -> ViewAnswer:
     if wanted is None or any(each.severity == "error" for each in broken):
         raise _broken(broken)
     try:
-        receipt = submitter.send(submitter.draft(wanted, submission_id, broken))
+        draft = submitter.draft(wanted, submission_id, broken)
+        return _receipt(send_audited(submitter, draft))
     except BadRequest as error:
         raise _broken(error.broken) from None
     except OverBudget as error:
@@ -82,7 +84,6 @@ def _submit(submission_id: str, body: bytes) -> ViewAnswer:
         raise Problem("store_unavailable", "Nothing was sent to CI. Try again.", retry_after=10) from None
     except ProviderError as error:
         raise from_ci(error) from None
-    return _receipt(receipt)
 
 
 def _recalled(submission: Submission) -> ViewAnswer:

@@ -18,6 +18,7 @@ from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE, Unavailable
 from app.store.access.callback_urls import CallbackUrl
+from app.web.acts import acting
 from app.web.services import services
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}\Z")
@@ -61,7 +62,8 @@ def group(
     ours = services()
     if revoke:
         revoked = _fingerprint(revoke, ours.settings)
-        ours.store.refusals.revoke(revoked)
+        with acting("callback_url.revoke", fingerprint=revoked):
+            ours.store.refusals.revoke(revoked)
         click.echo(
             f"Revoked in Redis. Add {revoked} to REVOKED_TOKENS as well: "
             "the setting applies even while Redis is unavailable or after Redis lost its data.",
@@ -75,8 +77,12 @@ def group(
     from app.submitter.callback_url import callback_url  # noqa: PLC0415 - the submitter: to list URLs needs none of it
 
     url = callback_url(ours.settings, binding)
-    click.echo(url)
-    _list_it(ours, url, binding)
+    made = fingerprint(url.rpartition("/")[2])
+    with acting(
+        "callback_url.create", name=name, fingerprint=made, tags=",".join(tags) or None, bucket=bucket
+    ):
+        click.echo(url)
+        _list_it(ours, made, binding)
 
 
 def _fingerprint(given: str, settings: Settings) -> str:
@@ -95,10 +101,10 @@ def _fingerprint(given: str, settings: Settings) -> str:
     return fingerprint(last)
 
 
-def _list_it(ours: Services, url: str, binding: Binding) -> None:
+def _list_it(ours: Services, made_of: str, binding: Binding) -> None:
     """The URL works without its entry, so an error here is only a warning."""
     made = CallbackUrl(
-        fingerprint=fingerprint(url.rpartition("/")[2]),
+        fingerprint=made_of,
         name=binding.name or "",
         tags=binding.tags,
         bucket=binding.bucket,

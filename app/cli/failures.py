@@ -13,6 +13,7 @@ from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresRetried
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
+from app.web.acts import acting
 from app.web.services import services
 
 group = AppGroup("failures", help="Runs that are out of tries: list, retry, dismiss.")
@@ -68,7 +69,10 @@ def retry(
         return
     if not (event_id or yes):
         click.confirm("Retry them?", abort=True, err=True)
-    retried = sum(store.failures.retry(run, me()) for run in runs)
+    given = {"event_id": event_id, "all": everything or None, **which}
+    with acting("failures.retry", *_jobs(runs), **given) as done:
+        retried = sum(store.failures.retry(run, me()) for run in runs)
+        done.did(matched=len(runs), retried=retried)
     if json_wanted:
         show_json(FailuresRetried(matched=len(runs), retried=retried))
     else:
@@ -88,11 +92,17 @@ def dismiss(event_id: str, reason: str, json_wanted: bool, **which: str | None) 
     runs = list(store.failures.all(FailureFilter(event_id=event_id, **which)))
     if not runs:
         fail("No failure of that event matches.", NOT_FOUND)
-    dismissed = sum(store.failures.dismiss(run, me(), reason) for run in runs)
+    with acting("failures.dismiss", *_jobs(runs), event_id=event_id, reason=reason, **which) as done:
+        dismissed = sum(store.failures.dismiss(run, me(), reason) for run in runs)
+        done.did(dismissed=dismissed)
     if json_wanted:
         show_json(Dismissed(dismissed=dismissed))
     else:
         click.echo(f"{dismissed} dismissed")
+
+
+def _jobs(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(run.job_id for run in runs if run.job_id))
 
 
 def _table(runs: Sequence[Run]) -> None:

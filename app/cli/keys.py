@@ -11,6 +11,7 @@ from app.cli.options import as_json
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
 from app.documents.access import KeyView
 from app.store.access.api_keys import SCOPES, NameTaken
+from app.web.acts import acting
 from app.web.services import services
 
 group = AppGroup("keys", help="API keys: make, list, revoke.")
@@ -36,7 +37,9 @@ def create(name: str, scope: str, replace: bool) -> None:
             REFUSED,
         )
     try:
-        click.echo(services().store.api_keys.create(name, wanted, replace=replace))
+        with acting("keys.create", name=name, scopes=",".join(sorted(wanted)), replaced=replace or None):
+            key = services().store.api_keys.create(name, wanted, replace=replace)
+        click.echo(key)
     except NameTaken:
         fail(
             f"An API key named {name!r} already exists and stays valid. Choose another name, run "
@@ -65,5 +68,8 @@ def list_keys(json_wanted: bool) -> None:
 @guarded
 def revoke(name: str) -> None:
     """The key stops working at once."""
-    if not services().store.api_keys.revoke(name):
+    with acting("keys.revoke", name=name) as done:
+        revoked = services().store.api_keys.revoke(name)
+        done.did(revoked=int(revoked))
+    if not revoked:
         fail(f"No API key is named {name!r}.", NOT_FOUND)

@@ -16,6 +16,7 @@ from app.core.logs import plain
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.documents.runs import Dismissed
 from app.store.refusals.refusal import Refusal, RefusalFilter
+from app.web.acts import acting
 from app.web.services import services
 
 if TYPE_CHECKING:
@@ -96,10 +97,16 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
         click.echo(f"{len(chosen)} refusals match.", err=True)
         click.confirm("Retry them?", abort=True, err=True)
     done = []
-    for each in chosen:
-        done.append(_retry(each))
-        if not json_wanted:
-            _show_retried(done[-1])
+    given = {name: str(value) for name, value in which.items() if value}
+    named = {"refusals": ",".join(refusal_ids) or None, "all": everything or None}
+    with acting(
+        "refusals.retry", *(job_id for each in chosen for job_id in each.job_ids), **named, **given
+    ) as doing:
+        for each in chosen:
+            done.append(_retry(each))
+            doing.did(**{"taken" if done[-1].taken else "refused": 1})
+            if not json_wanted:
+                _show_retried(done[-1])
     if json_wanted:
         show_json(done)
     sys.exit(0 if all(each.taken for each in done) else 1)
@@ -113,7 +120,10 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
 @guarded
 def dismiss(refusal_id: str, reason: str, json_wanted: bool) -> None:
     """Dismiss a refusal. Exit code 3: not found."""
-    dismissed = int(services().store.refusals.dismiss(_open(refusal_id), me(), reason))
+    kept = _open(refusal_id)
+    with acting("refusals.dismiss", *kept.job_ids, refusal=kept.id, reason=reason) as done:
+        dismissed = int(services().store.refusals.dismiss(kept, me(), reason))
+        done.did(dismissed=dismissed)
     if json_wanted:
         show_json(Dismissed(dismissed=dismissed))
     else:
@@ -188,8 +198,8 @@ def _show(refusal: Refusal) -> None:
     for name, value in lines.items():
         if value:
             say(f"  {name:<10} {value}")
-    for act in refusal.acts:
-        say(f"  {act['at']} {act['act']} by {act['by']}: {act['reason']}")
+    for each in refusal.acts:
+        say(f"  {each['at']} {each['act']} by {each['by']}: {each['reason']}")
     if refusal.body:
         click.echo("")
         for line in refusal.body[:_SHOWN].decode("utf-8", "replace").split("\n"):

@@ -13,6 +13,7 @@ from app.core.clock import rfc3339
 from app.documents.spool import SetAsideView
 from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry_set_aside
 from app.spool.record import record_summary
+from app.web.acts import acting
 from app.web.services import WebServices, services
 
 group = AppGroup(
@@ -45,8 +46,10 @@ def retry_records(files: tuple[str, ...]) -> None:
     if unknown := set(files) - found.keys():
         fail(f"No such file set aside: {', '.join(sorted(unknown))}. See `flask spool list`.", NOT_FOUND)
     chosen = [path for name, path in found.items() if not files or name in files]
-    for path in chosen:
-        retry_set_aside(path)
+    with acting("spool.retry", files=",".join(files) or None) as done:
+        for path in chosen:
+            retry_set_aside(path)
+            done.did(files=1)
     click.echo(f"{len(chosen)} files are pending again.")
 
 
@@ -61,7 +64,8 @@ def accept() -> None:
     ours = services()
     _folder(ours)
     if ours.installation:
-        ours.installation.accept()
+        with acting("spool.accept"):
+            ours.installation.accept()
     click.echo("Redis and SPOOL_DIR have the same installation id now.")
 
 

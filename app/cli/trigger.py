@@ -13,6 +13,7 @@ from pydantic import RootModel
 from app.cli.output import CI_FAULT, REFUSED, fail, guarded, show_json
 from app.core.tokens import Binding, new_nonce
 from app.submitter.callback_url import callback_url
+from app.web.acts import acting
 from app.web.services import services
 
 _LIFE_S = 3600
@@ -85,7 +86,8 @@ def command(
         "body": _text(body) if body else None,
     }
     try:
-        answer = requests.post(f"{settings.ci_endpoint}/_emulator/callbacks", json=wanted, timeout=60)
+        with acting("trigger", tag=tag, state=state, times=times):
+            answer = requests.post(f"{settings.ci_endpoint}/_emulator/callbacks", json=wanted, timeout=60)
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             fail(f"The emulator sent no callback: {answer.json()['error']}.", REFUSED)
         answer.raise_for_status()

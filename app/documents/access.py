@@ -1,14 +1,16 @@
-"""API keys and callback URLs, as commands list them; never the key or the URL itself."""
+"""API keys and callback URLs, never the key or the URL itself; and what people did with them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.core.clock import rfc3339
 from app.store.access.api_keys import ApiKey
 from app.store.access.callback_urls import CallbackUrl
+from app.store.audit.audit_list import AuditEntry, Value, Via
 
 
 class KeyView(BaseModel):
@@ -50,3 +52,32 @@ class CallbackUrlView(BaseModel):
             expired=url.has_expired(now),
             revoked=url.revoked,
         )
+
+
+class AuditEntryView(BaseModel):
+    """One action of a person, and what came of it."""
+
+    id: str = Field(description="Of this entry; later entries have greater ones.")
+    at: str = Field(description="When it was done.")
+    by: str = Field(description="The name of the API key, or `local` for a command.")
+    via: Via = Field(description="How: through the API, a page, or a command.")
+    action: str = Field(description="Such as `jobs.replay`: the thing, and what was done to it.")
+    job_ids: list[str] = Field(description="Which jobs it was done to; the first twenty.")
+    on: dict[str, Value] = Field(description="What else it was done to: a filter, a lane, a name.")
+    did: dict[str, Value] = Field(description="What came of it: counts, or `error`.")
+    request_id: str | None = Field(description="`X-Request-Id` of the request; null for a command.")
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        return cls.model_validate(asdict(entry))
+
+
+class AuditPage(BaseModel):
+    """Newest first; only a ``next_cursor`` of null is the end."""
+
+    entries: list[AuditEntryView]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, entries: list[AuditEntry], next_cursor: str | None) -> Self:
+        return cls(entries=[AuditEntryView.of(each) for each in entries], next_cursor=next_cursor)

@@ -1,5 +1,5 @@
 """Asking CI, so that a callback that is lost, forged or late does no harm. The relay runs the loops; commands and the
-API call ``ask`` and ``cancel``.
+API call ``refresh`` and ``cancel``.
 
 | module | what it does |
 | --- | --- |
@@ -11,7 +11,7 @@ API call ``ask`` and ``cancel``.
 | ``job_list``, ``floods`` | read CI's job list; the loop that does so after a callback URL exceeded its limits |
 """
 
-from app.reconcile.describe import ask, cancel
+from app.reconcile.describe import UnknownToCi, ask, cancel, refresh
 from app.reconcile.places import reason_not_askable
 
-__all__ = ["ask", "cancel", "reason_not_askable"]
+__all__ = ["UnknownToCi", "ask", "cancel", "reason_not_askable", "refresh"]

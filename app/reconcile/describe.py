@@ -10,7 +10,7 @@ from app.ci.incoming.payload import Answer
 from app.ci.report import Detail
 from app.core.backoff import delay
 from app.core.clock import now_ms
-from app.provider import AnswerLost, Place, ProviderError, Throttled
+from app.provider import AnswerLost, Place, ProviderError, RequestRejected, Throttled
 from app.reconcile.places import by_place
 from app.services import Services
 from app.store import Job, News, Outcome
@@ -188,13 +188,32 @@ def _confirm_outputs(services: Services, detail: Detail, outcome: Outcome) -> No
         services.store.due.outputs_confirmed(report.job_id, confirmed, announced=outcome == "accepted")
 
 
-def cancel(services: Services, job: Job) -> None:
-    """Cancel the job at CI, and ask what became of it. Raises ``ProviderError``."""
-    for (bucket, region), group in by_place(services, [job]).items():
-        services.provider.cancel(bucket, region, group[0].job_id)
+class UnknownToCi(Exception):
+    """CI was asked about a job that is stored here, and does not know it; its history says so."""
+
+
+def refresh(services: Services, job: Job, by: str) -> None:
+    """Ask CI about the job for the person ``by``. Raises ``ProviderError``, or ``UnknownToCi``."""
+    if job.job_id not in ask(services, [job]):
+        services.store.due.note_unknown(job.job_id, by)
+        raise UnknownToCi(
+            "CI does not know this job: it was made in another bucket or region, or CI has forgotten it. "
+            "What is stored here stays as it was."
+        )
+
+
+def cancel(services: Services, job: Job, by: str) -> None:
+    """Cancel the job at CI, and ask what became of it. Raises ``ProviderError``, or ``UnknownToCi``."""
+    try:
+        for (bucket, region), group in by_place(services, [job]).items():
+            services.provider.cancel(bucket, region, group[0].job_id)
+    except RequestRejected:
+        # CI has one error for a job that it does not know, and for one that it will not cancel.
+        refresh(services, job, by)
+        raise
     # CI's 200 does not mean that the job has stopped.
     services.store.due.ask(job.job_id, FIRST_QUESTION_S)
-    ask(services, [job])
+    refresh(services, job, by)
 
 
 def longest_pause(job: Job) -> float:

@@ -14,22 +14,25 @@ from app.store.questions.due import FIRST_QUESTION_S
 
 IN_ONE_QUESTION = 50
 """Jobs that one question to CI may name."""
+_UNKNOWN = "CI does not know this job."
 Fates = Iterator[tuple[str, str | None]]
 """Each job, and why it could not be done; ``None`` where it was."""
 
 
-def refresh_many(services: Services, jobs: Iterable[Job]) -> Fates:
-    """Ask CI about these jobs now, fifty at a time. Raises ``ProviderError`` if CI cannot be asked at all."""
+def refresh_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
+    """Ask CI about these jobs now, fifty at a time, for the person ``by``. Raises ``ProviderError`` if CI cannot be
+    asked at all."""
     for group in _grouped(jobs):
         never = unasked(services, group)
         yield from never.items()
         askable = [job for job in group if job.job_id not in never]
         for place, part in by_place(services, askable).items():
-            yield from _ask(services, place, part)
+            yield from _ask(services, place, part, by)
 
 
-def cancel_many(services: Services, jobs: Iterable[Job]) -> Fates:
-    """Cancel these jobs at CI, and ask what became of them. If CI cannot be reached, the rest is not tried."""
+def cancel_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
+    """Cancel these jobs at CI for the person ``by``, and ask what became of them. If CI cannot be reached, the rest is
+    not tried."""
     for group in _grouped(jobs):
         fates = dict(_cancel(services, group))
         yield from fates.items()
@@ -37,7 +40,7 @@ def cancel_many(services: Services, jobs: Iterable[Job]) -> Fates:
         for job in cancelled:
             # CI's 200 does not mean that the job has stopped.
             services.store.due.ask(job.job_id, FIRST_QUESTION_S)
-        for _ in refresh_many(services, cancelled):
+        for _ in refresh_many(services, cancelled, by):
             pass
 
 
@@ -47,7 +50,7 @@ def _grouped(jobs: Iterable[Job]) -> Iterator[list[Job]]:
         yield group
 
 
-def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> Fates:
+def _ask(services: Services, place: Place, jobs: Sequence[Job], by: str) -> Fates:
     try:
         asked = ask_place(services, place, jobs, LOOP_PATIENCE_S)
     except RequestRejected as error:
@@ -57,16 +60,19 @@ def _ask(services: Services, place: Place, jobs: Sequence[Job]) -> Fates:
         # One job may cause this: asking about halves finds it in few questions.
         middle = len(jobs) // 2
         for half in (jobs[:middle], jobs[middle:]):
-            yield from _ask(services, place, half)
+            yield from _ask(services, place, half, by)
         return
     for job in jobs:
-        yield job.job_id, _why_not(job.job_id in asked.outcomes, job.job_id in asked.unreadable)
+        why = _why_not(job.job_id in asked.outcomes, job.job_id in asked.unreadable)
+        if why == _UNKNOWN:
+            services.store.due.note_unknown(job.job_id, by)
+        yield job.job_id, why
 
 
 def _why_not(is_answered: bool, is_unreadable: bool) -> str | None:
     if is_answered:
         return None
-    return "CI's answer about this job cannot be read." if is_unreadable else "CI does not know this job."
+    return "CI's answer about this job cannot be read." if is_unreadable else _UNKNOWN
 
 
 def _cancel(services: Services, jobs: Sequence[Job]) -> Fates:

@@ -11,6 +11,7 @@ from app.redis.durable import Durable
 from app.store.access.api_keys import ApiKeys
 from app.store.access.callback_urls import CallbackUrls
 from app.store.access.sign_ins import SignIns
+from app.store.audit.audit_list import AuditList
 from app.store.database import Database
 from app.store.deliveries.deliveries import Deliveries
 from app.store.events.event import Event
@@ -100,6 +101,7 @@ class Store:
     floods: Floods
     stats: Stats
     tallies: Tallies
+    audit: AuditList
 
     values: Values
     search: JobSearch
@@ -145,7 +147,7 @@ class Store:
             failures=Failures(db, runs),
             replays=Replays(db, limits, runs),
             checks=Checks(db),
-            due=Due(db),
+            due=Due(db, limits.history),
             refusals=Refusals(db, limits, durable, refusals),
             callback_urls=CallbackUrls(db, durable),
             api_keys=ApiKeys(db),
@@ -158,6 +160,7 @@ class Store:
             floods=Floods(db),
             stats=Stats(db),
             tallies=Tallies(db),
+            audit=AuditList(db),
             values=values,
             search=JobSearch(db, jobs, values),
         )

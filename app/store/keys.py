@@ -58,6 +58,7 @@ KINDS: Final[dict[str, Type]] = {
     "revoked": "set",
     "keys": "hash",
     "sign_in": "string",
+    "audit": "stream",
     "installation": "string",
     "presence": "zset",
     "probe": "string",

@@ -50,6 +50,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "idempotency_in_flight": (409, "A request with this Idempotency-Key is still in progress"),
     "not_doubted": (409, "This job has no doubt to settle"),
     "not_retryable": (422, "Only part of the body was stored, so the refusal cannot be retried"),
+    "unknown_to_ci": (409, "CI does not know this job"),
     "not_askable": (422, "CI cannot be asked about this"),
     "budget_spent": (429, "The budget of jobs for this day is spent"),
     "ci_refused": (502, "CI rejected the request"),

@@ -243,10 +243,11 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 
 def keys(shell: Shell) -> set[str]:
-    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed, and what
-    handlers have done in all."""
+    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed, what
+    handlers have done in all, and the audit list."""
     found = decoded_all(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
-    return set(found) - {shell.store.db.key("events"), shell.store.db.key("tries")}
+    kept = ("events",), ("tries",), ("audit", "others")
+    return set(found) - {shell.store.db.key(*each) for each in kept}
 
 
 def plan_failures(store: Store, job_id: str) -> None:
@@ -281,3 +282,14 @@ def test_failures_are_listed_and_unknown_ones_have_their_exit_code(shell: Shell)
     shell.run("failures", "retry", "none", code=NOT_FOUND)
     shell.run("failures", "dismiss", "none", "--reason", "x", code=NOT_FOUND)
     shell.run("failures", "list", "--cursor", "nonsense", code=REFUSED)
+
+
+def test_a_state_that_no_job_has_is_a_fault_of_usage(shell: Shell) -> None:
+    """In a list, and where many are chosen by it; the message names those that are known."""
+    put(shell.store, "j1")
+    for words in (("list",), ("export",), ("replay", "--yes")):
+        said = shell.run("jobs", *words, "--state", "success", code=REFUSED).stderr
+        assert "--state" in said and "Do you mean Success?" in said and "Cancel" in said
+    assert shell.json("jobs", "list", "--state", "Success")["jobs"]
+    confirm(shell.store, "jodd", State="Archived", EndTime=None)
+    assert shell.json("jobs", "list", "--state", "Archived")["jobs"]

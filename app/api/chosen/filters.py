@@ -9,10 +9,13 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.api.requests import LABEL_FILTER, PageQuery, StrictQuery, Time
 from app.ci.outgoing.request import Scalar
+from app.ci.report import STATES
 from app.core.clock import ms_of
 from app.store.jobs import index
 from app.store.jobs.index import INDEXED_FIELDS
 from app.store.reading.listing import Filter
+from app.web.problems import Problem
+from app.web.services import services
 
 _NAME = r"[a-z0-9_.-]{1,32}"
 
@@ -55,7 +58,15 @@ class JobFilter(StrictQuery):
     def is_empty(self) -> bool:
         return not (self.labels or any(getattr(self, name) is not None for name in _FIELDS))
 
+    @property
+    def has_known_state(self) -> bool:
+        """Whether it needs no look at what is stored."""
+        return self.state is None or self.state in STATES
+
     def wanted(self) -> Filter:
+        """Raises ``Problem`` for a state that is none of CI's, and that no job has."""
+        if not self.has_known_state and (why := services().store.jobs.why_no_state(self.state)):
+            raise Problem("invalid_request", f"{why}.", errors=[{"field": "state", "rule": why}])
         equal = {name: value for name in INDEXED_FIELDS if (value := getattr(self, name)) is not None}
         return Filter(
             equal=tuple((equal | index.label_values(self.labels)).items()),

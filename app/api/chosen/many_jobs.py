@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from flask import Blueprint, g
@@ -18,7 +19,10 @@ from app.documents.runs import Counted
 from app.provider import ProviderError
 from app.reconcile.many import Fates, cancel_many, refresh_many
 from app.store import Job
+from app.store.audit.audit_list import Value
 from app.store.events.event import Only
+from app.store.jobs import index
+from app.web.acts import acting
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services
@@ -100,16 +104,17 @@ def act(name: str, wanted: Mapping[str, object]) -> ManyAnswer:
 
 
 def _refresh(query: ManyJobs) -> ManyAnswer:
-    return _do(query, _REFRESHED, lambda jobs: refresh_many(services(), jobs))
+    return _do("jobs.refresh", query, _REFRESHED, lambda jobs: refresh_many(services(), jobs, g.api_key.name))
 
 
 def _cancel(query: ManyJobs) -> ManyAnswer:
-    return _do(query, _CANCELLED, lambda jobs: cancel_many(services(), jobs), lambda job: not job.terminal)
+    act_on = partial(cancel_many, services(), by=g.api_key.name)
+    return _do("jobs.cancel", query, _CANCELLED, act_on, lambda job: not job.terminal)
 
 
 def _replay(query: ManyReplays) -> ManyAnswer:
     only = only_for(query.handler, query.endpoint)
-    return _do(query, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
+    return _do("jobs.replay", query, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
 
 
 def _chosen(query: M) -> M:
@@ -121,18 +126,34 @@ def _chosen(query: M) -> M:
 
 
 def _do(
-    query: ManyJobs, most: int, act: Callable[[list[Job]], Fates], means: Callable[[Job], bool] | None = None
+    action: str,
+    query: ManyJobs,
+    most: int,
+    do: Callable[[list[Job]], Fates],
+    means: Callable[[Job], bool] | None = None,
 ) -> ManyAnswer:
     if query.dry_run:
         return ManyAnswer(Counted(count=_count(query, means)))
     jobs, following = _gathered(query, most, means)
-    try:
-        fates = dict(act(jobs))
-    except ProviderError as error:
-        raise from_ci(error) from None
-    failed = [NotDone(job_id=job_id, why=why) for job_id, why in fates.items() if why is not None]
-    done = len(fates) - len(failed)
+    fates: dict[str, str | None] = {}
+    with acting(action, *(job.job_id for job in jobs), **_filters(query)) as acted:
+        try:
+            fates.update(do(jobs))
+        except ProviderError as error:
+            raise from_ci(error) from None
+        finally:
+            failed = [NotDone(job_id=job_id, why=why) for job_id, why in fates.items() if why is not None]
+            done = len(fates) - len(failed)
+            acted.did(count=len(jobs), done=done, failed=len(failed))
     return ManyAnswer(ManyDone(count=len(jobs), done=done, failed=failed, next_cursor=following))
+
+
+def _filters(query: ManyJobs) -> dict[str, Value]:
+    """What was chosen, as the list has it in its address."""
+    given = query.model_dump(mode="json", exclude_none=True, exclude={"dry_run", "cursor", "labels"})
+    return {name: value for name, value in given.items() if value is not False or name == "overdue"} | dict(
+        index.label_values(query.labels)
+    )
 
 
 def _count(query: ManyJobs, means: Callable[[Job], bool] | None) -> int:

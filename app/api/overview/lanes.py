@@ -7,6 +7,7 @@ from flask import Blueprint, g
 from app.api.auth import needs
 from app.documents.lanes import LanesDocument, LaneView
 from app.store.lanes.lanes import LaneState
+from app.web.acts import acting
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
 from app.web.services import services
@@ -32,7 +33,8 @@ def page() -> LanesDocument:
 )
 def pause(name: str) -> LaneView:
     _known(name)
-    services().store.lanes.pause(name, g.api_key.name)
+    with acting("lanes.pause", lane=name):
+        services().store.lanes.pause(name, g.api_key.name)
     return LaneView.of(_known(name))
 
 
@@ -43,7 +45,8 @@ def pause(name: str) -> LaneView:
 )
 def resume(name: str) -> LaneView:
     _known(name)
-    services().store.lanes.resume(name)
+    with acting("lanes.resume", lane=name):
+        services().store.lanes.resume(name)
     return LaneView.of(_known(name))
 
 

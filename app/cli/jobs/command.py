@@ -26,6 +26,7 @@ from app.cli.output import (
 from app.core.logs import plain
 from app.store import Job
 from app.store.jobs.doubts import Choice
+from app.web.acts import acting
 from app.web.services import services
 
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
@@ -139,7 +140,10 @@ def wait(job_id: str, timeout: float, json_wanted: bool) -> None:
 def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
     """Settle a doubt that CI has not settled. Exit code 2: the job has no doubt; 3: no such job."""
     _found(job_id)
-    if not services().store.doubts.settle(job_id, choice, me()):
+    with acting("jobs.settle", job_id, choice=choice) as done:
+        settled = services().store.doubts.settle(job_id, choice, me())
+        done.did(done=int(settled))
+    if not settled:
         fail("This job has no doubt to settle.", REFUSED)
     show_job(_found(job_id), json_wanted)
 
@@ -160,7 +164,9 @@ def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
     if not yes:
         ends = "" if job.terminal else " It has not ended: CI's next callback creates it anew."
         click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
-    dropped = services().store.retention.drop_job(job_id)
+    with acting("jobs.delete", job_id) as done:
+        dropped = services().store.retention.drop_job(job_id)
+        done.did(done=int(dropped is not None))
     if dropped is None:
         fail(f"No job {job_id} is known here.", NOT_FOUND)
     if json_wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from datetime import datetime
 
 import click
@@ -13,6 +14,8 @@ from app.cli.options import as_json, between
 from app.cli.output import guarded, show_json
 from app.documents.jobs import JobsImported
 from app.reconcile.job_list import Span, foreseen, import_job, walk
+from app.store.audit.audit_list import Value
+from app.web.acts import acting
 from app.web.services import services
 
 
@@ -56,15 +59,26 @@ def command(
     ours = services()
     place = bucket or ours.settings.cos_bucket, region or ours.settings.cos_region
     counts: Counter[str] = Counter(new=0, news=0, known=0)
-    for tag in dict.fromkeys(tags):
-        found = walk(ours, Span(*place, tag, after, before))
-        # CI does not say how many there are.
-        with click.progressbar(
-            found, label=f"{'reading' if dry_run else 'importing'} {tag}", file=sys.stderr, show_pos=True
-        ) as details:
-            for detail, asked_ms in details:
-                told = foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
-                counts[told] += 1
+    on: dict[str, Value] = {
+        "tags": ",".join(tags),
+        "bucket": place[0],
+        "after": after.isoformat(),
+        "handlers": not quiet,
+    }
+    with nullcontext(None) if dry_run else acting("jobs.import", **on) as done:
+        for tag in dict.fromkeys(tags):
+            found = walk(ours, Span(*place, tag, after, before))
+            # CI does not say how many there are.
+            with click.progressbar(
+                found, label=f"{'reading' if dry_run else 'importing'} {tag}", file=sys.stderr, show_pos=True
+            ) as details:
+                for detail, asked_ms in details:
+                    told = (
+                        foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
+                    )
+                    counts[told] += 1
+                    if done:
+                        done.did(**{told: 1})
     if json_wanted:
         show_json(JobsImported.model_validate(counts))
         return

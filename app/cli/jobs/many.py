@@ -18,10 +18,14 @@ from app.documents.jobs import ManyDone, NotDone, ReplayView
 from app.documents.runs import Counted
 from app.reconcile.many import Fates, cancel_many, refresh_many
 from app.store import Job
+from app.store.audit.audit_list import Value
 from app.store.events.event import Only
-from app.web.services import services
+from app.store.jobs import index
+from app.web.acts import Act, acting
+from app.web.services import WebServices, services
 
 _SHOWN = 10
+_ACTIONS = {"refreshed": "refresh", "cancelled": "cancel", "replayed": "replay"}
 
 many_jobs = together(
     click.argument("job_id", required=False),
@@ -45,24 +49,25 @@ def refresh(job_id: str | None, json_wanted: bool, **which: Any) -> None:
     about some.
     """
     if job_id:
-        answered = reconcile.ask(services(), [_askable(job_id)])
-        show_job(existing(job_id), json_wanted)
-        if job_id not in answered:
-            fail("CI does not know this job.", NOT_FOUND)
+        _one("jobs.refresh", job_id, reconcile.refresh, json_wanted)
         return
-    _many(which, json_wanted, None, lambda jobs: refresh_many(services(), jobs), "refreshed")
+    _many(which, json_wanted, None, lambda jobs: refresh_many(services(), jobs, me()), "refreshed")
 
 
 @click.command("cancel")
 @many_jobs
 def cancel(job_id: str | None, json_wanted: bool, **which: Any) -> None:
-    """Cancel one job at CI, or all that match and have not ended. Exit code 1: of many, some could not be cancelled."""
+    """Cancel one job at CI, or all that match and have not ended.
+
+    Exit code 3: CI does not know it; 1: of many, some could not be cancelled.
+    """
     if job_id:
-        reconcile.cancel(services(), _askable(job_id))
-        show_job(existing(job_id), json_wanted)
+        _one("jobs.cancel", job_id, reconcile.cancel, json_wanted)
         return
     ask = "Cancel them?"
-    _many(which, json_wanted, ask, lambda jobs: cancel_many(services(), jobs), "cancelled", _has_not_ended)
+    _many(
+        which, json_wanted, ask, lambda jobs: cancel_many(services(), jobs, me()), "cancelled", _has_not_ended
+    )
 
 
 @click.command("replay")
@@ -86,7 +91,9 @@ def replay(
     """
     only = _only(handler, endpoint)
     if job_id:
-        made = services().store.replays.replay(job_id, me(), only)
+        with acting("jobs.replay", job_id, handler=handler, endpoint=endpoint) as done:
+            made = services().store.replays.replay(job_id, me(), only)
+            done.did(done=int(made is not None))
         if made is None:
             fail(f"No job {job_id} is known here.", NOT_FOUND)
         if json_wanted:
@@ -114,11 +121,32 @@ def existing(job_id: str) -> Job:
     return services().store.jobs.get(job_id) or fail(f"No job {job_id} is known here.", NOT_FOUND)
 
 
+def _one(action: str, job_id: str, ask: Callable[[WebServices, Job, str], None], json_wanted: bool) -> None:
+    """Ask CI about one job, show it as it is stored now, and fail where CI does not know it."""
+    job, why = _askable(job_id), None
+    with acting(action, job_id) as done:
+        try:
+            ask(services(), job, me())
+        except reconcile.UnknownToCi as error:
+            why = str(error)
+        done.did(done=int(why is None))
+    show_job(existing(job_id), json_wanted)
+    if why:
+        fail(why, NOT_FOUND)
+
+
 def _askable(job_id: str) -> Job:
     job = existing(job_id)
     if why := reconcile.reason_not_askable(services(), job):
         fail(why, REFUSED)
     return job
+
+
+def _given(which: dict[str, Any]) -> dict[str, Value]:
+    """The filters that were given, by the names that they have in the API."""
+    times = {f"created_{name}": each.isoformat() for name in ("after", "before") if (each := which[name])}
+    equal = {name: value for name, value in which.items() if name not in {"labels", "after", "before"}}
+    return {n: v for n, v in equal.items() if v is not None} | times | index.label_values(which["labels"])
 
 
 def _has_not_ended(job: Job) -> bool:
@@ -136,7 +164,7 @@ def _many(
     which: dict[str, Any],
     json_wanted: bool,
     question: str | None,
-    act: Callable[[list[Job]], Fates],
+    do: Callable[[list[Job]], Fates],
     word: str,
     means: Callable[[Job], bool] = bool,
 ) -> None:
@@ -154,19 +182,25 @@ def _many(
         return
     if question and not yes:
         click.confirm(question, abort=True, err=True)
-    _conclude(act(jobs), len(jobs), word, json_wanted)
+    on = _given(which) | ({"all": True} if everyone else {})
+    with acting(f"jobs.{_ACTIONS[word]}", *(job.job_id for job in jobs), **on) as acted:
+        acted.did(count=len(jobs))
+        done, failed = _done(do(jobs), len(jobs), word, acted)
+    _conclude(done, failed, len(jobs), word, json_wanted)
 
 
-def _conclude(fates: Fates, count: int, word: str, json_wanted: bool) -> None:
+def _done(fates: Fates, count: int, word: str, acted: Act) -> tuple[int, list[NotDone]]:
     failed: list[NotDone] = []
-    done = 0
     with click.progressbar(length=count, label=word, file=sys.stderr, show_pos=True) as bar:
         for job_id, why in fates:
             bar.update(1)
-            if why is None:
-                done += 1
-            else:
+            acted.did(**{"done" if why is None else "failed": 1})
+            if why is not None:
                 failed.append(NotDone(job_id=job_id, why=why))
+    return count - len(failed), failed
+
+
+def _conclude(done: int, failed: list[NotDone], count: int, word: str, json_wanted: bool) -> None:
     if json_wanted:
         show_json(ManyDone(count=count, done=done, failed=failed))
     else:

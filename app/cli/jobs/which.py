@@ -11,6 +11,7 @@ from app.core.clock import ms_of
 from app.store.jobs import index
 from app.store.jobs.index import INDEXED_FIELDS
 from app.store.reading.listing import Filter
+from app.web.services import services
 
 which_jobs = together(
     click.option("--state", help="Submitted, Running, Success, Failed, Pause or Cancel."),
@@ -27,6 +28,9 @@ which_jobs = together(
 
 
 def wanted(which: dict[str, Any]) -> Filter:
+    """Raises ``click.BadParameter`` for a state that is none of CI's, and that no job has."""
+    if why := services().store.jobs.why_no_state(which["state"]):
+        raise click.BadParameter(f"{why}.", param_hint="--state")
     equal = {field: which[field] for field in INDEXED_FIELDS if which[field] is not None}
     return Filter(
         equal=tuple((equal | index.label_values(which["labels"])).items()),

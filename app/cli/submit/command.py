@@ -26,6 +26,7 @@ from app.cli.submit import many as submit_many
 from app.cli.submit.voice_options import allow_option, labels_option, submit_request, voice_options
 from app.documents.submissions import AcceptedSubmission, SubmitAnswer
 from app.submitter import Draft, Receipt, Submitter
+from app.submitter.audited import send_audited
 from app.submitter.cost import Lengths
 from app.web.services import services
 
@@ -116,7 +117,7 @@ def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) ->
         click.echo(draft.xml)
         click.echo(f"It would be {Lengths(services().store).cost_of([draft.asked])}.", err=True)
         return
-    receipt = submitter.send(draft)
+    receipt = send_audited(submitter, draft)
     if not receipt.job_ids:
         if json_wanted:
             show_json(AcceptedSubmission.of(receipt.record, receipt.warnings))

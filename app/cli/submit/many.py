@@ -7,6 +7,7 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
@@ -19,6 +20,7 @@ from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
 from app.documents.submissions import RowView, warnings_of
 from app.services import Services
+from app.store.audit.audit_list import JOBS_MAX, SUBMIT
 from app.submitter.columns import UnreadableFile
 from app.submitter.cost import Lengths
 from app.submitter.draft import defaults, draft
@@ -26,6 +28,7 @@ from app.submitter.many import Many, RunControl, checked
 from app.submitter.old_journal import take_over
 from app.submitter.pace import Pace
 from app.submitter.rows import Row, RowResult, read_csv, read_json_lines
+from app.web.acts import acting
 from app.web.describe import text_of
 
 PARTLY, STOPPED = 1, 130
@@ -87,7 +90,12 @@ def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: boo
     results: list[RowResult] = []
     control = RunControl()
     try:
-        _submit(many.run(rows, chosen.parallel, control), len(rows), results, json_wanted)
+        with acting(SUBMIT, file=chosen.source, tag=common.get("tag")) as doing:
+            try:
+                _submit(many.run(rows, chosen.parallel, control), len(rows), results, json_wanted)
+            finally:
+                doing.job_ids += islice((each for row in results for each in row.job_ids), JOBS_MAX)
+                doing.did(rows=len(rows), **Counter[str](result.status for result in results))
     except KeyboardInterrupt:
         control.end("It was interrupted.")
         _conclude(rows, results, control, chosen, STOPPED)

@@ -9,6 +9,7 @@ from app.cli.options import as_json
 from app.cli.output import NOT_FOUND, fail, guarded, me, say, show_json
 from app.documents.lanes import LanesDocument, LaneView
 from app.store.lanes.lanes import LaneState
+from app.web.acts import acting
 from app.web.services import services
 
 group = AppGroup("lanes", help="The lanes of the workers: handlers with the same queue=.")
@@ -36,7 +37,8 @@ def list_lanes(json_wanted: bool) -> None:
 def pause(name: str, json_wanted: bool) -> None:
     """Its runs stay pending; those that have begun end."""
     _known(name)
-    services().store.lanes.pause(name, me())
+    with acting("lanes.pause", lane=name):
+        services().store.lanes.pause(name, me())
     _show(name, json_wanted)
 
 
@@ -48,7 +50,8 @@ def pause(name: str, json_wanted: bool) -> None:
 def resume(name: str, json_wanted: bool) -> None:
     """Its runs are sent to workers again."""
     _known(name)
-    services().store.lanes.resume(name)
+    with acting("lanes.resume", lane=name):
+        services().store.lanes.resume(name)
     _show(name, json_wanted)
 
 

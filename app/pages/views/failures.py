@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import g, request, url_for
 from werkzeug.wrappers import Response
 
+from app.api import failures as failures_api
 from app.api.auth import may, require
 from app.documents.runs import FailurePage
 from app.pages import blueprint, done, page
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
+from app.web.acts import acting
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -42,7 +44,11 @@ def act_on_failures() -> Response:
         return page("parts/sure_failures.html", action=action, count=len(runs), ids=ids, chosen=chosen)
     if action == "dismiss" and not reason:
         return done("Nothing was dismissed: a reason is needed.", here)
-    count = sum(_act(run, action, reason[:500]) for run in runs)
+    with acting(
+        f"failures.{action}", *failures_api.jobs_of_runs(runs), reason=reason[:500] or None, **chosen
+    ) as doing:
+        count = sum(_act(run, action, reason[:500]) for run in runs)
+        doing.did(**{"matched": len(runs), "retried" if action == "retry" else "dismissed": count})
     return done(f"{count} of {len(runs)} {'retried' if action == 'retry' else 'dismissed'}.", here)
 
 

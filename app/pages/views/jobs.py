@@ -20,6 +20,7 @@ from app.pages import blueprint, done, page
 from app.pages.charts import chart
 from app.store import Job
 from app.store.runs.run import Run
+from app.web.acts import acting
 from app.web.problems import Problem
 from app.web.services import services
 
@@ -111,7 +112,9 @@ def act() -> Response:
             chosen=chosen,
             which="these",
         )
-    failed = [why for each in ids if (why := _one(action, each))]
+    with acting(f"jobs.{action}", *ids) as doing:
+        failed = [why for each in ids if (why := _one(action, each))]
+        doing.did(count=len(ids), failed=len(failed))
     said = f"{ACTIONS[action]}: {len(ids) - len(failed)} of {len(ids)} done."
     return done(" ".join((said, *failed[:3])), _list_of(chosen))
 
@@ -149,9 +152,10 @@ def _listed() -> Listed:
     q = request.args.get("q", "").strip()
     try:
         query = read_values(JobsQuery, {"limit": str(LIMIT), "cursor": request.args.get("cursor"), **chosen})
+        wanted = query.wanted(), query.limit, query.cursor
     except Problem as problem:
         return Listed((), None, chosen, q, tuple(problem.members.get("errors", ())))
-    store, wanted = services().store, (query.wanted(), query.limit, query.cursor)
+    store = services().store
     found = store.search.page(q, *wanted) if q else store.jobs.page(*wanted)
     return Listed(_rows(found.jobs), found.next_cursor, chosen, q)
 

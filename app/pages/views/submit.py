@@ -15,6 +15,7 @@ from app.ci.outgoing.rules import examine
 from app.pages import blueprint, page
 from app.provider import ProviderError
 from app.submitter import Submitter
+from app.submitter.audited import send_audited
 from app.web.services import services
 
 ANY_CODEC: Final = tuple(sorted({*facts.CODECS, *facts.MUSIC_CODECS}))
@@ -56,7 +57,7 @@ def submit_form() -> Response:
         draft = submitter.draft(wanted)
         if "send" not in request.form:
             return _form(given, broken, xml=draft.xml.decode())
-        receipt = submitter.send(draft)
+        receipt = send_audited(submitter, draft)
     except BadRequest as error:
         return _form(given, error.broken, status=422)
     except ProviderError as error:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from app.ci.report import Detail
+from app.ci.report import STATES, Detail
 from app.redis.scripts import decoded
 from app.store.access.api_keys import ApiKey
 from app.store.database import Database
 from app.store.events.event import Event
+from app.store.jobs import index
 from app.store.jobs.entries import read_entry
 from app.store.members import job_of
 from app.store.packing.packing import unpack
@@ -111,6 +112,17 @@ class Jobs:
     def matching(self, wanted: Filter) -> int:
         """As ``Listing.matching``."""
         return self._listing.matching(wanted)
+
+    def why_no_state(self, state: str | None) -> str | None:
+        """Why jobs cannot be listed by that state; ``None`` if they can: by CI's six, and by one that a job has."""
+        if (
+            state is None
+            or state in STATES
+            or self._redis.exists(self._db.key("index", index.name("state", state)))
+        ):
+            return None
+        meant = next((f"Do you mean {each}? " for each in STATES if each.lower() == state.lower()), "")
+        return f"No job has the state {state[:40]!r}. {meant}Known are: {', '.join(sorted(STATES))}"
 
     def stored(self, job_id: str) -> Stored | None:
         """What is stored of the job, in one round trip; ``None`` if it is not known."""

@@ -12,6 +12,7 @@ from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 from app.store.jobs.snapshot import TRIES, snapshots
+from app.store.packing.packing import pack
 from app.store.reading.job import Job
 
 FIRST_QUESTION_S = 5.0
@@ -44,17 +45,18 @@ class Question:
 class Due:
     """A schedule of questions. A question taken is put off at once, so that one which is never finished comes again."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, history_max: int) -> None:
         self._db = db
+        self._history_max = history_max
         self._redis = db.client
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
         self._take, self._turn, self._outputs, self._overdue = (
             script(db.client, name) for name in ("take", "turn", "ask_outputs", "overdue")
         )
-        self._postpone, self._asked, self._unasked, self._confirmed = (
+        self._postpone, self._asked, self._unasked, self._confirmed, self._unknown = (
             script(db.client, "record", name)
-            for name in ("postpone", "asked", "unasked", "outputs_confirmed")
+            for name in ("postpone", "asked", "unasked", "outputs_confirmed", "unknown")
         )
 
     def take(self, count: int, put_off_s: float) -> list[str]:
@@ -111,6 +113,12 @@ class Due:
     def note_asked(self, job_ids: Sequence[str]) -> None:
         """CI is asked about these jobs now: those in doubt show it."""
         self._asked(args=[self._db.prefix, rfc3339(now_ms()), *job_ids])
+
+    def note_unknown(self, job_id: str, by: str) -> None:
+        """A person had CI asked about the job, and CI does not know it: that stands in its history."""
+        entry = {"kind": "poll", "at": rfc3339(now_ms()), "outcome": "unknown", "by": by}
+        line = pack(json.dumps(entry | {"detail": "CI does not know this job."}).encode())
+        self._unknown(args=[self._db.prefix, job_id, self._history_max, line])
 
     def note_place(self, job_ids: Sequence[str], place: tuple[str, str]) -> None:
         """CI has answered about these jobs at that bucket and region."""

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.store import Store
+from tests.api.stored import confirm
 from tests.store.said import said, tell
 from tests.store.samples import submission
 
@@ -67,6 +68,55 @@ def test_what_is_no_filter_is_refused(
     problem: Any = answer.get_json()
     assert (answer.status_code, problem["reason"]) == (422, "invalid_request")
     assert [each["field"] for each in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize("state", ["success", "SUCCESS", "Bogus", "", "x" * 5000, "\x00", "Success "])
+def test_a_state_that_no_job_has_is_refused(client: FlaskClient, key: dict[str, str], state: str) -> None:
+    """In the list and for many jobs; the answer names those that are known, and the one that was meant."""
+    query = {"query_string": {"state": state}, "headers": key}
+    for answer in (
+        client.get("/v1/jobs", **query),
+        client.get(
+            "/v1/jobs", **query
+        ),  # The second time the key is known, and plain reads have their short way.
+        client.post("/v1/jobs/replay", json={"state": state, "dry_run": True}, headers=key),
+    ):
+        (error,) = answer.get_json()["errors"]
+        assert (answer.status_code, error["field"]) == (422, "state")
+        assert "Cancel, Failed, Pause, Running, Submitted, Success" in error["rule"]
+        assert ("Do you mean Success?" in error["rule"]) == (state.lower() == "success")
+        assert len(answer.data) < 1000
+
+
+def test_a_state_that_ci_has_invented_is_known_while_a_job_has_it(
+    client: FlaskClient, key: dict[str, str], store: Store
+) -> None:
+    """CI's words may become more: its own answer may have one that we have never heard of."""
+    confirm(store, "jodd", State="Archived", EndTime=None)
+    for _ in range(2):
+        answer = client.get("/v1/jobs?state=Archived", headers=key)
+        assert [job["job_id"] for job in answer.get_json()["jobs"]] == ["jodd"]
+    store.retention.drop_job("jodd")
+    assert client.get("/v1/jobs?state=Archived", headers=key).status_code == 422
+
+
+@pytest.mark.parametrize("state", ["Submitted", "Running", "Pause", "Success", "Failed", "Cancel"])
+def test_ci_s_own_states_are_known_before_a_job_has_them(
+    client: FlaskClient, key: dict[str, str], state: str
+) -> None:
+    assert client.get(f"/v1/jobs?state={state}", headers=key).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/jobs?created_before=", "/v1/jobs?created_after=", "/v1/refusals?after="]
+)
+@pytest.mark.parametrize("time", ["0.5", "1700000000", "1700000000000", "-5", "20240101", "tomorrow", ""])
+def test_what_is_no_time_is_refused(client: FlaskClient, key: dict[str, str], path: str, time: str) -> None:
+    """A number of seconds or milliseconds is none: nothing says which of them was meant."""
+    answer = client.get(path + time, headers=key)
+    assert (answer.status_code, answer.get_json()["reason"]) == (422, "invalid_request")
+    for right in ("2024-01-01", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00%2B08:00", "2024-01-01T00:00"):
+        assert client.get(path + right, headers=key).status_code == 200
 
 
 @pytest.mark.parametrize(

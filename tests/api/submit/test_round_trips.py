@@ -38,13 +38,13 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.mark.parametrize(
     ("body", "status", "round_trips"),
     [
-        pytest.param(ONE, 201, 3, id="the key, the submission, CI's answer"),
-        pytest.param(REQUEST, 201, 3, id="labels cost none"),
-        pytest.param(TWO, 201, 3, id="nor does a second operation"),
+        pytest.param(ONE, 201, 4, id="the key, the submission, CI's answer, the audit list"),
+        pytest.param(REQUEST, 201, 4, id="labels cost none"),
+        pytest.param(TWO, 201, 4, id="nor does a second operation"),
         pytest.param(WRONG, 422, 1, id="a request that breaks a rule costs the key's look-up"),
     ],
 )
-def test_a_submission_costs_three_round_trips_at_most(
+def test_a_submission_costs_four_round_trips_at_most(
     body: dict[str, Any], status: int, round_trips: int, post: Any, ci: Emulated, sent: list[Any]
 ) -> None:
     """Once the scripts are loaded and the connections are open."""

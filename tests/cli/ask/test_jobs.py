@@ -49,6 +49,13 @@ def test_a_job_that_ci_does_not_know(flask: Flask, services: Services) -> None:
     assert (ran.code, job_id in ran.out) == (3, True)
     assert "CI does not know this job" in ran.err
     assert flask("jobs", "refresh", "jnone").code == 3
+    ran = flask("jobs", "cancel", job_id)
+    assert (ran.code, job_id in ran.out) == (3, True)
+    assert "CI does not know this job" in ran.err
+    ran = flask("jobs", "refresh", "--all")
+    assert ran.code == 1 and f"{job_id}: CI does not know this job." in ran.err
+    history = services.store.jobs.history(job_id)[0]
+    assert [(each["kind"], each["outcome"]) for each in history[1:]] == [("poll", "unknown")] * 3
 
 
 def take(services: Services, job_id: str) -> None:

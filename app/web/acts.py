@@ -1,0 +1,108 @@
+"""What a person does, by the API, a page or a command: it is done inside ``acting``, which writes the audit list.
+
+Every changing route and command is one (``tests/audit`` walks them). An entry is written after the act, whatever came
+of it; what was refused leaves none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flask import g, has_request_context, request
+from redis import RedisError
+
+from app.provider import ProviderError
+from app.store.audit.audit_list import JOBS_MAX, AuditEntry, Value, Via
+from app.web.problems import PROBLEMS, Problem
+from app.web.services import services
+
+log = logging.getLogger(__name__)
+
+LOCAL = "local"
+"""Whose a command is: it needs no API key."""
+
+
+@dataclass(slots=True)
+class Act:
+    """One action, while it is done."""
+
+    action: str
+    job_ids: list[str] = field(default_factory=list)
+    on: dict[str, Value] = field(default_factory=dict)
+    results: dict[str, Value] = field(default_factory=dict)
+
+    def did(self, **results: Value | None) -> None:
+        """What came of it: numbers are added up, ``None`` is left out."""
+        for name, value in results.items():
+            if value is not None:
+                before = self.results.get(name, 0)
+                self.results[name] = (
+                    before + value if isinstance(value, int) and isinstance(before, int) else value
+                )
+
+
+@contextmanager
+def acting(action: str, *job_ids: str, **on: Value | None) -> Iterator[Act]:
+    """Everything inside is one entry of the audit list. One inside another is a part of it: a page that does what the
+    API does for each of many jobs is one action."""
+    outer: Act | None = g.get("act")
+    current = outer or Act(action)
+    current.job_ids += (each for each in job_ids[:JOBS_MAX] if each not in current.job_ids)
+    current.on = {name: value for name, value in on.items() if value is not None} | current.on
+    if outer:
+        yield outer
+        return
+    g.act = current
+    try:
+        yield current
+    except BaseException as error:
+        if not _is_refusal(error) or current.results:
+            current.did(error=None if isinstance(error, SystemExit) else _word(error))
+            _write(current)
+        raise
+    else:
+        _write(current)
+    finally:
+        g.pop("act")
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Nothing was done, and a caller who repeats it must not push out what others did."""
+    return isinstance(error, Problem) and PROBLEMS[error.reason][0] < 500
+
+
+def _word(error: BaseException) -> str:
+    """One word, and nothing that a caller or CI wrote."""
+    if isinstance(error, Problem):
+        return error.reason
+    return error.code if isinstance(error, ProviderError) else type(error).__name__
+
+
+def _write(done: Act) -> None:
+    origin = g.get("origin")
+    entry = AuditEntry(
+        by=g.api_key.name if "api_key" in g else LOCAL,
+        via=_via(),
+        action=done.action,
+        job_ids=tuple(done.job_ids),
+        on=done.on,
+        did=done.results,
+        request_id=origin.request_id if origin else None,
+    )
+    try:
+        services().store.audit.add(entry)
+    except RedisError as error:
+        # An error now would have what is done repeated. Where it is not done, its own error says why.
+        if "error" not in done.results:
+            log.error(
+                "%s by %r is missing in the audit list: %s", entry.action, entry.by, type(error).__name__
+            )
+
+
+def _via() -> Via:
+    if not has_request_context():
+        return "command"
+    return "page" if request.blueprint == "pages" else "api"

@@ -1,0 +1,72 @@
+"""``refresh`` and ``cancel`` of a job that CI does not know: they say so, and so does the job's history."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.settings import Settings
+from app.store import Store
+from harness.emulated import Emulated
+from harness.servers import Emulator, Valkey
+from harness.settings import make_settings
+from tests.api.stored import put
+
+
+@pytest.fixture
+def settings(valkey: Valkey, emulator: Emulator) -> Settings:
+    ci = Emulated(emulator.url)
+    return make_settings(valkey.url, ci_endpoint=ci.url, cos_bucket=ci.bucket)
+
+
+@pytest.fixture
+def invented(store: Store, settings: Settings) -> str:
+    """A job that only a callback told of."""
+    put(store, "j1", Input={"BucketId": settings.cos_bucket, "Object": "a.mp3", "Region": "ap-chongqing"})
+    return "j1"
+
+
+@pytest.mark.parametrize("what", ["refresh", "cancel"])
+def test_it_is_said_and_stands_in_the_history(
+    client: FlaskClient, key: dict[str, str], store: Store, invented: str, what: str
+) -> None:
+    """409, with what to do; by whom CI was asked. The job stays as it was."""
+    before = client.get(f"/v1/jobs/{invented}", headers=key).get_json()
+    answer = client.post(f"/v1/jobs/{invented}/{what}", headers=key)
+    problem = answer.get_json()
+    assert (answer.status_code, problem["reason"]) == (409, "unknown_to_ci")
+    assert "another bucket or region" in problem["detail"]
+    assert client.get(f"/v1/jobs/{invented}", headers=key).get_json() == before
+    history = client.get(f"/v1/jobs/{invented}/events", headers=key).get_json()["events"]
+    assert {name: history[-1][name] for name in ("kind", "outcome", "by", "detail")} == {
+        "kind": "poll", "outcome": "unknown", "by": "tests", "detail": "CI does not know this job."
+    }  # fmt: skip
+    (entry,), _ = store.audit.page(1)
+    assert (entry.action, entry.did) == (f"jobs.{what}", {"done": 0, "error": "unknown_to_ci"})
+
+
+def test_of_many_each_that_ci_does_not_know_has_it_in_its_history(
+    client: FlaskClient, key: dict[str, str], store: Store, invented: str
+) -> None:
+    answer = client.post("/v1/jobs/refresh", json={"all": True}, headers=key).get_json()
+    assert answer["failed"] == [{"job_id": invented, "why": "CI does not know this job."}]
+    assert store.jobs.history(invented)[0][-1]["outcome"] == "unknown"
+
+
+def test_a_cancel_that_ci_refuses_is_still_a_refusal(
+    client: FlaskClient, key: dict[str, str], store: Store, invented: str, settings: Settings
+) -> None:
+    """CI's own error where CI knows the job, or cannot be asked whether it does."""
+    ci = Emulated(str(settings.ci_endpoint), settings.cos_bucket)
+    ci.fault("error", on="any", code="AccessDenied", status=403)
+    answer = client.post(f"/v1/jobs/{invented}/cancel", headers=key)
+    assert (answer.status_code, answer.get_json()["reason"]) == (502, "ci_refused")
+    assert len(store.jobs.history(invented)[0]) == 1
+
+
+def test_who_asks_again_and_again_fills_half_of_a_history_at_most(store: Store, invented: str) -> None:
+    """What changed the job has its place."""
+    for _ in range(500):
+        store.due.note_unknown(invented, "tests")
+    entries, count = store.jobs.history(invented)
+    assert (len(entries), count) == (100, 501)
