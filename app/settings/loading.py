@@ -30,7 +30,7 @@ class SettingsError(click.ClickException):
 
 
 class StackIsDownError(SettingsError):
-    """A command in a checkout for which nobody has set anything: it is meant for the stack of ``make run``."""
+    """A command in a checkout without settings: it is meant for the stack of ``make run``."""
 
     exit_code = 5  # as where Redis is away
 

@@ -1,4 +1,4 @@
-"""A checkout in which nobody has set anything: its commands are meant for the stack of ``make run``."""
+"""A checkout without settings: its commands are meant for the stack of ``make run``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def flask(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_says_that_the_stack_is_not_running_and_what_to_type(command: tuple[str, ...]) -> None:
-    """And names none of the settings, which nobody of a checkout needs."""
+    """And names no setting: a checkout needs none."""
     done = flask(*command)
     assert (done.exit_code, done.stdout) == (NO_STORE, "")
     assert "The stack of this checkout is not running. Start it with: make run" in done.stderr
@@ -48,7 +48,7 @@ def test_a_command_says_that_the_stack_is_not_running_and_what_to_type(command: 
 
 
 def test_the_handlers_say_it_too() -> None:
-    """They are listed by a process of their own."""
+    """Another process lists them."""
     done = CliRunner().invoke(handlers, ["list"])
     assert (done.exit_code, done.stdout) == (NO_STORE, "")
     assert "make run" in done.stderr
