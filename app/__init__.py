@@ -18,7 +18,8 @@ defer("redis.asyncio")
 def create_app(settings: Settings | None = None) -> Flask:
     """The web service. Raises ``SettingsError``, which names every fault, when a setting is missing or wrong.
 
-    Where ``flask`` only looks for a command in it, it has no views, and opens nothing until the command asks for it.
+    Where ``flask`` only looks for a command in it, it has no views, and reads no settings and opens nothing until the
+    command asks for it: help needs neither.
     """
     with uncollected():
         # Imported here, so that emulator and others can be imported without the whole service.
@@ -28,14 +29,17 @@ def create_app(settings: Settings | None = None) -> Flask:
         from app.core import logs
         from app.settings import load
 
-        settings = settings or load()
         flask = Flask(__name__, static_folder=None)
         flask.json.sort_keys = False  # type: ignore[attr-defined]
-        flask.extensions["settings"] = settings
         logs.redact_libraries()
         cli.init_app(flask)
-        if not cli.is_looking_for_commands():
-            _add_views(flask, settings)
+        is_looking = cli.is_looking_for_commands()
+        if settings is None and not is_looking:
+            settings = load()
+        if settings:
+            flask.extensions["settings"] = settings
+            if not is_looking:
+                _add_views(flask, settings)
         return flask
 
 

@@ -20,8 +20,8 @@ _COMMANDS = """# Commands
 
 Made of the commands themselves by `make docs`. They are Flask's own command line: `flask COMMAND` where the
 service is installed, `.venv/bin/flask COMMAND` in a checkout. `--json` prints what the API would return. Exit codes: 2
-what was asked breaks rules, 3 there is no such thing, 4 the time is up, 5 Redis is unavailable, 6 CI refused or is
-unavailable.
+what was asked breaks rules, 3 there is no such thing, 4 the time is up, 5 Redis is unavailable (or the stack of this
+checkout is not running), 6 CI refused or is unavailable.
 """
 
 _API = """# API

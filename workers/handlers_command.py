@@ -28,7 +28,7 @@ _LIMITS = ("queue", "tries", "timeout")
 @click.pass_context
 def group(context: click.Context) -> None:
     """The handlers of HANDLERS."""
-    chosen = load()
+    chosen = load(for_command=True)
     registry.import_handlers(chosen.handlers)
     check_outputs.install(chosen)
     context.obj = chosen

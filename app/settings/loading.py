@@ -19,12 +19,20 @@ _BESIDE = Path(__file__).resolve().parents[2]
 # The checkout, or, for an installed package, the folder that the process was started in.
 ROOT = _BESIDE if (_BESIDE / "gunicorn.conf.py").exists() else Path.cwd()
 STACK_ENV = ROOT / "var" / "stack.env"
+_STACK = ROOT / "stack"
+"""What ``make run`` starts; an image and an installed package are without it."""
 
 
 class SettingsError(click.ClickException):
     """The start is refused; the message names every fault and what each setting is for."""
 
     exit_code = 2
+
+
+class StackIsDownError(SettingsError):
+    """A command in a checkout without settings: it is meant for the stack of ``make run``."""
+
+    exit_code = 5  # as where Redis is away
 
 
 def stack_is_up() -> bool:
@@ -51,12 +59,26 @@ def _env_files() -> tuple[Path, ...]:
 _held: dict[str, Any] | None = None
 
 
-def load() -> Settings:
-    """Read the settings, or raise one ``SettingsError`` that names every fault. Held settings are not read again."""
+def load(*, for_command: bool = False) -> Settings:
+    """Read the settings, or raise one ``SettingsError`` that names every fault. Held settings are not read again.
+
+    ``for_command``: where no setting is set at all, a person in a checkout means the stack of ``make run``.
+    """
     try:
         return Settings(**_held) if _held else Settings(_env_file=_env_files(), **_made_keys())
     except ValidationError as error:
+        if for_command and _STACK.is_dir() and not _is_anything_set():
+            raise StackIsDownError(
+                "The stack of this checkout is not running. Start it with: make run\n"
+                "To use another installation, set its settings in the environment or in .env (docs/settings.md)."
+            ) from None
         raise SettingsError(_explain(error)) from None
+
+
+def _is_anything_set() -> bool:
+    """Whether the environment or ``.env`` has one setting: then this is a deployment, and what it lacks is named."""
+    given = dict(dotenv_values(".env")) | dict(os.environ)
+    return any(given.get(f"{name.upper()}{end}") for name in Settings.model_fields for end in ("", "_FILE"))
 
 
 def packed(chosen: Settings) -> bytes:

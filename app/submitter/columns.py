@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
-from typing import TextIO, get_args
+from typing import Any, TextIO, get_args
 
 from pydantic import BaseModel
 
@@ -34,8 +34,8 @@ def label_of(column: str) -> str | None:
     return name if dot and kind in {"label", "labels"} else None
 
 
-def read_table(file: TextIO) -> tuple[list[str], Iterator[list[str]]]:
-    """The names of the columns, and the rows. Raises ``UnreadableFile``, and ``csv.Error`` for what is no table."""
+def read_table(file: TextIO) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The names of the columns, and the rows, each with its first line in the file. Raises ``UnreadableFile``."""
     first = file.readline()
     # Excel's own way to say it.
     said = first[4:5] if first.lower().startswith("sep=") and first[4:5].strip("\r\n") else ""
@@ -43,9 +43,24 @@ def read_table(file: TextIO) -> tuple[list[str], Iterator[list[str]]]:
     if not first.strip():
         raise UnreadableFile("The file is empty: its first line names the columns.")
     rows = csv.reader(chain([first], file), strict=True, delimiter=said or _delimiter_of(first))
-    names = [name.strip() for name in next(rows)]
+    numbered = _numbered(rows, before=1 if said else 0)
+    _, header = next(numbered)
+    names = [name.strip() for name in header]
     _check(names)
-    return names, rows
+    return names, numbered
+
+
+def _numbered(rows: Any, before: int) -> Iterator[tuple[int, list[str]]]:
+    """``rows`` is a ``csv.reader``; a cell may hold lines of its own. ``before``: lines that it does not get."""
+    while True:
+        line = before + rows.line_num + 1
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UnreadableFile(f"This is not a CSV: line {line}: {error}.") from None
+        yield line, cells
 
 
 def _delimiter_of(header: str) -> str:

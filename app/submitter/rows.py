@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 from app.ci.outgoing.broken import Broken
 from app.submitter.columns import UnreadableFile, label_of, read_table
@@ -21,12 +20,15 @@ RowStatus = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 @dataclass(frozen=True, slots=True)
 class Row:
     """One request: ``number`` is its line (CSV: its row, without the header); blank ones count. ``key`` is unique in
-    the file, and the same when the file is read again."""
+    the file, and the same when the file is read again. ``line`` is the first line of the file that it stands in, and
+    ``own`` the dotted names of what stands there: the rest of ``data`` is common to all rows."""
 
     number: int
     key: str
     data: Any
     fault: str | None = field(default=None)
+    line: int = 0
+    own: frozenset[str] = frozenset()
 
     @property
     def input_object(self) -> str | None:
@@ -80,6 +82,15 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def dotted(data: Any, path: str = "") -> Iterator[str]:
+    """The names of what is in it, as ``nest`` takes them; a list is one value."""
+    if not isinstance(data, Mapping):
+        yield path
+        return
+    for name, value in data.items():
+        yield from dotted(value, f"{path}.{name}" if path else str(name))
+
+
 def over(below: Mapping[str, Any], above: Any) -> Any:
     """``above``; what it leaves out is taken from ``below``."""
     if not isinstance(above, Mapping):
@@ -96,10 +107,10 @@ def read_csv(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
     Raises ``UnreadableFile``."""
     try:
         names, rows = read_table(file)
-        found = [(number, *_csv_row(names, cells)) for number, cells in enumerate(rows, 1) if cells]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"This is not a CSV in UTF-8: {error}.") from None
-    return _rows((number, over(common, data), fault) for number, data, fault in found)
+        found = [_Found(n, line, *_csv_row(names, cells)) for n, (line, cells) in enumerate(rows, 1) if cells]
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"This is not text in UTF-8: {error}.") from None
+    return _rows(found, common)
 
 
 def read_json_lines(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
@@ -108,7 +119,7 @@ def read_json_lines(file: TextIO, common: Mapping[str, Any]) -> list[Row]:
         lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"This is not text in UTF-8: {error}.") from None
-    return _rows((number, *_json_row(line, common)) for number, line in lines)
+    return _rows((_Found(number, number, *_json_row(line)) for number, line in lines), common)
 
 
 def _csv_row(names: list[str], cells: list[str]) -> tuple[dict[str, Any], str | None]:
@@ -120,19 +131,30 @@ def _csv_row(names: list[str], cells: list[str]) -> tuple[dict[str, Any], str | 
     return nest(flat), None
 
 
-def _json_row(line: str, common: Mapping[str, Any]) -> tuple[Any, str | None]:
+def _json_row(line: str) -> tuple[Any, str | None]:
     try:
-        return over(common, json.loads(line)), None
+        return json.loads(line), None
+    except json.JSONDecodeError as error:
+        return {}, f"is not one JSON object on one line: {error.msg}, column {error.colno}"
     except (ValueError, RecursionError):
         return {}, "is not one JSON object on one line"
 
 
-def _rows(found: Iterable[tuple[int, Any, str | None]]) -> list[Row]:
+class _Found(NamedTuple):
+    number: int
+    line: int
+    own: Any
+    fault: str | None
+
+
+def _rows(found: Iterable[_Found], common: Mapping[str, Any]) -> list[Row]:
     """A row that appears twice is two jobs: the second has a key of its own."""
     seen: Counter[str] = Counter()
     rows = []
-    for number, data, fault in found:
+    for each in found:
+        data = each.own if each.fault else over(common, each.own)
         content = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
         seen[content] += 1
-        rows.append(Row(number, f"{content}.{seen[content]}", data, fault))
+        key, own = f"{content}.{seen[content]}", frozenset(dotted(each.own))
+        rows.append(Row(each.number, key, data, each.fault, each.line, own))
     return rows

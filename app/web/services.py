@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from app.redis.breaker import Breaker
 from app.redis.outage import OUTAGE
 from app.services import Services
-from app.settings import Settings
+from app.settings import Settings, load
 from app.spool import Spool
 from app.spool.drain import Drainer
 from app.spool.installation import Installation
@@ -67,8 +67,10 @@ def _drained(outcome: str) -> None:
 
 
 def attach(app: Flask) -> WebServices:
-    """Open what the application's settings name."""
-    settings: Settings = app.extensions["settings"]
+    """Open what the application's settings name; those of a command are read now."""
+    settings: Settings | None = app.extensions.get("settings")
+    if settings is None:
+        settings = app.extensions["settings"] = load(for_command=True)
     opened = WebServices.open(settings, timeout=settings.redis_timeout, breaker=Breaker())
     app.extensions["services"] = opened
     callbacks = "go to the spool" if opened.spool else "are answered 503: set SPOOL_DIR"

@@ -30,7 +30,7 @@ def _separate(view: View, separate: VoiceSeparate) -> RuleFindings:
     mode, config = separate.audio_mode, separate.audio_config
     field = view.field("voice_separate.audio_mode")
     if not mode:
-        yield field, "missing", "audio_mode is required with voice_separate"
+        yield field, "missing", "is required where no template_id is given"
     elif mode not in facts.MODES:
         yield field, "audio_mode", f"is one of {', '.join(facts.MODES)}"
     if config is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.ci.outgoing.broken import BadRequest
+from app.ci.outgoing.broken import BadRequest, Broken
 from app.ci.outgoing.rules import examine
 from app.cli.options import as_json
 from app.cli.output import (
@@ -23,11 +25,13 @@ from app.cli.output import (
     show_submission,
 )
 from app.cli.submit import many as submit_many
+from app.cli.submit.found_at import at_nodes, at_options
 from app.cli.submit.voice_options import allow_option, labels_option, submit_request, voice_options
 from app.documents.submissions import AcceptedSubmission, SubmitAnswer
 from app.submitter import Draft, Receipt, Submitter
 from app.submitter.audited import send_audited
 from app.submitter.cost import Lengths
+from app.submitter.rows import dotted
 from app.web.services import services
 
 COMMAND_PATIENCE_S = 60.0
@@ -59,11 +63,12 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
         return
     if many != submit_many.NONE:
         fail("--report, --parallel, --rate and --max belong to --from.", REFUSED)
+    given = frozenset(dotted(request))
     submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     wanted, broken = examine(request, submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
-        raise BadRequest(broken)
-    _go(submitter, submitter.draft(wanted), dry_run, json_wanted)
+        raise BadRequest(at_options(broken, given))
+    _go(submitter, submitter.draft(wanted), dry_run, json_wanted, partial(at_options, given=given))
 
 
 @group.command("raw")
@@ -89,12 +94,11 @@ def raw(
     submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     with click.open_file(str(file), "rb") as opened:
         xml = opened.read()
-    _go(
-        submitter,
-        submitter.draft_file(xml, allow, {"labels": labels, "deadline": deadline}),
-        dry_run,
-        json_wanted,
-    )
+    try:
+        made = submitter.draft_file(xml, allow, {"labels": labels, "deadline": deadline})
+    except BadRequest as error:
+        raise BadRequest(at_nodes(error.broken)) from None
+    _go(submitter, made, dry_run, json_wanted, at_nodes)
 
 
 @group.command("show")
@@ -110,8 +114,14 @@ def show(submission_id: str, json_wanted: bool) -> None:
     show_submission(found, json_wanted)
 
 
-def _go(submitter: Submitter, draft: Draft, dry_run: bool, json_wanted: bool) -> None:
-    show_rules(draft.warnings)
+def _go(
+    submitter: Submitter,
+    draft: Draft,
+    dry_run: bool,
+    json_wanted: bool,
+    found_at: Callable[[Iterable[Broken]], list[Broken]],
+) -> None:
+    show_rules(found_at(draft.warnings))
     _note_where_callback_goes(draft)
     if dry_run:
         click.echo(draft.xml)

@@ -17,6 +17,7 @@ from app.ci.matching.asked import asked
 from app.ci.outgoing.broken import told
 from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
+from app.cli.submit.found_at import in_row
 from app.core.logs import plain
 from app.documents.submissions import RowView, warnings_of
 from app.services import Services
@@ -142,15 +143,19 @@ def _most_jobs(row: Row) -> int:
 
 def _read(chosen: Chosen, common: dict[str, Any]) -> list[Row]:
     source = chosen.source or "-"
-    lines = source == "-" or Path(source).suffix.lower() in {".jsonl", ".ndjson"}
     try:
         with click.open_file(source, encoding="utf-8-sig") as file:
-            rows = (read_json_lines if lines else read_csv)(file, common)  # type: ignore[arg-type]
+            rows = (read_json_lines if _is_lines(chosen) else read_csv)(file, common)  # type: ignore[arg-type]
     except (UnreadableFile, OSError) as error:
         fail(f"{source}: {error}", REFUSED)
     if not rows:
         fail(f"{source} holds no rows.", REFUSED)
     return rows
+
+
+def _is_lines(chosen: Chosen) -> bool:
+    """JSON lines, and not a CSV."""
+    return chosen.source == "-" or Path(chosen.source or "").suffix.lower() in {".jsonl", ".ndjson"}
 
 
 def _run_name(services: Services, rows: list[Row], chosen: Chosen) -> str:
@@ -188,7 +193,7 @@ def _try_out(services: Services, many: Many, rows: list[Row], chosen: Chosen) ->
     if why := _over_budget(services, many, rows, chosen):
         click.echo(f"It would be refused: {why}", err=True)
     _show_doubts(results)
-    _show_trouble(results)
+    _show_trouble(results, chosen)
     sys.exit(PARTLY if ready < len(rows) else 0)
 
 
@@ -226,7 +231,7 @@ def _summary(rows: list[Row], results: list[RowResult], control: RunControl, cho
     if control.stop_reason:
         click.echo(f"Stopped: {control.stop_reason} Start the same command again to go on.", err=True)
     _show_doubts(results)
-    _show_trouble(results)
+    _show_trouble(results, chosen)
 
 
 def _show_doubts(results: list[RowResult]) -> None:
@@ -240,14 +245,23 @@ def _show_doubts(results: list[RowResult]) -> None:
         )
 
 
-def _show_trouble(results: list[RowResult]) -> None:
+def _show_trouble(results: list[RowResult], chosen: Chosen) -> None:
     trouble = sorted(
         (r for r in results if r.status not in {"submitted", "before", "ready"}), key=lambda r: r.row.number
     )
     for result in trouble[:_SHOWN]:
-        say(f"row {result.row.number}: {result.status}: {_why(result)}", err=True)
+        say(f"{_place(result.row, chosen)}: {result.status}: {_why_here(result, chosen)}", err=True)
     if len(trouble) > _SHOWN:
         click.echo(f"… and {len(trouble) - _SHOWN} more: --report FILE holds all.", err=True)
+
+
+def _place(row: Row, chosen: Chosen) -> str:
+    return f"line {row.line}" if _is_lines(chosen) else f"line {row.line}, row {row.number}"
+
+
+def _why_here(result: RowResult, chosen: Chosen) -> str:
+    broken = in_row(result.broken, result.row, has_columns=not _is_lines(chosen))
+    return result.error or _joined(told(broken, "error"))
 
 
 def _why(result: RowResult) -> str:

@@ -42,11 +42,12 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _flags(path: str) -> list[str]:
+def flags(path: str) -> list[str]:
+    """The names of a field's option, the full one first."""
     *parts, name = path.split(".")
     words = [*parts, name] if name in _SAME_IN_BOTH else [name]
-    flags = ["--" + "-".join(words).replace("_", "-")]
-    return [*flags, _SHORTER[path]] if path in _SHORTER else flags
+    full = "--" + "-".join(words).replace("_", "-")
+    return [full, _SHORTER[path]] if path in _SHORTER else [full]
 
 
 def _parameter(path: str) -> str:
@@ -62,7 +63,7 @@ allow_option = click.option(
 labels_option = labels("Your own; CI does not get it. In the job, its events and deliveries.")
 voice_options = together(
     *(
-        click.option(*_flags(path), _parameter(path), metavar="TEXT", help=description)
+        click.option(*flags(path), _parameter(path), metavar="TEXT", help=description)
         for path, description in fields()
     ),
     labels_option,

@@ -151,7 +151,7 @@ def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, 
     assert "output" in lines[3]["why"]
     assert "user_data" in lines[3]["why"]
     assert "more cells" in lines[4]["why"]
-    assert "row 3: refused: input.object" in ran.err
+    assert "line 4, row 3: refused: column input.object" in ran.err
     assert len(ci.requests()) == 2
 
     fixed = flask("submit", "voice-separate", *COMMON, "--from", str(path))
@@ -198,7 +198,8 @@ def test_rows_are_numbered_as_they_stand_in_the_file(
     path = file_of(tmp_path, text, f"jobs.{form}")
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path))
     assert ran.out.startswith("2\t")
-    assert "row 5: refused: input.object" in ran.err
+    where = "line 6, row 5: refused: column" if form == "csv" else "line 5: refused:"
+    assert f"{where} input.object" in ran.err
     assert "2 rows: 1 submitted, 1 break rules" in ran.err
 
 

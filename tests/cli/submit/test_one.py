@@ -111,12 +111,12 @@ def test_a_broken_request_names_every_rule_and_exits_2(flask: Flask, ci: Emulate
         "[samplerate]",
         "[job_level]",
         "[user_data]",
-        "callback_mq_config.mq_region",
-        "mq_name",
+        "--mq-region",
+        "--mq-name",
     )
     for word in words:
         assert word in ran.err
-    assert "error: output" in ran.err
+    assert "error: --output-object" in ran.err
     assert ci.requests() == []
 
 

@@ -1,0 +1,100 @@
+"""Where a person finds what breaks a rule: at the option that was typed, in a row of a file, at a node of XML.
+
+Rules name the fields of the request, as the API has them. Each function returns the same rules with the names that the
+caller of a command has used instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+
+from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.facts import OUTPUT_KEYS
+from app.ci.outgoing.operation import ci_name
+from app.cli.submit.voice_options import fields, flags
+from app.submitter.rows import Row
+
+OPTIONS = {path: flags(path)[0] for path, _ in fields()}
+"""The option of each field."""
+_PLACES = ("bucket", "region")
+"""Of a part these have defaults: the part itself is named by its other fields."""
+_IN_RULES = {
+    **{name: option for path, option in OPTIONS.items() for name in (path, path.rpartition(".")[2])},
+    "voice_separate": "--audio-mode",
+    ", ".join(OUTPUT_KEYS): ", ".join(OPTIONS[f"output.{key}"] for key in OUTPUT_KEYS),
+}
+"""How the sentence of a rule may name a field. A name of one plain word is an English word as well."""
+_NAMED = re.compile(
+    "|".join(
+        rf"(?<![\w.-]){re.escape(name)}(?!\w)"
+        for name in sorted(_IN_RULES, key=len, reverse=True)
+        if not name.isalpha()
+    )
+)
+
+
+def at_options(broken: Iterable[Broken], given: Collection[str]) -> list[Broken]:
+    """``given``: the fields whose options were typed."""
+    return [_moved(each, lambda path: OPTIONS.get(path) or _other(path), given) for each in broken]
+
+
+def in_row(broken: Iterable[Broken], row: Row, *, has_columns: bool) -> list[Broken]:
+    """In the row itself, or at the option that fills what all rows leave open."""
+
+    def place(path: str) -> str:
+        common = path not in row.own and _is_in(path, row.data)
+        if common or path.startswith("allow"):
+            return OPTIONS.get(path) or _other(path)
+        return f"column {_column(path)}" if has_columns else path
+
+    return [_moved(each, place, row.own, worded=False) for each in broken]
+
+
+def at_nodes(broken: Iterable[Broken]) -> list[Broken]:
+    """Nodes of a ready file, by CI's names; labels and the rest of what no file holds are options."""
+
+    def place(path: str) -> str:
+        if path.partition(".")[0] in {"allow", "labels", "deadline"}:
+            return _other(path)
+        parts = (each if each.isdigit() or each[:1].isupper() else ci_name(each) for each in path.split("."))
+        return "/".join(parts).replace("Callback", "CallBack")
+
+    return [each.model_copy(update={"field": place(each.field) if each.field else ""}) for each in broken]
+
+
+def _moved(
+    each: Broken, place: Callable[[str], str], given: Collection[str], *, worded: bool = True
+) -> Broken:
+    said = ", ".join(dict.fromkeys(map(place, _leaves(each.field, given)))) if each.field else ""
+    rule = (
+        each.rule if not worded or each.word == "allow" else _NAMED.sub(lambda m: _IN_RULES[m[0]], each.rule)
+    )
+    return each.model_copy(update={"field": said, "rule": rule})
+
+
+def _leaves(path: str, given: Collection[str]) -> list[str]:
+    """The field; of a part those of its fields that were given, or the one to begin with."""
+    inside = [each for each in OPTIONS if each.startswith(f"{path}.")]
+    inside.sort(key=lambda each: each.rpartition(".")[2] in _PLACES)
+    return [each for each in inside if each in given] or inside[:1] or [path]
+
+
+def _other(path: str) -> str:
+    """``--label show``, ``--deadline``: options with a name of their own, or many values."""
+    kind, _, name = path.partition(".")
+    known = {"labels": f"--label {name}".rstrip(), "allow": "--allow", "deadline": "--deadline"}
+    return known.get(kind, path)
+
+
+def _column(path: str) -> str:
+    kind, dot, name = path.partition(".")
+    return f"label.{name}" if dot and kind == "labels" else path
+
+
+def _is_in(path: str, data: object) -> bool:
+    for name in path.split("."):
+        if not isinstance(data, dict) or name not in data:
+            return False
+        data = data[name]
+    return True
