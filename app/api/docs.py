@@ -17,7 +17,11 @@ from app.web.describe import ApiOperation
 from app.web.problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
-_ALWAYS = ("unauthorized", "forbidden", "too_many_requests")
+_ALWAYS = ("unauthorized", "forbidden", "too_many_requests", "store_unavailable")
+_OF_A_BODY = (
+    "malformed_json", "too_complex", "incomplete_body", "slow_body", "body_too_large", "content_encoding",
+    "invalid_request",
+)  # fmt: skip
 
 
 # The receiver is below the API and knows nothing of how it is described.
@@ -196,6 +200,7 @@ def _problems(rule: Rule, operation: ApiOperation, refs: dict[Any, dict[str, Any
     if not operation.open:
         reasons += [*_ALWAYS, *(("not_found",) if rule.arguments else ())]
     reasons += ["invalid_request"] if operation.query else []
+    reasons += _OF_A_BODY if operation.body else ()
     by_status: dict[str, list[str]] = {}
     for reason in dict.fromkeys(reasons):
         by_status.setdefault(str(PROBLEMS[reason][0]), []).append(reason)

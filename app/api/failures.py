@@ -6,10 +6,18 @@ from collections.abc import Iterable
 from itertools import islice
 
 from flask import Blueprint, g
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.api.auth import may, needs
-from app.api.requests import DismissRequest, PageQuery, StrictQuery, read_document, read_query
+from app.api.requests import (
+    DismissRequest,
+    Flag,
+    PageQuery,
+    StrictQuery,
+    filter_or_all,
+    read_document,
+    read_query,
+)
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresAnswer, FailuresRetried
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
@@ -44,8 +52,12 @@ class RetryFailuresRequest(FailureQuery):
     """Which failures to retry: those that match every filter, or ``all`` of them; one or the other is required.
     ``dry_run`` only counts them."""
 
-    all: bool = Field(False, description="Every failure. Not beside a filter.")
-    dry_run: bool = Field(False, description="Only count them: the same request without it retries these.")
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: filter_or_all(schema, FailureQuery.model_fields)
+    )
+
+    all: Flag = Field(False, description="Every failure. Not beside a filter.")
+    dry_run: Flag = Field(False, description="Only count them: the same request without it retries these.")
 
 
 @blueprint.get("")

@@ -118,7 +118,7 @@ def _asked(query: str) -> tuple[Filter, int, str | None] | None:
     if len(values) < len(given):
         return None
     try:
-        read = JobsQuery.model_validate(values)
+        read = JobsQuery.model_validate(values, context="query")
     except ValidationError:
         return None
     return (read.wanted(), read.limit, read.cursor) if read.has_known_state else None

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from flask import Flask, Response, request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 
 from app.ci.incoming import json_view, limits
 from app.ci.incoming.refused import Refused
-from app.redis.cursors import BadCursor
+from app.redis.cursors import PATTERN, BadCursor, decode_cursor
 from app.web.body import read_body as read_bytes
 from app.web.problems import Problem
 from app.web.services import services
@@ -24,20 +34,45 @@ LABEL_FILTER = "label.<name>"
 """How the filter by a label is written where its name may be any."""
 
 
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_WORDS: Final = {"true": True, "false": False}
+
+
+def _dated(value: object) -> object:
+    """A number is not taken for seconds since 1970: a time that is off by a thousand must not pass."""
+    if isinstance(value, str) and _DATE.match(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    raise ValueError("must be a time in RFC 3339, such as 2024-03-05T14:00:31Z, or a date")
+
+
 def _aware(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _written(value: object) -> object:
-    """A number would be read as seconds, or milliseconds, since 1970."""
-    if isinstance(value, str) and not re.fullmatch(r"[-+0-9.]+", value.strip()):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        return value
-    raise ValueError("A time is written as 2026-01-31T09:00:00Z or 2026-01-31")
+def _flag(value: object, info: ValidationInfo) -> object:
+    """In a query ``true`` and ``false`` are words; in JSON they are not."""
+    return _WORDS.get(value, value) if info.context == "query" and isinstance(value, str) else value
 
 
-Time = Annotated[datetime, BeforeValidator(_written), AfterValidator(_aware)]
+def _position(value: str) -> str:
+    try:
+        decode_cursor(value)
+    except BadCursor:
+        raise ValueError(_BAD_CURSOR) from None
+    return value
+
+
+_BAD_CURSOR: Final = "The cursor is invalid. Leave it out to start from the newest."
+
+Time = Annotated[
+    datetime,
+    BeforeValidator(_dated),
+    AfterValidator(_aware),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}),
+]
+Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
+Cursor = Annotated[str, AfterValidator(_position), WithJsonSchema({"type": "string", "pattern": PATTERN})]
 
 
 class StrictQuery(BaseModel):
@@ -47,8 +82,8 @@ class StrictQuery(BaseModel):
 
 
 class PageQuery(StrictQuery):
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = None
+    limit: int = Field(50, ge=1, le=200, description="How many a page has at most.")
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
 
 
 class WaitQuery(StrictQuery):
@@ -61,14 +96,29 @@ class DismissRequest(BaseModel):
     reason: str = Field(min_length=1, max_length=500)
 
 
+def filter_or_all(schema: dict[str, Any], filters: Iterable[str]) -> None:
+    """Describes a body that has either a filter that is not null, or ``all: true``."""
+    names = tuple(filters)
+    given = {"not": {"type": "null"}}
+    filtered: list[dict[str, Any]] = [{"required": [name], "properties": {name: given}} for name in names]
+    none: dict[str, Any] = {name: {"type": "null"} for name in names}
+    everything = {"required": ["all"], "properties": {"all": {"const": True}, **none}}
+    if labels := schema.get("patternProperties"):
+        (pattern,) = labels
+        filtered.append({"not": {"propertyNames": {"not": {"pattern": pattern}}}})
+        everything["patternProperties"] = {pattern: False}
+    schema["oneOf"] = [
+        {"title": "Filtered", "properties": {"all": {"const": False}}, "anyOf": filtered},
+        {"title": "All"} | everything,
+    ]
+
+
 def init_app(app: Flask) -> None:
     app.register_error_handler(BadCursor, _bad_cursor)
 
 
 def _bad_cursor(_: BadCursor) -> Response:
-    return Problem(
-        "invalid_request", "The cursor is invalid. Leave it out to start from the newest."
-    ).response()
+    return Problem("invalid_request", _BAD_CURSOR).response()
 
 
 def read_query(model: type[M]) -> M:
@@ -90,7 +140,7 @@ def read_document(model: type[M]) -> M:
 
 def _read(model: type[M], value: object, what: str, faults: list[dict[str, str]]) -> M:
     try:
-        found = model.model_validate(value)
+        found = model.model_validate(value, strict=what == "body" or None, context=what)
     except ValidationError as error:
         faults += [_fault(model, fault) for fault in error.errors()]
     if faults:

@@ -328,6 +328,6 @@ def test_what_ci_cannot_be_asked_about_says_why(
     content, job_id = NO_JOBS[kind]
     store.acceptor.accept(News(parse(content).details, "callback", "token", body=content))
     answer = client.post(f"/v1/jobs/{quote(job_id)}/{what}", headers=key)
-    assert (answer.status_code, answer.get_json()["reason"]) == (422, "not_askable")
+    assert (answer.status_code, answer.get_json()["reason"]) == (409, "not_askable")
     assert "CI" in answer.get_json()["detail"]
     assert client.get(f"/v1/jobs/{quote(job_id)}", headers=key).status_code == 200

@@ -113,10 +113,10 @@ def test_a_retry_tells_the_outcome(client: FlaskClient, settings: Settings, key:
 def test_a_body_that_was_not_read_cannot_be_retried(
     client: FlaskClient, settings: Settings, key: Key
 ) -> None:
-    """422, with what to do instead."""
+    """409, with what to do instead."""
     refused = refuse(client, settings, b"<" * (settings.max_body + 1))
     answer = client.post(f"/v1/refusals/{refused}/retry", headers=key)
-    assert (answer.status_code, answer.json["reason"]) == (422, "not_retryable")  # type: ignore[index]
+    assert (answer.status_code, answer.json["reason"]) == (409, "not_retryable")  # type: ignore[index]
 
 
 def test_a_dismissal_has_a_reason(client: FlaskClient, settings: Settings, key: Key) -> None:

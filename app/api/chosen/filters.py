@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.api.requests import LABEL_FILTER, PageQuery, StrictQuery, Time
+from app.api.requests import LABEL_FILTER, Flag, PageQuery, StrictQuery, Time
 from app.ci.outgoing.request import Scalar
 from app.ci.report import STATES
 from app.core.clock import ms_of
@@ -20,17 +20,17 @@ from app.web.services import services
 _NAME = r"[a-z0-9_.-]{1,32}"
 
 
-def _described(schema: dict[str, Any]) -> None:
+def described_labels(schema: dict[str, Any]) -> None:
     """One member for each label: a name that begins with ``label.``."""
     del schema["properties"][LABEL_FILTER]
-    said = {"type": "string", "maxLength": 128, "description": "Jobs with exactly that label."}
+    said = {"type": ["string", "integer"], "description": "Jobs with exactly that label."}
     schema["patternProperties"] = {f"^label\\.{_NAME}$": said}
 
 
 class JobFilter(StrictQuery):
     """Which jobs; what is given must match exactly."""
 
-    model_config = ConfigDict(json_schema_extra=_described)
+    model_config = ConfigDict(json_schema_extra=described_labels)
 
     state: str | None = None
     tag: str | None = None
@@ -38,7 +38,7 @@ class JobFilter(StrictQuery):
     bucket: str | None = None
     input_object: str | None = None
     user_data: str | None = None
-    overdue: bool | None = None
+    overdue: Flag | None = None
     created_after: Time | None = None
     created_before: Time | None = None
     labels: dict[Annotated[str, Field(pattern=f"^{_NAME}$")], Scalar] = Field(
@@ -56,7 +56,7 @@ class JobFilter(StrictQuery):
 
     @property
     def is_empty(self) -> bool:
-        return not (self.labels or any(getattr(self, name) is not None for name in _FIELDS))
+        return not (self.labels or any(getattr(self, name) is not None for name in JOB_FILTERS))
 
     @property
     def has_known_state(self) -> bool:
@@ -80,8 +80,8 @@ class JobsQuery(JobFilter, PageQuery):
     pass
 
 
-_FIELDS = JobFilter.model_fields.keys() - {"labels"}
-FILTER_NAMES = ", ".join((*(name for name in JobFilter.model_fields if name in _FIELDS), LABEL_FILTER))
+JOB_FILTERS = JobFilter.model_fields.keys() - {"labels"}
+FILTER_NAMES = ", ".join((*(name for name in JobFilter.model_fields if name in JOB_FILTERS), LABEL_FILTER))
 
 
 def _is_label(name: object) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from flask import Blueprint, g
-from pydantic import Field
+from flask import Blueprint, Response, g, request
+from pydantic import ConfigDict, Field
 
 from app.api.auth import needs, require
-from app.api.chosen.filters import FILTER_NAMES, JobFilter
+from app.api.chosen.filters import FILTER_NAMES, JOB_FILTERS, JobFilter, described_labels
 from app.api.chosen.replaying import only_for
 from app.api.ci_errors import from_ci
-from app.api.requests import read_document, read_values
+from app.api.requests import Cursor, Flag, filter_or_all, read_document, read_values
 from app.documents.jobs import ManyAnswer, ManyDone, NotDone
 from app.documents.runs import Counted
 from app.provider import ProviderError
@@ -36,12 +36,19 @@ _REFRESHED, _REPLAYED, _CANCELLED = 500, 1000, 50
 """Jobs of one request: it should end within seconds."""
 
 
+def _described(schema: dict[str, Any]) -> None:
+    described_labels(schema)
+    filter_or_all(schema, sorted(JOB_FILTERS))
+
+
 class ManyJobs(JobFilter):
     """Which jobs: those that match every filter, or ``all`` of them; one or the other is required."""
 
-    all: bool = Field(False, description="Every job. Not beside a filter.")
-    dry_run: bool = Field(False, description="Only count them.")
-    cursor: str | None = Field(None, description="next_cursor of the request before.")
+    model_config = ConfigDict(json_schema_extra=_described)
+
+    all: Flag = Field(False, description="Every job. Not beside a filter.")
+    dry_run: Flag = Field(False, description="Only count them.")
+    cursor: Cursor | None = Field(None, description="next_cursor of the request before.")
 
 
 class ManyReplays(ManyJobs):
@@ -87,11 +94,17 @@ def cancel() -> ManyAnswer:
         "Repeat the latest event of all jobs that match, oldest first; count them first with `dry_run`",
         body=ManyReplays,
         answers={200: ManyAnswer},
-        problems=("malformed_json", "invalid_request", "store_unavailable"),
+        problems=("malformed_json", "invalid_request", "unknown_handler", "store_unavailable"),
     )
 )
 def replay() -> ManyAnswer:
     return _replay(_chosen(read_document(ManyReplays)))
+
+
+@blueprint.before_request
+def _options() -> Response | None:
+    """What Flask answers would add the methods of a job that has this word as its id."""
+    return Response(headers={"Allow": "POST, OPTIONS"}) if request.method == "OPTIONS" else None
 
 
 def act(name: str, wanted: Mapping[str, object]) -> ManyAnswer:

@@ -13,5 +13,5 @@ def only_for(handler: str | None, endpoint: str | None) -> Only | None:
     endpoints = [each.name for each in every.settings.forward_urls]
     field = "handler" if handler is not None else "endpoint"
     if why := every.store.replays.why_none(handler, endpoint, endpoints):
-        raise Problem("invalid_request", why, errors=[{"field": field, "rule": why}])
+        raise Problem("unknown_handler", why, errors=[{"field": field, "rule": why}])
     return Only(handler, endpoint) if handler or endpoint else None

@@ -11,6 +11,48 @@ RuleFindings = Iterator[tuple[str, str, str]]
 """What a rule reports: field, word, and the rule as a sentence."""
 
 
+WARNINGS = frozenset(
+    (
+        "region",
+        "input_url",
+        "no_input",
+        "no_operation",
+        "input_format",
+        "template_wins",
+        "ignored_in_music_mode",
+        "codec_case",
+        "amr_samplerate",
+        "output_for_mode",
+        "output_unused",
+        "output_same",
+        "output_is_input",
+        "wildcard",
+        "leading_slash",
+        "mq_config_unused",
+        "callback_unused",
+    )
+)
+"""Inferred, or harmless: said, and not in the way."""
+
+MAY_PASS = WARNINGS | frozenset(
+    (
+        "codec",
+        "samplerate",
+        "bitrate",
+        "channels",
+        "audio_mode",
+        "mq_region",
+        "mq_mode",
+        "callback_type",
+        "private_callback",
+        "job_level",
+        "operations_count",
+        "key_length",
+    )
+)
+"""The words that `allow` understands."""
+
+
 class Broken(BaseModel):
     """One rule that a request breaks."""
 

@@ -19,7 +19,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing import described, facts
+from app.ci.outgoing.broken import MAY_PASS, BadRequest, Broken
 
 VOICE_SEPARATE = "VoiceSeparate"
 
@@ -59,6 +60,26 @@ def _children(value: object) -> Iterable[object]:
 
 Scalar = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"]})]
 """Text that may also be written as a number: `"44100"` and `44100` are the same request."""
+GivenText = Annotated[str, WithJsonSchema(described.text_schema())]
+GivenKey = Annotated[str, WithJsonSchema(described.text_schema(facts.KEY_MAX))]
+GivenBucket = Annotated[str, WithJsonSchema(described.text_schema(63, described.BUCKET_PATTERN))]
+GivenRegion = Annotated[str, WithJsonSchema(described.text_schema(63, described.REGION_PATTERN))]
+GivenId = Annotated[str, WithJsonSchema(described.text_schema(128))]
+GivenUserData = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    WithJsonSchema(described.scalar_schema(facts.USER_DATA_MAX, r"^[\x20-\x7e]*$")),
+]
+GivenJobLevel = Annotated[
+    str, BeforeValidator(_as_text), WithJsonSchema(described.one_of(facts.JOB_LEVELS, empty=False))
+]
+GivenMqMode = Annotated[str, WithJsonSchema({"enum": [*facts.MQ_MODES, ""]})]
+GivenCallback = Annotated[str, WithJsonSchema(described.text_schema(2048, described.CALLBACK_PATTERN))]
+GivenCallbackFormat = Annotated[str, WithJsonSchema(described.any_case(facts.CALLBACK_FORMATS))]
+GivenCallbackType = Annotated[str, WithJsonSchema(described.any_case(facts.CALLBACK_TYPES))]
+RawOperation = Annotated[dict[str, Any], WithJsonSchema(described.raw_node())]
+GivenLabels = Annotated[dict[str, Scalar], WithJsonSchema(described.labels_schema())]
+RuleWord = Annotated[str, WithJsonSchema({"enum": sorted(MAY_PASS)})]
 
 
 class Part(BaseModel):
@@ -67,20 +88,22 @@ class Part(BaseModel):
 
 
 class RequestInput(Part):
-    bucket: str | None = Field(
+    bucket: GivenBucket | None = Field(
         None, description="Bucket of the recording, BucketName-APPID. Default: COS_BUCKET."
     )
-    region: str | None = Field(None, description="Its region, as ap-chongqing. Default: COS_REGION.")
-    object: str | None = Field(
+    region: GivenRegion | None = Field(None, description="Its region, as ap-chongqing. Default: COS_REGION.")
+    object: GivenKey | None = Field(
         None,
         description="Key of the file to work on, without a leading slash. VoiceSeparate takes MP4 AVI MOV FLAC WAV "
         "AMR MP3 AAC.",
     )
-    url: str | None = Field(None, description="A URL instead of a key: seen in use, not documented by CI.")
+    url: GivenText | None = Field(
+        None, description="A URL instead of a key: seen in use, not documented by CI."
+    )
 
 
 class AudioConfig(Part):
-    codec: str | None = Field(
+    codec: GivenText | None = Field(
         None, description="aac, mp3, flac or amr; in MusicMode mp3, wav or aac. CI's default: aac."
     )
     samplerate: Scalar | None = Field(
@@ -98,7 +121,7 @@ class AudioConfig(Part):
 
 
 class VoiceSeparate(Part):
-    audio_mode: str | None = Field(
+    audio_mode: GivenText | None = Field(
         None,
         description="IsAudio (vocals), IsBackground, AudioAndBackground, or MusicMode (vocals, background, bass, "
         "drums).",
@@ -109,37 +132,37 @@ class VoiceSeparate(Part):
 class RequestOutput(Part):
     """Where the results go; at least one key is needed. `${ext}` and `${jobid}` are filled in by CI."""
 
-    region: str | None = Field(None, description="Region of the outputs. Default: the input's.")
-    bucket: str | None = Field(None, description="Bucket of the outputs. Default: the input's.")
-    object: str | None = Field(
+    region: GivenRegion | None = Field(None, description="Region of the outputs. Default: the input's.")
+    bucket: GivenBucket | None = Field(None, description="Bucket of the outputs. Default: the input's.")
+    object: GivenKey | None = Field(
         None,
         description="Key for the background. In every key CI fills in ${ext} and ${jobid}. At least one key is needed.",
     )
-    au_object: str | None = Field(None, description="Key for the vocals.")
-    bass_object: str | None = Field(None, description="Key for the bass (MusicMode).")
-    drum_object: str | None = Field(None, description="Key for the drums (MusicMode).")
+    au_object: GivenKey | None = Field(None, description="Key for the vocals.")
+    bass_object: GivenKey | None = Field(None, description="Key for the bass (MusicMode).")
+    drum_object: GivenKey | None = Field(None, description="Key for the drums (MusicMode).")
 
 
 class MqConfig(Part):
-    mq_region: str | None = Field(None, description="For TDMQ: sh, bj, gz, cd or hk.")
-    mq_mode: str | None = Field(None, description="For TDMQ: Topic or Queue (CI's default).")
-    mq_name: str | None = Field(None, description="For TDMQ: name of the topic or queue.")
+    mq_region: GivenText | None = Field(None, description="For TDMQ: sh, bj, gz, cd or hk.")
+    mq_mode: GivenMqMode | None = Field(None, description="For TDMQ: Topic or Queue (CI's default).")
+    mq_name: GivenText | None = Field(None, description="For TDMQ: name of the topic or queue.")
 
 
 class Operation(Part):
     """One thing to do to the input. VoiceSeparate has typed fields; any other tag is a raw `operation`."""
 
-    tag: str | None = Field(None, description="CI's name of the feature.")
-    template_id: str | None = Field(
+    tag: GivenId | None = Field(None, description="CI's name of the feature.")
+    template_id: GivenId | None = Field(
         None, description="A template instead of the parameters; CI ignores them if both are given."
     )
     voice_separate: VoiceSeparate | None = None
     output: RequestOutput | None = None
-    user_data: Scalar | None = Field(
+    user_data: GivenUserData | None = Field(
         None, description="Comes back in the callback: printable ASCII, at most 1024."
     )
-    job_level: Scalar | None = Field(None, description="0 (CI's default), 1 or 2: higher goes first.")
-    operation: Annotated[dict[str, Any] | None, BeforeValidator(_shallow)] = Field(
+    job_level: GivenJobLevel | None = Field(None, description="0 (CI's default), 1 or 2: higher goes first.")
+    operation: Annotated[RawOperation | None, BeforeValidator(_shallow)] = Field(
         None, description="CI's Operation node as JSON, with CI's own names; a list repeats its node."
     )
 
@@ -154,34 +177,41 @@ def _raw_or_typed(value: object) -> object:
 class SubmitRequest(Operation):
     """The whole request: one operation written flat, or several under `operations`."""
 
-    tag: str = Field(VOICE_SEPARATE, description="CI's name of the feature.")
+    model_config = ConfigDict(json_schema_extra=described.describe_request)
+
+    tag: GivenId = Field(VOICE_SEPARATE, description="CI's name of the feature.")
     input: RequestInput = RequestInput()
     operations: tuple[Annotated[Operation, BeforeValidator(_raw_or_typed)], ...] | None = Field(
         None, description="Up to six operations on the same input; each becomes a job of its own."
     )
-    queue_id: str | None = Field(
+    queue_id: GivenId | None = Field(
         None,
         description="Queue of CI, see `flask queues list`. Default: the one that CI made for the feature.",
     )
-    callback: Annotated[str | None, AfterValidator(_callback)] = Field(
+    callback: Annotated[GivenCallback | None, AfterValidator(_callback)] = Field(
         None,
         description="`no`, or an http(s) URL of yours that is not private. Default: ours, for this submission alone.",
     )
-    callback_format: str | None = Field(None, description="JSON or XML. Default: CALLBACK_FORMAT.")
-    callback_type: str | None = Field(
+    callback_format: GivenCallbackFormat | None = Field(
+        None, description="JSON or XML. Default: CALLBACK_FORMAT."
+    )
+    callback_type: GivenCallbackType | None = Field(
         None, description="Url (CI's default) or TDMQ, which needs callback_mq_config."
     )
     callback_mq_config: MqConfig | None = Field(None, description="Needed when callback_type is TDMQ.")
-    labels: dict[str, Scalar] = Field(
+    labels: GivenLabels = Field(
         default_factory=dict,
         description="Your own; CI does not get them. At most 16: names of a-z 0-9 _ . -, values to 128 characters.",
     )
     deadline: float | None = Field(
         None,
         allow_inf_nan=False,
+        json_schema_extra={
+            "anyOf": [{"type": "number", "minimum": 1, "maximum": 90 * 86400}, {"type": "null"}]
+        },
         description="Seconds without news after which this job is overdue and CI is asked. Default: DEADLINE.",
     )
-    allow: tuple[str, ...] = Field(
+    allow: tuple[RuleWord, ...] = Field(
         (),
         description="Words of rules to let through, as errors and warnings name them: what CI has added since, and "
         "what you know better.",

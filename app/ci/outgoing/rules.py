@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from app.ci.outgoing.broken import Broken, RuleFindings
+from app.ci.outgoing.broken import MAY_PASS, WARNINGS, Broken, RuleFindings
 from app.ci.outgoing.callback_rules import callback_rules
 from app.ci.outgoing.common_rules import (
     deadline_rules,
@@ -22,47 +22,6 @@ from app.ci.outgoing.operation import views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest, request_errors
 from app.ci.outgoing.text_rules import text_rules
 from app.ci.outgoing.voice_rules import voice_rules
-
-WARNINGS = frozenset(
-    (
-        "region",
-        "input_url",
-        "no_input",
-        "no_operation",
-        "input_format",
-        "template_wins",
-        "ignored_in_music_mode",
-        "codec_case",
-        "amr_samplerate",
-        "output_for_mode",
-        "output_unused",
-        "output_same",
-        "output_is_input",
-        "wildcard",
-        "leading_slash",
-        "mq_config_unused",
-        "callback_unused",
-    )
-)
-"""Inferred, or harmless: said, and not in the way."""
-
-MAY_PASS = WARNINGS | frozenset(
-    (
-        "codec",
-        "samplerate",
-        "bitrate",
-        "channels",
-        "audio_mode",
-        "mq_region",
-        "mq_mode",
-        "callback_type",
-        "private_callback",
-        "job_level",
-        "operations_count",
-        "key_length",
-    )
-)
-"""The words that `allow` understands."""
 
 
 def check(request: SubmitRequest, defaults: Defaults) -> list[Broken]:
