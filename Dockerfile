@@ -15,7 +15,11 @@ RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv
 # The installer has an environment of its own, so that none reaches the last stage.
 RUN python3 -m venv /installer && python3 -m venv --without-pip /venv
 COPY requirements.txt /tmp/
-RUN /installer/bin/pip --python /venv/bin/python install --no-cache-dir --require-hashes -r /tmp/requirements.txt
+COPY requirements-traces.txt /tmp/
+# With traces (docs/traces.md): --build-arg TRACES=yes
+ARG TRACES=
+RUN /installer/bin/pip --python /venv/bin/python install --no-cache-dir --require-hashes -r /tmp/requirements.txt \
+        ${TRACES:+-r /tmp/requirements-traces.txt}
 WORKDIR /srv
 COPY app app
 COPY ci_callback_receiver ci_callback_receiver

@@ -3,7 +3,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: environment run stop test lint format bench chaos fuzz docs site site-generator lock update sbom audit clean
+.PHONY: environment run stop test lint format bench chaos fuzz docs site site-generator traces-libraries lock update sbom audit clean
 
 environment:
 	@$(or $(PYTHON),python3) stack/environment.py $(if $(PYTHON),--python-named) .venv requirements-dev.txt
@@ -19,6 +19,7 @@ test: environment
 	@$(BIN)/python -m tests.browser
 	@$(BIN)/python -m tests.docs.redis_tools
 	@$(BIN)/python -m tests.prometheus
+	@$(MAKE) --no-print-directory traces-libraries
 	$(BIN)/python -m pytest
 
 lint: environment
@@ -52,6 +53,10 @@ site: environment
 site-generator: environment
 	@$(BIN)/python -c "import zensical" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-site.txt
 
+# Beside the environment, not in it: wherever they are installed, every process imports them.
+traces-libraries: environment
+	@test -d .venv/traces/opentelemetry || $(BIN)/uv pip install --quiet --python $(BIN)/python --target .venv/traces --require-hashes -r requirements-traces.txt
+
 # One lock for every Python from 3.11.0 on and for every platform: what only some of them need has a marker.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
@@ -60,6 +65,7 @@ lock: environment
 	$(LOCK) -c requirements.txt -o requirements-dev.txt requirements-dev.in
 	$(LOCK) -o requirements-fuzz.txt requirements-fuzz.in
 	$(LOCK) -c requirements-dev.txt -o requirements-site.txt requirements-site.in
+	$(LOCK) -c requirements.txt -o requirements-traces.txt requirements-traces.in
 
 # The newest releases that the short lists allow, installed; then `make test`.
 update: environment

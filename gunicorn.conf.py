@@ -78,13 +78,14 @@ def post_fork(server, worker):
     monkey.patch_all()
 
     from app import settings
-    from app.core import logs
+    from app.core import logs, traces
 
     settings.hold(checked.held())
     chosen = settings.load()
     logs.configure("web", chosen.log_format, chosen.log_level)
     worker.log.error_log.handlers.clear()
     worker.log.error_log.propagate = True
+    traces.begin("web")
 
 
 def post_worker_init(worker):
@@ -99,9 +100,11 @@ def post_worker_init(worker):
 def worker_exit(server, worker):
     # One that could not load the application has nothing to stop, and may not even import this.
     if application := getattr(worker, "application", None):
+        from app.core import traces
         from app.web import lifecycle
 
         lifecycle.stopped(application)
+        traces.end()
 
 
 def child_exit(server, worker):

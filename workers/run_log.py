@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from app.core import traces
 from app.core.logs import about
 from app.core.logs.origin import Origin
 from app.store import Event
@@ -13,22 +15,32 @@ from app.store.runs.run import End, Run
 _WORDS = {"done": "done", "waiting": "retried", "failed": "failed"}
 
 
-def about_run(run: Run, event: Event | None) -> AbstractContextManager[None]:
-    """Every line of the block names the run: a handler's own lines too."""
+@contextmanager
+def about_run(run: Run, event: Event | None) -> Iterator[None]:
+    """Every line of the block names the run, a handler's own lines too; and the block is a step of the trace that the
+    callback is part of."""
     request_id, traceparent = (event.request_id, event.traceparent) if event else (None, None)
-    return about(
-        request_id=request_id,
-        trace_id=Origin("", traceparent or "").trace_id,
-        job_id=run.job_id,
-        event_id=run.event_id,
-        handler=run.handler,
-        endpoint=run.endpoint,
-    )
+    facts = {
+        "request_id": request_id,
+        "trace_id": Origin("", traceparent or "").trace_id,
+        "job_id": run.job_id,
+        "event_id": run.event_id,
+        "handler": run.handler,
+        "endpoint": run.endpoint,
+    }
+    kind: traces.SpanKind = "client" if run.endpoint else "consumer"
+    step_name = "delivery" if run.endpoint else "run"
+    with about(**facts), traces.span(step_name, kind, traceparent or "") as step:
+        step.tell(facts)
+        yield
 
 
 def log_end(log: logging.Logger, run: Run, end: End, why: str = "") -> None:
     """How a try ended. ``why`` is what an endpoint, or CI, said."""
     result = _WORDS.get(end.state, end.state)
+    traces.current().tell({"try": end.number, "result": result, "ms": end.entry.get("ms")})
+    if end.state != "done":
+        traces.current().fail(result)
     level = logging.INFO if end.state == "done" else logging.WARNING
     if not log.isEnabledFor(level):
         return

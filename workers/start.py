@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from app import settings
-from app.core import logs
+from app.core import logs, traces
 from app.doctor import preflight
 from app.redis.outage import OUTAGE
 from app.settings import Settings, SettingsError
@@ -35,4 +35,5 @@ def checked_settings(process: str) -> Settings:
         raise SystemExit(error.exit_code) from None
     OUTAGE.affects = _AFFECTED.get(process, "")
     preflight.ignore_reload()
+    traces.prepare()
     return chosen

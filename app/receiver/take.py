@@ -7,6 +7,7 @@ from typing import Any
 
 from app.ci.incoming.payload import Callback, Refused, parse
 from app.ci.matching.bound import are_in
+from app.core import traces
 from app.core.pydantic_part import PydanticPart
 from app.core.tokens import NO_BINDING, Binding
 from app.metrics import counted
@@ -38,8 +39,10 @@ def take(
         counted.PROBES.inc()
         return []
     news = _news(received, seen, ours.settings, note or {})
-    outcomes = keep(ours, news)
-    received.event_ids = event_ids(news)
+    with traces.span("store") as step:
+        outcomes = keep(ours, news)
+        received.event_ids = event_ids(news)
+        step.tell({"event_ids": received.event_ids, "outcomes": outcomes})
     return [
         Result(job_id=detail.report.job_id, outcome=outcome)
         for detail, outcome in zip(seen.details, outcomes, strict=True)

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, g, request
 from msgspec.json import encode
 from pydantic import BaseModel
 
+from app.core import traces
 from app.core.logs import begin_about
 from app.core.logs.origin import Origin
 from app.core.tokens import NO_BINDING, Binding, bare, fingerprint
@@ -71,9 +72,18 @@ def callback(token: str) -> Response:
 def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> CallbackAnswer:
     """The answer to a callback (WSGI) with that token, whatever happens."""
     began = time.perf_counter()
-    token = bare(token)
-    token_id = fingerprint(token)
     origin = origin_in(environ)
+    with traces.span("callback", "server", origin.traceparent) as step:
+        if step.traceparent:
+            origin = origin._replace(traceparent=step.traceparent)
+        answer = _answer(ours, environ, bare(token), origin)
+        step.tell({**answer.log_fields, "status": answer.status})
+    counted.ACCEPT_SECONDS.observe(time.perf_counter() - began)
+    return answer
+
+
+def _answer(ours: WebServices, environ: dict[str, Any], token: str, origin: Origin) -> CallbackAnswer:
+    token_id = fingerprint(token)
     fields: Fields = fields_of(origin) | {"token": token_id}
     begin_about(request_id=origin.request_id)
     try:
@@ -84,7 +94,6 @@ def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> C
         status, said, headers = problem_of(error, "callback").answer()
         answer = CallbackAnswer(status, said.encode(), headers, fields)
     answer.headers.append(("X-Request-Id", origin.request_id))
-    counted.ACCEPT_SECONDS.observe(time.perf_counter() - began)
     return answer
 
 

@@ -13,6 +13,7 @@ from app.ci.incoming.payload import Answer
 from app.ci.outgoing.broken import Broken
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.report import Detail
+from app.core import traces
 from app.core.clock import now_ms, rfc3339
 from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Throttled
 from app.services import Services
@@ -177,7 +178,9 @@ class Submitter:
         """CI's answer. The request is sent again only if ``may_be_sent_again``, and until ``until``."""
         while True:
             try:
-                answer = self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
+                with traces.span("POST /jobs", "client") as step:
+                    answer = self._services.provider.submit(draft.asked.bucket, draft.asked.region, draft.xml)
+                    step.tell({"job_ids": [each.report.job_id for each in answer.details]})
             except ProviderError as error:
                 if not may_be_sent_again(error):
                     raise

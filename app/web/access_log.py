@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from app.core import traces
 from app.core.logs import access, begin_about
 from app.core.logs.origin import Origin, origin_of
 
@@ -20,17 +21,26 @@ def init_app(app: Flask) -> None:
     def begin() -> None:
         g.started = time.perf_counter()
         g.origin = origin_in(request.environ)
+        if request.endpoint != _CALLBACK:
+            g.step = traces.span(f"{_known(request.method)} {_route()}", "server", g.origin.traceparent)
+            g.step.__enter__().tell({"request_id": g.origin.request_id})
         begin_about(request_id=g.origin.request_id)
 
     @app.after_request
     def line(response: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else "(no route)"
+        if step := g.pop("step", None):
+            traces.current().tell({"status": response.status_code})
+            step.__exit__(None, None, None)
         origin = g.get("origin")
         if origin:
             response.headers["X-Request-Id"] = origin.request_id
         fields: Fields = g.get("log_fields") or (fields_of(origin) if origin else {})
-        log_access(request.method, route, response.status_code, g.get("started"), fields)
+        log_access(request.method, _route(), response.status_code, g.get("started"), fields)
         return response
+
+
+def _route() -> str:
+    return request.url_rule.rule if request.url_rule else "(no route)"
 
 
 def origin_in(environ: dict[str, Any]) -> Origin:
@@ -45,8 +55,14 @@ def fields_of(origin: Origin) -> Fields:
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_CALLBACK = "receiver.callback"
+"""It makes a span of its own: most callbacks are answered before Flask."""
 _OFTEN = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines ask every few seconds: logged at DEBUG where all is well."""
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "(unknown method)"
 
 
 def log_access(method: str, route: str, status: int, started: float | None, fields: Fields) -> None:
@@ -55,8 +71,7 @@ def log_access(method: str, route: str, status: int, started: float | None, fiel
     level = logging.DEBUG if route in _OFTEN and status < 500 else logging.INFO
     if not access.isEnabledFor(level):
         return
-    if method not in _METHODS:
-        method = "(unknown method)"
+    method = _known(method)
     now = time.perf_counter()
     took = round((now - (started or now)) * 1000, 1)
     message = f"{method} {route} {status} {took}ms"

@@ -42,7 +42,8 @@ def read_stages(text: str) -> tuple[Stage, ...]:
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
     for word, rest in _instructions(text):
-        if word == "ARG" and not stages:
+        # In a stage only one that is empty unless the builder is given it: as here, where it is not.
+        if word == "ARG" and (not stages or rest.endswith("=")):
             name, _, value = rest.partition("=")
             arguments[name] = value
         elif word == "FROM":

@@ -15,6 +15,7 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
+from app.core import traces
 from app.core.event_kinds import TROUBLES
 from app.settings import Settings
 from app.store import Event, Job
@@ -38,8 +39,10 @@ def message(event: Event, job: Job | None, settings: Settings) -> tuple[bytes, d
 
 
 def _way(event: Event) -> dict[str, str]:
-    """By which the endpoint's own logs are found from ours: passed on as they came in with the callback."""
-    given = {"X-Request-Id": event.request_id, "traceparent": event.traceparent}
+    """By which the endpoint's own logs are found from ours: passed on as they came in with the callback; where traces
+    are on, the endpoint's work is part of this delivery."""
+    trace = traces.current().traceparent or event.traceparent
+    given = {"X-Request-Id": event.request_id, "traceparent": trace}
     return {name: value for name, value in given.items() if value}
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from app.core import traces
 from app.core.processes import process_name
 from app.reconcile import due_jobs, floods, lost_submissions, missing_records
 from app.redis.outage import OUTAGE
@@ -40,6 +41,7 @@ def main() -> int:
     chosen = checked_settings("relay")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_requested.set())
+    traces.begin("relay")
     services = Services.open(chosen, timeout=10)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.endpoints]
     checks = lookups.Lookups(services.store)
@@ -105,6 +107,7 @@ def _stop(threads: list[threading.Thread], pools: list[forward.Forwarder | looku
         thread.join(max(0.0, until - time.monotonic()))
     for each in pools:
         each.close(until)
+    traces.end()
     return 0
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from redis.exceptions import ResponseError
 
+from app.core import traces
 from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
@@ -60,9 +62,10 @@ class Feeder:
         if not posted:
             return 0
         try:
-            made = self._store.runs.plan(
-                [(each.event, self._wanted(each.event)) for each in posted], registry.lanes_by_handler()
-            )
+            with _steps(posted):
+                made = self._store.runs.plan(
+                    [(each.event, self._wanted(each.event)) for each in posted], registry.lanes_by_handler()
+                )
         except UNAVAILABLE:
             raise
         except Exception:
@@ -92,3 +95,13 @@ class Feeder:
         wanted: list[RunTarget] = [(each.name, None) for each in registry.handlers_for(event)]
         wanted += [(delivery_handler(each), each.name) for each in endpoints_for(event, self._endpoints)]
         return [each for each in wanted if event.only is None or event.only.means(each)]
+
+
+@contextmanager
+def _steps(posted: list[Posted]) -> Iterator[None]:
+    """One of each trace that events of these are part of."""
+    with ExitStack() as steps:
+        for event in (each.event for each in posted if each.event.traceparent):
+            step = steps.enter_context(traces.span("outbox", "consumer", event.traceparent))
+            step.tell({"event_id": event.event_id, "job_id": event.job_id, "request_id": event.request_id})
+        yield

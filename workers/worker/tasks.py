@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, TypeVar, cast
 
+from app.core import traces
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Job, Store
@@ -79,7 +80,9 @@ def perform(run_ids: list[str]) -> None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
     _flags.pid = os.getpid()
     batch = Batch(_store.schedules, _flags, run_ids)
+    traces.begin("worker")
     Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).run_all()
+    traces.end()
     _flags.ended = True
 
 

@@ -1,0 +1,211 @@
+"""The spans of one callback across the processes, as a collector gets them; and what there is where they are off."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.logs import LOG_FIELDS
+from harness.downstream import KEY, Downstream
+from harness.servers import ROOT, Process, eventually
+from tests.receiver.callbacks import a_token, body, post
+from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
+
+LIBRARIES = Path(sys.prefix) / "traces"
+"""Where `make traces-libraries` installs them."""
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CALLER = "b7ad6b7169203331"
+
+Said = dict[str, Any]
+
+
+class Collector:
+    """What it was sent, by the names of spans."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        eventually(lambda: self._process.text().strip(), "the collector to listen")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For the processes that send to it: at once, not every five seconds."""
+        port = self._process.text().splitlines()[0]
+        return {
+            "PYTHONPATH": str(LIBRARIES),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20plantedcollector",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+
+    def spans(self) -> list[Said]:
+        return [json.loads(line) for line in self._process.text().splitlines()[1:]]
+
+    def of(self, trace: str) -> dict[str, Said]:
+        return {each["name"]: each for each in self.spans() if each["trace"] == trace}
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    assert LIBRARIES.is_dir(), "run `make traces-libraries` first, as `make test` does"
+    process = Process(
+        [sys.executable, "-m", "tests.logs.collector"],
+        tmp_path / "collector.log",
+        os.environ | {"PYTHONPATH": str(LIBRARIES)},
+    )
+    process.start()
+    yield Collector(process)
+    process.clear()
+
+
+def facts(span: Said) -> dict[str, Any]:
+    """Attributes: a list as a list, anything else as its text."""
+    found = {}
+    for each in span["attributes"]:
+        ((kind, value),) = each["value"].items()
+        found[each["key"]] = (
+            [one["stringValue"] for one in value["values"]] if kind == "arrayValue" else value
+        )
+    return found
+
+
+def test_a_trace_shows_one_callback_from_its_request_to_its_deliveries(
+    start: Start,  # noqa: F811
+    downstream: Downstream,  # noqa: F811
+    collector: Collector,
+) -> None:
+    """One trace, the caller's; each step is part of the callback, and the endpoint's work part of the delivery."""
+    service = start(
+        {"NOTES": "/dev/null", **collector.environment},
+        handlers="tests.workers.some_handlers",
+        forward_urls=downstream.url,
+    )
+    token = a_token(service.settings)
+    sent = {"X-Request-Id": "r-4711", "traceparent": f"00-{TRACE}-{CALLER}-01"}
+    post(service.url, token, body(JobId="jtraced", Tag="Quick"), **sent)
+    steps = {"callback": "web", "store": "web", "outbox": "relay", "run": "worker", "delivery": "relay"}
+    eventually(
+        lambda: collector.of(TRACE).keys() >= steps.keys(), lambda: f"all steps: {collector.of(TRACE)}"
+    )
+    found = collector.of(TRACE)
+    assert {name: span["process"] for name, span in found.items()} == steps
+    assert {span["service"] for span in found.values()} == {"ci-callback-receiver"}
+    callback = found["callback"]
+    assert callback["parent"] == CALLER
+    assert {span["parent"] for name, span in found.items() if name != "callback"} == {callback["span"]}
+    (event_id,) = facts(callback)["ci.event_ids"]
+    assert facts(callback)["ci.outcomes"] == ["accepted"]
+    for name in ("outbox", "run", "delivery"):
+        assert facts(found[name])["ci.event_id"] == event_id
+        assert facts(found[name])["ci.request_id"] == "r-4711"
+    assert facts(found["run"])["ci.handler"] == "quick"
+    assert facts(found["run"])["ci.result"] == facts(found["delivery"])["ci.result"] == "done"
+    (delivery,) = downstream.deliveries
+    assert delivery.headers["traceparent"] == f"00-{TRACE}-{found['delivery']['span']}-01"
+
+
+def test_the_submission_of_a_job_is_part_of_the_request_that_asked_for_it(
+    start: Start,  # noqa: F811
+    collector: Collector,
+) -> None:
+    service = start({"NOTES": "/dev/null", **collector.environment}, handlers="tests.workers.some_handlers")
+    wanted = {
+        "tag": "VoiceSeparate",
+        "input": {"object": "input/demo.mp4"},
+        "voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "mp3"}},
+        "output": {"au_object": "out/vocals.${ext}"},
+    }
+    header = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+    answer = service.call("POST", "/v1/jobs", json=wanted, headers=header)
+    assert answer.status_code == 201, answer.text
+    eventually(lambda: len(collector.of(TRACE)) == 2, lambda: f"two steps: {collector.of(TRACE)}")
+    found = collector.of(TRACE)
+    request, asked = found["POST /v1/jobs"], found["POST /jobs"]
+    assert (request["parent"], asked["parent"]) == (CALLER, request["span"])
+    assert facts(asked)["ci.job_ids"] == [answer.json()["job_id"]]
+
+
+def test_a_trace_says_nothing_that_logs_may_not(
+    start: Start,  # noqa: F811
+    downstream: Downstream,  # noqa: F811
+    collector: Collector,
+) -> None:
+    """Its attributes are the fields of logs; a failed run has a word, and not the text of its exception."""
+    service = start(
+        {"NOTES": "/dev/null", **collector.environment},
+        handlers="tests.workers.some_handlers",
+        forward_urls=downstream.url,
+    )
+    token = a_token(service.settings)
+    post(service.url, token, body(JobId="jsecret", Tag="Raise"), Authorization="Bearer plantedbearer")
+    post(service.url, token, b"<broken", Cookie="session=plantedcookie")
+    service.call("GET", "/v1/jobs/jabsent/history?q=plantedquery")
+
+    def failed() -> list[Said]:
+        return [each for each in collector.spans() if "STATUS_CODE_ERROR" in each["status"].values()]
+
+    eventually(lambda: any("failed" in each["status"].values() for each in failed()), "the failure")
+    names = {each["key"] for span in collector.spans() for each in span.get("attributes", ())}
+    assert names <= {f"ci.{name}" for name in LOG_FIELDS}
+    logs = [process.text() for process in service.processes]
+    said = json.dumps(collector.spans()) + "".join(logs)
+    planted = [token, KEY, service.key, "plantedbearer", "plantedcookie", "plantedquery", "plantedcollector"]
+    assert [each for each in [*planted, "as it was told to"] if each in json.dumps(collector.spans())] == []
+    assert [each for each in planted if each in said] == []
+
+
+def test_a_collector_that_is_away_holds_no_callback_up(start: Start, collector: Collector) -> None:  # noqa: F811
+    """Answered, stored and handled as ever."""
+    nowhere = collector.environment | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    service = start({"NOTES": "/dev/null", **nowhere}, handlers="tests.workers.some_handlers")
+    for number in range(3):
+        answer = post(service.url, a_token(service.settings), body(JobId=f"jaway{number}", Tag="Quick"))
+        assert answer.json()["results"][0]["outcome"] == "accepted"
+    eventually(lambda: service.worker.text().count('"result":"done"') == 3, "the runs")
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "true"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_where_traces_are_off_no_library_of_theirs_is_imported(switches: dict[str, str]) -> None:
+    """Although it could be; and a step is the same constant each time."""
+    asked = (
+        "import sys; sys.path.append(sys.argv[1]); from app.core import traces; traces.prepare(); traces.begin('web');"
+        "assert traces.span('callback', 'server', '') is traces.current() is traces.NO_SPAN; traces.end();"
+        "print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked, str(LIBRARIES)],
+        cwd=ROOT,
+        env=os.environ | switches,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_where_a_library_is_missing_a_line_says_what_to_do() -> None:
+    """And work goes on: this environment has none of them."""
+    asked = "from app.core import logs, traces; logs.configure('web', 'json'); traces.begin('web')"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=ROOT,
+        env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stderr.splitlines()
+    assert "Install requirements-traces.txt" in json.loads(line)["message"]
