@@ -17,7 +17,7 @@ from app.web.describe import ApiOperation
 from app.web.problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
-_ALWAYS = ("unauthorized", "forbidden", "too_many_requests")
+_ALWAYS = ("unauthorized", "forbidden", "too_many_requests", "not_acceptable")
 
 
 # The receiver is below the API and knows nothing of how it is described.
