@@ -46,6 +46,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _add_views(flask: Flask, settings: Settings) -> None:
     from app import api, pages, receiver
     from app.web import access_log, headers, problems
+    from app.web.answers import negotiation
+    from app.web.answers.cross_origin import allow_origins
     from app.web.prefix import mount
     from app.web.services import attach
 
@@ -54,7 +56,9 @@ def _add_views(flask: Flask, settings: Settings) -> None:
     access_log.init_app(flask)
     headers.init_app(flask)
     problems.init_app(flask)
+    negotiation.init_app(flask)
     receiver.init_app(flask)
     api.init_app(flask)
     pages.init_app(flask)
+    flask.wsgi_app = allow_origins(flask.wsgi_app, settings.api_cors_origins)  # type: ignore[method-assign,assignment]
     mount(flask, settings.public_url)

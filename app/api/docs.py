@@ -17,7 +17,7 @@ from app.web.describe import ApiOperation
 from app.web.problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
-_ALWAYS = ("unauthorized", "forbidden", "too_many_requests", "store_unavailable")
+_ALWAYS = ("unauthorized", "forbidden", "too_many_requests", "not_acceptable", "store_unavailable")
 _OF_A_BODY = (
     "malformed_json", "too_complex", "incomplete_body", "slow_body", "body_too_large", "content_encoding",
     "invalid_request",

@@ -24,6 +24,7 @@ from app.api.rates import Quota, Quotas, rates_of
 from app.receiver.route import Application
 from app.store.reading.listing import Filter
 from app.web.access_log import fields_of, log_access, origin_in
+from app.web.answers.negotiation import JSON, accepts
 from app.web.headers import OF_DATA
 from app.web.services import WebServices, of
 
@@ -82,6 +83,8 @@ def before_views(application: Application, app: Flask) -> Application:
 
 def _answer(services: WebServices, keys: Quotas, environ: dict[str, Any], rest: str) -> _Answer | None:
     digest = bearer_digest(environ.get("HTTP_AUTHORIZATION", ""))
+    if not accepts(environ.get("HTTP_ACCEPT"), JSON):
+        return None  # The view refuses it.
     if digest is None or digest not in keys:
         return None  # The view looks up a key that is new here, and counts the wrong ones.
     try:

@@ -31,6 +31,7 @@ from app.settings.types import (
     LaneList,
     Network,
     Networks,
+    Origins,
     Proxies,
     PublicUrl,
     RedisUrl,
@@ -121,6 +122,11 @@ class Settings(BaseSettings):
         description="Requests of one API key, as `100/s`, `600/min` or `5000/h`, and how many at once after a pause "
         "(`, burst 500`; default: the count). Each web process counts for itself, so that N processes allow up to N "
         "times this. Beyond it: 429. Callbacks and the pages are not counted.",
+    )
+    api_cors_origins: Origins = Field(
+        frozenset(),
+        description="Comma list of origins, as `https://app.example.com`, whose scripts may read answers of the API in "
+        "a browser (CORS). Each is matched exactly; `*` is refused. Default: none.",
     )
     callback_format: Literal["JSON", "XML"] = Field(
         "JSON", description="Callback format requested for submitted jobs."

@@ -49,6 +49,15 @@ def _comma_list(value: object) -> object:
     return value
 
 
+def _origin(value: str) -> str:
+    """As browsers send it: https://www.rfc-editor.org/rfc/rfc6454#section-6.2."""
+    if not re.fullmatch(r"https?://(?:[a-z0-9.-]++|\[[0-9a-f:]++\])(?::[0-9]{1,5})?", value):
+        raise ValueError(
+            f"an origin is a scheme, a host in lower case and perhaps a port, as https://app.example.com, not {value!r}"
+        )
+    return value
+
+
 def _key_pair(value: object) -> object:
     if isinstance(value, str):
         name, _, secret = value.partition(":")
@@ -214,6 +223,9 @@ Bytes = Annotated[int, BeforeValidator(_number_with_unit(_SIZES, "a size")), Fie
 RetentionLimit = Annotated[AgeAndSize, NoDecode, BeforeValidator(_age_and_size)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_list)]
 Proxies = Annotated[tuple[Network | Literal["unix"], ...], NoDecode, BeforeValidator(_comma_list)]
+Origins = Annotated[
+    frozenset[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(_comma_list)
+]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 Fingerprints = Annotated[
     frozenset[Annotated[str, AfterValidator(_fingerprint)]], NoDecode, BeforeValidator(_comma_list)

@@ -39,6 +39,8 @@ def init_app(app: Flask) -> None:
                 headers.add(name, value)
         if g.get("no_store"):
             headers["Cache-Control"] = "no-store"
+        if request.method == "OPTIONS" and not answer.content_length:
+            headers.pop("Content-Type", None)  # Of nothing; Flask would say text/html.
         # What the router redirects to holds the Host of the request, which is the caller's own word.
         if (location := headers.get("Location", "/"))[0] != "/" and location.startswith(request.host_url):
             headers["Location"] = "/" + location.removeprefix(request.host_url).lstrip("/")

@@ -41,6 +41,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "Not found"),
     "unknown_lane": (404, "There is no such lane"),
     "unknown_handler": (404, "No handler or endpoint has that name"),
+    "not_acceptable": (406, "No media type that the caller accepts can be answered"),
     "method_not_allowed": (405, "Method not allowed at this URL"),
     "invalid_request": (422, "The request violates validation rules"),
     "bad_request": (400, "The request cannot be understood"),
