@@ -9,7 +9,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.cli.columns import row
 from app.cli.options import as_json, everything, paged, reason, together, without_asking
-from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_json
+from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, quantity, say, show_json
 from app.documents.runs import Counted, Dismissed, FailurePage, FailuresRetried
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
@@ -62,7 +62,7 @@ def retry(
     runs = list(store.failures.all(FailureFilter(event_id=event_id, **which)))
     if not (runs or dry_run):
         fail("No failure matches.", NOT_FOUND)
-    click.echo(f"{len(runs)} failures match.", err=True)
+    click.echo(f"{quantity(len(runs), 'failure matches', 'failures match')}.", err=True)
     if dry_run:
         if json_wanted:
             show_json(Counted(count=len(runs)))

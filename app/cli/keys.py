@@ -14,6 +14,8 @@ from app.store.access.api_keys import SCOPES, NameTaken
 from app.web.acts import acting
 from app.web.services import services
 
+_NAME_MAX = 64
+
 group = AppGroup("keys", help="API keys: make, list, revoke.")
 
 
@@ -27,8 +29,11 @@ group = AppGroup("keys", help="API keys: make, list, revoke.")
 @guarded
 def create(name: str, scope: str, replace: bool) -> None:
     """Make a key and print it, and only it. It cannot be shown again."""
-    if not name.strip() or not name.isprintable() or name != name.strip():
-        fail("A name needs at least one character, only printable ones, and no space at either end.", REFUSED)
+    if not 1 <= len(name) <= _NAME_MAX or not name.isprintable() or name != name.strip():
+        fail(
+            f"A name has 1 to {_NAME_MAX} printable characters, and no space at either end. Choose another.",
+            REFUSED,
+        )
     wanted = frozenset(part.strip() for part in scope.split(",") if part.strip())
     unknown = wanted - set(SCOPES)
     if unknown or not wanted:

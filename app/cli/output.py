@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 import click
 from pydantic import BaseModel, RootModel, SerializeAsAny
@@ -22,8 +22,12 @@ from app.store import UNAVAILABLE, Job, Unavailable
 from app.store.submissions.submissions import OverBudget, Submission
 from app.web.describe import text_of
 
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 REFUSED, NOT_FOUND, NOT_YET, NO_STORE, CI_FAULT = 2, 3, 4, 5, 6
 """Exit codes: the request breaks rules; no such thing; the time is up; Redis is away; CI refused or is away."""
@@ -90,6 +94,17 @@ def _escaped(letter: str) -> str:
 def say(line: str, *, err: bool = False) -> None:
     """One line for a person, whatever a stranger put into it."""
     click.echo(plain(line), err=err)
+
+
+def bar(items: Iterable[T], label: str, *, among_results: bool = False) -> ProgressBar[T]:
+    """Progress on standard error, in a log its label alone. ``among_results``: only in a terminal to itself."""
+    hidden = among_results and (sys.stdout.isatty() or not sys.stderr.isatty())
+    return click.progressbar(items, label=label, file=sys.stderr, show_pos=True, hidden=hidden)
+
+
+def quantity(number: int, what: str, several: str = "") -> str:
+    """``1 try``, ``2 tries``."""
+    return f"{number} {what if number == 1 else several or what + 's'}"
 
 
 def show_job(job: Job, json_wanted: bool) -> None:

@@ -30,7 +30,7 @@ class Shell:
         """The result of ``flask <arguments>``; it must end with ``code``, and never in a traceback."""
         result = self.app.test_cli_runner().invoke(args=list(arguments), prog_name="flask")
         assert result.exit_code == code, (result.exit_code, result.output, result.exception)
-        assert "Traceback" not in result.output
+        assert "Traceback" not in result.stderr
         return result
 
     def json(self, *arguments: str, code: int = 0) -> Any:

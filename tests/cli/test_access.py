@@ -49,11 +49,20 @@ def test_keys_create_replaces_nothing_unasked(shell: Shell, api: FlaskClient) ->
     assert [each["scopes"] for each in shell.json("keys", "list")] == [["read"]]
 
 
-@pytest.mark.parametrize("name", ["", " ", "\t", " ops", "ops\x1b[2J", "o\np"])
+@pytest.mark.parametrize("name", ["", " ", "\t", " ops", "ops\x1b[2J", "o\np", "x" * 65])
 def test_keys_create_knows_names(shell: Shell, name: str) -> None:
     """A blank one could not be revoked by anybody who reads the list; one with control characters forges its lines."""
-    assert shell.run("keys", "create", name, code=REFUSED).stdout == ""
+    refused = shell.run("keys", "create", name, code=REFUSED)
+    assert refused.stdout == ""
+    assert "1 to 64 printable characters" in refused.stderr
     assert shell.json("keys", "list") == []
+
+
+@pytest.mark.parametrize("name", ["o", "x" * 64, "店铺 7", "a;b"])
+def test_keys_create_takes_what_a_person_can_read(shell: Shell, name: str) -> None:
+    """From one character to 64."""
+    shell.run("keys", "create", name)
+    assert [each["name"] for each in shell.json("keys", "list")] == [name]
 
 
 @pytest.mark.parametrize("scope", ["", "reed", "read,all", ","])

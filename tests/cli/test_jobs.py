@@ -80,9 +80,13 @@ def test_every_command_takes_the_same_forms_of_time(shell: Shell, command: str, 
     put(shell.store, "jnew", CreationTime=datetime.now(UTC).isoformat(), State="Running")
     more = () if command in {"list", "export"} else ("--dry-run", "--yes")
     since = shell.run("jobs", command, "--after", ago, *more)
-    assert "1 jobs match" in since.stderr if more else ("jnew" in since.stdout and "jold" not in since.stdout)
+    assert (
+        "1 job matches" in since.stderr if more else ("jnew" in since.stdout and "jold" not in since.stdout)
+    )
     until = shell.run("jobs", command, "--before", ago, *more)
-    assert "1 jobs match" in until.stderr if more else ("jold" in until.stdout and "jnew" not in until.stdout)
+    assert (
+        "1 job matches" in until.stderr if more else ("jold" in until.stdout and "jnew" not in until.stdout)
+    )
     for wrong in ("someday", "24", "h24", "2024-13-01", ""):
         assert "yesterday, 30s" in shell.run("jobs", command, "--after", wrong, code=REFUSED).stderr
 
@@ -239,7 +243,7 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
     asked = shell.run("jobs", "delete", "j1", code=1)
     assert "It has not ended" in asked.stderr
     said = shell.app.test_cli_runner().invoke(args=["jobs", "delete", "j1"], input="y\n")
-    assert said.stdout == "j1 deleted: 1 entries, 1 payloads, 0 runs (0 of them failures)\n"
+    assert said.stdout == "j1 deleted: 1 entry, 1 payload, 0 runs (0 of them failures)\n"
 
 
 def keys(shell: Shell) -> set[str]:

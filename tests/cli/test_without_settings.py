@@ -17,7 +17,7 @@ from workers.handlers_command import group as handlers
 
 NAMES = {name.upper() for name in Settings.model_fields}
 COMMANDS = (
-    ("jobs", "list"), ("jobs", "show", "j1"), ("jobs", "export"), ("failures", "list"),
+    ("jobs", "list"), ("jobs", "show", "j1"), ("jobs", "history", "j1"), ("jobs", "export"), ("failures", "list"),
     ("refusals", "list"), ("queues", "list"), ("keys", "list"), ("keys", "create", "me"), ("spool", "list"),
     ("callback-url",), ("callback-url", "list"), ("lanes", "list"), ("doctor",), ("trigger", "VoiceSeparate"), SUBMIT,
 )  # fmt: skip

@@ -18,6 +18,7 @@ from app.cli.output import (
     fail,
     guarded,
     me,
+    quantity,
     say,
     show_job,
     show_json,
@@ -32,6 +33,7 @@ from app.web.services import services
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
 _MANY = "app.cli.jobs.many"
 for _name, _where, _line in (
+    ("history", "app.cli.jobs.history:command", "What was heard of a job, and every try of its handlers."),
     ("import", "app.cli.jobs.jobs_import:command", "Read CI's list; store unknown jobs and news."),
     ("refresh", f"{_MANY}:refresh", "Ask CI about one job now, or about all that match."),
     ("cancel", f"{_MANY}:cancel", "Cancel one job at CI, or all that match and have not ended."),
@@ -174,6 +176,7 @@ def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
 
         show_json(DeletedJob.of(dropped))
         return
-    parts = (f"{dropped.entries} entries", f"{dropped.payloads} payloads", f"{dropped.runs} runs")
+    entries, payloads = quantity(dropped.entries, "entry", "entries"), quantity(dropped.payloads, "payload")
+    runs = f"{quantity(dropped.runs, 'run')} ({dropped.failures} of them failures)"
     tail = f"; submission {dropped.submission} with it" if dropped.submission else ""
-    click.echo(plain(f"{job_id} deleted: {', '.join(parts)} ({dropped.failures} of them failures){tail}"))
+    say(f"{job_id} deleted: {entries}, {payloads}, {runs}{tail}")

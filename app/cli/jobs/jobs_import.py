@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from contextlib import nullcontext
 from datetime import datetime
@@ -11,7 +10,7 @@ import click
 from flask.cli import with_appcontext
 
 from app.cli.options import as_json, between
-from app.cli.output import guarded, show_json
+from app.cli.output import bar, guarded, show_json
 from app.documents.jobs import JobsImported
 from app.reconcile.job_list import Span, foreseen, import_job, walk
 from app.store.audit.audit_list import Value
@@ -69,9 +68,7 @@ def command(
         for tag in dict.fromkeys(tags):
             found = walk(ours, Span(*place, tag, after, before))
             # CI does not say how many there are.
-            with click.progressbar(
-                found, label=f"{'reading' if dry_run else 'importing'} {tag}", file=sys.stderr, show_pos=True
-            ) as details:
+            with bar(found, f"{'reading' if dry_run else 'importing'} {tag}") as details:
                 for detail, asked_ms in details:
                     told = (
                         foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)

@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from app import reconcile
 from app.cli.jobs.which import is_filtered, wanted, which_jobs
 from app.cli.options import as_json, everything, together, without_asking
-from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, me, say, show_job, show_json
+from app.cli.output import NOT_FOUND, REFUSED, bar, fail, guarded, me, quantity, say, show_job, show_json
 from app.documents.jobs import ManyDone, NotDone, ReplayView
 from app.documents.runs import Counted
 from app.reconcile.many import Fates, cancel_many, refresh_many
@@ -175,7 +175,7 @@ def _many(
         )
     # Oldest first, the order in which it happened.
     jobs = [job for job in services().store.jobs.every(wanted(which)) if means(job)][::-1]
-    click.echo(f"{len(jobs)} jobs match.", err=True)
+    click.echo(f"{quantity(len(jobs), 'job matches', 'jobs match')}.", err=True)
     if dry_run:
         if json_wanted:
             show_json(Counted(count=len(jobs)))
@@ -191,9 +191,9 @@ def _many(
 
 def _done(fates: Fates, count: int, word: str, acted: Act) -> tuple[int, list[NotDone]]:
     failed: list[NotDone] = []
-    with click.progressbar(length=count, label=word, file=sys.stderr, show_pos=True) as bar:
+    with bar(range(count), word) as progress:
         for job_id, why in fates:
-            bar.update(1)
+            progress.update(1)
             acted.did(**{"done" if why is None else "failed": 1})
             if why is not None:
                 failed.append(NotDone(job_id=job_id, why=why))

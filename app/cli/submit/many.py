@@ -16,7 +16,7 @@ import click
 from app.ci.matching.asked import asked
 from app.ci.outgoing.broken import told
 from app.cli.options import together
-from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
+from app.cli.output import CI_FAULT, REFUSED, bar, fail, say, show_json
 from app.cli.submit.found_at import in_row
 from app.core.logs import plain
 from app.documents.submissions import RowView, warnings_of
@@ -168,11 +168,11 @@ def _run_name(services: Services, rows: list[Row], chosen: Chosen) -> str:
 
 
 def _submit(found: Iterable[RowResult], count: int, results: list[RowResult], json_wanted: bool) -> None:
-    """Job ids on standard output as they come, the bar on standard error."""
-    with click.progressbar(length=count, label="submitting", file=sys.stderr, show_pos=True) as bar:
+    """Job ids on standard output as they come; a bar on standard error, where it has a screen to itself."""
+    with bar(range(count), "submitting", among_results=True) as progress:
         for result in found:
             results.append(result)
-            bar.update(1)
+            progress.update(1)
             if json_wanted:
                 show_json(_line(result), indent=None)
             elif result.status == "submitted":
