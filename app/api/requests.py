@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from app.ci.incoming import json_view, limits
 from app.ci.incoming.refused import Refused
-from app.ci.outgoing.described import together
+from app.ci.outgoing.described import rule_of_fields
 from app.redis.cursors import PATTERN, BadCursor, decode_cursor
 from app.web.body import read_body as read_bytes
 from app.web.problems import Problem
@@ -113,7 +113,7 @@ def filter_or_all(schema: dict[str, Any], filters: Iterable[str]) -> None:
         filtered.append({"not": {"propertyNames": {"not": {"pattern": pattern}}}})
         everything["patternProperties"] = {pattern: False}
     some = {"title": "Filtered", "properties": {"all": {"const": False}}, "anyOf": filtered}
-    schema |= together({"oneOf": [some, {"title": "All"} | everything]})
+    schema |= rule_of_fields({"oneOf": [some, {"title": "All"} | everything]})
 
 
 def init_app(app: Flask) -> None:

@@ -89,10 +89,10 @@ def describe_request(schema: JsonSchema) -> None:
         {"title": "Several operations", "allOf": [entries, _each([*_OWN, _RAW]), tag, file]},
         {"title": "Several operations of other tags", "allOf": [entries, _each([_RAW]), tag]},
     ]
-    schema |= together({"anyOf": kinds, "allOf": [queue]})
+    schema |= rule_of_fields({"anyOf": kinds, "allOf": [queue]})
 
 
-def together(rule: JsonSchema) -> JsonSchema:
+def rule_of_fields(rule: JsonSchema) -> JsonSchema:
     """A rule about several fields, which generators of clients leave alone: their model is the list of fields."""
     return {"if": True, "then": rule}
 
