@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from inspect import cleandoc
 from typing import Any
 
 from flask import Flask, Response, current_app
@@ -12,6 +13,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
+from app.api.document.fields import meaning
+from app.api.document.introduction import GROUPS, INTRODUCTION, group_of
 from app.receiver.views import CALLBACK_PROBLEMS, Results
 from app.web.describe import ApiOperation
 from app.web.problems import PROBLEMS
@@ -73,7 +76,16 @@ def _models() -> tuple[dict[tuple[type[BaseModel], str], dict[str, Any]], dict[s
         wanted += [(operation.event, "serialization")] if operation.event else []
         wanted += [(m, "serialization") for m in operation.answers.values() if isinstance(m, type)]
     refs, definitions = models_json_schema(list(dict.fromkeys(wanted)), ref_template=_REF)
-    return refs, definitions["$defs"]  # type: ignore[return-value]
+    schemas = definitions["$defs"]
+    for name, schema in schemas.items():
+        _describe(name, schema)
+    return refs, schemas  # type: ignore[return-value]
+
+
+def _describe(name: str, schema: dict[str, Any]) -> None:
+    for field, described in schema.get("properties", {}).items():
+        if "description" not in described and (text := meaning(name, field)):
+            described["description"] = text
 
 
 def _operations() -> list[tuple[Rule, ApiOperation, str]]:
@@ -100,7 +112,10 @@ def _document() -> dict[str, Any]:
             paths.setdefault(path, {})[method.lower()] = _operation(rule, operation, scope, refs, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "CI callback receiver", "version": "1"},
+        "info": {"title": "CI callback receiver", "version": "1", "description": INTRODUCTION},
+        # Relative to this document, so that a path prefix of PUBLIC_URL holds.
+        "servers": [{"url": "./", "description": "This service."}],
+        "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -114,9 +129,10 @@ def _operation(
     rule: Rule, operation: ApiOperation, scope: str, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "summary": operation.summary,
+        "summary": operation.summary.replace("`", ""),
         "operationId": rule.endpoint.replace(".", "_"),
-        "description": f"Needs the scope `{scope}`." if scope else "",
+        "tags": [group_of(rule.rule)],
+        "description": _said(operation, scope),
         "parameters": [*_path(rule), *_query(operation, refs, schemas), *_headers(operation)],
         "responses": {
             str(status): _answer(answer, operation, refs) for status, answer in operation.answers.items()
@@ -134,13 +150,26 @@ def _operation(
     return document
 
 
+def _said(operation: ApiOperation, scope: str) -> str:
+    needs = f" Needs the scope `{scope}`." if scope else " Needs no key."
+    return operation.summary.rstrip(".") + "." + needs
+
+
 def _path(rule: Rule) -> list[dict[str, Any]]:
     kinds = {
         name: "integer" if "Integer" in type(rule._converters[name]).__name__ else "string"
         for name in rule.arguments
     }
+    about = rule.endpoint.replace(".", "_")
     return [
-        {"name": n, "in": "path", "required": True, "schema": {"type": kind}} for n, kind in kinds.items()
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": meaning(about, name),
+            "schema": {"type": kind},
+        }
+        for name, kind in kinds.items()
     ]
 
 
@@ -152,7 +181,14 @@ def _query(
     name = refs[operation.query, "validation"]["$ref"].rpartition("/")[2]
     properties = schemas[name]["properties"]
     found: list[dict[str, Any]] = [
-        {"name": n, "in": "query", "required": False, "schema": schema} for n, schema in properties.items()
+        {
+            "name": field,
+            "in": "query",
+            "required": False,
+            "description": schema.get("description"),
+            "schema": schema,
+        }
+        for field, schema in properties.items()
     ]
     if patterns := schemas[name].get("patternProperties"):
         # With this style each member is a parameter of its own, as `label.show=news`.
@@ -162,6 +198,7 @@ def _query(
                 "name": "label",
                 "in": "query",
                 "required": False,
+                "description": meaning("JobsQuery", "label"),
                 "style": "form",
                 "explode": True,
                 "schema": members,
@@ -182,7 +219,10 @@ def _answer(
 ) -> dict[str, Any]:
     if isinstance(answer, type):
         schema = refs[answer, "serialization"]
-        return {"description": answer.__name__, "content": {"application/json": {"schema": schema}}}
+        return {
+            "description": cleandoc(answer.__doc__ or ""),
+            "content": {"application/json": {"schema": schema}},
+        }
     if operation.event:
         # OpenAPI 3.1 cannot describe the events of a stream: https://spec.openapis.org/oas/v3.2.0#sequential-media-types
         text = {"type": "string", "x-data-of-each-event": refs[operation.event, "serialization"]}

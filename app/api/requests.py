@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 
 from app.ci.incoming import json_view, limits
 from app.ci.incoming.refused import Refused
+from app.ci.outgoing.described import rule_of_fields
 from app.redis.cursors import PATTERN, BadCursor, decode_cursor
 from app.web.body import read_body as read_bytes
 from app.web.problems import Problem
@@ -87,10 +88,14 @@ class PageQuery(StrictQuery):
 
 
 class WaitQuery(StrictQuery):
+    """How long to wait."""
+
     wait: float = Field(0, ge=0, le=60, description="Seconds to wait for the job to end.")
 
 
 class DismissRequest(BaseModel):
+    """Why it is dismissed."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reason: str = Field(min_length=1, max_length=500)
@@ -107,10 +112,8 @@ def filter_or_all(schema: dict[str, Any], filters: Iterable[str]) -> None:
         (pattern,) = labels
         filtered.append({"not": {"propertyNames": {"not": {"pattern": pattern}}}})
         everything["patternProperties"] = {pattern: False}
-    schema["oneOf"] = [
-        {"title": "Filtered", "properties": {"all": {"const": False}}, "anyOf": filtered},
-        {"title": "All"} | everything,
-    ]
+    some = {"title": "Filtered", "properties": {"all": {"const": False}}, "anyOf": filtered}
+    schema |= rule_of_fields({"oneOf": [some, {"title": "All"} | everything]})
 
 
 def init_app(app: Flask) -> None:

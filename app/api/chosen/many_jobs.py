@@ -52,6 +52,8 @@ class ManyJobs(JobFilter):
 
 
 class ManyReplays(ManyJobs):
+    """Which jobs, and for whom their events are repeated."""
+
     handler: str | None = Field(None, description="Only for this handler; `forward` for all endpoints.")
     endpoint: str | None = Field(None, description="Only for this endpoint of FORWARD_URLS, by its name.")
 

@@ -50,7 +50,12 @@ def labels_schema() -> JsonSchema:
 
 def one_of(numbers: Iterable[str], *, empty: bool = True) -> JsonSchema:
     known = tuple(numbers)
-    return {"enum": [*known, *map(int, known), *(["", None] if empty else [])]}
+    texts = [*known, *([""] if empty else [])]
+    found: list[JsonSchema] = [
+        {"type": "string", "enum": texts},
+        {"type": "integer", "enum": [*map(int, known)]},
+    ]
+    return {"anyOf": [*found, *([_NULL] if empty else [])]}
 
 
 def raw_node() -> JsonSchema:
@@ -78,13 +83,18 @@ def describe_request(schema: JsonSchema) -> None:
         },
         "then": {"required": ["callback_mq_config"], "properties": {"callback_mq_config": _QUEUE}},
     }
-    schema["anyOf"] = [
+    kinds: list[JsonSchema] = [
         *({"title": title, "allOf": [each, tag, file, flat]} for title, each in _VOICE.items()),
         {"title": "Another tag", "allOf": [_RAW, flat]},
         {"title": "Several operations", "allOf": [entries, _each([*_OWN, _RAW]), tag, file]},
         {"title": "Several operations of other tags", "allOf": [entries, _each([_RAW]), tag]},
     ]
-    schema["allOf"] = [queue]
+    schema |= rule_of_fields({"anyOf": kinds, "allOf": [queue]})
+
+
+def rule_of_fields(rule: JsonSchema) -> JsonSchema:
+    """A rule about several fields, which generators of clients leave alone: their model is the list of fields."""
+    return {"if": True, "then": rule}
 
 
 def _each(kinds: list[JsonSchema]) -> JsonSchema:

@@ -88,6 +88,8 @@ class Part(BaseModel):
 
 
 class RequestInput(Part):
+    """The file to work on."""
+
     bucket: GivenBucket | None = Field(
         None, description="Bucket of the recording, BucketName-APPID. Default: COS_BUCKET."
     )
@@ -103,6 +105,8 @@ class RequestInput(Part):
 
 
 class AudioConfig(Part):
+    """How the results are encoded."""
+
     codec: GivenText | None = Field(
         None, description="aac, mp3, flac or amr; in MusicMode mp3, wav or aac. CI's default: aac."
     )
@@ -121,6 +125,8 @@ class AudioConfig(Part):
 
 
 class VoiceSeparate(Part):
+    """Parameters of VoiceSeparate."""
+
     audio_mode: GivenText | None = Field(
         None,
         description="IsAudio (vocals), IsBackground, AudioAndBackground, or MusicMode (vocals, background, bass, "
@@ -144,6 +150,8 @@ class RequestOutput(Part):
 
 
 class MqConfig(Part):
+    """The queue of TDMQ that gets the news."""
+
     mq_region: GivenText | None = Field(None, description="For TDMQ: sh, bj, gz, cd or hk.")
     mq_mode: GivenMqMode | None = Field(None, description="For TDMQ: Topic or Queue (CI's default).")
     mq_name: GivenText | None = Field(None, description="For TDMQ: name of the topic or queue.")

@@ -29,7 +29,7 @@ def test_no_operation_answers_without_a_key_or_without_its_scope(app: Flask, sto
     for path, method, each in _operations(app.test_client()):
         if path in _OPEN:
             continue
-        (scope, *_) = re.findall(r"`(\w+)`", each["description"])
+        (scope, *_) = re.findall(r"Needs the scope `(\w+)`", each["description"])
         others = frozenset(SCOPES) - {scope, "admin"}
         key = store.api_keys.create("others", others, replace=True)
         url = re.sub(r"{\w+}", "1", path)
