@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
+from importlib.resources import files
 from inspect import cleandoc
 from typing import Any
 
@@ -109,7 +111,10 @@ def _document() -> dict[str, Any]:
     for rule, operation, scope in _operations():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            paths.setdefault(path, {})[method.lower()] = _operation(rule, operation, scope, refs, schemas)
+            key = f"{method.lower()} {path}"
+            paths.setdefault(path, {})[method.lower()] = _operation(
+                rule, key, operation, scope, refs, schemas
+            )
     return {
         "openapi": "3.1.0",
         "info": {"title": "CI callback receiver", "version": "1", "description": INTRODUCTION},
@@ -126,7 +131,12 @@ def _document() -> dict[str, Any]:
 
 
 def _operation(
-    rule: Rule, operation: ApiOperation, scope: str, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
+    rule: Rule,
+    key: str,
+    operation: ApiOperation,
+    scope: str,
+    refs: dict[Any, dict[str, Any]],
+    schemas: dict[str, Any],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "summary": operation.summary.replace("`", ""),
@@ -139,6 +149,7 @@ def _operation(
         }
         | _problems(rule, operation, refs),
     }
+    _exemplify(document["responses"], _examples().get(key, {}).get("answers", {}))
     if operation.open:
         document["security"] = []
     if operation.raw:
@@ -146,8 +157,22 @@ def _operation(
         document["requestBody"] = {"required": True, "content": dict.fromkeys(operation.raw, bytes_)}
     if operation.body:
         schema = refs[operation.body, "validation"]
-        document["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = {"schema": schema} | {k: v for k, v in _examples().get(key, {}).items() if k == "example"}
+        document["requestBody"] = {"required": True, "content": {"application/json": content}}
     return document
+
+
+@cache
+def _examples() -> dict[str, Any]:
+    """Real answers, by method and path: ``python -m docs.examples`` asks for them."""
+    found: dict[str, Any] = json.loads(files("app.api.document").joinpath("examples.json").read_bytes())
+    return found
+
+
+def _exemplify(responses: dict[str, Any], answers: dict[str, Any]) -> None:
+    for status, answer in answers.items():
+        for content in responses[status]["content"].values():
+            content["example"] = answer
 
 
 def _said(operation: ApiOperation, scope: str) -> str:
@@ -245,7 +270,15 @@ def _problems(rule: Rule, operation: ApiOperation, refs: dict[Any, dict[str, Any
     for reason in dict.fromkeys(reasons):
         by_status.setdefault(str(PROBLEMS[reason][0]), []).append(reason)
     schema = refs[ProblemDocument, "serialization"]
-    content = {"application/problem+json": {"schema": schema}}
     return {
-        status: {"description": ", ".join(words), "content": content} for status, words in by_status.items()
+        status: {
+            "description": ", ".join(words),
+            "content": {"application/problem+json": {"schema": schema, "example": _problem(words[0])}},
+        }
+        for status, words in by_status.items()
     }
+
+
+def _problem(reason: str) -> dict[str, Any]:
+    status, title = PROBLEMS[reason]
+    return {"type": f"/problems/{reason}", "title": title, "status": status, "reason": reason}

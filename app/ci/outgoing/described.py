@@ -33,7 +33,7 @@ def any_case(words: Iterable[str]) -> JsonSchema:
     return text_schema(pattern=f"^({'|'.join(letters)})?$")
 
 
-def scalar_schema(most: int, pattern: str = XML_PATTERN) -> JsonSchema:
+def scalar_schema(most: int | None = None, pattern: str = XML_PATTERN) -> JsonSchema:
     """A text that may be written as a whole number."""
     return {"anyOf": [text_schema(most, pattern), {"type": "integer"}]}
 

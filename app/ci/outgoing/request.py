@@ -58,7 +58,7 @@ def _children(value: object) -> Iterable[object]:
     return value if isinstance(value, list | tuple) else ()
 
 
-Scalar = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer"]})]
+Scalar = Annotated[str, BeforeValidator(_as_text), WithJsonSchema(described.scalar_schema())]
 """Text that may also be written as a number: `"44100"` and `44100` are the same request."""
 GivenText = Annotated[str, WithJsonSchema(described.text_schema())]
 GivenKey = Annotated[str, WithJsonSchema(described.text_schema(facts.KEY_MAX))]
