@@ -181,8 +181,10 @@ def test_a_collector_that_is_away_holds_no_callback_up(start: Start, collector: 
 def test_where_traces_are_off_no_library_of_theirs_is_imported(switches: dict[str, str]) -> None:
     """Although it could be; and a step is the same constant each time."""
     asked = (
-        "import sys; sys.path.append(sys.argv[1]); from app.core import traces; traces.prepare(); traces.open_traces('web');"
-        "assert traces.span('callback', 'server', '') is traces.current_step() is traces.NO_SPAN; traces.close_traces();"
+        "import sys; sys.path.append(sys.argv[1]); from app.core import traces;"
+        "traces.prepare(); traces.open_traces('web');"
+        "assert traces.span('callback', 'server', '') is traces.current_step() is traces.NO_SPAN;"
+        "traces.close_traces();"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run(
