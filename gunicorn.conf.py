@@ -85,7 +85,7 @@ def post_fork(server, worker):
     logs.configure("web", chosen.log_format, chosen.log_level)
     worker.log.error_log.handlers.clear()
     worker.log.error_log.propagate = True
-    traces.begin("web")
+    traces.open_traces("web")
 
 
 def post_worker_init(worker):
@@ -104,7 +104,7 @@ def worker_exit(server, worker):
         from app.web import lifecycle
 
         lifecycle.stopped(application)
-        traces.end()
+        traces.close_traces()
 
 
 def child_exit(server, worker):

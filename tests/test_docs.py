@@ -33,7 +33,7 @@ def test_links_between_pages_lead_somewhere(path: object) -> None:
 def test_every_requirement_is_accounted_for() -> None:
     """Each line of the hand-written lists has its sentence in docs/decisions.md."""
     decisions = (FOLDER / "decisions.md").read_text()
-    for name in ("requirements.in", "requirements-dev.in"):
+    for name in ("requirements.in", "requirements-dev.in", "requirements-traces.in"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 assert f"`{re.split('[<=; ]', line)[0]}`" in decisions, f"{line} in {name} is in no decision"

@@ -38,9 +38,9 @@ def about_run(run: Run, event: Event | None) -> Iterator[None]:
 def log_end(log: logging.Logger, run: Run, end: End, why: str = "") -> None:
     """How a try ended. ``why`` is what an endpoint, or CI, said."""
     result = _WORDS.get(end.state, end.state)
-    traces.current().tell({"try": end.number, "result": result, "ms": end.entry.get("ms")})
+    traces.current_step().tell({"try": end.number, "result": result, "ms": end.entry.get("ms")})
     if end.state != "done":
-        traces.current().fail(result)
+        traces.current_step().fail(result)
     level = logging.INFO if end.state == "done" else logging.WARNING
     if not log.isEnabledFor(level):
         return

@@ -24,8 +24,8 @@ _CLOSE_S = 2.0
 """How long the end of a process waits for a collector that does not answer."""
 
 
-class Span:
-    """What is told of one step. This one is what there is where traces are off: it takes everything, and keeps none."""
+class TraceStep:
+    """What is said of one step. This one is what there is where traces are off: it takes everything, and keeps none."""
 
     traceparent = ""
     """W3C's header for what this step asks others to do, or empty."""
@@ -37,14 +37,14 @@ class Span:
     def fail(self, what: str) -> None:
         """The step failed: a word of ours, or the name of an exception; never its text, which is anyone's."""
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> TraceStep:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing was begun."""
 
 
-NO_SPAN: Final = Span()
+NO_SPAN: Final = TraceStep()
 
 
 class _Opened:
@@ -55,7 +55,7 @@ class _Opened:
 _opened = _Opened()
 
 
-class _Recorded(Span):
+class _Recorded(TraceStep):
     def __init__(self, recording: Any) -> None:
         self._recording = recording
         seen = recording.get_span_context()
@@ -81,19 +81,19 @@ def are_wanted() -> bool:
 
 
 def prepare() -> None:
-    """Import what ``begin`` needs, for a process that forks: it may have no threads, and its children no time."""
+    """Import what ``open_traces`` needs, for a process that forks: it may have no threads, and its children no time."""
     if are_wanted():
         _imported()
 
 
-def begin(process: str) -> None:
+def open_traces(process: str) -> None:
     """Spans of this process go to the collector from now on, if they are wanted. Without the libraries an error says
     what to install, and work goes on: no callback is lost for the want of a trace."""
     if _opened.provider is None and are_wanted() and (make := _imported()):
         _opened.provider = make(process)
 
 
-def end() -> None:
+def close_traces() -> None:
     """Send what is left, for ``_CLOSE_S`` at most."""
     if _opened.provider is None:
         return
@@ -103,13 +103,15 @@ def end() -> None:
     closing.join(_CLOSE_S)
 
 
-def span(name: str, kind: SpanKind = "internal", within: str | None = None) -> AbstractContextManager[Span]:
+def span(
+    name: str, kind: SpanKind = "internal", within: str | None = None
+) -> AbstractContextManager[TraceStep]:
     """One step. It is part of the step around it; with ``within``, a ``traceparent`` (its form was checked), of that
     one; with an empty one it begins a trace."""
     return NO_SPAN if _opened.provider is None else _recorded(name, kind, within)
 
 
-def current() -> Span:
+def current_step() -> TraceStep:
     """The step that this thread or greenlet is in."""
     if _opened.provider is None:
         return NO_SPAN
@@ -120,7 +122,7 @@ def current() -> Span:
 
 
 @contextmanager
-def _recorded(name: str, kind: SpanKind, within: str | None) -> Iterator[Span]:
+def _recorded(name: str, kind: SpanKind, within: str | None) -> Iterator[TraceStep]:
     from opentelemetry import trace  # noqa: PLC0415 - only where traces are on
 
     tracer = _opened.provider.get_tracer("ci-callback-receiver", RELEASE)

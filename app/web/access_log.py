@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def line(response: Response) -> Response:
         if step := g.pop("step", None):
-            traces.current().tell({"status": response.status_code})
+            traces.current_step().tell({"status": response.status_code})
             step.__exit__(None, None, None)
         origin = g.get("origin")
         if origin:

@@ -50,6 +50,7 @@ def test_the_image_holds_what_runs_and_nothing_else() -> None:
         "workers",
         "gunicorn.conf.py",
         "requirements.txt",
+        "requirements-traces.txt",
     }
     passed = {
         line.removeprefix("!")

@@ -181,8 +181,10 @@ def test_a_collector_that_is_away_holds_no_callback_up(start: Start, collector: 
 def test_where_traces_are_off_no_library_of_theirs_is_imported(switches: dict[str, str]) -> None:
     """Although it could be; and a step is the same constant each time."""
     asked = (
-        "import sys; sys.path.append(sys.argv[1]); from app.core import traces; traces.prepare(); traces.begin('web');"
-        "assert traces.span('callback', 'server', '') is traces.current() is traces.NO_SPAN; traces.end();"
+        "import sys; sys.path.append(sys.argv[1]); from app.core import traces;"
+        "traces.prepare(); traces.open_traces('web');"
+        "assert traces.span('callback', 'server', '') is traces.current_step() is traces.NO_SPAN;"
+        "traces.close_traces();"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run(
@@ -198,7 +200,7 @@ def test_where_traces_are_off_no_library_of_theirs_is_imported(switches: dict[st
 
 def test_where_a_library_is_missing_a_line_says_what_to_do() -> None:
     """And work goes on: this environment has none of them."""
-    asked = "from app.core import logs, traces; logs.configure('web', 'json'); traces.begin('web')"
+    asked = "from app.core import logs, traces; logs.configure('web', 'json'); traces.open_traces('web')"
     done = subprocess.run(
         [sys.executable, "-c", asked],
         cwd=ROOT,

@@ -41,7 +41,7 @@ def message(event: Event, job: Job | None, settings: Settings) -> tuple[bytes, d
 def _way(event: Event) -> dict[str, str]:
     """By which the endpoint's own logs are found from ours: passed on as they came in with the callback; where traces
     are on, the endpoint's work is part of this delivery."""
-    trace = traces.current().traceparent or event.traceparent
+    trace = traces.current_step().traceparent or event.traceparent
     given = {"X-Request-Id": event.request_id, "traceparent": trace}
     return {name: value for name, value in given.items() if value}
 

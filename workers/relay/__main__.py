@@ -41,7 +41,7 @@ def main() -> int:
     chosen = checked_settings("relay")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_requested.set())
-    traces.begin("relay")
+    traces.open_traces("relay")
     services = Services.open(chosen, timeout=10)
     forwarders = [forward.Forwarder(services.store, chosen, each) for each in chosen.endpoints]
     checks = lookups.Lookups(services.store)
@@ -107,7 +107,7 @@ def _stop(threads: list[threading.Thread], pools: list[forward.Forwarder | looku
         thread.join(max(0.0, until - time.monotonic()))
     for each in pools:
         each.close(until)
-    traces.end()
+    traces.close_traces()
     return 0
 
 

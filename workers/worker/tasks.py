@@ -80,9 +80,9 @@ def perform(run_ids: list[str]) -> None:
         raise RuntimeError("tasks.use() has not been called: start workers with `python -m workers.worker`")
     _flags.pid = os.getpid()
     batch = Batch(_store.schedules, _flags, run_ids)
-    traces.begin("worker")
+    traces.open_traces("worker")
     Performer(_store, batch, LeaseKeeper(_store.runs, _flags, batch.close), run_ids).run_all()
-    traces.end()
+    traces.close_traces()
     _flags.ended = True
 
 
