@@ -63,10 +63,14 @@ def command(
             found, label=f"{'reading' if dry_run else 'importing'} {tag}", file=sys.stderr, show_pos=True
         ) as details:
             for detail, asked_ms in details:
-                told = foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
-                counts[told] += 1
+                outcome = (
+                    foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
+                )
+                counts[outcome] += 1
     if json_wanted:
         show_json(JobsImported.model_validate(counts))
         return
-    told = f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."
-    click.echo(f"{told} Nothing was stored." if dry_run else told)
+    summary = (
+        f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."
+    )
+    click.echo(f"{summary} Nothing was stored." if dry_run else summary)

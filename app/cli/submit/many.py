@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 import click
 
 from app.ci.matching.asked import asked
-from app.ci.outgoing.broken import told
+from app.ci.outgoing.broken import violations_of
 from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, fail, say, show_json
 from app.core.logs import plain
@@ -243,11 +243,11 @@ def _show_trouble(results: list[RowResult]) -> None:
 
 
 def _why(result: RowResult) -> str:
-    return result.error or _joined(told(result.broken, "error"))
+    return result.error or _joined(violations_of(result.broken, "error"))
 
 
 def _doubts(result: RowResult) -> list[dict[str, str]]:
-    return told(result.broken, "warning")
+    return violations_of(result.broken, "warning")
 
 
 def _joined(rules: list[dict[str, str]]) -> str:
