@@ -12,6 +12,7 @@ from harness.servers import ROOT
 
 MAY_SLEEP = {
     "harness/servers.py": "eventually() polls",
+    "tests/callbacks.py": "callbacks at the rate of a busy day",
     "tests/api/test_jobs.py": "links are signed for a second; another one has to begin",
     "tests/api/events/test_stream_examples.py": "its silence is longer than the time-out of the library",
     "tests/e2e/test_graceful.py": "the signal is to arrive before the rest of the body does",

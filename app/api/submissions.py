@@ -12,7 +12,7 @@ from app.api.ci_errors import from_ci
 from app.api.idempotency import once
 from app.api.jobs import served
 from app.api.requests import body_of_request, read_json
-from app.ci.outgoing.broken import BadRequest, Broken, told
+from app.ci.outgoing.broken import BadRequest, Broken, violations_of
 from app.ci.outgoing.request import SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.documents.submissions import AcceptedSubmission, SubmissionView, SubmitAnswer
@@ -124,7 +124,7 @@ def _accepted(receipt: Receipt) -> ViewAnswer:
 def _broken(broken: Iterable[Broken]) -> Problem:
     """Every broken rule, and the warnings beside them, so that a caller can correct all at once."""
     found = tuple(broken)
-    members: dict[str, Any] = {"errors": told(found, "error")}
-    if warnings := told(found, "warning"):
+    members: dict[str, Any] = {"errors": violations_of(found, "error")}
+    if warnings := violations_of(found, "warning"):
         members["warnings"] = warnings
     return Problem("invalid_request", "The request breaks CI's rules; see errors.", **members)

@@ -70,7 +70,7 @@ _SEARCHING_MESSAGES = {
 _GIVEN_UP_MESSAGES = {
     Search.NOTHING: "CI's answer was lost, and CI never had such a job: it was not received. Submit it again.",
     Search.AMBIGUOUS: "CI's answer was lost, and more than one job at CI fits the request: none was chosen. Its "
-    "callback would have told them apart. Look at CI's list before you submit it again.",
+    "callback would have distinguished them. Look at CI's list before you submit it again.",
 }
 
 

@@ -78,7 +78,7 @@ def _place(services: Services, job: Job, question: Question, ours: Mapping[str, 
         bucket, region = question.place
         return Place(bucket, region or ours.get(bucket, default))
     named = _input_bucket(job) or services.settings.cos_bucket
-    if question.told and job.input:
+    if question.from_ci and job.input:
         return Place(named, job.input.region or ours.get(named, default))
     # A bucket has one region, which the settings know: a callback's is not needed.
     return Place(named, ours[named]) if named in ours else None

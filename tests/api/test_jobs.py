@@ -176,7 +176,8 @@ def test_each_filter_finds_its_jobs(
         found = ids(client, key, f"{name}={quote(wanted)}&limit={limit}")
         assert sorted(found) == [f"jyes{n}" for n in range(10)]
     assert ids(client, key, f"{name}={quote(wanted)}&overdue=true") == []
-    assert ids(client, key, f"{name}={quote(wanted.upper() + 'x')}") == []
+    if name != "state":  # one that no job has is refused: tests/api/chosen/test_filters.py
+        assert ids(client, key, f"{name}={quote(wanted.upper() + 'x')}") == []
 
 
 def test_a_changed_job_is_found_by_what_it_is_now(

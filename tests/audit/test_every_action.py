@@ -111,7 +111,7 @@ BY_COMMAND: list[tuple[str, str]] = [
     ("trigger Snapshot --url {url}", "trigger"),
 ]
 LOOKS = {
-    "submit show", "jobs list", "jobs show", "jobs raw", "jobs wait", "jobs export", "failures list",
+    "submit show", "jobs list", "jobs show", "jobs history", "jobs raw", "jobs wait", "jobs export", "failures list",
     "refusals list", "refusals show", "queues list", "keys list", "spool list", "callback-url list", "lanes list",
     "handlers list", "handlers run", "doctor",
 }  # fmt: skip

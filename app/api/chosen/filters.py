@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from app.api.requests import LABEL_FILTER, Flag, PageQuery, StrictQuery, Time
 from app.ci.outgoing.request import Scalar
@@ -27,12 +27,16 @@ def described_labels(schema: dict[str, Any]) -> None:
     schema["patternProperties"] = {f"^label\\.{_NAME}$": said}
 
 
+State = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(STATES)})]
+"""One of CI's six; one that CI has invented is known while a job has it, which no document can say."""
+
+
 class JobFilter(StrictQuery):
     """Which jobs; what is given must match exactly."""
 
     model_config = ConfigDict(json_schema_extra=described_labels)
 
-    state: str | None = None
+    state: State | None = None
     tag: str | None = None
     queue_id: str | None = None
     bucket: str | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 FIELD_MEANINGS: Final = {
+    "AuditPage.entries": "What people did, newest first.",
     "job_id": "CI's id of the job.",
     "tag": "CI's name of the feature, as VoiceSeparate.",
     "state": "CI's word: Submitted, Running, Pause, Success, Failed or Cancel.",

@@ -13,14 +13,14 @@ from app.ci.matching.asked import Asked, AskedOperation, AskedOutput
 from app.ci.report import Detail, Report
 
 
-def assign(asked: Asked, told: Sequence[Detail]) -> tuple[Detail, ...] | None:
+def assign(asked: Asked, reported: Sequence[Detail]) -> tuple[Detail, ...] | None:
     """The jobs of these operations, in their order; ``None`` unless there is exactly one way to choose them.
 
     Operations that are equal in everything may get each other's jobs: no caller can tell the difference.
     """
     taken: dict[str, Detail] = {}
     for like in _groups(asked.operations):
-        fitting = [each for each in told if fits(asked, like[0], each)]
+        fitting = [each for each in reported if fits(asked, like[0], each)]
         if len(fitting) != len(like) or any(each.report.job_id in taken for each in fitting):
             return None
         taken |= {each.report.job_id: each for each in fitting}
@@ -30,9 +30,9 @@ def assign(asked: Asked, told: Sequence[Detail]) -> tuple[Detail, ...] | None:
     return tuple(chosen)
 
 
-def fits(asked: Asked, operation: AskedOperation, told: Detail) -> bool:
+def fits(asked: Asked, operation: AskedOperation, reported: Detail) -> bool:
     """Whether everything that both sides name is the same, and nothing that we asked for is missing."""
-    report, ours = told.report, _as_told(asked, operation, told.report.job_id)
+    report, ours = reported.report, _as_report(asked, operation, reported.report.job_id)
     return (
         report.tag == ours.tag
         and _object(report) == _object(ours)
@@ -40,11 +40,11 @@ def fits(asked: Asked, operation: AskedOperation, told: Detail) -> bool:
         and report.user_data == ours.user_data
         and _agree(_template(ours), _template(report))
         and _agree(ours.queue_id, report.queue_id)
-        and _same_outputs(operation, told)
+        and _same_outputs(operation, reported)
     )
 
 
-def _as_told(asked: Asked, operation: AskedOperation, job_id: str) -> Report:
+def _as_report(asked: Asked, operation: AskedOperation, job_id: str) -> Report:
     """What we asked for as CI would report it, read as CI is read: so that a `-`, a blank or whatever else means
     nothing in an answer means nothing here too, and never stands on one side of a comparison only."""
     detail = {
@@ -80,19 +80,19 @@ def _agree(ours: str | None, theirs: str | None) -> bool:
     return not ours or not theirs or ours == theirs
 
 
-def _same_outputs(operation: AskedOperation, told: Detail) -> bool:
-    output = node(node(told.raw.get("Operation")).get("Output"))
+def _same_outputs(operation: AskedOperation, reported: Detail) -> bool:
+    output = node(node(reported.raw.get("Operation")).get("Output"))
     wanted = [each for each in operation.outputs if text(each.object)]
     named = [name for name in ROLES if text(output.get(name))]
-    return len(named) == len(wanted) and all(_is_written(each, output, told) for each in wanted)
+    return len(named) == len(wanted) and all(_is_written(each, output, reported) for each in wanted)
 
 
-def _is_written(wanted: AskedOutput, output: dict[str, Any], told: Detail) -> bool:
+def _is_written(wanted: AskedOutput, output: dict[str, Any], reported: Detail) -> bool:
     names = [name for name, role in ROLES.items() if wanted.role in {None, role}]
     return (
         _agree(word(wanted.bucket), word(output.get("Bucket")))
         and _agree(word(wanted.region), word(output.get("Region")))
-        and any(_same_key(wanted.object, text(output.get(name)), told.report.job_id) for name in names)
+        and any(_same_key(wanted.object, text(output.get(name)), reported.report.job_id) for name in names)
     )
 
 

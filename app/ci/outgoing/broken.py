@@ -72,7 +72,7 @@ class BadRequest(ValueError):
         super().__init__("; ".join(f"{b.field}: {b.rule}" if b.field else b.rule for b in self.broken))
 
 
-def told(broken: Iterable[Broken], severity: Severity) -> list[dict[str, str]]:
+def violations_of(broken: Iterable[Broken], severity: Severity) -> list[dict[str, str]]:
     """The broken rules of one severity, as callers see them."""
     fields = {"field", "rule", "word"}
     return [each.model_dump(include=fields) for each in broken if each.severity == severity]

@@ -53,8 +53,8 @@ def _no_input(tags: set[str]) -> RuleFindings:
     if VOICE_SEPARATE in tags:
         yield "input.object", "missing", "the key of the input file is required"
     elif any(tag.strip() and tag not in facts.NO_INPUT for tag in tags):
-        told = " and ".join(facts.NO_INPUT)
-        yield "input.object", "no_input", f"nearly every tag works on a file; {told} are known not to"
+        exempt = " and ".join(facts.NO_INPUT)
+        yield "input.object", "no_input", f"nearly every tag works on a file; {exempt} are known not to"
 
 
 def _place(at: str, bucket: str | None, region: str | None) -> RuleFindings:
@@ -135,8 +135,8 @@ def _no_operation(view: View) -> RuleFindings:
     if view.tag in facts.NEEDS_OPERATION:
         yield field, "missing", f"an operation is required for the tag {view.tag}"
     elif view.tag not in facts.NO_OPERATION and view.user_data is None and view.job_level is None:
-        told = " and ".join(facts.NO_OPERATION)
-        yield field, "no_operation", f"nearly every tag has one; {told} are known to need none"
+        exempt = " and ".join(facts.NO_OPERATION)
+        yield field, "no_operation", f"nearly every tag has one; {exempt} are known to need none"
 
 
 def output_rules(view: View, request: SubmitRequest, defaults: Defaults) -> RuleFindings:

@@ -176,7 +176,7 @@ class Operation(Part):
 
 
 def _raw_or_typed(value: object) -> object:
-    """An entry of `operations` may be CI's Operation node itself: told by its capitalised names."""
+    """An entry of `operations` may be CI's Operation node itself: recognized by its capitalised names."""
     if isinstance(value, Mapping) and value and all(isinstance(k, str) and k[:1].isupper() for k in value):
         return {"tag": value.get("Tag"), "operation": {k: v for k, v in value.items() if k != "Tag"}}
     return value

@@ -87,8 +87,8 @@ def _output(output: RequestOutput, where: Defaults) -> Iterator[str]:
 
 def _callback(request: SubmitRequest, callback: str | None, defaults: Defaults) -> Iterator[str]:
     yield from _text("CallBack", callback)
-    told = callback not in (None, "no") or request.callback_kind == "queue"
-    chosen = request.callback_format or (defaults.callback_format if told else None)
+    has_callback = callback not in (None, "no") or request.callback_kind == "queue"
+    chosen = request.callback_format or (defaults.callback_format if has_callback else None)
     yield from _text("CallBackFormat", chosen and chosen.upper())
     kind = request.callback_type
     yield from _text("CallBackType", kind and _CALLBACK_TYPES.get(kind.lower(), kind))

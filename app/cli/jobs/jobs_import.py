@@ -70,14 +70,16 @@ def command(
             # CI does not say how many there are.
             with bar(found, f"{'reading' if dry_run else 'importing'} {tag}") as details:
                 for detail, asked_ms in details:
-                    told = (
+                    outcome = (
                         foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
                     )
-                    counts[told] += 1
+                    counts[outcome] += 1
                     if done:
-                        done.did(**{told: 1})
+                        done.did(**{outcome: 1})
     if json_wanted:
         show_json(JobsImported.model_validate(counts))
         return
-    told = f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."
-    click.echo(f"{told} Nothing was stored." if dry_run else told)
+    summary = (
+        f"{counts.total()} jobs: {counts['new']} new, {counts['news']} with news, {counts['known']} known."
+    )
+    click.echo(f"{summary} Nothing was stored." if dry_run else summary)

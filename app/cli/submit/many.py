@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 import click
 
 from app.ci.matching.asked import asked
-from app.ci.outgoing.broken import told
+from app.ci.outgoing.broken import violations_of
 from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, bar, fail, say, show_json
 from app.cli.submit.found_at import in_row
@@ -261,15 +261,15 @@ def _place(row: Row, chosen: Chosen) -> str:
 
 def _why_here(result: RowResult, chosen: Chosen) -> str:
     broken = in_row(result.broken, result.row, has_columns=not _is_lines(chosen))
-    return result.error or _joined(told(broken, "error"))
+    return result.error or _joined(violations_of(broken, "error"))
 
 
 def _why(result: RowResult) -> str:
-    return result.error or _joined(told(result.broken, "error"))
+    return result.error or _joined(violations_of(result.broken, "error"))
 
 
 def _doubts(result: RowResult) -> list[dict[str, str]]:
-    return told(result.broken, "warning")
+    return violations_of(result.broken, "warning")
 
 
 def _joined(rules: list[dict[str, str]]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from app.core.clock import rfc3339
-from app.redis.cursors import BadCursor, decode_cursor, encode_cursor
+from app.redis.cursors import decode_cursor, encode_cursor
 from app.store.database import Database
 
 ENTRIES_MAX: Final = 10_000
@@ -145,10 +145,10 @@ def _place_of(cursor: str | None) -> _Place | None:
     if (decoded := decode_cursor(cursor)) is None:
         return None
     time_ms, rest = decoded
+    # A cursor that another list made is a position all the same.
     match = _NUMBER.fullmatch(rest)
-    if time_ms < 0 or match is None:
-        raise BadCursor("cursor")
-    return _Place(time_ms, int(match[1]), int(match[2]))
+    number, stream = match.groups() if match else (0, 0)
+    return _Place(max(1, time_ms), int(number), int(stream))
 
 
 def _below(after: _Place | None, stream: int) -> str:

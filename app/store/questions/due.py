@@ -32,14 +32,14 @@ Unasked = Literal["not_askable", "unknown_to_ci"]
 @dataclass(frozen=True, slots=True)
 class Question:
     """An open question about a job: ``asked`` times in a row without the job having ended, ``since`` when (ms); since
-    when it is in doubt (ms); and the bucket and region at which its token, or CI's own answer, has placed it. ``told``:
-    its record is CI's own answer."""
+    when it is in doubt (ms); and the bucket and region at which its token, or CI's own answer, has placed it.
+    ``from_ci``: its record is CI's own answer."""
 
     asked: int
     since: int | None
     doubt_since: int | None
     place: tuple[str, str | None] | None
-    told: bool
+    from_ci: bool
 
 
 class Due:
@@ -200,5 +200,5 @@ def _question(
         since=int(since) if since else None,
         doubt_since=to_ms(doubted["since"]) if doubted else None,
         place=(bucket, region) if bucket else None,
-        told=source == "poll",
+        from_ci=source == "poll",
     )

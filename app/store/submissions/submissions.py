@@ -167,8 +167,8 @@ class Submissions:
         unpaid = found.jobs if found and (ci or {}).get("code") != AMBIGUOUS else 0
         keys.append(self._db.key("claims", submission_id))
         keys.append(self._db.key("spent", (found.submitted_at if found else rfc3339(0))[:10]))
-        told, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
-        arguments: list[Any] = [submission_id, status, error, told, pause, unpaid]
+        answer, pause = json.dumps(ci) if ci else "", int(look_again_s * 1000)
+        arguments: list[Any] = [submission_id, status, error, answer, pause, unpaid]
         if status == "failed":
             arguments += [
                 self._db.prefix,

@@ -1,4 +1,4 @@
-"""Which of a VoiceSeparate job's files is the voice: told by name, since their order says nothing."""
+"""Which of a VoiceSeparate job's files is the voice: chosen by name, since their order says nothing."""
 
 import re
 from typing import Any, NamedTuple
