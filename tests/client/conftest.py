@@ -18,15 +18,15 @@ REQUEST = {
 
 
 @pytest.fixture(scope="package")
-def running(
-    valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    port = free_port()
-    settings = make_settings(
-        valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url, deadline="60s"
-    )
-    with Service(settings, port, tmp_path_factory.mktemp("service")) as service:
-        yield service
+def running(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """With a Redis of its own: the other one is emptied after each file."""
+    port, folder = free_port(), tmp_path_factory.mktemp("service")
+    with Valkey(folder) as own:
+        settings = make_settings(
+            own.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url, deadline="60s"
+        )
+        with Service(settings, port, folder) as service:
+            yield service
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from app.redis.cursors import BadCursor, decode_cursor, encode_cursor
@@ -75,9 +76,9 @@ class JobSearch:
             pages = self._ids(found) if letter == JOB_ID else self._newest(found, after, limit + 1)
             for member, hits in zip(found, pages, strict=True):
                 behind = after if after and member == after.member else None
-                yield from (hit for hit in hits if behind is None or _order(hit) > _order(behind))
-                if letter != JOB_ID and len(hits) > limit:
-                    yield from self._others(member, hits[-1], limit)
+                has_more = letter != JOB_ID and len(hits) > limit
+                jobs = chain(hits, self._others(member, hits[-1], limit) if has_more else ())
+                yield from (hit for hit in jobs if behind is None or _order(hit) > _order(behind))
             # Nothing stands between a text and the same one with NUL behind it.
             start = f"{found[-1]}\0"
 

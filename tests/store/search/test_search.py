@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
@@ -91,6 +91,11 @@ def matching(jobs: dict[str, Told], text: str, state: str | None) -> set[str]:
     }
 
 
+SAME = Told(user_data="", object="", state="Running", created_at="2022-06-27T07:23:10Z", labels={"show": "A"})
+
+
+@example([SAME] * 5, "A", None, 1)
+@example([SAME] * 5, "A", None, 2)
 @given(JOBS, TEXTS.filter(bool), st.sampled_from([None, "Running"]), st.integers(1, 5))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_job_is_found_once_whatever_the_size_of_the_pages(
