@@ -50,7 +50,8 @@ _METRICS = """# Metrics
 
 Made of `app/metrics` by `make docs`. `GET /metrics` of the web service has all of them in Prometheus' text format. It
 asks for no key: let your proxy keep it from strangers. Relays and workers serve the part "in Redis", and the
-`process_…` metrics of their own process, at `/metrics` of `METRICS_PORT`, if that is set.
+`process_…` metrics of their own process, at `/metrics` of `METRICS_PORT`, if that is set:
+`compose.yaml`, the Kubernetes files and the systemd units set it. `deploy/prometheus/prometheus.yml` reads all of them.
 
 | name | type | labels | where | what |
 | --- | --- | --- | --- | --- |

@@ -35,6 +35,18 @@ def test_a_role_is_asked_by_its_name_and_waits_for_valkey(role: str) -> None:
     assert SERVICES[role]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
 
 
+def test_prometheus_finds_the_metrics_of_each_role() -> None:
+    """In the network of compose, by the names of the services: deploy/prometheus/prometheus.yml."""
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    jobs = {job["job_name"]: job["dns_sd_configs"][0] for job in config["scrape_configs"]}
+    assert {role: (job["names"], job["port"]) for role, job in jobs.items()} == {
+        "web": (["web"], 8000),
+        **{
+            role: ([role], int(SERVICES[role]["environment"]["METRICS_PORT"])) for role in ("worker", "relay")
+        },
+    }
+
+
 def test_valkey_syncs_each_write_to_a_volume_and_evicts_nothing() -> None:
     words = SERVICES["valkey"]["command"].split()
     options = dict(zip(words[1::2], words[2::2], strict=True))

@@ -128,6 +128,20 @@ def test_every_setting_has_a_name_that_the_product_knows_and_no_secret_is_in_the
     assert not of_kind("Secret")
 
 
+@pytest.mark.parametrize("role", ["worker", "relay"])
+def test_a_role_without_http_serves_its_metrics_to_monitoring_alone(role: str) -> None:
+    (container,) = of_kind("Deployment")[role]["spec"]["template"]["spec"]["containers"]
+    (port,) = (each["value"] for each in container["env"] if each["name"] == "METRICS_PORT")
+    assert container["ports"] == [{"name": "metrics", "containerPort": int(port)}]
+    policy = of_kind("NetworkPolicy")["metrics-in"]["spec"]
+    assert role in policy["podSelector"]["matchExpressions"][0]["values"]
+    (way,) = policy["ingress"]
+    assert way["ports"] == [{"port": "metrics"}]
+    assert [each["namespaceSelector"]["matchLabels"] for each in way["from"]] == [
+        {"kubernetes.io/metadata.name": "monitoring"}
+    ]
+
+
 def test_nothing_comes_in_but_to_the_web_port_and_nothing_goes_to_the_cloud_s_own_secrets() -> None:
     policies = {name: each["spec"] for name, each in of_kind("NetworkPolicy").items()}
     assert "ingress" not in policies["in"]

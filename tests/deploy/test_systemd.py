@@ -71,6 +71,15 @@ def test_secrets_come_as_credentials_by_names_that_the_product_knows(unit: Path)
     assert all(path == f"%d/secrets_{name.lower()}" for name, path in variables)
 
 
+def test_each_process_serves_its_metrics_at_a_port_of_its_own() -> None:
+    ports = [
+        port
+        for unit in UNITS
+        for port in re.findall(r"^Environment=METRICS_PORT=(\d+)$", unit.read_text(), re.M)
+    ]
+    assert len(ports) == len(set(ports)) == 2, "relay and worker; the web service has /metrics"
+
+
 def test_each_unit_is_an_ini_file_with_three_sections() -> None:
     for unit in UNITS:
         parser = configparser.ConfigParser(strict=False, interpolation=None)

@@ -40,6 +40,7 @@ def promtool(*words: str) -> None:
 def test_promtool_finds_nothing_wrong() -> None:
     """Neither in the rules nor in what they are to answer to given series."""
     promtool("check", "rules", str(ALERTS))
+    promtool("check", "config", str(ALERTS.with_name("prometheus.yml")))
     promtool("test", "rules", str(ALERTS.with_name("alerts_test.yml")))
 
 
