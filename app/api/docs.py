@@ -1,4 +1,4 @@
-"""/openapi.json, generated from the models that the views return, and /docs to read it."""
+"""/openapi.json, generated from the models that the views return; /docs shows it (app/pages/reference.py)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from importlib.resources import files
 from inspect import cleandoc
 from typing import Any
 
-from flask import Flask, Response, current_app
-from flask_swagger_ui import get_swaggerui_blueprint  # type: ignore[attr-defined]
+from flask import Flask, current_app
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
@@ -55,18 +54,9 @@ class ProblemDocument(BaseModel):
 
 
 def init_app(app: Flask) -> None:
-    # Without the bar on top, in which one could have another document shown.
-    # The addresses are relative: nothing of the request's Host gets into the page, or into a redirect to it.
-    plain = {"layout": "BaseLayout", "oauth2RedirectUrl": "oauth2-redirect.html"}
-    app.register_blueprint(get_swaggerui_blueprint(".", "../openapi.json", plain), url_prefix="/docs")
-
-    @app.get("/docs")
-    def docs() -> Response:
-        return Response(status=308, headers={"Location": "docs/"})
-
     @app.get("/openapi.json")
     def openapi() -> dict[str, Any]:
-        return _document()
+        return openapi_document()
 
 
 @cache
@@ -105,7 +95,8 @@ def _operations() -> list[tuple[Rule, ApiOperation, str]]:
 
 
 @cache
-def _document() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
+    """OpenAPI 3.1, of the application that is current."""
     refs, schemas = _models()
     paths: dict[str, dict[str, Any]] = {}
     for rule, operation, scope in _operations():

@@ -31,7 +31,13 @@ from app.web.problems import PROBLEMS, Problem
 from app.web.services import services
 
 _HERE = Path(__file__).parent
-_OPEN = {"pages.sign_in", "pages.sign_in_with_key", "pages.static"}
+_OPEN = {
+    "pages.sign_in",
+    "pages.sign_in_with_key",
+    "pages.static",
+    "pages.reference",
+    "pages.reference_moved",
+}
 """What needs no session."""
 
 blueprint = Blueprint(
@@ -127,7 +133,17 @@ class _Messages(SecureCookieSessionInterface):
 
 def init_app(app: Flask) -> None:
     # Importing them adds their views to the blueprint.
-    from app.pages.views import failures, health, job, jobs, live, refusals, sign_in, submit  # noqa: F401
+    from app.pages.views import (  # noqa: F401
+        failures,
+        health,
+        job,
+        jobs,
+        live,
+        reference,
+        refusals,
+        sign_in,
+        submit,
+    )
 
     words.init_app(app)
     # Flask signs with the first key and accepts the others.

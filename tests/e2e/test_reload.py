@@ -180,7 +180,7 @@ def test_code_that_cannot_be_loaded(installed: Installation) -> None:
     """New code with a fault in it: its workers would not start, and gunicorn would end for that."""
     (installed.folder / "app").symlink_to(Path.cwd() / "app")
     (installed.folder / "server").symlink_to(Path.cwd() / "server")
-    (installed.folder / "flask_swagger_ui.py").write_text("import nothing_of_that_name\n")
+    (installed.folder / "defusedxml.py").write_text("import nothing_of_that_name\n")
     before = workers_of(installed.web.web.pid)
     line = installed.refuse()
     assert "nothing_of_that_name" in line

@@ -65,3 +65,14 @@ document.addEventListener("htmx:responseError", (event) => {
 document.addEventListener("visibilitychange", ages);
 setInterval(ages, 10000);
 selection();
+
+// A link to an operation or a model of the reference opens it.
+function openTarget() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target instanceof HTMLDetailsElement) {
+    target.open = true;
+    target.scrollIntoView();
+  }
+}
+addEventListener("hashchange", openTarget);
+addEventListener("DOMContentLoaded", openTarget);

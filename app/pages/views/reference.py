@@ -1,0 +1,28 @@
+"""/docs: the reference of the API, from the document that ``/openapi.json`` is."""
+
+from __future__ import annotations
+
+from flask import Response, make_response, render_template
+
+from app.api.docs import openapi_document
+from app.pages import blueprint
+from app.pages.reference import models, operation_groups, prose
+
+
+@blueprint.get("/docs")
+def reference_moved() -> Response:
+    """Relative: nothing of the request's Host gets into it."""
+    return Response(status=308, headers={"Location": "docs/"})
+
+
+@blueprint.get("/docs/")
+def reference() -> Response:
+    document = openapi_document()
+    return make_response(
+        render_template(
+            "reference.html",
+            introduction=prose(document["info"]["description"]),
+            groups=operation_groups(document),
+            models=models(document),
+        )
+    )
