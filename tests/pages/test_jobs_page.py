@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.api.chosen.filters import JOB_FILTERS
 from app.store import Store
 from harness.servers import Web
 from tests.api.stored import confirm, miss, put
@@ -174,3 +175,46 @@ def test_an_action_names_its_count_first(page: Page, web: Web) -> None:
     page.get_by_role("button", name="Replay 1").click()
     expect(page.locator(".message")).to_contain_text("1 of 1 done")
     assert len(store.jobs.history("j4")[0]) == 2
+
+
+NONE_MATCH = {
+    "state": "Running",
+    "tag": "Transcode",
+    "queue_id": "pother",
+    "bucket": "other-1250000000",
+    "input_object": "in/other.mp3",
+    "user_data": "order-43",
+    "overdue": "true",
+    "created_after": "2099-01-01",
+    "created_before": "2000-01-01",
+    "label.batch": "a",
+}
+
+
+def test_an_action_on_all_that_match_is_on_those_that_are_shown(page: Page, web: Web) -> None:
+    """Whichever filter chose them: one that was lost on the way would act on every job."""
+    assert {*NONE_MATCH} == {*JOB_FILTERS, "label.batch"}
+    for n in range(3):
+        put(web.services.store, f"j{n}")
+    sign_in(page, web)
+    asked = {}
+    for name, value in NONE_MATCH.items():
+        page.goto(f"{web.url}/?{name}={value}")
+        page.get_by_role("button", name="all that match").click()
+        asked[name] = page.get_by_role("heading").text_content()
+        expect(page.locator("main p", has_text=name)).to_contain_text(value)
+    assert asked == dict.fromkeys(NONE_MATCH, "Ask CI about 0 jobs?")
+
+
+def test_an_action_on_a_search_is_refused(page: Page, web: Web) -> None:
+    """The button is not there with a search; a form that names one all the same acts on nothing."""
+    put(web.services.store, "j0")
+    sign_in(page, web)
+    page.evaluate(
+        """() => {
+        const field = Object.assign(document.createElement("input"), {type: "hidden", name: "q", value: "x"});
+        document.getElementById("list").append(field);
+        }"""
+    )
+    page.get_by_role("button", name="all that match").click()
+    expect(page.locator("main")).to_contain_text("violates validation rules")

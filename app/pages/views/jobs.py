@@ -38,6 +38,7 @@ _FIELDS: Final = (
     "created_after",
     "created_before",
 )
+_OF_THE_FORM: Final = {"csrf", "action", "which", "job", "sure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ def act() -> Response:
     if action not in ACTIONS:
         raise Problem("bad_request", f"There is no action {action[:40]!r}.")
     ids = request.form.getlist("job")
-    chosen = {name: value for name, value in request.form.items() if name in _FIELDS and value}
+    # Every other field is a filter of the list: what the API does not know as one, it refuses.
+    chosen = {name: value for name, value in request.form.items() if name not in _OF_THE_FORM and value}
     if request.form.get("which") == "all":
         return _on_all(action, chosen)
     if not ids:
