@@ -30,6 +30,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BUFFER = 2**16
 _OFFLINE = object()  # in the place of a session, for a client that only signs
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]\Z")
+"""As Tencent's SDK takes it, which has an exception of its own for a single character."""
 
 
 class Wire:
@@ -149,6 +151,6 @@ def _headers(request: Request, host: str) -> dict[str, str]:
 def _checked(place: Place) -> Place:
     """Both become part of a host name, and may come from a stranger's callback: a dot or slash would lead our
     signed request elsewhere. Raises RequestRejected."""
-    if not (_NAME.match(place.bucket) and _NAME.match(place.region)):
+    if not (_NAME.match(place.bucket) and _REGION.match(place.region)):
         raise RequestRejected("InvalidName", "a bucket and a region are letters, digits and hyphens")
     return place

@@ -220,6 +220,7 @@ def test_an_untrusted_certificate_was_certainly_not_sent() -> None:
         ("a/b-1", REGION),
         ("", REGION),
         ("user@evil-1", REGION),
+        ("demo-1250000000", "0"),
     ],
 )
 def test_a_name_cannot_lead_a_signed_request_elsewhere(bucket: str, region: str) -> None:

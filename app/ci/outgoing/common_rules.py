@@ -15,7 +15,7 @@ DEADLINE_MAX_S = 90 * 86400
 
 _BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
 _BUCKET_APPID = re.compile(r".*-[0-9]+\Z")
-_REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z")
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]\Z")
 
 
 def input_rules(request: SubmitRequest, defaults: Defaults) -> RuleFindings:

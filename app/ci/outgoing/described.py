@@ -12,7 +12,7 @@ JsonSchema = dict[str, Any]
 XML_PATTERN: Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"
 """What XML can hold."""
 BUCKET_PATTERN: Final = r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?-[0-9]+)?$"
-REGION_PATTERN: Final = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$"
+REGION_PATTERN: Final = r"^([a-z0-9][a-z0-9-]*[a-z0-9])?$"
 CALLBACK_PATTERN: Final = (
     r"^([nN][oO]|https?://([A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]*(:[0-9]{1,4})?(/[\x21-\x5b\x5d-\x7e]*)?)?$"
 )

@@ -41,7 +41,7 @@ def test_schemathesis_finds_nothing(service: Service, tmp_path: Path) -> None:
                 "--phases",
                 "examples,coverage,fuzzing,stateful",
             ),
-            *("--max-examples", str(_EXAMPLES), "--seed", "1", "--workers", "1"),
+            *("--max-examples", str(_EXAMPLES), "--generation-deterministic", "--workers", "1"),
             *("--generation-database", "none", "--no-color"),
         ],
         cwd=tmp_path,

@@ -113,6 +113,7 @@ def test_known_regions_pass(region: str) -> None:
         ({"region": "ap-chongqing/"}, "region_name"),
         ({"region": "AP-CHONGQING"}, "region_name"),
         ({"region": "ap-chongqing\n"}, "region_name"),
+        ({"region": "0"}, "region_name"),
         ({"bucket": "demo"}, "bucket_appid"),
         ({"bucket": "demo_1-1250000000"}, "bucket"),
         ({"bucket": "evil.com/demo-1"}, "bucket"),

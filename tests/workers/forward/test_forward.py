@@ -220,7 +220,7 @@ def test_private_addresses_are_not_forwarded_to(start: Start, downstream: Downst
 def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstream) -> None:
     """What was under way is done again by the next one: at least once, with the same webhook-id."""
     downstream.behaviours["/slow"] = lambda *_: Reply(seconds=1.5)
-    service = start(forward_urls=f"{downstream.url}/slow")
+    service = start(forward_urls=f"{downstream.url}/slow", forward_timeout="60s")
     told = [tell(service.services) for _ in range(6)]
     eventually(lambda: downstream.on("/slow"), "the first to be under way")
     service.relay.kill()

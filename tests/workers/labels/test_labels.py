@@ -116,5 +116,5 @@ def test_a_replay_for_one_runs_only_that(service: Service, tmp_path: Path, downs
     assert [each["who"] for each in noted(tmp_path) if each["kind"] == "replay"] == ["mail"]
     assert (len(downstream.on("/one")), len(downstream.on("/two"))) == (2, 3)
     misspelt = service.call("POST", f"/v1/jobs/{job_id}/replay?handler=mine.mial")
-    assert misspelt.status_code == 422
+    assert (misspelt.status_code, misspelt.json()["reason"]) == (404, "unknown_handler")
     assert "mine.mail" in misspelt.json()["detail"]
