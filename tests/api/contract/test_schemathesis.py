@@ -42,7 +42,7 @@ def test_schemathesis_finds_nothing(service: Service, tmp_path: Path) -> None:
                 "examples,coverage,fuzzing,stateful",
             ),
             *("--max-examples", str(_EXAMPLES), "--generation-deterministic", "--workers", "1"),
-            *("--generation-database", "none", "--no-color"),
+            "--no-color",
         ],
         cwd=tmp_path,
         capture_output=True,
