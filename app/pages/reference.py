@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-_CODE: Final = re.compile(r"`+([^`]+)`+")
+_CODE: Final = re.compile(r"`([^`]+)`")
 _BOLD: Final = re.compile(r"\*\*([^*]+)\*\*")
 _BOUNDS: Final = {
     "minimum": "at least {}",
@@ -95,7 +95,8 @@ def models(document: Mapping[str, Any]) -> list[ModelRow]:
 
 def prose(text: str) -> Markup:
     """Paragraphs with ``code`` and **bold**; nothing else of Markdown."""
-    marked = _BOLD.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
+    plain = str(escape(text)).replace("``", "`")  # of docstrings
+    marked = _BOLD.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", plain))
     return Markup("\n").join(Markup(f"<p>{each}</p>") for each in marked.split("\n\n") if each)  # noqa: S704 - escaped
 
 
