@@ -68,7 +68,7 @@ class JobFilter(StrictQuery):
         return self.state is None or self.state in STATES
 
     def wanted(self) -> Filter:
-        """Raises ``Problem`` for a state that is none of CI's, and that no job has."""
+        """Raises ``Problem`` for a state that is not one of CI's, and that no job has."""
         if not self.has_known_state and (why := services().store.jobs.why_no_state(self.state)):
             raise Problem("invalid_request", f"{why}.", errors=[{"field": "state", "rule": why}])
         equal = {name: value for name in INDEXED_FIELDS if (value := getattr(self, name)) is not None}

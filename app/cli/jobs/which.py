@@ -28,7 +28,7 @@ which_jobs = together(
 
 
 def wanted(which: dict[str, Any]) -> Filter:
-    """Raises ``click.BadParameter`` for a state that is none of CI's, and that no job has."""
+    """Raises ``click.BadParameter`` for a state that is not one of CI's, and that no job has."""
     if why := services().store.jobs.why_no_state(which["state"]):
         raise click.BadParameter(f"{why}.", param_hint="--state")
     equal = {field: which[field] for field in INDEXED_FIELDS if which[field] is not None}

@@ -112,7 +112,7 @@ def test_ci_s_own_states_are_known_before_a_job_has_them(
 )
 @pytest.mark.parametrize("time", ["0.5", "1700000000", "1700000000000", "-5", "20240101", "tomorrow", ""])
 def test_what_is_no_time_is_refused(client: FlaskClient, key: dict[str, str], path: str, time: str) -> None:
-    """A number of seconds or milliseconds is none: nothing says which of them was meant."""
+    """A number is refused: it could be seconds or milliseconds."""
     answer = client.get(path + time, headers=key)
     assert (answer.status_code, answer.get_json()["reason"]) == (422, "invalid_request")
     for right in ("2024-01-01", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00%2B08:00", "2024-01-01T00:00"):

@@ -32,7 +32,7 @@ def ended(store: Store, job_id: str, *tries: tuple[RunState, str | None]) -> Non
 
 
 def test_history_shows_each_try_with_its_error_and_traceback(shell: Shell) -> None:
-    """Who has the settings is told as much as a key with the scope admin."""
+    """Who has the settings sees as much as a key with the scope admin."""
     put(shell.store, "j1")
     ended(shell.store, "j1", ("failed", "KeyError: 'x'"))
     lines = [line.strip() for line in shell.run("jobs", "history", "j1").stdout.splitlines()]
