@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from app.cli.options import as_json
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
 from app.core.clock import rfc3339
 from app.documents.spool import SetAsideView
-from app.spool.aside import DAMAGED, RECORDS, aside_files, payloads, retry_set_aside
+from app.spool.aside import DAMAGED, RECORDS, aside_files, each_set_aside, payloads, retry_set_aside
 from app.spool.record import record_summary
 from app.web.acts import acting
 from app.web.services import WebServices, services
@@ -27,7 +28,7 @@ group = AppGroup(
 @guarded
 def list_records(json_wanted: bool) -> None:
     """Records that were set aside on this host: since when, why, and of which jobs."""
-    rows = [row for path in aside_files(_folder(services())) for row in _rows(path)]
+    rows = list(chain.from_iterable(each_set_aside(_folder(services()), _rows)))
     if json_wanted:
         show_json(rows)
         return
@@ -48,8 +49,7 @@ def retry_records(files: tuple[str, ...]) -> None:
     chosen = [path for name, path in found.items() if not files or name in files]
     with acting("spool.retry", files=",".join(files) or None) as done:
         for path in chosen:
-            retry_set_aside(path)
-            done.did(files=1)
+            done.did(files=int(retry_set_aside(path)))
     click.echo(f"{len(chosen)} files are pending again.")
 
 
@@ -76,15 +76,10 @@ def _folder(ours: WebServices) -> Path:
 
 
 def _rows(path: Path) -> list[SetAsideView]:
-    try:
-        since = rfc3339(int(path.stat().st_mtime * 1000))
-        about = [(len(each), *record_summary(each)) for each in payloads(path)]
-        if path.suffix == DAMAGED:
-            about = [
-                (path.stat().st_size, "damaged on the disk; remove the file when you have looked at it", [])
-            ]
-    except FileNotFoundError:
-        return []  # drained meanwhile
+    since = rfc3339(int(path.stat().st_mtime * 1000))
+    about = [(len(each), *record_summary(each)) for each in payloads(path)]
+    if path.suffix == DAMAGED:
+        about = [(path.stat().st_size, "damaged on the disk; remove the file when you have looked at it", [])]
     return [
         SetAsideView(file=path.name, since=since, bytes=size, reason=_one_line(why), job_ids=list(jobs))
         for size, why, jobs in about

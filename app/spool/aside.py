@@ -5,9 +5,11 @@ stretches that the disk has damaged. None is dropped, and none delays others.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from app.spool.files import SUFFIX, OwnFile
 from app.spool.frames import Frame, scan
@@ -19,6 +21,10 @@ _FILE_BYTES = 32 * 2**10
 """Size at which a new file is begun. A file is retried as a whole while others wait: a few dozen records at most."""
 _FIRST_S, _LONGEST_S = 5.0, 3600.0
 """Back-off between the retries of a file, in seconds: it doubles each time."""
+_READINGS = 5
+"""Readings of the whole folder while files disappear from it; after them, those that are there count."""
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,24 @@ class SetAside:
 def aside_files(folder: Path, *suffixes: str) -> list[Path]:
     """Files that this or an earlier release set aside, oldest first."""
     return sorted(path for suffix in suffixes or ASIDE for path in folder.glob(f"*{suffix}"))
+
+
+def each_set_aside(folder: Path, read: Callable[[Path], Read]) -> list[Read]:
+    """What ``read`` returns for every file, oldest first, without losing one that is retried meanwhile: a retry writes
+    what is left of a file to a new one, then deletes the old one, so the folder is read again when a file is missing.
+    """
+    for _ in range(_READINGS):
+        try:
+            return [read(path) for path in aside_files(folder)]
+        except FileNotFoundError:
+            continue
+    return list(_each_that_is_there(folder, read))
+
+
+def _each_that_is_there(folder: Path, read: Callable[[Path], Read]) -> Iterator[Read]:
+    for path in aside_files(folder):
+        with suppress(FileNotFoundError):
+            yield read(path)
 
 
 def payloads(path: Path) -> Iterator[bytes]:
@@ -49,15 +73,12 @@ class Counter:
         self._known: dict[tuple[str, int], int] = {}
 
     def count(self) -> SetAside:
-        seen: dict[tuple[str, int], int] = {}
-        for path in aside_files(self._folder):
-            try:
-                key = (path.name, path.stat().st_size)
-                seen[key] = self._known[key] if key in self._known else _records(path)
-            except FileNotFoundError:
-                continue  # drained since
-        self._known = seen
-        return SetAside(sum(seen.values()), sum(size for _, size in seen))
+        self._known = dict(each_set_aside(self._folder, self._counted))
+        return SetAside(sum(self._known.values()), sum(size for _, size in self._known))
+
+    def _counted(self, path: Path) -> tuple[tuple[str, int], int]:
+        key = (path.name, path.stat().st_size)
+        return key, self._known[key] if key in self._known else _records(path)
 
 
 def _records(path: Path) -> int:
@@ -121,6 +142,10 @@ class Retries:
         return self._pauses.get(path, (0.0, 0.0))
 
 
-def retry_set_aside(path: Path) -> None:
-    """Make the file pending again; the web process that drains replays it."""
-    path.rename(path.with_suffix(SUFFIX))
+def retry_set_aside(path: Path) -> bool:
+    """Make the file pending again; the web process that drains replays it. False: it has just retried it by itself."""
+    try:
+        path.rename(path.with_suffix(SUFFIX))
+    except FileNotFoundError:
+        return False
+    return True

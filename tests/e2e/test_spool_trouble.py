@@ -14,8 +14,7 @@ import requests
 
 from app.core.tokens import Binding, fingerprint, new_nonce
 from app.spool import SUFFIX
-from app.spool.aside import RECORDS, payloads
-from app.spool.frames import Frame, scan
+from app.spool.aside import RECORDS, each_set_aside, payloads
 from app.spool.record import record_summary
 from harness.servers import Service, Valkey, Web, eventually, free_port
 from harness.settings import make_settings
@@ -63,14 +62,14 @@ def sent_after(senders: list[Noted], moment: float, count: int = 5) -> None:
     eventually(enough, f"{count} more answers")
 
 
+def jobs_of(path: Path) -> set[str]:
+    """The jobs of a file's whole records."""
+    return {job for each in payloads(path) for job in record_summary(each)[1]}
+
+
 def jobs_in(folder: Path) -> set[str]:
-    """Every job of whole records in the folder, waiting or set aside."""
-    found = set()
-    for file in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{RECORDS}")):
-        for each in scan(file.read_bytes()):
-            if isinstance(each, Frame):
-                found.update(record_summary(each.payload)[1])
-    return found
+    """The jobs of all whole records in a folder that no process uses, pending or set aside."""
+    return set().union(*map(jobs_of, (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{RECORDS}"))))
 
 
 def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
@@ -133,7 +132,7 @@ def test_poison_under_load(tmp_path: Path) -> None:
             good = [job for each in senders for job in each.answered]
             eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the spool to be drained")
             assert [job for job in good if not store.jobs.get(job)] == []
-            assert jobs_in(spool) == set(odd)
+            assert set().union(*each_set_aside(spool, jobs_of)) == set(odd)
             ready = requests.get(f"{service.url}/readyz", timeout=10)
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
             assert ready.json()["spool_set_aside"] >= len(odd)

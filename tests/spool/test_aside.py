@@ -17,7 +17,7 @@ from app import create_app
 from app.redis.breaker import Breaker
 from app.services import Services
 from app.spool import SUFFIX, NoRoom, Spool
-from app.spool.aside import DAMAGED, RECORDS, Retries, payloads, retry_set_aside
+from app.spool.aside import DAMAGED, RECORDS, Retries, each_set_aside, payloads, retry_set_aside
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
 from app.spool.record import encode_record, pack_refusal, record_summary
@@ -414,3 +414,23 @@ def test_it_is_seen(tmp_path: Path, valkey: Valkey) -> None:
     said = client.get("/metrics").text
     assert "ci_spool_set_aside 1.0" in said
     assert f"ci_spool_set_aside_bytes {float(file.size)}" in said
+
+
+def test_a_record_that_is_retried_while_the_folder_is_read_is_not_missed(tmp_path: Path) -> None:
+    """A retry moves a record to a new file after the reader has listed the old one."""
+
+    def write(name: bytes) -> Path:
+        file = OwnFile(tmp_path, RECORDS)
+        file.write(name)
+        file.close()
+        return file.path
+
+    first, second = write(b"one"), write(b"two")
+
+    def read(path: Path) -> list[bytes]:
+        if path == first and second.exists():
+            write(b"two")
+            second.unlink()
+        return list(payloads(path))
+
+    assert sorted(each_set_aside(tmp_path, read)) == [[b"one"], [b"two"]]
