@@ -80,12 +80,25 @@ def key(store: Store) -> dict[str, str]:
     return {"Authorization": f"Bearer {store.api_keys.create('tests', frozenset(SCOPES), replace=True)}"}
 
 
-@pytest.fixture
-def service(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Service]:
-    """The whole service as real processes: gunicorn, a worker, a relay, and the emulator as its CI."""
+def _whole(valkey: Valkey, emulator: Emulator, folder: Path) -> Service:
     port = free_port()
     settings = make_settings(
         valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url, deadline="60s"
     )
-    with Service(settings, port, tmp_path) as running:
+    return Service(settings, port, folder, WEB_CONCURRENCY="1")
+
+
+@pytest.fixture
+def service(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Service]:
+    """The whole service as real processes: gunicorn, a worker, a relay, and the emulator as its CI."""
+    with _whole(valkey, emulator, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_service(
+    valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """The same, one for all tests of a file that neither stop it nor count all that it holds."""
+    with _whole(valkey, emulator, tmp_path_factory.mktemp("shared")) as running:
         yield running

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from harness.servers import ROOT, Process, eventually, free_port
+from tests.docs.conftest import BEING_WRITTEN
 
 _SECONDS = 60
 
@@ -27,7 +28,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "a checkout"
         for name in ("app", "ci_callback_receiver", "emulator", "server", "workers", "stack"):
-            shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, self.folder / name, ignore=BEING_WRITTEN)
         for name in ("Procfile", "gunicorn.conf.py"):
             shutil.copy(ROOT / name, self.folder / name)
         self.port, self.emulator_port = free_port(), free_port()

@@ -17,6 +17,11 @@ from tests.workers.news import tell
 NODE = shutil.which("node")
 
 
+@pytest.fixture
+def service(shared_service: Service) -> Service:
+    return shared_service
+
+
 @pytest.mark.skipif(NODE is None, reason="Node is not installed: examples/stream_consumer.mjs is not run")
 def test_a_consumer_in_node_leaves_nothing_out(service: Service, tmp_path: Path) -> None:
     """Killed and started again: it goes on where it was, also with what happened meanwhile, in order."""

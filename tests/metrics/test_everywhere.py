@@ -21,8 +21,18 @@ from tests.receiver.callbacks import a_token, body, post
 
 
 @pytest.fixture
-def watched(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Watched]:
+def fresh(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Watched]:
+    """One that has seen no event, and that a test may end."""
     with Watched(valkey, emulator, tmp_path, spool_dir=tmp_path / "spool") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def watched(
+    valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    with Watched(valkey, emulator, folder, spool_dir=folder / "spool") as running:
         yield running
 
 
@@ -43,13 +53,13 @@ def test_every_process_shows_what_redis_holds_and_itself(watched: Watched) -> No
     assert here <= names_of(watched.page())
 
 
-def test_every_series_is_there_before_its_first_event(watched: Watched) -> None:
+def test_every_series_is_there_before_its_first_event(fresh: Watched) -> None:
     """Where the first event makes a series, ``increase()`` misses that event: an alert would too."""
     eventually(
-        lambda: ("quick", "done") in samples_of(watched.page(), "ci_handler_runs_total"),
+        lambda: ("quick", "done") in samples_of(fresh.page(), "ci_handler_runs_total"),
         "handlers",
     )
-    page = watched.page()
+    page = fresh.page()
     first: dict[str, list[tuple[str, ...]]] = {
         "ci_callbacks_total": [("accepted", "VoiceSeparate"), ("spooled", "other"), ("duplicate", "Review")],
         "ci_refusals_total": [("store_unavailable",), ("bad_token",), ("too_many_callbacks",)],
@@ -69,7 +79,7 @@ def test_every_series_is_there_before_its_first_event(watched: Watched) -> None:
         found = samples_of(page, name)
         assert {each: found.get(each) for each in labels} == dict.fromkeys(labels, 0.0), name
     assert samples_of(page, "ci_processes") == {("relay",): 1, ("worker",): 2}
-    eventually(lambda: samples_of(watched.page(), "ci_web_processes") == {(): 2}, "both web processes")
+    eventually(lambda: samples_of(fresh.page(), "ci_web_processes") == {(): 2}, "both web processes")
 
 
 def test_a_callback_moves_what_it_should(watched: Watched) -> None:
@@ -97,16 +107,16 @@ def test_a_callback_moves_what_it_should(watched: Watched) -> None:
     assert samples_of(page, "ci_handler_seconds_count")[("quick",)] >= done
 
 
-def test_without_a_relay_the_outbox_lags(watched: Watched) -> None:
+def test_without_a_relay_the_outbox_lags(fresh: Watched) -> None:
     """Its events wait, and for longer and longer."""
-    watched.relay.kill()
-    assert post(watched.url, a_token(watched.settings), body()).status_code == 200
-    eventually(lambda: samples_of(watched.page(), "ci_outbox_waiting") == {(): 1}, "the event to wait")
-    eventually(lambda: samples_of(watched.page(), "ci_outbox_age_seconds")[()] > 1, "its age")
-    eventually(lambda: samples_of(watched.page(), "ci_processes")[("relay",)] == 0, "the relay to be missed")
-    watched.relay.start()
-    eventually(lambda: samples_of(watched.page(), "ci_outbox_waiting") == {(): 0}, "the event to be read")
-    assert samples_of(watched.page(), "ci_outbox_age_seconds") == {(): 0}
+    fresh.relay.kill()
+    assert post(fresh.url, a_token(fresh.settings), body()).status_code == 200
+    eventually(lambda: samples_of(fresh.page(), "ci_outbox_waiting") == {(): 1}, "the event to wait")
+    eventually(lambda: samples_of(fresh.page(), "ci_outbox_age_seconds")[()] > 1, "its age")
+    eventually(lambda: samples_of(fresh.page(), "ci_processes")[("relay",)] == 0, "the relay to be missed")
+    fresh.relay.start()
+    eventually(lambda: samples_of(fresh.page(), "ci_outbox_waiting") == {(): 0}, "the event to be read")
+    assert samples_of(fresh.page(), "ci_outbox_age_seconds") == {(): 0}
 
 
 def test_while_redis_is_away_only_that_is_said(valkey: Valkey, tmp_path: Path) -> None:
@@ -142,14 +152,14 @@ def test_the_limit_of_redis_memory_is_shown(watched: Watched, store: Store) -> N
     assert samples_of(watched.page(), "ci_redis_memory_limit_bytes") == {(): float("inf")}
 
 
-def test_the_metrics_of_a_worker_end_with_it(watched: Watched) -> None:
+def test_the_metrics_of_a_worker_end_with_it(fresh: Watched) -> None:
     """Also when it is killed."""
-    eventually(lambda: watched.page("worker"), "its page")
-    watched.worker.kill()
+    eventually(lambda: fresh.page("worker"), "its page")
+    fresh.worker.kill()
 
     def is_gone() -> bool:
         try:
-            requests.get(watched.pages["worker"], timeout=2)
+            requests.get(fresh.pages["worker"], timeout=2)
         except requests.ConnectionError:
             return True
         return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
+from app.store.access.api_keys import SCOPES
 from harness.servers import Valkey, Web, free_port
 from harness.settings import make_settings
 from tests import browser as installed
@@ -31,11 +32,19 @@ def chromium() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture
-def web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+@pytest.fixture(scope="module")
+def shared_web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     settings = make_settings(valkey.url)
     with Web(settings, free_port(), tmp_path_factory.mktemp("web"), WEB_CONCURRENCY="1") as running:
         yield running
+
+
+@pytest.fixture
+def web(shared_web: Web, valkey: Valkey) -> Web:
+    """One process for all tests of a file; each begins with an empty Redis and a key of its own."""
+    valkey.empty()
+    shared_web.key = shared_web.services.store.api_keys.create("tests", frozenset(SCOPES), replace=True)
+    return shared_web
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +56,9 @@ class Stream:
     def jobs(self) -> list[dict[str, Any]]:
         return [json.loads(each["data"]) for each in self.frames if each.get("event") == "job"]
 
+    def of(self, job_id: str) -> list[dict[str, Any]]:
+        return [each for each in self.jobs() if each["job"]["job_id"] == job_id]
+
     def ids(self) -> list[str]:
         """Whose callbacks were heard of; whether their outputs are there is another matter."""
         return [each["job"]["job_id"] for each in self.jobs() if each["kind"] != "check"]
@@ -80,32 +82,35 @@ def listening(service: Service, query: str = "", **headers: str) -> Iterator[Str
         stream.close()
 
 
-def test_a_listener_hears_of_each_event(service: Service) -> None:
+def test_a_listener_hears_of_each_event(shared_service: Service) -> None:
     """In order, with the id to resume from; the job is as it was at the event."""
-    with listening(service) as stream:
+    with listening(shared_service) as stream:
         assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
-        job_id, _ = tell(service.services, "Running", EndTime=None)
-        tell(service.services, "Success", job_id)
-        eventually(lambda: len(stream.jobs()) >= 2, "both events")
-        first, second = stream.jobs()[:2]
+        job_id, _ = tell(shared_service.services, "Running", EndTime=None)
+        tell(shared_service.services, "Success", job_id)
+        about_it = eventually(lambda: len(both := stream.of(job_id)) >= 2 and both, "both events")
+        first, second = about_it[:2]
         assert [each["job"]["state"] for each in (first, second)] == ["Running", "Success"]
         assert first["kind"] == "callback" and len(first["event_id"]) == 32
         assert first["job"]["job_id"] == job_id
         assert [each["job"]["version"] for each in (first, second)] == [1, 2]
 
 
-def test_a_listener_may_want_one_job_or_one_tag(service: Service) -> None:
+def test_a_listener_may_want_one_job_or_one_tag(shared_service: Service) -> None:
     """Others are not told."""
     wanted = "jwanted0000"
-    with listening(service, f"?job_id={wanted}") as one, listening(service, "?tag=Transcode") as tagged:
+    with (
+        listening(shared_service, f"?job_id={wanted}") as one,
+        listening(shared_service, "?tag=Transcode") as tagged,
+    ):
         for n in range(30):
-            tell(service.services, job_id=f"jother{n}")
-        tell(service.services, job_id=wanted)
-        transcode, _ = tell(service.services, Tag="Transcode")
+            tell(shared_service.services, job_id=f"jother{n}")
+        tell(shared_service.services, job_id=wanted)
+        transcode, _ = tell(shared_service.services, Tag="Transcode")
         eventually(lambda: one.ids() and tagged.ids(), "each its own")
         assert set(one.ids()) == {wanted}
         assert set(tagged.ids()) == {transcode}
-    assert service_get(service, "?tga=x", {}).status_code == 422
+    assert service_get(shared_service, "?tga=x", {}).status_code == 422
 
 
 def test_a_listener_resumes_where_it_was(service: Service) -> None:
@@ -176,21 +181,21 @@ def test_a_stream_ends_when_the_service_stops(service: Service) -> None:
         assert service.web.popen and service.web.popen.wait(PATIENCE_S) == 0
 
 
-def test_a_restart_of_redis_is_survived(service: Service, tmp_path: Path) -> None:
+def test_a_restart_of_redis_is_survived(shared_service: Service) -> None:
     """Clients of a stream whose connections to Redis were cut hear on."""
-    with listening(service) as stream:
-        service.services.store.db.client.client_kill_filter(_type="normal", skipme=True)
-        tell(service.services, job_id="jafter")
+    with listening(shared_service) as stream:
+        shared_service.services.store.db.client.client_kill_filter(_type="normal", skipme=True)
+        tell(shared_service.services, job_id="jafter")
         eventually(lambda: "jafter" in stream.ids(), "what came after")
 
 
 @pytest.mark.parametrize("how", ["stream", "wait"])
-def test_a_change_is_seen_soon(service: Service, how: str) -> None:
+def test_a_change_is_seen_soon(shared_service: Service, how: str) -> None:
     """Generously here; measured in docs/streams.md."""
-    job_id, _ = tell(service.services, "Running", EndTime=None)
+    job_id, _ = tell(shared_service.services, "Running", EndTime=None)
     if how == "stream":
-        with listening(service, f"?job_id={job_id}") as stream:
-            tell(service.services, "Success", job_id)
+        with listening(shared_service, f"?job_id={job_id}") as stream:
+            tell(shared_service.services, "Success", job_id)
             at = time.time()
             eventually(lambda: stream.frames, "the news")
             heard = float(stream.frames[-1]["heard"])
@@ -198,11 +203,11 @@ def test_a_change_is_seen_soon(service: Service, how: str) -> None:
         told: list[float] = []
 
         def end() -> None:
-            tell(service.services, "Success", job_id)
+            tell(shared_service.services, "Success", job_id)
             told.append(time.time())
 
         threading.Timer(1.0, end).start()
-        assert service.call("GET", f"/v1/jobs/{job_id}?wait=60").json()["state"] == "Success"
+        assert shared_service.call("GET", f"/v1/jobs/{job_id}?wait=60").json()["state"] == "Success"
         heard = time.time()
         at = eventually(lambda: told, "the timer to end")[0]
     assert heard - at < 20, "not when the time of the one who waits is up"

@@ -19,6 +19,11 @@ from harness.servers import Process, Service, as_environment, default_redis_time
 from tests.workers.news import tell
 
 
+@pytest.fixture
+def service(shared_service: Service) -> Service:
+    return shared_service
+
+
 def example(language: str, holding: str) -> str:
     blocks = re.findall(rf"```{language}\n(.*?)```", (FOLDER / "streams.md").read_text(), re.S)
     (found,) = [each for each in blocks if holding in each]
