@@ -32,7 +32,7 @@ def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, 
             require(scope, *more)
             return view(*args, **kwargs)
 
-        guarded.scope = scope  # type: ignore[attr-defined]
+        guarded.scopes = (scope, *more)  # type: ignore[attr-defined]
         return guarded
 
     return decorate
@@ -51,7 +51,7 @@ def needs_with_read(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 raise TypeError(f"{view.__name__} answers without having looked at the API key")
             return answer
 
-        guarded.scope = scope  # type: ignore[attr-defined]
+        guarded.scopes = (scope,)  # type: ignore[attr-defined]
         return guarded
 
     return decorate

@@ -80,7 +80,7 @@ def _describe(name: str, schema: dict[str, Any]) -> None:
             described["description"] = text
 
 
-def _operations() -> list[tuple[Rule, ApiOperation, str]]:
+def _operations() -> list[tuple[Rule, ApiOperation, tuple[str, ...]]]:
     found = []
     for rule in current_app.url_map.iter_rules():
         view = current_app.view_functions[rule.endpoint]
@@ -90,7 +90,7 @@ def _operations() -> list[tuple[Rule, ApiOperation, str]]:
             or getattr(getattr(view, "__wrapped__", None), "operation", None)
         )
         if operation:
-            found.append((rule, operation, getattr(view, "scope", "")))
+            found.append((rule, operation, getattr(view, "scopes", ())))
     return sorted(found, key=lambda each: each[0].rule)
 
 
@@ -99,12 +99,12 @@ def openapi_document() -> dict[str, Any]:
     """OpenAPI 3.1, of the application that is current."""
     refs, schemas = _models()
     paths: dict[str, dict[str, Any]] = {}
-    for rule, operation, scope in _operations():
+    for rule, operation, scopes in _operations():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             key = f"{method.lower()} {path}"
             paths.setdefault(path, {})[method.lower()] = _operation(
-                rule, key, operation, scope, refs, schemas
+                rule, key, operation, scopes, refs, schemas
             )
     return {
         "openapi": "3.1.0",
@@ -125,7 +125,7 @@ def _operation(
     rule: Rule,
     key: str,
     operation: ApiOperation,
-    scope: str,
+    scopes: tuple[str, ...],
     refs: dict[Any, dict[str, Any]],
     schemas: dict[str, Any],
 ) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _operation(
         "summary": operation.summary.replace("`", ""),
         "operationId": rule.endpoint.replace(".", "_"),
         "tags": [group_of(rule.rule)],
-        "description": _said(operation, scope),
+        "description": _said(operation, scopes),
         "parameters": [*_path(rule), *_query(operation, refs, schemas), *_headers(operation)],
         "responses": {
             str(status): _answer(answer, operation, refs) for status, answer in operation.answers.items()
@@ -166,9 +166,10 @@ def _exemplify(responses: dict[str, Any], answers: dict[str, Any]) -> None:
             content["example"] = answer
 
 
-def _said(operation: ApiOperation, scope: str) -> str:
-    needs = f" Needs the scope `{scope}`." if scope else " Needs no key."
-    return operation.summary.rstrip(".") + "." + needs
+def _said(operation: ApiOperation, scopes: tuple[str, ...]) -> str:
+    named = " and ".join(f"`{scope}`" for scope in scopes)
+    needs = f"Needs the scope{'s' * (len(scopes) > 1)} {named}." if scopes else "Needs no key."
+    return f"{operation.summary.rstrip('.')}. {needs}"
 
 
 def _path(rule: Rule) -> list[dict[str, Any]]:
@@ -254,7 +255,8 @@ def _answer(
 def _problems(rule: Rule, operation: ApiOperation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     reasons = list(operation.problems)
     if not operation.open:
-        reasons += [*_ALWAYS, *(("not_found",) if rule.arguments else ())]
+        has_own = any(PROBLEMS[reason][0] == 404 for reason in operation.problems)
+        reasons += [*_ALWAYS, *(("not_found",) if rule.arguments and not has_own else ())]
     reasons += ["invalid_request"] if operation.query else []
     reasons += _OF_A_BODY if operation.body else ()
     by_status: dict[str, list[str]] = {}

@@ -147,7 +147,7 @@ class ReplayQuery(StrictQuery):
         "Repeat the job's latest event under an id of its own: every handler and endpoint runs again, or only one",
         query=ReplayQuery,
         answers={202: ReplayView},
-        problems=("unknown_handler", "store_unavailable"),
+        problems=("not_found", "unknown_handler", "store_unavailable"),
     )
 )
 def replay(job_id: str) -> ViewAnswer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from app.provider import Place, ProviderError, RequestRejected
@@ -32,7 +33,7 @@ def refresh_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
 
 def cancel_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
     """Cancel these jobs at CI for the person ``by``, and ask what became of them. If CI cannot be reached, the rest is
-    not tried."""
+    not tried, which is said of each. Never raises ``ProviderError``: some may have been cancelled."""
     for group in _grouped(jobs):
         fates = dict(_cancel(services, group))
         yield from fates.items()
@@ -40,8 +41,9 @@ def cancel_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
         for job in cancelled:
             # CI's 200 does not mean that the job has stopped.
             services.store.due.ask(job.job_id, FIRST_QUESTION_S)
-        for _ in refresh_many(services, cancelled, by):
-            pass
+        with suppress(ProviderError):  # they are asked about later, too
+            for _ in refresh_many(services, cancelled, by):
+                pass
 
 
 def _grouped(jobs: Iterable[Job]) -> Iterator[list[Job]]:

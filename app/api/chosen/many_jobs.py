@@ -68,7 +68,7 @@ M = TypeVar("M", bound=ManyJobs)
         "Ask CI now about all jobs that match; count them first with `dry_run`",
         body=ManyJobs,
         answers={200: ManyAnswer},
-        problems=("malformed_json", "invalid_request", "ci_refused", "ci_unavailable"),
+        problems=("malformed_json", "invalid_request", "ci_unavailable"),
     )
 )
 def refresh() -> ManyAnswer:
@@ -82,7 +82,7 @@ def refresh() -> ManyAnswer:
         "Cancel at CI all jobs that match and have not ended; count them first with `dry_run`",
         body=ManyJobs,
         answers={200: ManyAnswer},
-        problems=("malformed_json", "invalid_request", "ci_refused", "ci_unavailable"),
+        problems=("malformed_json", "invalid_request"),
     )
 )
 def cancel() -> ManyAnswer:
