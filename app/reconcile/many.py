@@ -36,14 +36,16 @@ def cancel_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
     not tried, which is said of each. Never raises ``ProviderError``: some may have been cancelled."""
     for group in _grouped(jobs):
         fates = dict(_cancel(services, group))
-        yield from fates.items()
-        cancelled = [job for job in group if fates[job.job_id] is None]
-        for job in cancelled:
-            # CI's 200 does not mean that the job has stopped.
-            services.store.due.ask(job.job_id, FIRST_QUESTION_S)
+        for job_id, why in fates.items():
+            if why is None:
+                # CI's 200 does not mean that the job has stopped.
+                services.store.due.ask(job_id, FIRST_QUESTION_S)
         with suppress(ProviderError):  # they are asked about later, too
-            for _ in refresh_many(services, cancelled, by):
-                pass
+            for job_id, why in refresh_many(services, group, by):
+                # CI has one error for a job that it does not know, and for one that it will not cancel.
+                if why == _UNKNOWN and fates[job_id] is not None:
+                    fates[job_id] = why
+        yield from fates.items()
 
 
 def _grouped(jobs: Iterable[Job]) -> Iterator[list[Job]]:

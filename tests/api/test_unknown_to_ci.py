@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from app.settings import Settings
@@ -10,6 +13,7 @@ from app.store import Store
 from harness.emulated import Emulated
 from harness.servers import Emulator, Valkey
 from harness.settings import make_settings
+from tests.api.contract.test_each_problem import SUBMISSION
 from tests.api.stored import put
 
 
@@ -45,12 +49,36 @@ def test_it_is_said_and_stands_in_the_history(
     assert (entry.action, entry.did) == (f"jobs.{what}", {"done": 0, "error": "unknown_to_ci"})
 
 
+@pytest.mark.parametrize("what", ["refresh", "cancel"])
 def test_of_many_each_that_ci_does_not_know_has_it_in_its_history(
-    client: FlaskClient, key: dict[str, str], store: Store, invented: str
+    client: FlaskClient, key: dict[str, str], store: Store, settings: Settings, what: str
 ) -> None:
-    answer = client.post("/v1/jobs/refresh", json={"all": True}, headers=key).get_json()
-    assert answer["failed"] == [{"job_id": invented, "why": "CI does not know this job."}]
-    assert store.jobs.history(invented)[0][-1]["outcome"] == "unknown"
+    place = {"BucketId": settings.cos_bucket, "Object": "a.mp3", "Region": "ap-chongqing"}
+    put(store, "j1", Input=place, State="Running", EndTime=None)
+    answer = client.post(f"/v1/jobs/{what}", json={"all": True}, headers=key).get_json()
+    assert answer["failed"] == [{"job_id": "j1", "why": "CI does not know this job."}]
+    assert store.jobs.history("j1")[0][-1]["outcome"] == "unknown"
+
+
+@pytest.fixture
+def long_queue(emulator: Emulator) -> Iterator[None]:
+    """Jobs wait for ten minutes before they start."""
+    requests.patch(f"{emulator.url}/_emulator/settings", json={"queue_seconds": 600}, timeout=10)
+    yield
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=10)
+
+
+@pytest.mark.usefixtures("long_queue")
+def test_a_cancel_of_many_says_what_was_cancelled_although_ci_goes_away(
+    client: FlaskClient, key: dict[str, str], store: Store, settings: Settings
+) -> None:
+    """What became of it cannot be asked then; it is asked later."""
+    ci = Emulated(str(settings.ci_endpoint), settings.cos_bucket)
+    assert client.post("/v1/jobs", json=SUBMISSION, headers=key).status_code == 201
+    ci.fault("error", on="describe", code="SlowDown", status=429)
+    answer = client.post("/v1/jobs/cancel", json={"all": True}, headers=key)
+    assert (answer.status_code, answer.get_json()["done"]) == (200, 1)
+    assert store.due.size() == 1
 
 
 def test_a_cancel_that_ci_refuses_is_still_a_refusal(
