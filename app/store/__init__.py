@@ -73,7 +73,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Everything that is kept, by concept."""
+    """All that Redis holds for us, one attribute for each kind of thing."""
 
     db: Database
     durable: Durable

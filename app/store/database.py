@@ -11,7 +11,7 @@ from app.store import keys
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A client and the prefix of all of our keys in it."""
+    """A client, and the prefix of all our keys."""
 
     client: Redis
     prefix: str

@@ -1,7 +1,7 @@
 """Every kind of key that we keep in Redis. KEYS.md says what each one holds, who writes it and who removes it.
 
 A key is ``<KEY_PREFIX><kind>`` or ``<KEY_PREFIX><kind>:<id>``. The kind comes first and holds no colon, the id comes
-last: so no id, whatever it is made of, can name a key of another kind, or that of another id.
+last, so that no id can name a key of another kind, or the key of another id.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ KINDS: Final[dict[str, Type]] = {
 """The kinds, each with its Redis type."""
 
 EARLIER: Final = frozenset({"report", "history", "event", "run", "job_runs"})
-"""Kinds of earlier releases: only migrations know them."""
+"""Kinds of earlier releases, used by migrations only."""
 
 
 def key(prefix: str, kind: str, each: str | None = None) -> str:
-    """The key of a kind that there is once, or of one of its things."""
+    """The key of that kind: the only one, or with ``each`` the one of that id."""
     if kind not in KINDS:
-        raise KeyError(f"{kind!r} is no kind of key: add it to app/store/keys.py and KEYS.md")
+        raise KeyError(f"{kind!r} is not a kind of key: add it to app/store/keys.py and KEYS.md")
     return f"{prefix}{kind}" if each is None else f"{prefix}{kind}:{each}"

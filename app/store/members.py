@@ -1,7 +1,7 @@
-"""Job ids as members of sorted sets: as record.lua writes them.
+"""Job ids as members of sorted sets, in the form that record.lua writes.
 
-CI's ids, a letter and 32 hex digits, take 17 bytes. The first of these begins no UTF-8 text, so that no other id looks
-like them.
+CI's ids, a letter and 32 hex digits, take 17 bytes. The first byte cannot begin UTF-8 text, so that no other id has
+this form.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def member_of(job_id: str) -> bytes:
 
 
 def job_of(member: bytes) -> str:
-    """The inverse of ``member_of``; ids as earlier releases stored them stay what they are."""
+    """The inverse of ``member_of``. Ids that earlier releases stored in full are returned as they are."""
     if len(member) == _BYTES and _FIRST <= member[0] < _FIRST + 26:
         return chr(member[0] - _FIRST + ord("a")) + member[1:].hex()
     return member.decode()
 
 
 def jobs_of(members: Any) -> list[str]:
-    """A reply of Redis: the ids of all."""
+    """The ids of all members of a reply."""
     return [job_of(each) for each in members]

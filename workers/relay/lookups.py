@@ -38,7 +38,7 @@ _BEAT_S = 4.0
 class _Held:
     number: int
     until: float
-    """When its time is up (``time.monotonic()``): from then on its claim is not prolonged, and the run is retried."""
+    """When its time is up (``time.monotonic()``): from then on its lease is not renewed, and the run is retried."""
 
 
 class Lookups:
@@ -73,7 +73,7 @@ class Lookups:
         self.news.clear()
 
     def close(self, until: float) -> None:
-        """Start nothing more and wait for running checks until then; another relay retries the rest when claims end."""
+        """Start nothing more, and wait for running checks until then; others are retried when their leases end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         while any(each.number for each in list(self._held.values())) and time.monotonic() < until:
             time.sleep(0.02)
@@ -91,9 +91,9 @@ class Lookups:
         try:
             self._perform(run_id)
         except UNAVAILABLE as error:
-            log.debug("run %s is retried when its claim ends: %s", run_id, type(error).__name__)
+            log.debug("run %s is retried when its lease ends: %s", run_id, type(error).__name__)
         except Exception:
-            log.exception("run %s could not be recorded; it is retried when its claim ends", run_id)
+            log.exception("run %s could not be recorded; it is retried when its lease ends", run_id)
         finally:
             self._held.pop(run_id, None)
             self.news.set()

@@ -1,1 +1,1 @@
-"""API keys and callback URLs that were made by hand."""
+"""API keys, sign-in codes, and callback URLs that belong to no submission."""

@@ -19,7 +19,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept: never the key itself."""
+    """A key as it is stored: its name and scopes, never the key itself."""
 
     name: str
     scopes: frozenset[str]
@@ -44,10 +44,10 @@ class ApiKeys:
     def create(
         self, name: str, scopes: frozenset[str], key: str | None = None, *, replace: bool = False
     ) -> str:
-        """A new key; the only moment at which it can be read. Raises ``NameTaken`` unless ``replace``.
+        """Make a key and return it: it can be read only here. Raises ``NameTaken`` unless ``replace``.
 
-        In one step, so that of two who take the same name at the same time one hears of the other, and so that a
-        replaced key never stops working before the new one works.
+        One script: of two callers who take the same name at the same time one gets ``NameTaken``, and a replaced key
+        works until the new one does.
         """
         key = key or "ck_" + secrets.token_urlsafe(24)
         kept = {"name": name, "scopes": sorted(scopes), "created_at": rfc3339(now_ms())}
@@ -64,7 +64,7 @@ class ApiKeys:
         return sorted((_read(kept) for kept in self._redis.hvals(self._hash)), key=lambda k: k.name)
 
     def revoke(self, name: str) -> bool:
-        """Whether there was such a key."""
+        """True if there was a key of that name."""
         digests = [
             digest for digest, kept in self._redis.hgetall(self._hash).items() if _read(kept).name == name
         ]
@@ -72,7 +72,7 @@ class ApiKeys:
 
 
 def key_digest(key: str) -> str:
-    """What is kept of a key: SHA-256, in hex."""
+    """What Redis holds of a key: its SHA-256, in hex."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -83,5 +83,5 @@ def _read(kept: bytes | str) -> ApiKey:
 
 
 def read_key(holder: bytes | None) -> ApiKey | None:
-    """The key that holder.lua has found."""
+    """The key that holder.lua found, from the record that it returned."""
     return _read(holder) if holder else None

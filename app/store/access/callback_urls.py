@@ -1,6 +1,6 @@
 """Callback URLs that belong to no submission: made for the console's queues, or for a test.
 
-The token itself is never kept: an entry says what was made, and when it was last used.
+Redis never holds the token: an entry says which URL was made, and when it was last used.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _SOON_MS = 14 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class CallbackUrl:
-    """One URL, named by its token's fingerprint. Times are milliseconds since 1970; no ``expires``: never. ``created``
-    is the first use of one that an earlier release made."""
+    """One URL, named by its token's fingerprint. Times are milliseconds since 1970. Without ``expires`` it never
+    expires. For a URL that an earlier release made, ``created`` is its first use."""
 
     fingerprint: str
     name: str
@@ -37,7 +37,7 @@ class CallbackUrl:
 
     @property
     def is_in_use(self) -> bool:
-        """Neither revoked nor made for one test (for less than a day): its end would be noticed too late."""
+        """Not revoked, and made for more than a day: a shorter one was made for a test and needs no renewal."""
         is_for_a_test = self.expires is not None and self.expires - self.created < _SHORT_MS
         return not self.revoked and not is_for_a_test
 
@@ -45,12 +45,12 @@ class CallbackUrl:
         return self.expires is not None and self.expires <= now
 
     def expires_soon(self, now: int) -> bool:
-        """Within 14 days, or it has already."""
+        """True if it has expired, or will within 14 days."""
         return self.expires is not None and self.expires <= now + _SOON_MS
 
 
 class CallbackUrls:
-    """The URLs in the store. One that was made by an earlier release is not there before its next use."""
+    """The URLs in the store. A URL that an earlier release made is listed from its next use on."""
 
     def __init__(self, db: Database, durable: Durable) -> None:
         self._db = db
@@ -58,7 +58,8 @@ class CallbackUrls:
         self._durable = durable
 
     def add(self, url: CallbackUrl) -> None:
-        """Keep it as safely as this Redis can. Raises ``Unavailable`` where that is uncertain."""
+        """Store it at the strongest durability that this Redis offers. Raises ``Unavailable`` unless that is
+        confirmed."""
         values = {"name": url.name, "tags": ",".join(url.tags), "bucket": url.bucket, "created": url.created}
         values |= {"expires": url.expires}
         fields = [word for name, value in values.items() if value for word in (name, str(value))]
@@ -71,7 +72,9 @@ class CallbackUrls:
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
         if not safe:
-            raise Unavailable("its entry is not as safe as DURABILITY promises")
+            raise Unavailable(
+                "Redis did not confirm in time that the URL is as durable as DURABILITY promises"
+            )
 
     def list(self) -> list[CallbackUrl]:
         """All of them, the newest first."""
@@ -88,7 +91,8 @@ class CallbackUrls:
         ]
 
     def drop_expired(self, at_most_s: float) -> int:
-        """Entries of URLs that expired as long ago as they were valid, or ``at_most_s`` ago. Returns how many."""
+        """Remove the entries of URLs that expired as long ago as they had been valid, or ``at_most_s`` ago. Returns how
+        many."""
         now = now_ms()
         gone = [url.fingerprint for url in self.list() if url.expires and _kept_until(url, at_most_s) < now]
         if gone:

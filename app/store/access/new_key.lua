@@ -1,5 +1,5 @@
--- Keeps a new API key. KEYS[1] all of them. ARGV: its digest, its record (JSON), its name, 1 to replace one of that name.
--- Returns 0 where the name is taken.
+-- Stores a new API key. KEYS[1] all API keys. ARGV: its digest, its record (JSON), its name, 1 to replace a key of that
+-- name. Returns 0 if the name is taken.
 local same = {}
 local kept = redis.call('HGETALL', KEYS[1])
 for i = 1, #kept, 2 do

@@ -1,1 +1,1 @@
-"""What people did."""
+"""The audit list: who did what."""

@@ -1,6 +1,6 @@
-"""The audit list: who did what to which jobs, when, and what came of it.
+"""The audit list: who did what to which jobs, when, and with what result.
 
-``AuditList.page(limit, cursor)`` reads it, newest first. ``app/web/acts.py`` is what writes it.
+``AuditList.page(limit, cursor)`` reads it, newest first; ``app/web/acts.py`` writes it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from app.redis.cursors import decode_cursor, encode_cursor
 from app.store.database import Database
 
 ENTRIES_MAX: Final = 10_000
-"""Entries that are kept of submissions, and of everything else; the oldest are removed first."""
+"""Entries kept in each of the two streams. Redis removes the oldest first."""
 _ENTRY_MAX: Final = 2000
-"""Bytes of one, so that all of them fill at most 40 MB; most have 300."""
+"""Bytes of one entry, so that both streams fill at most 40 MB. Most entries have 300."""
 _STREAMS: Final = ("others", "submit")
-"""Two lists that are read as one: a busy submitter must not push out who paused a lane last week."""
+"""Two streams that are read as one list: a busy submitter must not push out who paused a lane last week."""
 JOBS_MAX: Final = 20
 _MEMBERS_MAX: Final = 8
 _TEXT_MAX: Final = (160, 40, 4)
-"""Characters of a text; shorter ones where the entry is too long: callers choose filters and reasons."""
+"""Characters of a text: the first bound with which the entry is short enough. Filters and reasons are callers' text."""
 
 SUBMIT: Final = "submit"
 Value = str | int | bool
@@ -33,9 +33,9 @@ Via = Literal["api", "page", "command"]
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """``by`` is the name of an API key, or ``local`` for a command. ``action`` is one word of the thing and one of what
-    was done to it. ``job_ids`` are the first twenty. ``on`` is what else it was done to: a filter, a lane, a name.
-    ``did`` is what came of it: counts, or ``error``. ``at`` is Redis' time; ``id`` is empty before it is stored."""
+    """``by`` is the name of an API key, or ``local`` for a command. ``action`` is a noun and a verb (``lanes.pause``),
+    or ``submit``. ``job_ids`` are the first twenty. ``on`` is what else it was applied to: a filter, a lane, a name.
+    ``did`` is the result: counts, or ``error``. ``at`` is Redis' time; ``id`` is empty before the entry is stored."""
 
     by: str
     via: Via
@@ -56,7 +56,7 @@ class AuditList:
         self._keys = [db.key("audit", each) for each in _STREAMS]
 
     def add(self, entry: AuditEntry) -> None:
-        """Raises one of ``UNAVAILABLE``."""
+        """Append an entry. Raises one of ``UNAVAILABLE``."""
         key = self._keys[entry.action == SUBMIT]
         # Approximately: Redis removes whole nodes of a stream, each of which has at most a hundred entries.
         self._redis.xadd(key, {"entry": _text(entry)}, maxlen=ENTRIES_MAX, approximate=True)
@@ -80,7 +80,7 @@ class AuditList:
 
 
 class _Place(NamedTuple):
-    """Where an entry stands: two lists may have entries of the same time and number."""
+    """The position of an entry: both streams may have an entry of the same time and number."""
 
     time_ms: int
     number: int
@@ -92,7 +92,7 @@ class _Place(NamedTuple):
 
 
 def _text(entry: AuditEntry) -> str:
-    """JSON of at most ``_ENTRY_MAX`` bytes, with texts as long as these allow."""
+    """JSON of at most ``_ENTRY_MAX`` bytes; its texts are shortened as far as that requires."""
     for longest in _TEXT_MAX:
         text = json.dumps(_row(entry, longest), ensure_ascii=False)
         if len(text.encode()) <= _ENTRY_MAX:
@@ -145,14 +145,14 @@ def _place_of(cursor: str | None) -> _Place | None:
     if (decoded := decode_cursor(cursor)) is None:
         return None
     time_ms, rest = decoded
-    # A cursor that another list made is a position all the same.
+    # A cursor of another list has the same form and is accepted: it is a position, too.
     match = _NUMBER.fullmatch(rest)
     number, stream = match.groups() if match else (0, 0)
     return _Place(max(1, time_ms), int(number), int(stream))
 
 
 def _below(after: _Place | None, stream: int) -> str:
-    """How XREVRANGE names the newest entry of a stream that comes after that place."""
+    """The upper end for XREVRANGE: the newest entry of the stream that follows that position in the list."""
     if after is None:
         return "+"
     return f"{'' if stream < after.stream else '('}{after.time_ms}-{after.number}"

@@ -1,1 +1,1 @@
-"""Endpoints: what waits for them and how they answer."""
+"""Endpoints: how many deliveries wait for each, and how it has answered."""

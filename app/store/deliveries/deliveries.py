@@ -1,4 +1,4 @@
-"""What waits to be forwarded, endpoint by endpoint, and how each endpoint has answered lately."""
+"""Deliveries that wait, by endpoint, and how each endpoint has answered lately."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.store.runs.runs import Runs, event_key
 from app.store.schedules.schedules import Schedules
 
 TROUBLE = 3
-"""Times in a row that an endpoint is in trouble before it is out of order: fewer may be the fault of one event."""
+"""Failures in a row after which an endpoint is paused: fewer may be due to one event."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 600.0
 
 
@@ -23,9 +23,9 @@ OUTCOMES: tuple[DeliveryOutcome, ...] = get_args(DeliveryOutcome)
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """``paused_until`` is set while the endpoint is left alone; ``waiting`` counts deliveries, due or not; ``outcomes``
-    counts what became of them, try by try. ``failures_in_a_row`` are of every kind: not all of them are trouble, and
-    lead to a pause."""
+    """``paused_until`` is set while the endpoint gets no deliveries; ``waiting`` counts deliveries, due or not;
+    ``outcomes`` counts tries by outcome. ``failures_in_a_row`` counts every kind of failure; only those that
+    ``in_trouble`` notes lead to a pause."""
 
     name: str
     waiting: int
@@ -49,7 +49,8 @@ class Deliveries:
         self._give_up = script(db.client, "run", "run_failed", "give_up")
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
-        """Up to ``count`` runs that are due at this endpoint; none while it is paused, one while it is tried out."""
+        """Up to ``count`` due runs of this endpoint: none while it is paused, one to probe it after a pause. Each is
+        put off by ``put_off_s``, so that it is due again if the caller dies."""
         keys = [self._schedules.of_endpoint(endpoint), self._state(endpoint)]
         return decoded_all(self._take(keys=keys, args=[count, int(put_off_s * 1000), TROUBLE]))
 
@@ -57,19 +58,19 @@ class Deliveries:
         self._noted(endpoint, "", 0)
 
     def refused(self, endpoint: str, error: str) -> None:
-        """It did not take an event, or may not be asked: noted for people to see, and no reason to leave it alone."""
+        """The endpoint refused an event, or its address is not allowed. This is shown, and does not lead to a pause."""
         self._noted(endpoint, error[:300] or "?", 0)
 
     def in_trouble(self, endpoint: str, error: str, not_before_s: float | None = None) -> None:
-        """``not_before_s`` is when it asked us to come back, in seconds."""
+        """The endpoint is unreachable or failing. ``not_before_s`` is its own ``Retry-After``, in seconds from now."""
         self._noted(endpoint, error[:300] or "?", int((not_before_s or 0) * 1000), trouble=True)
 
     def count(self, endpoint: str, outcome: DeliveryOutcome, number: int = 1) -> None:
-        """What became of a try: for those who watch."""
+        """Count a try by its outcome, for metrics."""
         self._redis.hincrby(self._state(endpoint), f"n:{outcome}", number)
 
     def next_due_s(self, endpoint: str) -> float | None:
-        """Seconds until there may be something to take; ``None`` if nothing waits."""
+        """Seconds until a run may be due; ``None`` if none waits."""
         rows: list[tuple[bytes, float]] = self._redis.zrange(  # type: ignore[assignment]
             self._schedules.of_endpoint(endpoint), 0, 0, withscores=True
         )
@@ -79,7 +80,7 @@ class Deliveries:
         return max(0.0, (max(rows[0][1], paused) - now_ms()) / 1000)
 
     def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
-        """Make failures of what has been due for that long; returns how many."""
+        """Make failures of runs that have been due for ``waiting_s`` seconds. Returns how many."""
         schedule = self._schedules.of_endpoint(endpoint)
         ids = decoded_all(
             self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
@@ -90,7 +91,7 @@ class Deliveries:
             int(
                 self._give_up(
                     keys=[event_key(self._db, each), schedule, failures],
-                    args=[each, why, now, self._runs.told_report(each)],
+                    args=[each, why, now, self._runs.repeated_report(each)],
                 )
             )
             for each in ids
@@ -100,11 +101,11 @@ class Deliveries:
         return given_up
 
     def endpoints(self) -> list[str]:
-        """Every endpoint that ever had a run, configured or not."""
+        """Every endpoint that ever had a run, whether or not FORWARD_URLS still names it."""
         return sorted(decoded_all(self._redis.smembers(self._db.key("endpoints"))))
 
     def forget(self, endpoint: str) -> None:
-        """An endpoint that is gone and has nothing waiting."""
+        """Remove what is stored of an endpoint that is no longer configured and has no waiting runs."""
         if not self._redis.zcard(self._schedules.of_endpoint(endpoint)):
             self._redis.srem(self._db.key("endpoints"), endpoint)
             self._redis.delete(self._state(endpoint))

@@ -1,4 +1,4 @@
--- Makes a failure of a run that waits and will not be tried again.
+-- Makes a failure of a waiting run that will not be tried again.
 -- KEYS[1] the event, KEYS[2] the run's schedule, KEYS[3] the failures. ARGV: run id, why, RFC 3339 now, the report of its
 -- event (JSON) or ''.
 redis.call('ZREM', KEYS[2], ARGV[1])

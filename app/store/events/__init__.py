@@ -1,1 +1,1 @@
-"""The outbox, replays, and those who listen."""
+"""The outbox, replays, and the listeners of the event stream."""

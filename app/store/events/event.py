@@ -12,12 +12,12 @@ from app.core.clock import rfc3339, to_ms
 from app.store.packing.packing import unpack
 
 RunTarget = tuple[str, str | None]
-"""The name of a handler, and of an endpoint for deliveries."""
+"""The name of a handler, and for deliveries that of the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """One handler, or one endpoint of ``forward``, by its name; with neither, none."""
+    """The one handler, or the one endpoint of ``forward``, that an event is for; with neither, it is for none."""
 
     handler: str | None = None
     endpoint: str | None = None
@@ -40,8 +40,8 @@ class Only:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An entry that changed a job, or a replay. Handlers run at least once: be idempotent by ``event_id``. ``only`` is
-    for whom alone it is; any other handler or endpoint ignores it."""
+    """An entry that changed a job, or a replay. Handlers run at least once: be idempotent by ``event_id``. With
+    ``only`` it is for that handler or endpoint; the others ignore it."""
 
     event_id: str
     job_id: str
@@ -55,27 +55,27 @@ class Event:
     replay_of: str | None = None
     runs_handlers: bool = True
     labels: dict[str, str] = field(default_factory=dict)
-    """Those of the submission."""
+    """The labels of the submission."""
     only: Only | None = None
     details: dict[str, Any] | None = None
     """What went wrong, for an event about trouble (docs/events.md has the members by kind)."""
     submission: str | None = None
     """The submission's id where there is no job: then ``job_id`` is empty, and handlers get ``None`` as the job."""
     count: int = 1
-    """How many events of this kind the handler is called for: in a burst, once a minute for all of them."""
+    """How many events this call stands for: in a burst of one kind, the handler is called once a minute for all."""
     request_id: str | None = None
-    """Of the request that brought the news: logs name it."""
+    """The id of the request that brought the news, as logs name it."""
     traceparent: str | None = None
-    """The trace that this request was part of (W3C)."""
+    """The ``traceparent`` of that request (W3C Trace Context)."""
 
     @property
     def media(self) -> dict[str, Any] | None:
-        """What CI says of the file that the job made."""
+        """CI's ``MediaInfo`` of the file that the job made; ``None`` if there is none."""
         return self.report.get("media")
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What the job found out, for tags whose product is not only a file."""
+        """The result that CI reports for tags whose product is not only a file; ``None`` for the others."""
         return self.report.get("result")
 
 
@@ -83,7 +83,7 @@ _IN_LINE = ("kind", "state", "tag", "version", "at", "entry", "runs_handlers")
 
 
 def line_of(event: Event) -> str:
-    """What is kept of an event beside its job and its report."""
+    """The fields of an event that are stored with it (JSON). Its job and its report are stored apart."""
     values = [getattr(event, field) for field in _IN_LINE]
     at = to_ms(event.at)
     values[4] = at if at and rfc3339(at) == event.at else event.at
@@ -119,6 +119,6 @@ def read_event(
 
 
 def tag_in(line: str) -> str | None:
-    """The tag alone, from what ``line_of`` made."""
+    """Only the tag, from the output of ``line_of``."""
     tag: str | None = json.loads(line)[_IN_LINE.index("tag")]
     return tag

@@ -1,4 +1,4 @@
-"""The outbox is a stream: written with each change of a job, read by the relay and by any listener."""
+"""The outbox is a stream: each change of a job appends an event, the relay and any listener read it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 GROUP = "relay"
 _KEEP = 10_000
-"""Entries kept for those who listen and come back late."""
+"""Entries kept for listeners that reconnect late."""
 _SHELF = 50
-"""Entries in one packed value, which has a tenth of their bytes; while there is little news, fewer."""
+"""Entries in one packed value, which takes a tenth of their bytes; fewer when events are rare."""
 _SHELF_MIN = 10
 _OPEN = 50
-"""The newest entries stay as they are,"""
+"""The newest entries are not packed,"""
 _OPEN_MS = 10_000
-"""and so do those that are younger, unless there are more than that."""
+"""nor are entries younger than this, up to the number that is packed in one call."""
 _SHELVED_AT_ONCE = 200
 
 
@@ -45,14 +45,15 @@ class Outbox:
     """The stream of events."""
 
     def __init__(self, db: Database, limit: int = 100_000) -> None:
-        """``limit`` is how many entries accept() makes room for; what listeners may come back to is part of that."""
+        """``limit`` bounds the entries of the stream; accept() refuses events beyond it. The unpacked entries that are
+        kept for listeners are part of it."""
         self._redis = db.client
         self._key, self._past = db.key("events"), db.key("past")
         self._shelve = script(db.client, "shelve")
         self._keep = min(_KEEP, limit // 2)
 
     def open(self) -> None:
-        """Make the relay's consumer group, from the very first entry, unless it is there."""
+        """Create the relay's consumer group, which begins with the first entry, unless it exists."""
         try:
             self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
         except ResponseError as error:
@@ -60,17 +61,17 @@ class Outbox:
                 raise
 
     def read(self, consumer: str, count: int, block_ms: int) -> list[Posted]:
-        """New entries for this consumer; it has to acknowledge them."""
+        """Up to ``count`` new entries, waiting up to ``block_ms`` for the first. The consumer must acknowledge them."""
         answer: Any = self._redis.xreadgroup(GROUP, consumer, {self._key: ">"}, count=count, block=block_ms)
         return self._readable(answer[0][1]) if answer else []
 
     def take_over(self, consumer: str, idle_ms: int, count: int) -> list[Posted]:
-        """Entries that another consumer took and did not acknowledge for that long."""
+        """Entries that another consumer has read and not acknowledged for ``idle_ms``."""
         answer: Any = self._redis.xautoclaim(self._key, GROUP, consumer, idle_ms, "0", count=count)
         return self._readable(answer[1])
 
     def _readable(self, rows: Any) -> list[Posted]:
-        """An entry that cannot be read would be delivered for ever, and nothing after it could be trimmed away."""
+        """Acknowledges what cannot be read: it would be delivered again and again, and block trimming."""
         posted = _posted(rows)
         known = {each.stream_id for each in posted}
         broken = [stream_id for stream_id, fields in rows if fields and stream_id.decode() not in known]
@@ -83,8 +84,8 @@ class Outbox:
             self._redis.xack(self._key, GROUP, *(each.stream_id for each in posted))
 
     def trim(self) -> None:
-        """Pack entries that every group has acknowledged; the newest ``keep`` of them stay for those who listen. Other
-        groups than the relay's hold up as many, but no more."""
+        """Pack entries that every group has acknowledged. A group other than the relay's can delay that for ``_KEEP``
+        entries, not for more."""
         for _ in range(_SHELVED_AT_ONCE):
             size = self.size()
             if size < _SHELF_MIN or not self._shelve_oldest(size):
@@ -108,28 +109,28 @@ class Outbox:
         return True
 
     def _oldest_needed(self, group: Any) -> tuple[int, int]:
-        """The group needs nothing older: it is the oldest entry unacknowledged, else the one after the last that was
-        handed out."""
+        """The oldest entry that the group still needs: its oldest unacknowledged one, else the one after the last that
+        it has read."""
         if oldest := self._redis.xpending(self._key, group["name"])["min"]:
             return order(oldest)
         ms, number = order(group["last-delivered-id"])
         return ms, number + 1
 
     def forget_idle_consumers(self, idle_ms: int) -> None:
-        """Names of relays that are long gone, and left nothing behind."""
+        """Remove the consumers of relays that ended long ago and have nothing unacknowledged."""
         for consumer in self._redis.xinfo_consumers(self._key, GROUP):
             if consumer["pending"] == 0 and consumer["idle"] > idle_ms:
                 self._redis.xgroup_delconsumer(self._key, GROUP, consumer["name"])
 
     def lag(self) -> Backlog:
-        """Events that no relay has acknowledged, and for how long (seconds) the oldest of them has waited."""
+        """How many events no relay has acknowledged, and how long (seconds) the oldest of them has waited."""
         groups: Any = self._redis.xinfo_groups(self._key) if self._redis.exists(self._key) else []
         relays: Any = next((each for each in groups if each["name"].decode() == GROUP), None)
         first = self._oldest_needed(relays) if relays else (0, 0)
         rows: Any = self._redis.xrange(self._key, min=f"{first[0]}-{first[1]}", count=1)
         if not rows:
             return Backlog(0, 0.0)
-        # Redis cannot say the lag of a group behind which entries were deleted: then at most all of them.
+        # XINFO GROUPS answers a null lag where entries behind the group were deleted: assume all of them.
         unread = relays.get("lag") if relays else None
         waiting = self.size() if unread is None else relays["pending"] + unread
         return Backlog(int(waiting), max(0.0, (now_ms() - order(rows[0][0])[0]) / 1000))
@@ -139,7 +140,7 @@ class Outbox:
         return int(self._redis.xlen(self._key))
 
     def kept(self) -> int:
-        """How many entries a listener can come back to."""
+        """How many entries a listener can resume from."""
         pipe = self._redis.pipeline()
         pipe.xlen(self._key)
         pipe.xrange(self._past, count=1)
@@ -149,7 +150,7 @@ class Outbox:
         return int(size) + packed - gone
 
     def last_id(self) -> str:
-        """The id of the newest event, in the stream or packed; the place before the first if there was none."""
+        """The id of the newest event, in the stream or packed; ``0-0`` if there was none."""
         (_, newest), _ = self._ends()
         return newest or "0-0"
 
@@ -158,7 +159,7 @@ class Outbox:
         return first
 
     def _ends(self) -> tuple[tuple[str | None, str | None], bool]:
-        """The first id that is kept, the last that was ever given out, and whether entries are gone."""
+        """The first id that is kept, the last one that was ever assigned, and whether entries were removed."""
         pipe = self._redis.pipeline()
         pipe.xinfo_stream(self._key)
         pipe.xrange(self._past, count=1)
@@ -166,7 +167,7 @@ class Outbox:
         info, past, last = pipe.execute(raise_on_error=False)
         if isinstance(info, Exception):
             if isinstance(info, ResponseError):
-                return (None, None), False  # There is no stream (any more).
+                return (None, None), False  # No stream: nothing was written yet, or Redis lost its data.
             raise info
         oldest = past[0][1][b"first"] if past else info["first-entry"][0] if info["first-entry"] else None
         gone, packed = _counted(past, last)
@@ -174,18 +175,18 @@ class Outbox:
         return (oldest and oldest.decode(), info["last-generated-id"].decode()), is_trimmed
 
     def resume(self, stream_id: str) -> tuple[bool, str]:
-        """Whether entries after ``stream_id`` may be gone, and the place to read on from.
+        """Whether entries after ``stream_id`` may have been removed, and the id to read on from.
 
-        Inexact where the very entry of that id was the last to be trimmed: then it says so although none is missing.
+        Inexact if the entry of exactly that id was the last one removed: then the answer is true, and none is missing.
         """
         (oldest, newest), trimmed = self._ends()
         if newest is None:
-            # Only at the very beginning of a stream that is not there nothing was missed.
+            # There is no stream: a listener that has read events has missed some, one that has read none has not.
             return order(stream_id) > (0, 0), "0-0"
         asked, last = order(stream_id), order(newest)
-        # With nothing left, the entry that would come next stands for the first.
+        # If nothing is left, the next entry to come is the first one.
         first = order(oldest) if oldest else (last[0], last[1] + 1)
-        # An id from the future is one of another stream: this Redis came back empty, or is another one.
+        # An id above the last one is of another stream: Redis has lost its data, or is another one.
         before = (first[0], first[1] - 1) if first[1] else (first[0] - 1, 2**64 - 1)
         if asked <= last and (asked >= before or not trimmed):
             return False, stream_id
@@ -196,31 +197,31 @@ class Outbox:
         return self.page(stream_id, count, block_ms)[0]
 
     def page(self, stream_id: str, count: int, block_ms: int | None = None) -> tuple[list[Posted], str]:
-        """The same, and the place after the page: entries that cannot be read are part of it."""
+        """As ``after``, and the id to read on from, which also passes entries that cannot be read."""
         rows = self._rows(stream_id, count)
         if not rows and block_ms is not None and self._redis.xread({self._key: stream_id}, 1, block_ms):
             rows = self._rows(stream_id, count)
         return _posted(rows), rows[-1][0].decode() if rows else stream_id
 
     def _rows(self, stream_id: str, count: int) -> list[Any]:
-        """Entries as the stream has them, the packed ones before the others, all of one moment."""
+        """Raw entries, the packed ones first. One transaction, so that an entry that is just packed is not missed."""
         pipe = self._redis.pipeline()
         shelves = count // _SHELF + 2
         pipe.xrange(self._past, min=f"({stream_id}", count=shelves)
         pipe.xrange(self._key, min=f"({stream_id}", count=count)
         past, rows = pipe.execute()
-        # Behind the last of these there may be more packed ones.
+        # If the page is full of packed values, more of them may follow before the stream goes on.
         return [*_unshelved(past, order(stream_id)), *(rows if len(past) < shelves else ())][:count]
 
 
 def order(stream_id: bytes | str) -> tuple[int, int]:
-    """What ids of the stream are sorted by."""
+    """The sort key of a stream id: milliseconds and sequence number."""
     ms, _, number = (stream_id.decode() if isinstance(stream_id, bytes) else stream_id).partition("-")
     return int(ms), int(number or 0)
 
 
 def _counted(first: Any, last: Any) -> tuple[int, int]:
-    """By the first and the last packed value: how many entries are gone from there, and how many were ever packed."""
+    """From the first and the last packed value: how many entries were removed there, and how many were ever packed."""
     if not last:
         return 0, 0
     return int(first[0][1][b"before"]), int(last[0][1][b"before"]) + int(last[0][1][b"count"])

@@ -1,8 +1,8 @@
--- Announces a job's latest news once more, as an event of its own, with an entry in the job's history.
--- ARGV: prefix, job id, id of the new event, of which event it is a replay, RFC 3339 now, history_max, outbox_max,
--- the rest of the history entry (JSON, packed), the job's version and, as it was at that, its report (JSON),
--- for which handler or endpoint alone it is, or ''.
--- Returns 'ok', 'gone' (no such job, or nothing is known of it yet), 'moved' (on from that version) or 'full'.
+-- Repeats a job's latest news as an event with its own id, and adds an entry to the job's history.
+-- ARGV: prefix, job id, id of the new event, id of the event that it replays, RFC 3339 now, history_max, outbox_max,
+-- the rest of the history entry (JSON, packed), the job's version, its report at that version (JSON), and the only
+-- handler or endpoint that it is for, or ''.
+-- Returns 'ok', 'gone' (no such job, or nothing is known of it yet), 'moved' (the job has another version) or 'full'.
 local prefix, id = ARGV[1], ARGV[2]
 local job, events = prefix .. 'job:' .. id, prefix .. 'events'
 local report = ARGV[10]

@@ -1,4 +1,4 @@
-"""Replays: a job's latest news, announced once more under an id of its own."""
+"""Replays: a job's latest news, repeated as an event with a new id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.store.runs.runs import Runs
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """``event_id`` is new, so that no handler's idempotency check drops it; ``replay_of`` is what it repeats."""
+    """``event_id`` is new, so that no handler's idempotency check drops it; ``replay_of`` is the repeated event."""
 
     job_id: str
     event_id: str
@@ -44,8 +44,8 @@ class Replays:
         self._script = script(db.client, "record", "replay")
 
     def replay(self, job_id: str, by: str, only: Only | None = None) -> Replayed | None:
-        """A new event for the job as it is now, for everyone or for ``only`` one handler or endpoint; ``None`` if
-        nothing is known of it. Raises ``Unavailable``."""
+        """Make a new event for the job as it is now, for all handlers and endpoints or for ``only`` one; ``None`` if
+        nothing is known of the job. Raises ``Unavailable``."""
         try:
             for _ in range(TRIES):
                 with suppress(_Moved):
@@ -55,7 +55,7 @@ class Replays:
         raise Unavailable("the job changes faster than it can be read; nothing was replayed")
 
     def why_none(self, handler: str | None, endpoint: str | None, endpoints: Sequence[str]) -> str | None:
-        """Why a replay for that handler, or that endpoint of ``endpoints``, would run nothing; ``None`` if it may."""
+        """Why a replay for that handler, or that endpoint of ``endpoints``, would run nothing; ``None`` if it would."""
         if handler is not None and endpoint is not None:
             return "Name a handler or an endpoint, not both."
         if endpoint is not None and endpoint not in endpoints:

@@ -1,4 +1,4 @@
--- What is announced where a run is out of tries: sent behind run.lua, in front of the scripts that end runs.
+-- The event `run_failed` of a run that is out of tries. Sent behind run.lua, in front of the scripts that end runs.
 
 local TROUBLES = {overdue = true, submission_failed = true, run_failed = true, doubt = true}
 
@@ -7,12 +7,12 @@ local function kind_of(hash)
   return line and cjson.decode(line)[1]
 end
 
--- Whether a failed run of this event is an event itself: not where it is about trouble already, which would never end.
+-- Whether a failed run of this event makes an event. For an event about trouble it does not: that would never end.
 local function is_announced(hash) return not TROUBLES[kind_of(hash) or 'doubt'] end
 
 local function text_of(value) return (value and value ~= cjson.null) and value or '' end
 
--- One event for the failure; `report` is that of its event (JSON), '' where it is kept no longer: then there is none.
+-- Appends one event for the failure. `report` is the report of the run's event (JSON); with '' (it was removed) none is made.
 local function announce_failure(hash, id, run, why, at, report)
   if report == '' or not is_announced(hash) then return end
   local prefix = string.gsub(hash, 'runs_of:[^:]*$', '')

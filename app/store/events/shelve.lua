@@ -1,6 +1,6 @@
--- Moves the oldest entries of the outbox to where only late listeners read them, many in one packed value.
--- KEYS: the outbox, what is past. ARGV: ids of the first and the last of these entries, the entries (packed), their
--- number, how many entries are kept in all. Returns 0 where another process has moved them.
+-- Moves the oldest entries of the outbox to `past`, many in one packed value; only late listeners read that.
+-- KEYS: the outbox, `past`. ARGV: ids of the first and the last of these entries, the entries (packed), their
+-- number, how many entries are kept in all. Returns 0 if another process has moved them.
 -- `before`: how many entries were packed before these.
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not first or first[1] ~= ARGV[1] then return 0 end

@@ -1,7 +1,7 @@
-"""One reader of the event stream for each web process: it wakes those who wait, and keeps the newest events for them.
+"""One reader of the event stream for each web process: it wakes waiting clients, and holds the newest events for them.
 
-A listener that is woken reads on from its own position: in the window of the newest events, which all share, or in
-Redis if it is further behind.
+A listener that is woken reads on from its own position: from the window of the newest events, which all listeners
+share, or from Redis if it is further behind.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ log = logging.getLogger(__name__)
 
 _BLOCK_MS = 5000
 _PAUSE_S = 0.01
-"""After each page: under load a reading takes many events, and costs as much as for one. A single event after a quiet
-moment is heard at once."""
+"""A pause after each page: under load one call then reads many events, for the price of one. A single event after a
+quiet moment is read at once."""
 _LINGER_S = 10.0
-"""How long the reader goes on after the last client that waited."""
+"""How long the reader goes on after the last client has stopped waiting."""
 _PAGE = 200
 _WINDOW = 512
 """Events that the window holds."""
 _READING = 8
 """Listeners of a process that read from Redis at the same time. After a restart all of them are behind, and a thousand
-connections would be more than the client's pool has."""
+of them would need more connections than the pool has."""
 
 Topic = tuple[str | None, str | None]
 """The job id and the tag that events must have; ``None`` is any."""
 
 
 class Full(Exception):
-    """As many clients wait in this process as may."""
+    """This process has no seat left for another waiting client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Gap:
 
 
 class Waiter:
-    """One who waits for events of a topic. ``since`` is the place before the event that woke it: none of its topic
-    stands between the place where it fell asleep and that. Changed under the lock of the tail only."""
+    """A client that waits for events of a topic. ``since`` is the position before the event that woke it: no event of
+    its topic lies between the position at which it began to wait and that. Changed only under the lock of the tail."""
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
@@ -61,7 +61,7 @@ class Waiter:
         self.since: str | None = None
 
     def mark(self, since: str | None) -> bool:
-        """Note why it is to be woken; false if it is awake, or marked already."""
+        """Note the position from which it reads on once woken; false if it is awake, or was marked before."""
         if self.woken.is_set() or self.since:
             return False
         self.since = since
@@ -77,19 +77,19 @@ class Waiter:
 
 
 class Listener:
-    """Reads every event of its topic after a place in the stream, in order."""
+    """Reads every event of its topic after a position in the stream, in order."""
 
     def __init__(self, tail: Tail, waiter: Waiter, position: str) -> None:
         self._outbox, self._window = tail.outbox, tail.window
         self._lock, self._reading = tail.lock, tail.reading
         self._waiter = waiter
         self._position = position
-        # What came before it was registered is only read, not announced.
+        # It reads first: events from before its registration wake no listener.
         waiter.woken.set()
 
     def next(self, seconds: float) -> list[Posted | Gap]:
-        """The next events, at most those of one page; nothing if none comes within ``seconds``, or if the page has none
-        of its topic. Raises ``UNAVAILABLE``."""
+        """The next events of its topic, at most one page of the stream; empty if none comes within ``seconds``, or if
+        the page has none of its topic. Raises ``UNAVAILABLE``."""
         if not self._waiter.woken.wait(seconds):
             return []
         with self._lock:
@@ -97,7 +97,7 @@ class Listener:
             page = self._window.after(self._position)
             head = self._window.head
             if page is not None or head is None or order(self._position) > order(head):
-                # The reader wakes it for all that comes after the head, and as soon as there is a window.
+                # From here on the reader wakes it for every event after the head, and when the window is reset.
                 self._waiter.sleep()
             if page is not None:
                 self._position = head or self._position
@@ -111,7 +111,7 @@ class Listener:
             self._position = since
 
     def _from_redis(self, head: str) -> list[Posted | Gap]:
-        """One page of the stream itself; ``head`` is the window's, from before."""
+        """One page of the stream in Redis; ``head`` is the window's, read before."""
         try:
             with self._reading:
                 is_gap, start = self._outbox.resume(self._position)
@@ -129,10 +129,10 @@ class Listener:
 
 
 class Tail:
-    """Its reader starts with the first client that waits, and ends some seconds after the last. It does not poll: it
-    blocks on the stream.
+    """The reader starts with the first client that waits, and ends some seconds after the last. It blocks on the stream
+    and does not poll.
 
-    ``seats`` is how many may wait at the same time: each holds a thread, and callbacks need some, too.
+    ``seats`` bounds the clients that wait at the same time: each holds a thread, and callbacks need threads too.
     """
 
     def __init__(
@@ -153,10 +153,10 @@ class Tail:
         self._seats = threading.BoundedSemaphore(seats)
         self._reader: threading.Thread | None = None
         self._left_at = 0.0
-        """When a client ceased to wait last."""
+        """When the last client stopped waiting."""
         self.outbox = Outbox(Database(connect(url, timeout=patience_s), prefix))
         self.texts: MadeOnce[str, str] = MadeOnce(_WINDOW)
-        """What clients are sent, by stream id: made once for all of them."""
+        """The text that clients are sent, by stream id: made once for all of them."""
         self.closing = threading.Event()
 
     def wait(self, job_id: str, seconds: float, ended: Callable[[], bool]) -> None:
@@ -186,7 +186,7 @@ class Tail:
 
     @contextmanager
     def listen(self, after: str, job_id: str | None, tag: str | None) -> Iterator[Listener]:
-        """Read every event after that place in the stream. Take a ``seat`` first."""
+        """A listener for the events after that id of the stream. Take a ``seat`` first."""
         with self._registered((job_id, tag)) as waiter:
             yield Listener(self, waiter, after)
 
@@ -220,7 +220,7 @@ class Tail:
         ready.wait(self._patience_s)
 
     def _read(self, ready: threading.Event) -> None:
-        # Longer than the server blocks, so that a host that has vanished does not block this thread for ever.
+        # Longer than the server blocks: a host that has vanished must not block this thread permanently.
         timeout = _BLOCK_MS / 1000 + self._patience_s
         outbox = Outbox(Database(connect(self._url, timeout=timeout), self._prefix))
         position: str | None = None
@@ -234,14 +234,14 @@ class Tail:
                 self._announce(page)
                 time.sleep(_PAUSE_S)
             except UNAVAILABLE:
-                # Events may have been missed, and a Redis that came back empty counts from the start.
+                # Events may have been missed, and a Redis that has lost its data numbers them from the start.
                 position = None
                 with self.lock:
                     self.window.reset(None)
                 time.sleep(0.5)
 
     def _ended(self) -> bool:
-        """Whether the last client left some time ago: the next one who waits starts another reader."""
+        """Whether the last client left some time ago. If so the reader ends, and the next client starts another one."""
         with self.lock:
             if self._waiters or time.monotonic() - self._left_at < _LINGER_S:
                 return False
@@ -250,7 +250,7 @@ class Tail:
             return True
 
     def _restart(self, position: str) -> None:
-        """From here on the window has everything; those who were registered before read on in Redis."""
+        """From here on the window has every event; clients that were registered before read on from Redis."""
         with self.lock:
             self.window.reset(position)
         self._wake_all()
@@ -267,7 +267,7 @@ class Tail:
                 for topic in {(None, None), (job_id, None), (None, tag), (job_id, tag)}:
                     marked += [each for each in self._waiters.get(topic, ()) if each.mark(before)]
                 before = posted.stream_id
-        # Without the lock, which each of them wants first.
+        # Without the lock: the first thing that each of them does is to take it.
         for waiter in marked:
             waiter.woken.set()
 
@@ -275,6 +275,6 @@ class Tail:
         with self.lock:
             for group in self._waiters.values():
                 for waiter in group:
-                    # Where it fell asleep says nothing any more: it reads on from its own position.
+                    # The window no longer covers that position: the client reads on from its own.
                     waiter.since = None
                     waiter.woken.set()

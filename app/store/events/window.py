@@ -1,4 +1,4 @@
-"""The newest events of the stream, kept by the one reader of a process and shared by all who listen."""
+"""The newest events of the stream, held by the one reader of a process and shared by all listeners."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from app.store.events.outbox import Posted, order
 
 StreamPosition = tuple[int, int]
-"""A stream id as it sorts."""
+"""A stream id in the form that sorts."""
 
 
 class Window:
-    """Every entry from a place on to ``head``, its newest. Not safe between threads."""
+    """Every entry after a position, up to ``head``, the newest. Not thread-safe."""
 
     def __init__(self, size: int) -> None:
         self._entries: deque[tuple[StreamPosition, Posted]] = deque()
@@ -21,13 +21,13 @@ class Window:
         self._ends: tuple[StreamPosition, StreamPosition] | None = None
 
     def reset(self, place: str | None) -> None:
-        """Forget everything and start after ``place``; ``None``: there is no window until the next reset."""
+        """Drop all entries and start after ``place``; with ``None`` there is no window until the next reset."""
         self._entries.clear()
         self.head = place
         self._ends = (order(place), order(place)) if place else None
 
     def extend(self, page: Iterable[Posted]) -> None:
-        """Add what comes next, and drop the oldest beyond its size. Without a window nothing is kept."""
+        """Add the next entries, and drop the oldest beyond its size. Without a window nothing is added."""
         if self._ends is None:
             return
         floor, head = self._ends
@@ -40,7 +40,7 @@ class Window:
         self._ends = floor, head
 
     def after(self, position: str) -> list[Posted] | None:
-        """All entries after ``position``; ``None`` if it does not cover that place."""
+        """All entries after ``position``; ``None`` if the window does not reach back that far."""
         place = order(position)
         if self._ends is None or not self._ends[0] <= place <= self._ends[1]:
             return None

@@ -1,4 +1,4 @@
--- Takes a failure off the list, for a reason that stays with it. Returns 0 if it is no failure (any more).
+-- Takes a failure off the list; the reason stays in the run. Returns 0 if the run is not a failure, or no longer.
 -- KEYS[1] the event, KEYS[2] the failures. ARGV: run id, the act (JSON).
 local run = read_run(KEYS[1], ARGV[1])
 if not run or run.state ~= 'failed' then

@@ -1,4 +1,4 @@
-"""Failures: runs that are out of tries. They stay until someone retries or dismisses them."""
+"""Failures: runs that are out of tries. They stay until a person retries or dismisses them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.store.runs.run import Run
 from app.store.runs.runs import Runs
 
 _CHUNK = 200
-# How many failures one page may look at before it is handed out short.
 _SCAN_MAX = 4000
+"""Failures that one page reads at most; it is returned short if fewer than its limit matched."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailureFilter:
-    """Which failures; what is ``None`` may be any. ``endpoint`` is the name of one."""
+    """Which failures to list; ``None`` matches any. ``endpoint`` is an endpoint's name."""
 
     handler: str | None = None
     endpoint: str | None = None
@@ -49,7 +49,7 @@ class Failures:
     def page(
         self, wanted: FailureFilter, limit: int, cursor: str | None = None
     ) -> tuple[list[Run], str | None]:
-        """Up to ``limit`` failures and the next cursor; a page may be short, only ``None`` is the end."""
+        """Up to ``limit`` failures and the next cursor. A page may be short; only the cursor ``None`` is the end."""
         found: list[Run] = []
         position = decode_cursor(cursor)
         for scanned, (failed_ms, run) in enumerate(self._walk(position), 1):
@@ -61,7 +61,7 @@ class Failures:
         return found, None
 
     def all(self, wanted: FailureFilter) -> Iterator[Run]:
-        """Every failure of now that matches, newest first; later ones are not seen."""
+        """Every failure that matches, newest first, without those that are added during the walk."""
         if wanted.event_id:
             runs = self._runs.of_event(wanted.event_id)
             yield from (run for run in runs if run.state == "failed" and wanted.matches(run))
@@ -92,7 +92,7 @@ class Failures:
             if len(pairs) < _CHUNK:
                 return
             if fresh:
-                # Those just seen may have been retried meanwhile, so an offset would jump over others.
+                # Some of these may have been retried since, and an offset would then skip others.
                 after, top, offset = pairs[-1], pairs[-1][0], 0
             else:
                 offset += _CHUNK

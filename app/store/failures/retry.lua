@@ -1,4 +1,4 @@
--- Gives a failure new tries. Returns 0 if it is no failure (any more).
+-- Gives a failure new tries. Returns 0 if the run is not a failure, or no longer.
 -- KEYS[1] the event, KEYS[2] its schedule unless its lane has its own, KEYS[3] the failures.
 -- ARGV: run id, the act (JSON).
 local schedule = schedule_of(KEYS[1], ARGV[1], KEYS[2])

@@ -1,1 +1,1 @@
-"""Jobs: taking reports in, reading, indexes, doubts, retention."""
+"""Jobs: storing reports, indexes, doubts, retention."""

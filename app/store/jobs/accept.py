@@ -1,4 +1,4 @@
-"""Taking in what CI said: one atomic round trip for a whole body."""
+"""Storing what CI reported: one script, and one round trip, for a whole body."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ Outcome = Literal["accepted", "duplicate", "stale"]
 _CLAIMS_MAX = 32
 """Jobs that callbacks may claim for one submission before CI has named its jobs; a request has at most six."""
 _GATHER_MS = 2000
-"""So long jobs whose outputs CI has to confirm gather: one question names many."""
+"""How long jobs whose outputs CI must confirm are collected: one question names up to 50."""
 _CLAIM_MS = 5000
-"""How long CI's answer may still come after its callback, before the job is looked for."""
+"""How long CI's answer to a submission may come after a callback of its job, before CI's list is searched."""
 _FULL = {
     "outbox": "the outbox is full (OUTBOX_MAX): is the relay running?",
     "jobs": "there are as many jobs as JOBS_MAX allows",
@@ -58,8 +58,8 @@ class NotDurable(Exception):
 
 
 class NotBelieved(Exception):
-    """The store knows better: ``reason`` is ``revoked_token``, ``binding_mismatch``, or ``job_has_moved`` since a
-    person decided about it."""
+    """What the store holds contradicts it. ``reason``: ``revoked_token``, ``binding_mismatch``, or ``job_has_moved``
+    (the job has changed since a person decided about it)."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -67,7 +67,7 @@ class NotBelieved(Exception):
 
 
 class OverLimit(Exception):
-    """The URL has used up its ``CALLBACK_LIMITS``; nothing was stored. It may send again in ``seconds``."""
+    """The URL is over its ``CALLBACK_LIMITS``; nothing was stored. It may be used again in ``seconds``."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"over its limits for {seconds} s")
@@ -76,8 +76,8 @@ class OverLimit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that the script keeps: entries of one job's history, entries in the outbox, jobs in all, callbacks that
-    may run one job's handlers; and for how many seconds the exact bytes are kept, and counters of unknown URLs."""
+    """Bounds that accept.lua holds: entries of one job's history, entries in the outbox, jobs in all, callbacks that
+    may run one job's handlers; and how many seconds exact bytes are kept, and the counters of unknown URLs."""
 
     history: int = 200
     outbox: int = 100_000
@@ -88,8 +88,8 @@ class Limits:
 
 
 class UrlLimit(Struct, frozen=True, omit_defaults=True):
-    """What one callback URL may cost: callbacks a minute, events that run one job's handlers, bytes in all that it may
-    have kept, bytes a minute."""
+    """What one callback URL may cost: callbacks a minute, events that run one job's handlers, stored bytes in all,
+    bytes a minute."""
 
     per_minute: int
     runs: int
@@ -99,9 +99,9 @@ class UrlLimit(Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """``seen_version`` is the job's version that was decided about: another one is refused. ``keeps_known``: what was
-    known stays, and the news repeats it. ``raw`` is where the bytes of the news are, and ``refuted`` names what was
-    decided against: a digest, and a state with its end."""
+    """``seen_version`` is the version of the job that the person saw; if the job has another one, the decision is
+    refused. ``keeps_known``: what was known stays, and the news repeats it. ``raw`` is where the bytes of the news are.
+    ``refuted`` names the report that was rejected: its digest, and its state with its end."""
 
     seen_version: str
     keeps_known: bool
@@ -111,15 +111,15 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What came in, how, and on whose word.
+    """Reports, and how they reached us.
 
-    ``hold`` keeps the state until CI itself confirms; ``ask_after`` (seconds) is when a job that has not ended is
-    asked about; ``note`` goes into the history entry as it is. ``binds``: CI itself has named these as the jobs of
-    ``submission``. ``asked_ms`` is when the question was put that a poll answers: of two answers the later one counts.
-    ``limit`` bounds what the URL may cost; ``url`` describes one without a submission, for the list of URLs; ``place``
-    is the bucket and region that its token names; ``settled`` is how a person decided a doubt;
-    ``unconfirmed`` are positions of details with outputs that only this callback names: CI is asked about them.
-    ``quiet``: neither handlers nor endpoints run for it. ``origin``: the request that brought it.
+    ``hold`` delays the change of state until CI itself confirms it. ``ask_after``: CI is asked about a job that has not
+    ended after that many seconds. ``note`` is copied into the history entry. ``binds``: CI itself has named these as
+    the jobs of ``submission``. ``asked_ms``: when the question was sent that a poll answers; of two answers the one to
+    the later question counts. ``limit`` bounds what the URL may cost. ``url`` describes a URL without a submission, for
+    the list of URLs. ``place``: the bucket and region that its token names. ``settled``: how a person settled a doubt.
+    ``unconfirmed``: positions of details with outputs that only this callback names; CI is asked about them.
+    ``quiet``: no handler and no endpoint runs for it. ``origin``: the request that brought it.
     """
 
     details: Sequence[Detail]
@@ -145,20 +145,20 @@ class News:
 
 
 def as_body(details: Sequence[Detail]) -> bytes:
-    """What CI answered about these jobs, in a form that can be read again like a callback."""
+    """CI's answer about these jobs as a body that can be parsed like a callback."""
     return json.dumps({"JobsDetail": [detail.raw for detail in details]}, ensure_ascii=False).encode()
 
 
 class Taken(NamedTuple):
-    """The outcome of each detail, in order. ``new_at``: when they were stored (RFC 3339), if they are CI's answer to a
-    submission and nothing was known of its jobs: all that is stored of them is in that answer."""
+    """The outcome of each detail, in order. ``new_at`` is when they were stored (RFC 3339); it is set only for CI's
+    answer to a submission none of whose jobs was known, so that nothing else is stored of them."""
 
     outcomes: list[Outcome]
     new_at: str | None = None
 
 
 class Acceptor:
-    """The way in for callbacks, polls and the answers to our own submissions."""
+    """Stores callbacks, polls, and the answers to our own submissions."""
 
     def __init__(self, db: Database, limits: Limits, durable: Durable) -> None:
         self._limits = limits
@@ -168,14 +168,15 @@ class Acceptor:
         self._script = script(db.client, "record", "decide", "accept")
 
     def accept(self, news: News) -> list[Outcome]:
-        """The outcomes of ``take``, which raises."""
+        """The outcomes of ``take``; raises as it does."""
         return self.take(news).outcomes
 
     def take(self, news: News) -> Taken:
-        """Store the news, and say what became of it.
+        """Store the news and return the outcomes.
 
-        Raises ``NotBelieved`` or ``Unavailable`` when nothing is changed, as far as we know: an answer that was lost
-        on its way looks the same. Raises ``NotDurable`` when a callback is stored, and not safely enough.
+        Raises ``NotBelieved`` or ``OverLimit`` if nothing was stored; ``Unavailable`` if nothing was stored as far as
+        we know, because a lost reply of Redis looks the same; ``NotDurable`` if a callback is stored below the
+        configured ``DURABILITY``.
         """
         try:
             kept = self._run(news)
@@ -185,7 +186,7 @@ class Acceptor:
                 known = snapshots(self._db, [detail.report.job_id for detail in news.details])
                 kept = self._run(news, undone=True, known=known)
         except RedisError as error:
-            # An unexpected error stops callbacks just as an absent Redis does: they must not be lost.
+            # Treated like an absent Redis, so that the callback is spooled: no error of ours may lose it.
             raise Unavailable(str(error)) from error
         taken = self._taken(kept.answer)
         if not kept.safe:
@@ -287,26 +288,26 @@ class Acceptor:
 
 
 def seen(state: str | None, ended: int | None, digest: str) -> tuple[str, ...]:
-    """What a job's hash remembers a report by: its content, and its end. Short, as there are some for each job."""
+    """The fields by which a job's hash remembers a report: its content, and its end. Short, since a job has several."""
     end = f"{state}@{ended}" if state and ended else None
     return (seen_as(digest), seen_as(end)) if end else (seen_as(digest),)
 
 
 def seen_as(text: str) -> str:
-    """72 bits: an attacker who cannot foresee a job's news finds no other content with the same ones."""
+    """A hash of 72 bits: enough against an attacker who cannot predict the text that he would have to collide with."""
     return b64encode(blake2b(text.encode(), digest_size=9).digest(), b"-_").decode()
 
 
 def event_id(job_id: str, digest: str) -> str:
-    """The same news about a job has the same id, whichever way it comes in.
+    """The id of the event that this news makes, the same by callback, poll or spool.
 
-    32 hex digits and nothing of the job's own text: the id goes into signatures, addresses and keys.
+    32 hex digits and nothing of the job's own text: the id is part of signatures, URLs and keys.
     """
     return blake2b(f"{job_id} {digest}".encode(), digest_size=16).hexdigest()
 
 
 def event_ids(news: News) -> tuple[str, ...]:
-    """The ids of the events that its details make, or would make if they were news."""
+    """The ids of the events that the details make if they are news, in order."""
     reports = [detail.report for detail in news.details]
     return tuple(event_id(report.job_id, digest_of(report.to_json())) for report in reports)
 
@@ -341,9 +342,9 @@ _SOON_MS = 300_000
 
 
 def _may_be_undone(news: News) -> bool:
-    """It waits for CI's confirmation, a token claims it for a submission whose jobs CI may not have named yet, or it is
-    likely to be a doubt. Where this is wrong, the script says that it needs the reports of jobs of which nothing is
-    certain."""
+    """Whether the news may be undone later: it waits for CI's confirmation, its token claims the job for a submission
+    whose jobs CI may not have named yet, or it is likely to be a doubt. If this guess is wrong, the script answers
+    ``uncertain`` and is called again with the reports that it needs."""
     if news.hold or (news.source == "callback" and news.submission is not None):
         return True
     return any(_is_doubtful(detail.report) for detail in news.details)

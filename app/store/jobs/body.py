@@ -1,4 +1,4 @@
-"""The exact bytes of a body: their name, by which history entries and jobs refer to them."""
+"""The exact bytes of a body: the name by which history entries and jobs refer to them."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from hashlib import blake2b
 
 
 def body_id(body: bytes) -> str:
-    """Made of the bytes alone: they are kept once, however many jobs they speak of and however often they come."""
+    """A hash of the bytes alone: the same bytes are stored once, for however many jobs and callbacks."""
     return b64encode(blake2b(body, digest_size=12).digest(), b"-_").decode()

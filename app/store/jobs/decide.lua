@@ -1,9 +1,9 @@
--- What one report about a job means, beside what is known: an outcome, whether CI is asked, and the reason for a doubt.
--- Pure: reads its arguments and writes nothing. accept.lua is sent to Redis behind this file.
+-- Compares one report about a job with what is known: the outcome, whether CI is asked, and the reason for a doubt.
+-- Pure: reads only its arguments and writes nothing. accept.lua is sent to Redis behind this file.
 --
 -- item: what was reported, `state`, `rank`, `ended` (ms), `digest`, `is_word` (the state is one of CI's six).
 -- job: what is known, the same fields, `exists`, `source`, `polled`, `heard` (this content or end came before).
--- Returns outcome, ask, reason. ask: nil, 'now', or 'hourly' for what CI's own answer has already decided.
+-- Returns outcome, ask, reason. ask: nil, 'now', or 'hourly' where CI's own answer has already decided.
 --
 -- An ended job beats one that has not ended; CI's answer beats a callback, and of two answers the later question counts.
 -- A callback that contradicts what is known decides nothing: it is a doubt, and CI is asked.
@@ -23,7 +23,7 @@ local function decide_poll(item, job, asked)
   return 'accepted'
 end
 
--- CI has answered that the job ended: no callback moves it any more.
+-- CI has answered that the job ended: no callback changes it after that.
 local function decide_after_answer(item, job)
   if not item.state then return 'accepted', 'hourly' end
   local is_contradiction = not item.is_word or (item.rank == 3 and contradicts(item, job))

@@ -14,7 +14,7 @@ from app.store.jobs.snapshot import snapshots
 Choice = Literal["known", "reported"]
 
 _TRIES = 3
-"""A job that moves while it is being decided about is read anew: it may be in doubt all the same."""
+"""A job that changes during the decision is read again, this many times: it may still be in doubt."""
 
 
 class Doubts:
@@ -25,14 +25,14 @@ class Doubts:
         self._acceptor = acceptor
 
     def settle(self, job_id: str, choice: Choice, by: str) -> bool:
-        """Keep what was known, or take what was reported; false where nothing is doubted. Raises ``Unavailable``.
+        """Settle a doubt for what was known or for what was reported; false if there is none. Raises ``Unavailable``.
 
-        Handlers run for what was reported, and for what was known if they have not yet.
+        Handlers run for what was reported; for what was known they run if they have not run for it yet.
         """
         return any(self._settle(job_id, choice, by) for _ in range(_TRIES))
 
     def _settle(self, job_id: str, choice: Choice, by: str) -> bool:
-        """False where nothing is doubted, or where the job has moved since it was read."""
+        """False if nothing is doubted, or if the job has changed since it was read."""
         (known,) = snapshots(self._db, [job_id])
         row = self._db.client.hmget(self._db.key("job", job_id), "doubt_report", "doubt_raw", "version")
         reported, raw, version = map(decoded, row)

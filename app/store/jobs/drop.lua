@@ -1,11 +1,11 @@
 -- Removes one job with everything that belongs to it: record, history, raw payloads, runs, events, indexes, schedules,
--- and its submission with the last of its jobs. Can be repeated: what is gone already is no fault.
--- ARGV: prefix, job id, '1' to keep a job that has not ended while its callback URL is valid, and, once, a job whose
--- runs have failed or are not over (else ''); now (ms): the last change of a job that is kept; the time (RFC 3339)
--- since which the URLs of submissions without `token_expires` are still valid; then what it is searched by, as
--- forget_values takes it.
--- Returns 0 if it is kept for now, else {1 if it was there, entries, payloads, runs, failures, its submission if that
--- went too, else ''}.
+-- and its submission with the last of its jobs. Idempotent: what is already gone is skipped.
+-- ARGV: prefix; job id; '1' to keep a job that has not ended while its callback URL is valid, and, once, a job whose
+-- runs have failed or are not over (else ''); now (ms), which becomes the last change of a job that is kept; the time
+-- (RFC 3339) since which the URLs of submissions without `token_expires` are still valid; then the values that it is
+-- searched by, as forget_values takes them.
+-- Returns 0 if it is kept for now, else {1 if it was there, entries, payloads, runs, failures, the id of its submission
+-- if that was removed too, else ''}.
 local prefix, id, careful, now, valid_since = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[4], ARGV[5]
 local job = prefix .. 'job:' .. id
 local submission, kept, version, rank = unpack(redis.call('HMGET', job, 'submission', 'kept', 'version', 'rank'))
@@ -40,7 +40,7 @@ if careful and may_be_reported() then
   return 0
 end
 
--- Once for each version: news that came after it was kept may have failed too.
+-- Once for each version: runs of later news may have failed too.
 if careful and kept ~= version then
   for _, run in ipairs(runs) do
     if not is_over(run) then
@@ -61,8 +61,8 @@ if not careful then
 end
 local payloads = 0
 for _, body in ipairs(bodies) do payloads = payloads + redis.call('DEL', body) end
-local told = {redis.call('EXISTS', job), entries_in(record), payloads, #runs, 0, ''}
-for _, event in ipairs(events) do told[5] = told[5] + drop_runs(prefix, event, runs_in(prefix, event)) end
+local removed = {redis.call('EXISTS', job), entries_in(record), payloads, #runs, 0, ''}
+for _, event in ipairs(events) do removed[5] = removed[5] + drop_runs(prefix, event, runs_in(prefix, event)) end
 local places = redis.call('HGET', job, 'idx') or ''
 for n = 1, #INDEXES do
   local index = index_at(places, n)
@@ -78,17 +78,17 @@ if submission then
   local hash = prefix .. 'submission:' .. submission
   redis.call('SREM', prefix .. 'claims:' .. submission, id)
   local named = redis.call('HGET', hash, 'job_ids')
-  if not named then return told end
+  if not named then return removed end
   for other in string.gmatch(named, '%S+') do
     if redis.call('EXISTS', prefix .. 'job:' .. other) == 1 then
-      -- Jobs of a submission that have no record are brought back: not those that were removed.
+      -- Jobs of a submission that lost their record are asked for again; `dropped` excludes those removed here.
       redis.call('HSET', hash, 'dropped', (redis.call('HGET', hash, 'dropped') or '') .. ' ' .. id)
-      return told
+      return removed
     end
   end
-  told[6] = submission
+  removed[6] = submission
   drop_events_of(prefix, submission)
   redis.call('DEL', hash, prefix .. 'request:' .. submission, prefix .. 'claims:' .. submission)
   for _, name in ipairs({'submissions', 'lost', 'open'}) do redis.call('ZREM', prefix .. name, submission) end
 end
-return told
+return removed

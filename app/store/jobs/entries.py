@@ -11,7 +11,7 @@ _OUTCOMES: Final = {"a": "accepted", "d": "duplicate", "s": "stale"}
 
 
 def read_entry(stored: bytes) -> dict[str, Any]:
-    """An entry from its parts."""
+    """The entry of the history (as the API shows it) that is stored in these parts."""
     parts, at = dict[str, bytes](), 0
     while (letter := chr(stored[at])) != "j":
         end = at + 2 + stored[at + 1]
@@ -45,7 +45,7 @@ def stored_entry(entry: dict[str, Any]) -> bytes:
 
 
 def number_of(stored: bytes) -> int:
-    """Its place in the history: the number is the first part."""
+    """The number of the entry in its history: the first part."""
     return int(stored[2 : 2 + stored[1]])
 
 

@@ -12,13 +12,13 @@ from app.ci.report import Report
 
 INDEXED_FIELDS = ("state", "tag", "queue_id", "bucket", "input_object", "user_data")
 LABEL = "label."
-"""In front of a label's name, in the name of its filter."""
+"""The prefix of a label's name in the name of its filter."""
 LONGEST: Final = 1024
-"""Characters of a value that is searched for by its beginning: CI's user data and objects are no longer."""
+"""Characters of a value that jobs are searched by; longer ones are left out. CI's user data and objects are shorter."""
 
 
 def values(report: Report) -> dict[str, str | None]:
-    """What each index knows of a job."""
+    """The value of a job in each index; ``None`` where it has none."""
     return {
         "state": report.state,
         "tag": report.tag,
@@ -42,18 +42,18 @@ def label_values(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def label_places(labels: Mapping[str, str]) -> str:
-    """As ``places``, of the labels: one hash for each. The submission has them, and each of its jobs."""
+    """As ``places``, for labels: one hash for each. The submission stores them, and each of its jobs."""
     return "".join(_hash_of_label(each, value) for each, value in labels.items())
 
 
 def places(report: Report) -> str:
-    """The hash of each value that a job can be listed by, in the order of ``INDEXED_FIELDS``, all of the same width."""
+    """The hash of each value that a job can be listed by, in the order of ``INDEXED_FIELDS``, blanks for none."""
     known = values(report)
     return "".join(_HASHES[field](value) if (value := known[field]) else _NONE for field in INDEXED_FIELDS)
 
 
 def words(report: Report) -> list[str]:
-    """For each of ``INDEXED_FIELDS`` the value that jobs are searched by, or ``''``: states are six words."""
+    """For each of ``INDEXED_FIELDS`` the value that jobs are searched by, or ``''``; always ``''`` for the state."""
     known = values(report)
     return [_word(known[field]) if field != "state" else "" for field in INDEXED_FIELDS]
 
@@ -80,8 +80,8 @@ def names(report: Report, labels: Mapping[str, str] | None = None) -> list[str]:
 
 
 def _hash(value: str) -> str:
-    """48 bits are enough, because each reader of an index looks at the job's value too. Six of them stay below the 64
-    bytes up to which a hash of Redis is small."""
+    """48 bits are enough, because each reader of an index compares the job's own value too. Six of them stay below the
+    64 bytes up to which Redis keeps a hash in its compact encoding (``hash-max-listpack-value``)."""
     return b64encode(hashlib.blake2b(value.encode(), digest_size=6).digest(), b"-_").decode()
 
 
@@ -89,11 +89,11 @@ _hash_again = lru_cache(maxsize=1024)(_hash)
 _HASHES = dict.fromkeys(INDEXED_FIELDS, _hash) | dict.fromkeys(
     ("state", "tag", "queue_id", "bucket"), _hash_again
 )
-"""The values of four fields come again with each job."""
+"""The values of four fields repeat from job to job."""
 
 
 def _hash_of_label(label: str, value: str) -> str:
-    # No label's name holds the sign between the two.
+    # No label's name contains an equals sign.
     return _hash(f"{label}={value}")
 
 

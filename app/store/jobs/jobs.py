@@ -1,4 +1,4 @@
-"""The jobs in the store: one, some, a page of them, and the history of one."""
+"""The jobs in the store: one, some, a page, and the history of one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Jobs:
     def __init__(
         self, db: Database, trusted: frozenset[str] = frozenset(), view: BodyView | None = None
     ) -> None:
-        """``trusted`` are buckets whose objects need no confirmation by CI. Without ``view`` jobs have no ``raw``."""
+        """``trusted``: buckets whose objects need no confirmation by CI. Without ``view`` jobs have no ``raw``."""
         self._db = db
         self._view = view
         self._redis = db.client
@@ -46,14 +46,14 @@ class Jobs:
         return bool(self._redis.exists(self._db.key("job", job_id)))
 
     def digest(self, job_id: str) -> tuple[str | None, bool]:
-        """What its report is compared by, ``None`` for a job that is not known, and whether it has ended."""
+        """The digest of its report (``None`` for an unknown job), and whether the job has ended."""
         version, digest, rank = map(
             decoded, self._redis.hmget(self._db.key("job", job_id), "version", "digest", "rank")
         )
         return (digest or "") if version else None, rank == "3"
 
     def get(self, job_id: str, *, raw: bool = True) -> Job | None:
-        """The job, with its raw payload unless that is not wanted; ``None`` if it is not known."""
+        """The job, with its raw payload if ``raw``; ``None`` if it is not known."""
         known = self.known([job_id], raw=raw)[job_id]
         return self._records.record(known) if known.packed else None
 
@@ -69,17 +69,17 @@ class Jobs:
         return [self._records.record(Known.of(each)) if each else None for each in stored]
 
     def known(self, job_ids: Iterable[str], *, raw: bool = True) -> dict[str, Known]:
-        """All there is to know about these jobs, in few round trips, to be read with ``at``."""
+        """What is stored of these jobs, in few round trips, for ``at``."""
         ids = list(dict.fromkeys(job_ids))
         found = [Known.of(stored) if stored else UNKNOWN for stored in self._stored.of(ids)]
         return dict(zip(ids, self._with_raws(found) if raw else found, strict=True))
 
     def at(self, event: Event, known: Known, *, raw: bool = True) -> Job:
-        """The job as it was at the event, with what is known now about how we know it."""
+        """The job as it was at the event; source, verification and submission are those of now."""
         return self._records.record(known.at(event), raw=raw)
 
     def of_event(self, event: Event) -> Job | None:
-        """As ``lean``; ``None`` for an event of a submission that has no job."""
+        """As ``lean``; ``None`` for the event of a submission without a job."""
         return self.lean(event) if event.job_id else None
 
     def lean(self, event: Event) -> Job:
@@ -114,7 +114,7 @@ class Jobs:
         return self._listing.matching(wanted)
 
     def why_no_state(self, state: str | None) -> str | None:
-        """Why jobs cannot be listed by that state; ``None`` if they can: by CI's six, and by one that a job has."""
+        """Why jobs cannot be listed by that state; ``None`` for CI's six states, and for one that a job has."""
         if (
             state is None
             or state in STATES
@@ -125,7 +125,7 @@ class Jobs:
         return f"No job has the state {state[:40]!r}. {meant}Known are: {', '.join(sorted(STATES))}"
 
     def stored(self, job_id: str) -> Stored | None:
-        """What is stored of the job, in one round trip; ``None`` if it is not known."""
+        """The stored fields of the job, in one round trip; ``None`` if it is not known."""
         return self._stored.of([job_id])[0]
 
     def stored_for(self, digest: str, job_id: str) -> tuple[ApiKey | None, Stored | None]:
@@ -133,21 +133,21 @@ class Jobs:
         return self._stored.for_holder(digest, job_id)
 
     def shown(self, job_id: str, stored: Stored) -> Shown:
-        """The record of that, with its raw payload."""
+        """The record made of ``stored``, with its raw payload."""
         if (found := self._kept.find(job_id, stored.content)) is None:
             (known,) = self._with_raws([Known.of(stored)])
             found = shown(job := self._records.record(known), stored.created_ms)
-            # The body may have expired since then: that answer belongs to another ETag.
+            # The body may have expired since then: an answer without it has another ETag.
             if stored.has_body == (job.raw is not None):
                 self._kept.put(job_id, stored.content, found, stored.size + len(found.text))
         return found
 
     def etag(self, stored: Stored) -> str:
-        """What changes whenever the record of the job does, found without making the record."""
+        """A tag that changes whenever the record of the job does, computed without making the record."""
         return f"{self._records.edition}{stored.digest}"
 
     def raw_bytes(self, job_id: str, entry: int) -> bytes | None:
-        """The exact bytes that a history entry came from, while they are retained."""
+        """The exact bytes that a history entry was made from; ``None`` once they have expired."""
         kept = next((each for each in self.history(job_id)[0] if each["entry"] == entry), {})
         body = self._redis.get(self._body_key(kept.get("body")))
         return unpack(body) if isinstance(body, bytes) else None
@@ -177,5 +177,5 @@ class Jobs:
         return self._view(unpack(body), int(raw.partition(":")[2])) if body and self._view else None
 
     def _body_key(self, raw: str | None) -> str:
-        """``raw`` is the name of a body, and behind a colon the position of a JobsDetail in it."""
+        """``raw`` is the name of a body, a colon, and the position of a JobsDetail in it."""
         return self._db.key("body", (raw or "").partition(":")[0])

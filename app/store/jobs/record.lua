@@ -1,4 +1,4 @@
--- How a job's record is stored: scripts that read or change one are sent behind this file.
+-- The stored form of a job's record. Scripts that read or change one are sent behind this file.
 -- The list `record:<job>` holds its report (packed) and behind it the entries of its history, oldest first. An entry is
 -- made of parts, a letter, the length as one byte, and the value: `n` its number, `o` the first letter of its outcome,
 -- `e` its event (16 bytes), `b` the name of its body, `d` the reason of a doubt. Behind `j` comes the rest (JSON, packed).

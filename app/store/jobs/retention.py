@@ -1,5 +1,5 @@
-"""Removing what is old: whole jobs, those with failures last. Each step is small, atomic for each job, and can be
-repeated, so that a sweep may be killed anywhere. Exact bytes expire by themselves before."""
+"""Removing old jobs whole, those with failures last. Each step is small, atomic for each job, and idempotent, so that
+a sweep may be killed anywhere. Exact bytes have a TTL of their own and expire before."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from app.store.search.values import Values
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """How much of a job was removed: lines of its history, payloads, runs, and failures among these; and the id of its
-    submission, if that went with it."""
+    """What was removed with a job: how many history entries, payloads and runs, how many of the runs were failures; and
+    the id of its submission, if that was removed too."""
 
     job_id: str
     entries: int
@@ -27,9 +27,8 @@ class Dropped:
 
 
 class Retention:
-    """Every method does at most ``count`` things, and returns how many there were to do: fewer means that it is done.
-
-    Ages are seconds.
+    """Every sweep handles at most ``count`` things and returns how many it found; fewer than ``count`` means that
+    nothing is left. Ages are seconds.
     """
 
     def __init__(self, db: Database, values: Values) -> None:
@@ -40,11 +39,12 @@ class Retention:
         self._drop_submission = script(db.client, "run", "drop_runs", "drop_submission")
 
     def drop_jobs(self, older_than_s: float, count: int, token_life_s: float = 0) -> int:
-        """Jobs whose last change was longer ago. Those with runs that failed, or are not over, stay twice as long; one
-        that has not ended stays while its submission's token is valid: ``token_life_s`` for one that does not say."""
+        """Remove jobs whose last change is older. A job with runs that failed or are not over stays twice as long; one
+        that has not ended stays while its submission's token is valid (``token_life_s`` if the submission does not
+        say how long)."""
         now = now_ms()
         ids = jobs_of(self._oldest("touched", now - int(older_than_s * 1000), count))
-        # The age of a job that is kept begins anew.
+        # The age of a job that is kept starts again from zero.
         arguments = ["1", now, rfc3339(now - int(token_life_s * 1000))]
         calls: list[Call] = [
             (self._drop, [], [self._db.prefix, job_id, *arguments, *self._values.with_holders(members)])
@@ -54,14 +54,14 @@ class Retention:
         return len(ids)
 
     def drop_submissions(self, older_than_s: float, count: int) -> int:
-        """Submissions without jobs."""
+        """Remove submissions without jobs that are older."""
         now = now_ms()
         ids = decoded_all(self._oldest("submissions", now - int(older_than_s * 1000), count))
         in_turn(self._db.client, [(self._drop_submission, [], [self._db.prefix, each, now]) for each in ids])
         return len(ids)
 
     def drop_job(self, job_id: str) -> Dropped | None:
-        """This job, whatever its runs are at; ``None`` if it was not there."""
+        """Remove this job, whatever the state of its runs; ``None`` if it was not there."""
         (members,) = self._values.of([job_id])
         searched = self._values.with_holders(members)
         answer: Any = self._drop(args=[self._db.prefix, job_id, "", 0, "", *searched])

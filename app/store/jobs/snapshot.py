@@ -1,4 +1,4 @@
-"""A job's report at one moment, for scripts that put it into an event: they read no packed values."""
+"""A job's report at one version, for scripts that put it into an event: scripts cannot unpack values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.store.database import Database
 from app.store.packing.packing import unpack
 
 TRIES: Final = 5
-"""A script says where the job has moved since the snapshot; so often it is taken anew."""
+"""How often a snapshot is taken again when a script answers that the job has changed since."""
 
 
 class Snapshot(NamedTuple):

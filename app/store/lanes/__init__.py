@@ -1,1 +1,1 @@
-"""Lanes: which there are, how much waits in each, whether one is paused."""
+"""Lanes: which ones exist, how many runs wait in each, and which are paused."""

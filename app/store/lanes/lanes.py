@@ -1,6 +1,7 @@
-"""Lanes: which there are, how much waits in each, who serves it, and whether it is paused.
+"""Lanes: which ones exist, how many runs wait in each, how many workers serve it, and whether it is paused.
 
-Relays say which lanes their handlers declare: the web service knows no handlers. A lane that is paused keeps its runs.
+Relays write which lanes their handlers declare, because the web service imports no handlers. A paused lane keeps its
+runs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from app.store.processes.presence import Presence
 from app.store.schedules.schedules import Schedules
 
 _DECLARED_MS = 180_000
-"""A lane that no relay has declared for that long is of no handler any more."""
+"""A lane that no relay has declared for that long has no handler any more."""
 _PAUSED = "paused:"
 
 
@@ -28,8 +29,8 @@ class LanePause:
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` counts also those that run now
-    or are tried again later. ``workers`` processes serve it. ``declared``: a handler is in it."""
+    """``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` also counts runs that are
+    running or will be retried. ``workers`` is how many processes serve it. ``declared``: some handler is in it."""
 
     name: str
     declared: bool
@@ -41,7 +42,7 @@ class LaneState:
 
     @property
     def is_unserved(self) -> bool:
-        """Its runs wait, or would, and no worker takes them."""
+        """True if it has, or can get, runs that no worker takes."""
         return not self.workers and (self.declared or self.planned > 0)
 
 
@@ -56,14 +57,14 @@ class Lanes:
         self._presence = presence
 
     def declare(self, names: list[str]) -> None:
-        """The handlers of this relay are in these lanes; forget those that are of no handler, empty and not paused."""
+        """Note that handlers of this relay are in these lanes. Lanes without handler, runs and pause are removed."""
         self._redis.hset(self._key, mapping=dict.fromkeys(names, now_ms()))
         for name, at in self._known().items():
             if name not in names and at < now_ms() - _DECLARED_MS and not self._schedules.planned(name):
                 self._redis.hdel(self._key, name)
 
     def names(self) -> list[str]:
-        """The default one first."""
+        """The names of all lanes, the default one first."""
         return sorted({DEFAULT_LANE, *self._known()}, key=lambda name: (name != DEFAULT_LANE, name))
 
     def paused(self) -> dict[str, LanePause]:
@@ -75,14 +76,14 @@ class Lanes:
         }
 
     def pause(self, name: str, by: str) -> None:
-        """Its runs stay where they are; one that has begun ends."""
+        """Stop handing out its runs. A run that has begun goes on to its end."""
         self._redis.hset(self._key, _PAUSED + name, json.dumps({"by": by, "at": rfc3339(now_ms())}))
 
     def resume(self, name: str) -> None:
         self._redis.hdel(self._key, _PAUSED + name)
 
     def state(self, name: str) -> LaneState | None:
-        """``None`` for a lane that no handler is in, and that has no runs."""
+        """``None`` for a lane that has neither handlers nor runs."""
         return next((each for each in self.all() if each.name == name), None)
 
     def all(self) -> list[LaneState]:
@@ -114,5 +115,5 @@ class Lanes:
 
 
 def lane_role(name: str) -> str:
-    """The role under which workers of a lane report that they are there."""
+    """The role under which the workers of a lane report their presence."""
     return f"lane:{name}"

@@ -1,1 +1,1 @@
-"""What COS says of a job's outputs."""
+"""The look-ups of a job's outputs in COS."""

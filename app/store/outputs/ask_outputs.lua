@@ -1,4 +1,4 @@
--- Has CI asked about a job whose outputs only a callback named, unless CI has confirmed them meanwhile.
+-- Schedules a question to CI about a job whose outputs only a callback named, unless CI has confirmed them by now.
 -- ARGV: prefix, job id, digest of the report that names them, when to ask (ms).
 -- Returns 1 if CI has confirmed them, -1 if the job has moved on, else 0.
 local prefix, id = ARGV[1], ARGV[2]

@@ -1,4 +1,4 @@
-"""What COS says of a job's outputs: kept beside the report, so that no later news from CI can wipe it out."""
+"""What COS answered about a job's outputs: stored beside the report, so that later news from CI does not erase it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.store.database import Database
 from app.store.jobs.accept import event_id, seen_as
 
 LOOKED_UP = 100
-"""Outputs of one job that COS is asked about at most."""
+"""Outputs of one job that are looked up at most."""
 
 FoundOutputs = Mapping[str, tuple[int, str | None]]
-"""Size and ETag of each object that is there, by ``place`` of the output."""
+"""Size (bytes) and ETag of each object that exists, by ``place`` of the output."""
 
 
 def place(output: Output) -> str:
@@ -26,7 +26,7 @@ def place(output: Output) -> str:
 
 
 def merged(report: dict[str, Any], check: str | None) -> dict[str, Any]:
-    """The report with what the check found, where it still speaks of the same outputs."""
+    """The report with the result of the check, if the check was of the same outputs."""
     if not check:
         return report
     outputs = Report.from_dict(report).outputs
@@ -42,16 +42,16 @@ def merged(report: dict[str, Any], check: str | None) -> dict[str, Any]:
 
 
 class Checks:
-    """Notes of checked outputs."""
+    """The results of checks of outputs."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._script = script(db.client, "record", "check")
 
     def note(self, report: Report, found: FoundOutputs, ok: bool | None) -> bool:
-        """Keep what was found; whether the record has changed by it. A job that has moved on keeps what it has.
+        """Store the result; true if the record has changed. A job that has changed meanwhile keeps what it has.
 
-        ``ok`` is ``None`` where nothing is wrong with those that were looked up, and there are more."""
+        ``ok`` is ``None`` if all that were looked up are right, and there are more outputs than were looked up."""
         note = note_of(report.outputs, found, ok)
         now = now_ms()
         digest = report.digest
@@ -62,9 +62,9 @@ class Checks:
 
 
 def note_of(outputs: Sequence[Output], found: FoundOutputs, ok: bool | None) -> str:
-    """A list: ``ok``, what it belongs to, then for each output its size, size and ETag, or null if it is not there. The
-    usual ETag is the MD5 that CI named and is left out: so the note of some outputs has less than the 64 bytes up to
-    which the job's hash stays small."""
+    """A JSON list: ``ok``, a hash of the outputs, then for each output its size, its size and ETag, or null if it does
+    not exist. An ETag that equals the MD5 that CI named is left out: so the note of a few outputs stays below the 64
+    bytes up to which Redis keeps the job's hash in its compact encoding."""
     rows: list[Any] = []
     for each in outputs:
         size, etag = found.get(place(each), (None, None))
@@ -75,7 +75,7 @@ def note_of(outputs: Sequence[Output], found: FoundOutputs, ok: bool | None) -> 
 
 
 def _noted(note: Any, outputs: Sequence[Output]) -> tuple[bool | None, FoundOutputs] | None:
-    """The inverse of ``note_of``, and of what earlier releases wrote; ``None`` if it belongs to other outputs."""
+    """The inverse of ``note_of``; also reads notes of earlier releases. ``None`` if the note is of other outputs."""
     if isinstance(note, dict):
         return (note["ok"], note["found"]) if note["of"] == _of(outputs) else None
     ok, belongs_to, *rows = note
@@ -94,5 +94,5 @@ def _belongs_to(outputs: Sequence[Output]) -> str:
 
 
 def _of(outputs: Sequence[Output]) -> list[list[str | None]]:
-    """What a check belongs to: the objects and the MD5s that CI named."""
+    """What identifies the outputs of a check: the objects and the MD5s that CI named."""
     return [[place(each), each.md5] for each in outputs]

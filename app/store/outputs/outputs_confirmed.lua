@@ -1,4 +1,4 @@
--- CI's own answer has named the outputs that were waiting for it: announces that once, for what looks at outputs.
+-- CI's own answer has named outputs that waited for it: makes one event of that, for the handler that looks them up.
 -- ARGV: prefix, job id, event id, RFC 3339 now, '1' if the answer was an event already, the job's version
 -- and, as it was at that, its report (JSON), now (ms).
 -- Returns 1 if they had been waiting, -1 if the job has moved on from that version: nothing is changed.
@@ -16,7 +16,7 @@ local report = ARGV[7]
 local state, entries = unpack(redis.call('HMGET', job, 'state', 'entries'))
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
--- It runs no handlers but those that want all news: the state is the one that they have had.
+-- Only handlers without a filter by state run for it: the others have run for this state.
 local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
 redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'poll', 'state', state or '',
   'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[4], 'handlers', '0', 'report', report,

@@ -1,8 +1,8 @@
-"""Values are compressed with a dictionary of what CI's bodies and our records have in common.
+"""Compression of values, with a dictionary of the texts that CI's bodies and our records share.
 
-A body of 2.3 kB takes some 150 bytes, where zlib needs 740. Each value is a Zstandard frame (RFC 8878) that names the
-dictionary it was made with; the newest one in ``dictionaries/`` compresses, and none of them may ever be removed.
-``python -m bench.dictionary`` makes another one. Earlier releases stored zlib and plain JSON: both stay readable.
+A body of 2.3 kB takes some 150 bytes; zlib needs 740. Each value is a Zstandard frame (RFC 8878) that names its
+dictionary. The newest one in ``dictionaries/`` compresses; never remove an older one, because stored values need it.
+``python -m bench.dictionary`` makes another one. Earlier releases stored zlib and plain JSON, which ``unpack`` reads.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from zstandard import (
 
 DICTIONARIES = Path(__file__).parent / "dictionaries"
 _LEVEL = 3
-"""Higher levels take the same bytes for bodies of this size, and twice the time."""
+"""Higher levels save no bytes at this size, and take twice the time."""
 _FRAME = b"\x28\xb5\x2f\xfd"
 _ZLIB = b"\x78"
-# A compressor must not be used by two threads at once. Waiting for it is shorter than making one.
+# A compressor must not be used by two threads at once. Waiting for it takes less time than making another one.
 _lock = threading.Lock()
 
 
 class Unpackable(ValueError):
-    """No release of ours has stored this, or it is damaged."""
+    """The bytes are damaged, or of a format or dictionary that this release does not know."""
 
 
 def pack(value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Which processes are alive, of which release, and whether Redis can really be written to."""
+"""Which processes are alive, of which release; and a probe that writes to Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALIVE_MS = 15_000
 
 
 class Presence:
-    """Each web process, relay and worker says every few seconds that it is there. All times are the server's own."""
+    """Each web process, relay and worker reports every few seconds. All times are by the clock of Redis."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -22,20 +22,20 @@ class Presence:
         self._seen = script(db.client, "seen")
 
     def here(self, *roles: str) -> None:
-        """This process is alive as each of these."""
+        """Report that this process is alive, in each of these roles."""
         self._here(keys=[self._db.key("presence", role) for role in roles], args=[self._name, 100 * ALIVE_MS])
 
     def seen(self, role: str) -> int:
-        """How many processes have reported within the last seconds."""
+        """How many processes of that role have reported within ``ALIVE_MS``."""
         return int(self._seen(keys=[self._db.key("presence", role)], args=[ALIVE_MS]))
 
     def memory(self) -> tuple[int, int]:
-        """Bytes that Redis uses, and its limit, or 0. Raises ``ResponseError`` where this user may not ask."""
+        """Bytes that Redis uses, and ``maxmemory`` or 0. Raises ``ResponseError`` if our user may not run INFO."""
         said: Any = self._db.client.info("memory")
         return int(said["used_memory"]), int(said.get("maxmemory", 0))
 
     def releases(self, role: str) -> Counter[str]:
-        """How many of those run each release; '' for one that named none."""
+        """How many live processes of that role run each release; '' for a release that did not report its own."""
         seconds, microseconds = self._db.client.time()
         since = seconds * 1000 + microseconds // 1000 - ALIVE_MS
         found = decoded_all(
@@ -44,5 +44,5 @@ class Presence:
         return Counter(name.partition(" ")[2] for name in found)
 
     def probe(self) -> None:
-        """A real write. Raises what Redis says when it cannot keep anything."""
+        """Write a key. Raises the error of Redis if it cannot store anything."""
         self._db.client.set(self._db.key("probe"), "1", ex=60)

@@ -1,4 +1,4 @@
-"""Says every few seconds that this process is alive, from a thread of its own."""
+"""Reports every few seconds that this process is alive, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Reporter:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """After a fork: threads do not survive one."""
+        """Call it after a fork: threads do not survive one."""
         threading.Thread(target=self._run, name=f"presence of {self._role}", daemon=True).start()
 
     def stop(self) -> None:

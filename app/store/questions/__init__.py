@@ -1,1 +1,1 @@
-"""What CI is to be asked, and how often."""
+"""Which jobs CI will be asked about, and how often."""

@@ -1,4 +1,4 @@
--- Notes that CI is asked about these jobs now: where a job is in doubt, the record shows when.
+-- Notes that CI is asked about these jobs now; the record of a job in doubt shows when.
 -- ARGV: prefix, RFC 3339 now, then job ids.
 for i = 3, #ARGV do
   local job = ARGV[1] .. 'job:' .. ARGV[i]

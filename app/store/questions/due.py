@@ -1,4 +1,4 @@
-"""Which jobs CI is to be asked about, when, and how often at most."""
+"""The schedule of questions to CI: about which jobs, when, and how many a second."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.store.packing.packing import pack
 from app.store.reading.job import Job
 
 FIRST_QUESTION_S = 5.0
-"""How soon CI is first asked about a job whose callback does not come to us."""
+"""How soon CI is first asked about a job whose callback goes elsewhere."""
 _SLOWEST_S = 60.0
 _SLOW_MEMORY_S = 300
-"""So long after CI wanted to be asked less, another such wish is taken to be about the same trouble."""
+"""Throttling again within this time doubles the pause; after it the pause starts from the shortest."""
 QUESTIONS_PER_S = 10
 """Of all processes together. One question names up to 50 jobs."""
 _STRANGE_MAX, _STRANGE_MS = 100, 7 * 86_400_000
@@ -31,8 +31,8 @@ Unasked = Literal["not_askable", "unknown_to_ci"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open question about a job: ``asked`` times in a row without the job having ended, ``since`` when (ms); since
-    when it is in doubt (ms); and the bucket and region at which its token, or CI's own answer, has placed it.
+    """An open question about a job: CI was asked ``asked`` times in a row, first at ``since`` (ms), and the job has
+    not ended; when its doubt began (ms); and the bucket and region that its token or CI's own answer named.
     ``from_ci``: its record is CI's own answer."""
 
     asked: int
@@ -43,7 +43,7 @@ class Question:
 
 
 class Due:
-    """A schedule of questions. A question taken is put off at once, so that one which is never finished comes again."""
+    """The schedule. A question that is taken is put off in the same step: it is due again if the caller dies."""
 
     def __init__(self, db: Database, history_max: int) -> None:
         self._db = db
@@ -64,8 +64,8 @@ class Due:
         return decoded_all(self._take(keys=[self._key], args=[count, int(put_off_s * 1000)]))
 
     def turn(self, longest_s: float) -> float | None:
-        """Take the next moment at which CI may be asked: in how many seconds it is. ``None``: that is
-        later than ``longest_s``."""
+        """Reserve the next moment at which CI may be asked. Returns the seconds until then; ``None``, and nothing is
+        reserved, if that is more than ``longest_s``."""
         spacing = 1000 // QUESTIONS_PER_S
         wait = int(self._turn(keys=[self._db.key("questions")], args=[spacing, int(longest_s * 1000)]))
         return None if wait < 0 else wait / 1000
@@ -75,13 +75,14 @@ class Due:
         self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, lt=True)
 
     def ask_outputs(self, job_id: str, digest: str, in_s: float) -> Literal["asked", "confirmed", "gone"]:
-        """Ask whether CI has written the outputs of that report, unless it has answered or the job has changed."""
+        """Schedule a question whether CI wrote the outputs of that report, unless CI has answered or the job has
+        changed."""
         arguments: list[Any] = [self._db.prefix, job_id, digest, now_ms() + int(in_s * 1000)]
         answer = int(self._outputs(args=arguments))
         return "asked" if answer == 0 else "confirmed" if answer == 1 else "gone"
 
     def outputs_confirmed(self, job_id: str, event_id: str, announced: bool) -> None:
-        """CI has answered: outputs that were waiting for it are announced, unless its answer was an event already."""
+        """CI has answered. Make an event for outputs that waited for that, unless the answer itself made one."""
         for _ in range(TRIES):
             (known,) = snapshots(self._db, [job_id])
             now = now_ms()
@@ -91,7 +92,7 @@ class Due:
                 return
 
     def announce_overdue(self, job: Job) -> bool:
-        """Make an event of it that the job is past its deadline; false if that was done, or the job has moved on."""
+        """Make the event ``overdue``; false if there is one for this deadline, or the job has changed."""
         if not (job.submission and job.submission.overdue and job.submission.deadline):
             return False
         details = {"deadline": job.submission.deadline, "submission": job.submission.id}
@@ -104,48 +105,48 @@ class Due:
         self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, xx=True)
 
     def questions(self, job_ids: Sequence[str]) -> list[Question]:
-        """What is open about these jobs."""
+        """The open questions about these jobs, in order."""
         pipe = self._redis.pipeline(transaction=False)
         for each in job_ids:
             pipe.hmget(self._db.key("job", each), *_FIELDS)
         return [_question(*map(decoded, row)) for row in (pipe.execute() if job_ids else ())]
 
     def note_asked(self, job_ids: Sequence[str]) -> None:
-        """CI is asked about these jobs now: those in doubt show it."""
+        """Note that CI is asked about these jobs now; the record of a job in doubt shows it."""
         self._asked(args=[self._db.prefix, rfc3339(now_ms()), *job_ids])
 
     def note_unknown(self, job_id: str, by: str) -> None:
-        """A person had CI asked about the job, and CI does not know it: that stands in its history."""
+        """Note in the job's history that CI was asked on behalf of a person and does not know the job."""
         entry = {"kind": "poll", "at": rfc3339(now_ms()), "outcome": "unknown", "by": by}
         line = pack(json.dumps(entry | {"detail": "CI does not know this job."}).encode())
         self._unknown(args=[self._db.prefix, job_id, self._history_max, line])
 
     def note_place(self, job_ids: Sequence[str], place: tuple[str, str]) -> None:
-        """CI has answered about these jobs at that bucket and region."""
+        """Note that CI knows these jobs at that bucket and region."""
         pipe = self._redis.pipeline(transaction=False)
         for each in job_ids:
             pipe.hset(self._db.key("job", each), "place", json.dumps(place))
         pipe.execute()
 
     def asked(self, job_id: str) -> int:
-        """How often in a row the job was asked about without having ended."""
+        """How many questions in a row found that the job has not ended."""
         return int(decoded(self._redis.hget(self._db.key("job", job_id), "asked")) or 0)
 
     def count(self, job_id: str, deadline_s: float) -> None:
-        """One more question was answered without the job having ended: it is still running, and gets a new deadline, as
-        far ahead as its submission says, else ``deadline_s``."""
+        """CI answered that the job has not ended. Count the question, and set a new deadline: in as many seconds as its
+        submission says, else in ``deadline_s``."""
         self._postpone(args=[self._db.prefix, job_id, "", int(deadline_s * 1000)])
 
     def postpone(self, job_id: str, in_s: float) -> None:
-        """One more question brought no answer: ask again in ``in_s`` seconds."""
+        """A question got no answer. Count it, and ask again in ``in_s`` seconds."""
         self._postpone(args=[self._db.prefix, job_id, int(in_s * 1000), ""])
 
     def settled(self, job_id: str) -> None:
-        """The job has ended: nothing more to ask."""
+        """The job has ended: remove the question."""
         self._redis.hdel(self._db.key("job", job_id), "asked", "asked_since")
 
     def end(self, job_id: str, why: Unasked | None = None) -> None:
-        """Ask no more, and leave standing what is in doubt; ``why`` is why CI does not confirm the job's outputs."""
+        """Stop asking about the job; a doubt stays. ``why``: the reason for which CI cannot confirm its outputs."""
         job = self._db.key("job", job_id)
         pipe = self._redis.pipeline()
         pipe.zrem(self._key, job_id)
@@ -155,7 +156,7 @@ class Due:
             self._unasked(args=[self._db.prefix, job_id, why])
 
     def note_strange(self, bucket: str) -> None:
-        """A callback named a bucket that we do not know; the newest hundred are kept for a week."""
+        """Note a bucket that a callback named and that we do not know. The newest hundred are kept for a week."""
         key, now = self._db.key("strange_buckets"), now_ms()
         pipe = self._redis.pipeline()
         pipe.zadd(key, {bucket[:100]: now})
@@ -172,7 +173,8 @@ class Due:
         )
 
     def slow_down(self, wish_s: float | None = None) -> float:
-        """CI throttles us: no question for ``wish_s`` seconds, or for longer each time. Returns how long."""
+        """CI throttles us: send no question for ``wish_s`` seconds, or by default for longer each time. Returns how
+        long."""
         times = int(self._redis.incr(self._slow_times))
         seconds = wish_s or doubled(times, 2.0, _SLOWEST_S)
         pipe = self._redis.pipeline()
@@ -182,7 +184,7 @@ class Due:
         return seconds
 
     def held_s(self) -> float:
-        """How many seconds remain without questions."""
+        """Seconds until questions are sent again; 0 if they are not held."""
         return max(0.0, int(self._redis.pttl(self._slow)) / 1000)
 
     def size(self) -> int:

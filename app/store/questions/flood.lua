@@ -1,5 +1,5 @@
--- Notes that a callback URL went beyond its limits. What it may have meant is asked of CI: about the jobs of its
--- submission; for another URL CI's job list is read once, when the flood has ended.
+-- Notes that a callback URL is over its limits. CI is asked about what was refused: about the jobs of the URL's
+-- submission; for a URL without one, CI's job list is read once when the flood has ended.
 -- ARGV: prefix, token fingerprint, submission or '', now (ms), until when the URL is refused (ms).
 local prefix, token, submission, now, over_at = unpack(ARGV)
 if submission == '' then
@@ -10,7 +10,7 @@ end
 local hash = prefix .. 'submission:' .. submission
 local ids = redis.call('HGET', hash, 'job_ids')
 if not ids then
-  -- CI's answer, which names the jobs, is still to come: then they are asked about.
+  -- CI's answer to the submission, which names the jobs, has not come yet: they are asked about then.
   if redis.call('EXISTS', hash) == 1 then redis.call('HSET', hash, 'doubted', 1) end
   return 0
 end

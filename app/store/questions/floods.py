@@ -1,4 +1,4 @@
-"""Callback URLs that went beyond their limits: what they reported meanwhile was turned away, and CI has it."""
+"""Floods: callback URLs over their limits. Their callbacks are refused, and CI is asked for what they reported."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from app.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """One URL's flood, from ``since`` to ``until`` (ms), and what its token may speak of. ``mark`` is its place in the
-    schedule since it was taken."""
+    """One URL's flood, from ``since`` to ``until`` (ms), and the tags and bucket of its token. ``mark`` is its score in
+    the schedule since it was taken."""
 
     token: str
     since: int
@@ -23,7 +23,7 @@ class Flood:
 
 
 class Floods:
-    """The floods, until CI's list was read for them."""
+    """Floods for which CI's list has not been read yet."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -32,12 +32,12 @@ class Floods:
         self._take, self._note = script(db.client, "take"), script(db.client, "flood")
 
     def note(self, token: str, submission: str | None, seconds: int) -> int:
-        """The URL of this fingerprint is refused for ``seconds``; returns about how many jobs CI is asked at once."""
+        """The URL of this fingerprint is refused for ``seconds``. Returns how many jobs CI is asked about now."""
         now = now_ms()
         return int(self._note(args=[self._db.prefix, token, submission or "", now, now + seconds * 1000]))
 
     def take(self, put_off_s: float) -> Flood | None:
-        """A flood that has ended, if there is one; put off, so that it comes again should the caller die."""
+        """A flood that has ended, if there is one; put off, so that it is taken again if the caller dies."""
         ended = decoded_all(self._take(keys=[self._key], args=[1, int(put_off_s * 1000)]))
         return self._flood(ended[0]) if ended else None
 
@@ -55,8 +55,8 @@ class Floods:
         )
 
     def done(self, flood: Flood) -> None:
-        """CI's list was read for it, or is given up. One that has begun again meanwhile stays, and is read from its
-        first beginning."""
+        """CI's list was read for it, or reading was given up. A flood that has begun again since is kept, and is read
+        from its first beginning."""
         if self._redis.zscore(self._key, flood.token) != flood.mark:
             return
         pipe = self._redis.pipeline()

@@ -1,4 +1,4 @@
--- Counts one more question about a job, unless the job is gone: then it leaves nothing behind.
+-- Counts one more question about a job; does nothing if the job was removed.
 -- ARGV: prefix, job id, in how many ms to ask again (or ''), in how many ms the job is overdue, unless its submission says
 -- how long its silence may last (or '': its deadline stays).
 local prefix, id = ARGV[1], ARGV[2]

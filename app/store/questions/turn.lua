@@ -1,6 +1,6 @@
--- Gives out the moments at which CI may be asked, one for each question, evenly spaced for all processes together.
--- KEYS[1] the next free moment. ARGV: ms between two questions, how many ms the caller would wait at most.
--- Returns how many ms to wait, or -1: that would be too long, and nothing is taken.
+-- Reserves the moments at which CI may be asked, one for each question, evenly spaced across all processes.
+-- KEYS[1] the next free moment. ARGV: ms between two questions, the longest wait (ms) that the caller accepts.
+-- Returns how many ms to wait; -1 if that is too long, and then nothing is reserved.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mine = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))

@@ -1,4 +1,4 @@
--- Says why CI does not confirm the outputs of a job, unless the job is gone.
+-- Stores why CI cannot confirm the outputs of a job, unless the job was removed.
 -- ARGV: prefix, job id, why.
 local job = ARGV[1] .. 'job:' .. ARGV[2]
 if redis.call('HEXISTS', job, 'version') == 1 then

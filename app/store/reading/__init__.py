@@ -1,1 +1,1 @@
-"""How jobs are read: what is stored of them, the record made of that, lists of them."""
+"""Reading jobs: their stored fields, the record made of these, and lists."""

@@ -1,4 +1,4 @@
-"""The normalized job, as it is answered and printed."""
+"""The normalized job, as the API answers it and commands print it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.ci.report import Input, JobResult, Media, Output, Report, Template, Wor
 
 
 class Submitted(BaseModel):
-    """What a job's record says of our own submission. ``deadline`` is when its silence becomes ``overdue``."""
+    """Our own submission, in a job's record. After ``deadline`` a job without news is ``overdue``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,7 +22,7 @@ class Submitted(BaseModel):
 
 
 class Reported(BaseModel):
-    """What a callback reported that contradicts what is known."""
+    """What the callback reported that contradicts what is known."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,8 +32,8 @@ class Reported(BaseModel):
 
 
 class Doubt(BaseModel):
-    """Two sources contradict each other: ``reason`` says how. CI is asked; until it has answered, or a person has
-    settled it, the job keeps the state that was known. ``asked_at`` is when CI was asked last."""
+    """Two sources contradict each other; ``reason`` says how. The job keeps the state that was known until CI has
+    answered or a person has settled the doubt. ``asked_at`` is when CI was last asked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,13 +44,13 @@ class Doubt(BaseModel):
 
 
 Unchecked = Literal["not_confirmed", "not_askable", "unknown_to_ci", "too_many"]
-"""Why outputs are not looked up: only a callback named them, and CI is being asked (``not_confirmed``), cannot be asked
-about them, or does not know the job; or they are more than are looked up."""
+"""Why outputs are not looked up. Only a callback named them, and CI is being asked (``not_confirmed``), cannot be asked
+(``not_askable``), or does not know the job (``unknown_to_ci``); or they are beyond the number that is looked up."""
 
 
 class Job(BaseModel):
-    """The normalized job: what CI reported (the fields of ``Report``), and what we know about how we know it. In a list
-    ``outputs`` are the first hundred of ``outputs_count``."""
+    """The normalized job: what CI reported (the fields of ``Report``), and where that came from. In a list ``outputs``
+    are the first hundred of ``outputs_count``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,7 +75,7 @@ class Job(BaseModel):
     workflow: Workflow | None = None
     media: Media | None = None
     result: JobResult | None = None
-    labels: dict[str, str] = Field(default_factory=dict, description="Those of its submission.")
+    labels: dict[str, str] = Field(default_factory=dict, description="The labels of its submission.")
     doubt: Doubt | None
     submission: Submitted | None
     verification: str | None

@@ -1,4 +1,4 @@
-"""Pages of jobs: which index serves a filter, and which jobs match it."""
+"""Pages of jobs: which indexes serve a filter, and which jobs match it."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from app.store.reading.shown import Kept, Shown, shown
 from app.store.reading.stored import Stored, StoredJobs
 
 _SCAN_MAX: Final = 2000
-"""How many index entries one page may look at before it is handed out short."""
+"""Index entries that one page reads at most; it is returned short if fewer than its limit matched."""
 _CHUNK: Final = 200
 _IN_LIST: Final = 100
-"""Outputs of a job that a list shows."""
+"""Outputs that a list shows of each job."""
 _KEPT_MS: Final = 60_000
-"""For so long a job is shown as it was, if its stamp is the same: earlier releases do not stamp each change."""
+"""How long the cached JSON of a job is used while its stamp is the same: earlier releases do not stamp each change."""
 Position = tuple[int, str]
-"""Where in a list: when the job was created (ms), and its id."""
+"""A position in a list: when the job was created (ms), and its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs to list. ``equal`` are values by an indexed field, or by ``label.<name>``. Times are milliseconds
-    since 1970; ``overdue`` is true, false or any."""
+    """Which jobs to list. ``equal``: the value by indexed field, or by ``label.<name>``. Times are milliseconds since
+    1970. ``overdue``: ``None`` matches any."""
 
     equal: tuple[tuple[str, str], ...] = ()
     overdue: bool | None = None
@@ -45,7 +45,7 @@ class Filter:
 
 
 class Page(BaseModel):
-    """One page of jobs, newest first. It may be short; only a ``next_cursor`` of ``None`` is the end."""
+    """One page of jobs, newest first. A page may be short; only a ``next_cursor`` of ``None`` is the end."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +54,7 @@ class Page(BaseModel):
 
 
 class _Found(NamedTuple):
-    """Jobs of a page, the cursor behind them, and until when the clock changes none of it (ms; 0 if not known)."""
+    """Jobs of a page, the next cursor, and when time alone first changes one of them (ms; 0 if not known)."""
 
     jobs: list[Shown]
     next_cursor: str | None
@@ -74,7 +74,7 @@ class Listing:
         self._pages = Kept[tuple[Filter, int, str | None], list[Any], bytes]()
 
     def page(self, wanted: Filter, limit: int, cursor: str | None = None) -> Page:
-        """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short of matches."""
+        """Up to ``limit`` jobs after ``cursor``, without raw payloads. A page may be short."""
         found = self._collect(wanted, limit, self._ask("", wanted, limit, decode_cursor(cursor), _SCAN_MAX))
         jobs = tuple(Job.model_validate_json(each.text) for each in found.jobs)
         return Page(jobs=jobs, next_cursor=found.next_cursor)
@@ -82,9 +82,9 @@ class Listing:
     def page_json(
         self, wanted: Filter, limit: int, cursor: str | None = None, digest: str = ""
     ) -> tuple[ApiKey | None, bytes]:
-        """``page`` as JSON, as ``Page`` would be written, with the API key of that digest; nothing for an unknown key.
+        """``page`` as the JSON of ``Page``, and the API key of that digest; no key and no text for an unknown digest.
 
-        One round trip; the same text again while no job on the page has changed."""
+        One round trip; the cached text is returned while no job on the page has changed."""
         answer = self._ask(digest, wanted, limit, decode_cursor(cursor), _SCAN_MAX)
         key = read_key(answer[0])
         if digest and key is None:
@@ -108,7 +108,7 @@ class Listing:
                 return
 
     def matching(self, wanted: Filter) -> int:
-        """How many match. One value is counted by its index, without reading jobs."""
+        """How many match. A filter by one value is answered from the size of its index, without reading jobs."""
         if wanted.overdue is None and len(wanted.equal) <= 1:
             top = "+inf" if wanted.created_before is None else wanted.created_before
             (name,) = _indexes(wanted)
@@ -118,8 +118,8 @@ class Listing:
     def _ask(
         self, digest: str, wanted: Filter, limit: int, after: Position | None, look_at: int
     ) -> list[Any]:
-        """What page.lua answers."""
-        # What no index tells is looked for in as many as one call reads.
+        """The answer of page.lua."""
+        # No index serves ``overdue``: read a whole chunk of jobs and compare each.
         count = limit if wanted.overdue is None else max(limit, _CHUNK)
         top, bottom = ("" if ms is None else ms for ms in (wanted.created_before, wanted.created_after))
         begin = (after[0], member_of(after[1])) if after else ("", "")
@@ -128,7 +128,7 @@ class Listing:
         return answer
 
     def _collect(self, wanted: Filter, limit: int, answer: list[Any]) -> _Found:
-        """The page, of which ``answer`` is the beginning: more is asked for where too few of that match."""
+        """The page that begins with ``answer``; reads more entries while too few of them match."""
         found, left, until = list[Shown](), _SCAN_MAX, math.inf if wanted.overdue is None else 0.0
         while True:
             _, looked, is_end, last, score, members, stamps = answer
@@ -148,7 +148,7 @@ class Listing:
             answer = self._ask("", wanted, limit, position, left)
 
     def _shown(self, ids: Sequence[str], stamps: Sequence[bytes]) -> list[Shown | None]:
-        """As they are kept where they are unchanged; the others are read. ``None`` for one that is gone."""
+        """From the cache if the stamp is unchanged, else read. ``None`` for a job that was removed."""
         now = now_ms()
         found = {each: self._kept.find(each, stamp, now) for each, stamp in zip(ids, stamps, strict=True)}
         unknown = {each: stamp for each, stamp in zip(ids, stamps, strict=True) if found[each] is None}
@@ -157,11 +157,11 @@ class Listing:
         return list(found.values())
 
     def _made(self, job_id: str, stored: Stored, stamp: bytes, now: int) -> Shown:
-        """``stamp`` was read before ``stored``: where the job has changed since, it is the stamp of no later answer."""
+        """``stamp`` was read before ``stored``: if the job has changed in between, no later stamp equals it."""
         job = self._records.record(Known.of(stored))
         if len(job.outputs) > _IN_LIST:
             job = job.model_copy(update={"outputs": job.outputs[:_IN_LIST]})
-        # Past its deadline a job is shown as overdue, without any change of it.
+        # Once its deadline has passed a job is shown as overdue, although nothing of it has changed.
         turns_late = math.inf if stored.late or stored.due_ms is None else stored.due_ms
         made = shown(job, stored.created_ms, min(now + _KEPT_MS, turns_late) if stamp else 0)
         self._kept.put(job_id, stamp, made, len(made.text), made.until)
@@ -169,7 +169,7 @@ class Listing:
 
 
 def _indexes(wanted: Filter) -> list[str]:
-    """The indexes that serve a filter, without the prefix of all keys."""
+    """The keys of the indexes that serve a filter, without KEY_PREFIX."""
     return [f"index:{index.name(field, value)}" for field, value in wanted.equal] or ["jobs"]
 
 

@@ -1,4 +1,5 @@
--- One page of a list: what stands in the smallest of the indexes that serve a filter, newest first, and in the others too.
+-- One page of a list: the members of the smallest index that serves the filter which are in all the others too, newest
+-- first.
 -- holder.lua is in front of this file.
 -- ARGV: prefix, digest of an API key or '', how many jobs at most, how many entries to look at for them at most, the
 -- highest and the lowest score (or '' for any), score and member of the last entry of the page before (or '' twice), then
@@ -32,8 +33,8 @@ end
 
 local function count_from(score) return redis.call('ZCOUNT', index, score, '+inf') end
 
--- Where the page begins. Many may have the score of the page before's last entry, which may have gone: its place among
--- them is found by halves.
+-- The rank at which the page begins. Many members may have the score of the previous page's last entry, and that entry
+-- may have been removed: its rank among them is found by binary search.
 local function first_rank()
   local low = top == '' and 0 or count_from('(' .. top)
   if after == '' then return low end
@@ -59,7 +60,7 @@ end
 
 local found, looked, last = {}, 0, ''
 
--- Adds those of these entries that match; returns whether there is room for more.
+-- Adds the entries that are in all indexes; returns whether the page has room for more.
 local function take(members)
   local places = {}
   for n, other in ipairs(others) do places[n] = redis.call('ZMSCORE', other, unpack(members)) end

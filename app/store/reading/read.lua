@@ -1,4 +1,4 @@
--- What is stored of some jobs, each of one moment. holder.lua is in front of this file.
+-- The stored fields of some jobs, each read at one moment. holder.lua is in front of this file.
 -- ARGV: prefix, digest of an API key or '', how many fields of a job, their names, how many fields of a submission, their names, then the ids.
 -- Returns the holder, then for each id: the job's fields, its report (packed), its submission's fields, what was asked there (packed),
 -- and whether the body that the report came from is still stored.

@@ -1,4 +1,4 @@
-"""A job's record, made of what is stored."""
+"""A job's record, made of its stored fields."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
 from app.store.submissions.submissions import Submission
 
 ReadRaw = Callable[[], dict[str, Any] | None]
-"""The JSON view of a payload; ``None`` where there is none, or no longer."""
+"""Reads the JSON view of a payload; ``None`` if there is none, or it has expired."""
 
 
 def no_raw() -> None:
-    """Of a job whose payload was not asked for."""
+    """For a job whose payload was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store holds of one job: its report, packed, unless an event's takes its place (``reported``); its other
-    fields, its submission's fields and what was asked there (``facts`` and ``labels``). ``raw`` reads the bytes that
-    its report was made of, as a JSON view: reading them takes longer than all the rest."""
+    """What the store holds of one job: its packed report, or in its place the report of an event (``reported``); its
+    other fields; its submission's fields and request (``facts`` and ``labels``). ``raw`` reads the JSON view of the
+    payload: a function, because that takes longer than all the rest."""
 
     packed: bytes | None
     fields: dict[str, str | None]
@@ -48,7 +48,7 @@ class Known:
 
     @property
     def report(self) -> dict[str, Any]:
-        """Empty for a job that is not known."""
+        """The report; empty for an unknown job."""
         if self.reported is not None:
             return self.reported
         return cast(dict[str, Any], msgspec.json.decode(unpack(self.packed))) if self.packed else {}
@@ -67,7 +67,8 @@ class Known:
 
     @classmethod
     def of_submitted(cls, detail: Detail, submission: Submission, new_at: str) -> Known:
-        """Of a job that CI named in its answer to ``submission``, new at ``new_at``: nothing else is stored of it."""
+        """For a job that CI named in its answer to ``submission`` and that was new at ``new_at``: all that is stored
+        of it follows from these."""
         fields = dict.fromkeys(OF_JOB) | {
             "submission": submission.id,
             "verification": "confirmed",
@@ -82,19 +83,19 @@ class Known:
         return cls(None, fields, asked, request, late, lambda: detail.raw, reported)
 
     def at(self, event: Event) -> Known:
-        """As it was at the event, with what is known now about how we know it."""
+        """The job as it was at the event; source, verification and submission are those of now."""
         then: dict[str, str | None] = {"version": str(event.version), "updated": event.at}
         if event.kind != "check":
             then["check"] = None
         if event.kind == "poll":
             then["source"] = "poll"
         elif self.fields["source"] == "poll" and not self._has_now(event.report):
-            # CI's word about the job as it is now says nothing of what a callback said before.
+            # CI's answer confirms the job as it is now, not an earlier report by a callback.
             then["source"] = "callback"
         return replace(self, reported=event.report, fields=self.fields | then)
 
     def _has_now(self, report: dict[str, Any]) -> bool:
-        """Whether what is known of the job now is that report."""
+        """Whether that is the report of the job now."""
         return Report.from_dict(report).digest == self.fields["digest"]
 
 
@@ -104,10 +105,10 @@ class Records:
     def __init__(self, trusted: frozenset[str]) -> None:
         self._trusted = trusted
         self.edition = _edition(trusted)
-        """What else than the store a record depends on: its fields, and a setting."""
+        """A hash of what a record depends on beside the store: its model, and a setting. Part of each ETag."""
 
     def record(self, known: Known, *, raw: bool = True) -> Job:
-        """Without ``raw`` the payload is not read."""
+        """The normalized job. Without ``raw`` the payload is not read."""
         reported, fields = known.report, known.fields
         unconfirmed = self._unconfirmed(reported, known)
         report = reported if unconfirmed else merged(reported, fields["check"])
@@ -130,8 +131,8 @@ class Records:
         )
 
     def _unconfirmed(self, reported: dict[str, Any], known: Known) -> str | None:
-        """Why the outputs may not be looked up or linked; ``None`` where CI named them, the submission asked for
-        them, or the bucket is trusted."""
+        """Why the outputs may not be looked up or linked; ``None`` if CI named them, the submission asked for them, or
+        the bucket is trusted."""
         if not reported["outputs"] or known.fields["source"] == "poll":
             return None
         report = Report.from_dict(reported)
@@ -146,7 +147,7 @@ def _asked(facts: dict[str, Any] | None) -> Asked | None:
     try:
         return Asked.model_validate(facts) if facts else None
     except ValidationError:
-        return None  # A record of ours that says nothing of its request.
+        return None  # An early release stored the submission without its request.
 
 
 def _submitted(

@@ -1,4 +1,4 @@
-"""What was shown of jobs, kept for the next who asks: the JSON of each, and of pages."""
+"""A cache of the JSON of jobs, and of pages of jobs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Key = TypeVar("Key", bound=Hashable)
 Mark = TypeVar("Mark")
 Value = TypeVar("Value")
 _KEPT_BYTES: Final = 8 * 2**20
-"""For jobs in lists, and as much for single ones and for pages, in each process; it fills only where they are read."""
+"""Bytes of each of three caches in a process: jobs in lists, single jobs, pages. Only processes that read fill them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A record as JSON, with what a list is filtered by, and where it stands there (``created_ms``); ``linkable`` is
-    whether its outputs may be linked. ``until`` is when the clock alone may change it (ms)."""
+    """A record as JSON, with the values that lists are filtered by and its position there (``created_ms``).
+    ``linkable``: its outputs may be linked. ``until``: when time alone may change it (ms)."""
 
     text: bytes
     values: dict[str, str | None]
@@ -44,9 +44,9 @@ def shown(job: Job, created_ms: int, until: float = math.inf) -> Shown:
 
 
 class Kept(Generic[Key, Mark, Value]):
-    """What was made last for each key, the latest used ones, up to ``limit`` bytes.
+    """The last value for each key; the least recently used are dropped beyond ``limit`` bytes.
 
-    A value serves only while the mark of what is stored is equal to that of what it was made of, and until its time.
+    A value is valid while the mark (a version of the stored data) is the one it was put with, and until its time.
     """
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
@@ -56,7 +56,7 @@ class Kept(Generic[Key, Mark, Value]):
         self._entries: OrderedDict[Key, _Entry[Mark, Value]] = OrderedDict()
 
     def find(self, key: Key, mark: Mark, now: float = 0) -> Value | None:
-        """``now`` is a time as ``put`` was given one."""
+        """The value, if it is valid. ``now`` is on the clock of the ``until`` that ``put`` was given."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or entry.mark != mark or entry.until <= now:
@@ -65,7 +65,7 @@ class Kept(Generic[Key, Mark, Value]):
             return entry.value
 
     def put(self, key: Key, mark: Mark, value: Value, size: int, until: float = math.inf) -> None:
-        """``size`` is how many bytes mark and value take."""
+        """``size``: bytes of mark and value."""
         entry = _Entry(mark, value, size + _OBJECTS, until)
         with self._lock:
             self._forget(self._entries.pop(key, None))
@@ -92,4 +92,4 @@ class _Entry(NamedTuple, Generic[Mark, Value]):
 
 
 _OBJECTS: Final = 3_000
-"""What Python's objects around one entry take, roughly: some forty small ones."""
+"""Bytes of Python's objects around one entry, roughly: some forty small ones."""

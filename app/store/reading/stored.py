@@ -1,4 +1,4 @@
-"""What is stored of jobs, as one script reads it."""
+"""The stored fields of jobs, as read.lua returns them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ OF_JOB: Final = (
     "submission", "verification", "source", "version", "updated", "raw", "deadline", "created", "rank",
     "check", "doubt", "digest", "outputs_unasked",
 )  # fmt: skip
-"""Of a job's hash."""
+"""Fields of a job's hash."""
 OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline")
-"""Of the hash of its submission."""
+"""Fields of its submission's hash."""
 _NAMES: Final = (len(OF_JOB), *OF_JOB, len(OF_SUBMISSION), *OF_SUBMISSION)
 _UPDATED, _DEADLINE, _CREATED = map(OF_JOB.index, ("updated", "deadline", "created"))
 _AT_ONCE: Final = 200
-"""Jobs in one call."""
+"""Jobs read in one call."""
 
 
 class Stored(NamedTuple):
-    """All that a job's record is made of (``content``): nothing else, and no clock, is read for it. ``late`` is whether
-    the deadline, ``due_ms``, has passed."""
+    """All that a job's record is made of (``content``); making it reads nothing else, not even a clock. ``late``: the
+    deadline ``due_ms`` has passed."""
 
     fields: tuple[bytes | None, ...]
     report: bytes | None
@@ -40,28 +40,28 @@ class Stored(NamedTuple):
 
     @property
     def created_ms(self) -> int:
-        """Where the job stands in lists."""
+        """The job's position in lists: its creation (ms)."""
         return int(self.fields[_CREATED] or 0)
 
     @property
     def content(self) -> tuple[Any, ...]:
-        """Two that are equal make the same record."""
+        """Equal contents make equal records."""
         return self[:6]
 
     @property
     def digest(self) -> str:
-        """128 bits of hash of the content, in hex."""
+        """A hash of the content: 128 bits, in hex."""
         return hashlib.blake2b(_ENCODER.encode(self.content), digest_size=16).hexdigest()
 
     @property
     def size(self) -> int:
-        """Bytes of the content."""
+        """The size of the content, in bytes."""
         parts = (*self.fields, self.report, *self.submission, self.request)
         return sum(len(part) for part in parts if part)
 
 
 class StoredJobs:
-    """Reads what is stored."""
+    """Reads the stored fields."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -69,14 +69,15 @@ class StoredJobs:
         self._read = script(db.client, "holder", "read")
 
     def of(self, ids: Sequence[str]) -> list[Stored | None]:
-        """What is stored of these jobs: what belongs to one of them is of one moment."""
+        """The stored fields of these jobs, in order; those of one job are read at one moment."""
         found: list[Stored | None] = []
         for start in range(0, len(ids), _AT_ONCE):
             found += self._ask("", ids[start : start + _AT_ONCE])[1]
         return found
 
     def for_holder(self, digest: str, job_id: str) -> tuple[ApiKey | None, Stored | None]:
-        """The API key of that digest, and what is stored of the job, in one round trip; nothing for an unknown key."""
+        """The API key of that digest, and the stored fields of the job, in one round trip; for an unknown key
+        neither."""
         key, found = self._ask(digest, [job_id])
         return key, found[0] if found else None
 
@@ -88,7 +89,7 @@ class StoredJobs:
 
 def _as_stored(row: Any) -> Stored | None:
     fields, report, submission, request, has_body = row
-    # Without the job's own fields a report is a leftover of one that was removed.
+    # A report without the job's own fields is left over from a job that was removed.
     if not report or not fields[_UPDATED]:
         return None
     deadline = fields[_DEADLINE] or (submission[OF_SUBMISSION.index("deadline")] if submission else None)

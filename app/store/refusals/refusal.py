@@ -1,4 +1,4 @@
-"""One refusal: what is kept of a callback that was turned away, and how Redis holds it."""
+"""One refusal: what is kept of a refused callback, and its form in Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RefusalState = Literal["open", "dismissed"]
 _DETAIL_MAX = 300
 _TYPE_MAX = 100
 _ACTS_MAX = 20
-"""The newest acts are kept: who retries one for ever does not make it grow for ever."""
+"""The newest acts that are kept: a refusal that is retried again and again must not grow without end."""
 REFUSAL_FIELDS = (
     "reason", "detail", "token", "binding", "job_ids", "content_type", "received", "spooled", "size", "whole", "state",
     "acts",
@@ -29,11 +29,11 @@ def new_refusal_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A callback that was turned away, as far as it was read.
+    """A refused callback, as far as it was read.
 
-    ``binding`` is what its token was made for, ``token`` its fingerprint; ``whole`` says whether ``body`` is all that
-    was sent, ``size`` how long it is. ``spooled_ms`` is when, where it could not be noted at once. ``acts`` are what
-    people have done with it; in a list ``body`` is left out.
+    ``token`` is its token's fingerprint, ``binding`` that token's binding. ``whole``: ``body`` is all that was sent;
+    ``size`` is its length (bytes). ``spooled_ms``: when it was spooled, if Redis was away. ``acts``: what people did
+    with it. In a list ``body`` is left out.
     """
 
     reason: str
@@ -62,7 +62,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class RefusalFilter:
-    """Which refusals; what is ``None`` may be any. ``after`` and ``before`` are milliseconds since 1970."""
+    """Which refusals to list; ``None`` matches any. ``after`` and ``before`` are milliseconds since 1970."""
 
     reason: str | None = None
     job_id: str | None = None
@@ -79,7 +79,7 @@ class RefusalFilter:
 
 
 def row_of(refusal: Refusal) -> dict[str, str | int]:
-    """Its fields, but for its body and for what the script adds: ``token``, ``job_ids``, ``bytes``."""
+    """Its fields, without its body and without those that refuse.lua adds: ``token``, ``job_ids``, ``bytes``."""
     return {
         "reason": refusal.reason,
         "detail": shortened(refusal.detail),

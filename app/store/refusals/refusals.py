@@ -1,4 +1,4 @@
-"""Callbacks that were turned away although their token was ours: kept for a while, and CI is asked."""
+"""Refused callbacks whose token was ours: they are kept for a while, and CI is asked about their jobs."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from app.store.refusals.refusal import (
 )
 
 _OVERHEAD = 1000
-"""What Redis needs for a refusal beside its texts and body (measured: 800 to 900 bytes)."""
+"""Bytes that Redis needs for a refusal beside its texts and body (measured: 800 to 900)."""
 _SHARES = 8
-"""One token may fill an eighth of the room, so that a leaked URL does not push out what came by others."""
+"""One token may fill an eighth of the room, so that a leaked URL does not push out the refusals of others."""
 _DROPS_MAX = 1000
-"""Refusals that one call drops at most: a few milliseconds of Redis. The next call goes on."""
+"""Refusals that one call drops at most, which takes Redis a few milliseconds. The next call goes on."""
 _CHUNK = 200
 _EVER = 2**53
 _SCAN_MAX = 4000
-"""How many refusals one page may look at before it is handed out short."""
+"""Refusals that one page reads at most; it is returned short if fewer than its limit matched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Refusals:
         self._script = script(db.client, "record", "refuse")
 
     def note(self, refusal: Refusal) -> bool:
-        """Keep it and have CI asked; false, and nothing is kept, if its token was revoked. May be repeated.
+        """Store it and schedule questions to CI; false, and nothing is stored, if its token is revoked. Idempotent.
 
-        A submission's own jobs are the ones meant, whatever the payload claims.
+        With the token of a submission, CI is asked about that submission's jobs, whatever the payload names.
         """
         fields = row_of(refusal)
         body = zlib.compress(refusal.body, 1) if refusal.body else b""
@@ -82,16 +82,17 @@ class Refusals:
         return verdict != "revoked"
 
     def amend(self, refusal: Refusal, reason: str, detail: str, act: Mapping[str, str]) -> bool:
-        """It was refused again, for this reason; false if it is no longer on the list."""
+        """Note that it was retried and refused again, for this reason; false if it is no longer on the list."""
         fields = {"reason": reason, "detail": shortened(detail), "acts": with_act(refusal.acts, act)}
         return self._run({"amend": {"id": refusal.id, "fields": fields}})[0] == "done"
 
     def taken(self, refusal: Refusal) -> bool:
-        """Remove it: it was accepted, and the history of its jobs says so. False if another caller was faster."""
+        """Remove it: it was accepted, and its jobs' history has it. False if another caller has removed it before."""
         return self._run({"close": {"id": refusal.id}})[0] == "done"
 
     def dismiss(self, refusal: Refusal, by: str, reason: str) -> bool:
-        """Off the list; the reason stays in its record and its jobs' history. False if another caller was faster."""
+        """Take it off the list; the reason stays in its record and its jobs' history. False if it is not on the
+        list."""
         at = rfc3339(now_ms())
         act = {"act": "dismiss", "at": at, "by": by, "reason": shortened(reason)}
         entry = {"kind": "refused", "at": at, "outcome": "dismissed", "reason": refusal.reason}
@@ -101,11 +102,11 @@ class Refusals:
         return self._run({"close": close}, entry=entry)[0] == "done"
 
     def drop_old(self, older_than_s: float, count: int) -> int:
-        """Those that came longer ago than that, at most ``count``; how many there were."""
+        """Remove up to ``count`` refusals that are older. Returns how many."""
         return self._run({"cutoff": now_ms() - int(older_than_s * 1000), "count": count})[1]
 
     def get(self, refusal_id: str) -> Refusal | None:
-        """One with its body, on the list or done with; ``None`` if it is not kept, or no longer."""
+        """A refusal with its body, open or closed; ``None`` if it is not kept, or no longer."""
         row: dict[bytes, bytes] = self._redis.hgetall(self._db.key("refusal", refusal_id))  # type: ignore[assignment]
         if not row:
             return None
@@ -115,7 +116,7 @@ class Refusals:
     def page(
         self, wanted: RefusalFilter, limit: int, cursor: str | None = None
     ) -> tuple[list[Refusal], str | None]:
-        """Up to ``limit`` of them and the next cursor; a page may be short, only ``None`` is the end."""
+        """Up to ``limit`` refusals and the next cursor. A page may be short; only the cursor ``None`` is the end."""
         found: list[Refusal] = []
         for scanned, refusal in enumerate(self._walk(wanted, decode_cursor(cursor)), 1):
             if wanted.matches(refusal):
@@ -128,21 +129,23 @@ class Refusals:
         return self.page(RefusalFilter(), count)[0]
 
     def open(self) -> tuple[int, int]:
-        """How many are on the list, and how many bytes they fill."""
+        """How many refusals are open, and how many bytes they fill."""
         size: Any = self._redis.hget(self._db.key("refused_bytes"), "all")
         return int(self._redis.zcard(self._db.key("refused"))), int(size or 0)
 
     def revoke(self, token_fingerprint: str) -> None:
-        """From now on no callback that carries this token is taken. Raises ``Unavailable`` where that is uncertain."""
+        """Refuse all callbacks with this token from now on. Raises ``Unavailable`` unless that is stored durably."""
         try:
             safe = self._durable.write([["SADD", self._db.key("revoked"), token_fingerprint]])
         except UNAVAILABLE as error:
             raise Unavailable(str(error)) from error
         if not safe:
-            raise Unavailable("the token is revoked, and not as safely as DURABILITY promises: do it again")
+            raise Unavailable(
+                "the token is revoked, but not yet as durably as DURABILITY promises: revoke it again"
+            )
 
     def pardon(self, token_fingerprint: str) -> None:
-        """The opposite of ``revoke``, for a token that was never given out."""
+        """Undo ``revoke``, for a token that was never given out."""
         self._db.client.srem(self._db.key("revoked"), token_fingerprint)
 
     def is_revoked(self, token_fingerprint: str) -> bool:
@@ -169,7 +172,7 @@ class Refusals:
         return verdict.decode(), dropped
 
     def _walk(self, wanted: RefusalFilter, after: tuple[int, str] | None) -> Iterator[Refusal]:
-        """Newest first, from behind ``after``."""
+        """Newest first, those after ``after``."""
         key = self._db.key("refused_of", wanted.token) if wanted.token else self._db.key("refused")
         top = min(wanted.before or _EVER, after[0] if after else _EVER)
         low, offset = wanted.after or 0, 0
@@ -182,7 +185,7 @@ class Refusals:
             if len(rows) < _CHUNK:
                 return
             if after is None or places[-1] < after:
-                # Some may have left the list meanwhile, so an offset would jump over others.
+                # Some of these may have been removed since, and an offset would then skip others.
                 after, top, offset = places[-1], places[-1][0], 0
             else:
                 offset += _CHUNK

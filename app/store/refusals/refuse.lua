@@ -1,12 +1,12 @@
--- The list of refusals: puts one on it, changes one or takes one off, and keeps the list within its bounds.
+-- The list of refusals: adds, changes or removes one, and keeps the list within its bounds.
 -- ARGV: prefix, header (JSON), the refused body (compressed) or '', the rest of the history entry (JSON, packed) for note
--- and a close with keep_ms. In the header:
+-- and for a close with keep_ms. In the header:
 --   now, cutoff (ms; what came before goes), count (the most that one call drops), most (bytes in all), share (bytes of
 --   one token), history_max; and one of
 --   note: {id, token, submission, received, bytes, job_ids, fields} puts a refusal on the list, and has CI asked;
 --   amend: {id, fields} changes one that is on the list;
---   close: {id, fields, keep_ms} takes one off the list; without keep_ms nothing of it stays, else what it was and what
---   was done with it, so long and without its body.
+--   close: {id, fields, keep_ms} takes one off the list. Without keep_ms it is removed; with it, its record without the
+--   body stays for that long.
 -- Returns what became of the one: 'kept', 'known' (noted before), 'revoked' (its token was: nothing is kept), 'done',
 -- 'gone' (not on the list) or ''; and how many others were dropped.
 local prefix, header, body, entry = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
@@ -40,12 +40,12 @@ local function take_off(id)
   return true
 end
 
--- A submission's own jobs are the ones meant, whatever the payload claims.
+-- With the token of a submission, its jobs are meant, whatever the payload names.
 local function meant(note)
   if note.submission == '' then return note.job_ids end
   local card, ids = key('submission', note.submission), {}
   for id in string.gmatch(redis.call('HGET', card, 'job_ids') or '', '%S+') do ids[#ids + 1] = id end
-  -- Without any, CI's answer, which names the jobs, is still to come: then they are asked about.
+  -- If it has none yet, CI's answer to the submission is still to come: they are asked about then.
   if #ids == 0 and redis.call('EXISTS', card) == 1 then redis.call('HSET', card, 'doubted', 1) end
   return ids
 end
@@ -53,7 +53,7 @@ end
 local function remember(id)
   if redis.call('HEXISTS', key('job', id), 'version') == 0 then return false end
   local n = redis.call('HINCRBY', key('job', id), 'entries', 1)
-  -- Half of a history at most: refused callbacks must not push out what changed the job.
+  -- Half of a history at most: refusals must not push out what changed the job.
   local record = key('record', id)
   if entries_in(record) < header.history_max / 2 then
     open_record(record, '')
@@ -63,7 +63,7 @@ local function remember(id)
 end
 
 local function ask(id)
-  -- A job that has ended is asked about too: the refused callback may have been the truth.
+  -- A job that has ended is asked about too: the refused callback may have been right.
   redis.call('HSET', key('job', id), 'question', 1)
   redis.call('ZADD', key('due'), 'LT', header.now, id)
 end
@@ -124,7 +124,7 @@ if header.amend then verdict = amend(header.amend) end
 if header.close then verdict = close(header.close) end
 local old = redis.call('ZRANGE', key('refused'), '-inf', header.cutoff, 'BYSCORE', 'LIMIT', 0, header.count)
 for _, id in ipairs(old) do drop(id) end
--- One URL drops its own first: it must not push out everybody else's.
+-- One URL's own refusals are dropped first: it must not push out those of others.
 if header.note then drop_oldest(key('refused_of', header.note.token), header.note.token, header.share) end
 drop_oldest(key('refused'), 'all', header.most)
 return {verdict, dropped}

@@ -1,1 +1,1 @@
-"""Runs of handlers, and their tries."""
+"""Runs and their tries."""

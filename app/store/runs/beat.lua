@@ -1,4 +1,4 @@
--- Prolongs the lease of a try that still runs. Returns 0 where the lease was lost.
+-- Renews the lease of a try that still runs. Returns 0 if the lease was lost.
 -- KEYS[1] the event, KEYS[2] the schedule unless its lane has its own.
 -- ARGV: run id, number of the try, for how long the lease holds (ms).
 local schedule = schedule_of(KEYS[1], ARGV[1], KEYS[2])

@@ -1,4 +1,4 @@
--- How an event goes with its runs: sent behind run.lua, in front of the scripts that remove jobs and submissions.
+-- Removes events with their runs. Sent behind run.lua, in front of the scripts that remove jobs and submissions.
 
 local function runs_in(prefix, event)
   local runs = {}
@@ -23,7 +23,7 @@ local function drop_runs(prefix, event, runs)
   return failures
 end
 
--- A submission's own events: those that have no job.
+-- Removes a submission's own events, those without a job.
 local function drop_events_of(prefix, submission)
   for _, field in ipairs(redis.call('HKEYS', prefix .. 'submission:' .. submission)) do
     local event = string.match(field, '^e:(.*)')

@@ -1,4 +1,4 @@
--- Events as they are stored, each with its report: its own, or that of its job, of the same moment.
+-- Stored events, each with its report: its own, or its job's, read at the same moment.
 -- ARGV: prefix, then ids of events. Returns eight values for each: the rest of its fields (JSON), job id, the event that it
 -- replays, the report (packed), its details (JSON), its submission where it has no job, its request, its trace. Each is '' where there is none.
 local prefix, found = ARGV[1], {}

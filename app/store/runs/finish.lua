@@ -14,7 +14,7 @@ if run.state == 'waiting' then
   redis.call('ZADD', schedule, now + ARGV[4], ARGV[1])
   return 1
 end
--- Of one that is done the try says when.
+-- A successful run needs no time of its own: its last try has it.
 run.ended = run.state ~= 'done' and now or nil
 write_run(KEYS[1], ARGV[1], run)
 redis.call('ZREM', schedule, ARGV[1])

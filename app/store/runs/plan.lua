@@ -1,4 +1,4 @@
--- Makes the runs of one event: one for each handler and endpoint that wants it, none twice.
+-- Makes the runs of one event, one for each handler and endpoint that wants it. Idempotent.
 -- ARGV: prefix, now, event id, the same as 16 bytes, job id, the job's version at the event, its report (packed), which
 -- event it replays or '', what else is kept of the event (JSON), the submission of an event that has no job or '', the
 -- event's details (JSON) or '', the id of the request that brought it or '', its trace or '', then for each run: id, endpoint or '', the key of its schedule, where runs of its kind are
@@ -7,14 +7,14 @@ local prefix, now, event_id, short_id, job_id, version, report, replay_of, line,
   request, trace = unpack(ARGV, 1, 13)
 local job, event, made = prefix .. 'job:' .. job_id, prefix .. 'runs_of:' .. event_id, 0
 local owner = submission == '' and job or prefix .. 'submission:' .. submission
--- A job that was removed meanwhile needs no runs, and would leave some that are never removed.
+-- If the job has been removed, its runs would never be: none is made.
 if redis.call('EXISTS', owner) == 0 then return 0 end
 
 local MINUTE_MS = 60000
 
--- Of a burst the first run is due at once. What comes within a minute after it is counted by one run, due when that
--- minute is over. Returns when this run is due, nil where another one counts its event. Inexact where a relay dies between
--- this and its acknowledgement: that event is counted twice.
+-- The first run of a burst is due at once. All events within a minute after it are counted by one run, which is due when
+-- that minute is over. Returns when this run is due; nil if another run counts its event. Inexact if a relay dies between
+-- this call and its acknowledgement: then the event is counted twice.
 local function due_in_burst(burst, id)
   local next_at, open_at, open = string.match(redis.call('GET', burst) or '', '^(%d+) (%d+) (.*)$')
   next_at, open_at = tonumber(next_at or 0), tonumber(open_at or 0)
@@ -54,7 +54,8 @@ if submission ~= '' then
 end
 if replay_of ~= '' then redis.call('HSET', event, 'replay_of', replay_of) end
 redis.call('HSET', job, 'e:' .. short_id, 1)
--- While the job is as it was at the event, its own report is the event's too: accept.lua hands it over when that changes.
+-- While the job is as it was at the event, both share the job's report; accept.lua copies it to the event before it
+-- replaces it.
 local known, shared = unpack(redis.call('HMGET', job, 'version', 'event'))
 if known == version and (not shared or shared == short_id) then
   redis.call('HSET', job, 'event', short_id)

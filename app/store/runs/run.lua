@@ -1,8 +1,8 @@
--- How a run is stored: scripts that read or change runs are sent behind this file.
--- The runs of an event stand in its hash, the field `run|<handler>` or `run|<handler>|<endpoint>` each: the state, how often
--- it was started, then as far as there is one `e<ms>` (when it ended), `f<tries>` (how many of them are forgiven), and its
--- last try (JSON). Until when its lease holds (ms) stands in `lease|…`, earlier tries in `try:<n>|…`: a hash is small as
--- long as none of its values has more than 64 bytes.
+-- The stored form of a run. Scripts that read or change runs are sent behind this file.
+-- Each run of an event is a field of its hash, `run|<handler>` or `run|<handler>|<endpoint>`: the state, the number of
+-- starts, then, if there is one, `e<ms>` (when it ended), `f<tries>` (how many of the tries are forgiven), and the last try
+-- (JSON). `lease|…` is the end of its lease (ms), `try:<n>|…` an earlier try. They are fields of their own because a hash
+-- stays compact only while none of its values has more than 64 bytes.
 
 local function field_of(id, name) return name .. string.match(id, '|.*$') end
 
@@ -36,7 +36,7 @@ local function lease_of(hash, id) return tonumber(redis.call('HGET', hash, field
 
 local function let_go(hash, id) redis.call('HDEL', hash, field_of(id, 'lease')) end
 
--- The schedule of a run: its lane's, where it has one of its own (`lane|…` of its event), else the one given.
+-- The schedule of a run: that of its lane, if the event names one (`lane|…`), else the one given.
 local function schedule_of(hash, id, given)
   local lane = redis.call('HGET', hash, field_of(id, 'lane'))
   return lane and string.gsub(hash, 'runs_of:[^:]*$', '') .. 'lane:' .. lane or given, lane or 'default'
@@ -47,7 +47,7 @@ local function add_act(hash, id, act)
   redis.call('HSET', hash, field_of(id, 'acts'), (acts and string.sub(acts, 1, -2) .. ',' or '[') .. act .. ']')
 end
 
--- For those who watch: what became of a try, and how long it took (ms, and the histogram's bucket) where that is known.
+-- For metrics: the result of a try, and if known how long it took (ms, and the bucket of the histogram).
 local function count_try(hash, id, result, ms, bucket)
   local prefix = string.gsub(hash, 'runs_of:[^:]*$', '')
   local tries, handler = prefix .. 'tries', string.match(id, '|([^|]*)')

@@ -1,4 +1,4 @@
-"""A run, and how it is stored in the hash of its event: as run.lua writes it."""
+"""A run, and its form in the hash of its event, as run.lua writes it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from app.core.clock import rfc3339, time_of, to_ms
 from app.store.events.event import tag_in
 
 OUTPUTS_HANDLER = "check_outputs"
-"""The handler whose runs the relay performs: it only waits for COS."""
+"""The handler whose runs the relay performs, because it only waits for COS."""
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as it stands; ``tries`` are the tries so far, oldest first.
+    """One run; ``tries`` are its tries so far, oldest first.
 
-    ``forgiven`` is how many of them no longer count, since someone asked for new ones; ``acts`` says who did, and when.
-    ``count`` is how many events of a burst it stands for. ``job_id`` is empty for that of a submission without a job.
+    ``forgiven``: how many of them no longer count, because a person retried the run; ``acts`` says who, and when.
+    ``count``: how many events of a burst it stands for. ``job_id`` is empty if the event is a submission's own.
     """
 
     id: str
@@ -40,17 +40,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The wish to begin a try: claimed for ``claim_s`` seconds, if fewer than ``tries`` were made."""
+    """The request to begin a try: the run is leased for ``lease_s`` seconds, if it has had fewer than ``tries``."""
 
     run_id: str
-    claim_s: float
+    lease_s: float
     tries: int
     worker: str
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How try ``number`` ended: ``state`` is ``waiting`` for another one, in ``again_in_s`` seconds."""
+    """The end of try ``number``. With the ``state`` ``waiting`` it is retried in ``again_in_s`` seconds."""
 
     run_id: str
     number: int
@@ -64,21 +64,21 @@ def run_id(event_id: str, handler: str, endpoint: str | None = None) -> str:
 
 
 def parts_of(each: str) -> tuple[str, str, str]:
-    """Event, handler and endpoint (or '') of a run."""
+    """Event id, handler and endpoint (or '') of a run."""
     event, handler, endpoint = (*each.split("|", 2), "", "")[:3]
     return event, handler, endpoint
 
 
 def stored_try(entry: dict[str, Any]) -> str:
-    """A try as it is stored. One that succeeded is short, so that the run's hash stays small: start (ms), duration (ms)
-    and worker."""
+    """The stored form of a try. For one that succeeded only start (ms), duration (ms) and worker, so that the run's
+    hash stays compact."""
     short = [to_ms(entry.get("started_at")), entry.get("ms"), entry.get("worker")]
     is_usual = None not in short and _try(entry["n"], json.dumps(short)) == entry
     return json.dumps(short if is_usual else entry, separators=(",", ":"))
 
 
 def _try(number: int, stored: str) -> dict[str, Any]:
-    """The inverse of ``_stored``, and of what start.lua writes."""
+    """The inverse of ``stored_try``; also reads what start.lua writes."""
     entry = json.loads(stored)
     if isinstance(entry, dict):
         return entry | ({"started_at": time_of(str(entry["started_at"]))} if "started_at" in entry else {})
@@ -91,7 +91,7 @@ def _try(number: int, stored: str) -> dict[str, Any]:
 
 
 def field_of(name: str, each: str) -> str:
-    """The field of an event's hash: as run.lua."""
+    """The name of a field in an event's hash, as in run.lua."""
     return f"{name}|{each.partition('|')[2]}"
 
 
@@ -101,12 +101,12 @@ def runs_in(event: str, kept: dict[str, str]) -> list[str]:
 
 
 FRESH = b"waiting 0"
-"""A run as plan.lua makes it."""
+"""The form in which plan.lua makes a run."""
 _STORED = re.compile(
     r"(?P<state>\w+) (?P<tries>\d+)(?: e(?P<ended>\d+))?(?: f(?P<forgiven>\d+))?(?: (?P<last>.*))?",
     re.DOTALL,
 )
-"""As run.lua writes it."""
+"""The form in which run.lua writes it."""
 
 
 def stored_run(each: str, run: dict[str, str]) -> dict[str, str]:

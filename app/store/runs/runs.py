@@ -1,4 +1,4 @@
-"""Runs: one handler (and endpoint) for one event, with its tries. The record owns the tries; RQ only carries ids."""
+"""Runs: one handler (and endpoint) for one event, with its tries. Tries are counted here; RQ only carries ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.store.schedules.schedules import Schedules
 from app.store.tallies.tallies import bucket_of
 
 _WOULD_FAIL = -2
-"""As start.lua answers where a run is out of tries."""
+"""The answer of start.lua if the run is out of tries."""
 
 
 class Runs:
@@ -48,7 +48,7 @@ class Runs:
         )
 
     def declare(self, handlers: Sequence[str]) -> None:
-        """The handlers that this relay makes runs for; the newest relay's word counts."""
+        """Store the names of the handlers that this relay makes runs for, in place of those of earlier relays."""
         pipe = self._redis.pipeline()
         pipe.delete(self._declared)
         if handlers:
@@ -56,14 +56,14 @@ class Runs:
         pipe.execute()
 
     def declared(self) -> list[str]:
-        """Their names; none before a relay has started."""
+        """The names of these handlers; none before a relay has started."""
         return sorted(decoded_all(self._redis.smembers(self._declared)))
 
     def plan(
         self, wanted: Sequence[tuple[Event, Sequence[RunTarget]]], lanes: Mapping[str, str] | None = None
     ) -> int:
-        """Make the runs of events, for these (handler, endpoint) each; those already made stay as they are. ``lanes``
-        are those of handlers that are not in the default one."""
+        """Make a run for each event and target; runs that exist already stay as they are. ``lanes``: the lane by
+        handler, for those that are not in the default one. Returns how many were made."""
         calls: list[Call] = [
             (self._plan, [], self._plan_arguments(event, each, lanes or {})) for event, each in wanted if each
         ]
@@ -95,22 +95,22 @@ class Runs:
         return arguments
 
     def started_before(self, ids: list[str]) -> list[bool]:
-        """For each run, whether it has been tried already."""
+        """For each run, whether it has been tried before."""
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hget(event_key(self._db, each), field_of("run", each))
         return [bool(run) and run != FRESH for run in pipe.execute()]
 
     def start(self, start: Start) -> int:
-        """The number of the try that has begun; 0: not to be started; -1: it has just become a failure."""
+        """Begin a try. Returns its number; 0 if it may not start now; -1 if it has just become a failure."""
         return self._begun(start, int(in_turn(self._db.client, [self._start_call(start)])[0]))
 
     def finish(self, end: End) -> bool:
-        """End a try; false if its claim was lost meanwhile."""
+        """End a try; false if its lease was lost before."""
         return bool(in_turn(self._db.client, [self._finish_call(end)])[0])
 
     def finish_and_start(self, end: End, start: Start) -> int:
-        """End one try and begin that of another run, in one round trip: what ``start`` says of the latter."""
+        """End one try and begin that of another run, in one round trip. Returns what ``start`` returns."""
         _, number = in_turn(self._db.client, [self._finish_call(end), self._start_call(start)])
         return self._begun(start, int(number))
 
@@ -119,30 +119,32 @@ class Runs:
             return number
         call, keys, arguments = self._start_call(start)
         return int(
-            in_turn(self._db.client, [(call, keys, [*arguments, "fail", self.told_report(start.run_id)])])[0]
+            in_turn(
+                self._db.client, [(call, keys, [*arguments, "fail", self.repeated_report(start.run_id)])]
+            )[0]
         )
 
-    def told_report(self, each: str) -> str:
+    def repeated_report(self, each: str) -> str:
         """The report (JSON) that the event of this run's failure repeats; empty if it makes no event."""
         event = self.event(parts_of(each)[0])
         return "" if event is None or event.kind in TROUBLES else json.dumps(event.report, ensure_ascii=False)
 
     def _start_call(self, start: Start) -> Call:
-        held = int(start.claim_s * 1000)
+        held = int(start.lease_s * 1000)
         arguments = [start.run_id, held, start.tries, start.worker, rfc3339(now_ms())]
         return self._start, self.keys(start.run_id), arguments
 
     def _finish_call(self, end: End) -> Call:
         pause = int(end.again_in_s * 1000)
         arguments = [end.run_id, end.number, end.state, pause, stored_try(end.entry), rfc3339(now_ms())]
-        arguments.append(self.told_report(end.run_id) if end.state == "failed" else "")
+        arguments.append(self.repeated_report(end.run_id) if end.state == "failed" else "")
         took = int(end.entry.get("ms") or 0)
         arguments += [took, bucket_of(took)]
         return self._finish, self.keys(end.run_id), arguments
 
-    def beat(self, each: str, number: int, claim_s: float) -> bool:
-        """Prolong the claim; false if it was lost."""
-        return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, int(claim_s * 1000)]))
+    def beat(self, each: str, number: int, lease_s: float) -> bool:
+        """Renew the lease; false if it was lost."""
+        return bool(self._beat(keys=self.keys(each)[:2], args=[each, number, int(lease_s * 1000)]))
 
     def get(self, each: str) -> Run | None:
         return self._found([each])[0]
@@ -151,7 +153,7 @@ class Runs:
         return self.events([event_id]).get(event_id)
 
     def events(self, event_ids: Iterable[str]) -> dict[str, Event]:
-        """Those of these events that are kept because of their runs, by id."""
+        """The events among these that are still stored, which they are while they have runs; by id."""
         ids = list(dict.fromkeys(event_ids))
         rows: Any = self._events(args=[self._db.prefix, *ids]) if ids else []
         found = zip(ids, zip(*[iter(rows)] * 8, strict=True), strict=True)
@@ -169,7 +171,7 @@ class Runs:
         return [read_run(each, kept) for each in sorted(runs_in(event_id, kept))]
 
     def many(self, ids: list[str]) -> list[Run]:
-        """Those of these runs that are (still) there."""
+        """The runs among these that exist."""
         return [run for run in self._found(ids) if run]
 
     def _found(self, ids: list[str]) -> list[Run | None]:
@@ -180,7 +182,7 @@ class Runs:
         ]
 
     def _hashes(self, event_ids: Iterable[str]) -> dict[str, dict[str, str]]:
-        """Events with their runs, as they are stored."""
+        """The hashes of events with their runs, by event id."""
         ids = list(dict.fromkeys(event_ids))
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
@@ -188,12 +190,12 @@ class Runs:
         return dict(zip(ids, map(text_map, pipe.execute() if ids else ()), strict=True))
 
     def keys(self, each: str) -> list[str]:
-        """Of the event that holds the run, of its schedule, and of the failures: what the scripts work on."""
+        """The keys of the scripts: the event that holds the run, its schedule, and the failures."""
         return [event_key(self._db, each), self._schedules.of_run(each), self._failures]
 
     def _burst_of(self, event: Event, each: str) -> str:
-        """The key under which runs for events of that kind are merged; empty for news, of which each one counts. Runs
-        that fail are merged for each handler by itself."""
+        """The key under which runs for events of that kind are merged; empty for news, which is never merged. Events
+        ``run_failed`` are merged by the handler that failed."""
         if event.kind not in TROUBLES:
             return ""
         source = [(event.details or {}).get(name) for name in ("handler", "endpoint")]

@@ -1,15 +1,15 @@
--- Leases one run for one try. Starts are counted, not exceptions: a run that kills its process counts too.
--- Leases are measured by the clock of this server alone: those of the workers may differ.
+-- Leases one run for one try. Starts are counted, not exceptions, so that a try that kills its process counts too.
+-- Leases are measured by the clock of Redis alone: the clocks of workers may differ.
 -- KEYS[1] the event, KEYS[2] the schedule unless its lane has its own, KEYS[3] the failures.
--- ARGV: run id, for how long the lease holds (ms), tries allowed, worker, RFC 3339 now, and '' or, for a second call, 'fail'
+-- ARGV: run id, for how long the lease holds (ms), tries allowed, worker, RFC 3339 now, and '' or, in a second call, 'fail'
 -- and the report of its event (JSON, or '').
--- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure; -2 if it would,
--- which a second call does: its event then repeats that report, which few starts need.
+-- Returns the number of this try; 0 if the run is not to be started; -1 if it has just become a failure; -2 if it has to
+-- become one: the caller reads the report, which few starts need, and calls again with 'fail'.
 local schedule, lane = schedule_of(KEYS[1], ARGV[1], KEYS[2])
 local prefix = string.gsub(KEYS[1], 'runs_of:[^:]*$', '')
 local run, now = read_run(KEYS[1], ARGV[1]), now_ms()
 if not run then
-  -- A process of an earlier release may have planned it: the relay takes it over, and it is due again.
+  -- A process of an earlier release may have planned it: the relay migrates it, and it is due again.
   local earlier = string.gsub(KEYS[1], 'runs_of:[^:]*$', '') .. 'run:' .. ARGV[1]
   if redis.call('EXISTS', earlier) == 0 then redis.call('ZREM', schedule, ARGV[1]) end
   return 0
@@ -35,11 +35,12 @@ if run.tries - run.forgiven >= tonumber(ARGV[3]) then
   write_run(KEYS[1], ARGV[1], run)
   redis.call('ZREM', schedule, ARGV[1])
   redis.call('ZADD', KEYS[3], now, ARGV[1])
-  local is_told, last = pcall(cjson.decode, run.try)
-  announce_failure(KEYS[1], ARGV[1], run, is_told and last.error, ARGV[5], ARGV[7])
+  local has_error, last = pcall(cjson.decode, run.try)
+  announce_failure(KEYS[1], ARGV[1], run, has_error and last.error, ARGV[5], ARGV[7])
   return -1
 end
--- Its lane was paused after it was handed out: it is due again when the lane goes on. Deliveries and look-ups have none.
+-- Its lane was paused after it was handed out: it is due again when the lane is resumed. Deliveries and look-ups have no
+-- lane.
 local has_lane = schedule ~= KEYS[2] or KEYS[2] == prefix .. 'runs'
 if has_lane and redis.call('HEXISTS', prefix .. 'lanes', 'paused:' .. lane) == 1 then
   redis.call('ZADD', schedule, now, ARGV[1])

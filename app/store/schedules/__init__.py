@@ -1,1 +1,1 @@
-"""When each run is looked at again."""
+"""When each run is due."""

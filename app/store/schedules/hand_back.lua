@@ -1,4 +1,4 @@
--- Makes runs that were handed out, and never begun, due again at once.
+-- Makes runs that were handed out and never begun due at once.
 -- KEYS[1] the schedule. ARGV: prefix, then the ids of the runs.
 local now, back = now_ms(), 0
 for i = 2, #ARGV do

@@ -1,7 +1,7 @@
-"""Schedules of runs: a run stands in one sorted set at the time at which it is looked at again.
+"""Schedules of runs: sorted sets of run ids by time (ms).
 
-For a run that waits that is its due time, for one that runs it is the end of its claim, which its worker keeps
-prolonging. Each lane of workers has a schedule, each endpoint, and the look-ups that the relay performs.
+For a waiting run the time is when it is due; for a running one it is the end of its lease, which its worker renews.
+Each lane of workers has a schedule, each endpoint has one, and so have the look-ups that the relay performs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.store.runs.run import OUTPUTS_HANDLER, parts_of
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Runs that are due and not handed out, and for how long (seconds) the oldest of them."""
+    """How many runs are due and not handed out, and for how long (seconds) the oldest of them has been."""
 
     due: int
     oldest_s: float
@@ -40,18 +40,18 @@ class Schedules:
         return self._workers if lane == DEFAULT_LANE else self._db.key("lane", lane)
 
     def of_endpoint(self, endpoint: str) -> str:
-        """The key of an endpoint's own schedule, so that one that is broken does not delay the others."""
+        """The key of an endpoint's schedule. Each has its own, so that a broken endpoint does not delay the others."""
         return self._db.key("deliveries", endpoint)
 
     def of_run(self, each: str) -> str:
-        """The key of the schedule in which a run stands, if its lane is the default one."""
+        """The key of the run's schedule, if its lane is the default one."""
         _, handler, endpoint = parts_of(each)
         if endpoint:
             return self.of_endpoint(endpoint)
         return self._lookups if handler == OUTPUTS_HANDLER else self._workers
 
     def take_due(self, count: int, put_off_s: float, lane: str = DEFAULT_LANE) -> list[str]:
-        """Up to ``count`` runs whose time has come, put off so that another taker sees them only if we die."""
+        """Up to ``count`` due runs, put off by ``put_off_s``: they are due again only if the caller dies."""
         schedule = self.of_lane(lane)
         taken = decoded_all(self._take(keys=[schedule], args=[count, int(put_off_s * 1000)]))
         if lane != DEFAULT_LANE:
@@ -61,18 +61,18 @@ class Schedules:
         return [each for each in taken if each not in moved]
 
     def _move(self, ids: list[str]) -> None:
-        """Earlier releases planned look-ups among the runs for workers."""
+        """Move look-ups to their schedule: earlier releases planned them among the runs for workers."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.zadd(self._lookups, dict.fromkeys(ids, now_ms()), nx=True)
             pipe.zrem(self._workers, *ids)
             pipe.execute()
 
     def take_lookups(self, count: int, put_off_s: float) -> list[str]:
-        """As ``take_due``, of the look-ups that the relay performs itself."""
+        """As ``take_due``, for the look-ups that the relay performs itself."""
         return decoded_all(self._take(keys=[self._lookups], args=[count, int(put_off_s * 1000)]))
 
     def hand_back(self, ids: list[str]) -> int:
-        """Of these runs, those that were handed out and never begun are due again at once; returns how many."""
+        """Make those of these runs that were handed out and never begun due at once. Returns how many."""
         return int(self._hand_back(keys=[self._workers], args=[self._db.prefix, *ids]))
 
     def next_due_s(self, lane: str = DEFAULT_LANE) -> float | None:
@@ -80,18 +80,18 @@ class Schedules:
         return self._first_s(self.of_lane(lane))
 
     def planned(self, lane: str) -> int:
-        """How many runs of the lane are due, run now, or are tried again later."""
+        """How many runs of the lane are due, are running, or will be retried."""
         return int(self._redis.zcard(self.of_lane(lane)))
 
     def next_lookup_s(self) -> float | None:
         return self._first_s(self._lookups)
 
     def backlog(self, lane: str = DEFAULT_LANE) -> Backlog:
-        """Of the runs for workers of that lane."""
+        """The backlog of the runs for workers of that lane."""
         return self._backlog(self.of_lane(lane))
 
     def lookups_backlog(self) -> Backlog:
-        """Of the look-ups, which wait for a free thread of a relay."""
+        """The backlog of look-ups, which wait for a free thread of a relay."""
         return self._backlog(self._lookups)
 
     def _backlog(self, schedule: str) -> Backlog:

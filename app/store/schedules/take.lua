@@ -1,5 +1,5 @@
--- Hands out members of a schedule whose time has come, and puts each off at once: a member belongs to one taker,
--- and comes due again should that taker die.
+-- Hands out the due members of a schedule, and puts each off in the same step: one caller gets it, and it is due again
+-- if that caller dies.
 -- KEYS[1] the schedule, ARGV: how many at most, by how many ms they are put off.
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)

@@ -1,7 +1,7 @@
-"""Schemas 2 and 3 to 4: fewer keys, short forms, and long values compressed with the dictionary.
+"""The migration of schemas 2 and 3 to 4: fewer keys, short forms, and long values compressed with the dictionary.
 
-A job's report and history become one list, its hash one of short values; runs become fields of their event. What
-earlier releases compressed with zlib stays as it is: reading knows both.
+A job's report and history become one list, and its hash gets short values; runs become fields of their event. Values
+that earlier releases compressed with zlib stay as they are: ``unpack`` reads both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Hash = dict[bytes, bytes]
 
 
 class StoredLayout:
-    """Moves them. Every step can be repeated; what changes meanwhile is read again."""
+    """The steps of the migration. Each is idempotent; what changes during a step is read again."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -46,7 +46,7 @@ class StoredLayout:
         self._until_done(lambda: self._run_calls(ids))
 
     def jobs_with_earlier_runs(self) -> Iterator[list[str]]:
-        """Jobs whose runs a process of an earlier release has planned since, as far as these wait."""
+        """Jobs with waiting runs that a process of an earlier release has planned since."""
         endpoints = decoded_all(self._db.client.smembers(self._db.key("endpoints")))
         for schedule in (self._db.key("runs"), *(self._db.key("deliveries", each) for each in endpoints)):
             pipe = self._db.client.pipeline(transaction=False)
@@ -61,7 +61,7 @@ class StoredLayout:
                 return
 
     def _earlier(self, kind: str, each: str) -> str:
-        """A key that only earlier releases have."""
+        """A key of earlier releases."""
         return f"{self._db.prefix}{kind}:{each}"
 
     def _submission_calls(self, ids: list[str]) -> Iterator[Call]:
@@ -116,11 +116,11 @@ def _event_of(run: bytes) -> str:
 
 
 _IN_LINE = ("job_id", "kind", "state", "tag", "version", "at", "entry", "replay_of", "runs_handlers")
-"""The fields of an event in schema 3: behind that line stands its report, unless it is that of its job."""
+"""The fields of an event in schema 3. Its report follows that line, unless it is the job's."""
 
 
 def _kept(job_id: str, stored: bytes | None, of_job: bytes | None) -> tuple[dict[str, str], list[bytes]]:
-    """What is kept of an event beside its runs, and its report: of one that has expired only its job."""
+    """The fields of an event that are kept beside its runs, and its report; of an expired event only its job."""
     if stored is None:
         return {"job": job_id}, []
     if stored.startswith(b"["):
@@ -138,7 +138,7 @@ _ELSEWHERE = {b"report", b"idx", b"claim", b"event"}
 
 
 def _record(job: Hash, lines: list[bytes], record: list[bytes], packed: bytes | None) -> Iterator[list[Any]]:
-    """The hash and the record as they are to be, the indexes that the job leaves, and those that it enters."""
+    """The new hash and the new record, the indexes to remove the job from, and those to add it to."""
     short = {
         _renamed(name): value
         for name, value in job.items()
@@ -163,7 +163,7 @@ def _record(job: Hash, lines: list[bytes], record: list[bytes], packed: bytes | 
 
 
 def _indexes(job: Hash) -> tuple[list[str], str]:
-    """The indexes that it stands in: their names in earlier schemas, and in this one."""
+    """The indexes that it is in: their names in earlier schemas, and in this one."""
     stored = job.get(b"idx", b"").decode()
     if stored.startswith("["):
         return json.loads(stored), ""
@@ -172,7 +172,7 @@ def _indexes(job: Hash) -> tuple[list[str], str]:
 
 
 def _claim(job: Hash) -> bytes | None:
-    """What is left of a job, should its claim prove wrong."""
+    """What remains of a job if its claim proves wrong."""
     if b"claim" not in job:
         return None
     claim = json.loads(job[b"claim"])
@@ -180,13 +180,13 @@ def _claim(job: Hash) -> bytes | None:
 
 
 def _renamed(field: bytes) -> bytes:
-    """What is remembered of a content, or of an end, is short now."""
+    """The short name of a field that remembers a content or an end."""
     is_seen = field.startswith(b"d:") and len(field) > len(b"d:") + 12
     return b"d:" + seen_as(field[2:].decode()).encode() if is_seen else field
 
 
 def _listed(*lists: list[Any]) -> Iterator[Any]:
-    """Each behind its length."""
+    """The items of each list, after its length."""
     for each in lists:
         yield len(each)
         yield from each

@@ -1,4 +1,4 @@
--- Schema 1 to 2, one job: its exact bytes get keys of their own, named in its history, and two fields their present names.
+-- Schema 1 to 2, one job: its exact bytes get keys of their own, named in its history; two fields are renamed.
 -- ARGV: prefix, job id, then for each body: number of its entry, its name, its life (ms), the bytes.
 local prefix, id = ARGV[1], ARGV[2]
 local job, history, raw = prefix .. 'job:' .. id, prefix .. 'history:' .. id, prefix .. 'job:' .. id .. ':raw'
@@ -26,6 +26,6 @@ if doubt == '1' then
   redis.call('HDEL', job, 'doubt')
   redis.call('HSET', job, 'question', 1)
 end
--- Under this name a job may stand whose id ends like it.
+-- A job whose id ends like this may have its key under the same name.
 if redis.call('HEXISTS', raw, 'version') == 0 then redis.call('DEL', raw) end
 return #ARGV

@@ -1,8 +1,8 @@
--- Schemas 2 and 3 to 4, one job: its report and its history become its record, and its hash one of short values. Can be repeated:
--- what an earlier release added to the history meanwhile comes into the record too.
+-- Schemas 2 and 3 to 4, one job: its report and history become its record, and its hash gets short values. Can be repeated:
+-- entries that an earlier release has added to the history since are moved too.
 -- ARGV: prefix, job id, then lists: the id as a member of sorted sets; the hash as it was read; history, record and report as they were read; the hash as it is to
 -- be; the record as it is to be; the indexes that it stood in, and those that it stands in now (keys without prefix).
--- Returns 0 where anything has changed since it was read.
+-- Returns 0 if anything has changed since it was read.
 local prefix, id = ARGV[1], ARGV[2]
 local job, history, record = prefix .. 'job:' .. id, prefix .. 'history:' .. id, prefix .. 'record:' .. id
 local report = prefix .. 'report:' .. id

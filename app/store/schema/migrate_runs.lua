@@ -1,7 +1,7 @@
 -- Schemas 2 and 3 to 4, one job: each of its runs becomes a field of the hash of its event. Can be repeated.
 -- ARGV: prefix, job id, then for each run, each a list: its id, the short id of its event and the event's; the run as it was
 -- read; the same as fields of the event; what else is kept of the event; the event's report (packed) or nothing.
--- A run that has changed since it was read is left for the next time. Returns 0 where there was such a one.
+-- A run that has changed since it was read is left for the next call. Returns 0 if there was one.
 local prefix, id = ARGV[1], ARGV[2]
 local job, runs = prefix .. 'job:' .. id, prefix .. 'job_runs:' .. id
 local is_complete = 1

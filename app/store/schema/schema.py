@@ -1,9 +1,9 @@
-"""The version of what is stored, and how data of an earlier release becomes that of this one.
+"""The version of the stored data, and the migration of an earlier release's data.
 
-``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, from which one; where an
-earlier release wrote after that, ``old_from`` and ``old_seen``, its first and its last known write (ms).
-Release 1 wrote none. A start takes over what an earlier release wrote; a newer version than ours is refused, by the
-start and by every callback.
+``schema`` is a hash: ``version``; ``since``, when this version was reached (ms); ``migrated``, the version before; and,
+if an earlier release wrote after that, ``old_from`` and ``old_seen``, its first and last known writes (ms). Release 1
+wrote no version. A start migrates the data of an earlier release; the start and every callback refuse data of a newer
+one.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 200
 _STRAGGLERS_MS = 3_600_000
-"""For so long after a migration, or after an earlier release's last known write, its processes may still write."""
+"""How long after a migration, or after its last known write, processes of an earlier release may still write."""
 _CLOCKS_MS = 600_000
-"""By so much the clocks of two of our hosts may differ."""
+"""How far the clocks of two of our hosts may differ."""
 _OLD_WRITES = "raws"
-"""Release 1 puts each job here whose callback it stores, under the time; this release never does. So it shows that
+"""A zset into which release 1 puts each job whose callback it stores, by time, and this release nothing. It shows that
 release 1 was started again, however long after the migration."""
 
 
 class WrongSchema(Exception):
-    """What is stored cannot be used by this release; the message says what to do."""
+    """This release cannot use the stored data; the message says what to do."""
 
 
 class Schema:
-    """The version in the store. ``raw_s`` is how long exact bytes are kept, in seconds."""
+    """The version in the store. ``raw_s``: how long exact bytes are kept (seconds)."""
 
     def __init__(self, db: Database, raw_s: float) -> None:
         self._db = db
@@ -53,7 +53,7 @@ class Schema:
         self._layout = StoredLayout(db)
 
     def prepare(self) -> None:
-        """Migrate what is there, unless it has this version. Raises ``WrongSchema`` where a newer release wrote it."""
+        """Migrate the data, unless it has this version. Raises ``WrongSchema`` if a newer release wrote it."""
         found = decoded(self._redis.hget(self._key, "version"))
         if found == VERSION:
             return
@@ -65,14 +65,14 @@ class Schema:
             self._migrate(self._all_jobs(), since_first=found is None)
             self._redis.hset(self._key, "migrated", found or "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
-        # Until here processes of schemas 2 to 4 may have written; from here on they are refused.
+        # Processes of schemas 2 to 4 may have written up to here; from here on their writes are refused.
         for ids in self._changed_since(began - _CLOCKS_MS):
             self._layout.migrate_jobs(ids)
             self._values.enter(ids)
 
     def take_over_stragglers(self) -> int:
-        """What an earlier release has written since the migration, in a rolling upgrade or because an operator went
-        back to it for a while; how many jobs."""
+        """Migrate what an earlier release has written since the migration: during a rolling upgrade, or because an
+        operator went back to it for a while. Returns how many jobs."""
         if not self._redis.hget(self._key, "migrated"):
             return 0
         first, last = self._old_writes()
@@ -82,7 +82,8 @@ class Schema:
         return self._migrate(chain(changed, self._layout.jobs_with_earlier_runs()))
 
     def _old_writes(self) -> tuple[int, int]:
-        """Between which times an earlier release wrote. It is kept before the migration removes what shows it."""
+        """The times of an earlier release's first and last write. They are stored before the migration removes their
+        trace."""
         since, first, last = map(_number, self._redis.hmget(self._key, "since", "old_from", "old_seen"))
         first, last = first or since, max(last, since)
         if found := self._redis.zrange(f"{self._db.prefix}{_OLD_WRITES}", 0, 0, withscores=True):
@@ -92,8 +93,8 @@ class Schema:
         return first, last
 
     def _migrate(self, jobs: Iterator[list[str]], *, since_first: bool = True) -> int:
-        """Every step is atomic and can be repeated, so that several processes may do it at once, or die at it.
-        ``since_first``: what is there may be of the first release."""
+        """Each step is atomic and idempotent: several processes may migrate at once, and any may die.
+        ``since_first``: the data may be of release 1."""
         for ids in self._all("submissions"):
             self._layout.migrate_submissions(ids)
         if since_first:
@@ -114,7 +115,7 @@ class Schema:
             self._move("set", ids, "submission:{}:claims", "claims:{}")
         endpoints = sorted(decoded_all(self._redis.smembers(self._db.key("endpoints"))))
         self._move("zset", endpoints, "endpoint:{}:runs", "deliveries:{}")
-        # The refusals of release 1 had no bodies, and each stands in the history of its job.
+        # The refusals of release 1 had no bodies, and each is in the history of its job.
         self._redis.delete(*(f"{self._db.prefix}{gone}" for gone in ("slow:times", _OLD_WRITES, "refusals")))
 
     def _move(self, kind: str, ids: list[str], old: str, new: str) -> None:
@@ -127,14 +128,14 @@ class Schema:
         for each in ids:
             pipe.hgetall(f"{self._db.prefix}job:{each}:raw")
             pipe.lrange(f"{self._db.prefix}history:{each}", 0, -1)
-        # A key of another type answers with an error: nothing of schema 1 stands there.
+        # A key of another type answers with an error: it is not a key of schema 1.
         answers = pipe.execute(raise_on_error=False)
         for each, raw, lines in zip(ids, answers[::2], answers[1::2], strict=True):
             bodies = self._bodies(raw, lines) if isinstance(raw, dict) and b"version" not in raw else []
             self._job(args=[self._db.prefix, each, *bodies])
 
     def _bodies(self, raw: dict[bytes, bytes], lines: list[bytes]) -> list[Any]:
-        """For each body that is young enough: its entry, its name, its life, its bytes."""
+        """For each body that has not expired: its entry, name, remaining life (ms) and bytes."""
         came = {str(entry["entry"]): to_ms(entry["at"]) or 0 for entry in map(json.loads, lines)}
         words: list[Any] = []
         for entry, body in raw.items():
@@ -150,7 +151,7 @@ class Schema:
             start += _CHUNK
 
     def _all_jobs(self) -> Iterator[list[str]]:
-        """A scan: the members change while it goes on."""
+        """By ZSCAN, because members change during the walk."""
         cursor: int | None = None
         key = self._db.key("jobs")
         while cursor != 0:

@@ -1,5 +1,5 @@
--- The migration reads, packs what it has read, and writes: scripts that write are sent behind this file. Their arguments
--- are lists, each behind its length; `next_list` reads the next one.
+-- The migration reads, packs, and writes; the scripts that write are sent behind this file. Their arguments are lists,
+-- each after its length; `next_list` reads the next one.
 local at = 3
 
 local function next_list()
@@ -9,7 +9,7 @@ local function next_list()
   return list
 end
 
--- Whether a hash still is what was read: names and values in turn.
+-- Whether a hash is unchanged; `read` has names and values in turn.
 local function is_still(hash, read)
   if redis.call('HLEN', hash) ~= #read / 2 then return false end
   for n = 1, #read, 2 do

@@ -1,4 +1,4 @@
-"""The version of what this release stores."""
+"""The schema version of this release."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ VERSION = "5"
 
 
 def mismatch(found: str) -> str:
-    """Why this release cannot write into a Redis whose data has the version ``found`` ('' for none)."""
+    """Why this release cannot write to a Redis whose data has the version ``found`` ('' for none)."""
     if found and int(found) > int(VERSION):
         return (
             f"The data in Redis has schema version {found}, this release knows versions up to {VERSION}. "
             "Start the newer release again, or restore a backup that was made before it."
         )
-    return "The data in Redis is of an earlier release and is not migrated yet: the relay does it, or the next start."
+    return (
+        "The data in Redis is of an earlier release and not yet migrated: start the relay, which migrates it."
+    )

@@ -1,4 +1,4 @@
-"""Jobs by the beginning of their JobId, user data, object, or a label's value."""
+"""Search for jobs by the beginning of their JobId, user data, object, or a label's value."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from app.store.reading.listing import Filter, Page
 from app.store.search.values import JOB_ID, LABEL_LETTER, LETTERS, Values, beginnings, index_of, members
 
 _LETTERS: Final = (JOB_ID, LETTERS["user_data"], LETTERS["input_object"], LABEL_LETTER)
-"""In this order jobs are found."""
+"""The order in which jobs are found."""
 _LOOK_MAX: Final = 1000
-"""How many jobs one page may look at before it is handed out short."""
+"""Jobs that one page reads at most; it is returned short if fewer than its limit matched."""
 _AT_ONCE: Final = 50
 """Values whose indexes are read in one round trip."""
 

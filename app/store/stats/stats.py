@@ -1,6 +1,6 @@
-"""How many jobs there are by state and tag, and how many were made in each hour or minute.
+"""How many jobs there are by state and tag, and how many were created in each hour or minute.
 
-Every figure is the size of an index, or of a range of it, so a million jobs cost what ten cost: O(log n) for each.
+Every figure is the size of an index, or of a range of it: O(log n) in the number of jobs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SPANS = ((HOUR_MS, 24), (MINUTE_MS, 60))
 
 @dataclass(frozen=True, slots=True)
 class SpanCount:
-    """The jobs created in the time from ``start`` (ms since 1970) on, and those of them that failed."""
+    """How many jobs were created in an hour or minute from ``start`` (ms since 1970) on, and how many failed."""
 
     start: int
     jobs: int
@@ -29,8 +29,8 @@ class SpanCount:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """``by_tag`` has the tags that were asked for and have jobs. ``hours`` and ``minutes`` are the last 24 and 60,
-    oldest first; the newest is not over yet."""
+    """``by_tag`` has those of the given tags that have jobs. ``hours`` and ``minutes`` are the last 24 and 60, oldest
+    first; the newest is not over yet."""
 
     jobs: int
     by_state: dict[str, int]
@@ -66,7 +66,7 @@ class Stats:
         return Counts(jobs, by_state, by_tag, hours, minutes)
 
     def by_state(self) -> dict[str, int]:
-        """Jobs by state; ``none`` where no state of CI's is known. One round trip."""
+        """Jobs by state; ``none`` counts those without a state. One round trip."""
         states = sorted(STATES)
         pipe = self._db.client.pipeline(transaction=False)
         pipe.zcard(self._db.key("jobs"))

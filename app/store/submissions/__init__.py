@@ -1,1 +1,1 @@
-"""What we asked CI for, and idempotency."""
+"""Submissions, and idempotency records."""

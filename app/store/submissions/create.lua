@@ -1,5 +1,5 @@
--- Stores a submission before it is sent, in one step that one wait for a disk or a replica covers; unless the day's budget
--- is spent.
+-- Stores a submission before it is sent, unless the day's budget is spent. One script, so that one wait for the disk or a
+-- replica covers it.
 -- ARGV: prefix, id, now (ms), when it is searched for unless CI has answered (ms), '1' if a key of ours signed its token,
 -- what was asked (packed), the day, how many jobs it asks for, how many a day may have or '', how long they are counted
 -- (ms), then names and values of its fields.

@@ -1,6 +1,6 @@
-"""Idempotency records: what was begun under a name that the caller chose, so that any process does it once.
+"""Idempotency records: which request was begun under a key that the caller chose, so that it is performed once.
 
-A record names a submission. When the process that wrote it has died, that submission says what became of the request.
+A record names a submission. If the process that wrote the record has died, the submission says how the request ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.store.jobs.accept import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """``content`` is a hash of what was asked for, ``since`` milliseconds, ``answer`` what was answered, if it was."""
+    """``content``: a hash of the request; ``since``: milliseconds since 1970; ``answer``: ``None`` until then."""
 
     content: str
     submission: str
@@ -35,14 +35,14 @@ class IdempotencyRecord:
 
 
 class IdempotencyRecords:
-    """The records in the store, by ``space`` (who names) and ``name``. Every method raises ``Unavailable``."""
+    """The records in the store, by ``space`` (whose names) and ``name``. Every method raises ``Unavailable``."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._swap = script(db.client, "swap")
 
     def take(self, space: str, name: str, record: IdempotencyRecord, keep_s: int) -> IdempotencyRecord | None:
-        """``None``: the name was free, and is ours. Else the record that is there."""
+        """Take the name with this record. ``None``: it was free. Else the record that holds it."""
         try:
             while True:
                 if self._db.client.set(self._key(space, name), _text(record), nx=True, ex=keep_s):
@@ -67,7 +67,7 @@ class IdempotencyRecords:
         new: IdempotencyRecord | None,
         keep_s: int = 1,
     ) -> bool:
-        """Put ``new`` (or nothing) in the place of ``old``; false when another was quicker."""
+        """Replace ``old`` by ``new`` (or remove it); false if the record is no longer ``old``."""
         try:
             arguments: list[Any] = [_text(old), _text(new) if new else "", keep_s]
             return bool(self._swap(keys=[self._key(space, name)], args=arguments))
@@ -75,7 +75,7 @@ class IdempotencyRecords:
             raise Unavailable(str(error)) from error
 
     def _key(self, space: str, name: str) -> str:
-        """Names are text of any length from outside."""
+        """Names are hashed: they are callers' text of any length."""
         return self._db.key("mark", f"{space}:{hashlib.sha256(name.encode()).hexdigest()}")
 
 

@@ -1,4 +1,4 @@
-"""Our own record of what CI was asked for. It exists before CI's answer, and before there is a job."""
+"""Submissions: our own record of what CI was asked for. It exists before CI's answer, and before there is a job."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CallbackKind = Literal["own", "foreign", "no", "queue"]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer never came: it is being looked for);
-    ``failed`` (CI refused, or was never reached). ``facts`` is what a lost job is recognised by. ``ci`` is what CI said
-    when it did not take it: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, but for
-    ``token_expires``: when its callback URL does, in milliseconds since 1970. Earlier releases kept none. ``patience``:
-    seconds that its silence may last, where the request says so; else that is ``DEADLINE``.
+    """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer did not come: its list is searched);
+    ``failed`` (CI refused, or was never reached). ``facts``: by what a lost job is recognised. ``ci``: CI's words when
+    it refused: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, except ``token_expires``, when
+    its callback URL expires (milliseconds since 1970; ``None`` in earlier releases). ``patience``: the ``deadline`` of
+    the request in seconds; without it ``DEADLINE`` applies.
     """
 
     id: str
@@ -50,28 +50,28 @@ class Submission:
 
     @property
     def jobs(self) -> int:
-        """How many it asks for; each is paid for."""
+        """How many jobs it asks for; CI charges for each."""
         return len(self.facts.get("operations", ())) or 1
 
     @property
     def came_to_nothing(self) -> bool:
-        """CI certainly has no job of it: the same request may be sent again without paying twice."""
+        """CI certainly has no job of it: the same request can be sent again without being charged twice."""
         return self.status == "failed" and (self.ci or {}).get("code") != AMBIGUOUS
 
 
 AMBIGUOUS = "Ambiguous"
-"""The code of a submission that was given up although CI has jobs that may be its own: only a person can tell."""
+"""The code of a submission that was given up although jobs in CI's list may be its own: a person has to decide."""
 ANSWER_PATIENCE_S = 30.0
-"""How long the answer to a submission may take, before it is looked for in CI's list."""
+"""How long CI may take to answer a submission before its list is searched."""
 FIRST_LOOK_S = 2.0
-"""How soon it is looked for, where we know that the answer will not come."""
+"""How soon CI's list is searched if we know that the answer will not come."""
 
 
 _COUNTED_MS = 2 * 86_400_000
 
 
 class OverBudget(Exception):
-    """The day has its ``most`` jobs, or would have more with these; nothing was stored."""
+    """With these jobs the day would have more than ``most``; nothing was stored."""
 
     def __init__(self, most: int, before: int, jobs: int) -> None:
         super().__init__(
@@ -86,7 +86,7 @@ class OverBudget(Exception):
 
 
 def request_of(facts: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    """What is stored of a request, beside the submission: long, and rarely read."""
+    """The part of a request that is stored apart from the submission, because it is long and rarely read."""
     return {"labels": labels, "facts": facts}
 
 
@@ -107,9 +107,9 @@ class Submissions:
         )
 
     def create(self, submission: Submission, most_a_day: int | None = None) -> None:
-        """Keep it before it is sent, as safely as this Redis can. From here on it is either answered, failed, or
-        looked for: never forgotten. Raises ``Unavailable``, or ``OverBudget`` where the day (UTC) would have more jobs
-        than ``most_a_day``; then it must not be sent."""
+        """Store it before it is sent, at the strongest durability that this Redis offers. From here on it is answered,
+        or failed, or searched for. Raises ``Unavailable``, or ``OverBudget`` if the day (UTC) would have more jobs than
+        ``most_a_day``; then it must not be sent."""
         fields = [word for pair in _stored(submission).items() for word in pair]
         now = now_ms()
         request = _json(request_of(submission.facts, submission.labels))
@@ -124,7 +124,9 @@ class Submissions:
         if verdict == "over":
             raise OverBudget(most_a_day or 0, int(before[0]), submission.jobs)
         if not kept.safe:
-            raise Unavailable("the submission is not as safe as DURABILITY promises")
+            raise Unavailable(
+                "Redis did not confirm in time that the submission is as durable as DURABILITY promises"
+            )
 
     def get(self, submission_id: str) -> Submission | None:
         pipe = self._redis.pipeline()
@@ -160,8 +162,8 @@ class Submissions:
         ci: dict[str, str | None] | None = None,
         look_again_s: float = FIRST_LOOK_S,
     ) -> bool:
-        """CI did not take it (``failed``), or we cannot know (``lost``): searched for after ``look_again_s``.
-        False when it is answered, or not there."""
+        """CI refused it (``failed``), or the answer was lost (``lost``): CI's list is searched in ``look_again_s``
+        seconds. False if it has been answered, or does not exist."""
         keys = [self._db.key(*each) for each in (("submission", submission_id), ("lost",), ("open",))]
         found = self.get(submission_id) if status == "failed" else None
         unpaid = found.jobs if found and (ci or {}).get("code") != AMBIGUOUS else 0
@@ -188,7 +190,8 @@ class Submissions:
         error: str,
         ci: dict[str, str | None] | None,
     ) -> list[str]:
-        """What the event of a failed submission says: its tag, what was asked as a report, details, labels."""
+        """The event of a failed submission: prefix, time, its tag, the request in the form of a report, details and
+        labels."""
         facts = submission.facts if submission else {}
         first = (facts.get("operations") or [{}])[0]
         asked_for = Report(
@@ -214,22 +217,22 @@ class Submissions:
         return [asked_for.tag or "", known, json.dumps(details, ensure_ascii=False), labels]
 
     def unanswered(self) -> list[str]:
-        """Submissions that are being sent or looked for; at most a hundred, those that are due first before others."""
+        """Submissions that are being sent or searched for: at most a hundred, by when they are due."""
         return decoded_all(self._redis.zrange(self._db.key("lost"), 0, 99))
 
     def take_unanswered(self, count: int, put_off_s: float) -> list[str]:
-        """Submissions without an answer that are to be looked for now; each is taken by one caller only."""
+        """Submissions without an answer that are due to be searched for; each is taken by one caller only."""
         return decoded_all(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
 
     def look_again(self, submission_id: str, in_s: float) -> None:
         self._redis.zadd(self._db.key("lost"), {submission_id: now_ms() + int(in_s * 1000)}, xx=True)
 
     def found(self, submission_id: str) -> None:
-        """Nothing more to look for."""
+        """Stop searching for it."""
         self._redis.zrem(self._db.key("lost"), submission_id)
 
     def claims(self, submission_id: str) -> list[str]:
-        """Jobs that callbacks with its token have named, before CI has."""
+        """Jobs that callbacks with its token have named before CI named any."""
         return sorted(decoded_all(self._redis.smembers(self._db.key("claims", submission_id))))
 
     def owner(self, job_id: str) -> str | None:
@@ -237,8 +240,8 @@ class Submissions:
         return decoded(self._redis.hget(self._db.key("job", job_id), "submission"))
 
     def open_keys(self) -> dict[str, int]:
-        """The ids of the keys that signed the tokens of submissions whose jobs have not ended, and how many each. An
-        expired token needs its key no longer."""
+        """The ids of the keys that signed the tokens of submissions with unended jobs, and how many submissions each
+        signed. Expired tokens do not count: they need no key."""
         ids = decoded_all(self._redis.zrange(self._db.key("open"), 0, -1))
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
@@ -247,7 +250,7 @@ class Submissions:
         return dict(Counter(key_id.decode() for key_id, ends in rows if key_id and int(ends or now) >= now))
 
     def page(self, before_ms: float, count: int) -> list[tuple[str, float]]:
-        """Submissions made before that time, and when, newest first."""
+        """Up to ``count`` submissions made before that time (ms), each with its time, newest first."""
         rows: Any = self._redis.zrange(
             self._db.key("submissions"), f"({before_ms}", "-inf", desc=True, byscore=True, withscores=True,
             offset=0, num=count,
@@ -255,7 +258,7 @@ class Submissions:
         return [(member.decode(), score) for member, score in rows]
 
     def without_record(self, submission_ids: Sequence[str]) -> list[str]:
-        """Those of these submissions that CI has answered, and of whose jobs one has lost its record."""
+        """The submissions among these that CI has answered and that have a job whose record is lost."""
         pipe = self._redis.pipeline(transaction=False)
         for each in submission_ids:
             pipe.hmget(self._db.key("submission", each), "job_ids", "dropped")
@@ -270,7 +273,7 @@ class Submissions:
 
 
 def _stored(submission: Submission) -> dict[str, str]:
-    """Its own fields, in few bytes: what the packed request says too is left out, and times are numbers."""
+    """The fields of its hash, kept short: without what the packed request has too, and with times as numbers."""
     values = {
         "status": submission.status,
         "submitted_at": submission.submitted_at,
@@ -282,7 +285,7 @@ def _stored(submission: Submission) -> dict[str, str]:
         if submission.facts.get(name) != (value := getattr(submission, name)):
             values[name] = value
     if submission.labels:
-        # What scripts need of them; the packed request has them too.
+        # The packed request has them too, but scripts cannot unpack.
         values["labels_json"] = _json(submission.labels)
         values["places"] = index.label_places(submission.labels)
     if submission.patience is not None:
@@ -290,7 +293,7 @@ def _stored(submission: Submission) -> dict[str, str]:
     values["deadline"] = _number_of(submission.deadline)
     if submission.token_expires:
         values["token_expires"] = str(submission.token_expires)
-        # Without that, drop.lua compares texts.
+        # Without token_expires, drop.lua compares submitted_at as text.
         values["submitted_at"] = _number_of(submission.submitted_at)
     return values
 
@@ -305,7 +308,7 @@ def _number_of(stamp: str) -> str:
 
 
 def _staying(job_ids: str | None, dropped: str | None) -> list[str]:
-    """The jobs of a submission but for those that were removed on purpose, or for their age."""
+    """The jobs of a submission without those that retention or a person has removed."""
     return [each for each in (job_ids or "").split() if each not in (dropped or "").split()]
 
 

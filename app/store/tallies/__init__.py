@@ -1,1 +1,1 @@
-"""Counters for those who watch, which outlive every process."""
+"""Counters for metrics that outlive every process."""

@@ -1,6 +1,6 @@
 """Counters that outlive every process: tries of handlers, and questions to CI.
 
-They are written in the step that records what they count, so that a crash neither loses nor repeats one.
+Each is written in the same step as the record that it counts, so that a crash neither loses a count nor repeats it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ TRY_RESULTS: tuple[TryResult, ...] = get_args(TryResult)
 """``died``: its lease ended while it ran. ``failed``: out of tries."""
 
 BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
-"""Upper bounds of the durations' histogram; above the last is one more bucket."""
+"""Upper bounds (seconds) of the histogram of durations; one more bucket is above the last."""
 
 QuestionResult = Literal["answered", "unknown", "unreadable", "throttled", "failed"]
 QUESTION_RESULTS: tuple[QuestionResult, ...] = get_args(QuestionResult)
-"""What came of asking CI about one job. ``unknown``: CI does not know it; ``failed``: no answer."""
+"""The result of a question to CI about one job. ``unknown``: CI does not know it; ``failed``: no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerTally:
-    """Tries of one handler since this Redis has been used: how many by result, how many by upper bound of their
-    duration (not cumulative; the last bucket is open), and how many seconds they took together."""
+    """Tries of one handler since this Redis has been in use: counts by result, counts by bucket of duration (not
+    cumulative; the last bucket is open), and the sum of durations (seconds)."""
 
     results: dict[TryResult, int]
     buckets: tuple[int, ...]
@@ -43,7 +43,7 @@ class Tallies:
         self._tries, self._answers = db.key("tries"), db.key("answers")
 
     def handlers(self, names: Iterable[str]) -> dict[str, HandlerTally]:
-        """Of these handlers, also of those that have not run yet."""
+        """The tallies of these handlers, by name; zero for a handler that has not run yet."""
         kept: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for field, value in text_map(self._redis.hgetall(self._tries)).items():
             handler, _, counted = field.partition("|")
@@ -51,12 +51,12 @@ class Tallies:
         return {name: _tally(kept[name]) for name in names}
 
     def questions(self) -> dict[QuestionResult, int]:
-        """Jobs that CI was asked about, by what came of it."""
+        """Jobs that CI was asked about, by result."""
         kept = text_map(self._redis.hgetall(self._answers))
         return {result: int(kept.get(result, 0)) for result in QUESTION_RESULTS}
 
     def overdue(self) -> int:
-        """Jobs whose deadline has passed without news of them."""
+        """Deadlines that passed without news of the job."""
         return int(self._redis.hget(self._answers, "overdue") or 0)
 
     def note_questions(self, counts: dict[QuestionResult, int]) -> None:
