@@ -21,7 +21,7 @@ from zstandard import (
 )
 
 DICTIONARIES = Path(__file__).parent / "dictionaries"
-_LEVEL = 3
+_LEVEL = 9
 """Higher levels take the same bytes for bodies of this size, and twice the time."""
 _FRAME = b"\x28\xb5\x2f\xfd"
 _ZLIB = b"\x78"
