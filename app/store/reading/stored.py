@@ -18,7 +18,7 @@ OF_JOB: Final = (
     "check", "doubt", "digest", "outputs_unasked",
 )  # fmt: skip
 """Of a job's hash."""
-OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline")
+OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline", "labels_json")
 """Of the hash of its submission."""
 _NAMES: Final = (len(OF_JOB), *OF_JOB, len(OF_SUBMISSION), *OF_SUBMISSION)
 _UPDATED, _DEADLINE, _CREATED = map(OF_JOB.index, ("updated", "deadline", "created"))

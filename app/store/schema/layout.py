@@ -1,6 +1,7 @@
-"""Schemas 2 and 3 to 4: fewer keys, short forms, and long values compressed with the dictionary.
+"""Schemas 2 to 5: fewer keys, short forms, and long values compressed with the dictionary.
 
-A job's report and history become one list, its hash one of short values; runs become fields of their event. What
+A job's report and history become one list, its hash one of short values; runs become fields of their event (4); its
+indexes get short names (6). What
 earlier releases compressed with zlib stays as it is: reading knows both.
 """
 
@@ -34,6 +35,7 @@ class StoredLayout:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._submission = script(db.client, "migrate_submission")
+        self._index_names = script(db.client, "record", "migrate_indexes")
         self._record, self._runs = (
             script(db.client, "unchanged", name) for name in ("migrate_record", "migrate_runs")
         )
@@ -44,6 +46,7 @@ class StoredLayout:
     def migrate_jobs(self, ids: list[str]) -> None:
         self._until_done(lambda: self._record_calls(ids))
         self._until_done(lambda: self._run_calls(ids))
+        in_turn(self._db.client, [(self._index_names, [], [self._db.prefix, each]) for each in ids])
 
     def jobs_with_earlier_runs(self) -> Iterator[list[str]]:
         """Jobs whose runs a process of an earlier release has planned since, as far as these wait."""
@@ -70,7 +73,7 @@ class StoredLayout:
             pipe.hmget(self._db.key("submission", each), "labels", "facts")
         for each, (labels, facts) in zip(ids, pipe.execute() if ids else (), strict=True):
             if labels is not None and facts is not None:
-                request = request_of(json.loads(facts), json.loads(labels))
+                request = request_of(json.loads(facts)) | {"labels": json.loads(labels)}
                 yield self._submission, [], [self._db.prefix, each, labels, facts, pack(_json(request))]
 
     def _record_calls(self, ids: list[str]) -> Iterator[Call]:
