@@ -80,7 +80,7 @@ def _of_job(number: str, settings: Settings, chance: random.Random) -> Iterator[
     for body in (*payloads.variety(number, chance), payloads.submitted(number)):
         yield from _of_body(body, chance)
     made = draft(settings, SubmitRequest.model_validate(payloads.request(number)))
-    yield encode(request_of(made.asked.model_dump(mode="json"), {"show": "news"}))
+    yield encode(request_of(made.asked.model_dump(mode="json")))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from app import create_app
 from app.ci.incoming.payload import parse
 from app.ci.outgoing.request import SubmitRequest
-from app.core.clock import rfc3339
+from app.core.clock import now_ms, rfc3339
 from app.core.tokens import Binding
 from app.services import Services
 from app.store import News, Store
@@ -108,7 +108,8 @@ class Crowd:
         )
         made, settings = draft(self._services.settings, request), self._services.settings
         record = Submission(
-            id=made.submission, status="sending", submitted_at=rfc3339(0), deadline=deadline_after(settings.deadline),
+            id=made.submission, status="sending", submitted_at=rfc3339(now_ms()),
+            deadline=deadline_after(settings.deadline),
             callback="own", bucket=made.asked.bucket, region=made.asked.region, key_id="k1",
             token_expires=made.expires * 1000, labels=made.labels, facts=made.asked.model_dump(mode="json"),
         )  # fmt: skip
@@ -128,9 +129,10 @@ class Crowd:
         outbox.trim()
         for each in schedules.take_due(100, 10):
             number = runs.start(Start(each, 10, 3, "worker-1-12345"))
+            at = now_ms()
             entry = {
-                "n": number, "started_at": rfc3339(1), "ended_at": rfc3339(2), "ms": 1, "worker": "worker-1-12345",
-                "error": None,
+                "n": number, "started_at": rfc3339(at), "ended_at": rfc3339(at + 1), "ms": 1,
+                "worker": "worker-1-12345", "error": None,
             }  # fmt: skip
             runs.finish(End(each, number, "done", entry))
 

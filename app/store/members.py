@@ -10,6 +10,8 @@ import re
 from typing import Any, Final
 
 _USUAL: Final = re.compile(r"[a-z][0-9a-f]{32}")
+_BEGINNING: Final = re.compile(r"[a-z][0-9a-f]{0,32}")
+_LENGTH: Final = 33
 _BYTES: Final = 17
 _FIRST: Final = 0x80
 
@@ -26,6 +28,14 @@ def job_of(member: bytes) -> str:
     if len(member) == _BYTES and _FIRST <= member[0] < _FIRST + 26:
         return chr(member[0] - _FIRST + ord("a")) + member[1:].hex()
     return member.decode()
+
+
+def short_range(text: str) -> tuple[bytes, bytes] | None:
+    """Between which short forms, the ends included, all ids stand that begin with ``text``; ``None`` if none can."""
+    if not _BEGINNING.fullmatch(text):
+        return None
+    low, high = (member_of(text.ljust(_LENGTH, digit)) for digit in "0f")
+    return low, high
 
 
 def jobs_of(members: Any) -> list[str]:

@@ -19,6 +19,7 @@ from app.store import Store, Unavailable
 from app.store.failures.failures import FailureFilter
 from app.store.keys import KINDS
 from app.store.members import member_of
+from app.store.schema.version import VERSION
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from tests.store.said import said, tell
 from tests.upgrade.dump import RELEASE1
@@ -101,8 +102,9 @@ def test_what_an_earlier_release_writes_months_later_is_taken_over(migrated: Sto
 
 def test_a_newer_release_is_not_written_over(migrated: Store, server: Valkey) -> None:
     """The start is refused with one message, and so is a callback of a process that runs already."""
-    migrated.db.client.hset("ci:schema", "version", "6")
-    with pytest.raises(SettingsError, match="schema version 6") as refused:
+    newer = int(VERSION) + 1
+    migrated.db.client.hset("ci:schema", "version", newer)
+    with pytest.raises(SettingsError, match=f"schema version {newer}") as refused:
         preflight.check_start(RELEASE1.settings(server))
     assert refused.value.message.count("\n") == 0
     with pytest.raises(Unavailable, match="newer release"):

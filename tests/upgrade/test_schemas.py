@@ -15,10 +15,14 @@ from app.doctor import preflight
 from app.redis.scripts import decoded
 from app.services import Services
 from app.store import Store
+from app.store.jobs.index import INDEXED_FIELDS
 from app.store.keys import KINDS
+from app.store.members import member_of
+from app.store.packing.packing import pack, unpack
 from app.store.reading.listing import Filter
 from app.store.runs.run import Start
 from harness.servers import Valkey
+from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
 from tests.store.samples import submission
 from tests.upgrade.dump import RELEASE1, SCHEMAS, Dump
@@ -112,6 +116,50 @@ def test_a_search_finds_what_schema_4_stored(store: Store) -> None:
     store.schema.prepare()
     for text in ("j", "order", "input/", "new"):
         assert [job.job_id for job in store.search.page(text, Filter(), 9).jobs] == ["j1"]
+
+
+def test_what_schema_5_stored_is_found_listed_and_removed(store: Store) -> None:
+    """It named indexes by their fields, searched by whole JobIds, and kept what was asked under a key of its own."""
+    store.submissions.create(replace(submission("s1"), labels={"show": "news"}))
+    tell(
+        store,
+        said(JOB, "Success", user_data="order-1"),
+        said("j1", "Running"),
+        source="submit",
+        submission="s1",
+    )
+    asked = store.submissions.get("s1")
+    _write_as_schema_5(store)
+    store.schema.prepare()
+    assert broken_invariants(store) == []
+    assert store.submissions.get("s1") == asked
+    for text, found in ((JOB[:5], {JOB}), ("order", {JOB}), ("new", {JOB, "j1"}), ("j", {JOB, "j1"})):
+        assert {job.job_id for job in store.search.page(text, Filter(), 9).jobs} == found
+    for name, value in (("state", "Success"), ("user_data", "order-1")):
+        wanted = Filter(equal=((name, value), ("label.show", "news")))
+        assert [job.job_id for job in store.jobs.page(wanted, 9).jobs] == [JOB]
+    for job_id in (JOB, "j1"):
+        assert store.retention.drop_job(job_id) is not None
+    assert not list(store.db.client.scan_iter(store.db.key("index", "*")))
+    assert not store.db.client.exists(store.db.key("values"), store.db.key("submission", "s1"))
+
+
+def _write_as_schema_5(store: Store) -> None:
+    """What is stored, in the names and forms of that schema."""
+    redis, key = store.db.client, store.db.key
+    fields = {str(n): name for n, name in enumerate(INDEXED_FIELDS, 1)} | {"l": "label"}
+    for each in list(redis.scan_iter(key("index", "*"))):
+        letter, _, place = each.decode().removeprefix(key("index", "")).partition(":")
+        redis.rename(each, key("index", f"{fields[letter]}:{place}"))
+    redis.zrem(key("values"), b"j" + member_of(JOB))
+    redis.zadd(key("values"), {f"j{JOB}": 0})
+    submission_key = key("submission", "s1")
+    packed: Any = redis.hget(submission_key, "request")
+    asked = json.loads(unpack(packed))
+    redis.set(key("request", "s1"), pack(json.dumps({"labels": {"show": "news"}, **asked}).encode()))
+    redis.hdel(submission_key, "request")
+    redis.hset(submission_key, "callback", "own")
+    redis.hset(key("schema"), "version", "5")
 
 
 def test_what_was_known_is_known(migrated: Store) -> None:

@@ -102,8 +102,7 @@ class Outbox:
         rows = [row for row in found if order(row[0]) < floor]
         if len(rows) < (_SHELF if size >= _OPEN + _SHELF else _SHELF_MIN):
             return False
-        entries = [[each.decode(), text_map(fields)] for each, fields in rows]
-        packed = pack(json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode())
+        packed = pack(msgspec.msgpack.encode(rows))
         keys, ends = [self._key, self._past], [rows[0][0], rows[-1][0]]
         self._shelve(keys=keys, args=[*ends, packed, len(rows), self._keep])
         return True
@@ -229,9 +228,18 @@ def _counted(first: Any, last: Any) -> tuple[int, int]:
 
 def _unshelved(past: Any, after: tuple[int, int]) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
     for _, fields in past:
-        for stream_id, entry in json.loads(unpack(fields[b"entries"])):
+        for stream_id, entry in _entries_in(unpack(fields[b"entries"])):
             if order(stream_id) > after:
-                yield stream_id.encode(), {name.encode(): value.encode() for name, value in entry.items()}
+                yield stream_id, entry
+
+
+def _entries_in(shelf: bytes) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
+    """MessagePack, in which a report stands as it is; releases before schema 6 wrote JSON, with each quote escaped."""
+    if not shelf.startswith(b"["):
+        yield from msgspec.msgpack.decode(shelf)
+        return
+    for stream_id, entry in json.loads(shelf):
+        yield stream_id.encode(), {name.encode(): value.encode() for name, value in entry.items()}
 
 
 def _posted(rows: Any) -> list[Posted]:

@@ -76,7 +76,9 @@ for id in string.gmatch(asked_for[2] or '', '%S+') do bound[id] = true end
 
 -- A URL without a submission does not speak for a job that has a callback URL of its own.
 local function has_own_url(job)
-  return job.submission and redis.call('HGET', key('submission', job.submission), 'callback') == 'own'
+  if not job.submission then return false end
+  local status, callback = unpack(redis.call('HMGET', key('submission', job.submission), 'status', 'callback'))
+  return status and (callback or 'own') == 'own'
 end
 
 local function doubtful_sender(job)
@@ -214,7 +216,7 @@ check_types(foreseen)
 local function index(id, member, job, places, words)
   local known = job.idx or ''
   if places == known then return end
-  local values = job.exists and {} or {0, 'j' .. id}
+  local values = job.exists and {} or {0, 'j' .. member}
   for n = 1, #INDEXES do
     local old, new = index_at(known, n), index_at(places, n)
     if old ~= new then

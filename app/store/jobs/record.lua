@@ -53,13 +53,14 @@ end
 
 local function entries_in(record) return math.max(redis.call('LLEN', record) - 1, 0) end
 
--- The indexes that a job stands in: `idx` of its hash has eight characters for each of these, blanks for none.
+-- The indexes that a job stands in, `index:<number>:<hash>`: `idx` of its hash has eight characters for each of these, blanks
+-- for none.
 local INDEXES = {'state', 'tag', 'queue_id', 'bucket', 'input_object', 'user_data'}
 
 -- The indexes of a job's labels: `labels` of its hash, and of its submission's, has eight characters for each.
 local function label_indexes(places)
   local found = {}
-  for n = 1, #(places or ''), 8 do found[#found + 1] = 'index:label:' .. string.sub(places, n, n + 7) end
+  for n = 1, #(places or ''), 8 do found[#found + 1] = 'index:l:' .. string.sub(places, n, n + 7) end
   return found
 end
 
@@ -82,6 +83,6 @@ end
 local function index_at(places, n)
   local place = string.sub(places, 8 * n - 7, 8 * n)
   if place == '' or place == '        ' then return nil end
-  return 'index:' .. INDEXES[n] .. ':' .. place
+  return 'index:' .. n .. ':' .. place
 end
 

@@ -26,7 +26,8 @@ for n = at, #ARGV do
     fields,
     redis.call('LINDEX', key('record', id), 0),
     submission and redis.call('HMGET', key('submission', submission), unpack(of_submission)) or {},
-    submission and redis.call('GET', key('request', submission)),
+    submission and (redis.call('HGET', key('submission', submission), 'request')
+      or redis.call('GET', key('request', submission))),
     raw and redis.call('EXISTS', key('body', string.match(raw, '^[^:]*'))) or 0,
   }
 end

@@ -22,7 +22,7 @@ from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
 from app.store.reading.job import Job, Submitted
 from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
-from app.store.submissions.submissions import Submission
+from app.store.submissions.submissions import USUAL_CALLBACK, Submission, labels_of
 
 ReadRaw = Callable[[], dict[str, Any] | None]
 """Reads the JSON view of a payload; ``None`` if there is none, or it has expired."""
@@ -76,7 +76,11 @@ class Known:
             "version": "1",
             "updated": new_at,
         }
-        asked = {name: getattr(submission, name) for name in OF_SUBMISSION}
+        asked: dict[str, str | None] = {
+            "submitted_at": submission.submitted_at,
+            "callback": submission.callback,
+            "deadline": submission.deadline,
+        }
         request = {"labels": submission.labels, "facts": submission.facts}
         late = (to_ms(submission.deadline) or now_ms()) < now_ms()
         reported: dict[str, Any] = to_builtins(detail.report)
@@ -117,7 +121,7 @@ class Records:
         return Job.model_validate(
             report
             | {
-                "labels": known.request.get("labels", {}),
+                "labels": labels_of(known.submission.get("labels_json"), known.request),
                 "doubt": json.loads(fields["doubt"]) if fields["doubt"] else None,
                 "outputs_count": len(outputs),
                 "outputs_unchecked": unconfirmed or ("too_many" if is_partly else None),
@@ -158,7 +162,7 @@ def _submitted(
     return Submitted(
         id=fields["submission"],
         submitted_at=time_of(submission.get("submitted_at")),
-        callback=submission.get("callback"),
+        callback=submission.get("callback") or (USUAL_CALLBACK if submission.get("submitted_at") else None),
         deadline=time_of(fields["deadline"] or submission.get("deadline")),
         overdue=overdue,
     )

@@ -18,7 +18,7 @@ OF_JOB: Final = (
     "check", "doubt", "digest", "outputs_unasked",
 )  # fmt: skip
 """Fields of a job's hash."""
-OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline")
+OF_SUBMISSION: Final = ("submitted_at", "callback", "deadline", "labels_json")
 """Fields of its submission's hash."""
 _NAMES: Final = (len(OF_JOB), *OF_JOB, len(OF_SUBMISSION), *OF_SUBMISSION)
 _UPDATED, _DEADLINE, _CREATED = map(OF_JOB.index, ("updated", "deadline", "created"))

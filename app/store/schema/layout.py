@@ -1,7 +1,7 @@
-"""The migration of schemas 2 and 3 to 4: fewer keys, short forms, and long values compressed with the dictionary.
+"""The migration of schemas 2 to 5: fewer keys, short forms, and long values compressed with the dictionary.
 
-A job's report and history become one list, and its hash gets short values; runs become fields of their event. Values
-that earlier releases compressed with zlib stay as they are: ``unpack`` reads both.
+A job's report and history become one list, and its hash gets short values; runs become fields of their event (4);
+indexes get short names (6). Values that earlier releases compressed with zlib stay as they are: ``unpack`` reads both.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class StoredLayout:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._submission = script(db.client, "migrate_submission")
+        self._index_names = script(db.client, "record", "migrate_indexes")
         self._record, self._runs = (
             script(db.client, "unchanged", name) for name in ("migrate_record", "migrate_runs")
         )
@@ -44,6 +45,7 @@ class StoredLayout:
     def migrate_jobs(self, ids: list[str]) -> None:
         self._until_done(lambda: self._record_calls(ids))
         self._until_done(lambda: self._run_calls(ids))
+        in_turn(self._db.client, [(self._index_names, [], [self._db.prefix, each]) for each in ids])
 
     def jobs_with_earlier_runs(self) -> Iterator[list[str]]:
         """Jobs with waiting runs that a process of an earlier release has planned since."""
@@ -70,7 +72,7 @@ class StoredLayout:
             pipe.hmget(self._db.key("submission", each), "labels", "facts")
         for each, (labels, facts) in zip(ids, pipe.execute() if ids else (), strict=True):
             if labels is not None and facts is not None:
-                request = request_of(json.loads(facts), json.loads(labels))
+                request = request_of(json.loads(facts)) | {"labels": json.loads(labels)}
                 yield self._submission, [], [self._db.prefix, each, labels, facts, pack(_json(request))]
 
     def _record_calls(self, ids: list[str]) -> Iterator[Call]:

@@ -57,7 +57,7 @@ class Schema:
         found = decoded(self._redis.hget(self._key, "version"))
         if found == VERSION:
             return
-        if found not in {None, "2", "3", "4"}:
+        if found not in {None, "2", "3", "4", "5"}:
             raise WrongSchema(mismatch(found or ""))
         began = now_ms()
         if jobs := self._redis.zcard(self._db.key("jobs")):
@@ -65,7 +65,7 @@ class Schema:
             self._migrate(self._all_jobs(), since_first=found is None)
             self._redis.hset(self._key, "migrated", found or "1")
         self._redis.hset(self._key, mapping={"version": VERSION, "since": now_ms()})
-        # Processes of schemas 2 to 4 may have written up to here; from here on their writes are refused.
+        # Processes of schemas 2 to 5 may have written up to here; from here on their writes are refused.
         for ids in self._changed_since(began - _CLOCKS_MS):
             self._layout.migrate_jobs(ids)
             self._values.enter(ids)

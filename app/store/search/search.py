@@ -13,9 +13,9 @@ from app.store.jobs.jobs import Jobs
 from app.store.members import job_of, member_of
 from app.store.reading.job import Job
 from app.store.reading.listing import Filter, Page
-from app.store.search.values import JOB_ID, LABEL_LETTER, LETTERS, Values, beginnings, index_of, members
+from app.store.search.values import JOB_ID, Values, beginnings, index_of, members, stored
 
-_LETTERS: Final = (JOB_ID, LETTERS["user_data"], LETTERS["input_object"], LABEL_LETTER)
+_LETTERS: Final = (JOB_ID, index.LETTERS["user_data"], index.LETTERS["input_object"], index.LABEL_LETTER)
 """The order in which jobs are found."""
 _LOOK_MAX: Final = 1000
 """Jobs that one page reads at most; it is returned short if fewer than its limit matched."""
@@ -71,16 +71,15 @@ class JobSearch:
         yield chunk
 
     def _of_letter(self, letter: str, text: str, after: _Hit | None, limit: int) -> Iterator[_Hit]:
-        start = after.member if after else None
-        while found := self._values.beginning(letter, text, _AT_ONCE, start):
+        start, behind_start = after.member if after else None, False
+        while found := self._values.beginning(letter, text, _AT_ONCE, start, behind_start):
             pages = self._ids(found) if letter == JOB_ID else self._newest(found, after, limit + 1)
             for member, hits in zip(found, pages, strict=True):
                 behind = after if after and member == after.member else None
                 has_more = letter != JOB_ID and len(hits) > limit
                 jobs = chain(hits, self._others(member, hits[-1], limit) if has_more else ())
                 yield from (hit for hit in jobs if behind is None or _order(hit) > _order(behind))
-            # Nothing stands between a text and the same one with NUL behind it.
-            start = f"{found[-1]}\0"
+            start, behind_start = found[-1], True
 
     def _ids(self, found: list[str]) -> list[list[_Hit]]:
         ids = [each[1:] for each in found]
@@ -149,7 +148,7 @@ def _is_found(job: Job, hit: _Hit, text: str, wanted: Filter) -> bool:
 
 
 def _rank(member: str) -> tuple[int, bytes]:
-    return _LETTERS.index(member[0]), member.encode()
+    return _LETTERS.index(member[0]), stored(member)
 
 
 def _cursor_of(hit: _Hit) -> str:

@@ -2,7 +2,8 @@
 
 A member is a letter and the value: ``j`` a JobId, a digit the place of a field in ``INDEXED_FIELDS``, ``l`` the value
 of a label, NUL, and its name. The index of that value knows its jobs. All have the same score, so that Redis keeps them
-in the order of their bytes, and those with the same beginning stand side by side.
+in the order of their bytes, and those with the same beginning stand side by side. Ids of CI are stored as in ``jobs``,
+behind all others.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ from app.ci.report import Report
 from app.redis.scripts import decoded, script
 from app.store.database import Database
 from app.store.jobs import index
+from app.store.members import job_of, member_of, short_range
 from app.store.packing.packing import unpack
 
 JOB_ID: Final = "j"
-LABEL_LETTER: Final = "l"
-LETTERS: Final = {field: str(n) for n, field in enumerate(index.INDEXED_FIELDS, 1)}
-"""The first character of the members of a field."""
 _NUL: Final = "\0"
 
 
 def members(report: Report, labels: Mapping[str, str]) -> list[str]:
     """All that a job is searched by."""
     of_report = (
-        f"{LETTERS[field]}{word}" for field, word in zip(LETTERS, index.words(report), strict=True) if word
+        f"{index.LETTERS[field]}{word}"
+        for field, word in zip(index.LETTERS, index.words(report), strict=True)
+        if word
     )
     return [
         f"{JOB_ID}{report.job_id}",
         *of_report,
-        *(f"{LABEL_LETTER}{value}{_NUL}{name}" for name, value in labels.items()),
+        *(f"{index.LABEL_LETTER}{value}{_NUL}{name}" for name, value in labels.items()),
     ]
 
 
@@ -42,7 +43,7 @@ def index_of(member: str) -> str | None:
     letter, value = member[0], member[1:]
     if letter == JOB_ID:
         return None
-    if letter == LABEL_LETTER:
+    if letter == index.LABEL_LETTER:
         value, _, name = value.rpartition(_NUL)
         return index.name(f"{index.LABEL}{name}", value)
     return index.name(index.INDEXED_FIELDS[int(letter) - 1], value)
@@ -56,29 +57,31 @@ class Values:
         self._redis = db.client
         self._key = db.key("values")
         self._forget = script(db.client, "record", "forget")
-        self._swept = ""
+        self._swept = b""
 
-    def beginning(self, letter: str, text: str, count: int, start: str | None = None) -> list[str]:
-        """Up to ``count`` members of that letter whose value begins with ``text``, in order, from ``start`` on."""
-        first = f"{letter}{text}"
-        # No text has the byte 0xff, so that it stands behind all that begins with this one.
-        found: Any = self._redis.zrange(
-            self._key,
-            b"[" + (start or first).encode(),
-            b"(" + first.encode() + b"\xff",
-            bylex=True,
-            offset=0,
-            num=count,
-        )
-        return [each.decode() for each in found]
+    def beginning(
+        self, letter: str, text: str, count: int, start: str | None = None, behind: bool = False
+    ) -> list[str]:
+        """Up to ``count`` members of that letter whose value begins with ``text``, in order: from ``start`` on, or
+        ``behind`` it."""
+        found: list[str] = []
+        for first, end in _ranges(letter, text):
+            at = stored(start) if start and stored(start) > first else first
+            low = (b"(" if behind and start and at == stored(start) else b"[") + at
+            if at < end and len(found) < count:
+                rows: Any = self._redis.zrange(
+                    self._key, low, b"(" + end, bylex=True, offset=0, num=count - len(found)
+                )
+                found += map(_read, rows)
+        return found
 
     def suggested(self, field: str, text: str, count: int) -> list[str]:
         """Values of an indexed field that begin with ``text``, in order."""
-        return [each[1:] for each in self.beginning(LETTERS[field], text, count)]
+        return [each[1:] for each in self.beginning(index.LETTERS[field], text, count)]
 
     def enter(self, job_ids: Sequence[str]) -> None:
         """What these jobs are searched by: as accept.lua does it."""
-        if found := {member: 0 for each in self.of(job_ids) for member in each}:
+        if found := {stored(member): 0 for each in self.of(job_ids) for member in each}:
             self._redis.zadd(self._key, found)
 
     def of(self, job_ids: Sequence[str]) -> list[list[str]]:
@@ -98,32 +101,53 @@ class Values:
             for each, report, of_it in zip(job_ids, answers[::2], labels, strict=True)
         ]
 
-    def with_holders(self, found: Iterable[str]) -> list[str]:
+    def with_holders(self, found: Iterable[str]) -> list[bytes | str]:
         """Each member, and the key that is there while a job has that value: as ``forget_values`` takes them."""
-        return [word for member in found for word in (member, self._holder(member))]
+        return [word for member in found for word in (stored(member), self._holder(member))]
 
     def sweep(self, count: int) -> int:
         """Look at the next ``count`` values, and remove those that no job has: it had another value later on. Returns
         how many are gone."""
         found: Any = self._redis.zrange(
             self._key,
-            b"(" + self._swept.encode() if self._swept else b"-",
+            b"(" + self._swept if self._swept else b"-",
             "+",
             bylex=True,
             offset=0,
             num=count,
         )
-        texts = [each.decode() for each in found]
-        self._swept = texts[-1] if len(texts) == count else ""
-        return int(self._forget(args=[self._db.prefix, *self.with_holders(texts)])) if texts else 0
+        self._swept = found[-1] if len(found) == count else b""
+        return (
+            int(self._forget(args=[self._db.prefix, *self.with_holders(map(_read, found))])) if found else 0
+        )
 
     def _holder(self, member: str) -> str:
         name = index_of(member)
         return self._db.key("job", member[1:]) if name is None else self._db.key("index", name)
 
 
+def stored(member: str) -> bytes:
+    """As it stands in Redis."""
+    return JOB_ID.encode() + member_of(member[1:]) if member[0] == JOB_ID else member.encode()
+
+
+def _read(member: bytes) -> str:
+    """The inverse of ``stored``."""
+    return JOB_ID + job_of(member[1:]) if member.startswith(JOB_ID.encode()) else member.decode()
+
+
+def _ranges(letter: str, text: str) -> Iterator[tuple[bytes, bytes]]:
+    """Where the members stand whose value begins with ``text``: each from the first on, before the second."""
+    first = f"{letter}{text}".encode()
+    # No text has the byte 0xff, so that it stands behind all that begins with this one.
+    yield first, first + b"\xff"
+    if text and letter == JOB_ID and (short := short_range(text)):
+        low, high = short
+        yield letter.encode() + low, letter.encode() + high + b"\xff"
+
+
 def value_of(member: str) -> str:
-    return member[1:].rpartition(_NUL)[0] if member[0] == LABEL_LETTER else member[1:]
+    return member[1:].rpartition(_NUL)[0] if member[0] == index.LABEL_LETTER else member[1:]
 
 
 def beginnings(found: Iterable[str], text: str) -> Iterator[str]:

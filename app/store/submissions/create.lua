@@ -1,7 +1,7 @@
 -- Stores a submission before it is sent, unless the day's budget is spent. One script, so that one wait for the disk or a
 -- replica covers it.
 -- ARGV: prefix, id, now (ms), when it is searched for unless CI has answered (ms), '1' if a key of ours signed its token,
--- what was asked (packed), the day, how many jobs it asks for, how many a day may have or '', how long they are counted
+-- what was asked (packed) or '' where it is one of the fields, the day, how many jobs it asks for, how many a day may have or '', how long they are counted
 -- (ms), then names and values of its fields.
 -- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored.
 local prefix, id, now, look_at, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
@@ -11,7 +11,7 @@ if most ~= '' and before + jobs > tonumber(most) then return {'over', tostring(b
 redis.call('HSET', prefix .. 'submission:' .. id, unpack(ARGV, 11))
 redis.call('INCRBY', spent, jobs)
 redis.call('PEXPIRE', spent, life)
-redis.call('SET', prefix .. 'request:' .. id, request)
+if request ~= '' then redis.call('SET', prefix .. 'request:' .. id, request) end
 redis.call('ZADD', prefix .. 'submissions', now, id)
 redis.call('ZADD', prefix .. 'lost', look_at, id)
 if is_signed == '1' then redis.call('ZADD', prefix .. 'open', now, id) end

@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from app.ci.report import Input, Report
 from app.core.clock import now_ms, rfc3339, time_of, to_ms
@@ -21,6 +21,8 @@ from app.store.packing.packing import pack, unpack
 
 SubmissionStatus = Literal["sending", "submitted", "lost", "failed"]
 CallbackKind = Literal["own", "foreign", "no", "queue"]
+USUAL_CALLBACK: Final = "own"
+"""It is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,19 @@ class OverBudget(Exception):
         return 86400 - now_ms() // 1000 % 86400
 
 
-def request_of(facts: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
-    """The part of a request that is stored apart from the submission, because it is long and rarely read."""
-    return {"labels": labels, "facts": facts}
+_SHORT = 64
+"""Bytes up to which a value leaves a hash small: a longer request has a key of its own."""
+
+
+def request_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """The part of a request that is rarely read, as it is stored. Earlier releases stored its labels there too."""
+    return {"facts": facts}
+
+
+def labels_of(labels_json: str | None, request: dict[str, Any]) -> dict[str, str]:
+    """The labels of a submission, from its own field or, as earlier releases stored them, from its request."""
+    found: dict[str, str] = json.loads(labels_json) if labels_json else request.get("labels", {})
+    return found
 
 
 def new_submission_id() -> str:
@@ -110,11 +122,13 @@ class Submissions:
         """Store it before it is sent, at the strongest durability that this Redis offers. From here on it is answered,
         or failed, or searched for. Raises ``Unavailable``, or ``OverBudget`` if the day (UTC) would have more jobs than
         ``most_a_day``; then it must not be sent."""
-        fields = [word for pair in _stored(submission).items() for word in pair]
-        now = now_ms()
-        request = _json(request_of(submission.facts, submission.labels))
+        now, stored_as = now_ms(), _stored(submission)
+        request = pack(_json(request_of(submission.facts)).encode())
+        if len(request) <= _SHORT:
+            stored_as["request"], request = request, b""
+        fields = [word for pair in stored_as.items() for word in pair]
         arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(ANSWER_PATIENCE_S * 1000)]
-        arguments += ["1" if submission.key_id else "", pack(request.encode()), rfc3339(now)[:10]]
+        arguments += ["1" if submission.key_id else "", request, rfc3339(now)[:10]]
         arguments += [submission.jobs, "" if most_a_day is None else most_a_day, _COUNTED_MS, *fields]
         try:
             kept = self._durable.strongest(self._create, arguments)
@@ -135,18 +149,19 @@ class Submissions:
         row, packed = pipe.execute()
         if not row:
             return None
-        kept, request = text_map(row), json.loads(unpack(packed)) if packed else request_of({}, {})
+        packed = row.pop(b"request", packed)
+        kept, request = text_map(row), json.loads(unpack(packed)) if packed else request_of({})
         return Submission(
             id=submission_id,
             status=kept["status"],  # type: ignore[arg-type]
             submitted_at=time_of(kept["submitted_at"]) or "",
             deadline=time_of(kept["deadline"]) or "",
-            callback=kept["callback"],  # type: ignore[arg-type]
+            callback=kept.get("callback", USUAL_CALLBACK),  # type: ignore[arg-type]
             bucket=kept.get("bucket") or request["facts"]["bucket"],
             region=kept.get("region") or request["facts"]["region"],
             key_id=kept["key_id"] or None,
             job_ids=tuple(kept.get("job_ids", "").split()),
-            labels=request["labels"],
+            labels=labels_of(kept.get("labels_json"), request),
             facts=request["facts"],
             error=kept.get("error"),
             ci=json.loads(kept.get("ci") or "null"),
@@ -272,20 +287,22 @@ class Submissions:
         )
 
 
-def _stored(submission: Submission) -> dict[str, str]:
-    """The fields of its hash, kept short: without what the packed request has too, and with times as numbers."""
-    values = {
+def _stored(submission: Submission) -> dict[str, Any]:
+    """The fields of its hash, kept short: without what the packed request has too and what is usual, and with times as
+    numbers."""
+    values: dict[str, Any] = {
         "status": submission.status,
         "submitted_at": submission.submitted_at,
         "deadline": submission.deadline,
-        "callback": submission.callback,
         "key_id": submission.key_id or "",
     }
+    if submission.callback != USUAL_CALLBACK:
+        values["callback"] = submission.callback
     for name in ("bucket", "region"):
         if submission.facts.get(name) != (value := getattr(submission, name)):
             values[name] = value
     if submission.labels:
-        # The packed request has them too, but scripts cannot unpack.
+        # Scripts cannot unpack the request.
         values["labels_json"] = _json(submission.labels)
         values["places"] = index.label_places(submission.labels)
     if submission.patience is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -11,18 +12,20 @@ import textwrap
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
-from app.redis.scripts import decoded_all
+from app.redis.scripts import decoded_all, text_map
 from app.services import Services
 from app.settings import Settings
 from app.store import NotBelieved, Store
 from app.store.failures.failures import FailureFilter
 from app.store.members import member_of
+from app.store.packing.packing import pack
 from app.store.refusals.refusal import Refusal
 from app.store.runs.run import OUTPUTS_HANDLER, End, Start, run_id
 from app.store.submissions.submissions import Submission, deadline_after, new_submission_id
@@ -432,6 +435,25 @@ def test_few_entries_are_packed_too_once_they_are_old(store: Store, monkeypatch:
     assert not store.outbox.after(store.outbox.last_id(), 100)
     for count in (1, 7, 1000):
         assert _walked(store, count) == everything
+
+
+def test_entries_that_an_earlier_release_packed_are_read(store: Store) -> None:
+    """It packed them as JSON."""
+    store.outbox.open()
+    tell(store, said("j1", "Running"), said("j2", "Success"), body=b"")
+    before = store.outbox.after("0", 10)
+    redis, key = store.db.client, store.db.key
+    found: Any = redis.xrange(key("events"))
+    rows: list[Any] = [[each.decode(), text_map(fields)] for each, fields in found]
+    redis.xtrim(key("events"), maxlen=0)
+    ends: dict[Any, Any] = {
+        "first": rows[0][0],
+        "before": 0,
+        "count": 2,
+        "entries": pack(json.dumps(rows).encode()),
+    }
+    redis.xadd(key("past"), ends, id=rows[-1][0])
+    assert store.outbox.after("0", 10) == before
 
 
 def _walked(store: Store, count: int) -> list[str]:

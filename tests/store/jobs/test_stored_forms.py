@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -16,11 +18,12 @@ from app.redis.scripts import decoded
 from app.store import Store
 from app.store.jobs.entries import read_entry, stored_entry
 from app.store.jobs.index import INDEXED_FIELDS
-from app.store.members import job_of, member_of
+from app.store.members import job_of, member_of, short_range
 from app.store.outputs.checks import merged, note_of, place
 from app.store.runs.run import End, Run, Start
 from harness.servers import ROOT
 from tests.store.said import said, tell
+from tests.store.samples import submission
 
 USUAL = st.from_regex(r"\A[a-z][0-9a-f]{32}\Z")
 TEXT = st.text(max_size=40).filter(lambda text: text.isprintable())
@@ -53,6 +56,16 @@ def test_scripts_make_the_same_members(store: Store, job_id: str) -> None:
     """What a script adds to a sorted set is found, and removed, by what Python asks for."""
     record = (ROOT / "app/store/jobs/record.lua").read_text()
     assert store.db.client.eval(record + "return member_of(ARGV[1])", 0, job_id) == member_of(job_id)
+
+
+@given(st.one_of(USUAL, TEXT.filter(bool)), st.integers(1, 33), USUAL)
+def test_ids_that_begin_alike_stand_side_by_side(job_id: str, length: int, other: str) -> None:
+    """In the short form too, where two digits are one byte: those between the two ends, and no others."""
+    text = job_id[:length]
+    ends = short_range(text)
+    between = ends is not None and ends[0] <= member_of(other) <= ends[1]
+    assert between == other.startswith(text)
+    assert short_range(other[:length]) is not None
 
 
 def test_scripts_and_python_know_the_same_indexes() -> None:
@@ -111,6 +124,21 @@ def test_a_usual_event_with_its_run_takes_one_small_hash(store: Store, worker: s
     assert isinstance(done, Run)
     assert done.tries == (entry | {"worker": worker, "error": None},)
     assert done.ended_at == entry["ended_at"]
+
+
+def test_a_usual_submission_takes_one_small_hash(store: Store) -> None:
+    """With what was asked in it: a key of its own takes as much again, and is for longer requests."""
+    short = replace(submission("s1"), labels={"show": "news"}, facts={"bucket": "b", "region": "r"})
+    long = replace(short, id="s2", facts=short.facts | {"input_object": token_hex(64)})
+    for each in (short, long):
+        store.submissions.create(each)
+        tell(store, said(f"j{each.id}", "Submitted"), source="submit", submission=each.id)
+        kept = store.submissions.get(each.id)
+        assert kept is not None
+        assert (kept.facts, kept.labels, kept.callback) == (each.facts, each.labels, "own")
+        assert decoded(store.db.client.object("encoding", store.db.key("submission", each.id))) == "listpack"
+    has_own_key = [store.db.client.exists(store.db.key("request", each.id)) for each in (short, long)]
+    assert has_own_key == [0, 1]
 
 
 def test_a_job_takes_one_small_hash(store: Store) -> None:

@@ -31,7 +31,7 @@ def listed(store: Store, **labels: str) -> list[str]:
 
 
 def indexes(store: Store) -> set[bytes]:
-    return set(store.db.client.scan_iter(store.db.key("index", "label:*")))
+    return set(store.db.client.scan_iter(store.db.key("index", "l:*")))
 
 
 def known(store: Store, job_id: str) -> Job:

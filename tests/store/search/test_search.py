@@ -75,7 +75,32 @@ def walk(store: Store, text: str, wanted: Filter | None = None, limit: int = 50)
 
 def ids(count: int) -> list[str]:
     """As CI makes them, and not."""
-    return [f"{USUAL}{n:02x}"[:33] if n % 2 else f"a{n}" for n in range(count)]
+    return [f"{USUAL}{n:x}" if n % 2 else f"a{n}" for n in range(count)]
+
+
+def test_any_beginning_of_a_job_id_finds_it(store: Store) -> None:
+    """CI's ids take half of their bytes where they are searched for; others stand there as they are."""
+    made = [
+        "j",
+        "j0",
+        f"j{'0' * 32}",
+        f"j{'0' * 31}f",
+        f"j0{'f' * 31}",
+        f"j{'f' * 32}",
+        f"k{'0' * 32}",
+        f"j{'0' * 33}",
+        "é",
+    ]
+    for job_id in made:
+        tell(store, said(job_id, "Running"))
+    for text in {job_id[:length] for job_id in made for length in range(1, len(job_id) + 1)} | {
+        "J",
+        "j0g",
+        "jé",
+    }:
+        for limit in (1, 50):
+            found = walk(store, text, limit=limit)
+            assert sorted(found) == sorted(each for each in made if each.startswith(text)), (text, limit)
 
 
 def matching(jobs: dict[str, Told], text: str, state: str | None) -> set[str]:
