@@ -1,7 +1,7 @@
 """The folder in which the counters of one master's workers add up.
 
 A master that is killed cannot remove its own, and a supervisor that starts it again every second would fill the disk.
-So each folder is locked by those who use it, and a start removes those without a lock. The lock is the kernel's: it ends
+So those who use a folder lock it, and a start removes folders without a lock. The lock is the kernel's: it ends
 with the last process that holds it, however that ended.
 """
 
