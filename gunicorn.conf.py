@@ -9,7 +9,6 @@ import os
 import resource
 import shutil
 import sys
-import tempfile
 from functools import partial
 
 try:
@@ -18,7 +17,7 @@ try:
 except ImportError as error:
     sys.exit(str(error))
 
-from server import checked
+from server import checked, metrics_folder
 
 # A connection costs a file and no thread; the rest is left to Redis, logs and the like.
 _files, _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -37,9 +36,7 @@ checked.at_start()
 _mine = os.environ.get("CI_METRICS_MASTER")
 _owns_metrics = _mine is not None or "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _owns_metrics and _mine != str(os.getpid()):
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(
-        prefix="ci-metrics-", dir=checked.temporary_folder()
-    )
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder.make(checked.temporary_folder())
     os.environ["CI_METRICS_MASTER"] = str(os.getpid())
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"

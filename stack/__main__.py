@@ -19,7 +19,7 @@ from app.settings import STACK_ENV, Settings, stack_is_up
 from app.store.access.api_keys import SCOPES, key_digest
 from app.submitter import SubmitRequest, Submitter
 from stack import programs, valkey
-from stack.layout import Layout, announce, here, withdraw
+from stack.layout import Layout, announce, here, remove_dead_sockets, withdraw
 
 _READY_S = 60
 _STOP_S = 60
@@ -67,6 +67,7 @@ def _check_free(layout: Layout) -> None:
             "The stack of this checkout is running already. Stop it with Ctrl-C there, or: make stop"
         )
     _end_remains()
+    remove_dead_sockets()
     for name, port in (("PORT", layout.port), ("EMULATOR_PORT", layout.emulator_port)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

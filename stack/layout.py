@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import socket
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from app.settings.development import made_secrets, write_private
 
 # The path of a Unix socket has at most 107 characters (unix(7); 103 on BSD).
 _SOCKET_MAX = 100
+_SETTLED_S = 60
+"""A server that starts binds its socket a moment before it listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Layout:
         if len(str(inside)) <= _SOCKET_MAX and not any(letter.isspace() for letter in str(inside)):
             return inside
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"ci-{os.getuid()}-{digest}.sock"
+        return Path(tempfile.gettempdir()) / f"{_socket_prefix()}{digest}.sock"
 
     @property
     def url(self) -> str:
@@ -74,6 +79,30 @@ def here() -> Layout:
         int(os.environ.get(name, default)) for name, default in (("PORT", "8000"), ("EMULATOR_PORT", "8001"))
     )
     return Layout(ROOT, *ports)
+
+
+def remove_dead_sockets() -> None:
+    """Those that killed servers left in the temporary folder; their checkouts may be gone, so no start reuses them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_socket_prefix()}*.sock"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _SETTLED_S and not _is_listening(path):
+                path.unlink()
+
+
+def _socket_prefix() -> str:
+    return f"ci-{os.getuid()}-"
+
+
+def _is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True  # busy
+    return True
 
 
 def announce(layout: Layout, pid: int) -> None:

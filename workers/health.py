@@ -36,6 +36,8 @@ def report_here(role: Role, line: str) -> None:
     path = _folder() / f"{role}-{os.getpid()}"
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists():
+            _reports(role)  # removes what dead processes left
         unnamed = path.with_suffix(".new")
         # The monotonic clock is one for all processes of a machine, and is never set.
         unnamed.write_text(f"{time.monotonic()} {line}")

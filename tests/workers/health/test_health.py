@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from harness.servers import ROOT, Emulator, Service, Valkey, eventually, free_port
 from harness.settings import make_settings
+from workers.health import report_here
 
 Said = tuple[int, str]
 
@@ -122,6 +124,20 @@ def test_without_an_argument_it_asks_about_what_runs_here(
         0,
         f"web: http://127.0.0.1:{service.port}/healthz answers\n",
     )
+
+
+def test_the_first_report_of_a_process_removes_those_of_dead_ones(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody asks after its health, on a host without containers, they would add up."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    report = "from workers.health import report_here; report_here('relay', 'all its loops turn')"
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-c", report], cwd=ROOT, env=os.environ | {"TMPDIR": str(folder)}, check=True
+        )
+    report_here("relay", "all its loops turn")
+    assert [path.name for path in folder.glob("*/*")] == [f"relay-{os.getpid()}"]
 
 
 def test_a_wrong_role_is_named(folder: Path) -> None:
