@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 from harness.servers import Valkey, Web, free_port
 from harness.settings import make_settings
 from tests import browser as installed
+from tests.pages.signed_in import signed_in
 
 # Chromium of its own accord looks for updates, fonts and more: none of that is ours to test.
 FLAGS = (
@@ -36,6 +39,12 @@ def web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[We
     settings = make_settings(valkey.url)
     with Web(settings, free_port(), tmp_path_factory.mktemp("web"), WEB_CONCURRENCY="1") as running:
         yield running
+
+
+@pytest.fixture
+def visitor(app: Flask, key: dict[str, str]) -> FlaskClient:
+    """A person who may do everything, without a browser."""
+    return signed_in(app, key["Authorization"].removeprefix("Bearer "))
 
 
 @pytest.fixture

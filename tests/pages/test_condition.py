@@ -22,20 +22,11 @@ from app.store.submissions.submissions import Submission
 from docs.runbook import anchor
 from harness.servers import ROOT
 from tests.api.stored import put
+from tests.pages.signed_in import CSRF, signed_in
 from tests.workers.news import a_failure, body
 
 HEADINGS = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
 ROW = re.compile(r'<tr class="(good|warn|bad)"><th scope="row">([^<]+)</th>(.*?)</tr>', re.DOTALL)
-CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
-
-
-@pytest.fixture
-def visitor(app: Flask, key: dict[str, str]) -> FlaskClient:
-    """Signed in."""
-    client = app.test_client()
-    proof = CSRF.findall(client.get("/login").text)[0]
-    client.post("/login", data={"key": key["Authorization"].removeprefix("Bearer "), "csrf": proof})
-    return client
 
 
 @pytest.fixture(autouse=True)
@@ -179,9 +170,6 @@ def test_the_audit_list_says_who_did_what_and_what_came_of_it(visitor: FlaskClie
 
 def test_the_audit_list_is_for_admins(app: Flask, store: Store) -> None:
     """Others learn which scope it needs."""
-    client = app.test_client()
-    proof = CSRF.findall(client.get("/login").text)[0]
-    key = store.api_keys.create("eyes", frozenset({"read"}))
-    client.post("/login", data={"key": key, "csrf": proof})
+    client = signed_in(app, store.api_keys.create("eyes", frozenset({"read"})))
     assert "needs a key with the scope <code>admin</code>" in client.get("/health").text
     assert client.get("/health/audit").status_code == 403
