@@ -15,6 +15,7 @@ from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
 from docs.licences import licences_page
 from docs.reference import api_page, commands_page
+from docs.runbook import runbook_page
 
 FOLDER = Path(__file__).parent
 
@@ -108,6 +109,7 @@ PAGES = {
     "licences.md": licences_page,
     "commands.md": commands_page,
     "api.md": api_page,
+    "../app/pages/templates/docs/runbook.html": runbook_page,
 }
 
 

@@ -266,10 +266,14 @@ class SettleRequest(BaseModel):
     )
 )
 def settle(job_id: str) -> Job:
-    wanted = read_document(SettleRequest)
+    return settled(job_id, read_document(SettleRequest).choice)
+
+
+def settled(job_id: str, choice: Choice) -> Job:
+    """The job as it is known then. Raises ``Problem`` where it is not doubted."""
     found(job_id)
-    with acting("jobs.settle", job_id, choice=wanted.choice) as done:
-        if not services().store.doubts.settle(job_id, wanted.choice, g.api_key.name):
+    with acting("jobs.settle", job_id, choice=choice) as done:
+        if not services().store.doubts.settle(job_id, choice, g.api_key.name):
             raise Problem("not_doubted", "This job has no doubt to settle. See its `doubt` field.")
         done.did(done=1)
     return served(found(job_id))

@@ -76,12 +76,17 @@ def raw(refusal_id: str) -> Response:
     )
 )
 def retry(refusal_id: str) -> retries.Retried:
+    return retried(refusal_id)
+
+
+def retried(refusal_id: str) -> retries.Retried:
+    """Raises ``Problem`` for one that is gone or was dismissed, or of which only a part was read."""
     kept = _open(refusal_id)
     try:
         with acting("refusals.retry", *kept.job_ids, refusal=kept.id) as done:
-            retried = retries.retry_refusal(services(), kept, g.api_key.name)
-            done.did(taken=retried.taken, reason=retried.reason)
-            return retried
+            outcome = retries.retry_refusal(services(), kept, g.api_key.name)
+            done.did(taken=outcome.taken, reason=outcome.reason)
+            return outcome
     except retries.Partial as error:
         raise Problem("not_retryable", str(error)) from None
 

@@ -37,6 +37,7 @@ _OPEN = {
     "pages.static",
     "pages.reference",
     "pages.reference_moved",
+    "pages.runbook",
 }
 """What needs no session."""
 

@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
+from docs.runbook import anchor
 from harness.servers import ROOT, Service
 from tests.docs.conftest import Follow
 from tests.docs.console import blocks
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 SECTIONS = re.split(r"^## ", RUNBOOK.read_text(), flags=re.MULTILINE)[1:]
-
-
-def anchor(heading: str) -> str:
-    """As GitHub and the site make it."""
-    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
 
 
 def alerts() -> dict[str, str]:

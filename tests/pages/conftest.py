@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 from app.store.access.api_keys import SCOPES
 from harness.servers import Valkey, Web, free_port
 from harness.settings import make_settings
 from tests import browser as installed
+from tests.pages.signed_in import signed_in
 
 # Chromium of its own accord looks for updates, fonts and more: none of that is ours to test.
 FLAGS = (
@@ -45,6 +48,12 @@ def web(shared_web: Web, valkey: Valkey) -> Web:
     valkey.empty()
     shared_web.key = shared_web.services.store.api_keys.create("tests", frozenset(SCOPES), replace=True)
     return shared_web
+
+
+@pytest.fixture
+def visitor(app: Flask, key: dict[str, str]) -> FlaskClient:
+    """A person who may do everything, without a browser."""
+    return signed_in(app, key["Authorization"].removeprefix("Bearer "))
 
 
 @pytest.fixture

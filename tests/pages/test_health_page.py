@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import requests
 from playwright.sync_api import Page, expect
 
 from harness.servers import Web
@@ -31,3 +32,23 @@ def test_a_lane_is_paused_and_resumed(page: Page, web: Web) -> None:
     page.get_by_role("button", name="Resume slow").click()
     expect(page.get_by_role("button", name="Pause slow")).to_be_visible()
     assert not web.services.store.lanes.state("slow").paused  # type: ignore[union-attr]
+
+
+def test_what_is_red_leads_into_the_runbook(page: Page, web: Web) -> None:
+    """One click from the part that fails to what to do about it."""
+    sign_in(page, web, path="/health")
+    page.locator(".parts tr", has_text="Relay").get_by_role("link", name="Runbook").click()
+    expect(page).to_have_url(f"{web.url}/health/runbook#relay-missing")
+    expect(page.get_by_role("heading", name="Relay missing")).to_be_in_viewport()
+
+
+def test_what_people_did_stands_on_the_page_by_itself(page: Page, web: Web) -> None:
+    """An action elsewhere appears without a reload."""
+    sign_in(page, web, path="/health")
+    expect(page.locator(".audit")).to_contain_text("No action yet")
+    answer = requests.post(
+        f"{web.url}/v1/lanes/default/pause", headers={"Authorization": f"Bearer {web.key}"}, timeout=10
+    )
+    assert answer.status_code == 200
+    expect(page.locator(".audit")).to_contain_text("lanes.pause", timeout=15_000)
+    expect(page.locator(".audit")).to_contain_text("by api")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, expect
 
-from harness.servers import Service, eventually
+from app.store import Store
+from harness.servers import Service, Web, eventually
+from tests.api.stored import put
+from tests.pages.signed_in import CSRF, sign_in
+from tests.store.said import said, tell
 
 
 def _submit(service: Service) -> str:
@@ -48,6 +54,36 @@ def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromiu
     expect(page.locator(".message")).to_contain_text("is replayed")
     expect(page.locator(".history")).to_contain_text("replay", timeout=15_000)
     page.close()
+
+
+@pytest.mark.parametrize(("choice", "state"), [("known", "Success"), ("reported", "Failed")])
+def test_a_person_settles_a_doubt(page: Page, web: Web, choice: str, state: str) -> None:
+    """Both sides stand side by side; the history says who decided."""
+    for each in ("Success", "Failed"):
+        tell(web.services.store, said("jodd", each, "2024-03-05T13:59:59Z"))
+    sign_in(page, web, path="/jobs/jodd")
+    expect(page.locator(".doubt")).to_contain_text("Known: Success")
+    expect(page.locator(".doubt")).to_contain_text("Reported: Failed")
+    page.get_by_role("button", name=f"Settle as {choice}").click()
+    expect(page.locator(".message")).to_contain_text("The doubt is settled")
+    expect(page.locator(".doubt")).to_have_count(0)
+    expect(page.locator("header .badge").first).to_contain_text(state)
+    expect(page.locator(".history")).to_contain_text("settle")
+    job = web.services.store.jobs.get("jodd")
+    assert job and (job.state, job.doubt) == (state, None)
+
+
+def test_a_doubt_that_is_gone_cannot_be_settled(visitor: FlaskClient, store: Store) -> None:
+    """CI has answered between the look and the click."""
+    put(store, "jsure")
+    proof = CSRF.findall(visitor.get("/jobs/jsure").text)[0]
+    said_of = {"known": "This job has no doubt", "guessed": "A doubt is settled as known or as reported"}
+    for choice, words in said_of.items():
+        answer = visitor.post("/jobs/jsure/settle", data={"csrf": proof, "as": choice}, follow_redirects=True)
+        assert (
+            f"Nothing was changed. {'This job ' if choice == 'known' else 'A doubt is settled '}{words}"
+            in answer.text
+        )
 
 
 def _is_done(service: Service, job_id: str) -> bool:

@@ -206,13 +206,31 @@ def test_an_action_on_all_that_match_is_on_those_that_are_shown(page: Page, web:
     assert asked == dict.fromkeys(NONE_MATCH, "Ask CI about 0 jobs?")
 
 
-def test_an_action_on_a_search_is_refused(page: Page, web: Web) -> None:
-    """The button is not there with a search; a form that names one all the same acts on nothing."""
+def test_an_action_on_a_search_is_on_those_that_it_finds(page: Page, web: Web) -> None:
+    """Together with the filters beside it."""
+    store = web.services.store
+    for n in range(6):
+        state = "Failed" if n % 2 else "Success"
+        put(store, f"j{n}", State=state, Operation={"UserData": f"batch-{n}" if n < 4 else "else"})
+    sign_in(page, web)
+    page.goto(f"{web.url}/?q=batch&state=Success")
+    page.get_by_label("Do").select_option("replay")
+    page.get_by_role("button", name="all that match").click()
+    expect(page.get_by_role("heading")).to_have_text("Replay 2 jobs?")
+    expect(page.locator("main p", has_text="q is batch")).to_be_visible()
+    page.get_by_role("button", name="Replay 2").click()
+    expect(page.locator(".message")).to_contain_text("2 of 2 done")
+    assert [len(store.jobs.history(f"j{n}")[0]) for n in range(6)] == [2, 1, 2, 1, 1, 1]
+    expect(page.get_by_label("Search")).to_have_value("batch")
+
+
+def test_a_filter_that_the_list_does_not_know_is_acted_on_by_nobody(page: Page, web: Web) -> None:
+    """A form that names one acts on nothing."""
     put(web.services.store, "j0")
     sign_in(page, web)
     page.evaluate(
         """() => {
-        const field = Object.assign(document.createElement("input"), {type: "hidden", name: "q", value: "x"});
+        const field = Object.assign(document.createElement("input"), {type: "hidden", name: "colour", value: "x"});
         document.getElementById("list").append(field);
         }"""
     )

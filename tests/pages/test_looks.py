@@ -13,7 +13,16 @@ from harness.servers import Web
 from tests.api.stored import miss, put
 from tests.pages.signed_in import sign_in
 
-PAGES = ("/", "/jobs/jone", "/failures", "/refusals", "/health", "/submit")
+PAGES = (
+    "/",
+    "/jobs/jone",
+    "/failures",
+    "/refusals",
+    "/health",
+    "/health/audit",
+    "/health/runbook",
+    "/submit",
+)
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
 

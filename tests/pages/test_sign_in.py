@@ -11,9 +11,7 @@ from playwright.sync_api import Page, expect
 from app.store.access.api_keys import key_digest
 from harness.servers import Web
 from tests.api.stored import put
-from tests.pages.signed_in import sign_in
-
-CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+from tests.pages.signed_in import CSRF, sign_in
 
 
 def browser(web: Web, key: str | None = None) -> tuple[requests.Session, str]:
@@ -102,8 +100,17 @@ def test_signing_in_leads_to_no_other_site(web: Web, where: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/login", "/logout", "/jobs/act", "/jobs/j1/replay", "/failures/act", "/refusals/x/retry", "/submit"],
-)
+    [
+        "/login",
+        "/logout",
+        "/jobs/act",
+        "/jobs/j1/replay",
+        "/failures/act",
+        "/refusals/act",
+        "/refusals/x/retry",
+        "/submit",
+    ],
+)  # fmt: skip
 def test_a_forged_form_does_nothing(web: Web, path: str) -> None:
     """Without the proof, with a wrong one, and with that of another session."""
     put(web.services.store, "j1")
@@ -121,7 +128,9 @@ def test_a_forged_form_does_nothing(web: Web, path: str) -> None:
     [
         ("/jobs/j1/replay", "submit"),
         ("/jobs/j1/cancel", "submit"),
+        ("/jobs/j1/settle", "admin"),
         ("/failures/act", "submit"),
+        ("/refusals/act", "admin"),
         ("/submit", "submit"),
     ],
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Blueprint, Response, g, request
 from pydantic import ConfigDict, Field
@@ -22,6 +23,7 @@ from app.store import Job
 from app.store.audit.audit_list import Value
 from app.store.events.event import Only
 from app.store.jobs import index
+from app.store.reading.listing import Page
 from app.web.acts import acting
 from app.web.describe import ApiOperation, described
 from app.web.problems import Problem
@@ -51,6 +53,10 @@ class ManyJobs(JobFilter):
     cursor: Cursor | None = Field(None, description="next_cursor of the request before.")
 
 
+Means = Callable[[Job], bool] | None
+"""Which of them are meant; ``None``: all."""
+
+
 class ManyReplays(ManyJobs):
     """Which jobs, and for whom their events are repeated."""
 
@@ -58,7 +64,37 @@ class ManyReplays(ManyJobs):
     endpoint: str | None = Field(None, description="Only for this endpoint of FORWARD_URLS, by its name.")
 
 
-M = TypeVar("M", bound=ManyJobs)
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The jobs that a query chooses. ``q``: of these the ones that a page found by the beginning of a value."""
+
+    query: ManyJobs
+    q: str = ""
+
+    def page(self, size: int, cursor: str | None) -> Page:
+        store, wanted = services().store, self.query.wanted()
+        if self.q:
+            return store.search.page(self.q, wanted, size, cursor)
+        return store.jobs.page(wanted, size, cursor)
+
+    def count(self, means: Means) -> tuple[int, bool]:
+        """How many there are, and whether that is all: a search is looked through as far as one request goes."""
+        jobs, wanted = services().store.jobs, self.query.wanted()
+        if self.q:
+            found, following = self.gathered(_PAGE * _PAGES, means)
+            return len(found), following is None
+        return (jobs.matching(wanted) if means is None else sum(map(means, jobs.every(wanted)))), True
+
+    def gathered(self, most: int, means: Means) -> tuple[list[Job], str | None]:
+        found: list[Job] = []
+        cursor = self.query.cursor
+        for _ in range(_PAGES):
+            page = self.page(min(_PAGE, most - len(found)), cursor)
+            found += [job for job in page.jobs if means is None or means(job)]
+            cursor = page.next_cursor
+            if cursor is None or len(found) >= most:
+                break
+        return found, cursor
 
 
 @blueprint.post("/refresh")
@@ -72,7 +108,7 @@ M = TypeVar("M", bound=ManyJobs)
     )
 )
 def refresh() -> ManyAnswer:
-    return _refresh(_chosen(read_document(ManyJobs)))
+    return _answer(_chosen(read_document(ManyJobs)), _refresh)
 
 
 @blueprint.post("/cancel")
@@ -86,7 +122,7 @@ def refresh() -> ManyAnswer:
     )
 )
 def cancel() -> ManyAnswer:
-    return _cancel(_chosen(read_document(ManyJobs)))
+    return _answer(_chosen(read_document(ManyJobs)), _cancel, _is_open)
 
 
 @blueprint.post("/replay")
@@ -100,7 +136,9 @@ def cancel() -> ManyAnswer:
     )
 )
 def replay() -> ManyAnswer:
-    return _replay(_chosen(read_document(ManyReplays)))
+    query = read_document(ManyReplays)
+    only = only_for(query.handler, query.endpoint)
+    return _answer(_chosen(query), partial(_replay, only=only))
 
 
 @blueprint.before_request
@@ -109,49 +147,57 @@ def _options() -> Response | None:
     return Response(headers={"Allow": "POST, OPTIONS"}) if request.method == "OPTIONS" else None
 
 
-def act(name: str, wanted: Mapping[str, object]) -> ManyAnswer:
+def act(name: str, wanted: Mapping[str, object], q: str = "") -> ManyDone:
     """The same for a page: ``name`` is refresh, replay or cancel; its key needs the same scopes. Raises ``Problem``."""
-    if name == "replay":
-        require("submit")
-        return _replay(_chosen(read_values(ManyReplays, wanted)))
-    require(*(("submit", "read") if name == "cancel" else ("read",)))
-    return {"refresh": _refresh, "cancel": _cancel}[name](_chosen(read_values(ManyJobs, wanted)))
+    require(*(("read",) if name == "refresh" else ("submit", "read")))
+    acts = {"refresh": _refresh, "cancel": _cancel, "replay": _replay}
+    return acts[name](_chosen(read_values(ManyJobs, wanted), q))
 
 
-def _refresh(query: ManyJobs) -> ManyAnswer:
-    return _do("jobs.refresh", query, _REFRESHED, lambda jobs: refresh_many(services(), jobs, g.api_key.name))
+def counted(name: str, wanted: Mapping[str, object], q: str = "") -> tuple[int, bool]:
+    """How many jobs ``act`` would act on, and whether that is all of them."""
+    return _chosen(read_values(ManyJobs, wanted), q).count(_is_open if name == "cancel" else None)
 
 
-def _cancel(query: ManyJobs) -> ManyAnswer:
+def _answer(which: Matching, do: Callable[[Matching], ManyDone], means: Means = None) -> ManyAnswer:
+    return ManyAnswer(Counted(count=which.count(means)[0]) if which.query.dry_run else do(which))
+
+
+def _refresh(which: Matching) -> ManyDone:
+    return _do("jobs.refresh", which, _REFRESHED, lambda jobs: refresh_many(services(), jobs, g.api_key.name))
+
+
+def _cancel(which: Matching) -> ManyDone:
     act_on = partial(cancel_many, services(), by=g.api_key.name)
-    return _do("jobs.cancel", query, _CANCELLED, act_on, lambda job: not job.terminal)
+    return _do("jobs.cancel", which, _CANCELLED, act_on, _is_open)
 
 
-def _replay(query: ManyReplays) -> ManyAnswer:
-    only = only_for(query.handler, query.endpoint)
-    return _do("jobs.replay", query, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
+def _replay(which: Matching, only: Only | None = None) -> ManyDone:
+    return _do("jobs.replay", which, _REPLAYED, lambda jobs: _replayed(jobs[::-1], only))
 
 
-def _chosen(query: M) -> M:
+def _is_open(job: Job) -> bool:
+    return not job.terminal
+
+
+def _chosen(query: ManyJobs, q: str = "") -> Matching:
     # An empty object may be a filter that was lost on its way.
-    if query.is_empty != query.all:
+    if not q and query.is_empty != query.all:
         rule = f"Either a filter ({FILTER_NAMES}), or all: true for every job"
         raise Problem("invalid_request", f"{rule}.", errors=[{"field": "all", "rule": rule}])
-    return query
+    return Matching(query, q)
 
 
 def _do(
     action: str,
-    query: ManyJobs,
+    which: Matching,
     most: int,
     do: Callable[[list[Job]], Fates],
-    means: Callable[[Job], bool] | None = None,
-) -> ManyAnswer:
-    if query.dry_run:
-        return ManyAnswer(Counted(count=_count(query, means)))
-    jobs, following = _gathered(query, most, means)
+    means: Means = None,
+) -> ManyDone:
+    jobs, following = which.gathered(most, means)
     fates: dict[str, str | None] = {}
-    with acting(action, *(job.job_id for job in jobs), **_filters(query)) as acted:
+    with acting(action, *(job.job_id for job in jobs), q=which.q or None, **_filters(which.query)) as acted:
         try:
             fates.update(do(jobs))
         except ProviderError as error:
@@ -160,7 +206,7 @@ def _do(
             failed = [NotDone(job_id=job_id, why=why) for job_id, why in fates.items() if why is not None]
             done = len(fates) - len(failed)
             acted.did(count=len(jobs), done=done, failed=len(failed))
-    return ManyAnswer(ManyDone(count=len(jobs), done=done, failed=failed, next_cursor=following))
+    return ManyDone(count=len(jobs), done=done, failed=failed, next_cursor=following)
 
 
 def _filters(query: ManyJobs) -> dict[str, Value]:
@@ -169,25 +215,6 @@ def _filters(query: ManyJobs) -> dict[str, Value]:
     return {name: value for name, value in given.items() if value is not False or name == "overdue"} | dict(
         index.label_values(query.labels)
     )
-
-
-def _count(query: ManyJobs, means: Callable[[Job], bool] | None) -> int:
-    jobs, wanted = services().store.jobs, query.wanted()
-    return jobs.matching(wanted) if means is None else sum(map(means, jobs.every(wanted)))
-
-
-def _gathered(
-    query: ManyJobs, most: int, means: Callable[[Job], bool] | None
-) -> tuple[list[Job], str | None]:
-    found: list[Job] = []
-    cursor, wanted = query.cursor, query.wanted()
-    for _ in range(_PAGES):
-        page = services().store.jobs.page(wanted, min(_PAGE, most - len(found)), cursor)
-        found += [job for job in page.jobs if means is None or means(job)]
-        cursor = page.next_cursor
-        if cursor is None or len(found) >= most:
-            break
-    return found, cursor
 
 
 def _replayed(jobs: list[Job], only: Only | None) -> Fates:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from flask import g, request, url_for
-from werkzeug.wrappers import Response
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask import Response, g, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from app.api import failures as failures_api
 from app.api.auth import may, require
 from app.documents.runs import FailurePage
 from app.pages import blueprint, done, page
+from app.pages.bulk import Bulk, Step, confirm, went
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
 from app.web.acts import acting
@@ -16,7 +20,8 @@ from app.web.problems import Problem
 from app.web.services import services
 
 _FIELDS = ("handler", "endpoint", "tag", "job_id")
-_AT_ONCE = 10_000
+FAILURES_A_STEP: Final = 1000
+"""Failures that one request acts on: it should end within seconds."""
 
 
 @blueprint.get("/failures")
@@ -29,27 +34,59 @@ def failures() -> Response:
 
 
 @blueprint.post("/failures/act")
-def act_on_failures() -> Response:
+def act_on_failures() -> AnyResponse:
     """First how many it would be; then, with ``sure``, they are retried or dismissed."""
     require("submit")
-    action, reason = request.form.get("action"), request.form.get("reason", "").strip()
+    action, reason = request.form.get("action", ""), request.form.get("reason", "").strip()[:500]
     if action not in {"retry", "dismiss"}:
         raise Problem("bad_request", "A failure can be retried or dismissed.")
-    chosen, here = _chosen(request.form), url_for("pages.failures")
-    runs = _wanted(chosen)
-    if not runs:
-        return done("No failure was selected, or they have been retried meanwhile.", here)
+    chosen = _chosen(request.form)
+    is_all = request.form.get("which") == "all"
+    bulk = Bulk(
+        verb=action.capitalize(),
+        noun="failure",
+        action=action,
+        to=url_for("pages.act_on_failures"),
+        back=url_for("pages.failures", **chosen),
+        chosen=chosen,
+        id_name="run",
+        ids=() if is_all else request.form.getlist("run"),
+        reason_field="reason" if action == "dismiss" else "",
+    )
+    if not is_all and not bulk.ids:
+        return done("Select at least one failure first.", bulk.back)
     if not request.form.get("sure"):
-        ids = request.form.getlist("run") if request.form.get("which") != "all" else ()
-        return page("parts/sure_failures.html", action=action, count=len(runs), ids=ids, chosen=chosen)
+        return confirm(bulk, _count(bulk))
     if action == "dismiss" and not reason:
-        return done("Nothing was dismissed: a reason is needed.", here)
+        return done("Nothing was dismissed: a reason is needed.", bulk.back)
+    return went(bulk, _step(bulk, reason))
+
+
+def _count(bulk: Bulk) -> int:
+    found = services().store.failures
+    if bulk.ids:
+        return len(_selected(bulk))
+    return sum(1 for _ in found.all(FailureFilter(**bulk.chosen))) if bulk.chosen else found.count()
+
+
+def _selected(bulk: Bulk) -> list[Run]:
+    return [run for run in services().store.runs.many(list(bulk.ids)) if run.state == "failed"]
+
+
+def _step(bulk: Bulk, reason: str) -> Step:
+    runs, cursor = (_selected(bulk), None) if bulk.ids else _following(bulk)
     with acting(
-        f"failures.{action}", *failures_api.jobs_of_runs(runs), reason=reason[:500] or None, **chosen
+        f"failures.{bulk.action}", *failures_api.jobs_of_runs(runs), reason=reason or None, **bulk.chosen
     ) as doing:
-        count = sum(_act(run, action, reason[:500]) for run in runs)
-        doing.did(**{"matched": len(runs), "retried" if action == "retry" else "dismissed": count})
-    return done(f"{count} of {len(runs)} {'retried' if action == 'retry' else 'dismissed'}.", here)
+        count = sum(_act(run, bulk.action, reason) for run in runs)
+        doing.did(**{"matched": len(runs), "retried" if bulk.action == "retry" else "dismissed": count})
+    return Step(len(runs), count, next_cursor=cursor)
+
+
+def _following(bulk: Bulk) -> tuple[list[Run], str | None]:
+    """Those of this step. One that fails again meanwhile is newer than the cursor, so that no step meets it."""
+    cursor = request.form.get("cursor")
+    return services().store.failures.page(FailureFilter(**bulk.chosen), FAILURES_A_STEP, cursor)
 
 
 def _act(run: Run, action: str, reason: str) -> bool:
@@ -57,12 +94,5 @@ def _act(run: Run, action: str, reason: str) -> bool:
     return found.retry(run, by) if action == "retry" else found.dismiss(run, by, reason)
 
 
-def _wanted(chosen: dict[str, str]) -> list[Run]:
-    store = services().store
-    if request.form.get("which") != "all":
-        return [run for run in store.runs.many(request.form.getlist("run")) if run.state == "failed"]
-    return list(store.failures.all(FailureFilter(**chosen)))[:_AT_ONCE]
-
-
-def _chosen(given: object) -> dict[str, str]:
-    return {name: value for name in _FIELDS if (value := given.get(name))}  # type: ignore[attr-defined]
+def _chosen(given: Mapping[str, str]) -> dict[str, Any]:
+    return {name: value for name in _FIELDS if (value := given.get(name))}

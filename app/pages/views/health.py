@@ -1,60 +1,49 @@
-"""Health: each part, whether it works, and what to do where it does not."""
+"""Health: each part, whether it works, and what to do where it does not; and what people did."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from flask import url_for
+from flask import request, url_for
 from werkzeug.wrappers import Response
 
+from app.api.auth import may, require
 from app.api.overview import lanes as lanes_api
+from app.documents.access import AuditPage
 from app.pages import blueprint, done, page
-from app.pages.words import size
-from app.store import Store
+from app.pages.condition import parts, remedy_for_endpoint, remedy_for_lane
 from app.web import health as readiness
 from app.web.problems import Problem
 from app.web.services import services
 
-_HELP = {
-    "redis": "Callbacks go to the spool. Look at Redis: does it run, is its disk full, is its memory used up?",
-    "spool": "Callbacks cannot be kept while Redis is away. Look at the disk of SPOOL_DIR.",
-    "set_aside": "Redis refused these records. See: flask spool list.",
-    "installation": "The spool's folder belongs to another Redis. See: flask spool accept.",
-    "relay": "Handlers do not start. Start it: python -m workers.relay.",
-    "workers": "Handlers do not run. Start one: python -m workers.worker.",
-    "look_ups": "Outputs are looked up late. Look at the relay's log, and at COS.",
-    "lanes": "No worker serves a lane. Start one: python -m workers.worker.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class HealthPart:
-    name: str
-    value: str
-    works: bool
-    help: str = ""
+_NEWEST = 8
+_PAGE = 100
 
 
 @blueprint.get("/health")
 def health() -> Response:
-    ready = readiness.readiness()
-    store = services().store
-    parts = [
-        HealthPart(
-            name, value, value in {"ok", "none"}, "" if value in {"ok", "none"} else _HELP.get(name, "")
-        )
-        for name, value in ready.parts.items()
-    ]
-    endpoints = [store.deliveries.state(each) for each in sorted(store.deliveries.endpoints())]
-    lanes = store.lanes.all()
+    ours, ready = services(), readiness.readiness()
+    deliveries = ours.store.deliveries
+    endpoints = [deliveries.state(each) for each in sorted(deliveries.endpoints())]
     return page(
         "health.html",
-        lanes=lanes,
         state=ready.status,
-        parts=parts,
-        figures=_figures(store, ready),
-        endpoints=endpoints,
+        parts=parts(ours, ready),
+        lanes=[(each, remedy_for_lane(each)) for each in ours.store.lanes.all()],
+        endpoints=[(each, remedy_for_endpoint(each)) for each in endpoints],
+        audit=_audit(_NEWEST) if may("admin") else None,
     )
+
+
+@blueprint.get("/health/audit")
+def audit() -> Response:
+    """All that people did, newest first."""
+    require("admin")
+    return page("audit.html", audit=_audit(_PAGE, request.args.get("cursor")))
+
+
+@blueprint.get("/health/runbook")
+def runbook() -> Response:
+    """What to do about each part; needs no session, because sessions need Redis."""
+    return page("docs/runbook.html")
 
 
 @blueprint.post("/lanes/<name>/<action>")
@@ -71,17 +60,5 @@ def act_on_lane(name: str, action: str) -> Response:
     return done(said, url_for("pages.health"))
 
 
-def _figures(store: Store, ready: readiness.Readiness) -> list[tuple[str, str, str]]:
-    """Name, value, and where to read on."""
-    newest = store.jobs.newest()
-    return [
-        ("Jobs", f"{store.jobs.count():,}", url_for("pages.jobs")),
-        ("Newest job", newest or "none yet", url_for("pages.job", job_id=newest) if newest else ""),
-        ("Events that wait for the relay", f"{store.outbox.size():,}", ""),
-        ("Runs that are due", f"{store.schedules.backlog().due:,}", ""),
-        ("Failures", f"{store.failures.count():,}", url_for("pages.failures")),
-        ("Questions to CI that wait", f"{store.due.size():,}", ""),
-        ("Spool", size(ready.spool_bytes), ""),
-        ("Relays", str(store.presence.seen("relay")), ""),
-        ("Workers", str(store.presence.seen("worker")), ""),
-    ]
+def _audit(limit: int, cursor: str | None = None) -> AuditPage:
+    return AuditPage.of(*services().store.audit.page(limit, cursor))

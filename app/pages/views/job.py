@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from flask import g, request, url_for
@@ -15,6 +16,7 @@ from app.pages import blueprint, done, page
 from app.pages.timeline import timeline
 from app.pages.views.jobs import trouble
 from app.store import Job
+from app.store.jobs.doubts import Choice
 from app.store.refusals.refusal import RefusalFilter
 from app.web.problems import Problem
 from app.web.services import services
@@ -54,6 +56,7 @@ def act_on_job(job_id: str, action: str) -> Response:
         "refresh": (lambda: jobs_api.refresh(job_id), "CI was asked; this is its answer."),
         "cancel": (lambda: jobs_api.cancel(job_id), "CI was asked to cancel this job."),
         "replay": (lambda: _replay(job_id), "The job is replayed: its handlers run again."),
+        "settle": (lambda: _settle(job_id), "The doubt is settled."),
     }
     if action not in acts:
         raise Problem("not_found", f"There is no action {action[:40]!r}.")
@@ -71,6 +74,14 @@ def act_on_job(job_id: str, action: str) -> Response:
 def _replay(job_id: str) -> None:
     require("submit")
     jobs_api.replayed(job_id, *_only())
+
+
+def _settle(job_id: str) -> None:
+    require("admin")
+    choice = request.form.get("as", "")
+    if choice not in get_args(Choice):
+        raise Problem("bad_request", "A doubt is settled as known or as reported.")
+    jobs_api.settled(job_id, cast(Choice, choice))
 
 
 def _only() -> tuple[str | None, str | None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from flask import request, url_for
-from werkzeug.wrappers import Response
+from flask import Response, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from app.api import jobs as jobs_api
 from app.api.chosen import many_jobs
@@ -15,8 +15,8 @@ from app.api.chosen.filters import JobsQuery
 from app.api.requests import read_values
 from app.ci.incoming.made.nodes import TAGS
 from app.ci.report import STATES
-from app.documents.jobs import ManyDone
 from app.pages import blueprint, done, page
+from app.pages.bulk import Bulk, Step, confirm, went
 from app.pages.charts import chart
 from app.store import Job
 from app.store.runs.run import Run
@@ -38,7 +38,13 @@ _FIELDS: Final = (
     "created_after",
     "created_before",
 )
-_OF_THE_FORM: Final = {"csrf", "action", "which", "job", "sure"}
+_NOTES: Final = {
+    "cancel": "CI stops jobs that have not started; it refuses for others.",
+    "replay": "Every handler and endpoint of these jobs runs again.",
+}
+_OF_THE_FORM: Final = {
+    "csrf", "action", "which", "job", "sure", "total", "seen", "done", "cursor", "reason"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,50 +98,58 @@ def suggest(field: str) -> Response:
 
 
 @blueprint.post("/jobs/act")
-def act() -> Response:
+def act() -> AnyResponse:
     """First how many jobs it would be; then, with ``sure``, it is done."""
     action = request.form.get("action", "")
     if action not in ACTIONS:
         raise Problem("bad_request", f"There is no action {action[:40]!r}.")
-    ids = request.form.getlist("job")
     # Every other field is a filter of the list: what the API does not know as one, it refuses.
-    chosen = {name: value for name, value in request.form.items() if name not in _OF_THE_FORM and value}
-    if request.form.get("which") == "all":
-        return _on_all(action, chosen)
-    if not ids:
-        return done("Select at least one job first.", _list_of(chosen))
+    chosen: dict[str, Any] = {
+        name: value for name, value in request.form.items() if name not in _OF_THE_FORM and value
+    }
+    is_all = request.form.get("which") == "all"
+    bulk = Bulk(
+        verb=ACTIONS[action],
+        noun="job",
+        action=action,
+        to=url_for("pages.act"),
+        back=url_for("pages.jobs", **chosen),
+        chosen=chosen,
+        id_name="job",
+        ids=() if is_all else request.form.getlist("job"),
+        note=_NOTES.get(action, ""),
+    )
+    if not is_all and not bulk.ids:
+        return done("Select at least one job first.", bulk.back)
     if not request.form.get("sure"):
-        return page(
-            "parts/sure.html",
-            action=action,
-            words=ACTIONS,
-            count=len(ids),
-            ids=ids,
-            chosen=chosen,
-            which="these",
-        )
-    with acting(f"jobs.{action}", *ids) as doing:
-        failed = [why for each in ids if (why := _one(action, each))]
-        doing.did(count=len(ids), failed=len(failed))
-    said = f"{ACTIONS[action]}: {len(ids) - len(failed)} of {len(ids)} done."
-    return done(" ".join((said, *failed[:3])), _list_of(chosen))
+        count, is_exact = _count(bulk) if is_all else (len(bulk.ids), True)
+        return confirm(bulk, count, is_least=not is_exact)
+    return went(bulk, _step(bulk) if is_all else _each(bulk))
 
 
-def _on_all(action: str, chosen: dict[str, str]) -> Response:
-    wanted: dict[str, object] = {**chosen} or {"all": True}
-    if not request.form.get("sure"):
-        count = many_jobs.act(action, {**wanted, "dry_run": True}).root.count
-        return page(
-            "parts/sure.html", action=action, words=ACTIONS, count=count, ids=(), chosen=chosen, which="all"
-        )
-    result = cast(ManyDone, many_jobs.act(action, wanted).root)
-    more = " There are more: do it again for the next ones." if result.next_cursor else ""
-    said = f"{ACTIONS[action]}: {result.done} of {result.count} done.{more}"
-    return done(" ".join((said, *(each.why for each in result.failed[:3]))), _list_of(chosen))
+def _count(bulk: Bulk) -> tuple[int, bool]:
+    return many_jobs.counted(bulk.action, *_which(bulk))
 
 
-def _list_of(chosen: Mapping[str, Any]) -> str:
-    return url_for("pages.jobs", **chosen)
+def _step(bulk: Bulk) -> Step:
+    wanted, q = _which(bulk)
+    cursor = request.form.get("cursor")
+    result = many_jobs.act(bulk.action, wanted | ({"cursor": cursor} if cursor else {}), q)
+    return Step(result.count, result.done, [each.why for each in result.failed], result.next_cursor)
+
+
+def _which(bulk: Bulk) -> tuple[dict[str, object], str]:
+    """The filters of the API, and what is searched for."""
+    filters: dict[str, object] = {name: value for name, value in bulk.chosen.items() if name != "q"}
+    q = bulk.chosen.get("q", "").strip()
+    return filters or ({} if q else {"all": True}), q
+
+
+def _each(bulk: Bulk) -> Step:
+    with acting(f"jobs.{bulk.action}", *bulk.ids) as doing:
+        why = [why for each in bulk.ids if (why := _one(bulk.action, each))]
+        doing.did(count=len(bulk.ids), failed=len(why))
+    return Step(len(bulk.ids), len(bulk.ids) - len(why), why)
 
 
 def _one(action: str, job_id: str) -> str | None:

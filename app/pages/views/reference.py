@@ -20,7 +20,7 @@ def reference() -> Response:
     document = openapi_document()
     return make_response(
         render_template(
-            "reference.html",
+            "docs/reference.html",
             introduction=prose(document["info"]["description"]),
             groups=operation_groups(document),
             models=models(document),

@@ -1,27 +1,103 @@
-"""Refusals: callbacks that were refused although their token was good; retried or dismissed."""
+"""Refusals: callbacks that were refused although their token was good; retried or dismissed, one or many."""
 
 from __future__ import annotations
 
-from flask import request, url_for
-from werkzeug.wrappers import Response
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask import Response, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from app.api import refusals as refusals_api
 from app.api.auth import require
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.pages import blueprint, done, page
-from app.receiver import retry as retries
+from app.pages.bulk import Bulk, Step, confirm, went
 from app.store.refusals.refusal import RefusalFilter
+from app.web.acts import acting
 from app.web.problems import Problem
 from app.web.services import services
+
+_FIELDS: Final = ("reason", "job_id", "token", "name")
+REFUSALS_A_STEP: Final = 200
+"""Refusals that one request acts on: it should end within seconds."""
 
 
 @blueprint.get("/refusals")
 def refusals() -> Response:
     require("admin")
-    chosen = {name: value for name in ("reason", "job_id", "name") if (value := request.args.get(name))}
-    wanted = RefusalFilter(chosen.get("reason"), chosen.get("job_id"), name=chosen.get("name"))
-    found = services().store.refusals.page(wanted, 50, request.args.get("cursor"))
-    return page("refusals.html", listed=RefusalPage.of(*found), chosen=chosen)
+    chosen = _chosen(request.args)
+    found = services().store.refusals.page(RefusalFilter(**chosen), 50, request.args.get("cursor"))
+    return page("refusals.html", listed=RefusalPage.of(*found), chosen=chosen, fields=_FIELDS)
+
+
+@blueprint.post("/refusals/act")
+def act_on_refusals() -> AnyResponse:
+    """First how many it would be; then, with ``sure``, they are retried or dismissed."""
+    require("admin")
+    action, why = request.form.get("action", ""), request.form.get("why", "").strip()[:500]
+    if action not in {"retry", "dismiss"}:
+        raise Problem("bad_request", "A refusal can be retried or dismissed.")
+    chosen = _chosen(request.form)
+    is_all = request.form.get("which") == "all"
+    bulk = Bulk(
+        verb=action.capitalize(),
+        noun="refusal",
+        action=action,
+        to=url_for("pages.act_on_refusals"),
+        back=url_for("pages.refusals", **chosen),
+        chosen=chosen,
+        id_name="refusal",
+        ids=() if is_all else request.form.getlist("refusal"),
+        note="Each is checked as if it arrived now. What is accepted leaves the list." * (action == "retry"),
+        # A reason is a filter of this list too.
+        reason_field="why" if action == "dismiss" else "",
+    )
+    if not is_all and not bulk.ids:
+        return done("Select at least one refusal first.", bulk.back)
+    if not request.form.get("sure"):
+        return confirm(bulk, _count(bulk))
+    if action == "dismiss" and not why:
+        return done("Nothing was dismissed: a reason is needed.", bulk.back)
+    return went(bulk, _step(bulk, why))
+
+
+def _chosen(given: Mapping[str, str]) -> dict[str, Any]:
+    return {name: value for name in _FIELDS if (value := given.get(name))}
+
+
+def _count(bulk: Bulk) -> int:
+    found = services().store.refusals
+    if bulk.ids:
+        return len(bulk.ids)
+    return found.matching(RefusalFilter(**bulk.chosen)) if bulk.chosen else found.open()[0]
+
+
+def _step(bulk: Bulk, why: str) -> Step:
+    ids, cursor = list(bulk.ids), None
+    if not ids:
+        wanted = RefusalFilter(**bulk.chosen)
+        found, cursor = services().store.refusals.page(wanted, REFUSALS_A_STEP, request.form.get("cursor"))
+        # Oldest first, as they came.
+        ids = [each.id for each in reversed(found)]
+    with acting(f"refusals.{bulk.action}", **bulk.chosen) as doing:
+        failed = [said for each in ids if (said := _one(each, bulk.action, why))]
+        doing.did(count=len(ids))
+    return Step(len(ids), len(ids) - len(failed), failed, cursor)
+
+
+def _one(refusal_id: str, action: str, why: str) -> str | None:
+    """Why it could not be done. Raises ``Problem`` where nothing can be stored now."""
+    try:
+        if action == "dismiss":
+            refusals_api.dismissed(refusal_id, why)
+            return None
+        retried = refusals_api.retried(refusal_id)
+    except Problem as problem:
+        if problem.retry_after is not None:
+            raise
+        return f"{refusal_id}: {problem.detail}"
+    return None if retried.taken else f"{refusal_id} was refused again: {retried.detail}"
 
 
 @blueprint.get("/refusals/<refusal_id>")
@@ -31,16 +107,10 @@ def refusal(refusal_id: str) -> Response:
 
 
 @blueprint.post("/refusals/<refusal_id>/<action>")
-def act_on_refusal(refusal_id: str, action: str) -> Response:
+def act_on_refusal(refusal_id: str, action: str) -> AnyResponse:
     require("admin")
-    here = url_for("pages.refusals")
-    try:
-        if action == "retry":
-            refusals_api.retry(refusal_id)
-            return done("It was accepted.", here)
-        if action == "dismiss":
-            refusals_api.dismissed(refusal_id, request.form.get("reason", "").strip()[:500] or "dismissed")
-            return done("It was dismissed.", here)
-    except (Problem, retries.Partial) as problem:
-        return done(f"Nothing was changed. {problem}", here)
-    raise Problem("not_found", f"There is no action {action[:40]!r}.")
+    if action not in {"retry", "dismiss"}:
+        raise Problem("not_found", f"There is no action {action[:40]!r}.")
+    said = _one(refusal_id, action, request.form.get("reason", "").strip()[:500] or "dismissed")
+    good = "It was accepted." if action == "retry" else "It was dismissed."
+    return done(f"Nothing was changed. {said}" if said else good, url_for("pages.refusals"))

@@ -190,6 +190,10 @@ class Due:
     def size(self) -> int:
         return int(self._redis.zcard(self._key))
 
+    def late(self, by_s: float) -> int:
+        """How many jobs should have been asked about that many seconds ago, and were not."""
+        return int(self._redis.zcount(self._key, "-inf", f"({now_ms() - int(by_s * 1000)}"))
+
 
 def _question(
     asked: str | None, since: str | None, doubt: str | None, place: str | None, source: str | None

@@ -125,6 +125,10 @@ class Refusals:
                 return found, encode_cursor((refusal.received_ms, refusal.id))
         return found, None
 
+    def matching(self, wanted: RefusalFilter) -> int:
+        """How many match."""
+        return sum(map(wanted.matches, self._walk(wanted, None)))
+
     def newest(self, count: int) -> list[Refusal]:
         return self.page(RefusalFilter(), count)[0]
 

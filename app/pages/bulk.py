@@ -1,0 +1,84 @@
+"""An action on many things: a page says how many there are, and then it is done step by step until all are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Response, make_response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.pages import done, page
+
+_WHYS_SHOWN: Final = 3
+_LARGEST: Final = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What is asked and done. ``verb`` and ``noun`` make the sentences ("Replay 3 jobs?"). The form goes to ``to`` and
+    carries ``action`` and either ``ids``, each named ``id_name``, or the filters ``chosen``; ``back`` is the list.
+    ``reason_field`` is where a reason is asked for; empty: none is."""
+
+    verb: str
+    noun: str
+    action: str
+    to: str
+    back: str
+    chosen: Mapping[str, Any]
+    id_name: str
+    ids: Sequence[str] = ()
+    note: str = ""
+    reason_field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one request has done: of ``count`` things ``done``, and why not the others. The next request goes on at
+    ``next_cursor``."""
+
+    count: int
+    done: int
+    why: Sequence[str] = ()
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """All steps so far."""
+
+    seen: int
+    done: int
+    total: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.seen)
+
+
+def confirm(bulk: Bulk, count: int, *, is_least: bool = False) -> Response:
+    """How many it would be. ``is_least``: there may be more."""
+    return page("parts/sure.html", bulk=bulk, count=count, is_least=is_least)
+
+
+def went(bulk: Bulk, step: Step) -> AnyResponse:
+    """Back to the list with what was done; where there are more, a page that goes on by itself."""
+    progress = Steps(
+        _given("seen") + step.count,
+        _given("done") + step.done,
+        max(_given("total"), _given("seen") + step.count),
+    )
+    if step.next_cursor is not None:
+        return page("parts/step.html", bulk=bulk, progress=progress, cursor=step.next_cursor)
+    said = f"{bulk.verb}: {progress.done:,} of {progress.seen:,} done."
+    answer = done(" ".join((said, *step.why[:_WHYS_SHOWN])), bulk.back)
+    if "HX-Request" in request.headers:
+        # The script follows a redirect by itself, and the address of the page would stay.
+        answer = make_response("", 200, {"HX-Redirect": bulk.back})
+    return answer
+
+
+def _given(name: str) -> int:
+    """A count of earlier steps."""
+    return min(request.form.get(name, 0, type=int), _LARGEST)

@@ -1,0 +1,175 @@
+"""Each part of the health page: what makes it red, what it then says, and where its link leads."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.ci.incoming.payload import parse
+from app.core.clock import now_ms, rfc3339
+from app.metrics import counted
+from app.pages import condition
+from app.services import Services
+from app.store import News, Store
+from app.store.refusals.refusal import Refusal
+from app.store.submissions.submissions import Submission
+from docs.runbook import anchor
+from harness.servers import ROOT
+from tests.api.stored import put
+from tests.pages.signed_in import CSRF, signed_in
+from tests.workers.news import a_failure, body
+
+HEADINGS = re.findall(r"^## (.+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+ROW = re.compile(r'<tr class="(good|warn|bad)"><th scope="row">([^<]+)</th>(.*?)</tr>', re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _newest() -> Iterator[None]:
+    yield
+    counted.NEWEST.set(0)
+
+
+def rows(visitor: FlaskClient) -> dict[str, tuple[str, str]]:
+    """How each part looks, and its row."""
+    return {name: (look, text) for look, name, text in ROW.findall(visitor.get("/health").text)}
+
+
+def _running(store: Store) -> None:
+    store.presence.here("relay", "worker", "lane:default")
+
+
+def _event_waits(services: Services) -> None:
+    put(services.store, "j1")
+    redis, key = services.store.db.client, services.store.db.key("events")
+    found: Any = redis.xrange(key)
+    redis.delete(key)
+    redis.xadd(key, found[0][1], id=f"{now_ms() - 120_000}-0")
+
+
+def _question_waits(services: Services) -> None:
+    services.store.due.ask("j1", in_s=-120)
+
+
+def _job_overdue(services: Services) -> None:
+    past = rfc3339(now_ms() - 1000)
+    services.store.submissions.create(Submission("s1", "submitted", past, past, "own", "b", "r"))
+    details = parse(body("j1", "Running", EndTime=None)).details
+    services.store.acceptor.accept(News(details, "callback", "token", submission="s1", bind=False))
+
+
+def _endpoint_paused(services: Services) -> None:
+    services.store.db.client.sadd(services.store.db.key("endpoints"), "shop")
+    for _ in range(3):
+        services.store.deliveries.in_trouble("shop", "refused")
+
+
+def _refused(services: Services) -> None:
+    services.store.refusals.note(Refusal("malformed_json", "x", "t", {}, ("j1",), body=b"{", id="0" * 12))
+
+
+def _callbacks_silent(services: Services) -> None:
+    put(services.store, "j1", State="Running", EndTime=None)
+    counted.NEWEST.set(time.time() - 7200)
+
+
+RED: list[tuple[Callable[[Services], object], str, str]] = [
+    (lambda _: None, "Relay", "relay-missing"),
+    (lambda _: None, "Workers", "worker-missing"),
+    (lambda each: each.store.lanes.declare(["slow"]), "Lanes", "lane-unserved"),
+    (_event_waits, "Outbox", "outbox-lagging"),
+    (_question_waits, "Reconciler", "questions-failing"),
+    (_job_overdue, "Reconciler", "jobs-overdue"),
+    (_callbacks_silent, "Newest callback", "callbacks-silent"),
+    (a_failure, "Failures", "failures-open"),
+    (_refused, "Refusals", "callbacks-refused"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "name", "section"), RED, ids=[each[2] for each in RED])
+def test_a_part_that_fails_says_what_to_do(
+    visitor: FlaskClient, services: Services, prepare: Callable[[Services], object], name: str, section: str
+) -> None:
+    """And leads to the section of the runbook that says more."""
+    prepare(services)
+    look, row = rows(visitor)[name]
+    assert look in {"warn", "bad"}
+    assert f'href="/health/runbook#{section}"' in row
+
+
+def test_parts_that_work_say_nothing_to_do(visitor: FlaskClient, store: Store) -> None:
+    """So that the eye finds those that do not."""
+    _running(store)
+    for name, (look, row) in rows(visitor).items():
+        assert (look, "runbook" in row) == ("good", False), name
+
+
+def test_the_reconciler_says_what_ci_answered(visitor: FlaskClient, store: Store) -> None:
+    """Asked, answered, and left without an answer."""
+    store.tallies.note_questions({"answered": 5, "unknown": 1, "throttled": 1, "failed": 2})
+    assert "asked 9, answered 6, silent 3" in rows(visitor)["Reconciler"][1]
+
+
+def test_the_newest_callback_has_its_age(visitor: FlaskClient) -> None:
+    """Silence is no trouble while no job is open."""
+    assert ">✓</span> none<" in rows(visitor)["Newest callback"][1]
+    counted.NEWEST.set(time.time() - 7200)
+    look, row = rows(visitor)["Newest callback"]
+    assert look == "good"
+    assert "2 h" in row
+
+
+def test_an_endpoint_that_is_paused_says_what_to_do(visitor: FlaskClient, services: Services) -> None:
+    _endpoint_paused(services)
+    page = visitor.get("/health").text
+    assert "paused until" in page
+    assert 'href="/health/runbook#deliveries-failing"' in page
+
+
+@pytest.mark.parametrize("name", condition.REMEDIES)
+def test_each_link_leads_to_a_section(client: FlaskClient, name: str) -> None:
+    """Of the runbook, as the page of the service has it and as the repository does."""
+    section = condition.REMEDIES[name].anchor
+    assert section in {anchor(each) for each in HEADINGS}
+    assert f' id="{section}"' in client.get("/health/runbook").text
+
+
+def test_what_readyz_names_has_a_remedy(client: FlaskClient) -> None:
+    """A part that is new stands in the table, or this fails."""
+    assert client.get("/readyz").json["parts"].keys() <= condition.REMEDIES.keys()  # type: ignore[index]
+
+
+def test_the_runbook_needs_no_redis(client: FlaskClient, store: Store) -> None:
+    """It is read when Redis is away; so nobody has to sign in."""
+    page = client.get("/health/runbook")
+    assert page.status_code == 200
+    for heading in HEADINGS:
+        assert f">{heading}</h2>" in page.text
+
+
+def test_the_audit_list_says_who_did_what_and_what_came_of_it(visitor: FlaskClient, store: Store) -> None:
+    """Newest first; the page of health has the newest few, and leads to all."""
+    page = visitor.get("/health").text
+    assert "No action yet" in page
+    proof = CSRF.findall(page)[0]
+    for action in ("pause", "resume") * 5:
+        visitor.post(f"/lanes/default/{action}", data={"csrf": proof})
+    page = visitor.get("/health").text
+    listed = page.partition("What people did")[2]
+    assert listed.count("<code>lanes.") == 8
+    assert listed.index("lanes.resume") < listed.index("lanes.pause")
+    for words in ("tests", "by page", "lane: default", "done", 'href="/health/audit"'):
+        assert words in listed
+    assert visitor.get("/health/audit").text.count("<code>lanes.") == 10
+
+
+def test_the_audit_list_is_for_admins(app: Flask, store: Store) -> None:
+    """Others learn which scope it needs."""
+    client = signed_in(app, store.api_keys.create("eyes", frozenset({"read"})))
+    assert "needs a key with the scope <code>admin</code>" in client.get("/health").text
+    assert client.get("/health/audit").status_code == 403
