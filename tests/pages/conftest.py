@@ -22,8 +22,9 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One for a file: while it is open, its event loop runs in this thread, and no other can."""
     path = installed.find()
     if path is None:
         pytest.fail(
@@ -43,9 +44,11 @@ def shared_web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def web(shared_web: Web, valkey: Valkey) -> Web:
-    """One process for all tests of a file; each begins with an empty Redis and a key of its own."""
-    valkey.empty()
+def web(shared_web: Web) -> Web:
+    """One process for all tests of a file; each begins with nothing stored and a key of its own."""
+    db = shared_web.services.store.db
+    if stored := list(db.client.scan_iter(f"{db.prefix}*")):
+        db.client.delete(*stored)
     shared_web.key = shared_web.services.store.api_keys.create("tests", frozenset(SCOPES), replace=True)
     return shared_web
 

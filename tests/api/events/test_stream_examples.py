@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from docs.generate import FOLDER
 from harness.servers import Process, Service, as_environment, default_redis_timeout, eventually
+from tests.pages.conftest import chromium  # noqa: F401 - a fixture
 from tests.workers.news import tell
 
 
@@ -31,11 +32,9 @@ def example(language: str, holding: str) -> str:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def page(chromium: Browser) -> Iterator[Page]:  # noqa: F811
+    with chromium.new_page() as tab:
+        yield tab
 
 
 def test_curl(service: Service, tmp_path: Path) -> None:
