@@ -32,11 +32,10 @@ BULK = {"all": True}
 
 
 class Operation(NamedTuple):
-    """As the document has it; ``scopes`` are those that a key needs, ``reasons`` what the document lists."""
+    """As the document has it; ``reasons`` are the errors that it lists."""
 
     method: str
     path: str
-    scopes: frozenset[str]
     reasons: frozenset[str]
     has_body: bool
 
@@ -55,7 +54,6 @@ def operations(app: Flask) -> list[Operation]:
         Operation(
             method.upper(),
             path,
-            frozenset(re.findall(r"`(\w+)`", described["description"].rpartition("Needs ")[2])),
             frozenset(
                 word
                 for answer in described["responses"].values()
@@ -159,15 +157,6 @@ def test_of_a_query_or_a_document(caller: Caller) -> None:
         if "invalid_request" in each.reasons
     }
     assert set(said.values()) == {"invalid_request"}, said
-
-
-def test_of_a_key(caller: Caller) -> None:
-    """None; one with every scope but those that are needed, and the one that includes every other."""
-    for each in caller.operations:
-        if "unauthorized" in each.reasons:
-            assert caller.ask(each.name, headers={"Authorization": ""}) == "unauthorized", each.name
-            others = caller.key(*(set(SCOPES) - each.scopes - {"admin"}))
-            assert caller.ask(each.name, headers=others) == "forbidden", each.name
 
 
 def test_of_a_rate(valkey: Valkey, emulator: Emulator) -> None:
@@ -339,7 +328,7 @@ HOW: dict[tuple[str, str], Callable[[Caller], Any]] = {
 
 OF_MANY = {*OF_ANY_BODY, "invalid_request", "unauthorized", "forbidden", "too_many_requests", "not_acceptable",
            "store_unavailable", "not_found"}  # fmt: skip
-"""What the tests above ask of every operation that lists it."""
+"""What the tests above, and test_keys.py, ask of every operation that lists it."""
 
 
 @pytest.mark.parametrize(("operation", "reason"), HOW)

@@ -29,15 +29,24 @@ def test_no_operation_answers_without_a_key_or_without_its_scope(app: Flask, sto
     for path, method, each in _operations(app.test_client()):
         if path in _OPEN:
             continue
-        (scope, *_) = re.findall(r"Needs the scope `(\w+)`", each["description"])
-        others = frozenset(SCOPES) - {scope, "admin"}
-        key = store.api_keys.create("others", others, replace=True)
+        scopes = re.findall(r"`(\w+)`", each["description"].partition(" Needs the scope")[2])
+        assert scopes, path
+        keys = [
+            store.api_keys.create(f"not {scope}", frozenset(SCOPES) - {scope, "admin"}, replace=True)
+            for scope in scopes
+        ]
         url = re.sub(r"{\w+}", "1", path)
-        for header, status in (({}, 401), (bearer("wrong"), 401), (bearer(key), 403)):
+        unauthorized, forbidden = (401, "unauthorized"), (403, "forbidden")
+        asked = [
+            ({}, unauthorized),
+            (bearer("wrong"), unauthorized),
+            *((bearer(key), forbidden) for key in keys),
+        ]
+        for header, problem in asked:
             # An address may send ten wrong keys a minute.
             app.extensions["api_rates"].wrong.forget("127.0.0.1")
             answer = app.test_client().open(url, method=method.upper(), headers=header)
-            assert answer.status_code == status, (method, path, status, answer.text)
+            assert (answer.status_code, (answer.get_json() or {})["reason"]) == problem, (method, path)
 
 
 def bearer(key: str) -> dict[str, str]:
