@@ -36,14 +36,14 @@ class Environment:
 
         Only a Python that PYTHON= names replaces the current one.
         """
-        reason = self.why_anew(python_named)
+        reason = self.why_recreate(python_named)
         if reason:
             self._make(reason)
         elif self._note.read_text() == self._contents():
             return
         self._install()
 
-    def why_anew(self, python_named: bool) -> str | None:
+    def why_recreate(self, python_named: bool) -> str | None:
         """Why it must be made again; None if it can be kept."""
         if not self.folder.exists():
             return "it does not exist yet"

@@ -12,7 +12,7 @@ from app.api.ci_errors import from_ci
 from app.api.idempotency import once
 from app.api.jobs import served
 from app.api.requests import body_of_request, read_json
-from app.ci.outgoing.broken import BadRequest, Broken, violations_of
+from app.ci.outgoing.broken import BadRequest, BrokenRule, violations_of
 from app.ci.outgoing.request import SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.documents.submissions import AcceptedSubmission, SubmissionView, SubmitAnswer
@@ -121,7 +121,7 @@ def _accepted(receipt: Receipt) -> ViewAnswer:
     return ViewAnswer(document, 202, {"Location": location})
 
 
-def _broken(broken: Iterable[Broken]) -> Problem:
+def _broken(broken: Iterable[BrokenRule]) -> Problem:
     """Every broken rule, and the warnings beside them, so that a caller can correct all at once."""
     found = tuple(broken)
     members: dict[str, Any] = {"errors": violations_of(found, "error")}

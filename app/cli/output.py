@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 import click
 from pydantic import BaseModel, RootModel, SerializeAsAny
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.cli.columns import row
 from app.core.logs import plain
 from app.provider import ProviderError
@@ -71,7 +71,7 @@ def me() -> str:
         return "command"
 
 
-def show_rules(broken: Iterable[Broken]) -> None:
+def show_rules(broken: Iterable[BrokenRule]) -> None:
     for each in broken:
         say(f"{each.severity}: {each.field or 'request'}: {each.rule} [{each.word}]", err=True)
 

@@ -1,6 +1,6 @@
-"""What a web process counts itself. No label ever holds a job id, a path, a token or the name of a process.
+"""The counters of a web process. No label ever holds a job id, a path, a token or the name of a process.
 
-Each series is there from the start, with 0: where the first event makes the series, ``increase()`` never sees it.
+Each series exists from the start, with 0: ``increase()`` cannot see a first event that creates its series.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.core.clock import now_ms
 from app.store.jobs.accept import Outcome
 
 OTHER = "other"
-"""The tag of jobs whose tag is none of CI's: it is a stranger's text."""
+"""The label of jobs with an unknown tag, which may be a stranger's text."""
 CALLBACK_OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "spooled")
 
 CALLBACKS = Counter(

@@ -1,6 +1,6 @@
-"""What Redis holds for all processes, as metrics: each server that has them says the same.
+"""Metrics that are read from Redis: every server shows the same figures.
 
-Where Redis is away, only ``ci_redis_up`` is there.
+While Redis is away, only ``ci_redis_up`` is exported.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class StoredMetrics(Collector):
         self._settings = settings
 
     def describe(self) -> Iterable[Metric]:
-        """So that its registration asks for nothing."""
+        """The names without values: registration then sends nothing to Redis."""
         return FAMILIES
 
     def collect(self) -> Iterable[Metric]:
@@ -210,7 +210,7 @@ class StoredMetrics(Collector):
         return list(urls.families(self._store.callback_urls.list(), now_ms()))
 
     def _memory(self) -> list[Metric]:
-        """Nothing where this user may not ask (INFO)."""
+        """Empty if our user may not run INFO."""
         try:
             used, limit = self._store.presence.memory()
         except ResponseError:

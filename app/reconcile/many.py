@@ -1,4 +1,4 @@
-"""Asking CI about many jobs, or cancelling them, as a caller asks: what became of each."""
+"""Asking CI about many jobs on behalf of a caller, or cancelling them, with a result for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IN_ONE_QUESTION = 50
 """Jobs that one question to CI may name."""
 _UNKNOWN = "CI does not know this job."
 Fates = Iterator[tuple[str, str | None]]
-"""Each job, and why it could not be done; ``None`` where it was."""
+"""Each job id, and why its job failed; ``None`` if it succeeded."""
 
 
 def refresh_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
@@ -31,7 +31,7 @@ def refresh_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
 
 
 def cancel_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
-    """Cancel these jobs at CI for the person ``by``, and ask what became of them. If CI cannot be reached, the rest is
+    """Cancel these jobs at CI for the person ``by``, and ask CI for their states. If CI cannot be reached, the rest is
     not tried."""
     for group in _grouped(jobs):
         fates = dict(_cancel(services, group))

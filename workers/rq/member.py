@@ -1,4 +1,4 @@
-"""One RQ worker: takes batches, has each performed in a process of its own, and clears up after those that died."""
+"""One RQ worker: takes batches, performs each in a forked process, and releases the runs of a process that died."""
 
 from __future__ import annotations
 

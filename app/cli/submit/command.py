@@ -10,7 +10,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.rules import examine
 from app.cli.options import as_json
 from app.cli.output import (
@@ -119,7 +119,7 @@ def _go(
     draft: Draft,
     dry_run: bool,
     json_wanted: bool,
-    found_at: Callable[[Iterable[Broken]], list[Broken]],
+    found_at: Callable[[Iterable[BrokenRule]], list[BrokenRule]],
 ) -> None:
     show_rules(found_at(draft.warnings))
     _note_where_callback_goes(draft)

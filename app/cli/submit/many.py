@@ -220,7 +220,7 @@ def _summary(rows: list[Row], results: list[RowResult], control: RunControl, cho
     words = {
         "submitted": "submitted",
         "before": "submitted before",
-        "lost": "CI's answer lost, being looked for",
+        "lost": "CI's answer lost, being searched for",
         "refused": "break rules, not sent",
         "failed": "refused by CI",
     }

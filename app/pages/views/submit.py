@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from app.api.auth import require
 from app.api.ci_errors import from_ci
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.rules import examine
 from app.pages import blueprint, page
 from app.provider import ProviderError
@@ -71,7 +71,7 @@ def submit_form() -> Response:
 
 def _form(
     given: dict[str, str],
-    broken: tuple[Broken, ...] | list[Broken] = (),
+    broken: tuple[BrokenRule, ...] | list[BrokenRule] = (),
     *,
     xml: str | None = None,
     trouble: str | None = None,

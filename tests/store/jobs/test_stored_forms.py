@@ -56,7 +56,7 @@ def test_scripts_make_the_same_members(store: Store, job_id: str) -> None:
 
 
 def test_scripts_and_python_know_the_same_indexes() -> None:
-    """In the same order: a job's places are told apart by nothing else."""
+    """In the same order: only their order distinguishes a job's places."""
     lua = (ROOT / "app/store/jobs/record.lua").read_text()
     (listed,) = re.findall(r"INDEXES = \{(.*?)\}", lua)
     assert tuple(re.findall(r"'(\w+)'", listed)) == INDEXED_FIELDS
