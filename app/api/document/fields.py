@@ -1,5 +1,5 @@
-"""What each field means, for the OpenAPI document: by ``Model.field``, or by ``field`` where it means the same in every
-model. A description that stands at the field itself comes first.
+"""The description of each field in the OpenAPI document: by ``Model.field``, or by ``field`` if it means the same in
+every model. A description at the field itself takes precedence.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ FIELD_MEANINGS: Final = {
     "ci_message": "CI's words.",
     "ci_request_id": "CI's id of the request, for Tencent's support.",
     "ci_advice": "What to do about it.",
-    "StreamedEvent.details": "What went wrong, for the kinds about trouble.",
+    "StreamedEvent.details": "The failure, for the kinds about trouble.",
     "job": "The job at that event; null for a submission that failed.",
     "Workflow.run_id": "CI's id of the run.",
     "node": "Name of the workflow's node; null if the record is about the run itself.",

@@ -1,4 +1,4 @@
-"""What a reader should know before the operations, and the groups that these stand in."""
+"""The introduction of the OpenAPI document, and the groups of its operations."""
 
 from __future__ import annotations
 

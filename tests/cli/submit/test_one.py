@@ -75,7 +75,7 @@ def test_a_dry_run_prints_the_exact_xml_and_sends_nothing(flask: Flask, ci: Emul
     root = ET.fromstring(ran.out)  # noqa: S314 - our own
     assert {path: root.findtext(path) for path in SAID} == SAID
     assert "order=7" not in ran.out
-    assert "goes to an address of yours" in ran.err
+    assert "goes to a URL of yours" in ran.err
     assert ci.requests() == []
 
 
