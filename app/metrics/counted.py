@@ -21,12 +21,10 @@ CALLBACK_OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "spooled")
 
 CALLBACKS = Counter(
     "ci_callbacks_total",
-    "Jobs reported by callbacks, by what became of the report, and by tag (`other`: none of CI's)",
+    "Jobs reported by callbacks, by outcome and tag (`other`: a tag that CI does not have)",
     ["outcome", "tag"],
 )
-SPOOL_DRAINED = Counter(
-    "ci_spool_drained_total", "Reports taken from the spool, by what became of them", ["outcome"]
-)
+SPOOL_DRAINED = Counter("ci_spool_drained_total", "Reports drained from the spool, by outcome", ["outcome"])
 SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
 SPOOL_AGE = Gauge(
     "ci_spool_age_seconds", "For how long the oldest of them has waited", multiprocess_mode="mostrecent"

@@ -80,7 +80,7 @@ _HANDLER_RUNS = _counter(
 _FAILURES = _Family("ci_failures_open", "Runs that are out of tries, and neither retried nor dismissed")
 _DELIVERIES = _counter(
     "ci_deliveries_total",
-    "Tries to deliver an event, by the endpoint's host and by what became of them: delivered, retried, failed",
+    "Tries to deliver an event, by the endpoint's host and by outcome: delivered, retried, failed",
     "host",
     "outcome",
 )
@@ -89,7 +89,7 @@ _DELIVERIES_WAITING = _Family(
 )
 _QUESTIONS = _counter(
     "ci_questions_total",
-    "Jobs about which CI was asked, by what came of it: answered, unknown (to CI), unreadable, throttled, failed",
+    "Jobs about which CI was asked, by result: answered, unknown (to CI), unreadable, throttled, failed",
     "result",
 )
 _UNREADABLE = _counter(

@@ -35,7 +35,7 @@ CALLBACK_PROBLEMS = (
     "malformed_json", "too_complex", "not_a_callback", "bad_job_id", "binding_mismatch", "store_unavailable",
     "too_many_callbacks",
 )  # fmt: skip
-"""Every reason for which a callback is turned away."""
+"""Every reason for which a callback is refused."""
 
 
 class Results(BaseModel):

@@ -167,7 +167,7 @@ class Operation(Part):
     voice_separate: VoiceSeparate | None = None
     output: RequestOutput | None = None
     user_data: GivenUserData | None = Field(
-        None, description="Comes back in the callback: printable ASCII, at most 1024."
+        None, description="Text that CI returns in the callback: printable ASCII, at most 1024."
     )
     job_level: GivenJobLevel | None = Field(None, description="0 (CI's default), 1 or 2: higher goes first.")
     operation: Annotated[RawOperation | None, BeforeValidator(_shallow)] = Field(

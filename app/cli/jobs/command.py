@@ -159,12 +159,12 @@ def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
 def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
     """Delete the job with its history, payloads, runs and failures, and print what was deleted.
 
-    CI keeps it, and files at COS stay. A later callback for the job creates it anew. Exit code 3:
+    CI keeps it, and files at COS stay. A later callback for the job creates it again. Exit code 3:
     no such job; 1: the answer was no.
     """
     job = _found(job_id)
     if not yes:
-        ends = "" if job.terminal else " It has not ended: CI's next callback creates it anew."
+        ends = "" if job.terminal else " It has not ended: CI's next callback creates it again."
         click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
     with acting("jobs.delete", job_id) as done:
         dropped = services().store.retention.drop_job(job_id)

@@ -32,7 +32,7 @@ FIELDS: Final = (
     ("output.object", "Background", "Key of this output", ()),
     ("output.bass_object", "Bass", "In MusicMode only", ()),
     ("output.drum_object", "Drums", "In MusicMode only", ()),
-    ("user_data", "User data", "Comes back in the callback; printable ASCII", ()),
+    ("user_data", "User data", "CI returns it in the callback; printable ASCII", ()),
     ("queue_id", "Queue", "Empty: CI's default", ()),
 )
 """Path in the request, name, explanation, and the values if they are a closed list."""

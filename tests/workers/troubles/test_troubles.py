@@ -1,4 +1,4 @@
-"""What goes wrong is an event too, made in the same step as the fact, and merged in a burst."""
+"""Events about trouble are made in the same step as the fact, and merged in a burst."""
 
 from __future__ import annotations
 
