@@ -1,4 +1,4 @@
-"""Creates or updates the virtual environment of this checkout. ``make`` runs it before everything else.
+"""Creates or updates the virtual environment of this checkout. ``make`` runs this first.
 
 Any Python 3 can run it, with its standard library alone: one that is too old gets a one-line error. The note of what is
 installed is written last, so that an interrupted installation is detected.

@@ -74,7 +74,7 @@ def test_a_process_that_has_died_is_not(service: Service, folder: Path) -> None:
         process.kill()
         code, line = health(folder, role)
         assert code == 1
-        assert f"{role}: none runs here" in line
+        assert f"{role}: no process reports to" in line
     service.web.clear()
     code, line = health(folder, "web", PORT=str(service.port))
     assert code == 1
