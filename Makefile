@@ -1,5 +1,5 @@
 # Two commands on a fresh machine: `make run` and `make test`. Needs git, make and Python 3.11 or newer.
-# make run PYTHON=python3.13 makes .venv anew where it has another Python; without it the one in .venv stays.
+# make run PYTHON=python3.13 makes .venv again if it has another Python; without it the one in .venv stays.
 PYTHON ?=
 BIN := .venv/bin
 

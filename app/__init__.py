@@ -1,4 +1,4 @@
-"""Takes the job callbacks of Tencent Cloud Infinite, loses none, and answers what became of a job."""
+"""Receives the job callbacks of Tencent Cloud Infinite, loses none, and answers look-ups of jobs."""
 
 from __future__ import annotations
 

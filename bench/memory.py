@@ -95,7 +95,7 @@ class Crowd:
             self._relay_and_work()
 
     def come_to_rest(self) -> None:
-        """As in production some seconds later: what everybody has read of the outbox is packed."""
+        """As in production some seconds later: entries of the outbox that every reader has read are packed."""
         until = time.monotonic() + 30
         while self._store.outbox.size() >= 10 and time.monotonic() < until:
             time.sleep(0.5)

@@ -1,1 +1,1 @@
-"""What an installation is deployed with: image, units, manifests, proxies."""
+"""Files and tools for deployment: image, units, manifests, proxies."""

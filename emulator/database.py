@@ -83,7 +83,7 @@ class Database:
             return self._connection.execute(sql, values).lastrowid or 0
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         with self.transaction():
             for table in _TABLES:
                 self.write(f"DELETE FROM {table}")  # noqa: S608  names of our own

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 
 
 PATIENCE_S = 120.0
-"""How long a test waits for a state: long enough for a machine with ten times as much to do as it has processors."""
+"""How long a test waits for a state: long enough for a machine with a load of ten times its processors."""
 
 _PORTS = range(20_000, 32_768)
 """Below Linux' range of ephemeral ports (ip(7)), so that no outgoing connection can take one first."""

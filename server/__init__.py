@@ -1,2 +1,2 @@
-"""How gunicorn serves the application. Not in ``app``: gunicorn's master imports this, and must import nothing of that,
-or its workers would go on with old code after a reload."""
+"""Serving the application with gunicorn. Not in ``app``: gunicorn's master imports this, and if it imported ``app``,
+its workers would keep old code after a reload."""

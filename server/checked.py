@@ -1,7 +1,7 @@
-"""What gunicorn's master has had checked: the settings that every worker serves with, until a reload brings others.
+"""The checked settings that gunicorn's master passes to every worker, until a reload replaces them.
 
-The master holds them as bytes and never reads them, since it imports nothing of the application. A worker that is
-started between two reloads gets the same bytes: a file that was broken meanwhile does not reach it.
+The master holds them as bytes and never parses them, since it imports nothing of the application. A worker that starts
+between two reloads gets the same bytes, so that a settings file that has become invalid since does not affect it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 _PREFLIGHT_S = 120
-"""A preflight asks Redis, and each of its calls has a time-out; this one is for a module that hangs."""
+"""Seconds. A preflight's calls to Redis have time-outs of their own; this one is for a module that hangs on import."""
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn and we make files of our own in it, with names that cannot be guessed
 _held = b""
 
 
 def held() -> bytes:
-    """The settings that were checked last, as ``app.settings.hold`` takes them."""
+    """The settings that were last checked, as bytes for ``app.settings.hold``."""
     return _held
 
 
 def at_start() -> None:
-    """Once for each master. Ends the process, with one message on standard error, where it may not start."""
+    """Check the settings, once for each master. If they are invalid, exit with one message on standard error."""
     global _held  # noqa: PLW0603 - the master is one process with one configuration
     if not _held:
         done = subprocess.run(
@@ -37,7 +37,7 @@ def at_start() -> None:
 
 
 def guard_reload(server: Any) -> None:
-    """From now on a SIGHUP changes nothing of ``server``, gunicorn's arbiter, unless what it would load can serve."""
+    """Make ``server``, gunicorn's arbiter, ignore a SIGHUP unless the new settings and code can serve."""
     reload = server.reload
 
     def guarded() -> None:
@@ -45,7 +45,7 @@ def guard_reload(server: Any) -> None:
         fault, found = _look()
         fault = fault or _fault_of_configuration(server.app)
         if fault:
-            server.log.error("The reload was refused; the old configuration goes on serving. %s", fault)
+            server.log.error("The reload was refused; the old configuration stays in use. %s", fault)
             return
         _held = found
         reload()
@@ -54,7 +54,7 @@ def guard_reload(server: Any) -> None:
 
 
 def _look() -> tuple[str, bytes]:
-    """What is wrong with the settings and the code as they are now, in one line; and else the settings."""
+    """The fault of the present settings and code in one line, or an empty line and the settings."""
     command = [sys.executable, "-m", "app.doctor.preflight", "--reload"]
     try:
         done = subprocess.run(command, input=_held, capture_output=True, timeout=_PREFLIGHT_S, check=False)  # noqa: S603
@@ -66,12 +66,12 @@ def _look() -> tuple[str, bytes]:
         return "", done.stdout
     if done.stdout:
         return " ".join(done.stdout.decode("utf-8", "replace").split()), b""
-    # The last line of a traceback names the fault: code that cannot be imported, say.
+    # The last line of a traceback names the fault, for example of a module that cannot be imported.
     return f"The application cannot be loaded: {said.rpartition(chr(10))[2]}.", b""
 
 
 def _fault_of_configuration(app: Any) -> str:
-    """gunicorn's own configuration, loaded on trial: a fault in it would end the master."""
+    """The fault of gunicorn's own configuration, which would end the master; loaded here first."""
     before = app.cfg
     try:
         app.reload()
@@ -97,5 +97,5 @@ def temporary_folder() -> str:
 
 
 def shared_memory(folder: str = _SHARED_MEMORY) -> str | None:
-    """For the files by which gunicorn sees that its workers live: on a disk, a stalled write looks like a dead one."""
+    """A folder in memory for gunicorn's heartbeat files: on a disk, a stalled write makes a worker look dead."""
     return folder if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK) else None

@@ -1,7 +1,7 @@
-"""gunicorn's ``gevent`` worker, with bounds on what one client may cost: time for a head, a body and an answer, bytes
-of a head, and a place that the client who has been silent longest must give up when others need it.
+"""gunicorn's ``gevent`` worker, with limits for each client: time for a head, a body and an answer, and bytes of a
+head. If connections run out, the client that has been silent longest is dropped.
 
-The promise: ``tests/receiver/hostile/test_slow_and_idle.py``, ``test_hostile_http.py``, ``tests/server``.
+Its tests: ``tests/receiver/hostile/test_slow_and_idle.py``, ``test_hostile_http.py``, ``tests/server``.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 HEAD_SECONDS = 10.0
-"""For each head, and for a kept connection to send another: gunicorn.conf.py's ``keepalive``."""
+"""For each head, and for the next head on a kept connection: gunicorn.conf.py's ``keepalive``."""
 BODY_SECONDS = 20.0
 """For the whole body of a request."""
 SEND_SECONDS = 20.0
-"""For each piece of an answer that the client is slow to take."""
+"""For each piece of an answer that a slow client reads."""
 HEAD_BYTES = 32 * 1024
-"""As nginx has it. gunicorn's own bounds, of each field and of their number, would allow 800 KB."""
+"""The limit of nginx. gunicorn's own limits, on each field and on their number, would allow 800 KB."""
 _NEVER = float("inf")
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 16 * 2**20
-"""What is read of a refused body so that the client, or the proxy in front, reads the answer: some 10 ms of work."""
+"""Bytes read of a refused body, so that the client, or the proxy in front, reads the answer: some 10 ms of work."""
 _REST_SECONDS = 0.05
 _REST_BYTES = 64 * 1024
 _PAUSE_SECONDS = 0.01
@@ -40,8 +40,8 @@ _NO_MORE_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Connection(GeventSocket):
-    """A client's socket that reads against one clock and within one bound; ``waiting`` holds those that read now,
-    longest silent first."""
+    """A client's socket with one deadline and one limit for all its reads. ``waiting``: the sockets that are reading,
+    the longest silent first."""
 
     def __init__(self, accepted: Any, waiting: dict[Connection, float]) -> None:
         family, kind, proto = accepted.family, accepted.type, accepted.proto
@@ -58,11 +58,11 @@ class Connection(GeventSocket):
         self._until, self._room = _NEVER, HEAD_BYTES
 
     def allow(self, seconds: float) -> None:
-        """Any number of bytes, as long as they come within ``seconds``."""
+        """Allow any number of bytes that arrive within ``seconds``."""
         self._until, self._room = time.monotonic() + seconds, 2**63
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Raises ``TimeoutError`` in a body that is late; an evicted connection ends as if the client had gone."""
+        """Raises ``TimeoutError`` for a late body; an evicted connection ends as if the client had closed it."""
         if self._room <= 0:
             raise LimitRequestHeaders(f"head exceeds {HEAD_BYTES} bytes")
         now = time.monotonic()
@@ -85,7 +85,7 @@ class Connection(GeventSocket):
         return read
 
     def hold(self) -> None:
-        """What is sent next waits for what is sent after it, or for ``flush``."""
+        """Hold back the next send until the one after it, or until ``flush``."""
         self._holds = True
 
     def flush(self) -> None:
@@ -94,7 +94,7 @@ class Connection(GeventSocket):
             self.sendall(b"")
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """gunicorn sends head and body of an answer one by one: held, they are one packet and one system call."""
+        """gunicorn sends head and body of an answer separately; joined, they are one packet and one system call."""
         if self._holds and not self._held:
             self._held = data
             return
@@ -111,14 +111,14 @@ class Connection(GeventSocket):
         return super().sendfile(*args, **options)
 
     def evict(self) -> None:
-        """Its reader reads the end of the stream; a body counts as late."""
+        """End its reads: the reader gets the end of the stream, and a body counts as late."""
         self._waiting.pop(self, None)
         self._evicted = True
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
-        """Gracefully: closing with unread bytes would reset the connection, and the client lose the answer."""
+        """Close gracefully: closing with unread bytes would reset the connection, and lose the answer."""
         self.allow(_LINGER_SECONDS)
         self._held, left = b"", _LINGER_BYTES
         with contextlib.suppress(OSError):
@@ -129,7 +129,7 @@ class Connection(GeventSocket):
 
 
 class Server(StreamServer):
-    """Makes room where no more files may be opened."""
+    """Drops idle connections when no more files can be opened."""
 
     def __init__(self, worker: Worker, listener: Any, *, spawn: Any, **_: Any) -> None:
         super().__init__(listener, handle=partial(worker.handle, listener), spawn=spawn)
@@ -153,23 +153,23 @@ class Server(StreamServer):
 
 
 class Worker(GeventWorker):
-    """``worker_class`` of gunicorn.conf.py, whose hooks set what the application has to say."""
+    """``worker_class`` of gunicorn.conf.py, whose hooks set the attributes below."""
 
     problem: Callable[[str, str], tuple[int, str]]
-    """Reason and detail -> status and document."""
+    """Makes status and problem document of a reason and a detail."""
     stopping: Callable[[], None]
-    """Called once when the worker is to stop, so that clients who wait are answered."""
+    """Called once when the worker begins to stop, so that waiting clients are answered."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.server_class = partial(Server, self)
         self._open = 0
         self._waiting: dict[Connection, float] = {}
-        self._said_no_more_files = 0.0
-        self._told = False
+        self._logged_no_more_files = 0.0
+        self._is_stopping = False
 
     def patch(self) -> None:
-        """A sync of the disk would stop all clients: it runs on a thread."""
+        """Run ``fsync`` on a native thread: it would block all greenlets."""
         super().patch()
         for name in ("fsync", "fdatasync"):
             if call := getattr(os, name, None):
@@ -184,10 +184,10 @@ class Worker(GeventWorker):
         connection = Connection(client, self._waiting)
         self._open += 1
         try:
-            # Before the pool is full: then no connection would be accepted.
+            # Before the pool is full, because then no connection would be accepted.
             if self._open > self.worker_connections - max(1, self.worker_connections // 10):
                 self._make_room(1)
-            # Not GeventWorker's, which would make the socket wait without end.
+            # Not GeventWorker's own, which sets the socket to wait without a time-out.
             super(GeventWorker, self).handle(listener, connection, addr)
         finally:
             self._open -= 1
@@ -200,19 +200,19 @@ class Worker(GeventWorker):
             finally:
                 sock.flush()
         except TimeoutError:
-            # The client does not take its answer. For gunicorn that is a client that has gone.
+            # The client does not read its answer. EPIPE makes gunicorn treat it as disconnected.
             raise OSError(errno.EPIPE, "the client stopped reading") from None
         finally:
             sock.await_head()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """A request that is no HTTP is answered as everything else is: with a problem document."""
+        """Answer an invalid HTTP request with a problem document."""
         reason = _REASONS.get(type(exc).__name__, "bad_request")
         if type(exc).__module__ != ParseException.__module__ or reason == "internal":
             reason = "internal"
             self.log.error("a request failed outside of the application", exc_info=exc)
         else:
-            # The words of the exception quote the request, and a request line may hold a token.
+            # The exception's text quotes the request, and a request line may contain a token.
             self.log.warning("not HTTP: %s", type(exc).__name__)
         status, text = self.problem(reason, _WORDS.get(reason, "The request is not valid HTTP."))
         answer = (
@@ -223,23 +223,23 @@ class Worker(GeventWorker):
             client.sendall(answer.encode())
 
     def notify(self) -> None:
-        """Called once a second, also while the worker stops: then it does not wait for clients that send nothing."""
+        """Called by gunicorn once a second. While the worker stops, it drops clients that send nothing."""
         super().notify()
         if self.alive:
             return
-        if not self._told:
-            self._told = True
+        if not self._is_stopping:
+            self._is_stopping = True
             self.stopping()
         silent = time.monotonic() - _LINGER_SECONDS
         self._make_room(sum(since < silent for since in self._waiting.values()))
 
     def no_more_files(self) -> None:
-        """Said once a second."""
+        """Log it, at most once a second."""
         now = time.monotonic()
-        if now - self._said_no_more_files >= 1:
-            self._said_no_more_files = now
+        if now - self._logged_no_more_files >= 1:
+            self._logged_no_more_files = now
             self.log.warning(
-                "no more files may be opened: the oldest connections that wait are dropped; raise the limit (ulimit -n)"
+                "no more files can be opened; dropping the connections that have waited longest; raise ulimit -n"
             )
         self._make_room(max(1, len(self._waiting) // 10))
 
@@ -253,7 +253,7 @@ def _on_a_thread(call: Callable[[int], None], file: int) -> None:
 
 
 class _Body:
-    """The body of a request; what cannot be read of it is an ``OSError``, whatever gunicorn calls it."""
+    """The body of a request. Every error in reading it is an ``OSError``, whatever gunicorn raises."""
 
     def __init__(self, body: Any) -> None:
         self._body = body
@@ -266,7 +266,7 @@ class _Body:
         return read
 
     def is_whole(self, sock: Connection) -> bool:
-        """What is left is skipped if it is here already, never waited for."""
+        """Whether the body was read to its end. The rest is skipped if it has arrived, and not waited for."""
         sock.allow(_REST_SECONDS)
         left = _REST_BYTES
         try:
@@ -278,8 +278,8 @@ class _Body:
 
 
 def _serve(application: Any, environ: dict[str, Any], start_response: Any) -> Any:
-    """An answer to a request whose body was not read to its end says that the connection closes: a client that
-    read ``keep-alive`` would send its next callback into a connection that is not read."""
+    """Answer with ``Connection: close`` if the body was not read to its end: after ``keep-alive`` the client would send
+    its next callback on a connection that is no longer read."""
     body = environ["wsgi.input"] = _Body(environ["wsgi.input"])
 
     def start(*args: Any, **more: Any) -> Any:
@@ -304,7 +304,7 @@ _REASONS = {
     "InvalidResponseHeaderName": "internal",
 }
 _WORDS = {
-    "address_too_long": "The request line is longer than any address of this service.",
-    "head_too_large": "The head of the request has too many fields, or too long ones.",
+    "address_too_long": "The request line is longer than any URL of this service.",
+    "head_too_large": "The request has too many header fields, or too long ones.",
     "internal": "The error was logged. Try again later.",
 }

@@ -1,4 +1,4 @@
-"""Creates or updates the virtual environment of this checkout. ``make`` runs it before everything else.
+"""Creates or updates the virtual environment of this checkout. ``make`` runs this first.
 
 Any Python 3 can run it, with its standard library alone: one that is too old gets a one-line error. The note of what is
 installed is written last, so that an interrupted installation is detected.
@@ -36,14 +36,14 @@ class Environment:
 
         Only a Python that PYTHON= names replaces the current one.
         """
-        reason = self.why_anew(python_named)
+        reason = self.why_recreate(python_named)
         if reason:
             self._make(reason)
         elif self._note.read_text() == self._contents():
             return
         self._install()
 
-    def why_anew(self, python_named: bool) -> str | None:
+    def why_recreate(self, python_named: bool) -> str | None:
         """Why it must be made again; None if it can be kept."""
         if not self.folder.exists():
             return "it does not exist yet"

@@ -30,7 +30,7 @@ def body(job_id: str, state: str = "Success", **fields: Any) -> bytes:
 
 
 def path(settings: Settings, binding: Binding | None = None) -> str:
-    """Where such a callback goes: with a token that is bound to nothing, unless told otherwise."""
+    """The path of a callback: by default with a token that is bound to nothing."""
     return f"/callbacks/{mint(binding or Binding(name='tests', nonce=new_nonce()), settings.callback_keys)}"
 
 
@@ -47,7 +47,7 @@ def outcome(answer: Any) -> str:
 
 
 class Sender:
-    """Posts callbacks one after the other, as a client that keeps what it was told."""
+    """Posts callbacks one after the other, and keeps the answers."""
 
     def __init__(self, url: str, *, keep_alive: bool = False) -> None:
         self._url = url

@@ -128,7 +128,7 @@ def test_no_time_is_bounded_tightly() -> None:
     assert tight == set()
 
 
-def test_whoever_waits_for_a_state_is_patient() -> None:
+def test_a_wait_for_a_condition_has_time_enough() -> None:
     """A minute at the least: patience costs nothing where all is well."""
     hasty = {f"{file}:{line}" for file, tree in _trees().items() for line in _impatient(tree)}
     assert hasty == set()

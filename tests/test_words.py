@@ -82,10 +82,21 @@ BANNED = (
         "make anew",
     ),
     *("there is nothing to", "on its way home", "heard enough", "mended"),
+    *("told", "anew", "once more", "for ever", "for those who", "turned away", "ride along", "rides along"),
+    *(
+        "what became of",
+        "what becomes of",
+        "what came of",
+        "came of it",
+        "nobody's",
+        "everybody",
+        "the way of",
+    ),
 )
 """Phrases of the private English of the first version. The field's words are: in vain: without success;
 told: reported; taken in: stored, accepted, drained; whoever, somebody: a caller, a client, an operator; for good:
-permanently; mended: fixed; dealt with: processed; made anew: made again."""
+permanently; mended: fixed; dealt with: processed; anew, once more: again; for ever: without end; what became of it,
+what came of it: its outcome, result or status; turned away: refused; for those who watch: for metrics."""
 
 NOT_YET: tuple[str, ...] = ()
 """Files and folders that are not revised yet; to be emptied."""

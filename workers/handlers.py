@@ -1,4 +1,4 @@
-"""Where handlers are declared; also the module that is loaded when ``HANDLERS`` names no other.
+"""The API for handlers; also the module that is loaded if ``HANDLERS`` names no other.
 
 A handler gets the event and the job as it was at that event. It runs at least once: make it idempotent by
 ``event.event_id``. Any exception means that it is tried again later, after a back-off; ``GiveUp`` means that no further

@@ -1,4 +1,5 @@
-"""``python -m workers.handlers_command``: started by ``flask handlers``; the web service never holds that code."""
+"""``python -m workers.handlers_command``: the process of ``flask handlers``, so that the web service never imports
+handlers."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def group(context: click.Context) -> None:
 @group.command("list")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 def list_handlers(json_wanted: bool) -> None:
-    """What is declared: for which events, with which limits."""
+    """List the declared handlers, their events and limits."""
     found = [_shown(each) for each in registry.declared_handlers()]
     if json_wanted:
         click.echo(json.dumps({"handlers": found}, indent=2, ensure_ascii=False))
@@ -93,7 +94,7 @@ def run(chosen: Settings, name: str, job_id: str, chosen_event: str | None) -> N
 
 
 def _only_match(name: str) -> Handler:
-    """By the last part of its name, where only one has it."""
+    """The handler whose name ends so, if there is only one."""
     found = [each for each in registry.declared_handlers() if each.name.rpartition(".")[2] == name]
     if len(found) != 1:
         _end(f"No handler is called {name!r}; there are: {', '.join(registry.handler_names())}", _NOT_FOUND)
@@ -101,7 +102,7 @@ def _only_match(name: str) -> Handler:
 
 
 def _latest(job: Job) -> Event:
-    """The event of what the job is now, as a replay would be."""
+    """An event for the job as it is now, as a replay makes one."""
     report = job.report
     return Event(
         event_id=event_id(job.job_id, report.digest),

@@ -1,8 +1,8 @@
-"""``python -m workers.health [web|worker|relay]``: is the process of this container well? Exit code and one line.
+"""``python -m workers.health [web|worker|relay]``: is the process of this container healthy? Exit code and one line.
 
-For containers without HTTP, and with it. Without an argument it asks about whichever of ours runs here. Redis away is
-nothing that a restart would heal: it is said, and the code is 0. Imports nothing but the standard library: a container
-runs this every few seconds.
+For containers with and without HTTP. Without an argument it checks whichever of our processes runs here. While Redis is
+away the line says so and the code is 0, because a restart would not help. It imports only the standard library: a
+container runs it every few seconds.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from typing import Literal, NamedTuple
 Role = Literal["web", "worker", "relay"]
 _BACKGROUND: tuple[Role, ...] = ("relay", "worker")
 FRESH_S = 30.0
-"""A process that has not reported for that long hangs."""
+"""Seconds since its last report after which a process counts as hanging."""
 BEAT_S = 4.0
 
 
 class HealthReport(NamedTuple):
-    """Whether it is well, and the line that says so."""
+    """Whether it is healthy, and a line about it."""
 
     is_well: bool
     line: str
 
 
 def report_here(role: Role, line: str) -> None:
-    """This process is well; ``line`` says what it does. A folder that cannot be written is ignored: the check, which
-    finds nothing there, names it."""
+    """Report that this process is healthy; ``line`` describes its state. An unwritable folder is ignored here: the
+    check finds no report, and names the folder."""
     path = _folder() / f"{role}-{os.getpid()}"
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if not path.exists():
             _reports(role)  # removes what dead processes left
         unnamed = path.with_suffix(".new")
-        # The monotonic clock is one for all processes of a machine, and is never set.
+        # All processes of a machine share the monotonic clock, and it is never set.
         unnamed.write_text(f"{time.monotonic()} {line}")
         unnamed.rename(path)
     except OSError:
@@ -47,7 +47,7 @@ def report_here(role: Role, line: str) -> None:
 
 
 def check_role(role: Role | None) -> HealthReport:
-    """As the command says it."""
+    """The result of the command for that role."""
     if role is None:
         running: list[Role] = [each for each in _BACKGROUND if _reports(each)]
         role = running[0] if running else "web"
@@ -57,7 +57,7 @@ def check_role(role: Role | None) -> HealthReport:
 def _process(role: Role) -> HealthReport:
     found = _reports(role)
     if not found:
-        return HealthReport(False, f"{role}: none runs here that reports to {_folder()}")
+        return HealthReport(False, f"{role}: no process reports to {_folder()}; is it running?")
     age, line = min(found)
     if age > FRESH_S:
         return HealthReport(False, f"{role}: has not reported for {age:.0f} s; it hangs, restart it")
@@ -65,7 +65,7 @@ def _process(role: Role) -> HealthReport:
 
 
 def _reports(role: str) -> list[tuple[float, str]]:
-    """Of processes that live: seconds since each has reported, and what."""
+    """The reports of live processes: seconds since each, and its line."""
     found = []
     for path in _folder().glob(f"{role}-*[0-9]"):
         pid = int(path.name.rpartition("-")[2])
@@ -106,7 +106,7 @@ def _folder() -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: well; 1: not; 2: wrong usage."""
+    """0: healthy; 1: not healthy; 2: wrong usage."""
     roles: dict[str, Role] = {"web": "web", "worker": "worker", "relay": "relay"}
     if len(arguments) > 1 or (arguments and arguments[0] not in roles):
         sys.stderr.write("usage: python -m workers.health [web|worker|relay]\n")

@@ -1,6 +1,6 @@
 """``python -m workers.import_check MODULE…``: can these handler modules be imported? Run by ``flask doctor``.
 
-A process of its own, so that the web service never holds the code of handlers.
+A process of its own, so that the web service never imports handlers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What handlers get as the job: its outputs can be read from COS, with the service's own client and credentials.
+"""The job that handlers get: its outputs can be read from COS, with the service's own client and credentials.
 
-Only outputs that the submission asked for, that CI itself has named, or that are in a bucket of TRUST_OUTPUTS: an
-object that a callback alone names could be anybody's.
+An output can be read if the submission asked for it, if CI itself has named it, or if it is in a bucket of
+TRUST_OUTPUTS: an object that only a callback names could be a stranger's choice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHUNK = 2**20
 
 
 class Objects(Protocol):
-    """Where objects are read from: the provider, or what a test gives instead."""
+    """Reads objects: the provider, or its replacement in a test."""
 
     def open_object(self, bucket: str, region: str, key: str) -> BinaryIO: ...
 
@@ -33,12 +33,12 @@ class Objects(Protocol):
 
 
 class NotConfirmed(Exception):
-    """Only a callback names this output. CI is being asked: where a handler raises it, the run is tried again."""
+    """Only a callback names this output, and CI is being asked. If a handler raises it, the run is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectAccess:
-    """What the outputs of one job may be read with. ``refuse`` raises ``NotConfirmed``; ``None`` where they may be."""
+    """Reads the outputs of one job. ``refuse`` raises ``NotConfirmed``; it is ``None`` if they may be read."""
 
     objects: Objects
     link_s: int
@@ -61,8 +61,8 @@ class OutputFile(Output, frozen=True, kw_only=True):
         return stream
 
     def download(self, path: str | os.PathLike[str]) -> Path:
-        """Write the object to that file, which is there only when it is whole; as ``open`` otherwise. Raises ValueError
-        if it is another object than CI wrote, by its MD5."""
+        """Write the object to that file, which appears only when it is complete. Raises as ``open``, and ValueError if
+        the object's MD5 is not the one that CI reported."""
         target = Path(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         digest = hashlib.md5(usedforsecurity=False)
@@ -81,7 +81,8 @@ class OutputFile(Output, frozen=True, kw_only=True):
         return target
 
     def link(self, seconds: int | None = None) -> str:
-        """A presigned URL for so long (default: LINK_SECONDS). Raises ``NotConfirmed`` if only a callback names it."""
+        """A presigned URL, valid for ``seconds`` (default: LINK_SECONDS). Raises ``NotConfirmed`` if only a callback
+        names the output."""
         bucket, region = self._place()
         url: str = self.access.objects.presigned_url(
             bucket, region, self.object, seconds or self.access.link_s
@@ -111,8 +112,8 @@ class OutputFile(Output, frozen=True, kw_only=True):
 
 
 class ReadableJob(store.Job):
-    """The normalized job; its outputs can be opened, downloaded and linked. ``raw`` is read when it is first asked for:
-    that takes as long as all the rest of the job, and few handlers ask (docs/performance.md)."""
+    """The normalized job; its outputs can be opened, downloaded and linked. ``raw`` is read at its first access,
+    because that takes as long as all the rest of the job, and few handlers need it (docs/performance.md)."""
 
     outputs: tuple[OutputFile, ...] = ()
     _read_raw: ReadRaw = no_raw
@@ -120,7 +121,7 @@ class ReadableJob(store.Job):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Of what is not there yet."""
+            """Reads a field at its first access."""
             if name != "raw":
                 return super().__getattr__(name)
             return self.__dict__.setdefault("raw", self._read_raw())
@@ -151,7 +152,7 @@ T = TypeVar("T")
 
 
 def _whole(job: T) -> T:
-    """The job with all its fields, for what reads them at once."""
+    """The job with all fields read, for code that uses them at once."""
     getattr(job, "raw", None)
     return job
 
@@ -161,7 +162,7 @@ _COPIED = tuple(name for name in store.Job.model_fields if name not in {"outputs
 
 
 def readable(job: store.Job, access: ObjectAccess, read_raw: ReadRaw | None = None) -> ReadableJob:
-    """The same job with outputs that can be read; its ``raw`` is what ``read_raw`` returns, if that is given."""
+    """The same job with readable outputs; ``read_raw``, if given, returns its ``raw``."""
     values = {name: getattr(job, name) for name in _COPIED}
     values["outputs"] = tuple(
         OutputFile(**{name: getattr(each, name) for name in _FIELDS}, access=access) for each in job.outputs
@@ -174,7 +175,7 @@ def readable(job: store.Job, access: ObjectAccess, read_raw: ReadRaw | None = No
 def access_for(
     kept: store.Store, objects: Objects, link_s: float, event: store.Event, job: store.Job
 ) -> ObjectAccess:
-    """What this job's outputs may be read with. Where CI has to be asked first, the first attempt to read asks it."""
+    """The access to this job's outputs. If CI has to be asked first, the first attempt to read schedules that."""
     if job.outputs_unchecked in {None, "too_many"}:
         return ObjectAccess(objects, int(link_s))
 

@@ -29,10 +29,10 @@ Function = Callable[[Event, ReadableJob], None]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function and when it runs. Empty ``tags`` or ``states`` mean any; times are seconds. ``on`` says what events it
-    is for: ``news``, or kinds of trouble. ``queue`` is its lane.
+    """A function and the events that it runs for. Empty ``tags`` or ``states`` match any; times are seconds. ``on``
+    selects events: ``news``, or kinds of trouble. ``queue`` is its lane.
 
-    The n-th pause between tries is ``backoff`` doubled n times, at most ``backoff_max``, with jitter.
+    The first pause between tries is ``backoff``; each further one is twice as long, at most ``backoff_max``, jittered.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Handler:
     on: frozenset[str] = frozenset({NEWS})
     queue: str = DEFAULT_LANE
     every_news: bool = False
-    """Also for answers of CI that start no other handler, because they changed the record but not the state."""
+    """True: it also runs for answers of CI that changed the record but not the state, which start no other handler."""
 
     def wants(self, event: Event) -> bool:
         return (
@@ -93,8 +93,8 @@ def handler(
     backoff_max: float = 600,
     queue: str = DEFAULT_LANE,
 ) -> Callable[[Function], Function]:
-    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function. ``on`` asks for
-    trouble: ``overdue``, ``submission_failed``, ``run_failed``, ``doubt``; what CI says of jobs is ``news``.
+    """Declare a handler. ``name`` identifies its runs; by default it is the module and the function. ``on`` selects
+    events about trouble: ``overdue``, ``submission_failed``, ``run_failed``, ``doubt``; reports of CI are ``news``.
     ``queue`` names its lane, whose workers run nothing else: a slow handler holds up only its own lane.
 
     Raises ValueError for a name that is taken or holds a ``|``, for limits that allow no try, and for a function that
@@ -107,7 +107,7 @@ def handler(
             raise ValueError(f"{known_as!r}: no | in a name; tries and timeout above 0; no negative backoff")
         if not is_lane_name(queue):
             raise ValueError(
-                f"the handler {known_as!r} has queue={queue!r}, which is no name of a lane: at most 32 lower case "
+                f"the handler {known_as!r} has queue={queue!r}, which is not a name of a lane: at most 32 lower-case "
                 "letters, digits, - and _"
             )
         tags, states, subjects = _words(tag), _words(state), _words(on)
@@ -163,7 +163,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _declares(module: ModuleType) -> bool:
-    """Whether it declares handlers or imports some; another module may have imported it before."""
+    """Whether it declares or imports handlers. (They may be registered already, if another module imported it.)"""
     held = {id(value) for value in vars(module).values()}
     inside = f"{module.__name__}."
     return any(
@@ -181,7 +181,7 @@ def warn_of_doubtful_tags() -> None:
 
 
 def lane_names() -> list[str]:
-    """The lanes of all handlers, the default one first, which is always there."""
+    """The lanes of all handlers, and first the default one."""
     named = {each.queue for each in _handlers.values()} - {DEFAULT_LANE}
     return [DEFAULT_LANE, *sorted(named)]
 
@@ -192,7 +192,7 @@ def lanes_by_handler() -> dict[str, str]:
 
 
 def lane_of_run(run_id: str) -> str:
-    """The lane that its handler is in now; the default one for a handler that is not declared."""
+    """The lane of its handler now; the default one if the handler is not declared."""
     declared = _handlers.get(run_id.split("|")[1])
     return declared.queue if declared else DEFAULT_LANE
 

@@ -1,4 +1,4 @@
-"""What logs say of a run: one line for each try, and on every line meanwhile for which request, job and event it is."""
+"""Log lines of a run: one at the end of each try; and the fields (request, job, event) of every line during it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _WORDS = {"done": "done", "waiting": "retried", "failed": "failed"}
 
 @contextmanager
 def about_run(run: Run, event: Event | None) -> Iterator[None]:
-    """Every line of the block names the run, a handler's own lines too; and the block is a step of the trace that the
-    callback is part of."""
+    """Add the run's fields to every line of the block, also to a handler's own; and make the block a span in the trace
+    of the callback."""
     request_id, traceparent = (event.request_id, event.traceparent) if event else (None, None)
     facts = {
         "request_id": request_id,
@@ -36,7 +36,7 @@ def about_run(run: Run, event: Event | None) -> Iterator[None]:
 
 
 def log_end(log: logging.Logger, run: Run, end: End, why: str = "") -> None:
-    """How a try ended. ``why`` is what an endpoint, or CI, said."""
+    """Log the end of a try. ``why`` is the error of an endpoint or of CI."""
     result = _WORDS.get(end.state, end.state)
     traces.current_step().tell({"try": end.number, "result": result, "ms": end.entry.get("ms")})
     if end.state != "done":

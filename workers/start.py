@@ -18,9 +18,9 @@ _AFFECTED = {
 
 
 def checked_settings(process: str) -> Settings:
-    """The settings, after logs are configured for ``process``, handlers are imported and Redis was asked.
+    """Configure logs for ``process``, check the settings and Redis, import handlers, and return the settings.
 
-    Where something is wrong, one message on standard error names every fault, and ``SystemExit`` is raised.
+    If something is wrong, one message on standard error names every fault, and ``SystemExit`` is raised.
     """
     logs.configure(process)
     try:

@@ -34,18 +34,18 @@ def event_from(
     outputs: Mapping[str, bytes] | None = None,
     **changes: Any,
 ) -> tuple[Event, ReadableJob]:
-    """What a handler gets for a callback, from its exact bytes (XML or JSON): event and job agree in all that both say.
+    """The event and the job that a handler gets for a callback, made of its exact bytes (XML or JSON).
 
     ``position`` chooses among the jobs of one body. ``labels`` and ``submission`` (an id, or fields such as
     ``deadline`` and ``overdue``) are those of the submission; ``outputs`` are the bytes of objects by name, which
     ``open()`` and ``download()`` read. ``changes`` replace fields of the event, such as ``kind``, ``details`` or
     ``replay_of``; ``state`` and ``tag`` change the job too. Raises ``app.ci.incoming.payload.Refused``, a ValueError,
-    for what is no callback. The bytes of a real one are at ``GET /v1/jobs/<job_id>/events/<entry>/raw``.
+    for other bytes. Those of a real callback are at ``GET /v1/jobs/<job_id>/events/<entry>/raw``.
     """
     detail = parse(body).details[position]
     report = detail.report
     if (state := changes.pop("state", report.state)) not in {*STATES, None}:
-        raise ValueError(f"state={state!r} is none of CI's words: {', '.join(sorted(STATES))}")
+        raise ValueError(f"state={state!r} is not one of CI's states: {', '.join(sorted(STATES))}")
     report = msgspec.structs.replace(
         report, state=state, terminal=state in TERMINAL, tag=changes.pop("tag", report.tag)
     )
@@ -58,7 +58,7 @@ def event_from(
         "entry": 1,
         "labels": dict(labels or {}),
     }
-    # Of these both speak: the report decides.
+    # Fields that event and job both have are taken from the report.
     agreed = {"state": report.state, "tag": report.tag, "report": report.to_dict()}
     event = Event(**(fields | changes | agreed))
     ours = {
@@ -78,7 +78,7 @@ def event_from(
 def _submission(
     given: Mapping[str, Any] | str | None, labels: Mapping[str, str] | None
 ) -> dict[str, Any] | None:
-    """Labels belong to a submission: a job with labels has one."""
+    """The fields of the submission. Labels need one, because they belong to a submission."""
     if given is None and not labels:
         return None
     now = now_ms()

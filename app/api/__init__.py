@@ -1,4 +1,4 @@
-"""/v1: jobs, submissions, and the description of it all."""
+"""/v1: jobs, submissions, and the OpenAPI document."""
 
 from flask import Flask
 

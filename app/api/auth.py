@@ -27,7 +27,7 @@ def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if "api_key" not in g:  # The pages have set it: theirs is that of the session.
+            if "api_key" not in g:  # A page has set the key of its session.
                 g.api_key = _key()
             require(scope, *more)
             return view(*args, **kwargs)
@@ -39,8 +39,8 @@ def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, 
 
 
 def needs_with_read(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """As ``needs``, for a view that has the key looked up in the same round trip as what it reads (``read_for_key``),
-    which is half of what a small read costs (docs/performance.md)."""
+    """As ``needs``, for a view that looks the key up in the same round trip as its data (``read_for_key``), which
+    halves the cost of a small read (docs/performance.md)."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -58,8 +58,8 @@ def needs_with_read(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def read_for_key(read: Callable[[str], tuple[ApiKey | None, R]]) -> R:
-    """What ``read`` finds for the key of this request, of which it is given the digest. Raises ``Problem`` unless the
-    key has the scope that its view needs: before any other fault of the request is named."""
+    """The result of ``read``, which is called with the digest of this request's key. Raises ``Problem`` unless the key
+    has the scope that its view needs, before any other fault of the request is reported."""
     digest = _digest()
     try:
         key, found = read(digest)
@@ -73,7 +73,7 @@ def read_for_key(read: Callable[[str], tuple[ApiKey | None, R]]) -> R:
 
 
 def require(*scopes: Scope) -> None:
-    """Raises ``Problem`` unless the key of this request has all of them."""
+    """Raises ``Problem`` unless the key of this request has all of these scopes."""
     for needed in scopes:
         if not may(needed):
             raise Problem(

@@ -1,4 +1,4 @@
-"""What CI said when it would not do as asked, as a problem."""
+"""CI's errors as problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RETRY_S = 10
 
 
 def from_ci(error: ProviderError) -> Problem:
-    """What CI said, in its own words; ``submission`` where we have a record of what was asked."""
+    """CI's code and message; ``submission`` if we have a record of the request."""
     members: dict[str, Any] = {
         "ci_code": error.code,
         "ci_message": error.message,

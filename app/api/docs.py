@@ -28,7 +28,7 @@ _OF_A_BODY = (
 )  # fmt: skip
 
 
-# The receiver is below the API and knows nothing of how it is described.
+# The receiver is a layer below the API, so its description is here.
 _BELOW = {
     "receiver.callback": ApiOperation(
         "The endpoint that CI calls: one or more jobs in XML or JSON, detected by the first byte; all or nothing.",
@@ -41,8 +41,8 @@ _BELOW = {
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457. ``reason`` is one machine word; ``errors`` names every fault of a request, ``warnings`` what is only
-    doubtful in it. Where an error or warning has a ``word``, that word in ``allow`` may let it through."""
+    """RFC 9457. ``reason`` is one machine word; ``errors`` has every fault of a request, ``warnings`` what may be a
+    mistake. If an error or warning has a ``word``, that word in ``allow`` may let it through."""
 
     type: str
     title: str
@@ -96,7 +96,7 @@ def _operations() -> list[tuple[Rule, ApiOperation, tuple[str, ...]]]:
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    """OpenAPI 3.1, of the application that is current."""
+    """The OpenAPI 3.1 document of the current application."""
     refs, schemas = _models()
     paths: dict[str, dict[str, Any]] = {}
     for rule, operation, scopes in _operations():

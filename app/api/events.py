@@ -1,4 +1,4 @@
-"""GET /v1/events: what happens to jobs, as it happens (server-sent events)."""
+"""GET /v1/events: events as they are made (server-sent events)."""
 
 from __future__ import annotations
 

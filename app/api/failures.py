@@ -1,4 +1,4 @@
-"""Failures: runs that are out of tries. Listed, retried, dismissed; none goes away by itself."""
+"""Failures: runs that are out of tries. They are listed, retried and dismissed; none is removed without a person."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _given(query: StrictQuery) -> dict[str, str]:
 
 
 def _must_choose(query: RetryFailuresRequest) -> None:
-    """An empty object may be a filter that was lost on its way."""
+    """Refuse an empty object: it may be a filter that a client failed to send."""
     is_filtered = any(getattr(query, name) is not None for name in FailureQuery.model_fields)
     if is_filtered != query.all:
         return

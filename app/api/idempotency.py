@@ -27,7 +27,7 @@ Recall = Callable[[Submission], ViewAnswer]
 
 
 def once(key: str | None, body: bytes, do: Do, recall: Recall) -> ViewAnswer | RepeatedAnswer:
-    """``do(submission id)``, or the answer that it gave before under this key.
+    """The answer of ``do(submission id)``, or its earlier answer under this key.
 
     What certainly came to nothing is not kept, and may be tried again. If that process has died, ``recall``
     answers from the submission that it left behind: it is not sent a second time.
@@ -83,7 +83,7 @@ def _again(
         )
     if left is not None and left.status == "sending":
         return recall(left)
-    # It died before it had stored anything, or after CI had refused: CI has no job of it.
+    # The process died before it had stored anything, or after CI had refused: CI has no job of it.
     if not services().store.idempotency.swap(_SPACE, name, before, record, _KEPT_S):
         raise Problem(
             "idempotency_in_flight",

@@ -156,7 +156,7 @@ def replay(job_id: str) -> ViewAnswer:
 
 
 def replayed(job_id: str, handler: str | None, endpoint: str | None) -> ReplayView:
-    """A new event, for all, or for one handler or endpoint. Raises ``Problem``."""
+    """Make a new event, for all handlers and endpoints or for one. Raises ``Problem``."""
     only = only_for(handler, endpoint)
     with acting("jobs.replay", job_id, handler=handler, endpoint=endpoint) as done:
         try:
@@ -172,7 +172,7 @@ def replayed(job_id: str, handler: str | None, endpoint: str | None) -> ReplayVi
 
 
 def found(job_id: str) -> Job:
-    """The job, or ``Problem``."""
+    """The job. Raises ``Problem`` if it is not known."""
     job = services().store.jobs.get(job_id)
     if job is None:
         raise _not_found()
@@ -187,7 +187,7 @@ def _not_found() -> Problem:
 
 
 def _shown(job_id: str, stored: Stored | None) -> ViewAnswer | WrittenAnswer | Unchanged:
-    """The job as this key may see it; nothing is made of it for a reader who has it already."""
+    """The job as this key may see it; no document is made if the client has it already."""
     jobs = services().store.jobs
     if stored is None:
         raise _not_found()
@@ -195,7 +195,7 @@ def _shown(job_id: str, stored: Stored | None) -> ViewAnswer | WrittenAnswer | U
     # Proxies that compress an answer make its tag a weak one (RFC 9110, 13.1.2).
     if request.if_none_match.contains_weak(etag):
         if may("links"):
-            keep_nowhere()  # What the reader has may hold links: nothing was made that could tell.
+            keep_nowhere()  # The client's document may contain links; none was made here to check.
         return Unchanged(etag)
     shown = jobs.shown(job_id, stored)
     if shown.linkable and may("links"):
@@ -211,8 +211,8 @@ def _askable(job_id: str) -> Job:
 
 
 def etag_for(services: WebServices, key: ApiKey, stored: Stored) -> str:
-    """That of the job as this key may see it. Presigned links differ each second: the tag of an answer that may have
-    some changes only with half of their life."""
+    """The ETag of the job as this key may see it. Presigned links differ each second, so that the tag of an answer with
+    links changes only after half of their life."""
     age = f"-{int(time.time() / (services.settings.link_seconds / 2)):x}" if key.may("links") else ""
     return services.store.jobs.etag(stored) + age
 

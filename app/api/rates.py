@@ -1,4 +1,4 @@
-"""How often one API key may call, and one address with keys that are wrong. Counted in this process: no round trip."""
+"""Rate limits of each API key, and of each address that sends wrong keys. Counted in this process: no round trip."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from app.settings.rates import Rate
 from app.web.problems import Problem
 
 WRONG_KEYS: Final = Rate(10, 60, 10)
-"""Wrong keys of one address."""
+"""The limit on wrong keys from one address."""
 _MOST: Final = 10_000
-"""Callers that one process remembers, some 2 MiB. The one that was silent longest is forgotten first."""
+"""Callers that one process remembers, some 2 MiB. The least recent one is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one request left of its caller's quota; ``wait`` is the seconds until the next is allowed, 0 if it was."""
+    """The caller's quota after a request; ``wait``: seconds until the next is allowed, 0 if this one was."""
 
     name: str
     rate: Rate
@@ -36,7 +36,7 @@ class Quota:
     wait: float
 
     def headers(self) -> dict[str, str]:
-        """As https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (10) writes them."""
+        """The headers of https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (draft 10)."""
         window = math.ceil(self.rate.burst * self.rate.interval)
         return {
             "RateLimit-Policy": f'"{self.name}";q={self.rate.burst};w={window}',
@@ -62,11 +62,11 @@ class Quotas:
         return len(self._full_at)
 
     def left(self, who: str) -> Quota:
-        """What ``who`` has, and takes nothing."""
+        """The quota of ``who``, unchanged."""
         return self._quota(self._full_at.get(who, 0.0) - self._now())
 
     def take(self, who: str) -> Quota:
-        """One request of ``who``; ``wait`` says whether it was allowed. One that has to wait costs nothing."""
+        """Count one request of ``who``; ``wait`` says whether it is allowed. A refused request is not counted."""
         with self._lock:
             now = self._now()
             full_at = max(self._full_at.pop(who, 0.0), now)
@@ -90,7 +90,7 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class ApiRates:
-    """Of one process: by a key's digest, and by the address of who sends wrong ones."""
+    """The quotas of one process: by the digest of a key, and by the address that sends wrong keys."""
 
     keys: Quotas
     wrong: Quotas
@@ -105,12 +105,12 @@ def rates_of(app: Flask) -> ApiRates:
 
 
 def rates() -> ApiRates:
-    """Those of the application that serves this request."""
+    """The quotas of the application that serves this request."""
     return rates_of(current_app)
 
 
 def check_guesses(digest: str) -> None:
-    """Before a key is looked up. Raises ``Problem`` where this address sent too many wrong ones.
+    """Call this before a key is looked up. Raises ``Problem`` if this address has sent too many wrong keys.
 
     A key that this process has seen valid is always looked up: wrong keys from behind the same proxy do not stop it.
     """
@@ -119,13 +119,13 @@ def check_guesses(digest: str) -> None:
 
 
 def count_guess(digest: str) -> None:
-    """The key was looked up, and is none, or is one no more."""
+    """Count a key that is unknown or was revoked."""
     rates().keys.forget(digest)
     g.quota = rates().wrong.take(_address())
 
 
 def count_request(digest: str) -> None:
-    """One request with a valid key. Raises ``Problem`` beyond ``API_RATE``."""
+    """Count one request with a valid key. Raises ``Problem`` beyond ``API_RATE``."""
     quota = rates().keys.take(digest)
     _refuse_beyond(quota, f"This API key has sent more than {quota.rate} (API_RATE) to this process.")
 
@@ -149,7 +149,7 @@ def _refuse_beyond(quota: Quota, what: str) -> None:
 
 
 def _address() -> str:
-    """Behind declared proxies the client's. IPv6 by /64, which is what one customer gets."""
+    """The caller's address; behind declared proxies the client's. IPv6 by /64, the usual size of one customer."""
     forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
     settings: Settings = current_app.extensions["settings"]
     found: Address | None = caller(request.remote_addr, forwarded, settings.trusted_proxies)

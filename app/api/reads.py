@@ -41,7 +41,7 @@ class _Answer:
     is_unchanged: bool = False
     no_store: bool = False
     quota: Quota | None = None
-    """What the request left of its key's quota."""
+    """The quota of the key after the request."""
 
     @property
     def status(self) -> int:
@@ -61,7 +61,7 @@ class _Answer:
 
 
 def before_views(application: Application, app: Flask) -> Application:
-    """Answers plain reads of jobs, and passes everything else on to ``application``."""
+    """Wrap ``application``: plain reads of jobs are answered here, everything else is passed on."""
 
     def route(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
@@ -133,7 +133,7 @@ def _job(services: WebServices, digest: str, job_id: str, known: str | None) -> 
         return None
     etag = etag_for(services, key, stored)
     if known == f'"{etag}"':
-        # What the reader has may hold links: nothing was made that could tell.
+        # The client's document may contain links; none was made here to check.
         return _Answer(b"", etag, is_unchanged=True, no_store=key.may("links"))
     # A list of tags, or one that is compared in another way.
     if known is not None and not _is_one_tag(known):

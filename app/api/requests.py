@@ -40,7 +40,7 @@ _WORDS: Final = {"true": True, "false": False}
 
 
 def _dated(value: object) -> object:
-    """A number is not taken for seconds since 1970: a time that is off by a thousand must not pass."""
+    """A number is refused, because it could be seconds or milliseconds since 1970."""
     if isinstance(value, str) and _DATE.match(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -132,7 +132,7 @@ def read_query(model: type[M]) -> M:
 
 
 def read_values(model: type[M], values: Mapping[str, object]) -> M:
-    """The same for values by name; ``None`` is one that is not given. Raises ``Problem`` with every fault."""
+    """The same for values by name; ``None`` is a missing one. Raises ``Problem`` with every fault."""
     return _read(model, {name: value for name, value in values.items() if value is not None}, "query", [])
 
 

@@ -1,4 +1,4 @@
-"""POST /v1/jobs: hand jobs to CI; and what became of a submission before there was a job."""
+"""POST /v1/jobs: submit jobs to CI; GET /v1/submissions/<id>: the submission before there is a job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.api.ci_errors import from_ci
 from app.api.idempotency import once
 from app.api.jobs import served
 from app.api.requests import body_of_request, read_json
-from app.ci.outgoing.broken import BadRequest, Broken, violations_of
+from app.ci.outgoing.broken import BadRequest, BrokenRule, violations_of
 from app.ci.outgoing.request import SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.documents.submissions import AcceptedSubmission, SubmissionView, SubmitAnswer
@@ -87,7 +87,7 @@ def _submit(submission_id: str, body: bytes) -> ViewAnswer:
 
 
 def _recalled(submission: Submission) -> ViewAnswer:
-    """The answer to a request whose first process died before it could answer."""
+    """The answer to a repeated request whose first process died before it had answered."""
     return _receipt(Receipt(submission, submission.job_ids))
 
 
@@ -100,7 +100,7 @@ def _receipt(receipt: Receipt) -> ViewAnswer:
 
 
 def _jobs(receipt: Receipt) -> list[Job]:
-    """None where Redis has gone away since, or where their retention is over."""
+    """The jobs; ``None`` if Redis has become unavailable since, or their retention has ended."""
     jobs = services().store.jobs
     if receipt.new_at:
         return [served(job) for job in jobs.submitted(receipt.details, receipt.record, receipt.new_at)]
@@ -111,7 +111,7 @@ def _jobs(receipt: Receipt) -> list[Job]:
 
 
 def _accepted(receipt: Receipt) -> ViewAnswer:
-    """202 and the submission: CI has it, or may have it, and there is no job to show yet."""
+    """202 and the submission: CI has the request, or may have it, and no job is known yet."""
     try:
         kept = services().store.submissions.get(receipt.submission) if receipt.stored else None
     except UNAVAILABLE:
@@ -121,7 +121,7 @@ def _accepted(receipt: Receipt) -> ViewAnswer:
     return ViewAnswer(document, 202, {"Location": location})
 
 
-def _broken(broken: Iterable[Broken]) -> Problem:
+def _broken(broken: Iterable[BrokenRule]) -> Problem:
     """Every broken rule, and the warnings beside them, so that a caller can correct all at once."""
     found = tuple(broken)
     members: dict[str, Any] = {"errors": violations_of(found, "error")}

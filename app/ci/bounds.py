@@ -1,7 +1,7 @@
-"""How long each text of a record may be. What is longer is cut and ends in ``…``; the exact bytes are kept in ``raw``.
+"""The longest text of each field of a record. A longer text is cut and ends in ``…``; ``raw`` has the exact bytes.
 
-Names are those of the normalized job, dotted. An identity is never cut, since two could become one: a job id that is
-too long is refused.
+Names are those of the normalized job, dotted; lengths are characters. An id is never cut, since two could become equal:
+a job id that is too long is refused.
 """
 
 from types import MappingProxyType

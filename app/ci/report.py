@@ -1,4 +1,4 @@
-"""What CI reported about one job at one time, in one shape whatever the body looked like."""
+"""A report: what CI said about one job at one time, in one form for all dialects."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from msgspec import Struct
 from app.core.pydantic_part import PydanticPart
 
 TERMINAL: Final = frozenset({"Success", "Failed", "Cancel"})
-"""CI's own words for a job that will not change any more."""
+"""CI's own words for the states of a job that has ended."""
 
 _RANK: Final = {"Submitted": 1, "Running": 2, "Pause": 2, **dict.fromkeys(TERMINAL, 3)}
 
 STATES: Final = frozenset(_RANK)
-"""All of CI's words for how a job is."""
+"""CI's words for all states."""
 
 
 def rank(state: str | None) -> int:
-    """How far along a job is: 0 unknown, 1 submitted, 2 running or paused, 3 terminal. Lower is older."""
+    """The progress of a job by its state: 0 unknown, 1 submitted, 2 running or paused, 3 terminal. Lower is older."""
     return _RANK.get(state, 0) if state else 0
 
 
@@ -43,7 +43,7 @@ class Template(PydanticPart, frozen=True, kw_only=True):
 
 
 class Output(PydanticPart, frozen=True, kw_only=True):
-    """One file that CI reports to have written. ``size``, ``etag`` and ``url`` are found out by us, later."""
+    """One file that CI reports to have written. We add ``size`` (bytes), ``etag`` and ``url`` later, from COS."""
 
     role: str | None = None
     bucket: str | None = None
@@ -56,8 +56,8 @@ class Output(PydanticPart, frozen=True, kw_only=True):
 
 
 class Media(PydanticPart, frozen=True, kw_only=True):
-    """What CI says of the file that the job made: ``bitrate`` in bits a second, ``format`` and codecs in CI's words. It
-    describes the one output, or all of them where they are alike; for a job that makes no file, its input."""
+    """CI's ``MediaInfo``: ``bitrate`` in bits a second, ``format`` and codecs in CI's words. It describes the one
+    output, or all outputs if they are alike; for a job that makes no file, its input."""
 
     format: str | None = None
     duration_s: float | None = None
@@ -71,7 +71,7 @@ class Media(PydanticPart, frozen=True, kw_only=True):
 
 
 class Verdict(PydanticPart, frozen=True, kw_only=True):
-    """What a review says of its input. ``suggestion`` is CI's number: 0 normal, 1 block, 2 look at it."""
+    """The verdict of a review. ``suggestion`` is CI's number: 0 normal, 1 block, 2 review by a person."""
 
     label: str | None = None
     suggestion: int | None = None
@@ -79,8 +79,8 @@ class Verdict(PydanticPart, frozen=True, kw_only=True):
 
 
 class JobResult(PydanticPart, frozen=True, kw_only=True):
-    """What the job found out. ``data`` is CI's node ``kind`` as a JSON view: every scalar a string, empty nodes left
-    out, one of a repeated node as itself and several as an array."""
+    """The result of a job that produces more than files. ``data`` is CI's node ``kind`` as a JSON view: scalars are
+    strings, empty nodes are left out, and a repeated node is an array if there are several of it."""
 
     kind: str
     data: Any = None
@@ -88,7 +88,7 @@ class JobResult(PydanticPart, frozen=True, kw_only=True):
 
 
 class Workflow(PydanticPart, frozen=True, kw_only=True):
-    """The workflow run that a job is part of, or, with ``node`` None, that the record itself is about."""
+    """The workflow run that a job is part of; with ``node`` ``None``, the run that this record is of."""
 
     run_id: str | None = None
     id: str | None = None
@@ -97,10 +97,10 @@ class Workflow(PydanticPart, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """One job as one body described it. Times are RFC 3339 in UTC; what CI did not report is None.
+    """One job as one body described it. Times are RFC 3339 in UTC; what CI did not report is ``None``.
 
-    A part (``input``, ``template``, ``workflow``) whose every field is absent is None itself. The order of the fields
-    is part of ``digest``: a new one stands last, and is left out of the digest where it is absent.
+    A part (``input``, ``template``, ``workflow``) without any field is ``None`` itself. The order of the fields
+    determines ``digest``: add a new one at the end, and leave it out of the digest if it is absent.
     """
 
     job_id: str
@@ -144,7 +144,7 @@ class Report(Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.to_json())  # type: ignore[no-any-return]
 
     def undecided(self) -> Report:
-        """What may be shown while CI has not confirmed it: which job it is, and nothing of how it ended."""
+        """The part that is shown before CI confirms it: which job it is, without state, outputs or result."""
         return Report(
             job_id=self.job_id,
             tag=self.tag,
@@ -156,9 +156,9 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """128 bits of hash of what CI reported, in hex: the same content has the same digest whichever way it came.
+        """A hash of what CI reported, 128 bits in hex: the same content has the same digest from every source.
 
-        What we add ourselves (``size``, ``etag``, ``url`` of an output, ``outputs_ok``) is left out.
+        Fields that we add (``size``, ``etag``, ``url`` of an output, ``outputs_ok``) are left out.
         """
         return digest_of(
             msgspec.structs.replace(self, outputs_ok=None, outputs=_as_reported(self.outputs)).to_json()
@@ -166,10 +166,9 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def digest_of(encoded: bytes) -> str:
-    """The ``digest`` of a report fresh from CI, by its ``to_json``: for a caller that needs both.
+    """The ``digest`` of a report fresh from CI, from its ``to_json``: for a caller that needs both.
 
-    Fields that we add are null in it, and are cut out as bytes: a name in quotes and without a backslash before them
-    is a name, and never inside of a text.
+    Fields that we add are null in it, and are cut out as bytes: a name in unescaped quotes cannot be part of a text.
     """
     reported = encoded.removesuffix(_MADE_NOTHING).replace(_NO_FINDINGS, b"}").replace(_NO_VERDICT, b"")
     return blake2b(reported + (b"}" if encoded.endswith(_MADE_NOTHING) else b""), digest_size=16).hexdigest()
@@ -187,7 +186,7 @@ _MADE_NOTHING: Final = b',"media":null,"result":null}'
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One job of a body: what it says, and the JSON view of the node that said it, every field kept."""
+    """One job of a body: its report, and the JSON view of its node with every field."""
 
     report: Report
     raw: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The tags that CI's pages and callbacks use. Others may come: one that is not here is only worth a question."""
+"""The tags of CI's pages and callbacks. CI may add others, so an unknown tag is only a warning."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from flask import Flask
 from app.core.deferred import uncollected
 
 PRODUCT_COMMANDS = {
-    "submit": ("app.cli.submit.command:group", "Hand jobs to CI."),
+    "submit": ("app.cli.submit.command:group", "Submit jobs to CI."),
     "jobs": ("app.cli.jobs.command:group", "Look jobs up, wait for them, ask CI about them."),
     "failures": ("app.cli.failures:group", "Runs that are out of tries: list, retry, dismiss."),
     "refusals": ("app.cli.refusals:group", "Callbacks that were refused although their token was good."),
@@ -34,8 +34,8 @@ def init_app(app: Flask) -> None:
 
 
 def is_looking_for_commands() -> bool:
-    """Whether ``flask`` has made the application to find a command in it, or to list them. Its own ``run``, ``routes``
-    and ``shell``, which need the views, make it in a context of their own; a server makes it in none."""
+    """Whether ``flask`` made the application to find or list commands. Its own ``run``, ``routes`` and ``shell`` need
+    the views and make it in a context of their own; a server makes it in none."""
     from flask.cli import FlaskGroup
 
     context = click.get_current_context(silent=True)
@@ -43,8 +43,8 @@ def is_looking_for_commands() -> bool:
 
 
 class LateCommand(click.Command):
-    """Imported when it is called, and not before; ``where`` is ``module:attribute``. It stands in lists of commands
-    under its name with one line. Before, the longest part of each command was to import the others."""
+    """A command that is imported only when it is called; ``where`` is ``module:attribute``. Importing all commands
+    would take longer than most of them run."""
 
     def __init__(self, name: str, short_help: str, where: str) -> None:
         super().__init__(name, short_help=short_help)

@@ -86,7 +86,7 @@ def group(
 
 
 def _fingerprint(given: str, settings: Settings) -> str:
-    """Of a URL as people paste it; a fingerprint is returned as it is."""
+    """The fingerprint of a pasted URL; a fingerprint is returned unchanged."""
     last = bare(re.split(r"[?#]", given.strip())[0]).rpartition("/")[2]
     if _FINGERPRINT.match(last):
         return last

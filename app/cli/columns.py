@@ -11,7 +11,7 @@ from app.core.clock import rfc3339
 from app.core.logs import plain
 
 _LEAST: Final = 10
-"""Columns of the last cell, however little is left."""
+"""The least width of the last cell."""
 
 
 def width(text: str) -> int:

@@ -25,7 +25,7 @@ _LABELS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL",
 def command(json_wanted: bool) -> None:
     """Check every setting, permission and dependency, and say what to do. Costs nothing.
 
-    Exit code 0: nothing stands in the way; 1: something does. Settings that are wrong in themselves stop any command
+    Exit code 0: no check failed; 1: some check failed. Settings that are wrong in themselves stop any command
     with a message of their own (exit code 2).
     """
     OUTAGE.silent = True

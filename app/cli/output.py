@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 import click
 from pydantic import BaseModel, RootModel, SerializeAsAny
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.cli.columns import row
 from app.core.logs import plain
 from app.provider import ProviderError
@@ -30,7 +30,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 REFUSED, NOT_FOUND, NOT_YET, NO_STORE, CI_FAULT = 2, 3, 4, 5, 6
-"""Exit codes: the request breaks rules; no such thing; the time is up; Redis is away; CI refused or is away."""
+"""Exit codes: invalid request; not found; timed out; Redis is away; CI refused or is away."""
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -38,7 +38,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        # The message says what the log would.
+        # The command's own message names the outage; a log line would repeat it.
         OUTAGE.silent = True
         try:
             return command(*args, **kwargs)
@@ -64,14 +64,14 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def me() -> str:
-    """Who gives this command, for the record."""
+    """The user who runs this command, for histories."""
     try:
         return f"{getpass.getuser()} (command)"
     except (OSError, KeyError):
         return "command"
 
 
-def show_rules(broken: Iterable[Broken]) -> None:
+def show_rules(broken: Iterable[BrokenRule]) -> None:
     for each in broken:
         say(f"{each.severity}: {each.field or 'request'}: {each.rule} [{each.word}]", err=True)
 
@@ -82,7 +82,7 @@ def show_json(document: BaseModel | Sequence[BaseModel], indent: int | None = 2)
         document = RootModel[list[SerializeAsAny[BaseModel]]](list(document))
     text = text_of(document, indent)
     if not text.replace("\n", "").isprintable():
-        # What a terminal could obey is escaped, as JSON allows; a program reads the same.
+        # Control characters are escaped, as JSON allows: a terminal must not obey a stranger's text.
         text = "".join(_escaped(letter) for letter in text)
     click.echo(text)
 
@@ -92,7 +92,7 @@ def _escaped(letter: str) -> str:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """One line for a person, whatever a stranger put into it."""
+    """One line for a person; a stranger's control characters in it are replaced."""
     click.echo(plain(line), err=err)
 
 
@@ -157,7 +157,7 @@ def _result(job: Job) -> str | None:
 
 
 def _outputs_in_doubt(job: Job) -> str | None:
-    """Why an end that looks good is not known to have left what it names."""
+    """Why the outputs of a successful job are not confirmed."""
     return "missing or other files" if job.outputs_ok is False else job.outputs_unchecked
 
 
@@ -176,7 +176,7 @@ def show_submission(submission: Submission, json_wanted: bool) -> None:
 
 
 def show_table(jobs: Sequence[Job]) -> None:
-    """A line for each: what speaks against its state, or its object."""
+    """A line for each job, with what is wrong with its state, or else its object."""
     if not jobs:
         click.echo("No job matches.", err=True)
         return
@@ -188,7 +188,7 @@ def show_table(jobs: Sequence[Job]) -> None:
 
 
 def _marked(job: Job) -> str:
-    """What speaks against the state, in few words: a list is read for its states."""
+    """What is wrong with the state, in few words."""
     doubt = f"doubt: {job.doubt.reason}" if job.doubt else None
     outputs = (found := _outputs_in_doubt(job)) and f"outputs {found}"
     return ", ".join(filter(None, (doubt, outputs)))

@@ -44,10 +44,12 @@ def _text(body: IO[bytes]) -> str:
     type=click.Choice(["JSON", "XML"], case_sensitive=False),
     help="What CI would write.",
 )
-@click.option("--state", default="Success", show_default=True, help="What became of the job.")
-@click.option("--times", default=1, show_default=True, type=click.IntRange(1, 1000), help="Send it so often.")
+@click.option("--state", default="Success", show_default=True, help="The state of the job.")
+@click.option(
+    "--times", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times to send it."
+)
 @click.option("--out-of-order", is_flag=True, help="Send an older state after it.")
-@click.option("--user-data", default="", help="What the job carries as its UserData.")
+@click.option("--user-data", default="", help="The job's UserData.")
 @click.option(
     "--body",
     type=click.File("rb"),

@@ -17,7 +17,7 @@ def rfc3339(ms: float) -> str:
 
 
 def time_of(stored: str | None) -> str | None:
-    """RFC 3339 of what is stored: a number, because it takes fewer bytes, or by earlier releases RFC 3339 itself."""
+    """RFC 3339 of a stored time: milliseconds as text, which takes fewer bytes, or in earlier releases RFC 3339."""
     return rfc3339(int(stored)) if stored and stored.isdigit() else stored
 
 
@@ -27,7 +27,7 @@ def ms_of(moment: datetime | None) -> int | None:
 
 
 def to_ms(stamp: str | None) -> int | None:
-    """The inverse of ``rfc3339``, for any fraction; ``None`` for what is no time."""
+    """The inverse of ``rfc3339``, for any fraction; ``None`` for text that is not a time."""
     if stamp is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What makes a start short: packages that are executed only when they are used, and no search for garbage meanwhile."""
+"""A short start: packages are executed when they are first used, and imports run without garbage collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _Deferred(ModuleType):
-    """Has what the import system looks at: its path, so that submodules can be imported. Any other name executes it."""
+    """Has only a path, so that submodules can be imported. Access to any other name executes the package."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -26,7 +26,7 @@ class _Deferred(ModuleType):
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Imports make no garbage; looking for some among all that they make is a tenth of a command's time."""
+    """No garbage collection in the block: imports make no garbage, and the search is a tenth of a command's time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -37,8 +37,8 @@ def uncollected() -> Iterator[None]:
 
 
 def defer(package: str) -> None:
-    """Execute ``package``, which is named ``parent.name``, when something of it is used, if ever. Call it before
-    ``parent`` is imported; this does not import it."""
+    """Execute ``package``, a name of the form ``parent.name``, when something of it is first used. Call this before
+    ``parent`` is imported; it does not import ``parent``."""
     parent = PathFinder.find_spec(package.rpartition(".")[0])
     if package in sys.modules or parent is None:
         return

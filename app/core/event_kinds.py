@@ -7,14 +7,14 @@ from difflib import get_close_matches
 from typing import Final
 
 NEWS: Final = "news"
-"""Every event that is not about trouble: what CI said of a job, and replays of it."""
+"""Every event that is not about trouble: reports of CI about a job, and replays."""
 TROUBLES: Final = frozenset({"overdue", "submission_failed", "run_failed", "doubt"})
-"""Kinds of events about what goes wrong. Only handlers and endpoints that ask for them get them."""
+"""Kinds of events about failures. Only handlers and endpoints with ``on=`` get them."""
 SUBJECTS: Final = TROUBLES | {NEWS}
 
 
 def subject_of(kind: str) -> str:
-    """Its own kind for an event about trouble, else ``news``."""
+    """The kind itself for an event about trouble, else ``news``."""
     return kind if kind in TROUBLES else NEWS
 
 

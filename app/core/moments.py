@@ -12,7 +12,7 @@ _DAYS = {"today": 0, "yesterday": 1}
 
 
 def moment(text: str, now: datetime | None = None) -> datetime:
-    """A time with an offset. ``24h`` is so long ago; ``today`` and ``yesterday`` begin at 00:00 UTC. Raises
+    """A time with an offset. ``24h`` is 24 hours ago; ``today`` and ``yesterday`` are 00:00 UTC of that day. Raises
     ``ValueError``, whose message lists the forms."""
     now, word = now or datetime.now(UTC), text.strip().lower()
     if word == "now":
@@ -25,5 +25,5 @@ def moment(text: str, now: datetime | None = None) -> datetime:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         forms = "2026-01-31, 2026-01-31T09:00:00+08:00, today, yesterday, 30s, 90m, 24h, 7d or 2w"
-        raise ValueError(f"{text!r} is no time; write it as {forms}") from None
+        raise ValueError(f"{text!r} is not a time; write it as {forms}") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

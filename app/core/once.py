@@ -1,4 +1,4 @@
-"""A value that several threads need at the same time is made by one of them."""
+"""A cache in which one thread makes a value that several need at the same time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Slot(Generic[V]):
 
 
 class MadeOnce(Generic[K, V]):
-    """The newest ``size`` values by key. If ``make`` raises, the next caller makes it."""
+    """The newest ``size`` values by key. If ``make`` raises, the next caller calls it again."""
 
     def __init__(self, size: int) -> None:
         self._size = size

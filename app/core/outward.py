@@ -1,4 +1,4 @@
-"""Which hosts we connect to on the word of a setting: a name is resolved once, and its addresses are judged (SSRF)."""
+"""Which hosts we connect to because a setting names them: a name is resolved once, its addresses are checked (SSRF)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Blocked(Exception):
-    """The host is in a network to which nothing may be delivered."""
+    """The host is in a network that FORWARD_ALLOW_PRIVATE does not allow."""
 
 
 class Unreachable(Exception):
-    """There was no answer, or not in time."""
+    """There was no answer in time."""
 
 
 def resolved(host: str, port: int) -> list[str]:
@@ -34,7 +34,7 @@ def resolved(host: str, port: int) -> list[str]:
 
 
 def permitted(host: str, addresses: Sequence[str], allowed: Sequence[_Network]) -> list[str]:
-    """Those of these addresses that may be connected to. Raises ``Blocked`` if no address may be."""
+    """The addresses among these that are allowed. Raises ``Blocked`` if none is."""
     good = [each for each in addresses if _may(as_address(each), allowed)]
     if good:
         return good

@@ -1,5 +1,5 @@
-"""How a process is named where several hosts write to one Redis (in tries, in presence, as a stream's consumer), and
-which release it runs."""
+"""The name of a process, unique among the hosts that share one Redis (in tries, in presence, as a consumer of the
+stream), and the release that it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A struct that pydantic models, which describe the API, can have as a field."""
+"""A msgspec struct that can be a field of pydantic models, which describe the API."""
 
 from __future__ import annotations
 

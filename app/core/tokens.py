@@ -1,7 +1,7 @@
-"""Callback tokens: minted by the submitter, verified by the receiver, with no store at hand.
+"""Callback tokens: minted by the submitter, verified by the receiver without a look-up.
 
-A token is the last part of a callback URL. It is signed by itsdangerous and carries its *binding*: what the job that
-it was minted for may say of itself. Free text (object keys, user data) is carried as a short digest.
+A token is the last part of a callback URL. It is signed by itsdangerous and carries its *binding*: the values that a
+callback with it may report. Free text (object keys, user data) is carried as a short digest.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a token stands for. An empty tuple or ``None`` binds nothing; ``expires`` is in seconds since 1970."""
+    """The content of a token. An empty tuple or ``None`` binds nothing; ``expires`` is in seconds since 1970."""
 
     submission: str | None = None
     name: str | None = None
@@ -68,7 +68,7 @@ class Binding:
 
 
 NO_BINDING = Binding()
-"""Of a URL whose token is not verified, because ``VERIFY`` is without ``token``."""
+"""The binding if VERIFY does not include ``token``."""
 
 _FIELDS = {
     "submission": "s",
@@ -84,7 +84,7 @@ _FIELDS = {
 
 
 def digest(text: str) -> str:
-    """A short hash of a text, enough to notice a difference: BLAKE2b, 48 bits, in hex."""
+    """A short hash of a text, long enough to notice a difference: BLAKE2b, 48 bits, in hex."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
@@ -94,12 +94,12 @@ def object_digest(key: str) -> str:
 
 
 def bare(pasted: str) -> str:
-    """A token without what a form or an editor may have put after the address: slashes, blanks, line ends."""
+    """A token without the slashes, blanks and line ends that a form or an editor may append to the URL."""
     return pasted.rstrip(_AFTER)
 
 
 def fingerprint(token: str) -> str:
-    """What logs and the revocation list say instead of a token."""
+    """The name of a token in logs and in the revocation list, which never contain the token."""
     return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
@@ -109,7 +109,7 @@ def new_nonce() -> str:
 
 
 def mint(binding: Binding, keys: Sequence[CallbackKey]) -> str:
-    """Sign with the first key; the key's id rides along so that an operator can tell which keys are in use."""
+    """Sign with the first key. The token contains the key's id, so that an operator can see which keys are in use."""
     payload: dict[str, Any] = {"k": keys[0].id}
     for field, short in _FIELDS.items():
         value = getattr(binding, field)
@@ -125,7 +125,7 @@ def read_token(token: str, keys: Sequence[CallbackKey]) -> Binding:
 
 @lru_cache(maxsize=1024)
 def _read_token(token: str, keys: tuple[CallbackKey, ...]) -> Binding:
-    """All jobs of a queue come with one token. Bad ones are not remembered: strangers send any number of them."""
+    """Cached, because all jobs of a queue come with one token. Bad ones are not: strangers send any number of them."""
     try:
         payload = _serializer(keys).loads(token)
         _check_spelling(token)
@@ -135,7 +135,7 @@ def _read_token(token: str, keys: tuple[CallbackKey, ...]) -> Binding:
 
 
 def _binding(payload: Any) -> Binding:
-    """Raises ``ValueError`` for what was signed with our key, and not by this module."""
+    """Raises ``ValueError`` for a payload that was signed with our key for another purpose."""
     if not isinstance(payload, dict):
         raise ValueError("shape")
     given = {field: payload[short] for field, short in _FIELDS.items() if payload.get(short) is not None}
@@ -154,7 +154,7 @@ def _check_spelling(token: str) -> None:
 
 
 class _Serializer(URLSafeSerializer):
-    """Never compresses: a compressed token begins with a dot, and many a proxy refuses what looks like a dotfile."""
+    """Never compresses: a compressed token begins with a dot, and many proxies refuse paths that look like dotfiles."""
 
     def dump_payload(self, obj: Any) -> bytes:
         return base64_encode(Serializer.dump_payload(self, obj))

@@ -1,4 +1,4 @@
-"""Spans of the way of a request, by OpenTelemetry; off unless its own ``OTEL_…`` variables name where they go.
+"""Spans of requests and of their events, by OpenTelemetry; off unless its own ``OTEL_…`` variables name a collector.
 
 Off, a span is one call that returns a constant, and no module of OpenTelemetry is imported here. Its libraries are an
 extra (requirements-traces.txt): redis-py imports them wherever they are installed.

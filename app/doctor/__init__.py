@@ -1,1 +1,1 @@
-"""What ``flask doctor`` and each start look at. It imports nothing: relay and workers need only ``preflight``."""
+"""The checks of ``flask doctor`` and of each start. It imports nothing: relay and workers need only ``preflight``."""

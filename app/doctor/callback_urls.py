@@ -14,7 +14,7 @@ from app.store.access.callback_urls import CallbackUrl
 _SHOWN = 20
 
 
-def by_hand(services: Services) -> Iterator[Finding]:
+def unbound(services: Services) -> Iterator[Finding]:
     """One finding for each URL in use, those that expire first at the top."""
     try:
         urls = [url for url in services.store.callback_urls.list() if url.is_in_use]

@@ -31,6 +31,6 @@ CHECKS: tuple[Callable[[WebServices], Iterator[Finding]], ...] = (
     ci.strange_buckets,
     public_url.leads_here,
     public_url.senders,
-    callback_urls.by_hand,
+    callback_urls.unbound,
     endpoints.endpoints,
 )

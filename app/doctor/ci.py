@@ -1,4 +1,4 @@
-"""CI and COS: may this account call them, and do the clocks agree? The calls are signed and free."""
+"""CI and COS: may this account call them, and do the clocks agree? The calls are signed, and cost nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.services import Services
 _SKEW_S = 20
 _BUCKETS = 20
 _ELSEWHERE = frozenset({301, 307, 404})
-"""How COS answers for a bucket that it does not have in that region."""
+"""Status codes of COS for a bucket that does not exist in that region."""
 
 
 def account(services: Services) -> Iterator[Finding]:
@@ -26,7 +26,7 @@ def account(services: Services) -> Iterator[Finding]:
 
 
 def _ours(services: Services) -> list[tuple[str, str]]:
-    """The default bucket first, with the region of each; more than these are not asked about."""
+    """The buckets to check, each with its region, the default bucket first; at most a few."""
     default, found = services.settings.cos_bucket, our_buckets(services.settings)
     return sorted(found.items(), key=lambda each: each[0] != default)[:_BUCKETS]
 
@@ -78,7 +78,7 @@ def region(services: Services) -> Iterator[Finding]:
                 yield Finding(
                     "fail", f"region of {bucket}", f"COS has no such bucket in {said}", error.advice
                 )
-            continue  # The others are of the account: it need not have cos:HeadBucket.
+            continue  # Other errors are about the account, which needs no right to HEAD a bucket.
         except ProviderError:
             continue  # account reports it.
         if found and found != said:
@@ -100,9 +100,9 @@ def objects(services: Services) -> Iterator[Finding]:
         todo = error.advice if "clock is" in error.advice else todo
         yield Finding("warn", "COS", said, todo)
     except ProviderError as error:
-        yield Finding("warn", "COS", f"cannot be asked: {error.code}", error.advice)
+        yield Finding("warn", "COS", f"did not answer: {error.code}", error.advice)
     else:
-        yield Finding("ok", "COS", "lets results be read")
+        yield Finding("ok", "COS", "results can be read")
 
 
 def strange_buckets(services: Services) -> Iterator[Finding]:

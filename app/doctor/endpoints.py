@@ -1,4 +1,4 @@
-"""The endpoints that events are delivered to: may each be connected to, and does something answer there?
+"""The endpoints that events are delivered to: is each address allowed, and does a server accept connections there?
 
 Nothing is posted: an endpoint could take it for an event.
 """
@@ -53,7 +53,7 @@ def _todo(endpoint: Endpoint | Chat) -> str:
 
 
 def _connect(addresses: list[str], host: str, port: int, is_tls: bool) -> None:
-    """Raises the error of the last address if none takes a connection, or OSError for its certificate."""
+    """Raises the error of the last address if none accepts a connection, or OSError for an invalid certificate."""
     failure: OSError | None = None
     for address in addresses:
         try:

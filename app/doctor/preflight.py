@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 
 def check_start(chosen: Settings, serving: Settings | None = None) -> None:
-    """Raises ``SettingsError`` if the settings need what does not exist. A Redis that is away is no fault, because
-    callbacks are spooled; but it is one for a reload that would replace the Redis of the settings ``serving``."""
+    """Raises ``SettingsError`` if something that the settings need is missing. A Redis that is away is not a fault,
+    because callbacks are spooled; for a reload with another Redis than that of the settings ``serving`` it is one."""
     _check_spool(chosen)
     client = connect(chosen.redis_url, timeout=chosen.redis_timeout)
     database = Database(client, chosen.key_prefix)
@@ -98,7 +98,7 @@ def _check_keys(chosen: Settings, submissions: Submissions) -> None:
 
 
 def _check_installation(chosen: Settings, database: Database) -> None:
-    """Only log it: a Redis without our installation id is no reason to accept no callbacks."""
+    """Only log it: even with a Redis of another installation, callbacks must be accepted."""
     if chosen.spool_dir:
         installation = Installation(database, chosen.spool_dir, chosen.redis_url)
         if (state := installation.state(make=False)) != "ok":

@@ -28,9 +28,9 @@ def reachable(services: Services) -> Iterator[Finding]:
         todo = (
             "Is REDIS_URL right, is the server running, and may this user write? Callbacks cannot be stored."
         )
-        yield Finding("fail", "Redis", f"does not take a write: {cause(error)}", todo)
+        yield Finding("fail", "Redis", f"does not accept writes: {cause(error)}", todo)
     else:
-        yield Finding("ok", "Redis", "takes writes")
+        yield Finding("ok", "Redis", "accepts writes")
 
 
 def rights(services: Services) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _syncs(client: Redis, info: dict[str, Any]) -> Iterator[Finding]:
-    """How long a write is only in the memory of Redis' machine."""
+    """How long a write may exist only in the memory of Redis' machine."""
     if not int(info.get("aof_enabled", 0)):
         return
     try:

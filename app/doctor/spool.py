@@ -84,7 +84,8 @@ def disk(services: WebServices) -> Iterator[Finding]:
 
 
 def file_system(folder: Path) -> str | None:
-    """The type of the file system that a folder is on, or would be made on; None where the system does not say."""
+    """The type of the file system that a folder is on, or would be made on; ``None`` if the system does not report
+    it."""
     try:
         lines = _MOUNTS.read_text().splitlines()
     except OSError:
@@ -96,5 +97,5 @@ def file_system(folder: Path) -> str | None:
 
 
 def _unescaped(point: str) -> str:
-    """A space, tab, line end or backslash stands there as an octal number."""
+    """A path of /proc/self/mounts, which writes space, tab, line end and backslash as octal numbers (fstab(5))."""
     return point.encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Fields that a document has only where there is something to say."""
+"""Optional fields of a document: they are left out if they are empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys and callback URLs, never the key or the URL itself; and what people did with them."""
+"""API keys and callback URLs, without the key or the URL itself; and the audit list."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ class CallbackUrlView(BaseModel):
 
 
 class AuditEntryView(BaseModel):
-    """One action of a person, and what came of it."""
+    """One action of a person, and its result."""
 
-    id: str = Field(description="Of this entry; later entries have greater ones.")
+    id: str = Field(description="Id of the entry; later entries have greater ones.")
     at: str = Field(description="When it was done.")
     by: str = Field(description="The name of the API key, or `local` for a command.")
-    via: Via = Field(description="How: through the API, a page, or a command.")
-    action: str = Field(description="Such as `jobs.replay`: the thing, and what was done to it.")
-    job_ids: list[str] = Field(description="Which jobs it was done to; the first twenty.")
-    on: dict[str, Value] = Field(description="What else it was done to: a filter, a lane, a name.")
-    did: dict[str, Value] = Field(description="What came of it: counts, or `error`.")
+    via: Via = Field(description="Through the API, a page, or a command.")
+    action: str = Field(description="A noun and a verb, such as `jobs.replay`.")
+    job_ids: list[str] = Field(description="The jobs that it was applied to; the first twenty.")
+    on: dict[str, Value] = Field(description="What else it was applied to: a filter, a lane, a name.")
+    did: dict[str, Value] = Field(description="The result: counts, or `error`.")
     request_id: str | None = Field(description="`X-Request-Id` of the request; null for a command.")
 
     @classmethod

@@ -29,6 +29,6 @@ class EndpointView(BaseModel):
 
 
 class EndpointsDocument(BaseModel):
-    """Those of FORWARD_URLS, and earlier ones that still have deliveries or failures."""
+    """The endpoints of FORWARD_URLS and CHAT_WEBHOOK, and earlier ones that still have deliveries or failures."""
 
     endpoints: list[EndpointView]

@@ -1,4 +1,4 @@
-"""What is said of jobs beside the job itself: their history, their events, and what was done with them."""
+"""Documents about jobs: history, events, and the results of actions on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.store.runs.run import Run
 
 
 class HistoryEntry(BaseModel):
-    """One line of a job's history, with the runs that it set off."""
+    """One entry of a job's history, with the runs that it started."""
 
     entry: int
     kind: str
@@ -63,7 +63,7 @@ class History(BaseModel):
 
 class StreamedEvent(BaseModel):
     """The ``data`` of one ``event: job``. The job is as it was at the event, without ``raw`` and presigned links; it is
-    null for a submission that failed. ``details`` says what went wrong, for the kinds that are about trouble."""
+    null for a submission that failed. ``details`` describes the failure, for the kinds that are about trouble."""
 
     event_id: str
     kind: str
@@ -91,15 +91,15 @@ class ReplayView(BaseModel):
 
 
 class NotDone(BaseModel):
-    """A job with which it could not be done, and why."""
+    """A job for which the action failed, and why."""
 
     job_id: str
     why: str
 
 
 class ManyDone(BaseModel):
-    """``count`` jobs matched in this request, and with ``done`` of them it was done. Where ``next_cursor`` is not null
-    there are more: send the same request with it as ``cursor``."""
+    """``count`` jobs matched in this request, and the action succeeded for ``done`` of them. If ``next_cursor`` is not
+    null there are more: send the same request with it as ``cursor``."""
 
     count: int
     done: int
@@ -108,11 +108,11 @@ class ManyDone(BaseModel):
 
 
 class ManyAnswer(RootModel[ManyDone | Counted]):
-    """What was done; with ``dry_run`` how many it would be."""
+    """The result; with ``dry_run`` the number of jobs that match."""
 
 
 class JobsImported(BaseModel):
-    """Jobs of CI's list: ``new`` here, with ``news``, and ``known`` as they are."""
+    """Jobs of CI's list: ``new`` ones, known ones with ``news``, and ``known`` ones without."""
 
     new: int
     news: int
@@ -120,8 +120,8 @@ class JobsImported(BaseModel):
 
 
 class DeletedJob(BaseModel):
-    """How many lines of history, payloads and runs were deleted, and how many of these were failures; ``submission`` is
-    the id of its submission if that was deleted as well."""
+    """How many history entries, payloads and runs were deleted, and how many of the runs were failures; ``submission``
+    is the id of its submission if that was deleted too."""
 
     job_id: str
     entries: int

@@ -18,8 +18,8 @@ class LanePauseView(BaseModel):
 
 
 class LaneView(BaseModel):
-    """A lane. ``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` counts also those that
-    run now or are tried again later. ``workers`` processes serve it; ``declared``: a handler is in it."""
+    """A lane. ``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` also counts runs that
+    are running or will be retried. ``workers`` processes serve it; ``declared``: a handler is in it."""
 
     name: str
     declared: bool
@@ -35,6 +35,6 @@ class LaneView(BaseModel):
 
 
 class LanesDocument(BaseModel):
-    """Those that handlers are in, and earlier ones that still have runs; the default one first."""
+    """The lanes of handlers, and earlier ones that still have runs; the default one first."""
 
     lanes: list[LaneView]

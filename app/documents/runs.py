@@ -51,8 +51,8 @@ class RunView(BaseModel):
 
 
 class FailureView(RunView):
-    """A run that is out of tries, or that no further try can help. ``job_id`` is null for that of a submission
-    without a job."""
+    """A run that is out of tries, or that no further try can help. ``job_id`` is null if its event is a submission's
+    own."""
 
     event_id: str
     job_id: str | None
@@ -72,7 +72,7 @@ class FailurePage(BaseModel):
 
 
 class Counted(BaseModel):
-    """How many it would be: the answer to a ``dry_run``."""
+    """How many match: the answer to a ``dry_run``."""
 
     count: int
 
@@ -86,7 +86,7 @@ class FailuresRetried(BaseModel):
 
 
 class FailuresAnswer(RootModel[FailuresRetried | Counted]):
-    """What was retried; with ``dry_run`` how many it would be."""
+    """What was retried; with ``dry_run`` how many match."""
 
 
 class Dismissed(BaseModel):

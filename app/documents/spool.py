@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class SetAsideView(BaseModel):
-    """One record, or one damaged file: ``since`` when and why it was set aside, and the jobs that it names."""
+    """One record, or one damaged stretch of a file: when (``since``) and why it was set aside, and its jobs."""
 
     file: str
     since: str

@@ -11,7 +11,7 @@ from app.store.stats.stats import Counts, SpanCount
 
 
 class SpanView(BaseModel):
-    """The jobs created from ``start`` on, until the next one's start, and how many of these have failed."""
+    """How many jobs were created from ``start`` to the next span's start, and how many of these failed."""
 
     start: str
     jobs: int
@@ -27,7 +27,7 @@ class StatsView(BaseModel):
 
     jobs: int
     by_state: dict[str, int] = Field(description="CI's six states.")
-    by_tag: dict[str, int] = Field(description="Of CI's tags those that have jobs.")
+    by_tag: dict[str, int] = Field(description="Those of CI's tags that have jobs.")
     hours: list[SpanView] = Field(description="The last 24, oldest first; the newest is not over yet.")
     minutes: list[SpanView] = Field(description="The last 60, likewise.")
 

@@ -1,4 +1,4 @@
-"""What became of a request to CI: the jobs, or the submission where there is no job yet."""
+"""The result of a request to CI: its jobs, or its submission while there is no job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, RootModel
 
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.documents.absent import WhereKnown
 from app.store import Job
 from app.store.submissions.submissions import Submission
@@ -31,7 +31,7 @@ class SubmittedJob(Job, _Warned):
 
 
 class SubmittedJobs(_Warned):
-    """Several operations in one request are several jobs."""
+    """The jobs of a request with several operations."""
 
     jobs: list[Job]
 
@@ -40,7 +40,7 @@ class SubmitAnswer(RootModel[SubmittedJob | SubmittedJobs]):
     """The job of one operation; the jobs of several."""
 
     @classmethod
-    def of(cls, jobs: Sequence[Job], broken: Iterable[Broken]) -> Self:
+    def of(cls, jobs: Sequence[Job], broken: Iterable[BrokenRule]) -> Self:
         warnings = warnings_of(broken)
         if len(jobs) == 1:
             return cls(SubmittedJob.model_validate({**dict(jobs[0]), "warnings": warnings}))
@@ -48,8 +48,8 @@ class SubmitAnswer(RootModel[SubmittedJob | SubmittedJobs]):
 
 
 class SubmissionView(BaseModel):
-    """What we asked CI for. ``lost``: CI's answer never came, and its job list is searched. The ``ci_`` members are
-    CI's error and what to do about it."""
+    """Our record of a request to CI. ``lost``: CI's answer did not arrive, and its job list is searched. The ``ci_``
+    members are CI's error and what to do about it."""
 
     id: str
     status: Literal["sending", "submitted", "lost", "failed"]
@@ -67,7 +67,7 @@ class SubmissionView(BaseModel):
     ci_advice: str | None = None
 
     @classmethod
-    def of(cls, submission: Submission, broken: Iterable[Broken] = ()) -> Self:
+    def of(cls, submission: Submission, broken: Iterable[BrokenRule] = ()) -> Self:
         same = {name: getattr(submission, name) for name in cls.model_fields if hasattr(submission, name)}
         error = {f"ci_{name}": value for name, value in (submission.ci or {}).items()}
         more = {"job_ids": list(submission.job_ids), "warnings": warnings_of(broken)}
@@ -79,8 +79,8 @@ class AcceptedSubmission(SubmissionView, _Warned):
 
 
 class RowView(BaseModel):
-    """What became of one row of a file, which its number, object and user data name: ``before`` is submitted by an
-    earlier start of the same command."""
+    """The result of one row of a file, identified by its number, object and user data. ``before``: an earlier start of
+    the same command has submitted it."""
 
     row: int
     input_object: str | None
@@ -94,7 +94,7 @@ class RowView(BaseModel):
     warnings: list[RuleWarning]
 
 
-def warnings_of(broken: Iterable[Broken]) -> list[RuleWarning]:
+def warnings_of(broken: Iterable[BrokenRule]) -> list[RuleWarning]:
     return [
         RuleWarning(field=each.field, rule=each.rule, word=each.word)
         for each in broken

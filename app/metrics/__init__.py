@@ -1,1 +1,1 @@
-"""What Prometheus sees: what each process counts, what Redis holds for all of them, and how both are served."""
+"""Metrics for Prometheus: the counters of each process, the figures in Redis for all of them, and their page."""

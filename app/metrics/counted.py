@@ -1,6 +1,6 @@
-"""What a web process counts itself. No label ever holds a job id, a path, a token or the name of a process.
+"""The counters of a web process. No label ever holds a job id, a path, a token or the name of a process.
 
-Each series is there from the start, with 0: where the first event makes the series, ``increase()`` never sees it.
+Each series exists from the start, with 0: ``increase()`` cannot see a first event that creates its series.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from app.core.clock import now_ms
 from app.store.jobs.accept import Outcome
 
 OTHER = "other"
-"""The tag of jobs whose tag is none of CI's: it is a stranger's text."""
+"""The label of jobs with an unknown tag, which may be a stranger's text."""
 CALLBACK_OUTCOMES: tuple[str, ...] = (*get_args(Outcome), "spooled")
 
 CALLBACKS = Counter(
     "ci_callbacks_total",
-    "Jobs reported by callbacks, by what became of the report, and by tag (`other`: none of CI's)",
+    "Jobs reported by callbacks, by outcome and tag (`other`: a tag that CI does not have)",
     ["outcome", "tag"],
 )
-SPOOL_DRAINED = Counter(
-    "ci_spool_drained_total", "Reports taken from the spool, by what became of them", ["outcome"]
-)
+SPOOL_DRAINED = Counter("ci_spool_drained_total", "Reports drained from the spool, by outcome", ["outcome"])
 SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
 SPOOL_AGE = Gauge(
     "ci_spool_age_seconds", "For how long the oldest of them has waited", multiprocess_mode="mostrecent"

@@ -14,7 +14,7 @@ MIMETYPE = "text/plain; version=0.0.4"
 
 
 def exposition(stored: Collector) -> bytes:
-    """All processes of this server together, and what is stored for those of all servers."""
+    """The metrics of all processes of this server together, and those of Redis."""
     elsewhere = CollectorRegistry()
     elsewhere.register(stored)
     return generate_latest(_of_this_server()) + generate_latest(elsewhere)

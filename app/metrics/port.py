@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 
 def serve_metrics(settings: Settings, port: int, pid: Callable[[], int] = os.getpid) -> None:
-    """Serve, on a thread, what Redis holds and the process metrics of ``pid``. A port that cannot be had is logged:
-    work goes on without."""
+    """Serve, on a thread, the metrics of Redis and the process metrics of ``pid``. If the port cannot be bound, that is
+    logged, and the process goes on without metrics."""
     registry = CollectorRegistry()
     registry.register(
         StoredMetrics(Store.open(settings.redis_url, settings.key_prefix, timeout=2.0), settings)

@@ -1,6 +1,6 @@
-"""What Redis holds for all processes, as metrics: each server that has them says the same.
+"""Metrics that are read from Redis: every server shows the same figures.
 
-Where Redis is away, only ``ci_redis_up`` is there.
+While Redis is away, only ``ci_redis_up`` is exported.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _HANDLER_RUNS = _counter(
 _FAILURES = _Family("ci_failures_open", "Runs that are out of tries, and neither retried nor dismissed")
 _DELIVERIES = _counter(
     "ci_deliveries_total",
-    "Tries to deliver an event, by the endpoint's host and by what became of them: delivered, retried, failed",
+    "Tries to deliver an event, by the endpoint's host and by outcome: delivered, retried, failed",
     "host",
     "outcome",
 )
@@ -89,7 +89,7 @@ _DELIVERIES_WAITING = _Family(
 )
 _QUESTIONS = _counter(
     "ci_questions_total",
-    "Jobs about which CI was asked, by what came of it: answered, unknown (to CI), unreadable, throttled, failed",
+    "Jobs about which CI was asked, by result: answered, unknown (to CI), unreadable, throttled, failed",
     "result",
 )
 _UNREADABLE = _counter(
@@ -124,7 +124,7 @@ class StoredMetrics(Collector):
         self._settings = settings
 
     def describe(self) -> Iterable[Metric]:
-        """So that its registration asks for nothing."""
+        """The names without values: registration then sends nothing to Redis."""
         return FAMILIES
 
     def collect(self) -> Iterable[Metric]:
@@ -210,7 +210,7 @@ class StoredMetrics(Collector):
         return list(urls.families(self._store.callback_urls.list(), now_ms()))
 
     def _memory(self) -> list[Metric]:
-        """Nothing where this user may not ask (INFO)."""
+        """Empty if our user may not run INFO."""
         try:
             used, limit = self._store.presence.memory()
         except ResponseError:

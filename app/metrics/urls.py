@@ -1,4 +1,4 @@
-"""What /metrics says of callback URLs that were made by hand."""
+"""Metrics of callback URLs that belong to no submission."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES, _LETTERS = 50, 64
 
 
 def families(urls: Sequence[CallbackUrl], now: int) -> tuple[Metric, ...]:
-    """By name. Revoked URLs are left out, and expired ones while another of their name is valid."""
+    """Metrics by name. Revoked URLs are left out, and expired ones while another of their name is valid."""
     expiry, idle = callback_url_expiry(), callback_url_idle()
     named: defaultdict[str, list[CallbackUrl]] = defaultdict(list)
     for url in urls:

@@ -59,7 +59,7 @@ NUMBERS = {
     "1111": "MediaBucketUnBinded",
     "1124": "WriteTargetBucketDenied",
 }
-"""CI's errors have numeric twins on an older page; where one comes alone it means the word."""
+"""An older page of CI lists its errors by number: the code for each number."""
 
 
 _ASKED = {
@@ -68,11 +68,11 @@ _ASKED = {
     "AnswerUnreadable": "A question changes nothing at CI: ask again; if it stays so, give the request id to "
     "Tencent's support",
 }
-"""What is different where CI was only asked."""
+"""The advice for a question, where it differs from that for a change."""
 
 
 def advice_for(code: str, question: bool = False) -> str:
-    """What to do about a code; empty when we know nothing better than CI's own message."""
+    """What to do about a code; empty if we cannot add to CI's own message."""
     if question and code in _ASKED:
         return _ASKED[code]
     return ADVICE.get(NUMBERS.get(code, code), "")

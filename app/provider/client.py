@@ -34,7 +34,7 @@ JOBS_PER_DESCRIBE = 50
 QUEUES_PER_PAGE = 10
 """CI's default; its maximum is not published."""
 
-_QUEUE_PAGES = 100  # a server that always announces one more page cannot hold us for ever
+_QUEUE_PAGES = 100  # bounds the calls if a server always announces one more page
 _BEIJING = timezone(timedelta(hours=8))  # the clock in which CI writes its own times
 _JOB_ID = re.compile(r"[^\s/\\%?#,]{1,128}\Z")
 _T = TypeVar("_T")
@@ -63,8 +63,8 @@ class Provider:
     def submit(self, bucket: str, region: str, xml: bytes) -> Answer:
         """`POST /jobs` with exactly these bytes, once: one Detail for each operation.
 
-        On a connection of its own: one that had gone stale would look as if the answer were lost. An answer that
-        does not name each job is `AnswerLost` too.
+        On a connection of its own: a stale one would look like a lost answer. An answer that does not name each job is
+        `AnswerLost` too.
         """
         got = self._wire().send(Place(bucket, region), Request("POST", "/jobs", body=xml, fresh=True))
         answer = self._read(got, parse_answer, sent=xml)
@@ -73,8 +73,8 @@ class Provider:
         return answer
 
     def describe(self, bucket: str, region: str, job_ids: Iterable[str]) -> Answer:
-        """`GET /jobs/<ids>`: those that CI knows, the ids that it does not, in `non_existing`, and what it says of a
-        job that cannot be read, in `unreadable`."""
+        """`GET /jobs/<ids>`: the jobs that CI knows; in `non_existing` the ids that it does not know; in `unreadable`
+        the jobs whose description cannot be read."""
         details: list[Detail] = []
         missing: list[str] = []
         unreadable: list[Unreadable] = []
@@ -137,7 +137,7 @@ class Provider:
         return tuple(found)
 
     def server_time(self, bucket: str, region: str) -> datetime | None:
-        """CI's own clock, from the `Date` of a free call, even of an error; None if it sends none."""
+        """CI's clock, from the `Date` header of a free call, even of an error; `None` if it sends none."""
         got = self._wire().send(
             Place(bucket, region), Request("GET", "/queue", {"pageNumber": "1", "pageSize": "1"})
         )
@@ -146,7 +146,7 @@ class Provider:
     def bucket_region(self, bucket: str, region: str) -> str | None:
         """`HEAD` of the bucket in that region: where COS says that it is; None if it does not say."""
         got = self._wire().send(Place(bucket, region), Request("HEAD", "/", service="cos"))
-        if got.status == 404:  # A HEAD has no body, and so no word for it.
+        if got.status == 404:  # The answer to a HEAD has no body, and so no code.
             raise RequestRejected("NoSuchBucket", status=404, request_id=request_id(got))
         raise_for_status(got, self._secrets)
         return cut("outputs.region", got.headers.get("x-cos-bucket-region")) or None
@@ -192,7 +192,7 @@ class Provider:
         return self._get(place, "/queue", params, parse_queues)
 
     def _answer(self, place: Place, path: str, params: dict[str, str | None]) -> Answer:
-        """The jobs of an answer; those that cannot be read are named in the log, and cost nothing else."""
+        """The jobs of an answer. Those that cannot be read are logged, and do not affect the others."""
         answer = self._get(place, path, params, parse_answer)
         for one in answer.unreadable:
             log.error("cannot read job %r in CI's answer: %s", one.job_id, one.why)

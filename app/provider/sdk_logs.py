@@ -1,5 +1,5 @@
-"""Silences the SDK's loggers: at INFO it logs whole requests with the callback token, at DEBUG the signing key, and the
-URL of a failed connection at any level. ``wire`` does it right after it has imported the SDK."""
+"""Silences the SDK's loggers: at INFO they log whole requests with the callback token, at DEBUG the signing key, and at
+any level the URL of a failed connection. ``wire`` calls this right after it has imported the SDK."""
 
 import logging
 

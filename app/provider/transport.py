@@ -1,8 +1,8 @@
-"""What the SDK sends with, in the place of a session of Requests: urllib3's pools, which Requests is built on.
+"""The transport that the SDK uses in place of a session of Requests: urllib3's pools, on which Requests is built.
 
-Requests' own layers take as long as the request itself, and it reads the certificates anew for each connection, which
-takes 26 ms. Of what Requests adds we keep its proxies and its CA bundles, both from the environment, by its own code.
-No cookies, no redirects and no retries: each would be a call of which we know nothing.
+Requests' own layers take as long as the request itself, and it reads the certificates for each connection, which takes
+26 ms. Of Requests we keep the proxies and the CA bundles of the environment, by its own functions. There are no
+cookies, redirects or retries: each would be a call that we did not make.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 _KEPT = 10
-"""Idle connections that are kept to one host."""
+"""Idle connections kept to one host."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """A request as the SDK's signer takes it, and adds its signature to the headers."""
+    """A request in the form in which the SDK's signer takes it; it adds the signature to the headers."""
 
     method: str
     url: str
@@ -44,7 +44,7 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """An answer under the names that the SDK reads. Its body is read when ``content`` is asked for first."""
+    """An answer under the names that the SDK reads. The first access to ``content`` reads the body."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -151,8 +151,8 @@ def _tls(scheme: str) -> dict[str, Any]:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Made once: reading the certificates takes longer than several requests. They are those that Requests would
-    trust: of the environment's bundle, else of ``certifi``."""
+    """Made once, because reading the certificates takes longer than several requests. They are those that Requests
+    trusts: the environment's bundle, else ``certifi``."""
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     if Path(bundle).is_dir():
         return ssl.create_default_context(capath=bundle)

@@ -1,4 +1,4 @@
-"""What a call to CI or COS is made of. Free of the SDK, which only ``wire`` imports."""
+"""The values of a call to CI or COS. Only ``wire`` imports the SDK."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class ProviderConfig:
 
 
 class Place(NamedTuple):
-    """The host that is asked."""
+    """A bucket and its region: they name the host."""
 
     bucket: str
     region: str

@@ -31,7 +31,7 @@ _BUFFER = 2**16
 _OFFLINE = object()  # in the place of a session, for a client that only signs
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]\Z")
-"""As Tencent's SDK takes it, which has an exception of its own for a single character."""
+"""The regions that Tencent's SDK accepts; for a single character it raises an exception of its own."""
 
 
 class Wire:
@@ -63,11 +63,11 @@ class Wire:
             return Response(got.status_code, got.headers, got.content)
         except _SDK.CosClientError as error:
             failure = error.__context__ or error
-        # Raised out of the except block: the SDK's own exception quotes the URL, and must not ride along.
+        # Raised outside the except block: the SDK's exception quotes the URL, and must not be its context.
         raise connection_error(failure, question=request.method in ("GET", "HEAD"))
 
     def stream(self, place: Place, path: str) -> BinaryIO | Response:
-        """The body of an object as it comes, to be closed; where the status is not 200, the whole answer."""
+        """The body of an object as a stream, which the caller closes; if the status is not 200, the whole answer."""
         endpoint = f"cos.{_checked(place).region}.myqcloud.com"
         client = self._client(place.region, self._transport(fresh=False))
         conf = client.get_conf()
@@ -84,7 +84,7 @@ class Wire:
                 stream=True,
             )
             if got.status_code == 200:
-                # Otherwise it would be closed with its last byte, and the reader's question for more would fail.
+                # Otherwise urllib3 closes it after its last byte, and the reader's next read fails.
                 got.raw.auto_close = False
                 return io.BufferedReader(got.raw, _BUFFER)
             return Response(got.status_code, got.headers, got.content)
@@ -95,7 +95,7 @@ class Wire:
     def presigned(self, place: Place, key: str, seconds: int) -> str:
         """A URL to GET an object. With temporary credentials it carries their token, and signs it."""
         params = {"x-cos-security-token": self._config.token} if self._config.token else {}
-        # A fixed address is not the host that was signed for, so there the host is left out of the signature.
+        # A fixed address is not the host of the signature, so the host is not signed.
         sign_host = None if self._config.endpoint is None else False
         client = self._client(_checked(place).region, _OFFLINE)
         url: str = client.get_presigned_url(
@@ -121,11 +121,11 @@ class Wire:
         return _SDK.CosS3Client(conf, retry=0, session=session)
 
     def _transport(self, fresh: bool) -> Transport:
-        """That of this process: after a fork a new one, since sockets must not be shared.
+        """The transport of this process: after a fork a new one, since sockets must not be shared.
 
         Two threads may each make one at first, and one is dropped: cheaper than a lock, which a fork may copy held.
         """
-        # A proxy named in the environment is for the way out, not for a server on this machine.
+        # A proxy of the environment is for hosts elsewhere, not for a server on this machine.
         leaves = (urlsplit(self._config.endpoint or "").hostname or "") not in _LOOPBACK
         if fresh:
             return Transport(fresh=True, trusts_environment=leaves)

@@ -1,11 +1,11 @@
-"""POST /callbacks: what CI tells us."""
+"""POST /callbacks: verify, normalize and store what CI reports."""
 
 from flask import Flask
 from werkzeug.routing import BaseConverter
 
 
 class _Anything(BaseConverter):
-    """The rest of the path, whatever it holds: what is no token of ours is refused as one, and counted."""
+    """The rest of the path, slashes too: whatever is not a token of ours is refused and counted as a bad token."""
 
     regex = "(?s:.*)"
     part_isolating = False
@@ -18,7 +18,7 @@ def init_app(app: Flask) -> None:
 
     counted.make_series(CALLBACK_PROBLEMS)
 
-    # Otherwise ``/callbacks//<token>`` is redirected, and the token stands in a header of the answer.
+    # Otherwise ``/callbacks//<token>`` is redirected, with the token in a header of the answer.
     app.url_map.merge_slashes = False
     app.url_map.converters["anything"] = _Anything
     app.register_blueprint(blueprint)

@@ -1,4 +1,4 @@
-"""Keeping a callback that has passed its checks: in Redis, else in the spool, else not at all, and saying so."""
+"""Storing a callback that has passed its checks: in Redis, else in the spool; else it is answered 503."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = 30
 
 CallbackOutcome = Outcome | Literal["spooled"]
-"""What became of a callback that is kept."""
+"""The outcome of a callback that is stored."""
 
 _REFUSALS_SHARE = 0.5
-"""Share of the spool: a leaked token must not be able to fill it with refusals."""
+"""The share of the spool that refusals may fill: a leaked token must not fill it."""
 _BODIES_SHARE = 0.25
-"""Past it refusals are spooled without their bodies, which leaves room for what CI is asked about."""
+"""Beyond this share refusals are spooled without bodies: enough to ask CI about their jobs."""
 
 REFUSED_BY_STORE = {
     "revoked_token": "The token in the URL was revoked. Make a fresh URL with `flask callback-url`.",
@@ -43,8 +43,8 @@ _LOG_EVERY_S = 10.0
 
 
 class _Unstored:
-    """Callbacks that nothing could keep, of this process: the first is named at once, later ones by number, since most
-    often a full disk is why. The access log has a line for each."""
+    """Counts callbacks that this process could not store. The first is logged at once, later ones as a number every few
+    seconds: most often the disk is full, and the access log has a line for each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ _UNSTORED = _Unstored()
 
 
 def keep(ours: WebServices, news: News) -> Sequence[CallbackOutcome]:
-    """What became of each detail. When this returns, they are kept as safely as ``DURABILITY`` promises."""
+    """Store the news; returns the outcome of each detail. They are then as durable as ``DURABILITY`` promises."""
     outcomes: Sequence[CallbackOutcome]
     try:
         outcomes = ours.store.acceptor.accept(news)
@@ -73,8 +73,8 @@ def keep(ours: WebServices, news: News) -> Sequence[CallbackOutcome]:
     except OverLimit as error:
         raise over_limit(ours, news.submission, news.token or "", error.seconds) from None
     except NotDurable as error:
-        # Redis has stored it and decided its outcome; the spool holds the second copy. Drained, that copy is a
-        # duplicate unless Redis has lost the first.
+        # Redis has stored it and decided its outcome; the spool holds a second copy. When that is drained it is a
+        # duplicate, unless Redis has lost the first.
         _spool(ours, news, "stored in Redis, but not yet durable; spooling a second copy")
         outcomes = error.outcomes
     except Unavailable as error:
@@ -85,9 +85,10 @@ def keep(ours: WebServices, news: News) -> Sequence[CallbackOutcome]:
 
 
 def keep_refusal(ours: WebServices, refusal: Refusal) -> Literal["kept", "revoked"] | None:
-    """Keep a callback that is turned away, and have CI asked: now, or by way of the spool.
+    """Store a refused callback and schedule questions to CI, in Redis or by way of the spool.
 
-    ``None`` where neither can be: the job's deadline still stands. ``revoked``: its token was, so nothing is kept.
+    ``None`` if neither can store it; CI is still asked after the job's deadline. ``revoked``: the token is revoked, and
+    nothing is kept.
     """
     try:
         return "kept" if ours.store.refusals.note(refusal) else "revoked"
@@ -112,7 +113,7 @@ def _spool_refusal(ours: WebServices, refusal: Refusal, why: RedisError) -> bool
 
 
 def _spool(ours: WebServices, news: News, why: str) -> None:
-    """On the local disk, or ``Problem``."""
+    """Write it to the local disk. Raises ``Problem``."""
     if ours.spool is None:
         _UNSTORED.add(f"{why}; set SPOOL_DIR to spool it to disk")
         raise _not_kept()

@@ -1,8 +1,8 @@
 """What one callback URL may cost (``CALLBACK_LIMITS``).
 
-The exact counters are the store's: they are compared in the step that stores a callback, so they cost no round trip.
-Here the requests of this process are counted, those that are refused too, and what the store answered is remembered:
-so a flood is turned away right after the token, before its bodies are read, and also while Redis is away.
+The exact counters are in the store, compared in the step that stores a callback, and cost no round trip. This module
+counts the requests of this process, refused ones too, and remembers the store's answers, so that a flood is refused
+right after the token is checked, before bodies are read, and also while Redis is away.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def limit_of(binding: Binding, settings: Settings) -> UrlLimit | None:
-    """What the URL of this binding may cost; ``None`` where no token is verified, so that nothing names a URL."""
+    """What the URL of this binding may cost; ``None`` if tokens are not verified, because then nothing names a URL."""
     limits = settings.callback_limits
     if binding == NO_BINDING:
         return None
@@ -40,7 +40,7 @@ def check_usage(ours: WebServices, binding: Binding, token: str) -> None:
 
 
 def over_limit(ours: WebServices, submission: str | None, token: str, seconds: int) -> Problem:
-    """The refusal of a URL that may send again in ``seconds``; with the first one CI is asked what it has to say."""
+    """The refusal for a URL that may be used again in ``seconds``. The first one has CI asked about its jobs."""
     if ours.usage.refuse(token, seconds):
         log.warning(
             "callback URL %s exceeded CALLBACK_LIMITS; refusing its callbacks for %d s", token, seconds

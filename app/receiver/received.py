@@ -16,9 +16,9 @@ _BINDING = TypeAdapter(Binding)
 
 @dataclass(slots=True)
 class ReceivedCallback:
-    """It grows while it is read, so that a refusal keeps whatever was there by then.
+    """Its fields are filled in while it is read, so that a refusal keeps what was read by then.
 
-    ``token`` is the fingerprint; ``whole`` says whether ``body`` is all that was sent.
+    ``token`` is the fingerprint; ``whole``: ``body`` is all that was sent.
     """
 
     binding: Binding

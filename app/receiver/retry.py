@@ -1,4 +1,4 @@
-"""Taking a refusal in again, as if it came now: the present code and settings decide."""
+"""Retrying a refusal as if the callback came now: the present code and settings decide."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Retried(BaseModel):
 
 
 def retry_refusal(ours: WebServices, refusal: Refusal, by: str) -> Retried:
-    """The same checks as of a callback that comes now, but for the token's expiry and the caller's address.
+    """Check it like a callback that comes now, except for the token's expiry and the caller's address.
 
-    Raises ``Partial``; raises ``Problem`` where nothing can be stored now: then the refusal stays as it is.
+    Raises ``Partial``; raises ``Problem`` if nothing can be stored now, and then the refusal is unchanged.
     """
     if not refusal.whole:
         raise Partial(

@@ -1,7 +1,7 @@
 """POST /callbacks/<token> without Flask's contexts, which cost as much as reading a body (docs/performance.md).
 
-The answer is that of the view of this address, to which every other spelling of it still leads; the headers are
-those of all data, and the access log has the same line.
+The answer, its headers and its line in the access log are those of the Flask view, which still serves every other
+spelling of this path.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _ROUTE = "/callbacks/<anything:token>"
 _STATUS = {status: f"{status} {words.upper()}" for status, words in responses.items()}
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-"""As WSGI has it."""
+"""A WSGI application (PEP 3333)."""
 
 
 def before(application: Application, app: Flask) -> Application:
-    """Answers callbacks, and passes everything else on to ``application``."""
+    """Wrap ``application``: callbacks are answered here, everything else is passed on."""
 
     def route(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")

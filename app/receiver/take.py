@@ -1,4 +1,4 @@
-"""What a body says, whether its token may say it, and keeping it: one way in for callbacks and for retried refusals."""
+"""Parse a body, check it against its token's binding, store it: the same steps for callbacks and retried refusals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.web.services import WebServices
 
 
 class Result(PydanticPart, frozen=True):
-    """What became of one job of the body."""
+    """The outcome of one job of the body."""
 
     job_id: str
     outcome: CallbackOutcome
@@ -32,7 +32,7 @@ class Result(PydanticPart, frozen=True):
 def take(
     ours: WebServices, received: ReceivedCallback, note: Mapping[str, str] | None = None
 ) -> list[Result]:
-    """Take it in, or raise ``Problem``. ``note`` goes into the history entry of each job."""
+    """Check and store it. Raises ``Problem``. ``note`` is added to the history entry of each job."""
     seen = understand(received, ours.settings)
     if seen.kind == "probe":
         _check_revoked(ours, received.token)
@@ -50,7 +50,8 @@ def take(
 
 
 def understand(received: ReceivedCallback, settings: Settings) -> Callback:
-    """What it says, and which jobs it means; or ``Problem``: it says nothing, or what its token may not say."""
+    """Parse the body, and note the ids of its jobs. Raises ``Problem`` if it is not a callback, or contradicts its
+    token."""
     try:
         seen = parse(received.body)
     except Refused as error:
@@ -75,7 +76,7 @@ def _news(received: ReceivedCallback, seen: Callback, settings: Settings, note: 
         hold=hold,
         ask_after=settings.deadline,
         note=how | dict(note),
-        # A person retries a refusal: that does not count as use of the URL.
+        # With a note it is a person's retry, which does not count against the URL.
         limit=None if note else limit_of(received.binding, settings),
         url=_url(received.binding),
         place=_place(received.binding, settings),
@@ -87,7 +88,7 @@ def _news(received: ReceivedCallback, seen: Callback, settings: Settings, note: 
 def _unconfirmed(binding: Binding, seen: Callback, settings: Settings) -> frozenset[int]:
     """Ended jobs with outputs that no submission asked for, in buckets that are not trusted."""
     if binding.submission:
-        return frozenset()  # Whether it asked for them is known where its record is.
+        return frozenset()  # The submission's record says whether they were asked for, and is not read here.
     reports = [detail.report for detail in seen.details]
     return frozenset(
         n
@@ -97,7 +98,7 @@ def _unconfirmed(binding: Binding, seen: Callback, settings: Settings) -> frozen
 
 
 def _url(binding: Binding) -> dict[str, str | int] | None:
-    """What the list of URLs says of one without a submission."""
+    """The entry in the list of URLs; ``None`` for the URL of a submission."""
     if binding.submission or binding == NO_BINDING:
         return None
     facts = {
@@ -110,12 +111,12 @@ def _url(binding: Binding) -> dict[str, str | int] | None:
 
 
 def _place(binding: Binding, settings: Settings) -> tuple[str, str] | None:
-    """Where the token says that its jobs are: whom to ask about them."""
+    """The bucket and region that the token names, at which CI is asked about its jobs."""
     return (binding.bucket, binding.region or settings.cos_region) if binding.bucket else None
 
 
 def _check_revoked(ours: WebServices, token: str) -> None:
-    """For what is not stored; else the store checks it, in the same step in which it stores."""
+    """For a probe, which is not stored; otherwise accept.lua checks it in the step that stores."""
     try:
         revoked = ours.store.refusals.is_revoked(token)
     except UNAVAILABLE:

@@ -17,7 +17,7 @@ _ADVICE = "Create a new URL with `flask callback-url`, or submit the job again."
 
 
 def check_token(token: str, settings: Settings) -> Binding:
-    """Who the URL was made for. Without ``token`` among the checks, any last part of the URL will do."""
+    """The binding of the token. If VERIFY does not include ``token``, any text is accepted as one."""
     try:
         return read_token(token, settings.callback_keys)
     except BadToken as error:
@@ -27,7 +27,7 @@ def check_token(token: str, settings: Settings) -> Binding:
 
 
 def check_revoked(fingerprint: str, settings: Settings) -> None:
-    """What the settings revoke; what Redis knows is checked by the store, in the step in which it stores."""
+    """Refuse tokens of REVOKED_TOKENS. Tokens revoked in Redis are checked by accept.lua, in the step that stores."""
     if fingerprint in settings.revoked_tokens:
         raise Problem("revoked_token", f"The token in the URL was revoked. {_ADVICE}")
 
@@ -42,7 +42,7 @@ def check_expiry(binding: Binding, settings: Settings) -> None:
 
 
 def check_address(address: Address | None, settings: Settings) -> None:
-    """Who calls must be in ``ALLOWED_IPS``; checked only if ``ip`` is in ``VERIFY``."""
+    """The caller must be in ALLOWED_IPS; checked only if VERIFY includes ``ip``."""
     if address is None or not is_in(address, settings.allowed_ips):
         who = address or "A caller without an address"
         raise Problem(
@@ -52,7 +52,7 @@ def check_address(address: Address | None, settings: Settings) -> None:
 
 
 def check_binding(report: Report, binding: Binding, settings: Settings) -> None:
-    """What is absent on either side never contradicts."""
+    """Compare the report with the token's binding. A field that is absent on either side never contradicts."""
     if "binding" not in settings.verify:
         return
     given = report.input or _NO_INPUT

@@ -1,4 +1,4 @@
-"""POST /callbacks/<token>: is it from CI, what does it say, is it news? Answered only when it is kept."""
+"""POST /callbacks/<token>: is it from CI, what does it say, is it news? It is answered once it is stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CALLBACK_PROBLEMS = (
     "malformed_json", "too_complex", "not_a_callback", "bad_job_id", "binding_mismatch", "store_unavailable",
     "too_many_callbacks",
 )  # fmt: skip
-"""Every reason for which a callback is turned away."""
+"""Every reason for which a callback is refused."""
 
 
 class Results(BaseModel):
@@ -50,7 +50,7 @@ _LOGGED = 20
 
 @dataclass(slots=True)
 class CallbackAnswer:
-    """What is answered, and what the access log says of it."""
+    """The answer, and the fields of its line in the access log."""
 
     status: int
     text: bytes
@@ -60,9 +60,10 @@ class CallbackAnswer:
 
 @blueprint.post("/callbacks/<anything:token>")
 def callback(token: str) -> Response:
-    """Take one callback: one or more JobsDetail, all or nothing.
+    """Store one callback: one or more JobsDetail, all or nothing.
 
-    400, 403, 413 and 415 say that it will never be taken; 503 that CI should come back. Our own trouble is never a 4xx.
+    400, 403, 413 and 415 mean that it will never be accepted, 503 that CI should retry. Our own failures never give a
+    4xx.
     """
     answer = answer_callback(services(), request.environ, token)
     g.log_fields = answer.log_fields
@@ -100,7 +101,7 @@ def _answer(ours: WebServices, environ: dict[str, Any], token: str, origin: Orig
 def _results(
     ours: WebServices, environ: dict[str, Any], token: str, token_id: str, origin: Origin, fields: Fields
 ) -> list[Result]:
-    """What became of each job; or ``Problem``. ``fields`` go into the access log."""
+    """The outcome of each job. Raises ``Problem``. ``fields`` are added to the line in the access log."""
     try:
         binding = check_token(token, ours.settings)
         check_revoked(token_id, ours.settings)
@@ -124,7 +125,7 @@ def _results(
 
 
 def _receive(ours: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
-    """Read the body. What is refused for its URL or its sender is read all the same: a person may take it in yet."""
+    """Read the body. A callback refused for its URL or its sender is read too, because a person may retry it."""
     objection = _objection(ours, environ, received.binding)
     try:
         received.body = read_body(environ, ours.settings.max_body)
@@ -154,8 +155,8 @@ def _caller(ours: WebServices, environ: dict[str, Any]) -> Any:
 
 
 def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fields: Fields) -> Problem:
-    """The refusal to answer with. It may hide the truth: it is kept, and CI is asked; but not for a revoked token, nor
-    for what the caller is to send again."""
+    """The problem to answer with. The callback may have been right: it is kept and CI is asked, except for a revoked
+    token, and if the caller is to send it again."""
     is_signed = received.binding != NO_BINDING
     if is_signed and problem.reason != "revoked_token" and problem.retry_after is None:
         refusal = as_refusal(received, problem)

@@ -203,7 +203,7 @@ def refresh(services: Services, job: Job, by: str) -> None:
 
 
 def cancel(services: Services, job: Job, by: str) -> None:
-    """Cancel the job at CI, and ask what became of it. Raises ``ProviderError``, or ``UnknownToCi``."""
+    """Cancel the job at CI, and ask CI for its state. Raises ``ProviderError``, or ``UnknownToCi``."""
     try:
         for (bucket, region), group in by_place(services, [job]).items():
             services.provider.cancel(bucket, region, group[0].job_id)

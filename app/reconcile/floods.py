@@ -84,7 +84,7 @@ def _spans(services: Services, flood: Flood) -> Iterator[Span]:
 
 def _tags(services: Services) -> list[str]:
     newest = services.store.jobs.page(Filter(), _NEWEST).jobs
-    known = {job.tag for job in newest if job.tag and askable.why_not(job.report) is None}
+    known = {job.tag for job in newest if job.tag and askable.reason_not_a_ci_job(job.report) is None}
     return sorted(known | {VOICE_SEPARATE})
 
 

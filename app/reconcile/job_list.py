@@ -56,7 +56,7 @@ def import_job(services: Services, detail: Detail, asked_ms: int, *, quiet: bool
 
 
 def foreseen(services: Services, detail: Detail) -> str:
-    """What ``import_job`` would say; nothing is stored."""
+    """What ``import_job`` would return; nothing is stored."""
     digest, is_ended = services.store.jobs.digest(detail.report.job_id)
     if digest is None:
         return "new"

@@ -64,8 +64,8 @@ def _search_for(services: Services, submission: Submission) -> None:
 
 
 _SEARCHING_MESSAGES = {
-    Search.NOTHING: "CI's answer was lost; CI has no such job yet. It is being looked for.",
-    Search.AMBIGUOUS: "CI's answer was lost, and more than one job at CI fits the request. Still looking.",
+    Search.NOTHING: "CI's answer was lost, and CI's list has no such job yet. The search goes on.",
+    Search.AMBIGUOUS: "CI's answer was lost, and more than one job in CI's list fits the request. The search goes on.",
 }
 _GIVEN_UP_MESSAGES = {
     Search.NOTHING: "CI's answer was lost, and CI never had such a job: it was not received. Submit it again.",

@@ -1,4 +1,4 @@
-"""Asking CI about many jobs, or cancelling them, as a caller asks: what became of each."""
+"""Asking CI about many jobs on behalf of a caller, or cancelling them, with a result for each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IN_ONE_QUESTION = 50
 """Jobs that one question to CI may name."""
 _UNKNOWN = "CI does not know this job."
 Fates = Iterator[tuple[str, str | None]]
-"""Each job, and why it could not be done; ``None`` where it was."""
+"""Each job id, and why its job failed; ``None`` if it succeeded."""
 
 
 def refresh_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
@@ -32,8 +32,8 @@ def refresh_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
 
 
 def cancel_many(services: Services, jobs: Iterable[Job], by: str) -> Fates:
-    """Cancel these jobs at CI for the person ``by``, and ask what became of them. If CI cannot be reached, the rest is
-    not tried, which is said of each. Never raises ``ProviderError``: some may have been cancelled."""
+    """Cancel these jobs at CI for the person ``by``, and ask CI for their states. If CI cannot be reached, the rest is
+    not tried, and each answer says so. Never raises ``ProviderError``: some may have been cancelled."""
     for group in _grouped(jobs):
         fates = dict(_cancel(services, group))
         for job_id, why in fates.items():

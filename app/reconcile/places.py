@@ -25,7 +25,7 @@ def unasked(services: Services, jobs: Sequence[Job]) -> dict[str, str]:
     places = places_of(services, jobs)
     found: dict[str, str] = {}
     for job in jobs:
-        kind = askable.why_not(job.report) if job.submission is None else None
+        kind = askable.reason_not_a_ci_job(job.report) if job.submission is None else None
         if why := kind or (None if places[job.job_id] else _strange(job)):
             found[job.job_id] = why
     return found

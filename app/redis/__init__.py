@@ -1,1 +1,1 @@
-"""How we speak to Redis and Valkey: connection, Sentinel, scripts, durability, rights. No nouns of ours."""
+"""Access to Redis and Valkey: connection, Sentinel, scripts, durability, rights. It knows none of our data."""

@@ -12,16 +12,16 @@ makes more requests wait."""
 
 
 CALLS = 32
-"""Each running call holds a connection, and a web process may have thousands of requests. More calls at once would also
-compute side by side for so long that answers seem to come too late."""
+"""Each running call holds a connection, and a web process may have thousands of requests. More calls at once would
+compete for the processor until their answers seem to time out."""
 
 
 class Breaker:
-    """Closed: every caller may try. Open: none for ``pause_s`` seconds; then one at a time, until one succeeds."""
+    """Closed: every caller may try. Open: no caller for ``pause_s`` seconds, then one at a time until one succeeds."""
 
     def __init__(self, pause_s: float = PAUSE_S, calls: int = CALLS) -> None:
-        """``turns``: one is taken for a call and put back after it, so that no more than ``calls`` run at the same
-        time. A queue, because ``threading.Semaphore`` takes six locks for that."""
+        """``turns``: a call takes one and puts it back, so that at most ``calls`` run at the same time. A queue,
+        because ``threading.Semaphore`` takes six locks for that."""
         self.turns: SimpleQueue[None] = SimpleQueue()
         for _ in range(calls):
             self.turns.put(None)

@@ -92,7 +92,7 @@ class Capabilities:
             )
         if "replica" in fault:
             raise ReadOnlyError("this Redis is a replica now")
-        # Before Redis 7.2 there is no WAITAOF: only a file that is synced with every write is safe.
+        # Before Redis 7.2 there is no WAITAOF: only a file that is synced with every write is durable.
         if self._config("appendonly") is None:
             raise DurabilityUnsupported(
                 "DURABILITY is fsync: this Redis has no WAITAOF (Redis 7.2, Valkey 7.2), and this user may not ask "

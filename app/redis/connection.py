@@ -99,7 +99,7 @@ class _Once(Retry):
     def call_with_retry(
         self, do: Callable[[], T], fail: Any, is_retryable: Any = None, with_failure_count: bool = False
     ) -> T:
-        # Every sentinel has been asked by then, each with its own timeout: asking them all again takes as long.
+        # All sentinels have been asked by then, each with its own timeout: another round would double the wait.
         return super().call_with_retry(do, fail, _primary_was_found, with_failure_count)
 
 
@@ -126,7 +126,7 @@ class _Client(Redis):
         return call_redis(self.breaker, self.connection_pool, call)
 
     def _exchange(self, *args: Any) -> Any:
-        """One command and its answer, without what the library counts for its own metrics."""
+        """One command and its answer, without the library's own metrics."""
         connection = self.connection_pool.get_connection()
         try:
             return connection.retry.call_with_retry(
@@ -153,8 +153,8 @@ class _Pipeline(Pipeline):
 
 
 def exchange(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    """The raw answers of these commands, errors among them, in one round trip. As a pipeline that raises nothing, in
-    half of its time."""
+    """The raw answers of these commands, errors included, in one round trip. Like a pipeline with
+    ``raise_on_error=False``, in half of its time."""
     pool = client.connection_pool
     breaker = client.breaker if isinstance(client, _Client) else None
 
@@ -194,7 +194,7 @@ def _note_refusals(pool: ConnectionPool, answers: Sequence[Any]) -> None:
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
-    """``call()`` when the breaker gives it a turn; ``NotAsked`` if the breaker is open then. A call without an
+    """``call()`` once the breaker has a turn for it. Raises ``NotAsked`` if the breaker is open. A call without an
     answer opens the breaker."""
     if breaker is None:
         return _call_redis(breaker, pool, call)

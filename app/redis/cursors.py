@@ -1,7 +1,7 @@
 """Cursors of paged lists: a position in a list that is sorted by time, then by id, as URL-safe text.
 
-``1709647198000.ajE`` is the id ``j1`` at that millisecond since 1970, in base64url. Whatever fits ``PATTERN`` is a
-position, so that the API's document can say which cursors are valid.
+``1709647198000.ajE`` is the id ``j1``, in base64url, at that millisecond since 1970. Every text that matches
+``PATTERN`` is a position, so that the API's document can describe valid cursors.
 """
 
 from __future__ import annotations
@@ -32,5 +32,5 @@ def decode_cursor(cursor: str | None) -> tuple[int, str] | None:
     if found is None:
         raise BadCursor("cursor")
     encoded = found[2] + "=" * (-len(found[2]) % 4)
-    # What is no UTF-8 was not made by us; it is a position all the same.
+    # An id that is not UTF-8 was not made by us; it is a position nevertheless.
     return int(found[1]), base64.urlsafe_b64decode(encoded).decode(errors="replace")

@@ -1,8 +1,8 @@
-"""Waits until a write is as safe as ``DURABILITY`` promises, before it is answered.
+"""Waits until a write is as durable as ``DURABILITY`` promises, before it is answered.
 
 The wait follows the write on the same connection: WAIT and WAITAOF cover what *this* connection has written
 (https://redis.io/docs/latest/commands/waitaof/), and everything that the server accepted before, because its log is one
-sequence. So a duplicate, which writes a history entry too, is answered only when the original is safe as well.
+sequence. So a duplicate, which writes a history entry too, is answered only when the original is durable as well.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _SETTLE_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """A write's answer, and whether it is as safe as ``DURABILITY`` promises."""
+    """A write's answer, and whether it is as durable as ``DURABILITY`` promises."""
 
     answer: Any
     safe: bool
 
 
 class Durable:
-    """Runs scripts that write, and waits until the writes are safe. ``patience_s`` (seconds) bounds all waits of one
+    """Runs scripts that write, and waits until the writes are durable. ``patience_s`` (seconds) bounds all waits of one
     write."""
 
     def __init__(
@@ -76,14 +76,13 @@ class Durable:
         return WriteResult(answer, self._enough(reached))
 
     def write(self, commands: Sequence[Sequence[str]]) -> bool:
-        """Plain commands, all or nothing, at the strongest level; whether they are as safe as promised."""
+        """Run plain commands, all or nothing, at the strongest level; true if they are as durable as promised."""
         return self.strongest(self._together, [json.dumps(commands)]).safe
 
     def settle(self) -> str | None:
-        """Wait until everything written so far is as safe as this server can make it, for a few timeouts.
+        """Wait, for a few timeouts, until everything written so far is as durable as this server can make it.
 
-        Returns the server's run id, which changes when the server restarts; ``None`` where ``DURABILITY`` is not
-        reached.
+        Returns the server's run id, which changes when the server restarts; ``None`` if ``DURABILITY`` is not reached.
         """
         waits, reached = self._capabilities.all(), set[Wait]()
         for _ in range(_SETTLE_TRIES):
@@ -95,7 +94,7 @@ class Durable:
         try:
             said: dict[str, Any] = self._redis.info("server")
         except MayNotAsk:
-            # Then a server that restarts between two calls looks like the same one.
+            # Without INFO a restart between two calls goes unnoticed.
             return ""
         return str(said.get("run_id", ""))
 

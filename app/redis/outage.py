@@ -79,7 +79,7 @@ class Outage:
     def __init__(self) -> None:
         self.silent = False
         self.affects = ""
-        """What does not happen meanwhile, in this process."""
+        """What this process cannot do during an outage, for the log."""
         self._lock = threading.Lock()
         self._cause = ""
         self._began = 0.0
@@ -88,7 +88,7 @@ class Outage:
 
     @property
     def cause(self) -> str:
-        """Of the outage that lasts, or empty."""
+        """The cause of the present outage, or empty."""
         return self._cause
 
     def failed(self, error: Exception) -> None:

@@ -1,9 +1,8 @@
-"""Connection pools that hand an idle connection out again without asking the system whether it still stands.
+"""Connection pools that reuse an idle connection without polling whether it is still open.
 
-redis-py polls each one before each command, which under gevent takes longer than the command (docs/performance.md).
-Here a connection that the server has closed fails at its first use, and ``connection.connect`` lets that be repeated
-once on a new connection. One that may still have an answer to read is never handed out: the code that left it so has
-disconnected it.
+redis-py polls before each command, which under gevent takes longer than the command (docs/performance.md). Here a
+connection that the server has closed fails at its first use, and the client of ``connection.connect`` repeats the call
+once on a new one. A connection with an unread answer is never reused: the code that left it so has disconnected it.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Pool(ConnectionPool):
 
 
 class _SentinelConnection(SentinelManagedConnection):
-    """As the library's other connections, it lets go of the server when it could not read an answer to its end."""
+    """Disconnects if it could not read an answer to its end, as the library's other connections do."""
 
     def read_response(
         self, disable_decoding: bool = False, *, disconnect_on_error: bool | None = True, **options: Any

@@ -19,11 +19,11 @@ RQ_CHANNELS = "rq:pubsub:*"
 CATEGORIES = ("@read", "@write", "@connection", "@transaction", "@scripting", "@pubsub", "time")
 """Categories and not commands, because a server refuses an ACL that names a command it does not know."""
 DANGEROUS = ("info", "config|get")
-"""For doctor, ``DURABILITY`` and RQ. Without them everything works, and doctor says what it could not check."""
+"""For doctor, ``DURABILITY`` and RQ. They are optional: without them doctor says what it could not check."""
 
 
 def acl_line(prefix: str) -> str:
-    """What ``ACL SETUSER`` or the server's ``aclfile`` takes."""
+    """The line for ``ACL SETUSER`` or the server's ``aclfile``."""
     allowed = " ".join(f"+{each}" for each in CATEGORIES)
     more = " ".join(f"+{each}" for each in DANGEROUS)
     return (
@@ -135,7 +135,7 @@ _CONTAINERS = {"client", "script", "xgroup", "xinfo"}
 
 
 def unchecked(client: Redis) -> list[str]:
-    """Those of ``DANGEROUS`` that this user may not use: doctor then checks less."""
+    """The rights of ``DANGEROUS`` that this user lacks; doctor then checks less."""
     lacking = []
     for command in (("INFO", "server"), ("CONFIG GET", "appendfsync")):
         try:

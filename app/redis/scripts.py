@@ -1,4 +1,4 @@
-"""Loads the Lua scripts of the application, each by its name: no two have the same."""
+"""Loads the Lua scripts of the application by name; names are unique."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def script(client: Redis, *names: str) -> Script:
 
 
 def evalsha(client: Redis, chosen: Script, arguments: Sequence[Any]) -> Any:
-    """The script's answer. As calling ``chosen``, without the client library's layers above one command."""
+    """The script's answer. As ``chosen()``, without the client library's layers above one command."""
     try:
         return client.execute_command("EVALSHA", chosen.sha, 0, *arguments)  # type: ignore[no-untyped-call]
     except NoScriptError:
@@ -38,8 +38,8 @@ def evalsha(client: Redis, chosen: Script, arguments: Sequence[Any]) -> Any:
 
 
 def in_turn(client: Redis, calls: Sequence[Call]) -> list[Any]:
-    """The answers of several scripts, sent in order in one round trip; each is atomic, the sequence is not: one that
-    the server does not know by its hash yet runs after the others."""
+    """The answers of several scripts, sent in order in one round trip. Each is atomic, the sequence is not: a script
+    whose hash the server does not know yet runs after the others."""
     commands = [("EVALSHA", each.sha, len(keys), *keys, *arguments) for each, keys, arguments in calls]
     answers = exchange(client, commands) if calls else []
     for n, (each, keys, arguments) in enumerate(calls):

@@ -84,7 +84,7 @@ def _options_for_asking(parts: SplitResult, options: Mapping[str, Any], sentinel
         **options,
         "socket_timeout": patience,
         "socket_connect_timeout": patience,
-        # The library's own default: three more tries with pauses of seconds, for each step of the way.
+        # The library's default is three retries with pauses of seconds for each step.
         "retry": Retry(NoBackoff(), 0),
         **{name: value for name, value in credentials.items() if value},
     }

@@ -42,7 +42,7 @@ class CallbackLimits(BaseModel):
             raise ValueError("; ".join(_faults(error))) from None
 
     def __str__(self) -> str:
-        """As it is written in the setting."""
+        """The value of the setting."""
         return ",".join(
             f"{name}={_size(value) if 'bytes' in name else value}"
             for name, value in self.model_dump().items()
@@ -56,7 +56,7 @@ def _faults(error: ValidationError) -> list[str]:
         name = str(fault["loc"][0])
         if fault["type"] == "extra_forbidden":
             faults.append(
-                f"{name[:40]!r} is no limit; the limits are {', '.join(CallbackLimits.model_fields)}"
+                f"{name[:40]!r} is not a limit; the limits are {', '.join(CallbackLimits.model_fields)}"
             )
         else:
             said = fault["msg"].removeprefix("Value error, ")

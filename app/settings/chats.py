@@ -23,8 +23,8 @@ _OPTIONS = ("kind", "on", "tag", "secret", "name")
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One of ``CHAT_WEBHOOK``. Its runs are those of an endpoint called ``name``. ``secret`` signs what is posted,
-    where the chat demands that (DingTalk, Feishu). An empty ``tags`` matches all."""
+    """One entry of ``CHAT_WEBHOOK``. Its runs are those of an endpoint called ``name``. ``secret`` signs each message,
+    if the chat requires that (DingTalk, Feishu). An empty ``tags`` matches all."""
 
     name: str
     kind: ChatKind

@@ -1,4 +1,4 @@
-"""``URL#name=value&…``: where ``FORWARD_URLS`` and ``CHAT_WEBHOOK`` post to, and which events each entry gets."""
+"""The form of an entry of ``FORWARD_URLS`` and ``CHAT_WEBHOOK``: a URL and options, ``URL#name=value&…``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[!-{}~]{1,300}\Z")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryUrl:
-    """One entry. ``options`` are the pairs behind its ``#``; a name that is repeated has several values."""
+    """One entry. ``options`` are the pairs after its ``#``; a repeated name has several values."""
 
     url: str
     host: str
@@ -33,11 +33,11 @@ class DeliveryUrl:
         """Raises ValueError with a message for the operator, which repeats nothing of the URL but its host: path and
         query may be secrets."""
         if not text.isascii() or any(c.isspace() for c in text):
-            raise ValueError("a URL holds more than ASCII, or a space; encode it")
+            raise ValueError("a URL contains a space or a character outside ASCII; percent-encode it")
         parts = urlsplit(text)
         host = parts.hostname
         if parts.scheme not in {"http", "https"} or not host:
-            raise ValueError("an entry is no http:// or https:// URL")
+            raise ValueError("an entry is not an http:// or https:// URL")
         if parts.username is not None or parts.password is not None:
             raise ValueError(f"{host}: remove user and password from the URL")
         pairs = _options(parts, host)

@@ -13,8 +13,8 @@ _FILTERS = ("tag", "state", "bucket", "on")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of ``FORWARD_URLS``. ``name`` is stored and logged, so it holds no query. An empty filter matches all; ``on``
-    says what events it gets: ``news``, or kinds of trouble."""
+    """One entry of ``FORWARD_URLS``. ``name`` is stored and logged, so it contains no query. An empty filter matches
+    all; ``on`` selects events: ``news``, or kinds of trouble."""
 
     name: str
     url: str
@@ -35,7 +35,7 @@ class Endpoint:
         return cls(name, found.url, tags, states, buckets, on or frozenset({NEWS}))
 
     def __str__(self) -> str:
-        """As it is written in the setting."""
+        """The value of the setting."""
         filters = [("name", self.name)]
         for key, values in zip(_FILTERS, (self.tags, self.states, self.buckets, self.on), strict=True):
             filters += [(key, value) for value in sorted(values)]

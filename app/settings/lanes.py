@@ -17,8 +17,8 @@ _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """``processes`` of one ``python -m workers.worker`` serve it; ``None``: its share of WORKER_PROCESSES. ``memory``:
-    bytes that the process of a handler may grow by; ``None``: HANDLER_MEMORY."""
+    """``processes``: how many processes of one ``python -m workers.worker`` serve it (``None``: its share of
+    WORKER_PROCESSES). ``memory``: bytes by which the process of a handler may grow (``None``: HANDLER_MEMORY)."""
 
     name: str
     processes: int | None = None
@@ -30,7 +30,7 @@ class Lane:
         name, _, rest = text.partition(":")
         if not is_lane_name(name):
             raise ValueError(
-                f"{name!r} is no name of a lane: lower case letters, digits, - and _, at most 32"
+                f"{name!r} is not a name of a lane: lower-case letters, digits, - and _, at most 32"
             )
         given = dict(part.strip().partition("=")[::2] for part in rest.split(";") if part.strip())
         if unknown := set(given) - set(_OPTIONS):

@@ -1,4 +1,4 @@
-"""Where settings come from, how a start fails without them, and how one process hands its own to another."""
+"""Loading settings from their sources, reporting every fault at once, and passing them to another process."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _STACK = ROOT / "stack"
 
 
 class SettingsError(click.ClickException):
-    """The start is refused; the message names every fault and what each setting is for."""
+    """The settings are missing or invalid; the message names every fault and the purpose of each setting."""
 
     exit_code = 2
 
 
 class StackIsDownError(SettingsError):
-    """A command in a checkout without settings: it is meant for the stack of ``make run``."""
+    """A command without settings in a checkout whose stack (``make run``) is not running."""
 
     exit_code = 5  # as where Redis is away
 
@@ -50,7 +50,7 @@ def stack_is_up() -> bool:
 
 
 def _env_files() -> tuple[Path, ...]:
-    """``var/stack.env`` counts only if no other source sets REDIS_URL: the two are never mixed."""
+    """``var/stack.env`` is read only if no other source sets REDIS_URL: two installations are never mixed."""
     own = os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")
     own = own or dotenv_values(".env").get("REDIS_URL") or dotenv_values(".env").get("REDIS_URL_FILE")
     return (STACK_ENV, Path(".env")) if not own and stack_is_up() else (Path(".env"),)
@@ -62,7 +62,7 @@ _held: dict[str, Any] | None = None
 def load(*, for_command: bool = False) -> Settings:
     """Read the settings, or raise one ``SettingsError`` that names every fault. Held settings are not read again.
 
-    ``for_command``: where no setting is set at all, a person in a checkout means the stack of ``make run``.
+    ``for_command``: if no setting is set at all, the command is meant for the stack of ``make run``.
     """
     try:
         return Settings(**_held) if _held else Settings(_env_file=_env_files(), **_made_keys())
@@ -76,18 +76,19 @@ def load(*, for_command: bool = False) -> Settings:
 
 
 def _is_anything_set() -> bool:
-    """Whether the environment or ``.env`` has one setting: then this is a deployment, and what it lacks is named."""
+    """Whether the environment or ``.env`` has a setting: then this is a deployment, and missing ones are reported."""
     given = dict(dotenv_values(".env")) | dict(os.environ)
     return any(given.get(f"{name.upper()}{end}") for name in Settings.model_fields for end in ("", "_FILE"))
 
 
 def packed(chosen: Settings) -> bytes:
-    """The settings for another process of this installation: ``hold`` takes them. They hold secrets."""
+    """The settings as bytes for another process of this installation, which passes them to ``hold``. They contain
+    secrets."""
     return pickle.dumps(dict(chosen))
 
 
 def unpacked(values: bytes) -> Settings:
-    """The inverse of ``packed``; settings that are newer than the bytes come from where they always come from."""
+    """The inverse of ``packed``. Settings that the bytes do not have, because they are newer, come from the sources."""
     return Settings(**pickle.loads(values))  # noqa: S301 - from our own process, by a pipe or through a fork
 
 

@@ -32,7 +32,7 @@ class Rate:
         count = int(match[1])
         burst = int(match[3] or count)
         if not count or not burst:
-            raise ValueError("needs at least 1 request; for no limit to speak of, set a large number")
+            raise ValueError("needs at least 1 request; to have practically no limit, set a large number")
         return cls(count, _SECONDS[match[2]], burst)
 
     @property
@@ -41,7 +41,7 @@ class Rate:
         return self.seconds / self.count
 
     def __str__(self) -> str:
-        """As it is written in the setting."""
+        """The value of the setting."""
         unit = next(name for name, seconds in _SECONDS.items() if seconds == self.seconds)
         return f"{self.count}/{unit}, burst {self.burst}"
 

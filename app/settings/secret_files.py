@@ -28,7 +28,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "no text in UTF-8"
+            why = getattr(error, "strerror", None) or "not text in UTF-8"
             return (
                 UnreadableValue(f"{name} names a file that cannot be read: {path} ({why})"),
                 field_name,

@@ -209,7 +209,7 @@ class Settings(BaseSettings):
         (),
         description="Comma list of endpoint URLs that events are delivered to, each with optional filters: "
         "`https://host/path#tag=VoiceSeparate&state=Success&state=Failed&bucket=name-1250000000`. A repeated filter "
-        "matches any of its values. `on=overdue` and the like ask for what goes wrong (docs/events.md). "
+        "matches any of its values. `on=overdue` and the like select events about failures (docs/events.md). "
         "`name=` names the endpoint; the default is its URL without the query. "
         "Write a comma in a URL as `%2C`.",
     )
@@ -241,10 +241,10 @@ class Settings(BaseSettings):
     )
     chat_webhook: ChatList = Field(
         (),
-        description="Comma list of incoming webhooks of chats that get a message about what goes wrong, one a minute "
+        description="Comma list of incoming webhooks of chats that get a message about failures, one a minute "
         "for each kind: Slack, WeCom, DingTalk or Feishu by the host, else `#kind=slack`. More after the `#`: "
-        "`on=overdue&on=run_failed` (default: all that goes wrong), `tag=…`, `secret=…` (DingTalk, Feishu), `name=…`. "
-        "The URLs are secrets: better `CHAT_WEBHOOK_FILE`.",
+        "`on=overdue&on=run_failed` (default: every kind), `tag=…`, `secret=…` (DingTalk, Feishu), `name=…`. "
+        "The URLs are secrets: prefer `CHAT_WEBHOOK_FILE`.",
     )
     link_seconds: Seconds = Field(
         3600, le=7 * 86400, description="How long presigned links in a job's record stay valid."
@@ -252,7 +252,7 @@ class Settings(BaseSettings):
     waiting_max: int = Field(
         5000,
         ge=1,
-        description="How many clients may wait for a job, or listen to events, in each web process. Past "
+        description="How many clients may wait for a job, or listen to events, in each web process. Above "
         "it streams get 503; `?wait=` is answered at once.",
     )
     retention_raw: Seconds = Field(7 * 86400, description="How long raw payloads are kept.")
@@ -322,7 +322,7 @@ class Settings(BaseSettings):
 
     @property
     def endpoints(self) -> tuple[Endpoint | Chat, ...]:
-        """Whatever is posted to: those of ``FORWARD_URLS`` and ``CHAT_WEBHOOK``."""
+        """All endpoints that deliveries go to: those of ``FORWARD_URLS`` and ``CHAT_WEBHOOK``."""
         return (*self.forward_urls, *self.chat_webhook)
 
     @field_validator("chat_webhook")

@@ -26,9 +26,9 @@ Condition = Literal["none", "ok", "full", "unwritable"]
 T = TypeVar("T")
 
 _FILE_S = 1.0
-"""Age in seconds at which a file is closed: that much longer than the outage may its records stay pending."""
+"""Age in seconds at which a file is closed: its records may stay pending for that long after the outage."""
 _ATTEMPTS = 3
-"""Files tried for one batch while the folder is removed again and again."""
+"""Files tried for one batch if the folder is removed during the write."""
 _PROBE = bytes(16 * 2**10)
 
 
@@ -80,7 +80,7 @@ class Spool:
         self._file: OwnFile | None = None
 
     def append(self, payload: bytes, *, share: float = 1.0) -> None:
-        """Return when ``payload`` is on the disk, within ``share`` of the limit. If it is not: ``NoRoom``."""
+        """Return when ``payload`` is on the disk, within ``share`` of the limit. Raises ``NoRoom``."""
         own = _Append(payload, share)
         with self._turn:
             self._waiting.append(own)
@@ -101,19 +101,19 @@ class Spool:
                 self._drop()
 
     def waiting(self) -> int:
-        """Bytes that are pending."""
+        """How many bytes are pending."""
         return self.blocking(self._room.sizes)[0]
 
     def oldest_s(self) -> float:
-        """For how many seconds the oldest record that is pending has waited."""
+        """How long (seconds) the oldest pending record has waited."""
         return self.blocking(self._room.oldest_s)
 
     def set_aside(self) -> SetAside:
-        """Records that are set aside: Redis or a person has to act first."""
+        """The records that are set aside: they wait until Redis or a person acts."""
         return self.blocking(self._aside.count)
 
     def condition(self) -> tuple[Condition, int]:
-        """Whether a callback could be stored now, found out by a real write; and the bytes that are pending."""
+        """Whether a callback could be stored now, probed by a real write; and the number of bytes that are pending."""
         return self.blocking(self._condition)
 
     def _condition(self) -> tuple[Condition, int]:
@@ -145,7 +145,7 @@ class Spool:
                 self._turn.notify_all()
 
     def _commit(self, batch: list[_Append]) -> None:
-        """Write all that fit, sync once, and look whether the drainer will find the file. Takes no lock."""
+        """Write all that fit, sync once, and check that the drainer will find the file. Takes no lock."""
         left = [each for each in batch if self._fits(each)]
         for _ in range(_ATTEMPTS):
             if not left:

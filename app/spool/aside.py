@@ -20,7 +20,7 @@ ASIDE = (RECORDS, DAMAGED)
 _FILE_BYTES = 32 * 2**10
 """Size at which a new file is begun. A file is retried as a whole while others wait: a few dozen records at most."""
 _FIRST_S, _LONGEST_S = 5.0, 3600.0
-"""Back-off between the retries of a file, in seconds: it doubles each time."""
+"""Back-off between retries of a file, in seconds; it doubles each time."""
 _READINGS = 5
 """Readings of the whole folder while files disappear from it; after them, those that are there count."""
 
@@ -109,7 +109,7 @@ class Writer:
         return [file.path for file in kept]
 
     def drop(self) -> None:
-        """Delete it: the records are still in their sources, and will be set aside again."""
+        """Delete what was added: the records are still in their sources, and will be set aside again."""
         dropped, self._files = self._files, []
         for file in dropped:
             file.close()
@@ -125,7 +125,7 @@ class Retries:
         self._pause = 0.0
 
     def due(self, folder: Path) -> list[Path]:
-        """Files that are due and have the same back-off, so that what is left of them can share the next one."""
+        """Due files with the same back-off, so that the records that fail again can share the next one."""
         files, now = aside_files(folder, RECORDS), time.monotonic()
         self._pauses = {path: self._pauses[path] for path in files if path in self._pauses}
         due = [path for path in files if self._of(path)[1] <= now]

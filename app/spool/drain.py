@@ -29,15 +29,16 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.25
 _AWAY_S = 1.0
 _SETTLE_S = 2.0
-"""Work that is repeated, at most, if Redis becomes unavailable meanwhile."""
+"""Seconds of work that may have to be repeated if Redis becomes unavailable."""
 _ASIDE_S = 0.25
-"""After so much work on files that are set aside, newer records go first."""
+"""Seconds of work on files that are set aside, after which newer records go first."""
 
 _ABANDONED_S = 60.0
 
 
 class Drainer:
-    """A thread of each web process; the one that holds the folder's lock drains the files of all, dead ones' too.
+    """A thread of each web process. The one that holds the folder's lock drains the files of all processes, also of
+    dead ones.
 
     A Redis that dies may lose what it answered last. So a file is deleted only after a later write is safe, on the same
     Redis; until then its records are replayed, as duplicates. A record that Redis rejects for its content is set aside
@@ -141,14 +142,15 @@ class Drainer:
             self._again = False
 
     def _introduce(self) -> bool:
-        """Once Redis is available, it and this folder share an id; the first start of an installation makes it."""
+        """Compare the ids of Redis and this folder, once Redis is available; the first start of an installation makes
+        one for both."""
         try:
             return not self._installation or bool(self._installation.state())
         except RedisError:
             return False
 
     def _check_owner(self) -> None:
-        """Records of another installation do not belong in this Redis."""
+        """Raise ``Away`` if the records are of another installation: they do not belong in this Redis."""
         if self._installation:
             try:
                 state = self._installation.state()
@@ -158,7 +160,7 @@ class Drainer:
                 raise Away(self._installation.explain(state))
 
     def _make_safe(self) -> str:
-        """Wait until Redis has everything so far as safely as promised. Returns the run id of its server."""
+        """Wait until everything so far is as durable as ``DURABILITY`` promises. Returns the run id of the server."""
         try:
             server = self._durable.settle()
         except RedisError as error:
@@ -231,7 +233,7 @@ class Drainer:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what crashes left behind: files that never got their final name."""
+    """Delete what crashes have left: files that never got their final name."""
     for unnamed in folder.glob("*.new"):
         with suppress(FileNotFoundError):
             if time.time() - unnamed.stat().st_mtime > _ABANDONED_S:

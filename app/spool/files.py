@@ -1,4 +1,4 @@
-"""Files of the spool as their writer sees them, and writes that survive a loss of power."""
+"""Writing files of the spool, so that what is written survives a loss of power."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class OwnFile:
         os.fsync(self._fd)
 
     def is_there(self) -> bool:
-        """Whether its path still leads to it. If the folder was removed or replaced, the system goes on to write and
-        sync a file that has no name any more, and reports no error."""
+        """Whether its path still names it. If the folder was removed or replaced, writing and syncing the nameless file
+        still succeeds."""
         return leads_to(self.path, self._fd)
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
-"""Which installation this is: an id that Redis and the spool's folder both keep, so that one notices what the other has
-lost.
+"""The id of this installation, which Redis and the spool's folder both hold, so that a Redis that has lost its data, or
+is another one, is noticed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from app.store.database import Database
 log = logging.getLogger(__name__)
 
 InstallationState = Literal["ok", "lost", "foreign"]
-"""``lost``: this Redis should have the folder's id and does not; it may also be the empty one that has taken over.
-``foreign``: it has another one and is at another address, or the prefix is another: another installation's, perhaps."""
+"""``lost``: this Redis should have the folder's id and does not: it lost its data, or an empty one took over.
+``foreign``: it has another id at another address, or KEY_PREFIX differs: it is probably another installation's."""
 
 _FILE = "installation"
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What the folder keeps: the id, and where Redis had it."""
+    """What the folder holds: the id, and the address and prefix of the Redis that had it."""
 
     id: str
     redis: str
@@ -89,7 +89,7 @@ class Installation:
         return found.decode() if isinstance(found, bytes) else None
 
     def _set(self, id_: str) -> str:
-        """Two that start at the same time agree on one."""
+        """SET with NX, so that processes that start at the same time agree on one id."""
         self._db.client.set(self._db.key("installation"), id_, nx=True)
         return self._get() or id_
 
@@ -111,6 +111,6 @@ class Installation:
 
 
 def _place(redis_url: str) -> str:
-    """The address, without what is secret."""
+    """The address, without its password."""
     parts = urlsplit(redis_url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

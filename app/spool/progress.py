@@ -1,4 +1,4 @@
-"""How far each spool file has been replayed, and how far Redis cannot lose it any more."""
+"""How far each spool file has been replayed, and up to where Redis has it durably."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Progress:
         self._finished.append(path)
 
     def commit(self) -> list[Path]:
-        """Redis cannot lose what has been replayed so far. Returns the files that may be deleted."""
+        """Everything replayed so far is durable. Returns the files that may be deleted."""
         done, self._finished = self._finished, []
         for path in done:
             self._reached.pop(path, None)

@@ -49,7 +49,7 @@ def decode_record(payload: bytes) -> News | Refusal:
         if "refusal" in head:
             return _refusal(head["refusal"], body)
         known: dict[str, Any] = {name: head[name] for name in _FIELDS}
-        # An earlier release wrote none of these.
+        # Earlier releases wrote neither.
         known |= {"url": head.get("url"), "place": head.get("place") and tuple(head["place"])}
         known |= {"origin": Origin(*head["origin"]) if head.get("origin") else None}
         details = parse(body).details
@@ -63,7 +63,7 @@ def _refusal(head: dict[str, Any], body: bytes) -> Refusal:
     known = head | {"job_ids": tuple(head["job_ids"])}
     if "id" in head:
         return Refusal(**known, body=zlib.decompress(body))
-    # Of a release that kept no bodies.
+    # Written by a release that kept no bodies.
     submission = known.pop("submission")
     return Refusal(
         **known, binding={"submission": submission} if submission else {}, received_ms=head["spooled_ms"]

@@ -1,4 +1,4 @@
-"""What becomes of one record when it is drained: Redis has it, or it is set aside, or everything waits."""
+"""Replaying one record: Redis stores it, or it is set aside, or it stays pending with all others."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from app.store.refusals.refusals import Refusals
 log = logging.getLogger(__name__)
 
 _TRIES = 3
-"""Redis may fail for one record in this number of passes, each of which began with a write that succeeded."""
+"""Passes in which Redis may fail for one record, although each began with a write that succeeded."""
 _SLOW_TRIES = 30
-"""As many where Redis gave no answer in time: on a busy machine that says more about Redis than about the record, and a
-record that is set aside loses its place before later news of the same job."""
+"""The same if Redis did not answer in time: on a busy machine that says little about the record, and a record that is
+set aside is replayed after later news of the same job."""
 
 _AWAY = (*UNAVAILABLE, NoPermissionError)
-"""Not the record's fault: Redis is unavailable, cannot write, or does not let this user write."""
+"""Errors that are not due to the record: Redis is unavailable, cannot write, or does not let our user write."""
 
 Drained = Callable[[str], None]
 ReplayPosition = tuple[Path, int]
@@ -38,7 +38,7 @@ ReplayPosition = tuple[Path, int]
 
 
 class Away(Exception):
-    """Redis takes no record now; all stay pending."""
+    """Redis stores no record now; all stay pending."""
 
 
 class Replay:
@@ -81,7 +81,7 @@ class Replay:
         return self._failures[place] >= (_SLOW_TRIES if isinstance(error, TimeoutError) else _TRIES)
 
     def forget(self, path: Path) -> None:
-        """The file is deleted: drop what its records failed with."""
+        """The file is deleted: drop the failures of its records."""
         for place in [place for place in self._failures if place[0] == path]:
             del self._failures[place]
 

@@ -67,7 +67,7 @@ class Room:
         return True
 
     def _in_use(self) -> int:
-        """Records that are set aside have as much room of their own; beyond it they count, so that none has to be
-        deleted."""
+        """Records that are set aside have the same room again; what exceeds it counts as pending, so that none has to
+        be deleted."""
         pending, aside = self.sizes()
         return pending + max(0, aside - self._limit)

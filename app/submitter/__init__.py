@@ -3,7 +3,7 @@
 A request is checked by ``Submitter.draft``, which stores and sends nothing, and sent by ``Submitter.send``.
 """
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.request import (
     AudioConfig,
     MqConfig,
@@ -23,7 +23,7 @@ from app.submitter.send import Receipt, Submitter
 __all__ = [
     "AudioConfig",
     "BadRequest",
-    "Broken",
+    "BrokenRule",
     "Draft",
     "Input",
     "MqConfig",

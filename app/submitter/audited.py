@@ -1,4 +1,4 @@
-"""One submission of a person: sent, and in the audit list."""
+"""Sending a person's submission, with an entry in the audit list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.web.acts import acting
 
 
 def send_audited(submitter: Submitter, draft: Draft) -> Receipt:
-    """What ``Submitter.send`` says, and raises."""
+    """As ``Submitter.send``, with an entry in the audit list."""
     with acting(SUBMIT, submission=draft.submission, input_object=draft.asked.input_object) as done:
         receipt = submitter.send(draft)
         done.job_ids += receipt.job_ids

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from app.ci.incoming.fields import text
 from app.ci.matching.asked import Asked
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.callback_rules import is_private
 from app.core.tokens import Binding, digest, mint, object_digest
 from app.settings import Settings
@@ -41,14 +41,14 @@ def binding_of(submission: str, asked: Asked, expires: int) -> Binding:
     )
 
 
-def unreachable_warnings(settings: Settings) -> Iterator[Broken]:
+def unreachable_warnings(settings: Settings) -> Iterator[BrokenRule]:
     """Warnings that no callback can reach us; CI is asked about such a job instead."""
     if settings.public_url is None:
         rule = "PUBLIC_URL is not set: the job is sent with CallBack=no, and CI is asked about it instead"
-        yield Broken(field="callback", rule=rule, word="no_public_url", severity="warning")
+        yield BrokenRule(field="callback", rule=rule, word="no_public_url", severity="warning")
     elif settings.ci_endpoint is None and is_private(urlsplit(settings.public_url).hostname or ""):
         rule = "PUBLIC_URL is a private address, which CI does not call; CI is asked about the job after DEADLINE"
-        yield Broken(field="callback", rule=rule, word="private_public_url", severity="warning")
+        yield BrokenRule(field="callback", rule=rule, word="private_public_url", severity="warning")
 
 
 def _each(values: Iterable[str]) -> tuple[str, ...]:

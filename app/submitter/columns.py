@@ -1,4 +1,4 @@
-"""The header of a CSV: which sign separates its cells, which columns it names, and what a misspelt one may mean."""
+"""The header of a CSV: its delimiter, its columns, and suggestions for a misspelt one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.ci.outgoing.request import SubmitRequest
 
 DELIMITERS = ",;\t"
 _NO_COLUMN = frozenset({"operations", "operation"})
-"""Trees: only JSON lines can hold them."""
+"""Fields that are trees: only JSON lines can hold them."""
 _NEAR = 0.7
 
 
@@ -37,7 +37,7 @@ def label_of(column: str) -> str | None:
 def read_table(file: TextIO) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The names of the columns, and the rows, each with its first line in the file. Raises ``UnreadableFile``."""
     first = file.readline()
-    # Excel's own way to say it.
+    # Excel writes the delimiter as a line before the header: `sep=;`.
     said = first[4:5] if first.lower().startswith("sep=") and first[4:5].strip("\r\n") else ""
     first = file.readline() if said else first
     if not first.strip():
@@ -64,7 +64,7 @@ def _numbered(rows: Any, before: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def _delimiter_of(header: str) -> str:
-    """The sign by which most of the header's names are known; of equals the one that is there more often."""
+    """The delimiter with which most of the header's names are known; of two equal ones the more frequent."""
     return max(DELIMITERS, key=lambda each: (_known_in(header, each), header.count(each)))
 
 

@@ -1,4 +1,4 @@
-"""What requests would cost, before they are sent: how many paid jobs, and how much audio where that is known."""
+"""The cost of requests before they are sent: how many paid jobs, and how much audio, if its length is known."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from app.store import Job, Store
 from app.store.reading.listing import Filter
 
 _LOOKED_AT = 5
-"""Earlier jobs on a file that are looked at for its length."""
+"""Earlier jobs on a file that are read for its length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """``jobs`` are paid for; of ``timed`` of them the length is known, ``seconds`` in all."""
+    """``jobs`` paid jobs; the length of ``timed`` of them is known, ``seconds`` in all."""
 
     jobs: int = 0
     timed: int = 0
@@ -57,7 +57,7 @@ class Lengths:
         return self._known[bucket, key]
 
     def _look_up(self, bucket: str, key: str) -> float | None:
-        # Its results are as long as its input: of other tags they may be a part of it.
+        # VoiceSeparate's results are as long as its input; those of other tags may be shorter.
         equal = (("input_object", key), ("bucket", bucket), ("state", "Success"), ("tag", VOICE_SEPARATE))
         for job in self._jobs.page(Filter(equal=equal), _LOOKED_AT).jobs:
             whole = self._jobs.get(job.job_id)

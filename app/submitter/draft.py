@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.ci.matching.asked import Asked, asked
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.request_file import read_xml, with_callback
 from app.ci.outgoing.request_xml import render
@@ -22,8 +22,8 @@ from app.submitter.callback_url import binding_of, callback_url, unreachable_war
 class Draft:
     """A request that is ready to be sent: its XML, what we store of it (``asked``), and warnings.
 
-    ``expires``: until when its callback URL is valid, in seconds since 1970. ``deadline``: seconds after which its
-    silence is overdue, if it says so.
+    ``expires``: when its callback URL expires, in seconds since 1970. ``deadline``: seconds without news after which it
+    is overdue, if the request names them.
     """
 
     submission: str
@@ -31,7 +31,7 @@ class Draft:
     asked: Asked
     callback: str | None
     expires: int
-    warnings: tuple[Broken, ...]
+    warnings: tuple[BrokenRule, ...]
     labels: dict[str, str]
     deadline: float | None
 
@@ -47,7 +47,7 @@ def draft(
     settings: Settings,
     request: SubmitRequest,
     submission: str | None = None,
-    broken: Sequence[Broken] | None = None,
+    broken: Sequence[BrokenRule] | None = None,
 ) -> Draft:
     """Raises ``BadRequest`` with every broken rule. ``broken``: those that ``rules.examine`` found, if it was asked."""
     facts, warnings = _checked(settings, request, broken)
@@ -79,7 +79,7 @@ def _made(
     facts: Asked,
     callback: str | None,
     expires: int,
-    warnings: tuple[Broken, ...],
+    warnings: tuple[BrokenRule, ...],
     request: SubmitRequest,
 ) -> Draft:
     labels = dict(request.labels)
@@ -87,8 +87,8 @@ def _made(
 
 
 def _checked(
-    settings: Settings, request: SubmitRequest, broken: Sequence[Broken] | None = None
-) -> tuple[Asked, tuple[Broken, ...]]:
+    settings: Settings, request: SubmitRequest, broken: Sequence[BrokenRule] | None = None
+) -> tuple[Asked, tuple[BrokenRule, ...]]:
     broken = check(request, defaults(settings)) if broken is None else broken
     if any(each.severity == "error" for each in broken):
         raise BadRequest(broken)

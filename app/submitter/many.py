@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from threading import Event
 
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.rules import examine
 from app.provider import ProviderError
@@ -52,7 +52,7 @@ class RunControl:
 def checked(row: Row, defaults: Defaults) -> SubmitRequest | RowResult:
     """The row's request, or a result that names every broken rule."""
     if row.fault:
-        return RowResult(row, "refused", broken=(Broken(field="", rule=row.fault, word="row"),))
+        return RowResult(row, "refused", broken=(BrokenRule(field="", rule=row.fault, word="row"),))
     request, broken = examine(row.data, defaults)
     if request is None or any(each.severity == "error" for each in broken):
         return RowResult(row, "refused", broken=tuple(broken))

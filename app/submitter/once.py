@@ -1,4 +1,4 @@
-"""Sends each row of a run once, even with several processes: the idempotency records hold what became of each row."""
+"""Sends each row of a run once, even with several processes: the idempotency records hold the result of each row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.submitter.send import SentElsewhere
 KEPT_S = 90 * 86400
 """How long it is remembered that a row was submitted: as long as jobs are kept by default."""
 SPACE = "rows"
-"""Of the idempotency records of rows."""
+"""The ``space`` of the idempotency records of rows."""
 _SENDING = (
     "another run is sending it, or ended while it did; start the same command again to see whether CI has it"
 )
@@ -44,9 +44,9 @@ class Once:
     def claim(self, submission: str) -> Iterator[None]:
         """Store the submission inside the block, and send it after. Raises ``RowTaken`` if another run has the row.
 
-        The row is claimed before, so that the record is as safe as the submission, and confirmed after. A claim without
-        a submission may be taken over, because its run may have died there; if it was only slow, it finds at the
-        confirmation that it has lost the row.
+        The row is claimed before the block, so that the record is as durable as the submission, and confirmed after it.
+        Another run may take over a claim without a submission, because its run may have died there; a run that was only
+        slow learns at the confirmation that it has lost the row.
         """
         claimed = IdempotencyRecord(self._row.key, submission, now_ms())
         while before := self._records.take(SPACE, self._name, claimed, KEPT_S):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TextIO
 
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.submitter.columns import UnreadableFile, label_of, read_table
 
 _LISTS = frozenset({"allow"})
@@ -20,8 +20,8 @@ RowStatus = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 @dataclass(frozen=True, slots=True)
 class Row:
     """One request: ``number`` is its line (CSV: its row, without the header); blank ones count. ``key`` is unique in
-    the file, and the same when the file is read again. ``line`` is the first line of the file that it stands in, and
-    ``own`` the dotted names of what stands there: the rest of ``data`` is common to all rows."""
+    the file, and the same when the file is read again. ``line`` is its first line in the file, and ``own`` the dotted
+    names of its own fields: the rest of ``data`` is common to all rows."""
 
     number: int
     key: str
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def input_object(self) -> str | None:
-        """The file that it is about, as it is written in the row."""
+        """The input file, as the row writes it."""
         return _text(_member(_member(self.data, "input"), "object"))
 
     @property
@@ -50,7 +50,7 @@ class RowResult:
     status: RowStatus
     submission: str | None = None
     job_ids: tuple[str, ...] = ()
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[BrokenRule, ...] = ()
     error: str | None = None
     ci_code: str | None = None
     ci_request_id: str | None = None
@@ -83,7 +83,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dotted(data: Any, path: str = "") -> Iterator[str]:
-    """The names of what is in it, as ``nest`` takes them; a list is one value."""
+    """The dotted names of its values, as ``nest`` takes them; a list is one value."""
     if not isinstance(data, Mapping):
         yield path
         return
@@ -92,7 +92,7 @@ def dotted(data: Any, path: str = "") -> Iterator[str]:
 
 
 def over(below: Mapping[str, Any], above: Any) -> Any:
-    """``above``; what it leaves out is taken from ``below``."""
+    """``above``, with what it leaves out taken from ``below``."""
     if not isinstance(above, Mapping):
         return above
     merged = dict(below)

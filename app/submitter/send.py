@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.ci.incoming.payload import Answer
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.report import Detail
 from app.core import traces
@@ -36,13 +36,13 @@ _TRANSIENT = frozenset({"ConnectionRefused", "ConnectTimeout"})
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The result: the jobs that CI named, none if its answer was lost. ``record`` is our submission as it should be;
-    ``stored`` is false if Redis went away meanwhile: then the relay searches for the jobs. ``details`` is what CI
-    answered; ``new_at`` when that was stored, if it is all that is stored of the jobs (``Taken``)."""
+    """The result: the jobs that CI named, none if its answer was lost. ``record`` is the submission as it should be
+    stored; ``stored`` is false if Redis became unavailable before that: then the relay searches for the jobs.
+    ``details``: CI's answer; ``new_at``: when that was stored, if nothing else is stored of the jobs (``Taken``)."""
 
     record: Submission
     job_ids: tuple[str, ...] = ()
-    warnings: tuple[Broken, ...] = ()
+    warnings: tuple[BrokenRule, ...] = ()
     stored: bool = True
     details: tuple[Detail, ...] = ()
     new_at: str | None = None
@@ -93,7 +93,7 @@ class Submitter:
         self,
         request: SubmitRequest,
         submission: str | None = None,
-        broken: Sequence[Broken] | None = None,
+        broken: Sequence[BrokenRule] | None = None,
     ) -> Draft:
         """Check every rule and build the exact XML; nothing is stored or sent. Raises ``BadRequest``. ``broken``: the
         rules that it breaks, if they were checked already."""

@@ -1,1 +1,1 @@
-"""The web service around its views: problems, bodies, metrics, health, what a request may use."""
+"""The web service around its views: problems, bodies, health, access log, and the services of a request."""

@@ -1,4 +1,4 @@
-"""One log line for each request, with the route instead of the path; and the id by which it is found again."""
+"""The access log: one line for each request, with the route instead of the path, and the request's id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.core.logs import access, begin_about
 from app.core.logs.origin import Origin, origin_of
 
 Fields = dict[str, Any]
-"""Of ``app.core.logs.LOG_FIELDS``; none is text of a caller's but ids whose form was checked."""
+"""Fields of ``app.core.logs.LOG_FIELDS``. None is a caller's text, except ids whose form was checked."""
 
 
 def init_app(app: Flask) -> None:
@@ -44,7 +44,7 @@ def _route() -> str:
 
 
 def origin_in(environ: dict[str, Any]) -> Origin:
-    """Of a WSGI request."""
+    """The origin of a WSGI request."""
     return origin_of(environ.get("HTTP_X_REQUEST_ID"), environ.get("HTTP_TRACEPARENT"))
 
 
@@ -56,9 +56,9 @@ def fields_of(origin: Origin) -> Fields:
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _CALLBACK = "receiver.callback"
-"""It makes a span of its own: most callbacks are answered before Flask."""
+"""The route of callbacks, whose view makes its own span: most callbacks are answered before Flask."""
 _OFTEN = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What machines ask every few seconds: logged at DEBUG where all is well."""
+"""Routes that machines call every few seconds: logged at DEBUG if the answer is not an error."""
 
 
 def _known(method: str) -> str:

@@ -1,7 +1,7 @@
-"""What a person does, by the API, a page or a command: it is done inside ``acting``, which writes the audit list.
+"""Actions of people, by the API, a page or a command: each runs inside ``acting``, which writes the audit list.
 
-Every changing route and command is one (``tests/audit`` walks them). An entry is written after the act, whatever came
-of it; what was refused leaves none.
+Every route and command that changes something is one (``tests/audit`` walks them). The entry is written after the
+action, also if it failed; a refused action leaves none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.web.services import services
 log = logging.getLogger(__name__)
 
 LOCAL = "local"
-"""Whose a command is: it needs no API key."""
+"""Who runs a command: it needs no API key."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Act:
     results: dict[str, Value] = field(default_factory=dict)
 
     def did(self, **results: Value | None) -> None:
-        """What came of it: numbers are added up, ``None`` is left out."""
+        """Record results: numbers are added up, ``None`` is left out."""
         for name, value in results.items():
             if value is not None:
                 before = self.results.get(name, 0)
@@ -46,8 +46,8 @@ class Act:
 
 @contextmanager
 def acting(action: str, *job_ids: str, **on: Value | None) -> Iterator[Act]:
-    """Everything inside is one entry of the audit list. One inside another is a part of it: a page that does what the
-    API does for each of many jobs is one action."""
+    """The block is one entry of the audit list. A block inside another is part of it: a page that does what the API
+    does for each of many jobs is one action."""
     outer: Act | None = g.get("act")
     current = outer or Act(action)
     current.job_ids += (each for each in job_ids[:JOBS_MAX] if each not in current.job_ids)
@@ -70,12 +70,12 @@ def acting(action: str, *job_ids: str, **on: Value | None) -> Iterator[Act]:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Nothing was done, and a caller who repeats it must not push out what others did."""
+    """Whether nothing was done. Refusals are not listed: a caller who repeats them must not push out other entries."""
     return isinstance(error, Problem) and PROBLEMS[error.reason][0] < 500
 
 
 def _word(error: BaseException) -> str:
-    """One word, and nothing that a caller or CI wrote."""
+    """The error as one word, without any text of a caller or of CI."""
     if isinstance(error, Problem):
         return error.reason
     return error.code if isinstance(error, ProviderError) else type(error).__name__
@@ -95,7 +95,7 @@ def _write(done: Act) -> None:
     try:
         services().store.audit.add(entry)
     except RedisError as error:
-        # An error now would have what is done repeated. Where it is not done, its own error says why.
+        # Raising here would make the caller repeat what is done. If it failed, its own error is raised.
         if "error" not in done.results:
             log.error(
                 "%s by %r is missing in the audit list: %s", entry.action, entry.by, type(error).__name__

@@ -1,4 +1,4 @@
-"""Reading a request body that a stranger may have made: bounded in size and in time."""
+"""Reading a stranger's request body, bounded in size and in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = 64 * 1024
 
 
 class Unfinished(Problem):
-    """The body was not read to its end; ``read`` is what came of it."""
+    """The body was not read to its end; ``read`` is the part that was read."""
 
     read = b""
 
@@ -21,8 +21,8 @@ class Unfinished(Problem):
 def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """The whole body of a request (WSGI), at most ``limit`` bytes; a larger one is refused before it is read.
 
-    How long it may take is the server's to bound (``server/worker.py``), which sees each packet; a check here, between
-    pieces of many, would see a trickle only once.
+    The server (``server/worker.py``) bounds how long it may take, because it sees each packet; a check here would see a
+    slow trickle of bytes as one piece.
     """
     declared = get_content_length(environ)
     if (declared or 0) > limit:
@@ -55,7 +55,7 @@ def _read(environ: dict[str, Any], limit: int, declared: int | None, body: bytea
 
 
 def _pieces(environ: dict[str, Any], most: int) -> Iterator[bytes]:
-    # Not request.stream: with a server that ends the stream itself, it calls a cut-off body whole.
+    # Not request.stream: with a server that ends the stream itself, it takes a cut-off body for a whole one.
     while most and (piece := environ["wsgi.input"].read(min(_CHUNK, most))):
         most -= len(piece)
         yield piece
@@ -66,4 +66,4 @@ def _incomplete() -> Unfinished:
 
 
 def _too_large(limit: int) -> Unfinished:
-    return Unfinished("body_too_large", f"At most {limit} bytes are taken (MAX_BODY).", limit=limit)
+    return Unfinished("body_too_large", f"At most {limit} bytes are accepted (MAX_BODY).", limit=limit)

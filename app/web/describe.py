@@ -1,4 +1,4 @@
-"""What a view answers, declared beside it: the OpenAPI document is made of that, and the view is held to it."""
+"""The declared answers of a view: the OpenAPI document is made of them, and an undeclared answer is an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ApiOperation:
 
 @dataclass(frozen=True, slots=True)
 class ViewAnswer:
-    """A document with a status other than 200, with headers, or with an ETag, to which ``If-None-Match`` gets 304."""
+    """A document with a status other than 200, with headers, or with an ETag, which makes ``If-None-Match`` work."""
 
     document: BaseModel
     status: int = 200
@@ -44,7 +44,7 @@ class ViewAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedAnswer:
-    """The text of an answer that this operation gave before, given once more."""
+    """The text of an earlier answer of this operation, repeated."""
 
     text: str
     status: int
@@ -62,7 +62,7 @@ class WrittenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The reader has the document of this ``etag`` already: 304, and nothing was made."""
+    """The client has the document of this ``etag``: the answer is 304, and no document was made."""
 
     etag: str
 
@@ -76,7 +76,7 @@ class UndeclaredAnswer(TypeError):
 
 
 def described(operation: ApiOperation) -> Callable[[Callable[P, Answered]], Callable[P, Response]]:
-    """Makes the view's answer a response, if it is one of those declared. Raises ``UndeclaredAnswer``."""
+    """Make a response of the view's answer. Raises ``UndeclaredAnswer`` if the operation does not declare it."""
 
     def decorate(view: Callable[P, Answered]) -> Callable[P, Response]:
         @wraps(view)
@@ -108,7 +108,7 @@ def _response(operation: ApiOperation, answered: Answered) -> Response:
             raise UndeclaredAnswer(f"200 {answered.model.__name__}")
         return _marked(_json(answered.text, 200, {}), answered.etag)
     answer = answered if isinstance(answered, ViewAnswer) else ViewAnswer(answered)
-    # Not a subclass either: it may have fields that the declared model has not.
+    # The exact type: a subclass may have fields that the declared model lacks.
     if operation.answers.get(answer.status) is not type(answer.document):
         raise UndeclaredAnswer(f"{answer.status} {type(answer.document).__name__}")
     response = _json(text_of(answer.document), answer.status, answer.headers)

@@ -1,4 +1,4 @@
-"""Security headers of every answer: run nothing, show it in no frame, guess no type, keep no links."""
+"""Security headers of every answer: no scripts, no frames, no guessing of types, no referrer."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Final
 from flask import Flask, Response, g, request
 
 _NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
-"""For answers that are data: one that is opened in a browser does nothing."""
+"""The policy of answers that are data: opened in a browser, they run and load nothing."""
 _ALWAYS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 )
 OF_DATA: Final = (*_ALWAYS, ("Content-Security-Policy", _NOTHING))
-"""Of an answer that is data and nothing else."""
+"""The headers of an answer that is data."""
 
 
 def keep_nowhere() -> None:
-    """The answer to this request holds links that let anyone read: no cache may have it."""
+    """Mark the answer to this request as not to be cached: it contains presigned links."""
     g.no_store = True
 
 
@@ -33,7 +33,7 @@ def init_app(app: Flask) -> None:
             headers["Cache-Control"] = "no-store"
         if request.method == "OPTIONS" and not answer.content_length:
             headers.pop("Content-Type", None)  # Of nothing; Flask would say text/html.
-        # What the router redirects to holds the Host of the request, which is the caller's own word.
+        # The router's redirects contain the Host header, which the caller chose.
         if (location := headers.get("Location", "/"))[0] != "/" and location.startswith(request.host_url):
             headers["Location"] = "/" + location.removeprefix(request.host_url).lstrip("/")
             answer.set_data(b"")

@@ -1,4 +1,4 @@
-"""Is the process up, can a callback be stored, and what do the numbers say."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: is the process up, can a callback be stored, and the figures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from app.web.services import WebServices, services
 blueprint = Blueprint("health", __name__)
 
 _JOBS_FULL = "jobs full"
-"""Callbacks of known jobs are still stored: a load balancer that sends no more requests would lose those too."""
+"""Callbacks of known jobs are still stored, and would be lost too if a load balancer sent no more requests."""
 
 
 _LATE_S = 60.0
-"""A look-up that has been due for longer than that: COS hangs, or the relays do not keep up."""
+"""Seconds that a look-up may be due: after that COS hangs, or the relays do not keep up."""
 _NOT_NEEDED = {"spool", "installation"}
-"""Without a spool there is neither."""
+"""Parts that do not exist without a spool."""
 
 
 ReadyStatus = Literal["ok", "degraded", "unavailable"]
@@ -50,7 +50,7 @@ class Readiness(BaseModel):
 @blueprint.get("/healthz")
 @described(ApiOperation("Is the process up?", answers={200: Health}, open=True))
 def healthz() -> Health:
-    """The process is up; says nothing of anything else."""
+    """The process is up. Nothing else is checked."""
     return Health()
 
 
@@ -63,7 +63,7 @@ def readyz() -> ViewAnswer:
 
 
 def readiness() -> Readiness:
-    """Each part as it is now."""
+    """The present state of each part."""
     ours = services()
     redis, parts = _redis(ours)
     spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
@@ -81,7 +81,7 @@ def readiness() -> Readiness:
 
 
 def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
-    """Whether Redis takes a callback now, by a real write; and whether those who act on it are there."""
+    """Whether Redis accepts a callback now, by a real write; and whether relays and workers are running."""
     store = ours.store
     try:
         store.presence.probe()
@@ -123,7 +123,7 @@ def _installation(ours: WebServices) -> str:
 
 
 def _room(ours: WebServices) -> str:
-    """The caps at which the store turns callbacks away: past one nothing new is taken, past the other no new job."""
+    """Whether a cap of the store is reached: at OUTBOX_MAX no news is stored, at JOBS_MAX no new job."""
     if ours.store.outbox.size() >= ours.settings.outbox_max:
         return "outbox full"
     return _JOBS_FULL if ours.store.jobs.count() >= ours.settings.jobs_max else "ok"

@@ -1,7 +1,7 @@
-"""What a web process does when it begins to serve, when it is to stop, and when it has stopped.
+"""Start and stop of a web process.
 
-The hooks of gunicorn.conf.py call these; nothing else starts or stops a thread of the web service. What they are given
-is the WSGI application that is served: the service, or one that the service is mounted in (docs/mounting.md).
+The hooks of gunicorn.conf.py call these; nothing else starts or stops a thread of the web service. Their argument is
+the WSGI application that is served: the service, or one that the service is mounted in (docs/mounting.md).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def started(app: Any) -> None:
 
 
 def stopping(app: Any) -> None:
-    """Clients that wait for a job are answered now; requests that have begun are finished."""
+    """Answer clients that wait for a job now; requests that have begun are finished."""
     for services in _served(app):
         services.tail.close()
 
 
 def stopped(app: Any) -> None:
-    """What this process has spooled is handed over to the others."""
+    """Hand over the spool file of this process to the others."""
     for services in _served(app):
         services.reporter.stop()
         if services.drainer:
@@ -52,8 +52,8 @@ def _served(app: Any) -> tuple[WebServices, ...]:
 
 
 def _mounted(app: Any) -> Iterator[WebServices]:
-    """Those of the service itself, or of each that werkzeug's middlewares (``app``, ``mounts``) or a Flask application
-    (``wsgi_app``) pass requests to."""
+    """The services of the application itself, or of each application to which werkzeug's middlewares (``app``,
+    ``mounts``) or a Flask application (``wsgi_app``) pass requests."""
     if isinstance(app, Flask) and (services := attached(app)):
         yield services
         return

@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a caller, in one table, reported as ``application/problem+json`` (RFC 9457)."""
+"""All errors that a caller can get, in one table, reported as ``application/problem+json`` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 
 
 class Problem(Exception):
-    """Ends a request. ``detail`` says what is wrong and what to do next; ``members`` ride along in the answer."""
+    """Ends a request. ``detail`` says what is wrong and what to do next; ``members`` are added to the document."""
 
     def __init__(self, reason: str, detail: str, *, retry_after: int | None = None, **members: Any) -> None:
         super().__init__(detail)
@@ -120,7 +120,7 @@ def _from_http(error: HTTPException) -> Response:
 
 
 def problem_of(error: Exception, where: str | None) -> Problem:
-    """What a caller gets for an error that is not theirs; the log says what it was."""
+    """The problem for an unexpected error; the log has the error itself."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, (*UNAVAILABLE, Unavailable)):
@@ -136,7 +136,7 @@ def _from_error(error: Exception) -> Response:
 
 
 def init_app(app: Flask) -> None:
-    """Every error of every view leaves as a problem document, and none with a stack trace."""
+    """Answer every error of every view with a problem document, never with a stack trace."""
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(Exception, _from_error)
 

@@ -1,4 +1,4 @@
-"""What the web service and the commands use besides; which application has it."""
+"""The services that requests and commands use, and how an application holds them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.web.usage import UrlUsage
 
 @dataclass(frozen=True, slots=True)
 class WebServices(Services):
-    """What a request, or a command, may use besides: waiting for events, and the spool."""
+    """``Services``, and for requests and commands also the event tail and the spool."""
 
     tail: Tail
     spool: Spool | None
@@ -67,7 +67,7 @@ def _drained(outcome: str) -> None:
 
 
 def attach(app: Flask) -> WebServices:
-    """Open what the application's settings name; those of a command are read now."""
+    """Open the services of the application's settings, and keep them in the application."""
     settings: Settings | None = app.extensions.get("settings")
     if settings is None:
         settings = app.extensions["settings"] = load(for_command=True)
@@ -79,15 +79,15 @@ def attach(app: Flask) -> WebServices:
 
 
 def attached(app: Flask) -> WebServices | None:
-    """None for an application that is not ours."""
+    """The services of the application; ``None`` if it is not ours."""
     return cast(WebServices | None, app.extensions.get("services"))
 
 
 def of(app: Flask) -> WebServices:
-    """Those that were attached; for a command they are opened now."""
+    """The attached services; for a command they are opened now."""
     return cast(WebServices, app.extensions.get("services") or attach(app))
 
 
 def services() -> WebServices:
-    """Those of the application that is serving this request, or has this command."""
+    """The services of the application that serves this request, or has this command."""
     return of(current_app)

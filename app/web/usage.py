@@ -8,7 +8,7 @@ import time
 from app.store.jobs.accept import UrlLimit
 
 _REMEMBERED = 10_000
-"""URLs that are remembered as over their limits."""
+"""The most URLs that are remembered as over their limits."""
 
 
 class UrlUsage:

@@ -36,7 +36,7 @@ class Client:
         return self._call(calls.submit(request, idempotency_key))
 
     def submission(self, submission_id: str) -> Submission:
-        """What became of a submission, also before there is a job."""
+        """A submission and its status, also before there is a job."""
         return self._call(calls.submission(submission_id))
 
     def get(self, job_id: str) -> Job:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: list[str]) -> int:
-    """0: built, and every role was found well in it."""
+    """0: built, and every role was healthy in it."""
     parser = argparse.ArgumentParser(prog="python -m deploy.image", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the stages go; about 1 GB")
     parser.add_argument("--redis-url", help="start web, worker and relay against this Redis, too")

@@ -42,7 +42,7 @@ def build_image(context: Path, folder: Path) -> Image:
 
 
 def _base(image: str, folder: Path) -> Path:
-    """The same packages as Debian's slim image, but for its removed manuals."""
+    """The packages of Debian's slim image, with the manuals that it removes."""
     base = folder / "base"
     if not (base / "etc/debian_version").exists():
         suite = next(suite for name, suite in _SUITE.items() if image.startswith(name))
@@ -100,7 +100,7 @@ def _run(command: str, root: Path, workdir: Path) -> None:
 
 @contextlib.contextmanager
 def _authority(root: Path) -> Iterator[dict[str, str]]:
-    """Where this machine has pip trust an authority of its own (PIP_CERT), the step trusts it, too."""
+    """If pip on this machine trusts an authority of its own (PIP_CERT), so does the step."""
     if "PIP_CERT" not in os.environ:
         yield {}
         return
@@ -113,7 +113,7 @@ def _authority(root: Path) -> Iterator[dict[str, str]]:
 
 
 def _network() -> dict[str, str]:
-    """A proxy or package index that this machine is set up with; docker build takes the same as arguments."""
+    """The proxy and package index that this machine uses; docker build takes them as arguments."""
     return {
         name: value for name, value in os.environ.items() if name.lower().endswith(("_proxy", "_index_url"))
     }

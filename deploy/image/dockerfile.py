@@ -1,6 +1,6 @@
 """Reads a Dockerfile into its stages: https://docs.docker.com/reference/dockerfile/.
 
-Only what ours uses; any other instruction or option raises, so that no step is passed over in silence.
+It reads only what ours uses; any other instruction or option raises, so that no step is skipped unnoticed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def read_stages(text: str) -> tuple[Stage, ...]:
 
 
 def last_of(stage: Stage, word: Word) -> Step:
-    """The one that counts. Raises LookupError where the stage has none."""
+    """The last instruction of that name, which takes effect. Raises LookupError if the stage has none."""
     found = [step for step in stage.steps if step.word == word]
     if not found:
         raise LookupError(f"stage {stage.name} has no {word}")
@@ -66,7 +66,7 @@ def last_of(stage: Stage, word: Word) -> Step:
 
 
 def environment_of(steps: Sequence[Step]) -> dict[str, str]:
-    """What ENV sets."""
+    """The variables that ENV sets."""
     pairs = [pair.partition("=") for step in steps if step.word == "ENV" for pair in step.text.split()]
     return {name: value for name, _, value in pairs}
 

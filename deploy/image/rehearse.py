@@ -27,7 +27,7 @@ exec /usr/sbin/chroot --userspec="$user:$user" "$root" /bin/sh -c 'cd /srv && ex
 
 
 def rehearse(image: Image, redis_url: str) -> list[str]:
-    """What the health check said of each role. Raises RuntimeError where one did not become well."""
+    """The line of the health check for each role. Raises RuntimeError if a role does not become healthy."""
     return [_health(image, role, redis_url) for role in COMMANDS]
 
 
@@ -42,7 +42,7 @@ def _health(image: Image, role: Role, redis_url: str) -> str:
             if asked.returncode == 0:
                 return f"{role}: healthy: {asked.stdout.strip()}"
             time.sleep(0.5)
-        raise RuntimeError(f"{role} did not become well: {asked.stdout}{asked.stderr}")
+        raise RuntimeError(f"{role} did not become healthy: {asked.stdout}{asked.stderr}")
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def _entered(pid: int, image: Image) -> list[str]:
 
 
 def _environment(image: Image, redis_url: str) -> dict[str, str]:
-    """The least that a start asks for; nothing here reaches CI."""
+    """The least settings with which a process starts; none reaches CI."""
     return image.environment | {
         "REDIS_URL": redis_url,
         "PORT": "21600",

@@ -33,7 +33,7 @@ _SHORT = 0x80
 
 
 def context(data: Path) -> ssl.SSLContext:
-    """What the server speaks TLS with. `<data>/tls/certificate.pem` is what its clients have to trust."""
+    """The server's TLS context. Clients have to trust `<data>/tls/certificate.pem`."""
     signed = certificate(data)
     key = signed.with_name("key.pem")
     if not signed.exists():
@@ -49,7 +49,7 @@ def certificate(data: Path) -> Path:
 
 
 def _make(signed: Path, key: Path) -> None:
-    """The certificate last: where it is, its key is whole."""
+    """Write the certificate last: if it exists, its key is complete."""
     pair = RSA.generate(2048)
     key.touch(mode=0o600)
     key.write_bytes(pair.export_key())
@@ -76,7 +76,7 @@ def _signed(pair: RSA.RsaKey) -> bytes:
 
 
 def _extensions(key_id: bytes) -> bytes:
-    """It is its own authority, and is good for loopback and for the hosts that SDKs make of a bucket and a region."""
+    """Self-signed, for loopback and for the hosts that SDKs make of a bucket and a region."""
     hosts = [*NAMES, *(f"*.{kind}.{region}.myqcloud.com" for kind in ("ci", "cos") for region in REGIONS)]
     names = [_node(_DNS_NAME, host.encode()) for host in hosts]
     names += [_node(_ADDRESS, bytes([127, 0, 0, 1])), _node(_ADDRESS, bytes(15) + b"\1")]

@@ -21,7 +21,7 @@ MAX_DEPTH = 20
 
 
 class XmlError(ValueError):
-    """The body is no XML that the emulator accepts; the text says why."""
+    """The body is not XML, or not accepted by the emulator; the text says why."""
 
 
 def from_xml(body: bytes, root: str) -> Tree:

@@ -1,5 +1,5 @@
-"""Jobs whose product is no file of MediaResult's: what they found out, and the files that CI reports elsewhere or
-not at all. The values are invented, the shapes are those that CI publishes."""
+"""Results of jobs that are not files of MediaResult, and files that CI reports elsewhere or not at all. The values are
+invented, the forms are those that CI publishes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _speech(writer: Writer) -> Tree:
 
 
 def _translation(writer: Writer) -> Tree:
-    """CI writes the file and says nothing of it."""
+    """CI writes the file and does not report it."""
     _written(writer, "", SENTENCE.encode())
     return {}
 
@@ -115,7 +115,7 @@ def _tags(_writer: Writer) -> Tree:
 
 
 def _input_of(writer: Writer) -> File:
-    """The film that stands for the job's input."""
+    """The film that is used as the job's input."""
     return file("mp4", text(writer.job.input, "Object"))
 
 

@@ -1,4 +1,4 @@
-"""Identifiers and times, in the forms that CI gives them."""
+"""Identifiers and times in CI's forms."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def callback(details: Sequence[Tree], form: str, dialect: str) -> bytes:
 
 
 _UNSAID = {"WordsGeneralize": frozenset({"QueueId", "QueueType", "StartTime", "State", "Tag"})}
-"""What CI leaves out of the callbacks of a tag; its answers have it."""
+"""Nodes that CI's callbacks of a tag lack, and its answers have."""
 
 
 def _as_called_back(job: Tree) -> Tree:

@@ -30,7 +30,7 @@ _PARTS, _PARTS_MAX = 3, 20
 
 
 def produce(job: Job, objects: Objects, templates: Templates) -> Tree:
-    """Write the job's output objects; the nodes that report them and what it found out. Empty if nothing was made."""
+    """Write the job's output objects; returns the nodes that report them and its result. Empty if nothing was made."""
     writer = Writer(job, objects)
     if job.tag == "VoiceSeparate":
         return _separated(writer, templates)
@@ -99,7 +99,7 @@ def _segments(writer: Writer) -> Tree:
 
 
 def _streams(writer: Writer) -> Tree:
-    """The streams that were asked for; CI says nothing of what is in them."""
+    """The requested streams; CI does not report what is in them."""
     asked = [one for one in children(writer.output, "StreamExtract") if isinstance(one, dict)]
     keys = [text(one, "Output") for one in asked if text(one, "Output")]
     made = [(key, writer.file(kind_of(key, "mp4"), key)) for key in keys]

@@ -1,4 +1,4 @@
-"""What a job writes into its bucket, and the MediaResult that reports it."""
+"""The objects that a job writes into its bucket, and the MediaResult that reports them."""
 
 from __future__ import annotations
 

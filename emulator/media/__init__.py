@@ -1,1 +1,1 @@
-"""Media that plays: what the jobs of the emulator write."""
+"""Playable media: the outputs of the emulator's jobs."""

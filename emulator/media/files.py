@@ -1,4 +1,4 @@
-"""Small files that play, and what CI's MediaInfo would say of them."""
+"""Small playable files, and CI's MediaInfo of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OTHER_NAMES = {"jpeg": "jpg", "m4v": "mp4", "mov": "mp4", "mpeg": "mp3"}
 
 @dataclass(frozen=True)
 class About:
-    """What MediaInfo says of one kind of file: its format, and its audio and video where it has them."""
+    """The MediaInfo of one kind of file: its format, and its audio and video if it has them."""
 
     format: str
     long_name: str
@@ -58,7 +58,7 @@ _ABOUT = {
 
 @dataclass(frozen=True)
 class File:
-    """One file to be written; ``suffix`` is what it is, whatever its key says."""
+    """One file to be written; ``suffix`` is its real type, whatever its key ends in."""
 
     suffix: str
     body: bytes

@@ -41,7 +41,7 @@ PICTURES = {
 
 
 def main(ffmpeg: str) -> None:
-    """Write every sample anew."""
+    """Write every sample again."""
     SAMPLES.mkdir(exist_ok=True)
     for name, pitch in PITCHES.items():
         for suffix, options in AUDIO.items():

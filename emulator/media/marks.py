@@ -1,4 +1,4 @@
-"""A note inside a file, where players pass over it: each output of each job has bytes, and so an MD5, of its own."""
+"""A note inside a file that players skip, so that each output of each job has its own bytes and MD5."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import zlib
 
 
 def marked(suffix: str, body: bytes, note: str) -> bytes:
-    """The file with that note; one of an unknown kind is given back as it is."""
+    """The file with that note; a file of an unknown kind is returned unchanged."""
     mark = _MARKS.get(suffix)
     return mark(body, note.encode()[:200]) if mark else body
 
 
 def _id3(body: bytes, note: bytes) -> bytes:
-    """An ID3v2.3 tag of one text frame in front: MP3 and ADTS."""
+    """Prepend an ID3v2.3 tag with one text frame: MP3 and ADTS."""
     frame = b"\0note\0" + note
     frame = b"TXXX" + len(frame).to_bytes(4, "big") + b"\0\0" + frame
     size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
@@ -21,7 +21,7 @@ def _id3(body: bytes, note: bytes) -> bytes:
 
 
 def _flac(body: bytes, note: bytes) -> bytes:
-    """An APPLICATION block behind the first block, which must be STREAMINFO."""
+    """Insert an APPLICATION block after the first block, which must be STREAMINFO."""
     end = 8 + int.from_bytes(body[5:8], "big")
     block = b"emul" + note
     return body[:end] + b"\x02" + len(block).to_bytes(3, "big") + block + body[end:]
@@ -36,7 +36,7 @@ def _wav(body: bytes, note: bytes) -> bytes:
 
 
 def _amr(body: bytes, note: bytes) -> bytes:
-    """AMR has no place for text: 64 empty frames whose quality bits are a hash of it."""
+    """AMR cannot hold text: append 64 empty frames whose quality bits are a hash of it."""
     bits = int.from_bytes(hashlib.blake2b(note, digest_size=8).digest(), "big")
     return body + bytes(0x7C if bits >> n & 1 else 0x78 for n in range(64))
 
@@ -54,7 +54,7 @@ def _jpeg(body: bytes, note: bytes) -> bytes:
 
 
 def _png(body: bytes, note: bytes) -> bytes:
-    """A text chunk behind the header, which is 8 bytes of signature and a chunk of 25."""
+    """Insert a text chunk after the header, which is 8 bytes of signature and a chunk of 25."""
     chunk = b"tEXtComment\0" + note
     return (
         body[:33]

@@ -11,7 +11,7 @@ from tests.receiver.callbacks import body_of
 
 
 def put(store: Store, job_id: str, **changes: object) -> None:
-    """A job that a callback told of."""
+    """A job that a callback reported."""
     content = body_of(samples.voice_separate(JobId=job_id, **changes))
     store.acceptor.accept(
         News(

@@ -62,7 +62,7 @@ def test_another_body_under_the_same_key_is_refused(web: Web) -> None:
 
 
 def test_one_in_flight_is_409(web: Web) -> None:
-    """Many at once, on two processes: exactly one is sent to CI, the others are told to wait."""
+    """Many at once, on two processes: exactly one is sent to CI, the others get 409."""
     arm(web, "slow", seconds=2)
     before = submits(web)
     with ThreadPoolExecutor(10) as pool:
@@ -105,7 +105,7 @@ def test_keys_belong_to_the_api_key(web: Web) -> None:
 
 
 @pytest.mark.parametrize("word", ["a:b", "*", "x" * 4000, "é".encode().decode("latin-1"), "{}", "' OR 1=1"])
-def test_any_word_will_do(web: Web, word: str) -> None:
+def test_any_text_is_accepted_as_the_token(web: Web, word: str) -> None:
     first = submit(web, word)
     assert first.status_code == 201
     assert submit(web, word).text == first.text

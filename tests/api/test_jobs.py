@@ -45,7 +45,7 @@ def ids(client: FlaskClient, key: dict[str, str], query: str = "") -> list[str]:
 # ── one job ─────────────────────────────────────────────────────────────────
 
 
-def test_a_job_is_served_as_it_was_told(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
+def test_a_job_is_served_as_it_was_reported(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
     put(store, "j1")
     job = client.get("/v1/jobs/j1", headers=key).get_json()
     assert (job["job_id"], job["tag"], job["state"], job["terminal"]) == (
@@ -81,7 +81,7 @@ def test_an_unchanged_job_is_not_sent_again(client: FlaskClient, store: Store, k
 
 @pytest.mark.parametrize("wait", ["-1", "61", "x", "", "nan", "inf", "1e999"])
 def test_wait_has_bounds(client: FlaskClient, store: Store, key: dict[str, str], wait: str) -> None:
-    """0 to 60 seconds; anything else is told what it should have been."""
+    """0 to 60 seconds; the refusal of anything else names the range."""
     put(store, "j1")
     answer = client.get(f"/v1/jobs/j1?wait={wait}", headers=key)
     assert (answer.status_code, answer.get_json()["reason"]) == (422, "invalid_request")
@@ -277,8 +277,10 @@ def test_the_history_tells_how_each_entry_was_verified(
     put(store, "j1")
     document = client.get("/v1/jobs/j1/events", headers=key).get_json()
     assert (document["job_id"], document["count"]) == ("j1", 3)
-    told = [(e["entry"], e["kind"], e["outcome"], e["state"], e["verified"]) for e in document["events"]]
-    assert told == [
+    entries_shown = [
+        (e["entry"], e["kind"], e["outcome"], e["state"], e["verified"]) for e in document["events"]
+    ]
+    assert entries_shown == [
         (1, "callback", "accepted", "Running", ["token", "binding"]),
         (2, "callback", "accepted", "Success", ["token", "binding"]),
         (3, "callback", "duplicate", "Success", ["token", "binding"]),
@@ -298,7 +300,7 @@ def test_the_exact_bytes_are_kept(client: FlaskClient, store: Store, key: dict[s
         assert client.get(f"/v1/jobs/j1/events/{entry}/raw", headers=key).status_code == 404
 
 
-def test_overdue_is_what_is_silent_past_its_deadline(
+def test_a_job_without_news_past_its_deadline_is_overdue(
     client: FlaskClient, store: Store, key: dict[str, str]
 ) -> None:
     """Only jobs of our own submissions have a deadline; an ended one is never overdue."""

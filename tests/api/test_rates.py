@@ -125,7 +125,7 @@ def test_callbacks_are_never_counted(client: FlaskClient) -> None:
 
 @given(st.integers(1, 50), st.integers(1, 20), st.lists(st.floats(0, 5), max_size=60))
 def test_no_caller_gets_more_than_burst_and_rate(count: int, burst: int, pauses: list[float]) -> None:
-    """Over any time t, at most burst + t * rate; and whoever waits as long as they were told is served."""
+    """Over any time t, at most burst + t * rate; and a client that waits for Retry-After is served."""
     clock = Clock()
     quotas = Quotas("key", Rate(count, 1, burst), clock)
     served, start = 0, clock.now

@@ -25,7 +25,7 @@ def settings(valkey: Valkey, emulator: Emulator) -> Settings:
 
 @pytest.fixture
 def invented(store: Store, settings: Settings) -> str:
-    """A job that only a callback told of."""
+    """A job that only a callback reported."""
     put(store, "j1", Input={"BucketId": settings.cos_bucket, "Object": "a.mp3", "Region": "ap-chongqing"})
     return "j1"
 

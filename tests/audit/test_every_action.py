@@ -1,4 +1,4 @@
-"""Every changing route and command leaves one entry in the audit list: who, what, on what, and what came of it."""
+"""Every changing route and command leaves one entry in the audit list: who, what, on what, and the result."""
 
 from __future__ import annotations
 

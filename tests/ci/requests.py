@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest, load_request
 from app.ci.outgoing.rules import check
 
@@ -31,10 +31,10 @@ def voice(mode: str | None = "IsAudio", **config: Any) -> SubmitRequest:
     return request(voice_separate=separate, output={key: f"out/{key}" for key in keys})
 
 
-def broken(made: SubmitRequest, defaults: Defaults = DEFAULTS) -> list[Broken]:
+def broken(made: SubmitRequest, defaults: Defaults = DEFAULTS) -> list[BrokenRule]:
     return check(made, defaults)
 
 
-def told(made: SubmitRequest, defaults: Defaults = DEFAULTS) -> set[tuple[str, str]]:
+def violations(made: SubmitRequest, defaults: Defaults = DEFAULTS) -> set[tuple[str, str]]:
     """The broken rules as (field, word)."""
     return {(b.field, b.word) for b in check(made, defaults)}

@@ -20,7 +20,7 @@ def test_a_report_cannot_be_changed() -> None:
         Report(job_id="j1").state = "Failed"  # type: ignore[misc]
 
 
-def test_the_same_news_has_the_same_digest_whichever_way_it_comes() -> None:
+def test_the_same_news_has_the_same_digest_from_every_source() -> None:
     """128 bits, in hex, the same for both formats."""
     body = event(voice_separate())
     digests = {parse(body).details[0].report.digest for body in (xml(body), to_json(body))}

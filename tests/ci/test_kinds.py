@@ -229,7 +229,7 @@ NO_CALLBACKS = {
 
 
 @pytest.mark.parametrize(("body", "found"), NO_CALLBACKS.values(), ids=NO_CALLBACKS.keys())
-def test_what_is_no_callback_is_told_what_was_found_and_expected(body: bytes, found: list[str]) -> None:
+def test_the_refusal_of_other_bodies_names_what_was_found_and_expected(body: bytes, found: list[str]) -> None:
     """400 not_a_callback, in words that help whoever set the wrong URL."""
     refused = refusal(body)
     assert (refused.reason, refused.status) == ("not_a_callback", 400)

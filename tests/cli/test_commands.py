@@ -56,7 +56,7 @@ def test_ci_away_has_its_exit_code(shell: Shell) -> None:
         assert "CI" in shell.run("jobs", command, "j1", code=CI_FAULT).stderr
 
 
-def test_cancel_asks_ci_what_became_of_it(ci: tuple[Shell, Emulated]) -> None:
+def test_cancel_asks_ci_for_the_state_afterwards(ci: tuple[Shell, Emulated]) -> None:
     shell, emulated = ci
     emulated.fault("stuck")
 

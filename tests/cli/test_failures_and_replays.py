@@ -39,8 +39,8 @@ def test_a_bulk_retry_shows_the_count_and_asks(app: Flask, services: Services) -
     assert "3 retried" in done.output
     assert services.store.failures.count() == 0
     event_id = a_failure(services)
-    told = runner.invoke(args=["failures", "retry", event_id, "--json"]).stdout
-    assert json.loads(told) == {"matched": 1, "retried": 1, "more": False}
+    printed = runner.invoke(args=["failures", "retry", event_id, "--json"]).stdout
+    assert json.loads(printed) == {"matched": 1, "retried": 1, "more": False}
     assert runner.invoke(args=["failures", "retry", "--all", "--yes"]).exit_code == 3
 
 

@@ -227,8 +227,8 @@ def test_jobs_delete_removes_all_of_a_job_and_says_what(shell: Shell) -> None:
     asked = shell.app.test_cli_runner().invoke(args=["jobs", "delete", "j2"], input="n\n")
     assert (asked.exit_code, "j2: Success. Delete it?" in asked.stderr, asked.stdout) == (1, True, "")
     assert shell.store.jobs.get("j2")
-    told = shell.json("jobs", "delete", "j2", "--yes")
-    assert told == {
+    printed = shell.json("jobs", "delete", "j2", "--yes")
+    assert printed == {
         "job_id": "j2", "entries": 3, "payloads": 2, "runs": 3, "failures": 3, "submission": None
     }  # fmt: skip
     assert keys(shell) == before

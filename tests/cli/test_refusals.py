@@ -66,21 +66,21 @@ def test_one_is_shown_with_its_body(shell: Shell, api: FlaskClient) -> None:
     assert "RETENTION_REFUSALS" in shell.run("refusals", "show", "none", code=NOT_FOUND).stderr
 
 
-def test_one_is_taken_in_again(shell: Shell, api: FlaskClient) -> None:
+def test_a_refusal_is_accepted_on_retry(shell: Shell, api: FlaskClient) -> None:
     """Exit code 0 and the outcome; 1 if it is refused again, with the reason."""
     late = refuse(shell, api, body(JobId="j1"), expires=1000)
     assert "taken: j1 accepted" in shell.run("refusals", "retry", late).stdout
     assert "(command)" in shell.store.jobs.history("j1")[0][0]["by"]
     broken = refuse(shell, api, b"{}", expires=1000)
     assert "refused: not_a_callback" in shell.run("refusals", "retry", broken, code=REFUSED_AGAIN).stdout
-    (told,) = shell.json("refusals", "retry", broken, code=REFUSED_AGAIN)
-    assert (told["taken"], told["reason"]) == (False, "not_a_callback")
+    (printed,) = shell.json("refusals", "retry", broken, code=REFUSED_AGAIN)
+    assert (printed["taken"], printed["reason"]) == (False, "not_a_callback")
     shell.run("refusals", "retry", late, code=NOT_FOUND)
     part = refuse(shell, api, b"<" * 2_000_000)
     assert "body_too_large" in shell.run("refusals", "retry", part, code=REFUSED_AGAIN).stdout
 
 
-def test_all_that_match_are_taken_in_oldest_first(shell: Shell, api: FlaskClient) -> None:
+def test_all_that_match_are_retried_oldest_first(shell: Shell, api: FlaskClient) -> None:
     """After a fix: which ones has to be said, and how many they are is shown before anything is done."""
     shell.run("refusals", "retry", code=REFUSED)
     for state in ("Submitted", "Running", "Success"):

@@ -1,4 +1,4 @@
-"""Each how-to does what it promises, typed as it stands there, with real servers; the tests look at what came of it."""
+"""Each how-to does what it promises, typed as it is written, with real servers; the tests check the results."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_every_page_is_on_the_site_and_in_its_search(built: Path) -> None:
     assert pages <= found
 
 
-def test_the_site_asks_nobody_for_anything(built: Path) -> None:
+def test_the_site_loads_nothing_from_elsewhere(built: Path) -> None:
     """No page loads a script, a style, a font or a picture from elsewhere."""
     for page in built.rglob("*.html"):
         loaded = re.findall(

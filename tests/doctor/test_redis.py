@@ -65,7 +65,7 @@ def test_a_server_that_is_configured_to_lose_jobs(
 
 @pytest.mark.parametrize("cap", ["jobs_max", "outbox_max"])
 @pytest.mark.parametrize(("most", "level"), [(20, "ok"), (6, "warn"), (5, "fail")])
-def test_caps_are_told_before_they_are_reached(
+def test_caps_are_reported_before_they_are_reached(
     flask: Flask, services: Services, cap: str, most: int, level: str
 ) -> None:
     """How many there are, and of how many that may be."""

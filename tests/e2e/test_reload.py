@@ -1,4 +1,4 @@
-"""SIGHUP with a fault in what would be loaded: the old configuration goes on serving, and one line says why."""
+"""SIGHUP with a fault in what would be loaded: the old configuration stays in use, and one line says why."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_make_run(checkout: Checkout) -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", ["Ctrl-C", "make stop"])
 @pytest.mark.parametrize("when", ["starting", "stop with Ctrl-C"])
-def test_whoever_stops_it_on_purpose_sees_no_error(checkout: Checkout, how: str, when: str) -> None:
+def test_stopping_it_on_purpose_shows_no_error(checkout: Checkout, how: str, when: str) -> None:
     """Not in the terminal of ``make run`` either, whether it is up already or only starting."""
     run = checkout.begin()
     eventually(lambda: when in run.text(), "the moment", _SECONDS)

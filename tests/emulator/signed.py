@@ -30,9 +30,9 @@ def send(
 ) -> requests.Response:
     """The answer to a signed request, its path and query as they are, to the host of the account's bucket."""
     signed = authorization(method, unquote(path.partition("?")[0]))
-    told = {"Host": host.format(account.bucket), "Authorization": signed}
+    signed_headers = {"Host": host.format(account.bucket), "Authorization": signed}
     prepared = requests.Request(
-        method, account.emulator.url, data=body, headers={**told, **(headers or {})}
+        method, account.emulator.url, data=body, headers={**signed_headers, **(headers or {})}
     ).prepare()
     prepared.url = account.emulator.url + path
     with requests.Session() as session:

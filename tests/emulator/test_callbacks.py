@@ -62,7 +62,7 @@ def test_a_single_file_is_no_list_in_json(account: Account, receiver: Receiver) 
     assert files["ObjectName"] == f"out/{job_id}/voice.aac" == files["Md5Info"]["ObjectName"]
 
 
-def test_a_failed_job_is_told_with_code_and_message(account: Account, receiver: Receiver) -> None:
+def test_a_failed_job_is_reported_with_code_and_message(account: Account, receiver: Receiver) -> None:
     """And without results."""
     account.fault("fail", times=1, code="ResourceDownloadFailed", message="no such file")
     account.submit(CallBack=receiver.url, CallBackFormat="JSON")
@@ -154,7 +154,7 @@ def test_a_message_queue_gets_no_post(account: Account, receiver: Receiver) -> N
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_several_jobs_are_told_of_one_by_one_or_together(
+def test_several_jobs_are_reported_one_by_one_or_together(
     account: Account, receiver: Receiver, grouped: bool
 ) -> None:
     """CI does not say which, so both can be had."""
@@ -163,8 +163,8 @@ def test_several_jobs_are_told_of_one_by_one_or_together(
     operations = [dict(operation, Tag=tag) for tag in ("Transcode", "Animation")]
     jobs = account.submit_all(Tag=None, Operation=operations, CallBack=receiver.url, CallBackFormat="JSON")
     got = receiver.wait(1 if grouped else 2)
-    told = [detail["JobId"] for one in got for detail in one.json["JobsDetail"]]
-    assert sorted(told) == sorted(job["JobId"] for job in jobs)
+    named = [detail["JobId"] for one in got for detail in one.json["JobsDetail"]]
+    assert sorted(named) == sorted(job["JobId"] for job in jobs)
     assert [len(one.json["JobsDetail"]) for one in got] == ([2] if grouped else [1, 1])
 
 

@@ -66,7 +66,7 @@ def test_any_body_can_be_sent(account: Account, receiver: Receiver) -> None:
     assert [one.body for one in receiver.received] == [b'{"code":0,"message":"Test request"}'] * 2
 
 
-def test_a_workflows_run_can_be_told_of(account: Account, receiver: Receiver) -> None:
+def test_a_workflow_run_can_be_reported(account: Account, receiver: Receiver) -> None:
     """WorkflowFinish, in both formats; times with a space, as in the published samples."""
     answer = order(account, receiver, tag="WorkflowFinish", format="XML", input_object="in/a.mp4")
     run = receiver.received[0].xml.find("WorkflowExecution")
@@ -92,7 +92,7 @@ def test_reviews_and_the_consoles_probe_can_be_sent(account: Account, receiver: 
     assert "X-Ci-Content-Version" not in probe.headers
 
 
-def test_a_receiver_that_refuses_or_is_away_is_told_of(account: Account, receiver: Receiver) -> None:
+def test_a_receiver_that_refuses_or_is_away_is_reported(account: Account, receiver: Receiver) -> None:
     """Status or error in the answer; nothing is tried again."""
     receiver.answers = [403]
     assert order(account, receiver)["sent"][0]["status"] == 403

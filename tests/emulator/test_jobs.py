@@ -192,16 +192,16 @@ def test_a_job_is_cancelled_with_and_without_the_word(account: Account, query: s
 
 
 @pytest.mark.parametrize("key", ["in/a\nb.mp3", "in/a\rb.mp3", "in/a\r\nb\tc.mp3", "/in/a.mp3"], ids=repr)
-def test_a_key_is_told_as_it_was_given(account: Account, key: str) -> None:
+def test_an_object_key_is_reported_as_it_was_given(account: Account, key: str) -> None:
     """A line end in XML is written so that a reader gets the same one; and the file is found by it."""
     account.emulator.control("PATCH", "settings", {"strict_input": True})
     assert send(account, "PUT", "/" + quote(key)).status_code == 200
     body = b"<Request><Tag>MediaInfo</Tag><Input><Object>%s</Object></Input><CallBack>no</CallBack></Request>"
     given = body % key.replace("\r", "&#13;").encode()
     answer = send(account, "POST", "/jobs", "{}.ci.ap-chongqing.myqcloud.com", given)
-    told = ElementTree.fromstring(answer.content)
-    assert told.findtext("JobsDetail/Input/Object") == key
-    account.wait(str(told.findtext("JobsDetail/JobId")), "Success")
+    described = ElementTree.fromstring(answer.content)
+    assert described.findtext("JobsDetail/Input/Object") == key
+    account.wait(str(described.findtext("JobsDetail/JobId")), "Success")
 
 
 def test_only_a_job_that_waits_can_be_cancelled(account: Account) -> None:

@@ -90,8 +90,8 @@ def test_a_checksum_comes_with_every_object(account: Account, body: bytes) -> No
     put = account.sdk.put_object(Bucket=account.bucket, Body=body, Key="k")
     head = account.sdk.head_object(account.bucket, "k")
     got = account.sdk.get_object(account.bucket, "k")
-    told = {answer["x-cos-hash-crc64ecma"] for answer in (put, head, got)}
-    assert told == {str(crc64(body))}
+    checksums = {answer["x-cos-hash-crc64ecma"] for answer in (put, head, got)}
+    assert checksums == {str(crc64(body))}
     if body:
         part = account.sdk.get_object(account.bucket, "k", Range="bytes=0-3")
         assert part["x-cos-hash-crc64ecma"] == str(crc64(body))
@@ -246,7 +246,7 @@ def code(answer: requests.Response) -> str:
 
 
 def test_a_delimiter_makes_folders(account: Account) -> None:
-    """What is below one is one line, counted as one, and never told twice."""
+    """All keys below a common prefix are one line, counted as one, and listed once."""
     for key in ("a", "b/1", "b/2", "b/c/3", "d/4", "e"):
         account.sdk.put_object(Bucket=account.bucket, Key=key, Body=b"x")
     found: list[str] = []

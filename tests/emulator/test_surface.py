@@ -191,7 +191,7 @@ SDK_CI_CALLS: dict[str, Callable[[Account], Any]] = {
 
 
 @pytest.mark.parametrize("call", SDK_CALLS.values(), ids=SDK_CALLS)
-def test_the_sdk_is_told_what_cos_has_and_the_emulator_has_not(
+def test_the_sdk_gets_an_error_for_what_cos_has_and_the_emulator_has_not(
     account: Account, call: Callable[[Account], Any]
 ) -> None:
     """As an error that it can read, with the object left alone."""
@@ -202,7 +202,7 @@ def test_the_sdk_is_told_what_cos_has_and_the_emulator_has_not(
 
 
 @pytest.mark.parametrize("call", SDK_CI_CALLS.values(), ids=SDK_CI_CALLS)
-def test_the_sdk_is_told_what_ci_has_and_the_emulator_has_not(
+def test_the_sdk_gets_an_error_for_what_ci_has_and_the_emulator_has_not(
     account: Account, call: Callable[[Account], Any]
 ) -> None:
     """Though it sends a COS host name, as it does for a fixed address."""
@@ -269,7 +269,7 @@ def test_no_other_parameter_passes(endpoint: str, key: str, value: str) -> None:
         assert known
 
 
-def test_the_sdk_can_be_told_of_a_large_upload(account: Account, tmp_path: Path) -> None:
+def test_the_sdk_gets_an_error_for_a_large_upload(account: Account, tmp_path: Path) -> None:
     """More than one part is a multipart upload, which is not here; nothing is left of it."""
     large = tmp_path / "large"
     large.write_bytes(b"x" * (3 * 2**20))

@@ -24,7 +24,7 @@ EXAMPLES = ROOT / "examples"
 CLIENT = {"PYTHONPATH": str(ROOT / "client")}
 
 
-def told(events: Path) -> dict[str, str]:
+def noted(events: Path) -> dict[str, str]:
     """What the example has acted on: event ids and its words for them."""
     if not events.exists():
         return {}

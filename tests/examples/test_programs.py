@@ -28,20 +28,20 @@ def test_a_consumer_in_node_leaves_nothing_out(service: Service, tmp_path: Path)
     place, log = tmp_path / "place.txt", tmp_path / "node.log"
     environment = os.environ | {"URL": service.url, "KEY": service.key, "PLACE": str(place)}
     consumer = Process([str(NODE), str(EXAMPLES / "stream_consumer.mjs"), "Transcode"], log, environment)
-    told = []
+    reported = []
     with consumer:
         eventually(lambda: "listening" in log.read_text(), log.read_text)
-        told += [tell(service.services, Tag="Transcode") for _ in range(5)]
+        reported += [tell(service.services, Tag="Transcode") for _ in range(5)]
         tell(service.services)
-        eventually(lambda: told[-1][1] in log.read_text(), log.read_text)
+        eventually(lambda: reported[-1][1] in log.read_text(), log.read_text)
         consumer.kill()
-    told += [tell(service.services, Tag="Transcode") for _ in range(5)]
+    reported += [tell(service.services, Tag="Transcode") for _ in range(5)]
     with consumer:
-        eventually(lambda: told[-1][1] in log.read_text(), log.read_text)
+        eventually(lambda: reported[-1][1] in log.read_text(), log.read_text)
     lines = [line for line in log.read_text().splitlines() if "callback" in line]
     # The last one before it was killed may come twice: its place is written after it was printed.
     assert list(dict.fromkeys(lines)) == [
-        f"{event_id} callback {job_id} Success" for job_id, event_id in told
+        f"{event_id} callback {job_id} Success" for job_id, event_id in reported
     ]
 
 

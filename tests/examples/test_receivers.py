@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from harness.downstream import KEY, OLD_KEY
 from harness.servers import eventually
-from tests.examples.receivers import RECEIVERS, told
+from tests.examples.receivers import RECEIVERS, noted
 from tests.workers.conftest import Start, start  # noqa: F401 - a fixture
 from tests.workers.news import tell
 
@@ -36,10 +36,10 @@ def test_deliveries_of_the_service_arrive(name: str, start: Start, tmp_path: Pat
     with RECEIVERS[name](events) as url:
         service = start(forward_urls=url)
         job_id, event_id = tell(service.services)
-        eventually(lambda: told(events), "the event")
-        assert told(events) == {event_id: f"callback: {job_id} is Success"}
+        eventually(lambda: noted(events), "the event")
+        assert noted(events) == {event_id: f"callback: {job_id} is Success"}
         replay = service.call("POST", f"/v1/jobs/{job_id}/replay").json()["event_id"]
-        eventually(lambda: told(events).keys() == {event_id, replay}, "the replay")
+        eventually(lambda: noted(events).keys() == {event_id, replay}, "the replay")
 
         def done() -> bool:
             history = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"]
@@ -67,4 +67,4 @@ def test_only_signed_deliveries_once(name: str, tmp_path: Path) -> None:
         )
         for body, headers in forged:
             assert httpx.post(url, content=body, headers=headers).status_code == 401
-    assert told(events).keys() == {first, second}
+    assert noted(events).keys() == {first, second}

@@ -68,7 +68,7 @@ def test_an_environment_is_made_once_and_follows_the_lock(prepared: Prepared) ->
     assert prepared.has("idna")
 
 
-def test_an_interrupted_installation_is_made_anew(prepared: Prepared) -> None:
+def test_an_interrupted_installation_is_made_again(prepared: Prepared) -> None:
     """Killed half-way, by power or Ctrl-C: the next make neither trusts nor mends what is there."""
     with Process(prepared.command, prepared.folder.with_name("log")) as first:
         eventually((prepared.folder / "bin" / "python").exists, "the environment to be begun")
@@ -77,20 +77,20 @@ def test_an_interrupted_installation_is_made_anew(prepared: Prepared) -> None:
     assert prepared.has("six")
 
 
-def test_only_what_will_not_do_is_made_anew(prepared: Prepared) -> None:
+def test_only_an_unusable_environment_is_made_again(prepared: Prepared) -> None:
     """Another PYTHON= than the one in use, a Python that is gone, a moved checkout. With no PYTHON= it stays."""
     prepared.prepare()
     environment = Environment(prepared.folder, prepared.requirements)
-    assert environment.why_anew(python_named=True) is None
+    assert environment.why_recreate(python_named=True) is None
     prepared.edit("pyvenv.cfg", "^version = .*", "version = 3.11.0")
-    assert environment.why_anew(python_named=False) is None
-    assert environment.why_anew(python_named=True) == "it has Python 3.11.0"
+    assert environment.why_recreate(python_named=False) is None
+    assert environment.why_recreate(python_named=True) == "it has Python 3.11.0"
     prepared.edit("installed", "^/.*", "/where/it/was/.venv")
-    assert "another place" in str(environment.why_anew(python_named=False))
+    assert "another place" in str(environment.why_recreate(python_named=False))
     environment.python.unlink()
-    assert "does not run" in str(environment.why_anew(python_named=False))
+    assert "does not run" in str(environment.why_recreate(python_named=False))
     assert "making" in prepared.prepare()
-    assert environment.why_anew(python_named=True) is None
+    assert environment.why_recreate(python_named=True) is None
 
 
 def test_a_link_to_another_environment_is_left_alone(prepared: Prepared) -> None:

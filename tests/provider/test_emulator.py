@@ -83,7 +83,7 @@ def test_many_jobs_are_described_at_once(provider: Provider) -> None:
     assert set(answer.non_existing) == set(unknown)
 
 
-def test_describing_nothing_asks_nobody() -> None:
+def test_describing_no_ids_makes_no_request() -> None:
     """No request without an id."""
     nobody = Provider(ProviderConfig("id", "key", endpoint="http://127.0.0.1:1"))
     assert nobody.describe(BUCKET, REGION, []).details == ()

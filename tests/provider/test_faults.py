@@ -77,7 +77,7 @@ def test_the_bytes_are_sent_as_they_are(scripted: Scripted) -> None:
         (503, "ServiceUnavailable", ServerError),
     ],
 )
-def test_cis_own_code_comes_through(
+def test_cis_own_code_is_reported(
     scripted: Scripted, status: int, code: str, kind: type[ProviderError]
 ) -> None:
     """With its message and request id, though Resource is missing; after one request, never a second."""
@@ -143,7 +143,7 @@ def test_being_throttled_says_how_long(scripted: Scripted, header: str, seconds:
         (answer(403, "{not xml"), RequestRejected, "HTTP403"),
     ],
 )
-def test_answers_that_are_not_cis_are_told_by_their_status(
+def test_answers_that_are_not_cis_are_recognized_by_their_status(
     scripted: Scripted, raw: bytes, kind: type[ProviderError], code: str
 ) -> None:
     """A proxy in between answers in its own words; a redirect is never followed with a signed request."""

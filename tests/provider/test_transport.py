@@ -147,7 +147,7 @@ def submit(endpoint: str | None) -> None:
 
 
 def test_a_proxy_of_the_environment_is_used(proxy: Scripted) -> None:
-    """With its name and password; without a tunnel it is told the whole URL, and the host that was signed for stays."""
+    """With its name and password; without a tunnel it gets the whole URL, and the host that was signed for stays."""
     proxy.answers = [answer(200, OK)]
     submit("http://ci.example.test")
     (got,) = proxy.received

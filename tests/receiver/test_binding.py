@@ -185,8 +185,10 @@ def test_after_its_life_a_submissions_url_is_refused_and_ci_is_asked(
 def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, services: Services) -> None:
     """Each job may carry the tag and user data of any of the operations, and no others."""
     operations = tuple(
-        AskedOperation(tag=tag, template_id=None, audio_mode=None, outputs=(), user_data=told, job_level=None)
-        for tag, told in (("Transcode", "one"), ("Snapshot", "two"))
+        AskedOperation(
+            tag=tag, template_id=None, audio_mode=None, outputs=(), user_data=user_data, job_level=None
+        )
+        for tag, user_data in (("Transcode", "one"), ("Snapshot", "two"))
     )
     asked = Asked(
         bucket="songs-1250000000", region="ap-chongqing", input_object="in/tune.mp3", input_url=None,
@@ -220,7 +222,7 @@ def test_without_the_check_nothing_contradicts(settings: Settings, services: Ser
 def test_a_callback_before_the_answer_is_bound_by_it(
     client: FlaskClient, services: Services, store: Store
 ) -> None:
-    """It is taken by its token; when CI's answer names the same job, that job stays as the callback told."""
+    """It is taken by its token; when CI's answer names the same job, that job stays as the callback reported it."""
     token = submitted(services)
     assert client.post(f"/callbacks/{token}", data=body(JobId=JOB)).status_code == 200
     job = store.jobs.get(JOB)

@@ -1,4 +1,4 @@
-"""Callbacks while Redis cannot take them: kept in the spool, told so, and brought home, one event each."""
+"""Callbacks while Redis cannot store them: spooled, answered so, and drained later, one event each."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def stalled(server: Valkey) -> Iterator[None]:
 
 
 @contextmanager
-def told(server: Valkey, wrong: list[str], right: list[str]) -> Iterator[None]:
+def configured(server: Valkey, wrong: list[str], right: list[str]) -> Iterator[None]:
     client = WebServices.open(make_settings(server.url), timeout=5).store.db.client
     client.execute_command(*wrong)  # type: ignore[no-untyped-call]
     yield
@@ -80,16 +80,16 @@ def told(server: Valkey, wrong: list[str], right: list[str]) -> Iterator[None]:
 
 
 def full(server: Valkey) -> AbstractContextManager[None]:
-    return told(server, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"])
+    return configured(server, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"])
 
 
 def read_only(server: Valkey) -> AbstractContextManager[None]:
-    return told(server, ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"])
+    return configured(server, ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"])
 
 
 def unfollowed(server: Valkey) -> AbstractContextManager[None]:
     few = ["CONFIG", "SET", "min-replicas-to-write"]
-    return told(server, [*few, "1"], [*few, "0"])
+    return configured(server, [*few, "1"], [*few, "0"])
 
 
 TROUBLES: list[Trouble] = [killed, stalled, full, read_only, unfollowed]
@@ -107,7 +107,7 @@ def drained(ours: WebServices) -> bool:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_it_is_spooled_and_comes_home(
+def test_it_is_spooled_and_drained(
     trouble: Trouble, server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """Whatever ails Redis, the answer is 200 ``spooled``, and the history gets the outcome and when it came."""
@@ -137,7 +137,7 @@ def test_a_redis_that_is_loading(
         pipe.set(f"{settings.key_prefix}filler:{n}", n)
     pipe.execute()
     server.kill()
-    # That takes longer than the test by far, and is told to hurry when it has been seen.
+    # That takes longer than the test; it is sped up once it has been seen.
     slow = Valkey(
         server.socket.parent, "--key-load-delay", "400", "--loading-process-events-interval-bytes", "1024"
     )
@@ -159,9 +159,7 @@ def _ping(settings: Settings) -> str:
     return "ok"
 
 
-def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
-    server: Valkey, settings: Settings, ours: WebServices
-) -> None:
+def test_an_outbox_at_its_cap_loses_nothing(server: Valkey, settings: Settings, ours: WebServices) -> None:
     """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
     small = serving(settings.model_copy(update={"outbox_max": 3}))
     client, url = small.test_client(), path(settings)
@@ -175,7 +173,7 @@ def test_an_outbox_at_its_cap_is_no_reason_to_lose_anything(
     small.extensions["services"].drainer.stop()
 
 
-def test_at_the_cap_on_jobs_known_ones_are_taken(
+def test_at_the_cap_on_jobs_callbacks_of_known_jobs_are_accepted(
     server: Valkey, settings: Settings, ours: WebServices
 ) -> None:
     """Past JOBS_MAX callbacks of jobs never seen wait in the spool until there is room; /readyz names it, and stays
@@ -252,7 +250,7 @@ def test_duplicates_and_order_survive_the_spool(
     assert ours.store.outbox.size() == 2
 
 
-def test_a_token_that_only_redis_knows_to_be_bad_is_refused_when_it_comes_home(
+def test_a_token_revoked_in_redis_is_refused_when_it_is_drained(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
@@ -361,7 +359,7 @@ def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -
     app.extensions["services"].drainer.stop()
 
 
-def test_without_a_spool_ci_is_told_to_come_back(server: Valkey, settings: Settings) -> None:
+def test_without_a_spool_the_answer_is_503_with_retry_after(server: Valkey, settings: Settings) -> None:
     """No SPOOL_DIR: 503 with Retry-After, and no 4xx: our trouble is not CI's fault."""
     client = serving(settings.model_copy(update={"spool_dir": None})).test_client()
     with killed(server):

@@ -137,7 +137,7 @@ def test_a_revoked_token_is_403_whatever_comes(
     assert store.db.client.zrange(store.db.key("due"), 0, -1, withscores=True) == due
 
 
-def test_an_expired_callback_is_kept_and_taken_in_by_a_person(
+def test_an_expired_callback_is_kept_and_a_person_can_retry_it(
     client: FlaskClient, services: WebServices, settings: Settings, store: Store
 ) -> None:
     """403 for CI; a person may decide that it counts after all, and the history says who did."""
@@ -200,7 +200,7 @@ def test_refused_again_it_stays_with_its_new_reason(
     assert store.refusals.open()[0] == 1
 
 
-def test_revoked_meanwhile_it_is_not_taken_in(
+def test_a_refusal_whose_token_was_revoked_is_not_accepted(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
     """A person's decision ends an expiry, and no revocation: for jobs and test messages."""
@@ -213,7 +213,7 @@ def test_revoked_meanwhile_it_is_not_taken_in(
     assert store.jobs.get("j1") is None
 
 
-def test_revoked_by_a_setting_meanwhile_it_is_not_taken_in(
+def test_a_refusal_whose_token_a_setting_revoked_is_not_accepted(
     client: FlaskClient, settings: Settings, store: Store
 ) -> None:
     """REVOKED_TOKENS holds for a retry as for a callback."""
@@ -270,7 +270,7 @@ def test_a_submission_s_refusal_belongs_to_its_job(
     assert retries.retry_refusal(services, other, "anna").reason == "binding_mismatch"
 
 
-def test_all_jobs_of_one_body_are_taken_in_or_none(
+def test_all_jobs_of_one_body_are_stored_or_none(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
     """As of a callback."""

@@ -111,7 +111,7 @@ def test_no_token_is_in_a_log_a_metric_an_answer_or_the_store(faulty: Faulty) ->
             assert signature not in text, where
 
 
-def test_a_fault_of_ours_says_nothing_of_itself(faulty: Faulty) -> None:
+def test_an_internal_error_reveals_nothing(faulty: Faulty) -> None:
     """500 is a problem document like every other error: no traceback, no words of the exception."""
     for header in ("X-Fault", "X-Worse"):
         answer = post(faulty.url, a_token(faulty.settings), body(), **{header: "1"})
@@ -128,10 +128,10 @@ def test_a_submission_s_token_is_nowhere_but_at_ci(service: Service) -> None:
     ci = service.settings.ci_endpoint
 
     def url() -> str | None:
-        told = requests.get(f"{ci}/_emulator/callbacks?job_id={job_id}&full=1", timeout=10).json()[
+        listed = requests.get(f"{ci}/_emulator/callbacks?job_id={job_id}&full=1", timeout=10).json()[
             "callbacks"
         ]
-        return told[0]["url"] if told else None
+        return listed[0]["url"] if listed else None
 
     token = eventually(url, "CI's log of the callback").rpartition("/")[2]
     text = everything_stored(service).decode("utf-8", "replace")

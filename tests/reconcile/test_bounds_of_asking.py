@@ -111,7 +111,7 @@ def test_a_place_that_is_known_is_asked(ours: Services, how: str, place: tuple[s
 
 
 def test_where_ci_has_answered_is_remembered(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """A job that CI's answer told of stays askable, whatever a callback says of its bucket later."""
+    """A job that CI's answer named stays askable, whatever a callback says of its bucket later."""
     _, (job_id,) = submit(ours, callback="no")
     relay.ask()
     ours.store.db.client.hdel(ours.store.db.key("job", job_id), "submission")

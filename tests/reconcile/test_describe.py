@@ -40,7 +40,7 @@ def test_who_sends_no_callback_is_asked_more_often(
     assert longest_pause(job_of(ours, job_id)) == longest
 
 
-def test_a_job_that_nobody_submitted_here_is_waited_for(ours: Services) -> None:
+def test_a_job_that_was_not_submitted_here_can_be_waited_for(ours: Services) -> None:
     """It came by a callback, so more of them will come."""
     tell(ours.store, said("j1", "Running"))
     job: Job = job_of(ours, "j1")

@@ -24,7 +24,9 @@ def _due_in_s(services: Services, job_id: str) -> float | None:
 
 
 @pytest.mark.parametrize("state", ["Success", "Failed"])
-def test_a_lost_callback_is_made_good(ours: Services, ci: Emulator, relay: Relay, state: str) -> None:
+def test_a_lost_callback_is_replaced_by_a_poll(
+    ours: Services, ci: Emulator, relay: Relay, state: str
+) -> None:
     """Past its deadline, a job whose callback never came is asked about, and its end is news like any other."""
     _, (job_id,) = submit(ours)
     due = _due_in_s(ours, job_id)
@@ -188,7 +190,7 @@ def test_a_job_that_ci_does_not_know_is_asked_about_less_and_less(
     assert job_of(ours, "jstrange").state == "Running"
 
 
-def test_the_doubted_end_of_an_unknown_job_is_not_asked_about_for_ever(
+def test_questions_about_the_doubted_end_of_an_unknown_job_end(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
     """A forged end leaves a few questions, not one every day."""

@@ -118,7 +118,7 @@ def test_once_it_can_be_read_it_ends(served: Services, fake: FakeCI) -> None:
     assert job_of(served, BAD).state == "Failed"
 
 
-def test_a_person_who_asks_is_told_what_to_do(served: Services, fake: FakeCI) -> None:
+def test_a_person_who_asks_gets_advice(served: Services, fake: FakeCI) -> None:
     """In words for a question, which changes nothing and can be asked again."""
     fake.odd = ODD["no JSON at all"]
     with pytest.raises(AnswerLost) as caught:

@@ -55,7 +55,7 @@ def test_a_connection_that_the_server_closed_is_replaced(client: Redis) -> None:
     assert exchange(client, [("ECHO", "a"), ("ECHO", "b")]) == [b"a", b"b"]
 
 
-def test_an_answer_that_comes_too_late_is_nobodys(client: Redis) -> None:
+def test_an_answer_that_comes_too_late_is_dropped(client: Redis) -> None:
     """After a time-out the connection is closed: a later call must not read the answer to an earlier one."""
     key = make_settings("redis://x").key_prefix + "late"
     with pytest.raises(TimeoutError):

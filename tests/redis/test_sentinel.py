@@ -27,7 +27,7 @@ LONG_S = 3.0
 
 
 class Sentinel(Process):
-    """One that can be told which server is the primary."""
+    """A sentinel whose answer, which server is the primary, the test chooses."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()

@@ -19,7 +19,7 @@ from tests.receiver.callbacks import a_token, body, post
 SPARE = 20
 """Files that the process may still open; each connection is one."""
 CROWD = 3 * SPARE
-SAID = "no more files may be opened"
+SAID = "no more files can be opened"
 
 
 @pytest.fixture

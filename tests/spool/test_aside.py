@@ -79,7 +79,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("kind", POISON)
-def test_poison_makes_nobody_wait(kind: str, home: Home) -> None:
+def test_poison_delays_no_other_run(kind: str, home: Home) -> None:
     """A dozen records that can never be taken in stand before an innocent one: it is taken in in the same step, and the
     dozen lie aside, whole, each with its reason."""
     poison = [POISON[kind](home.store, f"jp{n}") for n in range(12)]
@@ -162,7 +162,7 @@ def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
         assert home.spool.set_aside().records == 1
 
 
-def test_a_slow_redis_is_no_record_s_fault(tmp_path: Path) -> None:
+def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
     """Small writes are answered and those of one job are not, five times in a row, as on a starved machine: nothing is
     set aside, so the news of the job keeps its order."""
     unanswered = iter(range(5))
@@ -228,7 +228,7 @@ def test_a_call_that_the_breaker_held_back_says_nothing_about_a_record(
     assert home.outcomes("j1") == ["accepted"]
 
 
-def test_rights_that_are_missing_are_nobodys_fault(tmp_path: Path) -> None:
+def test_missing_rights_set_no_record_aside(tmp_path: Path) -> None:
     """A user of Redis who may not write: nothing is set aside, everything waits."""
     with Valkey(tmp_path) as server:
         whole = Services.open(make_settings(server.url), timeout=5)
@@ -281,7 +281,7 @@ def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Retries().due(tmp_path)
 
 
-def test_many_of_them_do_not_hold_up_what_comes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_of_them_do_not_delay_new_callbacks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a moment's work on what is set aside, the next step begins with what has come meanwhile."""
     monkeypatch.setattr("app.spool.drain._ASIDE_S", 0.0)
     monkeypatch.setattr("app.spool.aside._FILE_BYTES", 1)

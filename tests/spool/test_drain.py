@@ -99,7 +99,7 @@ def test_a_refusal_that_an_older_release_spooled_is_read() -> None:
     assert (back.body, back.whole) == (b"", False)
 
 
-def test_it_comes_home_in_order_and_the_folder_is_empty(home: Home) -> None:
+def test_it_is_drained_in_order_and_the_folder_is_empty(home: Home) -> None:
     """Each record once, in the order of its file; then nothing of the file stays."""
     home.put(*(encode_record(news("j1", state)) for state in ("Submitted", "Running", "Success", "Success")))
     home.drainer.step()
@@ -130,7 +130,7 @@ def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
 
 
 @pytest.mark.parametrize("taken", range(1, 5))
-def test_a_redis_that_forgets_what_it_has_just_taken(tmp_path: Path, taken: int) -> None:
+def test_a_redis_that_loses_its_last_writes(tmp_path: Path, taken: int) -> None:
     """Killed and started again, it knows nothing of the records before; they are still there, and come again."""
     with Valkey(tmp_path, "--appendonly", "no") as server:
         home = Home(Services.open(make_settings(server.url), timeout=5).store, tmp_path / "spool")
@@ -178,7 +178,7 @@ def test_a_damaged_stretch_is_kept_for_people(home: Home) -> None:
     assert home.said == {"accepted": 2, "damaged": 1}
 
 
-def test_a_record_nobody_can_read_holds_up_nobody(home: Home) -> None:
+def test_an_unreadable_record_delays_no_other(home: Home) -> None:
     """It is set aside in a file that, renamed, is drained again."""
     home.put(encode_record(news("j1")), b"written by a later version", encode_record(news("j2")))
     home.drainer.step()

@@ -72,7 +72,7 @@ def test_reading_can_begin_where_it_was_left(payloads: list[bytes], data: st.Dat
 
 
 @given(st.binary(max_size=40), st.binary(min_size=1, max_size=40))
-def test_nobody_can_write_a_record_inside_a_body(before: bytes, forged: bytes) -> None:
+def test_a_body_cannot_forge_a_record(before: bytes, forged: bytes) -> None:
     """A stranger's body that looks like a record is none, even where the record around it is torn."""
     header = new_header()
     inside = encode(forged, new_header())

@@ -32,7 +32,7 @@ def forget(settings: Settings) -> None:
     client.delete(f"{settings.key_prefix}installation")
 
 
-def test_made_at_the_first_start_and_the_same_ever_after(settings: Settings, tmp_path: Path) -> None:
+def test_it_is_made_at_the_first_start_and_stays_the_same(settings: Settings, tmp_path: Path) -> None:
     """Also of an installation that an earlier release has made."""
     assert [installation(settings, tmp_path).state() for _ in range(3)] == ["ok"] * 3
     (mark,) = (path for path in tmp_path.iterdir())
@@ -93,7 +93,7 @@ def test_two_installations_with_one_folder(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """The second one is told whose folder it is, whether or not it has an id of its own already; the first goes on."""
+    """The second start names the owner of the folder, whether or not it has an id of its own; the first goes on."""
     first, folder = installation(settings, tmp_path), tmp_path_factory.mktemp("server")
     assert first.state() == "ok"
     with Valkey(folder) as server:
@@ -186,7 +186,7 @@ def test_readiness_and_metrics_say_so(app: Flask, settings: Settings) -> None:
     assert client.get("/readyz").get_json()["status"] == "ok"
 
 
-def test_without_a_spool_nobody_can_know(settings: Settings) -> None:
+def test_without_a_spool_there_is_no_id_to_compare(settings: Settings) -> None:
     """It is no reason to be degraded."""
     app = create_app(settings)
     for role in ("relay", "worker"):

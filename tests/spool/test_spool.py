@@ -179,7 +179,7 @@ def _emptied(folder: Path) -> None:
 
 @pytest.mark.parametrize("go", [_removed, _moved, _replaced, _swapped, _emptied])
 @pytest.mark.parametrize("when", ["before", "while it is synced", "after"])
-def test_a_folder_that_goes_takes_no_answered_record_along(
+def test_a_removed_folder_loses_no_answered_record(
     go: Callable[[Path], None], when: str, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system writes and syncs a file that is gone without a word. What ``append`` has returned for after that lies
@@ -260,7 +260,7 @@ def test_callers_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(records(tmp_path)) == sorted(payloads[:-1])
 
 
-def test_a_write_that_is_interrupted_is_a_success_for_nobody(tmp_path: Path) -> None:
+def test_no_caller_of_an_interrupted_write_succeeds(tmp_path: Path) -> None:
     """The caller that writes for others may be ended in the middle: they get an error, and the next call works."""
     sizes: list[int] = []
 
@@ -287,7 +287,7 @@ def test_a_write_that_is_interrupted_is_a_success_for_nobody(tmp_path: Path) -> 
 
 
 def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not answered for: the sender is told to come back."""
+    """``append`` raises, so that no callback is answered 200 for a record without a file."""
     sync = os.fsync
 
     def remove(fd: int) -> None:

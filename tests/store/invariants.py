@@ -80,8 +80,8 @@ def _of_job(
         announced = line.get("event_id")
         if line["outcome"] in {"duplicate", "stale"} and announced and "doubt" not in line:
             faults.append(f"entry {line['entry']} is {line['outcome']} and has an event")
-    told = {(line["event_id"], line["entry"]) for line in lines if line.get("event_id")}
-    faults += [f"event {e} has no entry" for j, e, n in events if j == job_id and (e, n) not in told]
+    entered = {(line["event_id"], line["entry"]) for line in lines if line.get("event_id")}
+    faults += [f"event {e} has no entry" for j, e, n in events if j == job_id and (e, n) not in entered]
     if counted != len(lines):
         faults.append(f"{counted} entries counted, {len(lines)} kept")
     return faults

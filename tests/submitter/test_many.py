@@ -109,9 +109,11 @@ def test_a_crowd_of_runs_sends_each_row_once(count: int, services: Services, ci:
     """Five runs of eight threads each: of every row exactly one run says that it has submitted it."""
     with ThreadPoolExecutor(5) as threads:
         going = [threads.submit(run, services, count, 8) for _ in range(5)]
-        told = [each.result(120) for each in going]
-    assert all(len(each) == count for each in told), "each run names each row"
-    assert sorted(r.row.number for each in told for r in each if r.status == "submitted") == [*range(count)]
-    assert {r.status for each in told for r in each} <= {"submitted", "before", "lost"}
+        outcomes = [each.result(120) for each in going]
+    assert all(len(each) == count for each in outcomes), "each run names each row"
+    assert sorted(r.row.number for each in outcomes for r in each if r.status == "submitted") == [
+        *range(count)
+    ]
+    assert {r.status for each in outcomes for r in each} <= {"submitted", "before", "lost"}
     assert len(ci.requests()) == count
     assert [result.status for result in run(services, count)] == ["before"] * count

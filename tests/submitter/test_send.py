@@ -118,9 +118,9 @@ def test_what_ci_refuses_is_sent_once_and_said(
     """CI's code, message, request id and what to do about it are in the error and in the submission."""
     status, advice = COMMON[code]
     ci.fault("error", on="submit", code=code, status=status, message="No, said CI.", times=1)
-    with pytest.raises(RequestRejected) as told:
+    with pytest.raises(RequestRejected) as raised:
         submitter.submit(REQUEST)
-    error = told.value
+    error = raised.value
     assert (error.code, error.message) == (code, "No, said CI.")
     assert advice in error.advice
     assert error.request_id
@@ -200,9 +200,9 @@ def test_only_what_ci_has_certainly_not_taken_is_sent_again(error: ProviderError
 def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) -> None:
     """A caller who waits for an answer gets one: CI's SlowDown, and a failed submission."""
     ci.fault("error", on="submit", code="SlowDown", status=429)
-    with pytest.raises(Throttled) as told:
+    with pytest.raises(Throttled) as raised:
         Submitter(services, patience=2).submit(REQUEST)
-    kept = services.store.submissions.get(told.value.submission or "")
+    kept = services.store.submissions.get(raised.value.submission or "")
     assert kept is not None
     assert kept.status == "failed"
     assert set(ci.statuses()) == {429}
@@ -211,10 +211,10 @@ def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) ->
 def test_a_refused_connection_is_tried_again(services: Services, ci: Emulated) -> None:
     """Nobody listened, so nobody took it: tried again, a few times; then the submission is failed."""
     away = changed(services, ci_endpoint=f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(NotSent) as told:
+    with pytest.raises(NotSent) as raised:
         Submitter(away, patience=2).submit(REQUEST)
-    assert told.value.code == "ConnectionRefused"
-    kept = services.store.submissions.get(told.value.submission or "")
+    assert raised.value.code == "ConnectionRefused"
+    kept = services.store.submissions.get(raised.value.submission or "")
     assert kept is not None
     assert kept.status == "failed"
 
@@ -224,14 +224,14 @@ def test_a_broken_request_is_neither_stored_nor_sent(
 ) -> None:
     """Every broken rule at once; nothing of it anywhere."""
     wrong = REQUEST.model_copy(update={"output": None, "user_data": "café"})
-    with pytest.raises(BadRequest) as told:
+    with pytest.raises(BadRequest) as raised:
         submitter.submit(wrong)
-    assert {each.field for each in told.value.broken} >= {"output", "user_data"}
+    assert {each.field for each in raised.value.broken} >= {"output", "user_data"}
     assert ci.requests() == []
     assert services.store.submissions.unanswered() == []
 
 
-def test_an_answer_that_redis_cannot_take_is_still_told(
+def test_the_caller_gets_an_answer_that_redis_cannot_store(
     submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
     """CI named the job and then Redis went away: the caller learns the job's id, and the relay will find it."""
@@ -277,11 +277,11 @@ ELSEWHERE: list[tuple[dict[str, Any], str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("choice", "kind", "told"), ELSEWHERE, ids=str)
+@pytest.mark.parametrize(("choice", "kind", "callback"), ELSEWHERE, ids=str)
 def test_a_job_whose_news_goes_elsewhere_is_polled_at_once(
     choice: dict[str, Any],
     kind: str,
-    told: str | None,
+    callback: str | None,
     submitter: Submitter,
     services: Services,
     ci: Emulated,
@@ -297,11 +297,11 @@ def test_a_job_whose_news_goes_elsewhere_is_polled_at_once(
     assert due is not None
     assert float(due) / 1000 - time.time() < 10
     body = ci.requests()[0]["full"]["body"]
-    assert (f"<CallBack>{told}</CallBack>" in body) if told else ("<CallBack>" not in body)
+    assert (f"<CallBack>{callback}</CallBack>" in body) if callback else ("<CallBack>" not in body)
 
 
 def test_without_a_public_url_jobs_are_polled(services: Services, ci: Emulated) -> None:
-    """CI is told CallBack=no; the record and a warning say so."""
+    """The request has CallBack=no; the record and a warning say so."""
     values = {name: value for name, value in services.settings if value is not None} | {"public_url": None}
     private = Services.open(Settings(_env_file=None, **values), timeout=5)
     draft = Submitter(private).draft(REQUEST)
@@ -401,8 +401,8 @@ def test_what_may_be_sent_again(submitter: Submitter, services: Services, ci: Em
     assert kept is not None
     assert (kept.status, kept.came_to_nothing) == ("failed", False)
     ci.fault("error", on="submit", code="CIRoleNotExist", status=400, times=1)
-    with pytest.raises(RequestRejected) as told:
+    with pytest.raises(RequestRejected) as raised:
         submitter.submit(REQUEST)
-    refused = store.get(told.value.submission or "")
+    refused = store.get(raised.value.submission or "")
     assert refused is not None
     assert refused.came_to_nothing

@@ -74,7 +74,7 @@ def test_and_so_is_the_line_in_the_access_log(
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("the secret of the house"), RecursionError()])
-def test_a_fault_of_ours_is_no_fault_of_the_caller(
+def test_an_internal_error_is_never_a_4xx(
     app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     """500 and a problem document without a stack trace: CI comes back."""

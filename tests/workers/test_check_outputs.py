@@ -176,7 +176,7 @@ def test_late_checks_are_seen(services: Services) -> None:
     assert float(age.split()[-1]) >= 90
 
 
-def test_news_that_came_meanwhile_wins(services: Services) -> None:
+def test_news_that_came_in_between_wins(services: Services) -> None:
     """A check of what the job no longer is changes nothing."""
     job_id, _ = tell(services)
     old = parse(body(job_id)).details[0].report
@@ -187,7 +187,7 @@ def test_news_that_came_meanwhile_wins(services: Services) -> None:
     assert job and job.outputs_ok is None and job.version == 2
 
 
-def test_a_check_is_heard_of_once(services: Services) -> None:
+def test_listeners_get_a_check_once(services: Services) -> None:
     """The same finding twice is one event, which runs no handlers."""
     trusting = {"trust_outputs": frozenset({"songs-1250000000"})}
     services = Services.open(services.settings.model_copy(update=trusting), timeout=5)

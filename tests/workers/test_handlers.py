@@ -103,7 +103,7 @@ def test_a_handler_that_hangs_is_stopped(service: Service) -> None:
     assert all(each["ms"] < 20_000 for each in run.tries)
 
 
-def test_a_handler_that_ends_its_process_harms_nobody_else(service: Service) -> None:
+def test_a_handler_that_ends_its_process_harms_no_other_run(service: Service) -> None:
     """Each start counts as a try, and those who were in the same batch run all the same."""
     others = [tell(service.services)[0] for _ in range(10)]
     poison, _ = tell(service.services, Tag="Exits")

@@ -109,7 +109,7 @@ def test_what_the_submission_asked_for_is_linked_at_once(ours: Services, ci: Emu
 def test_after_ci_has_confirmed_the_outputs_are_looked_up(
     ours: Services, ci: Emulator, relay: Relay, links: Any
 ) -> None:
-    """A job that only callbacks told of: CI is asked in a moment, in one question for many; its answer is an event,
+    """A job that only callbacks reported: CI is asked in a moment, in one question for many; its answer is an event,
     after which each is looked up and linked."""
     output = {"object": "out/${jobid}/b.${ext}", "au_object": "out/${jobid}/v.${ext}"}
     ids = [submit(ours, callback="no", output=output)[1][0] for _ in range(3)]
@@ -165,7 +165,7 @@ def test_a_bucket_that_ci_cannot_be_asked_about(ours: Services, relay: Relay, li
     assert links("j1")["outputs_unchecked"] == "not_askable"
 
 
-def test_a_trusted_bucket_needs_no_word_of_ci(ours: Services, ci: Emulator) -> None:
+def test_a_trusted_bucket_needs_no_confirmation_by_ci(ours: Services, ci: Emulator) -> None:
     """``TRUST_OUTPUTS``; at most a hundred are looked up, and the record says that there are more."""
     ours = with_settings(ours, trust_outputs=frozenset({OURS}))
     names = [f"out/{n}.mp3" for n in range(5000)]

@@ -30,7 +30,7 @@ def fleet(settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
 
 
 @pytest.mark.parametrize("tag", KINDS)
-def test_poison_ends_as_a_failure_and_delays_nobody(fleet: Fleet, tag: str) -> None:
+def test_poison_ends_as_a_failure_and_delays_no_other_run(fleet: Fleet, tag: str) -> None:
     """In the middle of a batch: starts are counted, the others of the batch are performed once and soon."""
     tries, error = KINDS[tag]
     ids = [f"j{n}" for n in range(40)]

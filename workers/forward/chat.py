@@ -1,4 +1,4 @@
-"""What is posted to a chat's incoming webhook, and what its answer means.
+"""Messages to a chat's incoming webhook, and the meaning of its answers.
 
 | chat | body | where it is described |
 | --- | --- | --- |
@@ -29,7 +29,7 @@ _TEXT_MAX: Final = 600
 """Characters of a message: WeCom takes 2048 bytes."""
 _ERROR_MAX: Final = 300
 _CODES: Final = ("errcode", "code", "StatusCode")
-"""Where a chat that answers 200 says that it has refused: WeCom and DingTalk, Feishu, Feishu's older answers."""
+"""Members in which a chat that answers 200 reports an error: WeCom and DingTalk, Feishu, Feishu's older answers."""
 
 
 def chat_message(
@@ -52,8 +52,8 @@ def chat_message(
 
 
 def chat_result(answer: EndpointAnswer) -> DeliveryResult:
-    """A chat refuses with a code in its answer, of whatever status. Nothing of a redirect is repeated: it holds the
-    webhook's secret."""
+    """A chat refuses with a code in its answer, whatever the status. Nothing of a redirect is stored: its Location
+    contains the webhook's secret."""
     if not 200 <= answer.status < 300:
         headers = _retry_after(answer) | {"Location": "another address"}
         return result_of(EndpointAnswer(answer.status, headers, ""))
@@ -62,7 +62,7 @@ def chat_result(answer: EndpointAnswer) -> DeliveryResult:
 
 
 def text_of_event(event: Event, job: Job | None, settings: Settings) -> str:
-    """One or two lines for people."""
+    """The message: one or two lines."""
     said = _TEXTS.get(event.kind, _news)(event, event.details or {})
     more = f" And {event.count - 1} more like this." if event.count > 1 else ""
     labels = job.labels if job else (event.details or {}).get("labels") or event.labels
@@ -124,7 +124,7 @@ _BODIES: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
 
 
 def _clean(chat: Chat, text: str) -> str:
-    """What a callback wrote must not call a whole channel: Slack and Feishu read tags in angle brackets."""
+    """Text of a callback must not notify a whole channel: Slack and Feishu read tags in angle brackets."""
     if chat.kind == "slack":
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("<", "\uff1c").replace(">", "\uff1e") if chat.kind == "feishu" else text

@@ -1,6 +1,6 @@
-"""What an endpoint's answer means: delivered, retried, or a failure; and whether the endpoint itself is in trouble.
+"""The meaning of an endpoint's answer: delivered, retried, or a failure; and whether the endpoint itself is failing.
 
-As Standard Webhooks has it: 2xx is delivered, 410 Gone ends it (https://www.standardwebhooks.com).
+By Standard Webhooks (https://www.standardwebhooks.com) 2xx is delivered, and 410 Gone ends the deliveries.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def result_of(answer: EndpointAnswer) -> DeliveryResult:
     text = answer.text[:_TEXT_MAX] or None
     if status == 410:
         return DeliveryResult(
-            "answered 410 Gone: it wants no more of these", final=True, status=status, text=text
+            "answered 410 Gone: it accepts no more of these", final=True, status=status, text=text
         )
     if 300 <= status < 400:
         where = answer.headers.get("Location", "nowhere")[:200]

@@ -38,12 +38,12 @@ DELIVERY_HANDLER = "forward"
 CHAT_HANDLER = "chat"
 _BACKOFF_MAX_S = 4 * 3600.0
 _LEASE_MARGIN_S = 10.0
-"""A lease lasts that much longer than the request's timeout; then its relay counts as dead."""
+"""Seconds that a lease lasts beyond the request's timeout; after them its relay counts as dead."""
 _IDLE_S = 1.0
 _GIVE_UP_INTERVAL_S = 30.0
 _UNKNOWN_WHY = "the endpoint is no longer in FORWARD_URLS or CHAT_WEBHOOK"
 _UNKNOWN_S = 600.0
-"""How long deliveries wait for an endpoint that is not in the settings: in a rollout, relays have different ones."""
+"""How long deliveries wait for an endpoint that is not in the settings: during a rollout relays differ."""
 
 
 def delivery_handler(endpoint: Endpoint | Chat) -> str:

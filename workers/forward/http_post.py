@@ -67,7 +67,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], bounds: PostLimits) 
 def _connect(
     scheme: str, addresses: Sequence[str], host: str, port: int, deadline: _Deadline
 ) -> HTTPConnection:
-    """A connection to the first address that takes one."""
+    """A connection to the first address that accepts one."""
     for left, address in enumerate(addresses, 1 - len(addresses)):
         connection = _connection(scheme, address, host, port, min(_CONNECT_S, deadline.seconds))
         try:
@@ -103,8 +103,8 @@ def _exchange(
 
 
 class _Deadline:
-    """Closes a connection when the time is up. A socket's timeout starts again with each byte, so an answer that comes
-    byte by byte would last for ever."""
+    """Closes a connection when the time is up. A socket's timeout starts again with each byte, and would not end an
+    answer that arrives byte by byte."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

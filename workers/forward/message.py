@@ -1,4 +1,4 @@
-"""What is delivered: a CloudEvent 1.0 in structured JSON, signed as Standard Webhooks has it.
+"""The message of a delivery: a CloudEvent 1.0 in structured JSON, signed by Standard Webhooks.
 
 https://github.com/cloudevents/spec, https://www.standardwebhooks.com; each is made by its own library.
 """
@@ -27,7 +27,7 @@ _TYPES = {
     "run_failed": "ci.run.failed",
     "submission_failed": "ci.submission.failed",
 }
-"""The ``type`` of events about trouble, by kind; that of news names the job's state."""
+"""The ``type`` of events about trouble, by kind; the ``type`` of news contains the job's state."""
 
 
 def message(event: Event, job: Job | None, settings: Settings) -> tuple[bytes, dict[str, str]]:
@@ -39,8 +39,8 @@ def message(event: Event, job: Job | None, settings: Settings) -> tuple[bytes, d
 
 
 def _way(event: Event) -> dict[str, str]:
-    """By which the endpoint's own logs are found from ours: passed on as they came in with the callback; where traces
-    are on, the endpoint's work is part of this delivery."""
+    """Headers that connect the endpoint's logs with ours: the request id of the callback, and its ``traceparent``, or
+    that of this delivery if traces are on."""
     trace = traces.current_step().traceparent or event.traceparent
     given = {"X-Request-Id": event.request_id, "traceparent": trace}
     return {name: value for name, value in given.items() if value}

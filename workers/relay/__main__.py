@@ -1,4 +1,4 @@
-"""The relay: ``python -m workers.relay``. Several may run; each of its loops can die at any line.
+"""The relay: ``python -m workers.relay``. Several may run, and each may be killed at any moment.
 
 Its loops, each a thread: events become runs, due runs go to RQ, events are delivered to each endpoint of FORWARD_URLS,
 CI is asked (`app/reconcile`), and what is past its retention is removed. A loop that raises is logged and continues; if
@@ -63,7 +63,7 @@ def main() -> int:
 def _loops(
     services: Services, forwarders: list[forward.Forwarder], checks: lookups.Lookups
 ) -> dict[str, Callable[[], object]]:
-    """Each loop by the name that its log lines have: a function that does one step, and waits when nothing is due."""
+    """The loops by their names in the log: each is a function that does one step, or waits if nothing is due."""
     store, chosen = services.store, services.settings
     news = threading.Event()
     # The store's own connections: with others, runs could be taken from a new primary and sent to the old one.
@@ -114,7 +114,7 @@ def _stop(threads: list[threading.Thread], pools: list[forward.Forwarder | looku
 _turned: dict[str, float] = {}
 """When each loop last began a step (``time.monotonic()``)."""
 _ALWAYS_TURN = ("feed", "dispatch")
-"""Loops none of whose steps takes long; others wait for CI, or remove what is old."""
+"""Loops whose steps are short; the steps of others wait for CI, or remove many records."""
 _HANGS_S = 120.0
 
 
@@ -123,9 +123,9 @@ def _report_health() -> None:
     now = time.monotonic()
     hanging = [name for name in _ALWAYS_TURN if now - _turned.get(name, now) > _HANGS_S]
     if hanging:
-        log.error("the loop %s hangs; the health check fails", ", ".join(hanging))
+        log.error("the loop %s hangs, so the health check fails; restart the relay", ", ".join(hanging))
     else:
-        report_here("relay", OUTAGE.cause or "all its loops turn")
+        report_here("relay", OUTAGE.cause or "all loops are running")
     stop_requested.wait(BEAT_S)
 
 
@@ -149,21 +149,21 @@ def _wake(waiting: list[threading.Event]) -> None:
 
 
 def _keep_schema(services: Services) -> None:
-    """Convert data of an earlier release: at the start Redis may have been away, and processes of that release may
-    still write."""
+    """Migrate data of an earlier release. Not only at the start: Redis may have been away then, and processes of that
+    release may still write."""
     services.store.schema.prepare()
     services.store.schema.take_over_stragglers()
     stop_requested.wait(60.0)
 
 
 def _declare_handlers(services: Services) -> None:
-    """A replay for one handler is refused where none has that name."""
+    """Store the names of handlers, so that the API can refuse a replay for an unknown one."""
     services.store.runs.declare([*registry.handler_names(), forward.DELIVERY_HANDLER])
     stop_requested.wait(60.0)
 
 
 def _declare_lanes(services: Services) -> None:
-    """The web service knows no handlers, and so no lanes but these."""
+    """Store the lanes of handlers: the web service imports no handlers, and learns them from here."""
     services.store.lanes.declare(registry.lane_names())
     stop_requested.wait(30.0)
 

@@ -99,7 +99,7 @@ class Feeder:
 
 @contextmanager
 def _steps(posted: list[Posted]) -> Iterator[None]:
-    """One of each trace that events of these are part of."""
+    """A span in each trace that these events are part of."""
     with ExitStack() as steps:
         for event in (each.event for each in posted if each.event.traceparent):
             step = steps.enter_context(traces.span("outbox", "consumer", event.traceparent))

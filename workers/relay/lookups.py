@@ -1,7 +1,7 @@
 """Runs of `check_outputs`: the relay performs them on threads of its own, since they only wait for COS.
 
 A worker process that waits for COS would hold up every handler; so these runs have a schedule of their own and do
-not go through RQ. Claims, tries and back-off are those of every run.
+not go through RQ. Leases, tries and back-off are those of every run.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 THREADS = 8
 """Checks at a time in each relay: fewer than the connections that Tencent's SDK keeps open."""
 _WHILE_BUSY = 1
-"""While runs of handlers wait to be sent, checks give way: each HEAD takes milliseconds of this process in the SDK."""
+"""Checks at a time while runs of handlers wait to be sent: each HEAD takes milliseconds of this process in the SDK."""
 _IDLE_S = 5.0
-"""New look-ups of this relay wake it; this is for those that a person retries, and for those of a relay that died."""
+"""How often it looks for due runs. New ones of this relay wake it; others are retried ones and those of dead relays."""
 _BEAT_S = 4.0
 
 
@@ -56,7 +56,7 @@ class Lookups:
         self._beat()
         room = self._allowed() - len(self._held)
         ids = self._store.schedules.take_lookups(room, LEASE_S) if room > 0 else []
-        # One whose time was up may still wait for COS here: it is due again, and is put off until that has ended.
+        # A run whose time was up may still wait for COS here, although it is due again: it is not started twice.
         for each in (each for each in ids if each not in self._held):
             self._held[each] = _Held(0, 0.0)
             self._pool.submit(self._one, each)

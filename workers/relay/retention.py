@@ -16,7 +16,7 @@ _BUSY_S = 0.05
 
 
 def step(services: Services, stopping: threading.Event) -> int:
-    """Remove some of what is too old, then wait; longer if that was all. Returns how many records were looked at."""
+    """Remove some records that are too old, then wait, longer if there were no more. Returns how many it looked at."""
     settings, retention = services.settings, services.store.retention
     found = [
         retention.drop_jobs(settings.retention_jobs, _COUNT, settings.callback_life),

@@ -1,7 +1,7 @@
 """Runs that are due go to RQ, in batches sized by the backlog: one when idle, up to two hundred under load.
 
 RQ's cost is per job (a fork, some fifty Redis commands), so a job carries a batch. The queue in RQ is kept short:
-the backlog stays in our own schedule, where nothing of it can be lost or sent twice for long.
+the backlog stays in our own schedule, where it is not lost with RQ's job.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AHEAD = 2
 _PUT_OFF_S = 20.0
 """A run that was sent and not started by then is sent again. It is performed once, because it takes a lease."""
 _LOOK_S = 1.0
-"""How often it looks which lanes are paused."""
+"""How often (seconds) the list of paused lanes is read."""
 _IDLE_S = 0.5
 _BUSY_S = 0.05
 _AFTER_OUTAGE_S = 5.0
@@ -47,7 +47,7 @@ class Dispatcher:
         self._next_look = 0.0
 
     def step(self, news: threading.Event) -> None:
-        """Send what is due; then wait for news, or for the next run to come due."""
+        """Send due runs; then wait for news, or until the next run is due."""
         try:
             if time.monotonic() < self._quiet_until:
                 time.sleep(_BUSY_S)
@@ -58,7 +58,7 @@ class Dispatcher:
             raise
 
     def _open_lanes(self) -> list[str]:
-        """All lanes but those that are paused, as they were a moment ago."""
+        """All lanes that are not paused, as read at most ``_LOOK_S`` ago."""
         if time.monotonic() >= self._next_look:
             paused = self._store.lanes.paused()
             declared = [lane for lane in registry.lane_names() if lane not in paused]

@@ -1,4 +1,4 @@
-"""One RQ worker: takes batches, has each performed in a process of its own, and clears up after those that died."""
+"""One RQ worker: takes batches, performs each in a forked process, and releases the runs of a process that died."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def work(settings: Settings, lane: str) -> None:
     tasks.use(store, flags, tasks.Provision(provider, settings.link_seconds, memory_of(settings, lane)))
     logging.getLogger("rq.worker").addFilter(_no_outage)
     _await_redis(store)
-    # RQ blocks in BLMOVE for `worker_ttl` - 15 s, with a socket timeout 10 s longer: so long a worker may not
+    # RQ blocks in BLMOVE for `worker_ttl` - 15 s, with a socket timeout 10 s longer: a worker may take that long to
     # notice that its Redis host has vanished.
     connection = connect(settings.redis_url, timeout=None)
     options: dict[str, Any] = {"worker_ttl": 18, "maintenance_interval": 30, "job_monitoring_interval": 10}

@@ -1,4 +1,4 @@
-"""The RQ queue of a lane, and how a batch of runs is put on it: what ``rq info`` and rq-dashboard show.
+"""The RQ queue of a lane, and the RQ jobs that carry batches of runs, described for ``rq info`` and rq-dashboard.
 
 RQ's documentation: https://python-rq.org/docs/
 """

@@ -33,7 +33,7 @@ from workers.worker.parent import end_with_parent
 log = logging.getLogger(__name__)
 
 _TOO_SOON_S = 10.0
-"""A worker that lived shorter than that is replaced after a pause, which doubles each time."""
+"""A worker that ends sooner than that (seconds) is replaced after a pause, which doubles each time."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _TICK_S = 0.2
 
@@ -57,7 +57,7 @@ class Crew:
         """Run until SIGTERM, then until the current runs have ended. Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        # A collection in a member would write to the pages it shares with this process, and copy them.
+        # A collection in a forked worker would write to the pages that it shares with this process, and copy them.
         gc.collect()
         gc.freeze()
         while self._began or not self._stopping:
@@ -77,7 +77,7 @@ class Crew:
             report_here("worker", f"{len(self._began)} of {sum(self._wanted.values())} processes run")
 
     def _fill(self) -> None:
-        """Start what is missing; a lane whose processes end at once delays no other lane."""
+        """Start missing processes; a lane whose processes end at once delays no other lane."""
         there = Counter(lane for lane, _ in self._began.values())
         for lane, number in self._wanted.items():
             if time.monotonic() >= self._next_start[lane]:
@@ -121,7 +121,7 @@ class Crew:
 
 
 def _be_member(chosen: Settings, lane: str, parent: int) -> int:
-    """Be a worker; the exit code. The Redis client logs why Redis cannot be used."""
+    """Run as a worker and return the exit code. The Redis client logs why Redis cannot be used."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     end_with_parent()
@@ -140,13 +140,13 @@ def _be_member(chosen: Settings, lane: str, parent: int) -> int:
 
 
 def _wanted(chosen: Settings, arguments: Sequence[str]) -> dict[str, int]:
-    """Processes by lane, as the command line and the settings have it. Exits with a message at a wrong name."""
+    """Processes by lane, by the command line and the settings. Exits with a message for an invalid name."""
     parser = argparse.ArgumentParser(prog="python -m workers.worker")
     parser.add_argument("--queues", help="comma list of lanes to serve; default: those of all handlers")
     named = parser.parse_args(arguments).queues
     lanes = [each.strip() for each in named.split(",") if each.strip()] if named else registry.lane_names()
     if wrong := [each for each in lanes if not is_lane_name(each)]:
-        parser.error(f"{wrong[0]!r} is no name of a lane")
+        parser.error(f"{wrong[0]!r} is not a name of a lane: lower-case letters, digits, - and _, at most 32")
     for each in lanes:
         if each not in registry.lane_names():
             log.warning("no handler is in the lane %s; there are: %s", each, ", ".join(registry.lane_names()))

@@ -9,8 +9,8 @@ from app.settings.lanes import DEFAULT_LANE
 
 
 def divided(chosen: Settings, lanes: Sequence[str]) -> dict[str, int]:
-    """Processes by lane: those that LANES names, and for the others their share of what is left of WORKER_PROCESSES,
-    at least one. The default lane gets what cannot be divided."""
+    """Processes by lane: the number that LANES names, and for other lanes an equal share of the rest of
+    WORKER_PROCESSES, at least one. The default lane gets the remainder."""
     fixed = {each.name: each.processes for each in chosen.lanes if each.processes and each.name in lanes}
     open_lanes = sorted((name for name in lanes if name not in fixed), key=lambda name: name != DEFAULT_LANE)
     left = max(chosen.worker_processes - sum(fixed.values()), len(open_lanes))
@@ -19,6 +19,6 @@ def divided(chosen: Settings, lanes: Sequence[str]) -> dict[str, int]:
 
 
 def memory_of(chosen: Settings, lane: str) -> int | None:
-    """How many bytes the process of a handler in that lane may grow by."""
+    """Bytes by which the process of a handler in that lane may grow; ``None`` for no limit."""
     own = next((each.memory for each in chosen.lanes if each.name == lane), None)
     return own or chosen.handler_memory

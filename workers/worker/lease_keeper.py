@@ -1,4 +1,4 @@
-"""A thread that watches the current run: renews its lease, and stops it from delaying the rest of its batch."""
+"""A thread that watches the current run: it renews the lease, and releases the rest of the batch if the run is slow."""
 
 from __future__ import annotations
 

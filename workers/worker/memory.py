@@ -1,8 +1,8 @@
-"""A bound on the memory of a handler's process: HANDLER_MEMORY, or its lane's ``memory=``.
+"""The limit on the memory of a handler's process: HANDLER_MEMORY, or its lane's ``memory=``.
 
-The kernel counts writable private memory (RLIMIT_DATA), so that the bound holds at once, also for a handler that takes
-gigabytes in an instant, which a look at its size every second would miss. RLIMIT_AS counts address space, of which each
-thread reserves 64 MiB that it never uses. Where there is no /proc, nothing is bounded.
+RLIMIT_DATA (setrlimit(2)) limits writable private memory, so that it stops even a handler that takes gigabytes in an
+instant, which sampling would miss. RLIMIT_AS would count address space, of which each thread reserves 64 MiB that it
+never uses. Without /proc there is no limit.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _STATUS = Path("/proc/self/status")
 
 @contextmanager
 def bounded(grow_by: int | None) -> Iterator[None]:
-    """What the block runs may take that many bytes beyond what the process has; then there is MemoryError.
+    """Limit the block to that many bytes beyond the present size of the process; above that Python raises MemoryError.
 
-    The bound ends with the block, whose error has to be recorded: that takes memory too."""
+    The limit ends with the block, because recording its error takes memory too."""
     held = _data_size() if grow_by else None
     if grow_by is None or held is None:
         yield

@@ -1,4 +1,4 @@
-"""The metrics of a worker have a process of their own: the worker forks, and must have no threads."""
+"""Serves a worker's metrics from a process of its own, because the worker forks and must have no threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOK_S, _AGAIN_S = 1.0, 10.0
 
 
 class MetricsProcess:
-    """Forked while METRICS_PORT is set, and again after it ended."""
+    """A forked process, if METRICS_PORT is set; it is started again if it ends."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -22,7 +22,7 @@ class MetricsProcess:
         self._next = 0.0
 
     def keep(self) -> None:
-        """Start it if it does not run."""
+        """Start it if it is not running."""
         if self._settings.metrics_port is None or time.monotonic() < self._next:
             return
         if self._pid and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
@@ -45,7 +45,7 @@ class MetricsProcess:
 
 
 def _serve(settings: Settings, port: int, parent: int) -> None:
-    """Until the parent ends."""
+    """Serve until the parent ends."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     end_with_parent()

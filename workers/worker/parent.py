@@ -1,4 +1,4 @@
-"""A child that does not outlive its parent."""
+"""Ending a child with its parent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """On Linux the kernel sends SIGTERM when the parent dies (prctl(2)); elsewhere the child has to look."""
+    """On Linux the kernel sends SIGTERM when the parent dies (prctl(2)); elsewhere the child has to check."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What an RQ job does: it performs a batch of runs; each is leased, performed and recorded by itself."""
+"""The task of an RQ job: performs a batch of runs; each is leased, performed and recorded separately."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from workers.worker.memory import bounded
 log = logging.getLogger(__name__)
 
 _RECORD_S = 60.0
-"""How long a run's result is written again and again while Redis is away; after that the run is repeated."""
+"""How long recording a run's result is retried while Redis is away; after that the run itself is repeated."""
 _PAUSE_AFTER_DEATH_S = 5.0
 """The longest wait for the next try of a run whose process died: the run itself is rarely the cause."""
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """Where handlers read outputs from, for how long their links are good (seconds), and by how many bytes their
+    """The client that handlers read outputs with, how long their links are valid (seconds), and by how many bytes their
     process may grow."""
 
     objects: Objects
@@ -58,7 +58,7 @@ class TimedOut(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What went wrong in one try. ``spoils``: the process is in an unknown state, and performs no further run."""
+    """The error of one try. ``spoils``: the process is in an unknown state, and performs no further run."""
 
     error: str
     trace: str | None = None
@@ -106,13 +106,13 @@ class Performer:
     def _next(self) -> Run | None:
         while run_id := self._batch.next():
             run = self._runs.get(run_id)
-            # Relays of an earlier release send look-ups too: those of this one perform them when they are due again.
+            # A relay of an earlier release has sent a look-up: the relay performs it when it is due again.
             if run and run.handler != OUTPUTS_HANDLER:
                 return run
         return None
 
     def _turn(self, end: End | None, run: Run | None) -> int:
-        """Record the end of one run, if there was one, and lease the next; its try's number, 0 if it is not ours."""
+        """Record the end of one run, if there was one, and lease the next. Returns its try's number; 0: no lease."""
         runs = self._store.runs
         if run is None:
             if end:
@@ -125,7 +125,7 @@ class Performer:
         return _insist(lambda: runs.finish_and_start(end, start))
 
     def _one(self, run: Run, number: int) -> End:
-        """Perform one run; how it ended."""
+        """Perform one run, and return how it ended."""
         started = now_ms()
         with about_run(run, self._events.get(run.event_id)):
             failed = self._attempt(run, number)
@@ -136,7 +136,7 @@ class Performer:
         return end
 
     def _job(self, event: Event) -> Job | None:
-        """As handlers get it; ``None`` for an event of a submission that has no job."""
+        """The job for the handler; ``None`` if the event is a submission's own."""
         if not event.job_id:
             return None
         known = self._jobs[event.job_id]
@@ -147,7 +147,7 @@ class Performer:
         return readable(job, access, known.raw)
 
     def _attempt(self, run: Run, number: int) -> Failed | None:
-        """What went wrong; ``None`` if nothing did."""
+        """The error; ``None`` if the handler succeeded."""
         handler, event = registry.get(run.handler), self._events.get(run.event_id)
         if handler is None:
             return Failed(f"no module in HANDLERS declares the handler {run.handler!r}", final=True)
@@ -175,7 +175,7 @@ class Performer:
 
 
 def raised(error: BaseException) -> Failed:
-    """What a handler's exception asks for."""
+    """The failure that a handler's exception means."""
     if isinstance(error, GiveUp):
         return Failed(f"gave up: {error}"[:500], final=True)
     if isinstance(error, Later):

@@ -28,11 +28,11 @@ def described_labels(schema: dict[str, Any]) -> None:
 
 
 State = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(STATES)})]
-"""One of CI's six; one that CI has invented is known while a job has it, which no document can say."""
+"""One of CI's six states. A state that CI adds is accepted while a job has it, which the document cannot express."""
 
 
 class JobFilter(StrictQuery):
-    """Which jobs; what is given must match exactly."""
+    """Which jobs; each given filter must match exactly."""
 
     model_config = ConfigDict(json_schema_extra=described_labels)
 
@@ -64,7 +64,7 @@ class JobFilter(StrictQuery):
 
     @property
     def has_known_state(self) -> bool:
-        """Whether it needs no look at what is stored."""
+        """Whether it can be checked without reading from Redis."""
         return self.state is None or self.state in STATES
 
     def wanted(self) -> Filter:

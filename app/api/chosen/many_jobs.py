@@ -1,4 +1,4 @@
-"""The same for many jobs at once: ask CI, replay, cancel; those that the list's filters choose, or all."""
+"""Actions on many jobs at once: ask CI, replay, cancel; on the jobs that match the list's filters, or on all."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ blueprint = Blueprint("many_jobs", __name__, url_prefix="/v1/jobs")
 
 _PAGE = 200
 _PAGES = 50
-"""Pages that one request looks through at most; ``next_cursor`` says where the next one goes on."""
+"""Pages that one request reads at most; the next request goes on from ``next_cursor``."""
 _REFRESHED, _REPLAYED, _CANCELLED = 500, 1000, 50
-"""Jobs of one request: it should end within seconds."""
+"""Jobs of one request at most, so that it ends within seconds."""
 
 
 def _described(schema: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ Means = Callable[[Job], bool] | None
 
 
 class ManyReplays(ManyJobs):
-    """Which jobs, and for whom their events are repeated."""
+    """Which jobs, and for which handler or endpoint their events are repeated."""
 
     handler: str | None = Field(None, description="Only for this handler; `forward` for all endpoints.")
     endpoint: str | None = Field(None, description="Only for this endpoint of FORWARD_URLS, by its name.")
@@ -143,7 +143,7 @@ def replay() -> ManyAnswer:
 
 @blueprint.before_request
 def _options() -> Response | None:
-    """What Flask answers would add the methods of a job that has this word as its id."""
+    """405 with the right Allow: Flask's own would include the methods of a job that has this word as its id."""
     return Response(headers={"Allow": "POST, OPTIONS"}) if request.method == "OPTIONS" else None
 
 
@@ -181,7 +181,7 @@ def _is_open(job: Job) -> bool:
 
 
 def _chosen(query: ManyJobs, q: str = "") -> Matching:
-    # An empty object may be a filter that was lost on its way.
+    # An empty object may be a filter that a client failed to send.
     if not q and query.is_empty != query.all:
         rule = f"Either a filter ({FILTER_NAMES}), or all: true for every job"
         raise Problem("invalid_request", f"{rule}.", errors=[{"field": "all", "rule": rule}])
@@ -210,7 +210,7 @@ def _do(
 
 
 def _filters(query: ManyJobs) -> dict[str, Value]:
-    """What was chosen, as the list has it in its address."""
+    """The chosen filters, as in the query of the list."""
     given = query.model_dump(mode="json", exclude_none=True, exclude={"dry_run", "cursor", "labels"})
     return {name: value for name, value in given.items() if value is not False or name == "overdue"} | dict(
         index.label_values(query.labels)

@@ -1,4 +1,4 @@
-"""For whom alone a replay is."""
+"""The one handler or endpoint that a replay is for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.web.services import services
 
 
 def only_for(handler: str | None, endpoint: str | None) -> Only | None:
-    """``None`` for everyone. Raises ``Problem`` where none has that name."""
+    """``None`` for all of them. Raises ``Problem`` if none has that name."""
     every = services()
     endpoints = [each.name for each in every.settings.forward_urls]
     field = "handler" if handler is not None else "endpoint"

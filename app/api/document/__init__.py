@@ -1,1 +1,1 @@
-"""What the OpenAPI document says beside the models: tags, an introduction, and a sentence for each field."""
+"""Texts of the OpenAPI document: tags, an introduction, and a sentence for each field."""

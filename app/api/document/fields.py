@@ -1,5 +1,5 @@
-"""What each field means, for the OpenAPI document: by ``Model.field``, or by ``field`` where it means the same in every
-model. A description that stands at the field itself comes first.
+"""The description of each field in the OpenAPI document: by ``Model.field``, or by ``field`` if it means the same in
+every model. A description at the field itself takes precedence.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ FIELD_MEANINGS: Final = {
     "more": "Whether there are more than one request retries: send it again.",
     "dismissed": "How many were dismissed.",
     "status": "How it is, in one word.",
-    "ProblemDocument.status": "The HTTP status, once more.",
+    "ProblemDocument.status": "The HTTP status.",
     "ProblemDocument.type": "Address of the problem's page on this service.",
     "ProblemDocument.title": "What the reason means, in a few words.",
     "ProblemDocument.errors": "Every fault of the request: field, rule and, where one may let it pass, word.",
     "ProblemDocument.warnings": "What is doubtful in the request, in the same form.",
     "HistoryEntry.entry": "Number of the entry, from 1.",
     "HistoryEntry.kind": "submit, callback, poll, replay, refused or settle.",
-    "HistoryEntry.outcome": "What came of it: accepted, duplicate, stale and others.",
+    "HistoryEntry.outcome": "The outcome: accepted, duplicate, stale and others.",
     "at": "When.",
     "verified": "The checks of VERIFY that the callback passed.",
     "format": "JSON or XML.",
@@ -170,7 +170,7 @@ FIELD_MEANINGS: Final = {
     "ci_message": "CI's words.",
     "ci_request_id": "CI's id of the request, for Tencent's support.",
     "ci_advice": "What to do about it.",
-    "StreamedEvent.details": "What went wrong, for the kinds about trouble.",
+    "StreamedEvent.details": "The failure, for the kinds about trouble.",
     "job": "The job at that event; null for a submission that failed.",
     "Workflow.run_id": "CI's id of the run.",
     "node": "Name of the workflow's node; null if the record is about the run itself.",

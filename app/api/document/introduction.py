@@ -1,4 +1,4 @@
-"""What a reader should know before the operations, and the groups that these stand in."""
+"""The introduction of the OpenAPI document, and the groups of its operations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROUPS: Final = {
     "History": "What happened to a job: each entry, its bytes, and its events as they happen.",
     "Failures": "Runs of handlers and deliveries that are out of tries.",
     "Refusals": "Callbacks that were refused although their token was good.",
-    "Operation": "What waits where, and how much: for those who run the service.",
+    "Operation": "Lanes, endpoints, counts and the audit list, for operators.",
     "Callbacks": "What CI calls.",
 }
 

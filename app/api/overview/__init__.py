@@ -1,1 +1,1 @@
-"""What waits where, and how much: lanes, endpoints, counts."""
+"""Lanes, endpoints, counts, and the audit list."""

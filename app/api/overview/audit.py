@@ -1,4 +1,4 @@
-"""GET /v1/audit: what people did."""
+"""GET /v1/audit: who did what."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What CI sends: a body becomes a report."""
+"""What CI sends: a body is parsed into reports."""

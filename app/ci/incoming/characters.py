@@ -1,8 +1,8 @@
-"""Characters that no text may hold, before a parser sees them: each becomes U+FFFD, and the job stays readable.
+"""Replacing invalid characters before parsing: each becomes U+FFFD, and the job stays readable.
 
-They come out of ffmpeg's messages, out of file names, out of relays that convert encodings. XML 1.0 has no place for
-control characters and JSON none for bare ones, so that one such character would cost the whole body, and with it
-every other job that the body speaks of. Each step is one pass in C.
+They come from ffmpeg's messages, from file names, from relays that convert encodings. XML 1.0 (section 2.2) allows no
+control characters and JSON (RFC 8259, section 7) none unescaped, so that one such character would make the whole body,
+with all its jobs, unreadable. Each step is one pass in C.
 """
 
 import re

@@ -1,8 +1,7 @@
-"""Reading a JSON view without ever raising: CI writes each thing in several ways, and strangers in any.
+"""Reading fields of a JSON view without ever raising: CI writes each field in several ways, and strangers in any.
 
-What is of another kind than expected reads as absent; ``raw`` keeps it. A list of one is that one, because
-XML cannot tell the two apart and CI's JSON does not agree with itself. Several where one is expected is
-ambiguous, hence absent.
+A value of an unexpected type reads as absent; ``raw`` keeps it. A list of one item reads as that item: in XML both look
+the same, and CI's JSON is not consistent. Several items where one is expected are ambiguous and read as absent.
 """
 
 import re
@@ -12,7 +11,7 @@ _INTEGER = re.compile(r"(-?[0-9]{1,15})(?:\.0{1,15})?")
 
 
 def many(value: Any) -> list[Any]:
-    """One-or-many as a list; absent and empty nodes as none."""
+    """One or many as a list; absent and empty nodes are left out."""
     if isinstance(value, list):
         return value
     return [] if value is None or value == "" else [value]
@@ -31,7 +30,7 @@ def nodes(value: Any) -> list[dict[str, Any]]:
 
 
 def text(value: Any) -> str | None:
-    """A scalar as the text that XML would have; None if it is absent, blank or ``-``."""
+    """A scalar as the text that XML would have; ``None`` if it is absent, blank or ``-``."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -45,7 +44,7 @@ def texts(value: Any) -> list[str]:
 
 
 def word(value: Any) -> str | None:
-    """A scalar in which blanks around it mean nothing: a state, a time, an id of CI's."""
+    """As ``text``, without surrounding blanks: a state, a time, an id of CI's."""
     found = text(value)
     return found.strip() if found else None
 

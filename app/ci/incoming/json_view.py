@@ -1,8 +1,8 @@
-"""JSON to the JSON view: what Python's own parser reads, minus its surprises.
+"""JSON to the JSON view: Python's parser, without its surprises.
 
-Nothing is lost and nothing can blow up later: a name given twice becomes a list, as a repeated XML node
-does; a number that Python could not give back digit by digit is kept as its text; lone surrogates, which
-UTF-8 cannot carry, become U+FFFD; NaN and Infinity, which JSON does not have, are refused.
+Nothing is lost: a name that occurs twice becomes a list, as a repeated XML node does; a number that Python cannot write
+back digit by digit stays text; lone surrogates, which UTF-8 cannot encode, become U+FFFD; NaN and Infinity, which JSON
+(RFC 8259) does not have, are refused.
 """
 
 import json
@@ -29,7 +29,7 @@ def json_view(body: bytes, limits: BodyLimits) -> Any:
 
 
 def strict_view(body: bytes, limits: BodyLimits) -> Any:
-    """Read one JSON text of a user's, exactly as it stands: what we send for them is not ours to mend."""
+    """Read one JSON text of a user, without replacing anything: what we send for them is not ours to change."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

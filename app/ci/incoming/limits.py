@@ -1,4 +1,4 @@
-"""How much structure we read before we call a body an attack. The size in bytes is the receiver's to cap."""
+"""The most structure that is read of one body. The receiver limits its size in bytes."""
 
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ class BodyLimits(NamedTuple):
     outputs: int
     """Files in one body."""
     repeated: int
-    """Characters that records may always repeat: one prefix, bucket or event name stands in each output or job. A large
-    body may repeat ``REPEATED_TIMES`` its size: records grow with the body, not with the product of its parts."""
+    """Characters that records may always repeat: one prefix, bucket or event name is copied into each output or job. A
+    large body may repeat ``REPEATED_TIMES`` its size, so that records grow with the body, not with the product of its
+    parts."""
 
 
 CALLBACK = BodyLimits(depth=64, nodes=50_000, attributes=100, details=100, outputs=12_000, repeated=2**20)
@@ -35,7 +36,7 @@ ANSWER = BodyLimits(
 
 
 REPEATED_TIMES = 16
-"""An output of a few letters is some 200 characters of a record."""
+"""An output of a few letters takes some 200 characters of a record."""
 
 
 class Budget:
@@ -48,7 +49,7 @@ class Budget:
         self._files = limits.outputs
 
     def spend(self, characters: int) -> None:
-        """Raises Refused where records would grow out of proportion to the body that they come from."""
+        """Raises ``Refused`` if records would grow out of proportion to the body that they are made from."""
         self._left -= characters
         if self._left < 0:
             raise Refused(
@@ -56,7 +57,7 @@ class Budget:
             )
 
     def count(self, files: int) -> None:
-        """Raises Refused for more files than any job writes."""
+        """Raises ``Refused`` for more files than any job writes."""
         self._files -= files
         if self._files < 0:
             raise Refused(
@@ -65,7 +66,7 @@ class Budget:
 
 
 def too_complex(limits: BodyLimits) -> Refused:
-    """What both formats answer to a body with more structure than any callback has."""
+    """The refusal of a body with more structure than any callback has."""
     return Refused(
         "too_complex",
         f"Found too much structure; expected at most {limits.depth} levels, {limits.nodes} nodes and "

@@ -1,7 +1,7 @@
 """What CI sends us, classified and normalized: callbacks, answers to our calls, and errors.
 
-Every dialect that CI has published ends in the same values; what they looked like is in ``raw``. Nothing
-here knows who sent a body or whether it is true.
+Every dialect that CI has published gives the same values; ``raw`` keeps how they looked. Nothing here knows who sent a
+body, or whether it is true.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ Format = Literal["xml", "json"]
 Kind = Literal["jobs", "workflow", "review", "probe"]
 
 PROBE = "test request when setting callback url"
-"""How the message of the console's test of a new callback address begins (in lower case here)."""
+"""The beginning, in lower case, of the message that the console sends to test a new callback URL."""
 
 EXPECTED = "expected one JobsDetail or WorkflowExecution at least, or a review's code, data and message"
 
@@ -44,7 +44,7 @@ _FIRST = (b"<", b"{", b"[")
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One body that CI (or someone) posted. A probe has no details: the console's test message, or an empty form."""
+    """One body that was posted. A probe (the console's test message, or an empty form) has no details."""
 
     kind: Kind
     format: Format
@@ -53,7 +53,7 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """One job of an answer that is no job to us, and why; ``job_id`` is what stands in its place for one."""
+    """One entry of an answer that cannot be read as a job, and why; ``job_id`` is its id as far as it has one."""
 
     job_id: str
     reason: str
@@ -62,7 +62,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What CI answers to submit, describe, list and to workflow runs asked for."""
+    """CI's answer to submit, describe or list, of jobs or of workflow runs."""
 
     details: tuple[Detail, ...]
     non_existing: tuple[str, ...]
@@ -71,7 +71,7 @@ class Answer:
 
 
 class CIError(BaseModel):
-    """The body of a refused call. Every field may be missing: a proxy in between answers in its own words."""
+    """The body of CI's error. Every field may be missing, because a proxy may answer in CI's place."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -109,7 +109,7 @@ def parse(body: bytes) -> Callback:
 def parse_answer(body: bytes) -> Answer:
     """Read CI's answer to submit, describe or list, of jobs or of workflow runs. Raises Refused.
 
-    A job that cannot be read costs itself, and not the others of the answer; an answer of no others is refused.
+    Jobs that cannot be read are ``Unreadable``; an answer without any readable job is refused.
     """
     form, view = read_body_view(body, limits.ANSWER)
     top = _envelope(view)
@@ -150,7 +150,7 @@ def _run(raw: dict[str, Any]) -> Report:
 
 
 def parse_error(body: bytes) -> CIError:
-    """Read an error of CI's. Never raises: what is not one has no fields."""
+    """Read an error of CI's. Never raises: for any other body all fields are empty."""
     try:
         _, view = read_body_view(body, limits.CALLBACK)
         top = _envelope(view)
@@ -167,7 +167,7 @@ def parse_error(body: bytes) -> CIError:
 
 
 def read_body_view(body: bytes, caps: BodyLimits = limits.ANSWER) -> tuple[Format, dict[str, Any]]:
-    """The JSON view of a body, and its format: the first byte decides, whatever anyone declares."""
+    """The format of a body, by its first byte and not by its content type, and its JSON view."""
     start = body.lstrip(_BLANK).removeprefix(_BOM).lstrip(_BLANK)
     if not start:
         raise Refused("empty_body", "Found an empty body; expected a callback in XML or JSON")
@@ -186,7 +186,7 @@ def read_body_view(body: bytes, caps: BodyLimits = limits.ANSWER) -> tuple[Forma
 
 
 def _envelope(view: dict[str, Any]) -> dict[str, Any]:
-    """The node that holds the news: in ``Response``, which JSON mostly leaves away."""
+    """The node that holds the jobs: ``Response``, or the top level, because JSON mostly leaves ``Response`` out."""
     if "Response" not in view:
         return view
     if {"JobsDetail", "WorkflowExecution"} & view.keys():
@@ -202,14 +202,14 @@ def _is_probe(top: dict[str, Any]) -> bool:
 
 
 def _is_blank(value: Any) -> bool:
-    """The empty form that some pages of CI print: every node is there, none says anything, not even of which job."""
+    """Whether it is the empty form that some of CI's pages print: every node is there, and all are empty."""
     if isinstance(value, dict | list):
         return all(map(_is_blank, value.values() if isinstance(value, dict) else value))
     return text(value) is None
 
 
 def _objects(top: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects under a name; anything else there is no news, but must not be dropped either."""
+    """The objects under a name. Anything else there is refused: dropping it could drop a job."""
     given = _given(top, name)
     found = nodes(given)
     if len(found) != len(given):
@@ -240,9 +240,9 @@ def _split(ids: str) -> list[str]:
 
 
 def detail_view(body: bytes, position: int) -> dict[str, Any]:
-    """The JSON view of one JobsDetail of a body that was taken: what a job shows as ``raw``."""
+    """The JSON view of one JobsDetail of a stored body: a job's ``raw``."""
     _, view = read_body_view(body, limits.CALLBACK)
     top = _envelope(view)
-    # As ``parse``, without the reports: each handler's job needs it.
+    # As ``parse`` without the reports, because it runs for each job that a handler gets.
     found = _objects(top, "JobsDetail") or _objects(top, "WorkflowExecution") or [top]
     return dict(found[position])

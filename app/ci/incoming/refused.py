@@ -1,10 +1,10 @@
-"""The one exception of this package: a body that we do not take, and why."""
+"""The one exception of this package: a body that is refused, and why."""
 
 QUOTE_LIMIT = 100
 
 
 class Refused(ValueError):
-    """A body that is not a callback of CI's, or not one that we dare to keep.
+    """A body that is not a callback of CI's, or that exceeds the limits.
 
     ``reason`` is one machine word (it ends up in the problem document and in the metrics), ``status`` the
     HTTP status that fits it, and the text a sentence saying what was found and what was expected.
@@ -17,7 +17,7 @@ class Refused(ValueError):
 
 
 def quoted(found: object) -> str:
-    """At most 100 characters of what a stranger sent, as printable ASCII, safe to log and to answer with."""
+    """At most 100 characters of a stranger's text, as printable ASCII: safe to log, and in an answer."""
     if isinstance(found, bytes):
         found = found[:QUOTE_LIMIT].decode("utf-8", "replace")
     shown = ascii(found if not isinstance(found, str) else found[:QUOTE_LIMIT])

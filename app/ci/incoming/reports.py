@@ -19,17 +19,17 @@ from app.ci.report import TERMINAL, Input, Report, Template, Workflow
 
 WORKFLOW_EVENT = "WorkflowFinish"
 JOB_EVENT = "TaskFinish"
-"""CI's name for the end of any job. A JobsDetail that says nothing else of its kind gets it as its tag."""
+"""CI's event name for the end of any job. It is the tag of a JobsDetail that names no other."""
 REVIEW_EVENTS = "Review"
 
 _JOB_ID = re.compile(rf"(?!\.{{1,2}}\Z)[!\"$&-.0->@-\[\]-~]{{1,{BOUNDS['job_id']}}}")
-"""Printable ASCII but for the blank and ``/ \\ % ? #``."""
+"""Printable ASCII without space and ``/ \\ % ? #``, and not ``.`` or ``..``."""
 
 PartT = TypeVar("PartT", bound=Struct)
 
 
 def of_job(detail: dict[str, Any], event: str | None, budget: Budget) -> Report:
-    """A ``JobsDetail``, of whatever Tag; a review's has its input at the top instead of in ``Input``."""
+    """A ``JobsDetail`` of any Tag. A review's has the fields of its input at the top instead of in ``Input``."""
     operation = node(detail.get("Operation"))
     workflow = node(detail.get("Workflow"))
     job_id = _job_id(detail.get("JobId"), detail.get("RunId"), workflow.get("RunId"), detail.get("trace_id"))
@@ -83,7 +83,7 @@ def of_workflow(run: dict[str, Any], event: str | None) -> Report:
 def of_simple_review(body: dict[str, Any], event: str | None) -> Report:
     """A moderation callback in CI's ``Simple`` form: ``{code, data{event, trace_id, url, …}, message}``.
 
-    It has no state: that it came says that the review is over.
+    It has no state: CI sends it when the review is over.
     """
     data = node(body.get("data"))
     return Report(
@@ -97,14 +97,14 @@ def of_simple_review(body: dict[str, Any], event: str | None) -> Report:
 
 
 def _by_node(operation: dict[str, Any], event: str | None) -> str | None:
-    """Some callbacks name no tag, and ``TaskFinish`` is no tag: then the nodes say what the job was."""
+    """The tag implied by the nodes, for callbacks without one: ``TaskFinish`` is an event, not a tag."""
     return (tag_of(operation) if event in {None, JOB_EVENT} else None) or event
 
 
 def _job_id(*claims: Any) -> str:
-    """The first id that is given at all; it is untrusted, so it may not be able to mean anything in a path.
+    """The first id that is present. It is untrusted: characters with a meaning in a path are refused.
 
-    A list is refused even if it has one entry: an id given twice must not be a matter of taste.
+    A list is refused even if it has one entry: which of two ids is meant would be a guess.
     """
     claim = next((one for one in claims if isinstance(one, list | dict) or text(one) is not None), None)
     found = None if isinstance(claim, list) else text(claim)
@@ -120,7 +120,7 @@ def _job_id(*claims: Any) -> str:
 
 
 def _part(kind: type[PartT], part: str, **found: str | None) -> PartT | None:
-    """A part of the report, or None if CI said nothing about it."""
+    """A part of the report; ``None`` if CI reported none of its fields."""
     if not any(found.values()):
         return None
     return kind(**{name: cut(f"{part}.{name}", value) for name, value in found.items()})

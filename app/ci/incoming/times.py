@@ -1,4 +1,4 @@
-"""CI's several ways to write a time, and the one that we write."""
+"""CI's several formats of a time, read into RFC 3339."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -16,12 +16,12 @@ _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc(value: Any) -> str | None:
-    """RFC 3339 in UTC, ``2022-06-27T07:23:10Z``, or None for what is no time (``-``, empty, anything else).
+    """RFC 3339 in UTC, ``2022-06-27T07:23:10Z``; ``None`` for what is not a time (``-``, empty, anything else).
 
     CI writes ``2022-07-01T10:12:26+0800`` in jobs, a space for the ``T`` in workflows, ``+08:00`` in
-    moderation. A time without an offset is taken for Beijing's (+08:00), which is the clock of all its
-    samples. A fraction of a second is kept, to nine digits, only if it is not zero. A time that is not after 1970
-    began is not a time either: programs write the year 1 or 1970 for "not yet", and there were no jobs before.
+    moderation. A time without an offset is read as Beijing's (+08:00), as in all of CI's samples. A fraction of a
+    second is kept, to nine digits, unless it is zero. A time up to the beginning of 1970 is not a time either: programs
+    write the year 1 or 1970 for "not yet".
     """
     given = word(value)
     found = _TIME.fullmatch(given) if given and len(given) <= BOUNDS["created_at"] else None

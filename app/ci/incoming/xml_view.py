@@ -1,9 +1,9 @@
 """XML to the JSON view.
 
-A small body of elements and text alone, as CI's are, is read into a tree by the C of ``xml.etree``. Whatever else may
-stand in XML goes through ``defusedxml.expatreader``: its parser refuses document types, hence entities, external
-subsets and parameter entities. Ours are the handlers behind it, which refuse too much structure while it is read and
-not after, and the short list of encodings. Both make the same view, and the second one words every fault.
+A small body of elements and text alone, such as CI's, is read into a tree by ``xml.etree`` in C. Any other goes through
+``defusedxml.expatreader``, which refuses document types, and so entities and external subsets. Our handlers behind it
+refuse too much structure during the parse, not after it, and any encoding but a few. Both ways make the same view;
+every error message comes from the second.
 """
 
 import re
@@ -25,16 +25,16 @@ ENCODINGS = {
     **dict.fromkeys(("utf-8", "utf8", "us-ascii", "ascii"), "utf-8"),
     **dict.fromkeys(("iso-8859-1", "latin1", "latin-1"), "latin-1"),
 }
-"""What a document may declare. Any other name would be looked up among Python's codecs, which imports a module by a
-name that a stranger chose and remembers every unknown name for ever."""
+"""The encodings that a document may declare. Python would look up any other name by importing a module of that name,
+which a stranger chose, and would cache every unknown name."""
 
 
 def xml_view(body: bytes, limits: BodyLimits) -> dict[str, Any]:
     """Read one XML document into ``{root: value}``.
 
-    An empty node is ``""``, a leaf its text, repeated nodes a list, in document order. What JSON has no place
-    for is kept beside: an attribute as ``"@name"``, text beside children as ``"#text"``, a namespace prefix
-    as ``"#prefix"`` (so that ``<ci:State>`` is still found as ``State``). Characters that XML cannot hold are U+FFFD.
+    An empty node is ``""``, a leaf its text, repeated nodes a list, in document order. An attribute is ``"@name"``,
+    text beside children ``"#text"``, a namespace prefix ``"#prefix"`` (so that ``<ci:State>`` is found as ``State``).
+    Characters that XML cannot hold are U+FFFD.
     """
     if len(body) <= _SMALL and (root := _tree(body)) is not None:
         return {root.tag: _value_of(root, limits.depth, limits)}
@@ -42,7 +42,7 @@ def xml_view(body: bytes, limits: BodyLimits) -> dict[str, Any]:
 
 
 _SMALL = 64 * 1024
-"""Bytes; so small that it does not matter if what has a fault is read twice, and that no cap on nodes is reached."""
+"""Bytes: small enough that reading an invalid body twice costs little, and that no limit on nodes can be reached."""
 _DECLARATION = re.compile(
     rb"""<\?xml\s+version=["']1\.0["']\s+encoding=["']utf-?8["']\s*\?>""", re.IGNORECASE
 )
@@ -51,7 +51,7 @@ _MORE_THAN_ELEMENTS = re.compile(r"<[^<>]*[=:!?]")
 
 
 def _tree(body: bytes) -> Element | None:
-    """The root of what holds elements and text alone. Without a document type there are no entities to expand."""
+    """The root of a body of elements and text alone, which has no document type and no entities; else ``None``."""
     declared = _DECLARATION.match(body)
     text = sanitized_references(sanitized(body[declared.end() :] if declared else body))
     if _MORE_THAN_ELEMENTS.search(text):
@@ -89,7 +89,7 @@ def _value_of(element: Element, left: int, limits: BodyLimits) -> Any:
 
 
 def view_by_handlers(body: bytes, limits: BodyLimits) -> dict[str, Any]:
-    """The same for any XML."""
+    """As ``xml_view``, for any XML."""
     reader = _Reader(limits)
     try:
         _feed(_Parser(reader), reader, body)
@@ -110,8 +110,8 @@ def _feed(parser: DefusedExpatParser, reader: "_Reader", body: bytes) -> None:
     head = declaration + mark
     parser.feed(head, False)
     text = sanitized_references(sanitized(body[len(head) :], reader.encoding))
-    # After a handler has raised, expat still reads on to the end of what it was given, and would expand
-    # entities there. So a document type declaration is fed up to its name, where the parser refuses it.
+    # After a handler has raised, expat reads on to the end of its input, and would expand entities there. So a
+    # document type declaration is fed only up to its name, where the parser refuses it.
     doctype = text.find("<!DOCTYPE")
     if doctype >= 0:
         ends = [end for mark in "[>" if (end := text.find(mark, doctype)) >= 0]
@@ -119,13 +119,13 @@ def _feed(parser: DefusedExpatParser, reader: "_Reader", body: bytes) -> None:
         parser.feed(text[:after], False)
         text = text[after:]
     parser.feed(text, False)
-    # Closed, it lets go of the handlers, which point back at it: nothing is left to the cycle collector.
+    # Closing drops the handlers, which refer back to the parser: no cycle is left to the garbage collector.
     parser.close()
 
 
 class _Parser(DefusedExpatParser):
-    """The library's guard, with our handlers behind it instead of SAX's. What it is fed is UTF-8 by now, whatever
-    the document declares."""
+    """The library's guard, with our handlers behind it instead of SAX's. Its input is UTF-8, whatever the document
+    declares."""
 
     _source: InputSource
     _parser: XMLParserType
@@ -143,7 +143,7 @@ class _Parser(DefusedExpatParser):
         parser.EndElementHandler = self._reader.end
         parser.CharacterDataHandler = self._reader.texts.append
         parser.XmlDeclHandler = self._reader.declaration
-        # What else SAX listens for would cost a call each, and says nothing to us.
+        # SAX's other handlers would cost a call each, for nodes that we do not use.
         parser.ProcessingInstructionHandler = None
         parser.StartNamespaceDeclHandler = parser.EndNamespaceDeclHandler = None
         parser.SkippedEntityHandler = None
@@ -211,7 +211,7 @@ def _element_handlers(
 
 
 def _taken(texts: list[str], began: int) -> str:
-    """The text from there on, which is mostly one piece or none."""
+    """The text from index ``began`` on, which is mostly one piece or none."""
     pieces = len(texts) - began
     if pieces == 1:
         return texts.pop()

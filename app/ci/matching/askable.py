@@ -14,7 +14,7 @@ _REVIEW = (
 _COMMA = "The id contains a comma, which CI uses to separate ids: CI has no job with that id."
 
 
-def why_not(report: Report) -> str | None:
+def reason_not_a_ci_job(report: Report) -> str | None:
     """Why CI cannot be asked about it, and what to do instead; ``None`` where it can."""
     if report.workflow and report.workflow.run_id == report.job_id:
         return _RUN

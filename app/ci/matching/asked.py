@@ -1,4 +1,4 @@
-"""What a submission remembers of its request: enough to tell whether a callback can be the answer to it."""
+"""What a submission stores of its request: enough to decide whether a job can be the one it asked for."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -22,7 +22,7 @@ class AskedOutput(_Frozen):
 
 
 class AskedOperation(_Frozen):
-    """One operation, and so one job to come."""
+    """One operation; CI makes one job for each."""
 
     tag: str
     template_id: str | None

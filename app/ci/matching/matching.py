@@ -14,9 +14,9 @@ from app.ci.report import Detail, Report
 
 
 def assign(asked: Asked, reported: Sequence[Detail]) -> tuple[Detail, ...] | None:
-    """The jobs of these operations, in their order; ``None`` unless there is exactly one way to choose them.
+    """The jobs of these operations, in their order; ``None`` unless there is exactly one way to assign them.
 
-    Operations that are equal in everything may get each other's jobs: no caller can tell the difference.
+    Operations that are equal in everything may get each other's jobs: nothing distinguishes them.
     """
     taken: dict[str, Detail] = {}
     for like in _groups(asked.operations):
@@ -45,8 +45,8 @@ def fits(asked: Asked, operation: AskedOperation, reported: Detail) -> bool:
 
 
 def _as_report(asked: Asked, operation: AskedOperation, job_id: str) -> Report:
-    """What we asked for as CI would report it, read as CI is read: so that a `-`, a blank or whatever else means
-    nothing in an answer means nothing here too, and never stands on one side of a comparison only."""
+    """The request in the form in which CI would report it, read by the same code as CI's answers: so that a `-` or a
+    blank is absent on both sides of a comparison."""
     detail = {
         "JobId": job_id,
         "Tag": operation.tag,
@@ -97,7 +97,7 @@ def _is_written(wanted: AskedOutput, output: dict[str, Any], reported: Detail) -
 
 
 def _same_key(wanted: str, written: str | None, job_id: str) -> bool:
-    """CI may show a key as it was asked for, or with its wildcards filled in."""
+    """CI may report a key as it was requested, or with its wildcards filled in."""
     if not written:
         return False
     bare = written.removeprefix("/")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 Severity = Literal["error", "warning"]
 
 RuleFindings = Iterator[tuple[str, str, str]]
-"""What a rule reports: field, word, and the rule as a sentence."""
+"""One finding of a rule: field, word, and the rule as a sentence."""
 
 
 WARNINGS = frozenset(
@@ -32,7 +32,7 @@ WARNINGS = frozenset(
         "callback_unused",
     )
 )
-"""Inferred, or harmless: said, and not in the way."""
+"""Words of rules that are only inferred, or whose breach is harmless: they warn, and the request may be sent."""
 
 MAY_PASS = WARNINGS | frozenset(
     (
@@ -50,10 +50,10 @@ MAY_PASS = WARNINGS | frozenset(
         "key_length",
     )
 )
-"""The words that `allow` understands."""
+"""The words that `allow` accepts."""
 
 
-class Broken(BaseModel):
+class BrokenRule(BaseModel):
     """One rule that a request breaks."""
 
     model_config = ConfigDict(frozen=True)
@@ -67,12 +67,12 @@ class Broken(BaseModel):
 class BadRequest(ValueError):
     """The request cannot be sent; `broken` holds every reason."""
 
-    def __init__(self, broken: Iterable[Broken]) -> None:
+    def __init__(self, broken: Iterable[BrokenRule]) -> None:
         self.broken = tuple(broken)
         super().__init__("; ".join(f"{b.field}: {b.rule}" if b.field else b.rule for b in self.broken))
 
 
-def violations_of(broken: Iterable[Broken], severity: Severity) -> list[dict[str, str]]:
+def violations_of(broken: Iterable[BrokenRule], severity: Severity) -> list[dict[str, str]]:
     """The broken rules of one severity, as callers see them."""
     fields = {"field", "rule", "word"}
     return [each.model_dump(include=fields) for each in broken if each.severity == severity]

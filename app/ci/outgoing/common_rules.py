@@ -1,4 +1,4 @@
-"""What holds for every tag: where things are, how operations are written, user data, labels."""
+"""The rules of every tag: buckets and keys, the form of operations, user data, labels."""
 
 import re
 
@@ -9,7 +9,7 @@ from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest
 from app.ci.outgoing.text_rules import raw_rules
 
 LABELS_MAX, LABEL_VALUE_MAX = 16, 128
-"""Ours: labels never leave, and each is an index."""
+"""Limits of ours: CI does not get labels, and each of them is an index."""
 LABEL_NAME = re.compile(r"[a-z0-9_.-]{1,32}")
 DEADLINE_MAX_S = 90 * 86400
 

@@ -1,5 +1,5 @@
-"""The rules of a request as JSON Schema, for the API's document: what `rules` calls an error, as far as a schema can
-say it. What is only warned about, and what `allow` lets through, is said in words at the fields.
+"""The rules of a request as JSON Schema, for the API's document: the errors of `rules` that a schema can express.
+Warnings, and what `allow` lets through, are described in words at the fields.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from app.ci.outgoing import facts
 JsonSchema = dict[str, Any]
 
 XML_PATTERN: Final = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]*$"
-"""What XML can hold."""
+"""The characters that XML can hold."""
 BUCKET_PATTERN: Final = r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?-[0-9]+)?$"
 REGION_PATTERN: Final = r"^([a-z0-9][a-z0-9-]*[a-z0-9])?$"
 CALLBACK_PATTERN: Final = (
@@ -28,13 +28,13 @@ def text_schema(most: int | None = None, pattern: str = XML_PATTERN) -> JsonSche
 
 
 def any_case(words: Iterable[str]) -> JsonSchema:
-    """One of these words in any case, or an empty text."""
+    """One of these words in any case, or an empty string."""
     letters = ("".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in word) for word in words)
     return text_schema(pattern=f"^({'|'.join(letters)})?$")
 
 
 def scalar_schema(most: int | None = None, pattern: str = XML_PATTERN) -> JsonSchema:
-    """A text that may be written as a whole number."""
+    """A string, which may be written as a whole number."""
     return {"anyOf": [text_schema(most, pattern), {"type": "integer"}]}
 
 
@@ -93,7 +93,7 @@ def describe_request(schema: JsonSchema) -> None:
 
 
 def rule_of_fields(rule: JsonSchema) -> JsonSchema:
-    """A rule about several fields, which generators of clients leave alone: their model is the list of fields."""
+    """A rule about several fields, in a form that generators of clients ignore: their model is the list of fields."""
     return {"if": True, "then": rule}
 
 
@@ -120,7 +120,7 @@ def _config(codec: str) -> JsonSchema:
 
 
 def _parameters() -> JsonSchema:
-    """`voice_separate`: the mode, and what its codec goes with."""
+    """`voice_separate`: the mode, and the rates and channels of each codec."""
     modes = [mode for mode in facts.MODES if mode != facts.MUSIC_MODE]
     music = {"anyOf": [any_case(facts.MUSIC_CODECS), _NULL]}
     kinds: list[tuple[JsonSchema, JsonSchema]] = [

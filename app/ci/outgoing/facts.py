@@ -1,4 +1,4 @@
-"""What CI allows, as tables. Documented by Tencent unless a comment says otherwise."""
+"""CI's allowed values, as tables. Tencent documents them unless a comment says otherwise."""
 
 REGIONS = frozenset(
     (
@@ -21,7 +21,7 @@ REGIONS = frozenset(
         "eu-moscow",
     )
 )
-"""Known in 2024; Tencent opens new ones, so an unknown region is only warned about."""
+"""The regions of 2024. Tencent opens new ones, so an unknown region is only a warning."""
 
 MUSIC_MODE = "MusicMode"
 
@@ -46,7 +46,7 @@ CODECS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Codec, and its sample rates (Hz) and channels, outside MusicMode."""
 
 CHANNELS = ("1", "2", "4", "5", "6", "8")
-"""Of any codec that CI has documented."""
+"""The channels of all codecs that CI documents."""
 
 MUSIC_CODECS = ("mp3", "wav", "aac")
 DEFAULT_CODEC = "aac"
@@ -61,7 +61,7 @@ CALLBACK_TYPES = ("Url", "TDMQ")
 CALLBACK_FORMATS = ("JSON", "XML")
 
 WILDCARDS = ("ext", "jobid")
-"""What CI fills in as `${…}` in VoiceSeparate's output keys; its pages vary the case (inferred: any)."""
+"""The names that CI fills in as `${…}` in VoiceSeparate's output keys. Its pages vary the case (inferred: any)."""
 
 NO_INPUT = ("Tts", "FileCompress")
 """Tags whose published requests have no Input: a text, or a list of files, stands in their Operation."""
@@ -92,7 +92,7 @@ NEEDS_OPERATION = frozenset(
         "WordsGeneralize",
     )
 )
-"""Tags that write files, and so cannot do without. VoiceSeparate has rules of its own."""
+"""Tags that write files, and so need an Output. VoiceSeparate has rules of its own."""
 
 INPUT_FORMATS = ("mp4", "avi", "mov", "flac", "wav", "amr", "mp3", "aac")
 

@@ -1,4 +1,4 @@
-"""One operation seen whole, whether it was written in typed fields, as CI's raw node, or as a mix of both."""
+"""One view of an operation, whether it was written in typed fields, as CI's raw node, or as a mix of both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def ci_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an operation says, wherever it says it."""
+    """The values of an operation, from its typed fields or its raw node."""
 
     tag: str
     path: str  # "" or "operations.<n>."
@@ -86,7 +86,7 @@ def _separate(raw: object) -> VoiceSeparate | None:
     config = raw.get("AudioConfig")
     return VoiceSeparate(
         audio_mode=_text(raw.get("AudioMode")),
-        # An empty node of an XML file is read as empty text: the container is there, with nothing in it.
+        # An empty node of an XML file is read as empty text: the container is present, and empty.
         audio_config=_part(AudioConfig, config or {})
         if isinstance(config, Mapping) or config == ""
         else None,

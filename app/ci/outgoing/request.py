@@ -1,8 +1,8 @@
-"""What a caller asks for: the body of `POST /v1/jobs`, as frozen values.
+"""The body of `POST /v1/jobs`, as frozen values.
 
-Every field is CI's own name in snake_case. The types only say what can be written down at all (text, number,
-object); what CI allows is in `rules`, so that a broken rule is named by its sentence and not by a parser.
-`request_xml` turns a request into the XML that CI takes, and `asked` into what a submission remembers of it.
+Every field is CI's own name in snake_case. The types only check the form (text, number, object); what CI allows is in
+`rules`, so that a broken rule is reported as a sentence and not by a parser. `request_xml` makes CI's XML of a request,
+`asked` makes what a submission stores of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,16 +20,16 @@ from pydantic import (
 )
 
 from app.ci.outgoing import described, facts
-from app.ci.outgoing.broken import MAY_PASS, BadRequest, Broken
+from app.ci.outgoing.broken import MAY_PASS, BadRequest, BrokenRule
 
 VOICE_SEPARATE = "VoiceSeparate"
 
 DEPTH_MAX = 32
-"""How deep a raw operation may nest; CI's own go to six or so."""
+"""Levels that a raw operation may nest; CI's own have about six."""
 
 
 def _as_text(value: object) -> object:
-    """CI's scalars are strings on the wire; callers may write numbers. A bool is neither: refused later."""
+    """CI's scalars are strings in XML; callers may write numbers. A bool is neither, and is refused later."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, float) and value.is_integer():
@@ -38,12 +38,12 @@ def _as_text(value: object) -> object:
 
 
 def _callback(value: str | None) -> str | None:
-    """`no` in any case is CI's own word for no callback at all, which it accepts in lower case only."""
+    """`no`, in any case, means no callback; CI accepts it in lower case only."""
     return "no" if value is not None and value.strip().lower() == "no" else value
 
 
 def _shallow(value: object) -> object:
-    """Refuses what is nested too deep, by layers and not by recursion, which a hostile depth would exhaust."""
+    """Refuse what is nested too deep. It walks level by level: hostile input would exhaust the stack of a recursion."""
     layer = [value]
     for _ in range(DEPTH_MAX):
         layer = [inner for one in layer for inner in _children(one)]
@@ -167,7 +167,7 @@ class Operation(Part):
     voice_separate: VoiceSeparate | None = None
     output: RequestOutput | None = None
     user_data: GivenUserData | None = Field(
-        None, description="Comes back in the callback: printable ASCII, at most 1024."
+        None, description="Text that CI returns in the callback: printable ASCII, at most 1024."
     )
     job_level: GivenJobLevel | None = Field(None, description="0 (CI's default), 1 or 2: higher goes first.")
     operation: Annotated[RawOperation | None, BeforeValidator(_shallow)] = Field(
@@ -222,7 +222,7 @@ class SubmitRequest(Operation):
     allow: tuple[RuleWord, ...] = Field(
         (),
         description="Words of rules to let through, as errors and warnings name them: what CI has added since, and "
-        "what you know better.",
+        "what you know to be right.",
     )
 
     def each(self) -> Iterator[tuple[str, Operation]]:
@@ -234,13 +234,13 @@ class SubmitRequest(Operation):
             yield f"operations.{index}.", operation
 
     def tag_of(self, operation: Operation) -> str:
-        """Its own, else the request's. One that is there and blank stays blank: that is for the rules to name."""
+        """The operation's tag, else the request's. A blank tag stays blank, and the rules report it."""
         return self.tag if operation.tag is None else operation.tag
 
     @property
     def callback_kind(self) -> Literal["own", "no", "foreign", "queue"]:
-        """Where news of the job will go; all but `own` mean that we have to ask CI."""
-        # Kafka, and whatever CI adds, is let through by `allow`: a URL of ours would not be called then.
+        """Where CI sends the callback; for all but `own` we have to ask CI."""
+        # `allow` lets through Kafka, and whatever CI adds: then CI would not call a URL of ours.
         if (self.callback_type or "Url").lower() != "url":
             return "queue"
         if not self.callback:
@@ -250,7 +250,7 @@ class SubmitRequest(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the settings give when a request leaves it open."""
+    """The values of the settings that a request may leave out."""
 
     bucket: str | None = None
     region: str | None = None
@@ -268,23 +268,23 @@ _WORDS = {
 }
 
 
-def request_errors(error: ValidationError) -> list[Broken]:
-    """Faults of type, in the shape that broken rules have. Never quotes the input."""
+def request_errors(error: ValidationError) -> list[BrokenRule]:
+    """Errors of type, in the form of broken rules. They never quote the input."""
     return [_type_error(".".join(map(str, e["loc"])), e["type"], e["msg"]) for e in error.errors()]
 
 
-def _type_error(field: str, kind: str, message: str) -> Broken:
+def _type_error(field: str, kind: str, message: str) -> BrokenRule:
     message = message.removeprefix("Value error, ")
     word, rule = _WORDS.get(kind, ("type", message[:1].lower() + message[1:]))
     if not field:
         rule = "the request must be a JSON object"
-    return Broken(field=field, rule=rule, word=word)
+    return BrokenRule(field=field, rule=rule, word=word)
 
 
 def load_request(data: object) -> SubmitRequest:
-    """The request that `data` (parsed JSON) writes down. Raises BadRequest with every fault of type.
+    """The request in `data` (parsed JSON). Raises `BadRequest` with every error of type.
 
-    CI's rules are not looked at here: see `rules.check`, or `rules.examine` for both at once.
+    CI's rules are not checked here: see `rules.check`, or `rules.examine` for both at once.
     """
     try:
         return SubmitRequest.model_validate(data)

@@ -1,4 +1,4 @@
-"""A ready XML request, as `flask submit raw` takes it: read for our record, sent as it is but for CallBack."""
+"""A finished XML request, for `flask submit raw`: parsed for our record, and sent unchanged except for CallBack."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from xml.parsers import expat
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.request import DEPTH_MAX, MqConfig, SubmitRequest, load_request
 from app.ci.outgoing.request_xml import leaf
 
@@ -23,12 +23,12 @@ _REQUEST_NODES = {
 
 
 def read_xml(xml: bytes, allow: Iterable[str] = (), beside: Mapping[str, Any] = _NOTHING) -> SubmitRequest:
-    """The request that `xml` makes, so that it can be checked and remembered; each Operation stays raw.
+    """Parse `xml`, so that it can be checked and recorded; each Operation stays raw.
 
-    `allow` are words of rules to let through, and `beside` are fields that CI does not get: a file cannot hold either.
+    `allow`: words of rules to let through; `beside`: fields that CI does not get. The file has a place for neither.
 
-    Raises BadRequest when it is not a well-formed `<Request>` in UTF-8. Children of Request that we do not know
-    are not in the answer; they are sent all the same, since the bytes are.
+    Raises `BadRequest` unless it is a well-formed `<Request>` in UTF-8. Unknown children of Request are left out of the
+    result, and sent nevertheless, as part of the bytes.
     """
     root = _root(xml)
     operations = [_entry(root, node) for node in root.findall("Operation")] or [{"tag": _tag(root)}]
@@ -97,7 +97,7 @@ class _Places:
     def _closed(self, name: str) -> None:
         at = self._parser.CurrentByteIndex
         if self._depth == 2 and name == self.name:
-            # At an end tag expat points to its `<`; after `<CallBack/>` it already points behind the node.
+            # At an end tag expat's position is its `<`; for `<CallBack/>` it is already after the node.
             tag = b"</" + name.encode()
             end = self._xml.index(b">", at) + 1 if self._xml.startswith(tag, at) else at
             self.spans.append((self._start, end))
@@ -120,7 +120,7 @@ def _root(xml: bytes) -> Element:
 
 
 def _bad(rule: str) -> BadRequest:
-    return BadRequest([Broken(field="xml", rule=f"the XML {rule}", word="xml")])
+    return BadRequest([BrokenRule(field="xml", rule=f"the XML {rule}", word="xml")])
 
 
 def _tag(root: Element, node: Element | None = None) -> str:
@@ -134,7 +134,7 @@ def _entry(root: Element, node: Element) -> dict[str, Any]:
 
 
 def _json(node: Element, depth: int = 0) -> Any:
-    """The same node as JSON: children by name, a list where a name repeats, text as it stands."""
+    """The node as JSON: children by name, a list where a name repeats, text unchanged."""
     if depth > DEPTH_MAX:
         raise _bad(f"is nested more than {DEPTH_MAX} deep")
     if not len(node):

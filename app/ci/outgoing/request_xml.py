@@ -47,11 +47,11 @@ def _request(request: SubmitRequest, callback: str | None, defaults: Defaults) -
     if request.operations is None:
         yield from _text("Tag", request.tag)
     if request.input.object or request.input.url:
-        # None at all for what works on no file: CI's requests for Tts have no such node.
+        # No Input node without a file: CI's requests for Tts have none.
         yield branch("Input", (*_text("Object", request.input.object), *_text("Url", request.input.url)))
     for _path, operation in request.each():
         tag = None if request.operations is None else request.tag_of(operation)
-        # None at all where it would be empty: MediaInfo needs none.
+        # No empty Operation: MediaInfo needs none.
         if children := tuple(_operation(tag, operation, where)):
             yield branch("Operation", children)
     yield from _text("QueueId", request.queue_id)
@@ -74,7 +74,7 @@ def _operation(tag: str | None, operation: Operation, where: Defaults) -> Iterat
 
 def _voice_separate(separate: VoiceSeparate) -> Iterator[str]:
     config = separate.audio_config or AudioConfig()
-    # CI requires the container, not what is in it.
+    # CI requires the container; it may be empty.
     yield branch("AudioConfig", _fields(config, ("bitrate", "channels", "codec", "samplerate")))
     yield from _text("AudioMode", separate.audio_mode)
 

@@ -1,14 +1,14 @@
-"""The checks of a request, before it costs money: every broken rule at once.
+"""The checks of a request before it costs money; all broken rules are reported at once.
 
-What CI documents is an error. What is only inferred is a warning. A rule whose list may grow (CI adds a
-codec, a mode, a region) can be let through on purpose, by its word in `allow`; so can every warning.
+A rule that CI documents is an error, one that is only inferred is a warning. A rule whose list may grow (CI adds a
+codec, a mode, a region) can be let through by its word in `allow`; so can every warning.
 """
 
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from app.ci.outgoing.broken import MAY_PASS, WARNINGS, Broken, RuleFindings
+from app.ci.outgoing.broken import MAY_PASS, WARNINGS, BrokenRule, RuleFindings
 from app.ci.outgoing.callback_rules import callback_rules
 from app.ci.outgoing.common_rules import (
     deadline_rules,
@@ -24,7 +24,7 @@ from app.ci.outgoing.text_rules import text_rules
 from app.ci.outgoing.voice_rules import voice_rules
 
 
-def check(request: SubmitRequest, defaults: Defaults) -> list[Broken]:
+def check(request: SubmitRequest, defaults: Defaults) -> list[BrokenRule]:
     """Every rule that the request breaks, errors before warnings; empty when it can be sent.
 
     `request.allow` silences the words in MAY_PASS; any other word in it is itself an error.
@@ -35,10 +35,10 @@ def check(request: SubmitRequest, defaults: Defaults) -> list[Broken]:
     return sorted(dict.fromkeys(found), key=lambda b: b.severity)
 
 
-def examine(data: object, defaults: Defaults) -> tuple[SubmitRequest | None, list[Broken]]:
-    """`load` and `check` in one: faults of type, and the broken rules of all that could be read beside them.
+def examine(data: object, defaults: Defaults) -> tuple[SubmitRequest | None, list[BrokenRule]]:
+    """`load_request` and `check` in one: errors of type, and the broken rules of all fields that could be read.
 
-    The request is None when its types are wrong.
+    The request is `None` if there are errors of type.
     """
     try:
         request = SubmitRequest.model_validate(data)
@@ -48,8 +48,10 @@ def examine(data: object, defaults: Defaults) -> tuple[SubmitRequest | None, lis
     return request, check(request, defaults)
 
 
-def _rest(data: object, error: ValidationError, wrong: list[Broken], defaults: Defaults) -> list[Broken]:
-    """The rules broken by what is left when everything of a wrong type is taken out."""
+def _rest(
+    data: object, error: ValidationError, wrong: list[BrokenRule], defaults: Defaults
+) -> list[BrokenRule]:
+    """The rules broken by what is left after removing everything of a wrong type."""
     for fault in error.errors():
         data = _without(data, tuple(fault["loc"]))
     try:
@@ -73,8 +75,8 @@ def _without(data: object, path: tuple[str | int, ...]) -> object:
     return data
 
 
-def _broken(field: str, word: str, rule: str) -> Broken:
-    return Broken(field=field, rule=rule, word=word, severity="warning" if word in WARNINGS else "error")
+def _broken(field: str, word: str, rule: str) -> BrokenRule:
+    return BrokenRule(field=field, rule=rule, word=word, severity="warning" if word in WARNINGS else "error")
 
 
 def _all(request: SubmitRequest, defaults: Defaults) -> RuleFindings:

@@ -1,4 +1,4 @@
-"""What can be written down at all: characters that XML holds, names of nodes, sane lengths."""
+"""Rules of form: characters that XML can hold, names of nodes, lengths."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.request import SubmitRequest
 
 LENGTHS = {"tag": 128, "template_id": 128, "queue_id": 128, "callback": 2048}
-"""Ours: CI publishes no limits, its ids are 33 characters."""
+"""Limits of ours, in characters: CI publishes none, and its ids have 33."""
 
 # Outside XML 1.0's Char production; halves of surrogate pairs are among them.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -16,7 +16,7 @@ _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
 
 
 def text_rules(request: SubmitRequest) -> RuleFindings:
-    """Every text of the request: what XML cannot hold, and what is longer than anyone's id."""
+    """Every text of the request: characters that XML cannot hold, and ids that are too long."""
     for path, text in _leaves("", request.model_dump(exclude={"allow"}, exclude_none=True)):
         if _NOT_XML.search(text):
             yield (
@@ -41,7 +41,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def raw_rules(path: str, value: Any) -> RuleFindings:
-    """A raw node must be something that XML can say: named children, repeated ones as a list, text."""
+    """A raw node must have a form in XML: named children, repeated ones as a list, text."""
     if isinstance(value, Mapping):
         for name, child in value.items():
             if not _NODE_NAME.match(name):

@@ -1,4 +1,4 @@
-"""What VoiceSeparate allows: modes, codecs against rates and channels, and which outputs a mode makes."""
+"""The rules of VoiceSeparate: modes, the rates and channels of each codec, the outputs of each mode."""
 
 import re
 

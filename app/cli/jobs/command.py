@@ -33,7 +33,7 @@ from app.web.services import services
 group = AppGroup("jobs", help="Look jobs up, wait for them, ask CI about them.")
 _MANY = "app.cli.jobs.many"
 for _name, _where, _line in (
-    ("history", "app.cli.jobs.history:command", "What was heard of a job, and every try of its handlers."),
+    ("history", "app.cli.jobs.history:command", "The history of a job, and every try of its handlers."),
     ("import", "app.cli.jobs.jobs_import:command", "Read CI's list; store unknown jobs and news."),
     ("refresh", f"{_MANY}:refresh", "Ask CI about one job now, or about all that match."),
     ("cancel", f"{_MANY}:cancel", "Cancel one job at CI, or all that match and have not ended."),
@@ -54,7 +54,7 @@ def _found(job_id: str) -> Job:
 @with_appcontext
 @guarded
 def list_jobs(limit: int, cursor: str | None, json_wanted: bool, **which: Any) -> None:
-    """The newest jobs first; those that fit every filter."""
+    """List jobs that match every filter, the newest first."""
     page = services().store.jobs.page(wanted(which), limit, cursor)
     if json_wanted:
         show_json(page)
@@ -101,7 +101,7 @@ def raw(job_id: str, entry: int | None) -> None:
 
 
 def _callbacks(entries: list[dict[str, Any]]) -> list[int]:
-    """Those that were news, newest first."""
+    """The callbacks that were news, newest first."""
     return [
         each["entry"]
         for each in reversed(entries)
@@ -159,12 +159,12 @@ def settle(job_id: str, choice: Choice, json_wanted: bool) -> None:
 def delete(job_id: str, yes: bool, json_wanted: bool) -> None:
     """Delete the job with its history, payloads, runs and failures, and print what was deleted.
 
-    CI keeps it, and files at COS stay. A later callback for the job creates it anew. Exit code 3:
+    CI keeps it, and files at COS stay. A later callback for the job creates it again. Exit code 3:
     no such job; 1: the answer was no.
     """
     job = _found(job_id)
     if not yes:
-        ends = "" if job.terminal else " It has not ended: CI's next callback creates it anew."
+        ends = "" if job.terminal else " It has not ended: CI's next callback creates it again."
         click.confirm(f"{plain(job_id)}: {job.state or 'unknown'}.{ends} Delete it?", abort=True, err=True)
     with acting("jobs.delete", job_id) as done:
         dropped = services().store.retention.drop_job(job_id)

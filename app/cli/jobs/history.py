@@ -1,4 +1,4 @@
-"""``flask jobs history``: what was heard of a job, and every try of its handlers."""
+"""``flask jobs history``: the history of a job, and every try of its handlers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.web.services import services
 @with_appcontext
 @guarded
 def command(job_id: str, json_wanted: bool) -> None:
-    """What was heard of a job, oldest first: each entry, its runs, and each try with its error and traceback.
+    """Show a job's history, oldest first: each entry, its runs, and each try with its error and traceback.
 
     Exit code 3: no such job.
     """
@@ -29,7 +29,7 @@ def command(job_id: str, json_wanted: bool) -> None:
     if store.jobs.get(job_id) is None:
         fail(f"No job {job_id} is known here.", NOT_FOUND)
     entries, count = store.jobs.history(job_id)
-    # Who has the settings has every right: it is said whole, as to a key with the scope admin.
+    # A caller with the settings has every right, so tracebacks are shown as to a key with the scope admin.
     history = History.of(job_id, entries, count, store.runs.of_job(job_id), private=True)
     if json_wanted:
         show_json(history)

@@ -35,7 +35,7 @@ from app.web.services import services
     "--no-handlers",
     "quiet",
     is_flag=True,
-    help="Store them, and run no handler and deliver nothing for them.",
+    help="Store the jobs, but run no handlers and deliver no events for them.",
 )
 @as_json
 @with_appcontext

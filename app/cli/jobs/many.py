@@ -37,7 +37,7 @@ many_jobs = together(
     with_appcontext,
     guarded,
 )
-"""One job by its id, or those that the filters choose, after their number was shown."""
+"""One job by its id, or those that match the filters, after their number was shown."""
 
 
 @click.command("refresh")

@@ -1,4 +1,4 @@
-"""``flask submit``: hand jobs to CI."""
+"""``flask submit``: submit jobs to CI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.rules import examine
 from app.cli.options import as_json
 from app.cli.output import (
@@ -36,7 +36,7 @@ from app.web.services import services
 
 COMMAND_PATIENCE_S = 60.0
 
-group = AppGroup("submit", help="Hand jobs to CI.")
+group = AppGroup("submit", help="Submit jobs to CI.")
 
 
 @group.command("voice-separate")
@@ -53,7 +53,7 @@ def voice_separate(dry_run: bool, json_wanted: bool, **options: Any) -> None:
 
     With --from, many of them: each row of the file is a request, and the other options fill what it leaves open.
 
-    Exit code 0: CI has it; 2: the request breaks rules; 4: CI's answer was lost, and is looked for; 5: Redis is away,
+    Exit code 0: CI has it; 2: the request breaks rules; 4: CI's answer was lost, and is searched for; 5: Redis is away,
     nothing was sent; 6: CI refused, or cannot be reached. With --from, 1: some rows were not taken.
     """
     many = submit_many.Chosen(**{name: options.pop(name) for name in submit_many.Chosen._fields})
@@ -90,7 +90,7 @@ def raw(
     dry_run: bool,
     json_wanted: bool,
 ) -> None:
-    """Send a ready XML request (`-`: from standard input) as it is, with our own CallBack where it has none."""
+    """Send a finished XML request (`-`: from standard input) unchanged, with our own CallBack if it has none."""
     submitter = Submitter(services(), patience=COMMAND_PATIENCE_S)
     with click.open_file(str(file), "rb") as opened:
         xml = opened.read()
@@ -119,7 +119,7 @@ def _go(
     draft: Draft,
     dry_run: bool,
     json_wanted: bool,
-    found_at: Callable[[Iterable[Broken]], list[Broken]],
+    found_at: Callable[[Iterable[BrokenRule]], list[BrokenRule]],
 ) -> None:
     show_rules(found_at(draft.warnings))
     _note_where_callback_goes(draft)
@@ -141,7 +141,7 @@ def _go(
 
 def _note_where_callback_goes(draft: Draft) -> None:
     if draft.asked.callback != "own":
-        where = {"foreign": "to an address of yours", "queue": "to a queue", "no": "nowhere"}
+        where = {"foreign": "to a URL of yours", "queue": "to a queue", "no": "nowhere"}
         target = where[draft.asked.callback]
         click.echo(f"note: CI's callback goes {target}; CI is asked about the job instead.", err=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from app.ci.outgoing.broken import Broken
+from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.facts import OUTPUT_KEYS
 from app.ci.outgoing.operation import ci_name
 from app.cli.submit.voice_options import fields, flags
@@ -34,12 +34,12 @@ _NAMED = re.compile(
 )
 
 
-def at_options(broken: Iterable[Broken], given: Collection[str]) -> list[Broken]:
+def at_options(broken: Iterable[BrokenRule], given: Collection[str]) -> list[BrokenRule]:
     """``given``: the fields whose options were typed."""
     return [_moved(each, lambda path: OPTIONS.get(path) or _other(path), given) for each in broken]
 
 
-def in_row(broken: Iterable[Broken], row: Row, *, has_columns: bool) -> list[Broken]:
+def in_row(broken: Iterable[BrokenRule], row: Row, *, has_columns: bool) -> list[BrokenRule]:
     """In the row itself, or at the option that fills what all rows leave open."""
 
     def place(path: str) -> str:
@@ -51,7 +51,7 @@ def in_row(broken: Iterable[Broken], row: Row, *, has_columns: bool) -> list[Bro
     return [_moved(each, place, row.own, worded=False) for each in broken]
 
 
-def at_nodes(broken: Iterable[Broken]) -> list[Broken]:
+def at_nodes(broken: Iterable[BrokenRule]) -> list[BrokenRule]:
     """Nodes of a ready file, by CI's names; labels and the rest of what no file holds are options."""
 
     def place(path: str) -> str:
@@ -64,8 +64,8 @@ def at_nodes(broken: Iterable[Broken]) -> list[Broken]:
 
 
 def _moved(
-    each: Broken, place: Callable[[str], str], given: Collection[str], *, worded: bool = True
-) -> Broken:
+    each: BrokenRule, place: Callable[[str], str], given: Collection[str], *, worded: bool = True
+) -> BrokenRule:
     said = ", ".join(dict.fromkeys(map(place, _leaves(each.field, given)))) if each.field else ""
     rule = (
         each.rule if not worded or each.word == "allow" else _NAMED.sub(lambda m: _IN_RULES[m[0]], each.rule)

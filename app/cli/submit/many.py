@@ -1,4 +1,4 @@
-"""``flask submit voice-separate --from``: many jobs out of one file."""
+"""``flask submit voice-separate --from``: many jobs from one file."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ options = together(
 
 
 def run(services: Services, chosen: Chosen, common: dict[str, Any], dry_run: bool, json_wanted: bool) -> None:
-    """Submit them all, and exit as it went."""
+    """Submit all rows, and exit with the code of the result."""
     rows = _read(chosen, common)
     many = Many(services, _run_name(services, rows, chosen), Pace(chosen.rate))
     if dry_run:
@@ -220,7 +220,7 @@ def _summary(rows: list[Row], results: list[RowResult], control: RunControl, cho
     words = {
         "submitted": "submitted",
         "before": "submitted before",
-        "lost": "CI's answer lost, being looked for",
+        "lost": "CI's answer lost, being searched for",
         "refused": "break rules, not sent",
         "failed": "refused by CI",
     }
@@ -229,7 +229,7 @@ def _summary(rows: list[Row], results: list[RowResult], control: RunControl, cho
         parts.append(f"{len(rows) - len(results)} not tried")
     click.echo(f"{len(rows)} rows: {', '.join(parts)}.", err=True)
     if control.stop_reason:
-        click.echo(f"Stopped: {control.stop_reason} Start the same command again to go on.", err=True)
+        click.echo(f"Stopped: {control.stop_reason} Run the same command again to continue.", err=True)
     _show_doubts(results)
     _show_trouble(results, chosen)
 

@@ -1,1 +1,1 @@
-"""What acts on events: handlers and lanes."""
+"""Handlers and lanes."""

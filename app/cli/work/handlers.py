@@ -1,4 +1,4 @@
-"""``flask handlers``: what is declared, and one handler in the foreground.
+"""``flask handlers``: list the declared handlers, run one in the foreground.
 
 In a process of its own, as doctor does it: the web service and its commands never hold the code of handlers.
 """
@@ -21,7 +21,7 @@ group = AppGroup("handlers", help="Your handlers: list them, run one on a stored
 @group.command("list")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 def list_handlers(json_wanted: bool) -> None:
-    """What HANDLERS declares: for which events, with which limits."""
+    """List the handlers that HANDLERS declares, their events and limits."""
     _foreground("list", *(["--json"] if json_wanted else []))
 
 

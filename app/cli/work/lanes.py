@@ -1,4 +1,4 @@
-"""``flask lanes``: how much waits in each lane of the workers; pause and resume."""
+"""``flask lanes``: how many runs wait in each lane of the workers; pause and resume."""
 
 from __future__ import annotations
 

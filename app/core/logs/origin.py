@@ -1,6 +1,6 @@
-"""Where work comes from: the id of the request that began it, and the trace that it is part of.
+"""The origin of work: the id of the request that began it, and the trace that it is part of.
 
-Both go with an event to its runs and deliveries, so that one search in the logs shows the whole way.
+Both are passed on with an event to its runs and deliveries, so that one search in the logs finds them all.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Origin(NamedTuple):
 
 
 def origin_of(request_id: str | None, traceparent: str | None) -> Origin:
-    """From the headers ``X-Request-Id`` and ``traceparent`` as a caller, or a proxy, sent them; what has not their form
-    is ignored. Without either the id is a new one of 16 hex digits."""
+    """From the headers ``X-Request-Id`` and ``traceparent`` of a caller or a proxy; a malformed one is ignored. Without
+    either the id is a new one of 16 hex digits."""
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if request_id and _REQUEST_ID.fullmatch(request_id):
         return Origin(request_id, trace[0] if trace else "")

@@ -1,4 +1,4 @@
-"""One job: what became of it, in the order in which people ask."""
+"""The page of one job: its result first, then its history."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from app.api.auth import require
 from app.api.ci_errors import from_ci
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import BadRequest, Broken
+from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.rules import examine
 from app.pages import blueprint, page
 from app.provider import ProviderError
@@ -32,7 +32,7 @@ FIELDS: Final = (
     ("output.object", "Background", "Key of this output", ()),
     ("output.bass_object", "Bass", "In MusicMode only", ()),
     ("output.drum_object", "Drums", "In MusicMode only", ()),
-    ("user_data", "User data", "Comes back in the callback; printable ASCII", ()),
+    ("user_data", "User data", "CI returns it in the callback; printable ASCII", ()),
     ("queue_id", "Queue", "Empty: CI's default", ()),
 )
 """Path in the request, name, explanation, and the values if they are a closed list."""
@@ -71,7 +71,7 @@ def submit_form() -> Response:
 
 def _form(
     given: dict[str, str],
-    broken: tuple[Broken, ...] | list[Broken] = (),
+    broken: tuple[BrokenRule, ...] | list[BrokenRule] = (),
     *,
     xml: str | None = None,
     trouble: str | None = None,

@@ -388,7 +388,7 @@ local function enter(i, item, job)
 end
 
 local function note_seen(item, is_kept)
-  -- Past the history's cap contents are not remembered, so that no hash grows for ever. What comes twice then makes the
+  -- Past the history's cap contents are not remembered, so that no hash grows without end. What comes twice then makes the
   -- same event twice, and an event of the same id runs nothing again.
   if not is_kept then return end
   local marks = {}
@@ -491,7 +491,7 @@ local function take(i, item, job, outcome, ask)
   local is_vague = not item.state and job.exists
   local moves = outcome == 'accepted' and not is_vague
   local version = tonumber(job.version or 0) + (is_vague and 0 or 1)
-  -- It confirms what was doubted: the event whose handlers did not run is announced once more.
+  -- It confirms what was doubted: the event whose handlers did not run is announced again.
   local is_owed = is_answer and outcome == 'duplicate' and job.held
   local event = (outcome == 'accepted' or is_owed) and item.event_id or nil
   local entry, is_kept = remember(id, job, i, is_owed and 'accepted' or outcome, event and item.short_event)
@@ -588,7 +588,7 @@ if header.binds and is_known then
   redis.call('ZREM', key('lost'), header.submission)
 end
 
--- A submission is open until all of its jobs have ended: so long the key that signed its token is needed.
+-- A submission is open until all of its jobs have ended: until then the key that signed its token is needed.
 local function close_if_ended(id)
   local ids = redis.call('HGET', key('submission', id), 'job_ids')
   if not ids then return end

@@ -1,1 +1,1 @@
-"""Callbacks that were turned away although their token was good."""
+"""Refusals: refused callbacks whose token was valid."""

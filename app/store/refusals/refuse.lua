@@ -7,7 +7,7 @@
 --   amend: {id, fields} changes one that is on the list;
 --   close: {id, fields, keep_ms} takes one off the list. Without keep_ms it is removed; with it, its record without the
 --   body stays for that long.
--- Returns what became of the one: 'kept', 'known' (noted before), 'revoked' (its token was: nothing is kept), 'done',
+-- Returns the result for the one: 'kept', 'known' (noted before), 'revoked' (its token was: nothing is kept), 'done',
 -- 'gone' (not on the list) or ''; and how many others were dropped.
 local prefix, header, body, entry = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 

@@ -1,5 +1,5 @@
 -- Schema 2 to 4, one submission: what is long gets a key of its own, packed, and the rest stays in a hash of short values,
--- written anew because a hash does not become small again by itself. Can be repeated.
+-- which is written again, because Redis never converts a hash back to its compact encoding. Can be repeated.
 -- ARGV: prefix, id, `labels` and `facts` as they were read, both packed. Returns 0 where they have changed since.
 local prefix, id, labels, facts, packed = unpack(ARGV)
 local hash = prefix .. 'submission:' .. id

@@ -1,1 +1,1 @@
-"""Whom an answer is for: the media types that a caller accepts, the sites whose scripts may read it."""
+"""Content negotiation and CORS: which media types a caller accepts, which sites' scripts may read an answer."""

@@ -1,4 +1,4 @@
-"""Which media types a caller accepts (RFC 9110, 12.5.1). What cannot be met is refused before anything is done."""
+"""Which media types a caller accepts (RFC 9110, 12.5.1). An unacceptable one is refused before anything is done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.web.problems import Problem
 
 JSON: Final = "application/json"
 _JSON_VIEWS: Final = frozenset({"openapi", "problem"})
-"""Those that have no ``ApiOperation``."""
+"""JSON views that have no ``ApiOperation``."""
 _HEADER_MAX: Final = 1000
 """Characters of an ``Accept`` that is read; a longer one accepts anything."""
 
@@ -30,7 +30,7 @@ def accepts(header: str | None, media: str) -> bool:
 def init_app(app: Flask) -> None:
     @app.before_request
     def check_accept() -> None:
-        """Health checks and CI's callbacks are answered whatever they accept: a 406 would cost more than it says."""
+        """Health checks and CI's callbacks are answered whatever they accept: a 406 could lose a callback."""
         header = request.headers.get("Accept")
         media = _media(request.endpoint) if header else ()
         if media and not any(accepts(header, each) for each in media):
@@ -40,7 +40,7 @@ def init_app(app: Flask) -> None:
 
 
 def _media(endpoint: str | None) -> tuple[str, ...]:
-    """What a view answers where all is well; nothing for one that is not negotiated."""
+    """The media types of a view's successful answers; empty for a view that is not negotiated."""
     if endpoint in _JSON_VIEWS:
         return (JSON,)
     operation: ApiOperation | None = getattr(

@@ -79,7 +79,7 @@ def test_a_bad_submission_is_refused(
         assert all({"field", "rule"} <= set(error) for error in answer.get_json()["errors"])
 
 
-def test_a_fault_of_ours_shows_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_internal_error_shows_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     """500 says that it was logged, and it was; not what it was."""
 
     @app.get("/broken")
@@ -104,7 +104,7 @@ def test_redis_away_is_no_fault_of_the_caller() -> None:
     assert client.get("/readyz").status_code == 503
 
 
-def test_ci_s_refusal_is_told_in_its_own_words(service: Service) -> None:
+def test_ci_s_refusal_is_reported_in_its_own_words(service: Service) -> None:
     """502 with CI's code and message; CI busy or away is 503 with Retry-After."""
     request = {
         "input": {"object": "a.mp3", "bucket": "refused-1250000000"},

@@ -1,4 +1,4 @@
-"""What browsers and caches are told: for every address of the service, and whatever the caller says of himself."""
+"""Headers for browsers and caches, for every path of the service and whatever the request headers claim."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_listener_hears_of_each_event(shared_service: Service) -> None:
 
 
 def test_a_listener_may_want_one_job_or_one_tag(shared_service: Service) -> None:
-    """Others are not told."""
+    """Other listeners get nothing."""
     wanted = "jwanted0000"
     with (
         listening(shared_service, f"?job_id={wanted}") as one,
@@ -129,7 +129,7 @@ def test_a_listener_resumes_where_it_was(service: Service) -> None:
         assert not [each for each in stream.frames if each["event"] == "gap"]
 
 
-def test_a_gap_is_told(start: Any) -> None:  # noqa: F811
+def test_a_gap_is_reported(start: Any) -> None:  # noqa: F811
     """Where what came after ``Last-Event-ID`` is no longer kept, or the id is of another stream."""
     service = start()
     for n in range(5):
@@ -200,14 +200,14 @@ def test_a_change_is_seen_soon(shared_service: Service, how: str) -> None:
             eventually(lambda: stream.frames, "the news")
             heard = float(stream.frames[-1]["heard"])
     else:
-        told: list[float] = []
+        ended_at: list[float] = []
 
         def end() -> None:
             tell(shared_service.services, "Success", job_id)
-            told.append(time.time())
+            ended_at.append(time.time())
 
         threading.Timer(1.0, end).start()
         assert shared_service.call("GET", f"/v1/jobs/{job_id}?wait=60").json()["state"] == "Success"
         heard = time.time()
-        at = eventually(lambda: told, "the timer to end")[0]
+        at = eventually(lambda: ended_at, "the timer to end")[0]
     assert heard - at < 20, "not when the time of the one who waits is up"

@@ -54,16 +54,16 @@ def test_browser(service: Service, page: Page) -> None:
     page.goto(f"{service.url}/")
     listen = example("javascript", "async function listen")
     page.evaluate(
-        f"([url, key]) => {{ {listen}\n window.told = []; listen(url, key, (news) => window.told.push(news)) }}",
+        f"([url, key]) => {{ {listen}\n window.news = []; listen(url, key, (news) => window.news.push(news)) }}",
         [service.url, service.key],
     )
 
-    def told() -> bool:
+    def has_news() -> bool:
         tell(service.services)  # the stream may not have begun at the first
-        return bool(page.evaluate("window.told.length"))
+        return bool(page.evaluate("window.news.length"))
 
-    eventually(told, "the news")
-    (first, *_) = page.evaluate("window.told")
+    eventually(has_news, "the news")
+    (first, *_) = page.evaluate("window.news")
     assert first["kind"] in {"callback", "check"} and first["job"]["state"] == "Success"
 
 

@@ -1,4 +1,4 @@
-"""POST /v1/jobs and GET /v1/submissions/<id>, with the emulator as CI: what a caller is told, and what CI received."""
+"""POST /v1/jobs and GET /v1/submissions/<id>, with the emulator as CI: what the caller gets, and what CI received."""
 
 from __future__ import annotations
 
@@ -159,26 +159,26 @@ def test_a_documented_rule_can_be_let_through_on_purpose(post: Any, ci: Emulated
 @pytest.mark.parametrize(
     "code", ["MediaBucketUnBinded", "CIRoleNotExist", "SignatureExpired", "QueueSaturated"]
 )
-def test_cis_refusal_comes_through(
+def test_cis_refusal_is_reported(
     code: str, post: Any, client: FlaskClient, key: dict[str, str], ci: Emulated
 ) -> None:
     """502 with CI's code, sentence and request id, and what to do; the same in the failed submission."""
     ci.fault("error", on="submit", code=code, status=403, message="No.")
     answer = post(REQUEST)
-    told = answer.get_json()
-    assert (answer.status_code, told["reason"]) == (502, "ci_refused")
-    assert (told["ci_code"], told["ci_message"]) == (code, "No.")
-    assert told["ci_request_id"]
-    assert told["ci_advice"]
-    kept = client.get(f"/v1/submissions/{told['submission']}", headers=key).get_json()
+    answered = answer.get_json()
+    assert (answer.status_code, answered["reason"]) == (502, "ci_refused")
+    assert (answered["ci_code"], answered["ci_message"]) == (code, "No.")
+    assert answered["ci_request_id"]
+    assert answered["ci_advice"]
+    kept = client.get(f"/v1/submissions/{answered['submission']}", headers=key).get_json()
     assert kept["status"] == "failed"
     assert {name: kept[name] for name in kept if name.startswith("ci_")} == {
-        name: told[name] for name in told if name.startswith("ci_")
+        name: answered[name] for name in answered if name.startswith("ci_")
     }
     assert ci.statuses() == [403], "sent exactly once"
 
 
-def test_slow_down_that_lasts_is_told_with_a_time(post: Any, ci: Emulated) -> None:
+def test_slow_down_that_lasts_is_reported_with_a_time(post: Any, ci: Emulated) -> None:
     """503 with Retry-After, in seconds and not in minutes; nothing was taken, so it may be sent again."""
     ci.fault("error", on="submit", code="SlowDown", status=429)
     answer = post(REQUEST)
@@ -197,10 +197,10 @@ def test_a_lost_answer_is_202_and_the_submission(
     ci.fault(**fault, on="submit")
     answer = post(REQUEST)
     assert answer.status_code == 202, answer.text
-    told = answer.get_json()
-    assert told["status"] == "lost"
-    assert answer.headers["Location"] == f"/v1/submissions/{told['id']}"
-    assert client.get(answer.headers["Location"], headers=key).get_json() == told
+    answered = answer.get_json()
+    assert answered["status"] == "lost"
+    assert answer.headers["Location"] == f"/v1/submissions/{answered['id']}"
+    assert client.get(answer.headers["Location"], headers=key).get_json() == answered
     assert len(ci.requests()) == 1
 
 

@@ -90,7 +90,7 @@ def test_md5_is_matched_by_name_never_by_position() -> None:
 FOUR = {"Object": "o/bg.mp3", "AuObject": "o/v.mp3", "BassObject": "o/b.mp3", "DrumObject": "o/d.mp3"}
 
 
-def test_roles_are_told_by_name() -> None:
+def test_roles_follow_from_names() -> None:
     """In whatever order the four files of music mode are reported."""
     assert roles(FOUR, "o/d.mp3", "o/v.mp3", "o/b.mp3", "o/bg.mp3") == [
         "drums",

@@ -56,7 +56,7 @@ def test_a_result_beside_the_operation_is_found() -> None:
     )
 
 
-def test_a_long_one_is_null_and_stays_in_raw() -> None:
+def test_a_long_result_is_null_and_stays_in_raw() -> None:
     """64 KiB of JSON, counted in bytes, escapes included."""
     for letter, width in (("a", 1), ("é", 2), ('"', 2)):
         room = (MAX_DATA - len('{"t":""}')) // width

@@ -1,4 +1,4 @@
-"""The body of `POST /v1/jobs`: what can be written down, and how it is told when it cannot."""
+"""The body of `POST /v1/jobs`: which values are accepted, and how others are reported."""
 
 import json
 from typing import Any
@@ -58,12 +58,12 @@ def test_numbers_are_taken_where_ci_takes_text() -> None:
         (None, "", "type"),
     ],
 )
-def test_a_fault_of_type_is_told_like_a_broken_rule(data: object, field: str, word: str) -> None:
+def test_a_fault_of_type_is_reported_like_a_broken_rule(data: object, field: str, word: str) -> None:
     """One shape for every fault: a path, a sentence, a word."""
     assert wrong(data) == {field: word}
 
 
-def test_every_fault_of_type_is_told_at_once() -> None:
+def test_every_fault_of_type_is_reported_at_once() -> None:
     """Nobody should have to send a request five times to learn five faults."""
     data = {"tag": 1, "input": {"object": 2}, "output": {"object": []}, "x": 1}
     assert wrong(data) == {
@@ -74,7 +74,7 @@ def test_every_fault_of_type_is_told_at_once() -> None:
     }
 
 
-def test_faults_of_type_and_broken_rules_are_told_together() -> None:
+def test_faults_of_type_and_broken_rules_are_reported_together() -> None:
     """What could be read is checked even where another part could not be."""
     data = {
         "input": {"object": 3},
@@ -141,7 +141,7 @@ def test_a_request_says_where_its_news_goes(fields: dict[str, Any], kind: str) -
     assert load_request(fields).callback_kind == kind
 
 
-def test_the_json_schema_tells_what_is_taken() -> None:
+def test_the_json_schema_describes_what_is_accepted() -> None:
     """The OpenAPI document is made of it: scalars are text or number, and unknown fields are refused."""
     schema = SubmitRequest.model_json_schema()
     rate = schema["$defs"]["AudioConfig"]["properties"]["samplerate"]["anyOf"]

@@ -7,7 +7,7 @@ import pytest
 from app.ci.outgoing import facts
 from app.ci.outgoing.broken import MAY_PASS, WARNINGS
 from app.ci.outgoing.request import Defaults
-from tests.ci.requests import DEFAULTS, GOOD, broken, request, told, voice
+from tests.ci.requests import DEFAULTS, GOOD, broken, request, violations, voice
 
 GOOD_OPERATION = {"tag": "VoiceSeparate"} | {name: GOOD[name] for name in ("voice_separate", "output")}
 
@@ -26,7 +26,7 @@ def test_errors_come_before_warnings() -> None:
 def test_the_input_is_required_and_so_is_its_host() -> None:
     """Bucket and region come from the request or from the settings."""
     made = request(input={})
-    assert told(made, Defaults()) == {(f"input.{f}", "missing") for f in ("object", "bucket", "region")}
+    assert violations(made, Defaults()) == {(f"input.{f}", "missing") for f in ("object", "bucket", "region")}
 
 
 @pytest.mark.parametrize("tag", ["Tts", "FileCompress"])
@@ -36,7 +36,7 @@ def test_what_works_on_no_file_needs_no_input(tag: str) -> None:
     made = request(tag=tag, input={}, operation={"TtsConfig": {"Input": "hello"}}, **flat)
     assert broken(made) == []
     both = request(tag=tag, input={}, operations=[{"Tag": tag, "A": "b"}, GOOD_OPERATION], **flat)
-    assert told(both) == {("input.object", "missing")}
+    assert violations(both) == {("input.object", "missing")}
 
 
 def test_without_an_input_other_tags_are_doubtful() -> None:
@@ -44,18 +44,18 @@ def test_without_an_input_other_tags_are_doubtful() -> None:
     made = request(
         tag="Transcode", input={}, operation={"TemplateId": "t1"}, voice_separate=None, output=None
     )
-    assert told(made) == {("input.object", "no_input")}
+    assert violations(made) == {("input.object", "no_input")}
     assert broken(made)[0].severity == "warning"
 
 
 @pytest.mark.parametrize("tag", ["", " ", "\t\n"])
 def test_a_tag_is_required(tag: str) -> None:
     """A blank one is none, wherever it stands; and nothing misleading is said of what is beside it."""
-    assert told(request(tag=tag)) == {("tag", "missing")}
-    assert told(request(tag=tag, voice_separate=None, output=None)) == {("tag", "missing")}
+    assert violations(request(tag=tag)) == {("tag", "missing")}
+    assert violations(request(tag=tag, voice_separate=None, output=None)) == {("tag", "missing")}
     flat = {"voice_separate": None, "output": None}
     made = request(**flat, operations=[GOOD_OPERATION, GOOD_OPERATION | {"tag": tag}, {"Tag": tag, "A": "b"}])
-    assert told(made) == {("operations.1.tag", "missing"), ("operations.2.tag", "missing")}
+    assert violations(made) == {("operations.1.tag", "missing"), ("operations.2.tag", "missing")}
 
 
 FLAT = {"voice_separate": None, "output": None}
@@ -63,15 +63,15 @@ FLAT = {"voice_separate": None, "output": None}
 
 def test_every_place_of_a_bucket_needs_its_appid() -> None:
     """The settings' default, a raw Output, an entry of several: each goes into a host name or into CI's hands."""
-    assert told(request(), Defaults(bucket="demo", region="ap-chongqing")) == {
+    assert violations(request(), Defaults(bucket="demo", region="ap-chongqing")) == {
         ("input.bucket", "bucket_appid")
     }
     raw = {"TemplateId": "t1", "Output": {"Bucket": "demo", "Region": "ap-chongqing", "Object": "o"}}
     made = request(tag="Transcode", operation=raw, **FLAT)
-    assert told(made) == {("operation.Output.Bucket", "bucket_appid")}
+    assert violations(made) == {("operation.Output.Bucket", "bucket_appid")}
     several = request(operations=[GOOD_OPERATION | {"output": GOOD["output"] | {"bucket": "demo"}}], **FLAT)
-    assert told(several) == {("operations.0.output.bucket", "bucket_appid")}
-    assert ("allow.0", "allow") in told(request(allow=["bucket_appid"]))
+    assert violations(several) == {("operations.0.output.bucket", "bucket_appid")}
+    assert ("allow.0", "allow") in violations(request(allow=["bucket_appid"]))
 
 
 @pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
@@ -84,19 +84,19 @@ def test_what_works_on_a_file_as_it_is_needs_no_operation(tag: str, more: dict[s
 @pytest.mark.parametrize("tag", sorted(facts.NEEDS_OPERATION))
 def test_what_writes_a_file_needs_an_operation(tag: str) -> None:
     """Nowhere else it could say where to."""
-    assert told(request(tag=tag, **FLAT)) == {("operation", "missing")}
+    assert violations(request(tag=tag, **FLAT)) == {("operation", "missing")}
 
 
 def test_without_an_operation_an_unknown_tag_is_doubtful() -> None:
     """It may be one that needs none."""
     made = request(tag="Nonsense", **FLAT)
-    assert told(made) == {("operation", "no_operation")}
+    assert violations(made) == {("operation", "no_operation")}
     assert broken(made)[0].severity == "warning"
 
 
 def test_an_input_url_is_doubtful() -> None:
     """Seen in use, not documented for this tag."""
-    assert told(request(input={"url": "https://example.com/a.mp3"})) == {("input.url", "input_url")}
+    assert violations(request(input={"url": "https://example.com/a.mp3"})) == {("input.url", "input_url")}
 
 
 @pytest.mark.parametrize("region", ["ap-guangzhou", "eu-frankfurt"])
@@ -139,7 +139,7 @@ def test_user_data_may_be_printable_ascii(data: str) -> None:
 @pytest.mark.parametrize("data", ["x" * 1025, "数据", "a\nb", "a\tb", "\x7f", "a\n", "é"])
 def test_other_user_data_is_an_error(data: str) -> None:
     """CI documents printable ASCII, at most 1024."""
-    assert told(request(user_data=data)) == {("user_data", "user_data")}
+    assert violations(request(user_data=data)) == {("user_data", "user_data")}
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, "0", "2"])
@@ -151,22 +151,22 @@ def test_job_levels_are_three(level: Any) -> None:
 @pytest.mark.parametrize("level", [3, -1, "high", "", "00"])
 def test_other_job_levels_are_errors(level: Any) -> None:
     """CI knows 0, 1 and 2."""
-    assert told(request(job_level=level)) == {("job_level", "job_level")}
+    assert violations(request(job_level=level)) == {("job_level", "job_level")}
 
 
 def test_keys_have_cos_limits() -> None:
     """850 bytes of UTF-8, and a leading slash is part of the name."""
-    assert told(request(input={"object": "数" * 283 + "a"})) == set()
-    assert told(request(input={"object": "数" * 284})) == {("input.object", "key_length")}
-    assert told(request(input={"object": "/a.mp3"})) == {("input.object", "leading_slash")}
+    assert violations(request(input={"object": "数" * 283 + "a"})) == set()
+    assert violations(request(input={"object": "数" * 284})) == {("input.object", "key_length")}
+    assert violations(request(input={"object": "/a.mp3"})) == {("input.object", "leading_slash")}
 
 
 @pytest.mark.parametrize("char", ["\x00", "\x08", "\x0b", "\x1f", "\ud800", "\udfff", "\ufffe", "\uffff"])
 def test_what_xml_cannot_hold_is_refused(char: str) -> None:
     """Not replaced, not dropped: the caller would get something else than was asked for."""
-    assert told(request(input={"object": f"a{char}.mp3"})) == {("input.object", "xml_char")}
-    assert ("labels.a", "xml_char") in told(request(labels={"a": char}))
-    assert ("operation.A.B.0", "xml_char") in told(request(tag="X", operation={"A": {"B": [char]}}))
+    assert violations(request(input={"object": f"a{char}.mp3"})) == {("input.object", "xml_char")}
+    assert ("labels.a", "xml_char") in violations(request(labels={"a": char}))
+    assert ("operation.A.B.0", "xml_char") in violations(request(tag="X", operation={"A": {"B": [char]}}))
 
 
 @pytest.mark.parametrize("char", ["\t", "\n", "\r", "\x85", "\u2028", "𝄞", "数", "&", "<", "]]>", "\ufffd"])
@@ -178,7 +178,7 @@ def test_what_xml_can_hold_passes(char: str) -> None:
 def test_ids_have_sane_lengths() -> None:
     """CI's are 33 characters; ours is no place to keep megabytes."""
     long = "x" * 129
-    assert told(request(template_id=long, queue_id=long, voice_separate=None)) == {
+    assert violations(request(template_id=long, queue_id=long, voice_separate=None)) == {
         ("template_id", "length"),
         ("queue_id", "length"),
     }
@@ -186,24 +186,24 @@ def test_ids_have_sane_lengths() -> None:
 
 def test_labels_are_few_and_short() -> None:
     """Each is an index: at most sixteen, with names of few signs, values of at most 128."""
-    assert told(request(labels={"k": "v" * 128, "a-z.0_9": "ü", "x" * 32: ""})) == set()
-    assert told(request(labels={"k": "v" * 129})) == {("labels.k", "length")}
-    assert told(request(labels={f"k{n}": "v" for n in range(16)})) == set()
-    assert told(request(labels={f"k{n}": "v" for n in range(17)})) == {("labels", "length")}
+    assert violations(request(labels={"k": "v" * 128, "a-z.0_9": "ü", "x" * 32: ""})) == set()
+    assert violations(request(labels={"k": "v" * 129})) == {("labels.k", "length")}
+    assert violations(request(labels={f"k{n}": "v" for n in range(16)})) == set()
+    assert violations(request(labels={f"k{n}": "v" for n in range(17)})) == {("labels", "length")}
     for name in ("", "x" * 33, "Show", "a b", "a=b", "é", "a/b", "a\n"):
-        assert told(request(labels={name: "v"})) == {(f"labels.{name}", "label_name")}
+        assert violations(request(labels={name: "v"})) == {(f"labels.{name}", "label_name")}
 
 
 def test_a_deadline_is_of_seconds() -> None:
     """Of one to ninety days' worth."""
     assert (
-        told(request(deadline=1))
-        == told(request(deadline="90.5"))
-        == told(request(deadline=7_776_000))
+        violations(request(deadline=1))
+        == violations(request(deadline="90.5"))
+        == violations(request(deadline=7_776_000))
         == set()
     )
     for wrong in (0, -1, 7_776_001, "0.5"):
-        assert told(request(deadline=wrong)) == {("deadline", "deadline")}
+        assert violations(request(deadline=wrong)) == {("deadline", "deadline")}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_only_its_own_rule_is_let_through() -> None:
 )
 def test_what_cannot_be_let_through_is_said(word: str) -> None:
     """A word that does nothing would be believed to do something."""
-    assert told(request(allow=[word])) == {("allow.0", "allow")}
+    assert violations(request(allow=[word])) == {("allow.0", "allow")}
     made = request(allow=[word], user_data="ü", input={})
     assert {"user_data", "missing", "allow"} <= {b.word for b in broken(made)}
 
@@ -260,7 +260,7 @@ def test_other_tags_pass_with_a_raw_operation() -> None:
         "Output": {"Object": "a.${x}", "Bucket": "b_ad", "Region": "ap-tokyo"},
         "UserData": "ü",
     }
-    assert told(request(tag="Transcode", operation=raw, voice_separate=None, output=None)) == {
+    assert violations(request(tag="Transcode", operation=raw, voice_separate=None, output=None)) == {
         ("operation.Output.Bucket", "bucket"),
         ("operation.UserData", "user_data"),
     }
@@ -268,8 +268,10 @@ def test_other_tags_pass_with_a_raw_operation() -> None:
 
 def test_other_tags_need_an_operation() -> None:
     """There is nothing to do otherwise; and voice_separate belongs to one tag."""
-    assert told(request(tag="Transcode", voice_separate=None, output=None)) == {("operation", "missing")}
-    assert told(request(tag="Transcode")) == {("voice_separate", "voice_separate")}
+    assert violations(request(tag="Transcode", voice_separate=None, output=None)) == {
+        ("operation", "missing")
+    }
+    assert violations(request(tag="Transcode")) == {("voice_separate", "voice_separate")}
 
 
 def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
@@ -279,7 +281,7 @@ def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
         "JobLevel": 9,
     }
     made = request(operation=raw | {"Output": {"Object": "a"}}, voice_separate=None, output=None)
-    assert told(made) == {
+    assert violations(made) == {
         ("operation.VoiceSeparate.AudioConfig.Codec", "codec"),
         ("operation.VoiceSeparate.AudioConfig.Bitrate", "bitrate"),
         ("operation.JobLevel", "job_level"),
@@ -292,7 +294,7 @@ def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
 
 def test_a_thing_is_said_once() -> None:
     """A typed field beside the same node of the raw operation would be sent twice."""
-    assert told(request(operation={"UserData": "a", "Tag": "X"}, user_data="b")) == {
+    assert violations(request(operation={"UserData": "a", "Tag": "X"}, user_data="b")) == {
         ("user_data", "twice"),
         ("operation.Tag", "twice"),
     }
@@ -301,12 +303,12 @@ def test_a_thing_is_said_once() -> None:
 @pytest.mark.parametrize("name", ["", "a b", "1a", "<a>", "a:b", "-", "ü", "x" * 129])
 def test_names_of_raw_nodes_are_looked_at(name: str) -> None:
     """They become names of XML nodes."""
-    assert ("operation.Deep", "raw") in told(request(tag="X", operation={"Deep": {name: "x"}}))
+    assert ("operation.Deep", "raw") in violations(request(tag="X", operation={"Deep": {name: "x"}}))
 
 
 def test_a_list_in_a_list_has_no_form() -> None:
     """A list repeats its node; a list of lists would have nothing to repeat."""
-    assert ("operation.A.1", "raw") in told(request(tag="X", operation={"A": ["x", ["y"]]}))
+    assert ("operation.A.1", "raw") in violations(request(tag="X", operation={"A": ["x", ["y"]]}))
 
 
 def test_several_operations_are_each_checked() -> None:
@@ -314,10 +316,10 @@ def test_several_operations_are_each_checked() -> None:
     good = {k: GOOD[k] for k in ("voice_separate", "output")}
     flat = {"voice_separate": None, "output": None}
     assert broken(request(**flat, operations=[good] * 6)) == []
-    assert told(request(**flat, operations=[good] * 7)) == {("operations", "operations_count")}
-    assert told(request(**flat, operations=[])) == {("operations", "operations_count")}
-    assert told(request(voice_separate=None, operations=[good])) == {("output", "operations_exclusive")}
-    assert told(
+    assert violations(request(**flat, operations=[good] * 7)) == {("operations", "operations_count")}
+    assert violations(request(**flat, operations=[])) == {("operations", "operations_count")}
+    assert violations(request(voice_separate=None, operations=[good])) == {("output", "operations_exclusive")}
+    assert violations(
         request(**flat, operations=[good, good | {"job_level": 5}, {"Tag": "X", "UserData": "ü"}])
     ) == {
         ("operations.1.job_level", "job_level"),

@@ -1,4 +1,4 @@
-"""Where CI may be told to send its news."""
+"""Where a request may have CI send its callbacks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from app.ci.outgoing.callback_rules import is_private
 from app.ci.outgoing.request_file import read_xml
-from tests.ci.requests import broken, request, told
+from tests.ci.requests import broken, request, violations
 
 QUEUE: dict[str, Any] = {"mq_region": "sh", "mq_mode": "Queue", "mq_name": "jobs"}
 
@@ -53,7 +53,7 @@ def test_public_addresses_pass(url: str) -> None:
 )
 def test_what_is_no_address_is_an_error(url: str) -> None:
     """CI takes a URL or the word `no`."""
-    assert told(request(callback=url)) == {("callback", "callback")}
+    assert violations(request(callback=url)) == {("callback", "callback")}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_is_no_address_is_an_error(url: str) -> None:
 def test_private_addresses_are_errors_that_can_be_let_through(host: str) -> None:
     """CI documents that it does not call private addresses; in every way in which one can be written."""
     made = request(callback=f"http://{host}:8000/x")
-    assert told(made) == {("callback", "private_callback")}
+    assert violations(made) == {("callback", "private_callback")}
     assert broken(made.model_copy(update={"allow": ("private_callback",)})) == []
 
 
@@ -125,7 +125,7 @@ def test_formats_in_any_case(form: str) -> None:
 
 def test_other_formats_and_types_are_errors() -> None:
     """Two formats, two types."""
-    assert told(request(callback_format="YAML", callback_type="Carrier")) == {
+    assert violations(request(callback_format="YAML", callback_type="Carrier")) == {
         ("callback_format", "callback_format"),
         ("callback_type", "callback_type"),
     }
@@ -152,7 +152,7 @@ def test_a_queue_needs_its_address(region: str, mode: str | None) -> None:
 def test_a_queue_without_its_address_is_an_error(config: Any, broken_rules: set[tuple[str, str]]) -> None:
     """CallBackMqConfig is required with TDMQ."""
     made = request(callback_type="TDMQ", callback_mq_config=config)
-    assert told(made) == {(f"callback_mq_config.{field}", word) for field, word in broken_rules}
+    assert violations(made) == {(f"callback_mq_config.{field}", word) for field, word in broken_rules}
 
 
 @pytest.mark.parametrize("kind", ["Kafka", "kafka", "Carrier"])
@@ -160,7 +160,7 @@ def test_what_ci_may_call_otherwise_is_no_url_of_ours(kind: str) -> None:
     """Let through on purpose, its news goes elsewhere: a minted URL would never be called."""
     made = request(callback_type=kind, allow=["callback_type"])
     assert (broken(made), made.callback_kind) == ([], "queue")
-    assert told(made.model_copy(update={"callback": "https://example.com/"})) == {
+    assert violations(made.model_copy(update={"callback": "https://example.com/"})) == {
         ("callback", "callback_unused")
     }
 
@@ -173,9 +173,9 @@ def test_a_url_is_the_default(kind: str | None) -> None:
 
 def test_what_has_no_effect_is_said() -> None:
     """A queue's address without TDMQ, and a URL beside TDMQ."""
-    assert told(request(callback_mq_config=QUEUE)) == {("callback_mq_config", "mq_config_unused")}
+    assert violations(request(callback_mq_config=QUEUE)) == {("callback_mq_config", "mq_config_unused")}
     made = request(callback_type="TDMQ", callback_mq_config=QUEUE, callback="https://example.com/")
-    assert told(made) == {("callback", "callback_unused")}
+    assert violations(made) == {("callback", "callback_unused")}
 
 
 @pytest.mark.parametrize("word", ["no", "NO", "No", "nO", " no", "NO\n"])
@@ -192,4 +192,4 @@ def test_no_in_any_case_is_cis_own_word(word: str) -> None:
 @pytest.mark.parametrize("word", ["none", "n o", "off", "-"])
 def test_no_other_word_is_no(word: str) -> None:
     """It would be a URL, and is none."""
-    assert told(request(callback=word)) == {("callback", "callback")}
+    assert violations(request(callback=word)) == {("callback", "callback")}

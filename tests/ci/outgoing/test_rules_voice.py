@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.ci.requests import broken, request, told, voice
+from tests.ci.requests import broken, request, violations, voice
 
 CONFIG = "voice_separate.audio_config"
 
@@ -61,14 +61,14 @@ def test_what_ci_documents_against_is_an_error(config: dict[str, Any], field: st
 def test_an_unknown_codec_hides_nothing(field: str) -> None:
     """What no codec has is said beside it."""
     config: dict[str, Any] = {"codec": "opus", field: 77777}
-    assert told(voice(**config)) == {(f"{CONFIG}.{name}", name) for name in ("codec", field)}
-    assert told(voice(codec="opus", samplerate=44100, channels=8)) == {(f"{CONFIG}.codec", "codec")}
+    assert violations(voice(**config)) == {(f"{CONFIG}.{name}", name) for name in ("codec", field)}
+    assert violations(voice(codec="opus", samplerate=44100, channels=8)) == {(f"{CONFIG}.codec", "codec")}
 
 
 def test_every_broken_rule_is_named_at_once() -> None:
     """Rate, channels and bitrate are each looked at, whatever the others are."""
     made = voice(codec="amr", samplerate=44100, channels=2, bitrate=5000)
-    assert told(made) == {(f"{CONFIG}.{f}", f) for f in ("samplerate", "channels", "bitrate")}
+    assert violations(made) == {(f"{CONFIG}.{f}", f) for f in ("samplerate", "channels", "bitrate")}
 
 
 def test_amr_without_a_rate_is_doubtful() -> None:
@@ -79,8 +79,8 @@ def test_amr_without_a_rate_is_doubtful() -> None:
 
 def test_upper_case_codecs_are_doubtful() -> None:
     """An SDK's example writes AAC; CI's pages do not. The rules of aac hold all the same."""
-    assert told(voice(codec="AAC")) == {(f"{CONFIG}.codec", "codec_case")}
-    assert told(voice(codec="MP3", channels=8)) == {
+    assert violations(voice(codec="AAC")) == {(f"{CONFIG}.codec", "codec_case")}
+    assert violations(voice(codec="MP3", channels=8)) == {
         (f"{CONFIG}.codec", "codec_case"),
         (f"{CONFIG}.channels", "channels"),
     }
@@ -95,7 +95,7 @@ def test_music_mode_takes_its_own_codecs(codec: str | None) -> None:
 @pytest.mark.parametrize("codec", ["flac", "amr", "acc", "ogg"])
 def test_music_mode_refuses_others(codec: str) -> None:
     """flac and amr are not for MusicMode."""
-    assert told(voice("MusicMode", codec=codec)) == {(f"{CONFIG}.codec", "codec")}
+    assert violations(voice("MusicMode", codec=codec)) == {(f"{CONFIG}.codec", "codec")}
 
 
 def test_music_mode_ignores_the_rest() -> None:
@@ -108,7 +108,7 @@ def test_music_mode_ignores_the_rest() -> None:
 @pytest.mark.parametrize("mode", ["isaudio", "Music", "IsVoice"])
 def test_an_unknown_mode_is_an_error(mode: str) -> None:
     """CI's modes are four."""
-    assert told(voice(mode)) == {("voice_separate.audio_mode", "audio_mode")}
+    assert violations(voice(mode)) == {("voice_separate.audio_mode", "audio_mode")}
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_known_wildcards_pass(key: str) -> None:
 )
 def test_other_wildcards_are_doubtful(key: str) -> None:
     """They may stay in the object's name as they are."""
-    assert told(request(output={"object": key, "au_object": "v"})) == {("output.object", "wildcard")}
+    assert violations(request(output={"object": key, "au_object": "v"})) == {("output.object", "wildcard")}
 
 
 def test_outputs_that_would_overwrite_are_doubtful() -> None:
     """Two outputs with one key, or an output with the key of the input."""
-    assert told(request(output={"object": "a", "au_object": "a"})) == {("output", "output_same")}
+    assert violations(request(output={"object": "a", "au_object": "a"})) == {("output", "output_same")}
     made = request(output={"object": "in/talk.mp4", "au_object": "v"})
-    assert told(made) == {("output.object", "output_is_input")}
+    assert violations(made) == {("output.object", "output_is_input")}
     elsewhere = {"bucket": "other-1250000000", "object": "in/talk.mp4", "au_object": "v"}
     assert broken(request(output=elsewhere)) == []
 
@@ -204,4 +204,6 @@ def test_outputs_that_would_overwrite_are_doubtful() -> None:
 )
 def test_the_format_of_the_input_is_guessed_by_its_name(key: str, warned: bool) -> None:
     """CI reads eight formats; a name proves nothing, so it warns."""
-    assert told(request(input={"object": key})) == ({("input.object", "input_format")} if warned else set())
+    assert violations(request(input={"object": key})) == (
+        {("input.object", "input_format")} if warned else set()
+    )

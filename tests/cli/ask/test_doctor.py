@@ -15,8 +15,8 @@ def test_a_whole_installation_is_well(service: Service) -> None:
     ran = create_app(service.settings).test_cli_runner().invoke(args=["doctor"])
     assert ran.exit_code == 0, ran.output
     for part in (
-        "Redis: takes writes", "Redis persistence: append-only", "Redis eviction: noeviction", "relay: 1", "worker: ",
-        "HANDLERS:", "API keys: 1", "CI: the emulator", "clock: agrees", "COS: lets", "leads here",
+        "Redis: accepts writes", "Redis persistence: append-only", "Redis eviction: noeviction", "relay: 1", "worker: ",
+        "HANDLERS:", "API keys: 1", "CI: the emulator", "clock: agrees", "COS: results can be read", "leads here",
     ):  # fmt: skip
         assert part in ran.output
     assert "FAIL" not in ran.output

@@ -35,7 +35,7 @@ def ended(services: Services, ids: list[str]) -> bool:
     return all(detail.report.terminal for detail in services.provider.describe(*place, ids).details)
 
 
-def test_jobs_of_others_are_taken_in_page_by_page(flask: Flask, services: Services, ci: Emulated) -> None:
+def test_jobs_of_others_are_imported_page_by_page(flask: Flask, services: Services, ci: Emulated) -> None:
     """More than one page; each is an event of its own; a second import changes nothing."""
     ids = elsewhere(services, 104)
     eventually(lambda: ended(services, ids), "the jobs to end")

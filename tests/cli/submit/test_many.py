@@ -177,11 +177,11 @@ def test_what_is_doubtful_in_a_row_is_said(flask: Flask, ci: Emulated, tmp_path:
     ran = flask(*common, "--report", str(report))
     assert ran.code == 1
     assert counted in ran.err
-    told = list(csv.DictReader(report.open()))
-    assert [line["status"] for line in told] == ["submitted"] * 3 + ["refused"]
-    assert told[0]["warnings"] == ""
-    assert "output.object: IsAudio makes no file for this key [output_unused]" in told[2]["warnings"]
-    assert "[input_format]" not in told[3]["why"]
+    reported = list(csv.DictReader(report.open()))
+    assert [line["status"] for line in reported] == ["submitted"] * 3 + ["refused"]
+    assert reported[0]["warnings"] == ""
+    assert "output.object: IsAudio makes no file for this key [output_unused]" in reported[2]["warnings"]
+    assert "[input_format]" not in reported[3]["why"]
     assert flask(*common, "--allow", "output_unused").err.count("output_unused") == 0
 
 
@@ -216,8 +216,8 @@ def test_json_lines_from_standard_input(
     arguments = ("submit", "voice-separate", *COMMON, "--from", "-", "--report", str(report), "--json")
     ran = flask(*arguments, stdin=text)
     assert ran.code == 1
-    told = sorted((json.loads(line) for line in ran.out.splitlines()), key=lambda line: line["row"])
-    assert [line["status"] for line in told] == ["submitted"] * 3 + ["refused"]
+    reported = sorted((json.loads(line) for line in ran.out.splitlines()), key=lambda line: line["row"])
+    assert [line["status"] for line in reported] == ["submitted"] * 3 + ["refused"]
     assert [json.loads(line)["row"] for line in report.read_text().splitlines()] == [1, 2, 3, 4]
     again = flask(*arguments, stdin=text)
     assert "3 submitted before" in again.err
@@ -240,7 +240,7 @@ def test_slow_down_slows_all_threads(flask: Flask, services: Services, ci: Emula
     assert max(gaps) > 0.3, "everybody paused"
 
 
-def test_a_rate_is_kept(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+def test_a_rate_is_not_exceeded(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
     """`--rate 5`: ten rows take two seconds, however many threads there are."""
     path = file_of(tmp_path, HEAD + rows_of(10))
     flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "10", "--rate", "5")
@@ -274,7 +274,7 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("input.object,output.vocals\n", "Unknown columns: 'output.vocals'"),
         ("input.object,input.object\n", "appear twice"),
@@ -283,12 +283,12 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_whole(
-    text: str, told: str, flask: Flask, ci: Emulated, tmp_path: Path
+    text: str, reported: str, flask: Flask, ci: Emulated, tmp_path: Path
 ) -> None:
     """A misspelt column would be missing in every row: nothing is sent, exit code 2."""
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(file_of(tmp_path, text)))
     assert ran.code == 2
-    assert told in ran.err
+    assert reported in ran.err
     assert ci.requests() == []
 
 
@@ -310,15 +310,15 @@ def test_two_runs_of_one_file_at_a_time_share_its_rows(
     assert {run.wait(120) for run in runs} <= {0, 1}
     assert len(ci.requests()) == 60, "each row is sent once"
     assert submitted(services, ci) == wanted(60)
-    told = [
+    reported = [
         {line["row"]: line["status"] for line in map(json.loads, report.read_text().splitlines())}
         for report in reports
     ]
     for row in range(1, 61):
-        assert sorted(each[row] for each in told)[1] == "submitted", (
+        assert sorted(each[row] for each in reported)[1] == "submitted", (
             f"row {row} is submitted by one of the two"
         )
-        assert sorted(each[row] for each in told)[0] in {"before", "lost"}
+        assert sorted(each[row] for each in reported)[0] in {"before", "lost"}
     again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
     assert (again.code, "60 rows: 60 submitted before." in again.err) == (0, True)
 
@@ -406,7 +406,7 @@ def test_a_file_that_an_earlier_release_has_run_goes_on(
     Path(f"{path}.journal").write_text(
         "".join(json.dumps(line) + "\n" for line in lines) + '{"key":"half a li'
     )
-    for told in ("1 submitted, 3 submitted before.", "4 submitted before."):
+    for reported in ("1 submitted, 3 submitted before.", "4 submitted before."):
         again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
-        assert told in again.err
+        assert reported in again.err
     assert submitted(services, ci) == ["row-2", "row-3"]

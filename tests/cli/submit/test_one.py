@@ -50,7 +50,7 @@ def test_every_field_has_an_option_and_a_column() -> None:
 
 def test_help_says_cis_own_limits() -> None:
     """A person need not open CI's pages."""
-    told = " ".join(CliRunner().invoke(voice_separate, ["--help"]).output.split())
+    printed = " ".join(CliRunner().invoke(voice_separate, ["--help"]).output.split())
     for limit in (
         "IsAudio (vocals), IsBackground, AudioAndBackground, or MusicMode",
         "aac, mp3, flac or amr; in MusicMode mp3, wav or aac",
@@ -64,7 +64,7 @@ def test_help_says_cis_own_limits() -> None:
         "sh, bj, gz, cd or hk",
         "Topic or Queue",
     ):
-        assert limit in told
+        assert limit in printed
 
 
 def test_a_dry_run_prints_the_exact_xml_and_sends_nothing(flask: Flask, ci: Emulated) -> None:
@@ -75,7 +75,7 @@ def test_a_dry_run_prints_the_exact_xml_and_sends_nothing(flask: Flask, ci: Emul
     root = ET.fromstring(ran.out)  # noqa: S314 - our own
     assert {path: root.findtext(path) for path in SAID} == SAID
     assert "order=7" not in ran.out
-    assert "goes to an address of yours" in ran.err
+    assert "goes to a URL of yours" in ran.err
     assert ci.requests() == []
 
 

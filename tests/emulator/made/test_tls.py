@@ -37,7 +37,7 @@ def test_it_speaks_both(secured: Emulator) -> None:
     assert secured.control("GET", "health") == {"status": "ok"}
 
 
-def test_who_does_not_trust_it_is_refused_and_harms_nobody(secured: Emulator) -> None:
+def test_a_client_that_does_not_trust_it_fails_and_harms_no_other(secured: Emulator) -> None:
     """Nor does one who says nothing, or no TLS."""
     with pytest.raises(requests.exceptions.SSLError):
         health(secured)

@@ -92,7 +92,7 @@ def test_a_caller_is_an_address_that_stands_in_the_header(text: str) -> None:
 
 
 @given(st.text(max_size=80))
-def test_a_peer_that_is_no_address_is_nobody(text: str) -> None:
+def test_a_peer_without_an_address_has_none(text: str) -> None:
     """Whatever stands in the header: it is not a proxy that was declared, so nothing that it writes counts."""
     try:
         expected = ipaddress.ip_address(text)
@@ -144,7 +144,7 @@ def behind(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ("1," * 2000 + "198.51.100.7", 200),
     ],
 )
-def test_only_allowed_networks_are_heard(behind: Web, forwarded: str, status: int) -> None:
+def test_only_allowed_networks_are_accepted(behind: Web, forwarded: str, status: int) -> None:
     """Through real gunicorn; a good token does not help."""
     token = a_token(behind.settings)
     answer = post(behind.url, token, body(), **({"X-Forwarded-For": forwarded} if forwarded else {}))

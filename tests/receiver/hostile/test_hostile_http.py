@@ -111,7 +111,7 @@ def test_a_body_of_exactly_the_limit_is_read(web: Web, path: str) -> None:
         assert answer.status == status
 
 
-def test_a_bad_token_is_told_before_the_size(web: Web) -> None:
+def test_a_bad_token_is_refused_before_the_size_is_checked(web: Web) -> None:
     """Nothing of a stranger's body is looked at: 403 whatever its size."""
     answer = raw.exchange(web.port, raw.head("POST", "/callbacks/forged", f"Content-Length: {2**40}"))
     is_problem(answer, 403, "bad_token")
@@ -289,7 +289,7 @@ def test_http_1_0_is_spoken(web: Web, path: str) -> None:
 
 
 def test_expect_continue_is_answered(web: Web, path: str) -> None:
-    """A client that asks first is told to go on; one without a good token is told no at once."""
+    """A client that sends Expect: 100-continue gets 100; one without a good token is refused at once."""
     content = body()
     with raw.connect(web.port) as link:
         link.sendall(raw.head("POST", path, f"Content-Length: {len(content)}", "Expect: 100-continue"))
@@ -312,7 +312,7 @@ def test_a_kept_connection_serves_many(web: Web, path: str) -> None:
 def test_a_connection_that_closes_says_so(
     web: Web, path: str, where: str, more: int, headers: tuple[str, ...]
 ) -> None:
-    """A client that is told ``keep-alive`` may send its next callback on the same connection: it must be read."""
+    """A client that is answered ``keep-alive`` may send its next callback on the same connection: it must be read."""
     address = path if where == "good token" else "/callbacks/nobody"
     refused = raw.head("POST", address, f"Content-Length: {more + 1000}", *headers)
     with raw.connect(web.port) as link:

@@ -114,7 +114,7 @@ def test_news_that_come_at_once_are_read_at_once(
         assert _reads(store) - before < len(names) / 2
 
 
-def test_nothing_is_read_when_nobody_waits_any_more(
+def test_nothing_is_read_once_no_client_waits(
     tail: Tail, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each callback would cost each process that ever had a listener a reading. The next one starts it again."""

@@ -118,7 +118,7 @@ def _play(store: Store, step: str) -> list[Outcome]:
 
 
 @pytest.mark.parametrize(("known", "news", "outcome", "state", "doubt"), TABLE)
-def test_what_becomes_of_news(
+def test_the_outcome_of_news(
     store: Store, known: str, news: str, outcome: str, state: str | None, doubt: str | None
 ) -> None:
     """Each line of the table."""
@@ -142,7 +142,7 @@ def test_only_news_makes_events(store: Store) -> None:
     assert (count, store.outbox.size()) == (4, 2)
 
 
-def test_the_same_news_has_the_same_event_whichever_way_it_comes(store: Store) -> None:
+def test_the_same_news_has_the_same_event_from_every_source(store: Store) -> None:
     """A callback and a poll with one content are one event: handlers are idempotent by its id."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Failed", LATE), source="poll")
@@ -153,7 +153,7 @@ def test_the_same_news_has_the_same_event_whichever_way_it_comes(store: Store) -
 
 
 def test_a_poll_that_changes_no_state_runs_no_handlers(store: Store) -> None:
-    """More detail about the same end is told to listeners, not handled again."""
+    """More detail about the same end reaches listeners; handlers do not run again."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Success", EARLY, message="done"), source="poll")
     tell(store, said("j1", "Failed", EARLY), source="poll")

@@ -60,9 +60,9 @@ steps = st.builds(
 
 def final_states(played: list[Step]) -> set[str | None]:
     """Where it may end by the rules alone, whatever the order: more than one only where nothing decides."""
-    told = [step for step in played if step.state and (step.poll or step.state in STATES_OF_CI)]
-    ended = [step for step in told if step.state in TERMINAL]
-    known = ended or told
+    reported = [step for step in played if step.state and (step.poll or step.state in STATES_OF_CI)]
+    ended = [step for step in reported if step.state in TERMINAL]
+    known = ended or reported
     if not known:
         return {None}
     polls = [step for step in known if step.poll]
@@ -70,8 +70,8 @@ def final_states(played: list[Step]) -> set[str | None]:
         return {max(polls, key=lambda step: step.asked).state}
     if ended:
         return {step.state for step in ended}
-    furthest = max(rank(step.state) for step in told)
-    return {step.state for step in told if rank(step.state) == furthest}
+    furthest = max(rank(step.state) for step in reported)
+    return {step.state for step in reported if rank(step.state) == furthest}
 
 
 def _end(valkey: Valkey, played: list[Step], *, always: bool = True) -> str | None:

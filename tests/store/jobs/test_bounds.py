@@ -32,7 +32,7 @@ def test_a_history_is_capped_and_still_ends_with_what_changed_the_job(store: Sto
     assert len(list(store.db.client.scan_iter(store.db.key("body", "*")))) == 2
 
 
-def test_a_body_is_kept_once_however_many_jobs_it_speaks_of(store: Store) -> None:
+def test_a_body_is_stored_once_for_all_its_jobs(store: Store) -> None:
     """A hundred jobs of one body share it, and so does one job a hundred times."""
     body = b"{" + bytes(random.Random(1).choices(range(32, 127), k=200_000)) + b"}"
     for jobs in (["j1"] * 100, [f"j{n}" for n in range(100)]):
@@ -105,7 +105,7 @@ def test_the_number_of_jobs_is_capped(store: Store) -> None:
 
 
 def test_contents_past_the_history_are_not_remembered(store: Store) -> None:
-    """A job that is told ever new things about does not grow for ever."""
+    """A job with ever new reports does not grow without end."""
     capped = Acceptor(store.db, Limits(history=5), store.durable)
     for n in range(50):
         tell(capped, said("j1", "Success", EARLY), said("j1", "Running", message=f"text {n}"))

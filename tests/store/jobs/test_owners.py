@@ -1,4 +1,4 @@
-"""Whose job it is: the submission that CI answered, or the one whose URL told of it first."""
+"""Whose job it is: the submission that CI answered, or the one whose URL reported it first."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_ids_that_begin_alike_stand_side_by_side(job_id: str, length: int, other
 
 
 def test_scripts_and_python_know_the_same_indexes() -> None:
-    """In the same order: a job's places are told apart by nothing else."""
+    """In the same order: only their order distinguishes a job's places."""
     lua = (ROOT / "app/store/jobs/record.lua").read_text()
     (listed,) = re.findall(r"INDEXES = \{(.*?)\}", lua)
     assert tuple(re.findall(r"'(\w+)'", listed)) == INDEXED_FIELDS

@@ -25,7 +25,7 @@ USUAL = "j" + "0" * 31
 
 @dataclass(frozen=True)
 class Told:
-    """What is told of a job; ``labels`` are those of its submission."""
+    """A report of a job; ``labels`` are those of its submission."""
 
     user_data: str
     object: str
@@ -128,13 +128,13 @@ def test_each_job_is_found_once_whatever_the_size_of_the_pages(
 ) -> None:
     """By each of the four, with a filter beside it, and by nothing else."""
     store.db.client.flushdb()
-    told = dict(zip(ids(len(jobs)), jobs, strict=True))
-    for job_id, job in told.items():
+    by_id = dict(zip(ids(len(jobs)), jobs, strict=True))
+    for job_id, job in by_id.items():
         put(store, job_id, job)
     wanted = Filter(equal=(("state", state),) if state else ())
     found = walk(store, text, wanted, limit)
     assert len(found) == len(set(found))
-    assert set(found) == matching(told, text, state)
+    assert set(found) == matching(by_id, text, state)
     assert walk(store, text, wanted) == found
 
 

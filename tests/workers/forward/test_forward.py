@@ -88,7 +88,7 @@ def test_each_endpoint_gets_what_it_wants(start: Start, downstream: Downstream) 
     assert not downstream.on("/elsewhere")
 
 
-def test_an_endpoint_that_hangs_holds_up_nobody(start: Start, downstream: Downstream) -> None:
+def test_an_endpoint_that_hangs_delays_no_other(start: Start, downstream: Downstream) -> None:
     """Nor other endpoints, nor handlers; and it is left alone for longer and longer."""
     downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=60)
     service = start(
@@ -175,7 +175,7 @@ def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> Non
     ],
     ids=["410", "redirect", "400", "blocked"],
 )
-def test_an_endpoint_that_takes_nothing_shows_why(
+def test_an_endpoint_that_accepts_nothing_shows_why(
     start: Start, downstream: Downstream, reply: Reply, allowed: str, said: str
 ) -> None:
     """Its last error, when that was, how often in a row; it is not left alone for that: others would only wait."""

@@ -113,7 +113,7 @@ def test_only_the_beginning_of_an_answer_is_read() -> None:
         assert (answer.status, len(answer.text)) == (500, http_post._ANSWER_MAX)
 
 
-def test_nobody_there_is_said() -> None:
+def test_a_refused_connection_is_described() -> None:
     """A refused connection is an ordinary failure, in a sentence."""
     with pytest.raises(Unreachable, match="refused"):
         post(f"http://127.0.0.1:{free_port()}/", b"", {}, PostLimits(2, LOOPBACK))

@@ -61,7 +61,9 @@ def service(own_valkey: Valkey, emulator: Emulator, tmp_path: Path, folder: Path
 def test_each_process_that_runs_is_well(service: Service, folder: Path) -> None:
     """The web service by HTTP, the others by what they report."""
     assert health(folder, "web", PORT=str(service.port))[0] == 0
-    eventually(lambda: health(folder, "relay") == (0, "relay: all its loops turn\n"), "the relay to report")
+    eventually(
+        lambda: health(folder, "relay") == (0, "relay: all loops are running\n"), "the relay to report"
+    )
     eventually(
         lambda: health(folder, "worker") == (0, "worker: 2 of 2 processes run\n"), "the worker to report"
     )
@@ -74,7 +76,7 @@ def test_a_process_that_has_died_is_not(service: Service, folder: Path) -> None:
         process.kill()
         code, line = health(folder, role)
         assert code == 1
-        assert f"{role}: none runs here" in line
+        assert f"{role}: no process reports to" in line
     service.web.clear()
     code, line = health(folder, "web", PORT=str(service.port))
     assert code == 1
@@ -108,7 +110,7 @@ def test_redis_away_is_said_and_no_reason_for_a_restart(
         0,
     ]
     own_valkey.start()
-    eventually(lambda: "all its loops turn" in health(folder, "relay")[1], "the outage to end")
+    eventually(lambda: "all loops are running" in health(folder, "relay")[1], "the outage to end")
 
 
 def test_without_an_argument_it_asks_about_what_runs_here(

@@ -67,7 +67,7 @@ def submitted(service: Service) -> dict[str, Any]:
     return job
 
 
-def test_labels_and_deadline_reach_all_that_hear_of_the_job(
+def test_labels_and_deadline_reach_all_receivers_of_the_job(
     service: Service, tmp_path: Path, downstream: Downstream
 ) -> None:
     """The answer to the submission, the job, handlers, deliveries, server-sent events and the stream; CI gets none."""

@@ -100,7 +100,7 @@ def test_a_test_gives_outputs_labels_and_submission() -> None:
     with pytest.raises(FileNotFoundError):
         job.outputs[-1].open()
     assert event_from(body("j1"), state="Running")[1].terminal is False
-    with pytest.raises(ValueError, match="none of CI's words"):
+    with pytest.raises(ValueError, match="is not one of CI's states"):
         event_from(body("j1"), state="Done")
 
 

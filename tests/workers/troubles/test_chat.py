@@ -145,7 +145,7 @@ def test_a_chat_that_refuses_is_tried_again_and_shows_no_secret(service: Service
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ftp://chat/x", "no http"),
+        ("ftp://chat/x", "not an http"),
         ("https://chat.example.com/hidden", "add #kind="),
         ("https://hooks.slack.com/hidden#on=overdu", "did you mean 'overdue'"),
         ("https://hooks.slack.com/hidden#room=1", "there may be kind"),

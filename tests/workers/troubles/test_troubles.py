@@ -1,4 +1,4 @@
-"""What goes wrong is an event too, made in the same step as the fact, and merged in a burst."""
+"""Events about trouble are made in the same step as the fact, and merged in a burst."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def watch(event: Event, job: Job | None) -> None:
 """
 
 
-def test_handlers_endpoints_and_streams_hear_of_it(
+def test_handlers_endpoints_and_streams_get_it(
     start: StartService, tmp_path: Path, downstream: Downstream
 ) -> None:
     """By real processes: a handler on=run_failed is called once and its own failure is no event; an endpoint with

@@ -1,1 +1,1 @@
-"""What a job made: files, what CI says of them, and what the job found out."""
+"""The products of a job: its files, CI's ``MediaInfo`` of them, and its result."""

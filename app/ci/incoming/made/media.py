@@ -1,4 +1,4 @@
-"""CI's ``MediaInfo``, typed: what is known of the file that the job made, or that it looked at if it made none."""
+"""CI's ``MediaInfo``, typed: of the file that the job made, or of its input if it made none."""
 
 import re
 from typing import Any, Final
@@ -12,7 +12,7 @@ _KBIT: Final = 1000
 
 
 def media(operation: dict[str, Any]) -> Media | None:
-    """None where CI says nothing of the file; of several streams of a kind the first one counts."""
+    """``None`` if CI reports no ``MediaInfo``. Of several streams of a kind the first one counts."""
     info = node(operation.get("MediaInfo"))
     if not info:
         return None
@@ -52,8 +52,8 @@ def _number(value: Any) -> float | None:
 
 
 def _bits(bitrate: float | None, duration: float | None, size: int | None) -> int | None:
-    """Bits a second. CI's unit is documented as kbit, and in some of its samples is the bit: where the file's size and
-    duration are given, the unit that comes closer to them is meant."""
+    """Bits a second. CI documents kbit as the unit, and some of its samples have bits: if the file's size and duration
+    are given, the unit that agrees better with them is taken."""
     if bitrate is None:
         return None
     as_kbit = round(bitrate * _KBIT)

@@ -1,4 +1,4 @@
-"""The one table of CI's names for what a job made, by tag. Tencent's pages on callbacks and its SDKs publish them."""
+"""The table of CI's names for the products of a job, by tag, from Tencent's pages on callbacks and its SDKs."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,14 +6,14 @@ from typing import Any, Final, NamedTuple
 
 
 class Made(NamedTuple):
-    """Where a JobsDetail of one tag says what its job made. All names are nodes of ``Operation``."""
+    """Where a JobsDetail of one tag reports its products. All names are nodes of ``Operation``."""
 
     result: str | None = None
-    """What the job found out, for a product that is no file or not only one."""
+    """The result, for a product that is not only a file."""
     files: tuple[str, ...] = ()
     """Names of files within ``result``, for tags without ``MediaResult``; a dot steps into a node."""
     asked_is_made: bool = False
-    """CI never reports the file: the one that ``Output.Object`` names is it, once the job is a success."""
+    """CI never reports the file: after a success it is the one that ``Output.Object`` names."""
 
 
 TAGS: Final = MappingProxyType(
@@ -62,10 +62,10 @@ TAGS: Final = MappingProxyType(
 )
 
 RESULT: Final = "Result"
-"""How CI's names for what was found out end, of tags that are not in the table too."""
+"""How CI's names of result nodes end, also for tags that are not in the table."""
 
 FILES: Final = "MediaResult"
-"""The one such name that stands for files."""
+"""The one such name that is a list of files."""
 
 _NOTHING: Final = Made()
 _BY_NODE: Final = {
@@ -78,16 +78,16 @@ _BY_NODE: Final = {
 
 
 def made_by(tag: str | None) -> Made:
-    """What is known of that tag."""
+    """The entry of that tag; an empty one for an unknown tag."""
     return TAGS.get(tag, _NOTHING) if tag else _NOTHING
 
 
 def result_names(found: Mapping[str, Any]) -> list[str]:
-    """Nodes that are a result by their name, in one order whatever the body's."""
+    """Nodes that are a result by their name, sorted, because XML and JSON may order them differently."""
     return sorted(name for name in found if name.endswith(RESULT) and name not in {FILES, RESULT})
 
 
 def tag_of(operation: Mapping[str, Any]) -> str | None:
-    """The tag that an operation's nodes give away where CI named none."""
+    """The tag that an operation's nodes imply, if CI named none."""
     tags = {_BY_NODE[name] for name in operation if name in _BY_NODE}
     return tags.pop() if len(tags) == 1 else None

@@ -1,4 +1,4 @@
-"""The files that a job made: ``MediaResult.OutputFile`` in its one-or-many shapes, and what other nodes name."""
+"""The files that a job made: ``MediaResult.OutputFile``, one or many, and files that other nodes name."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ from app.ci.incoming.made.voice_separate import Roles, filled
 from app.ci.report import Output
 
 EMPTY_OUTPUT = 100
-"""Characters of an output in a record before anything is in it."""
+"""Length of an output with empty fields in a record."""
 
 MAX_SEPARATED = 100
-"""VoiceSeparate writes four files; in a job of thousands there is no voice to be looked for."""
+"""VoiceSeparate writes four files; jobs with more outputs than this are not searched for voices."""
 
 
 class _Location(NamedTuple):
@@ -33,7 +33,7 @@ SPRITE = "sprite"
 
 
 class JobFacts(NamedTuple):
-    """Which job's files they are."""
+    """The job that the files belong to."""
 
     tag: str | None
     state: str | None
@@ -42,10 +42,10 @@ class JobFacts(NamedTuple):
 
 
 def outputs(operation: dict[str, Any], job: JobFacts, budget: Budget) -> tuple[Output, ...]:
-    """Every file reported, in CI's order, a snapshot's sprites last; empty until CI reports some.
+    """Every reported file in CI's order, a snapshot's sprites last; empty until CI reports some.
 
-    ``Operation.Output`` is only what was asked for, and can still hold wildcards: it gives the place where
-    the report has none, and the names that distinguish VoiceSeparate's parts.
+    ``Operation.Output`` is only the request, possibly with wildcards: it gives the bucket and region if the report has
+    none, and the names that distinguish VoiceSeparate's parts.
     """
     result = node(operation.get("MediaResult"))
     files = nodes(result.get("OutputFile"))
@@ -68,7 +68,7 @@ def outputs(operation: dict[str, Any], job: JobFacts, budget: Budget) -> tuple[O
     budget.spend(names * EMPTY_OUTPUT)
     is_separated = job.tag == "VoiceSeparate" and names <= MAX_SEPARATED
     role_of = Roles(asked, job.id, job.run_id).of if is_separated else _no_role
-    # CI writes a slash before some names that have none. Where the request asked for one, it is the key's own.
+    # CI writes a slash before some names that have none. If the request has it too, it is part of the key.
     own = any((text(key) or "").startswith("/") for key in asked.values())
     return (
         *(each for place, file in found for each in _of_file(file, place, own, role_of, budget)),
@@ -85,7 +85,7 @@ def _is_sprite(_name: str) -> str:
 
 
 def _named_elsewhere(operation: dict[str, Any], asked: dict[str, Any], job: JobFacts) -> list[dict[str, Any]]:
-    """Files of tags for which CI reports no ``MediaResult``, in the shape of an ``OutputFile``."""
+    """Files of tags for which CI reports no ``MediaResult``, in the form of an ``OutputFile``."""
     made = made_by(job.tag)
     if not made.result and not made.asked_is_made:
         return []
@@ -103,7 +103,7 @@ def _named_elsewhere(operation: dict[str, Any], asked: dict[str, Any], job: JobF
 
 
 def _at(found: dict[str, Any], path: str) -> list[str]:
-    """The keys under a name, or under a name in a node; an address is none."""
+    """The object keys under a name, or under a name in a node; a URL is not a key."""
     first, _, rest = path.partition(".")
     if rest:
         return [key for inner in nodes(found.get(first)) for key in _at(inner, rest)]
@@ -134,7 +134,7 @@ def _of_file(
 
 
 def _sums(file: dict[str, Any]) -> dict[str, str]:
-    """MD5 by name, which CI gives with or without the prefix. Never by position: the orders differ."""
+    """MD5 by file name, which CI writes with or without the prefix. Not by position: the orders differ."""
     sums: dict[str, str] = {}
     for info in nodes(file.get("Md5Info")):
         name, md5 = text(info.get("ObjectName")), word(info.get("Md5"))

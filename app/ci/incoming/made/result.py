@@ -1,4 +1,4 @@
-"""What a job found out: CI's own node as a JSON view, the same from XML and from JSON."""
+"""The result of a job: CI's own node as a JSON view, the same from XML and from JSON."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ from app.ci.incoming.made.nodes import made_by, result_names
 from app.ci.report import JobResult, Verdict
 
 MAX_DATA: Final = 64 * 1024
-"""Bytes of ``data`` as JSON. More would stand in every event and delivery of the job; ``raw`` has it."""
+"""The longest ``data``, in bytes of JSON, since each event and delivery carries it. ``raw`` has longer ones."""
 
 
 class _TooLong(Exception):
@@ -19,7 +19,7 @@ class _TooLong(Exception):
 
 
 def result(detail: Mapping[str, Any], operation: Mapping[str, Any], tag: str | None) -> JobResult | None:
-    """The node that the table names for the tag, else the first one that is a result by its name."""
+    """The node that the table names for the tag, else the first one whose name ends in ``Result``."""
     named = made_by(tag).result
     names = [named] if named else []
     for name in (*names, *result_names(operation), *result_names(detail)):
@@ -29,7 +29,7 @@ def result(detail: Mapping[str, Any], operation: Mapping[str, Any], tag: str | N
 
 
 def bounded_result(kind: str, found: Any, verdict: Verdict | None = None) -> JobResult | None:
-    """That node, or None if it is empty or too long. A verdict stays without its data."""
+    """The node; ``None`` if it is empty or too long. A verdict is kept without its data."""
     data = _bounded(found)
     if data is None and verdict is None:
         return None
@@ -47,7 +47,7 @@ def _bounded(found: Any) -> Any:
 
 
 class _View:
-    """Scalars are texts, as XML has them; what is empty is left out; a list of one is that one; names are sorted."""
+    """Scalars are texts, as in XML; empty nodes are left out; a list of one item is that item; names are sorted."""
 
     def __init__(self) -> None:
         self._left = MAX_DATA

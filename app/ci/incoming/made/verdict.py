@@ -1,4 +1,4 @@
-"""What a review says of what it looked at, in its Simple and its Detail form."""
+"""The verdict of a review, in its Simple and its Detail form."""
 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -12,16 +12,16 @@ _ELSEWHERE: Final = frozenset(
     {"JobId", "State", "CreationTime", "Object", "Url", "BucketId", "Region", "CosHeaders", "Code", "Message"}
     | {"event", "trace_id", "url", "cos_headers"}
 )
-"""Fields of a review that are no finding: the record has them at their own place, ``raw`` has the headers."""
+"""Fields of a review that are not findings: the record has its own fields for them, ``raw`` has the headers."""
 
 _LABELS: Final = {"Terrorist": "Terrorism"}
-"""The Simple form names a label otherwise than the Detail form."""
+"""Labels that the Simple form names differently from the Detail form."""
 
 _INFO, _DEPTH = "info", 6
 
 
 class _Scene(NamedTuple):
-    """One kind of thing that was looked for: ``PornInfo``, ``ads_info``, …; ordered by what it says against it."""
+    """One category of a review: ``PornInfo``, ``ads_info``, …; ordered by severity."""
 
     hit: bool
     score: int
@@ -29,14 +29,14 @@ class _Scene(NamedTuple):
 
 
 def review(event: str | None, found: dict[str, Any]) -> JobResult | None:
-    """The findings, of a Detail's JobsDetail or a Simple form's data, with their verdict."""
+    """The findings of a Detail form's JobsDetail or a Simple form's data, with their verdict."""
     findings = {name: value for name, value in found.items() if name not in _ELSEWHERE}
     return bounded_result(event or "Review", findings, _verdict(found))
 
 
 def _verdict(found: dict[str, Any]) -> Verdict | None:
-    """CI's ``Label`` and ``Score``; where it gives none, those of the scene that says most against it. ``suggestion``
-    is CI's number, which it calls Result in most reviews: 0 normal, 1 to be blocked, 2 to be looked at by people."""
+    """CI's ``Label`` and ``Score``; if it gives none, those of the most severe scene. ``suggestion`` is CI's number,
+    called Result in most reviews: 0 normal, 1 block, 2 review by a person."""
     suggestion = _first_integer(found, "Suggestion", "Result", "result")
     worst = max(_scenes(found, _DEPTH), default=None)
     label = word(found.get("Label"))
@@ -55,7 +55,7 @@ def _first_integer(found: dict[str, Any], *names: str) -> int | None:
 
 
 def _scenes(found: dict[str, Any], depth: int) -> Iterator[_Scene]:
-    """Of all that was looked at: the whole, and each of its pages, pictures and sections."""
+    """The scenes of the whole, and of each of its pages, pictures and sections."""
     for name, value in found.items():
         for inner in many(value):
             if not isinstance(inner, dict):

@@ -1,4 +1,4 @@
-"""Which of a VoiceSeparate job's files is the voice: chosen by name, since their order says nothing."""
+"""Which of a VoiceSeparate job's files is which part: found by name, since CI's order varies."""
 
 import re
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from app.ci.bounds import BOUNDS
 from app.ci.incoming.fields import text
 
 ROLES = {"Object": "background", "AuObject": "vocals", "BassObject": "bass", "DrumObject": "drums"}
-"""Where the request asked for each part to be written, and what the part is."""
+"""The keys of ``Operation.Output``, and the role of the file that each names."""
 
 _KNOWN = re.compile(r"\$\{(jobid|runid)\}", re.IGNORECASE)
 _WILDCARD = re.compile(r"\$\{\w+\}")
@@ -16,16 +16,16 @@ _WILDCARD = re.compile(r"\$\{\w+\}")
 class _Pattern(NamedTuple):
     role: str
     parts: list[list[str]]
-    """The key split at ``/``, and each of these split where an unknown wildcard stands."""
+    """The key split at ``/``, and each part split at its unknown wildcards."""
     length: int
-    """Characters that are given; of two patterns that fit, the one that says more is meant."""
+    """Number of literal characters; of two patterns that fit, the one with more is meant."""
 
 
 class Roles:
-    """Answers which role an object key has, by the names that ``Operation.Output`` asked for.
+    """The role of an object key, by the names in ``Operation.Output``.
 
-    Of the wildcards still in them (the documents vary their case), ``${jobid}`` and ``${RunId}`` are filled
-    in; ``${ext}``, and any other, stands for one or more characters without ``/``.
+    Of the wildcards in these (CI's pages vary their case) ``${jobid}`` and ``${RunId}`` are filled in; ``${ext}``, and
+    any other, matches one or more characters without ``/``.
     """
 
     def __init__(self, output: dict[str, Any], job_id: str, run_id: str | None) -> None:
@@ -47,7 +47,7 @@ class Roles:
         self._patterns.sort(key=lambda pattern: -pattern.length)
 
     def of(self, key: str) -> str | None:
-        """The role of this key: by its exact name, else by the pattern that says most of it, else None."""
+        """The role of this key: by its exact name, else by the most specific pattern that fits, else ``None``."""
         if key in self._exact or not self._patterns:
             return self._exact.get(key)
         parts = key.split("/")
@@ -70,10 +70,9 @@ def _fits(parts: list[list[str]], key: list[str]) -> bool:
 
 
 def _part_fits(literals: list[str], name: str) -> bool:
-    """Whether these literals stand in the name in order, with something between each two.
+    """Whether the name contains these literals in order, with one character or more between each two.
 
-    By hand and without going back: as a regular expression, a stranger's ``${a}${a}${a}…`` would run for
-    years.
+    Not a regular expression, because its backtracking on a stranger's ``${a}${a}${a}…`` would take years.
     """
     first, *middle = literals
     if not middle:

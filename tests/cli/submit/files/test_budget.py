@@ -91,7 +91,7 @@ def test_the_api_answers_429(settings: Settings, services: Services, ci: Emulate
     assert submit().status_code == 201
 
 
-def test_no_more_are_sent_than_the_budget_whoever_sends_them(services: Services, ci: Emulated) -> None:
+def test_all_senders_together_keep_to_the_budget(services: Services, ci: Emulated) -> None:
     """Counted in the step that stores the submission: threads, processes and hosts cannot pass it together."""
     ours = services.settings.model_copy(update={"submit_max_per_day": 5})
     refused: list[OverBudget] = []
@@ -147,8 +147,8 @@ def test_a_dry_run_says_what_it_would_cost(
     other.write_text(
         "input.object,output.au_object\nin/0.mp3,a.mp3\nin/0.mp3,b.mp3\nin/9.mp3,c.mp3\n,d.mp3\n"
     )
-    told = flask(*COMMON, str(other), "--dry-run").err
-    assert "3 paid jobs, " in told and " minutes of audio in 2 of them; 1 of unknown length" in told
+    printed = flask(*COMMON, str(other), "--dry-run").err
+    assert "3 paid jobs, " in printed and " minutes of audio in 2 of them; 1 of unknown length" in printed
     single = flask("submit", "voice-separate", *ONE, "--dry-run")
     assert "1 paid job; the length of the audio is not known" in single.err
     assert sent(ci) == 1
