@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -112,10 +113,24 @@ def read_event(
         replay_of=replay_of.decode() or None,
         details=json.loads(details) if details else None,
         submission=submission.decode() or None,
-        request_id=request_id.decode() or None,
+        request_id=_request_of(request_id) or None,
         traceparent=traceparent.decode() or None,
         **fields,
     )
+
+
+_OWN_ID: Final = re.compile(r"[0-9a-f]{16}")
+"""A request's id as we make them."""
+
+
+def short_request(request_id: str) -> bytes:
+    """An id of ours in nine bytes; NUL is in no header, so that no other id looks like it."""
+    return b"\0" + bytes.fromhex(request_id) if _OWN_ID.fullmatch(request_id) else request_id.encode()
+
+
+def _request_of(stored: bytes) -> str:
+    """The inverse of ``short_request``."""
+    return stored[1:].hex() if stored.startswith(b"\0") else stored.decode()
 
 
 def tag_in(line: str) -> str | None:

@@ -1,4 +1,4 @@
--- The event `run_failed` of a run that is out of tries. Sent behind run.lua, in front of the scripts that end runs.
+-- The event `run_failed` of a run that is out of tries. Sent behind record.lua and run.lua, in front of the scripts that end runs.
 
 local TROUBLES = {overdue = true, submission_failed = true, run_failed = true, doubt = true}
 
@@ -21,7 +21,7 @@ local function announce_failure(hash, id, run, why, at, report)
   local event_id = string.sub(redis.sha1hex('run_failed ' .. id .. ' ' .. run.tries), 1, 32)
   local details = {event_id = event_of(id), handler = handler, tries = run.tries, error = text_of(why),
     endpoint = endpoint ~= '' and endpoint or cjson.null}
-  redis.call('XADD', prefix .. 'events', '*', 'event_id', event_id, 'job_id', redis.call('HGET', hash, 'job'),
+  redis.call('XADD', prefix .. 'events', '*', 'event_id', event_id, 'job_id', id_of(redis.call('HGET', hash, 'job')),
     'kind', 'run_failed', 'state', text_of(state), 'tag', text_of(tag), 'version', version, 'entry', entry, 'at', at,
     'handlers', '0', 'report', report, 'details', cjson.encode(details))
 end

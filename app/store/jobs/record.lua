@@ -18,6 +18,13 @@ local function member_of(id)
   return string.char(string.byte(id) - 97 + 128) .. from_hex(string.sub(id, 2))
 end
 
+-- The inverse; an id that is none of CI's stands as it is.
+local function id_of(member)
+  local first = string.byte(member, 1) or 0
+  if #member ~= 17 or first < 128 or first >= 154 then return member end
+  return string.char(first - 128 + 97) .. to_hex(string.sub(member, 2))
+end
+
 -- `touched` has each job by its last change (ms), for retention. Behind the point of that score stands a number that is
 -- another one after each change: what writes a field of a job's hash that its record shows, or what that is made of,
 -- stamps the job. Who has shown a job shows the same again while its score is the same.

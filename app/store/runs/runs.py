@@ -11,7 +11,8 @@ from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
 from app.redis.scripts import Call, decoded_all, in_turn, script, text_map
 from app.store.database import Database
-from app.store.events.event import Event, RunTarget, line_of, read_event
+from app.store.events.event import Event, RunTarget, line_of, read_event, short_request
+from app.store.members import job_of, member_of
 from app.store.packing.packing import pack
 from app.store.runs.run import (
     FRESH,
@@ -41,10 +42,10 @@ class Runs:
         self._schedules = schedules
         self._failures = db.key("failures")
         self._declared = db.key("handlers")
-        self._events = script(db.client, "events")
+        self._events = script(db.client, "record", "events")
         self._plan, self._beat = (script(db.client, "run", name) for name in ("plan", "beat"))
         self._start, self._finish = (
-            script(db.client, "run", "run_failed", name) for name in ("start", "finish")
+            script(db.client, "record", "run", "run_failed", name) for name in ("start", "finish")
         )
 
     def declare(self, handlers: Sequence[str]) -> None:
@@ -78,13 +79,14 @@ class Runs:
             event.event_id,
             bytes.fromhex(event.event_id),
             event.job_id,
+            member_of(event.job_id),
             event.version,
             pack(json.dumps(event.report, ensure_ascii=False, separators=(",", ":")).encode()),
             event.replay_of or "",
             line_of(event),
             event.submission or "",
             json.dumps(event.details, ensure_ascii=False) if event.details else "",
-            event.request_id or "",
+            short_request(event.request_id or ""),
             event.traceparent or "",
         ]
         for handler, endpoint in wanted:
@@ -187,7 +189,7 @@ class Runs:
         pipe = self._redis.pipeline(transaction=False)
         for each in ids:
             pipe.hgetall(self._db.key("runs_of", each))
-        return dict(zip(ids, map(text_map, pipe.execute() if ids else ()), strict=True))
+        return dict(zip(ids, map(_as_text, pipe.execute() if ids else ()), strict=True))
 
     def keys(self, each: str) -> list[str]:
         """The keys of the scripts: the event that holds the run, its schedule, and the failures."""
@@ -201,6 +203,12 @@ class Runs:
         source = [(event.details or {}).get(name) for name in ("handler", "endpoint")]
         name = json.dumps([event.kind, *source, each.partition("|")[2]])
         return self._db.key("burst", hashlib.sha256(name.encode()).hexdigest()[:16])
+
+
+def _as_text(row: dict[bytes, bytes]) -> dict[str, str]:
+    """The hash of an event, its runs with it, but for its request."""
+    job = {"job": job_of(row[b"job"])} if b"job" in row else {}
+    return text_map({name: value for name, value in row.items() if name not in {b"job", b"request"}}) | job
 
 
 def event_key(db: Database, each: str) -> str:
