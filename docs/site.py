@@ -31,6 +31,8 @@ BESIDE = {
 
 _LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
+_PICTURE = re.compile(r'\b(src|srcset)="(?!https?:)([^"]+)"')
+
 
 class BadLink(ValueError):
     """A page links to something that is not there."""
@@ -74,7 +76,13 @@ def _linked(page: Path, name: str, names: dict[Path, str]) -> str:
         path = str(target.relative_to(ROOT))
         return f"`{said}`" if said in path else f"{found[1]} (`{path}`)"
 
-    return _LINK.sub(link, page.read_text())
+    def picture(found: re.Match[str]) -> str:
+        target = (page.parent / found[2]).resolve()
+        if not target.exists():
+            raise BadLink(f"{page.relative_to(ROOT)} shows {found[2]}, which is not there")
+        return f'{found[1]}="{os.path.relpath(target.relative_to(ROOT / "docs"), here)}"'
+
+    return _PICTURE.sub(picture, _LINK.sub(link, page.read_text()))
 
 
 def navigation(config: str, names: list[str]) -> str:

@@ -19,7 +19,7 @@ from app.pages import blueprint, done, page
 from app.pages.bulk import Bulk, Step, confirm, went
 from app.pages.charts import chart
 from app.store import Job
-from app.store.runs.run import Run
+from app.store.runs.run import OUTPUTS_HANDLER, Run
 from app.web.acts import acting
 from app.web.problems import Problem
 from app.web.services import services
@@ -183,7 +183,8 @@ def _rows(jobs: Sequence[Job]) -> tuple[JobRow, ...]:
 
 def trouble(job: Job, runs: Sequence[Run]) -> tuple[str, ...]:
     """What is wrong with a job beside its state, in a word or two each."""
-    failed = sum(run.state == "failed" for run in runs)
+    # A look-up that gave up is the same news as its outputs.
+    failed = sum(run.state == "failed" and run.handler != OUTPUTS_HANDLER for run in runs)
     found: dict[str, Any] = {
         "in doubt": job.doubt is not None,
         "overdue": bool(job.submission and job.submission.overdue),
