@@ -72,7 +72,7 @@ def act_on_lane(name: str, action: str) -> Response:
 
 
 def _figures(store: Store, ready: readiness.Readiness) -> list[tuple[str, str, str]]:
-    """Name, value, and where to read on."""
+    """Name, value, and a link to the documentation."""
     newest = store.jobs.newest()
     return [
         ("Jobs", f"{store.jobs.count():,}", url_for("pages.jobs")),

@@ -1,4 +1,4 @@
-"""Refusals: callbacks that were refused although their token was good; retried or dismissed."""
+"""Refusals: refused callbacks whose token was valid; retried or dismissed."""
 
 from __future__ import annotations
 
