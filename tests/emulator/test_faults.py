@@ -154,7 +154,7 @@ def test_an_older_callback_can_come_after_the_last(account: Account, receiver: R
 
 
 def test_a_callback_can_be_late(account: Account, receiver: Receiver) -> None:
-    """It comes so many seconds after the end of the job."""
+    """It comes that number of seconds after the end of the job."""
     account.fault("delay", times=1, seconds=0.6)
     began = time.time()
     account.submit(CallBack=receiver.url)

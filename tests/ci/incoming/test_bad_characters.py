@@ -65,7 +65,7 @@ def test_references_to_good_characters_are_left_alone(code: int) -> None:
 
 
 def test_in_cdata_a_reference_is_text() -> None:
-    """There it is what somebody wrote, and stays; a control character does not."""
+    """There it is a caller's own text, and stays; a control character does not."""
     assert messages(XML % b"<![CDATA[&#27;\x1b]]>&#27;") == ["a&#27;\ufffd\ufffdb"] * 2
     assert messages(XML % b"&#27;<![CDATA[&#27;]]>") == ["a\ufffd&#27;b"] * 2
 
