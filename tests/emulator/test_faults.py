@@ -124,7 +124,7 @@ def test_an_early_callback_that_fails_is_tried_again_like_any(account: Account, 
     receiver.wait(2)
 
 
-def test_a_job_can_run_for_ever(account: Account) -> None:
+def test_a_job_can_run_without_end(account: Account) -> None:
     """Running, at 99 %, until the control API ends it."""
     account.fault("stuck", times=1)
     job_id = account.submit()

@@ -300,7 +300,7 @@ def test_look_ups_go_with_their_job(store: Store) -> None:
     assert store.db.client.zcard(store.db.key("lookups")) == 0
 
 
-def test_a_run_at_work_leaves_nothing_of_a_job_that_is_removed(store: Store) -> None:
+def test_a_running_run_leaves_nothing_of_a_removed_job(store: Store) -> None:
     """Its worker goes on and records it: the lease, the end, the rest of its batch."""
     tell(store, said("j1", "Success"))
     _plan_all(store, None)
