@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. ``status`` is 0 where the connection was closed without a word."""
+    """What came back. ``status`` is 0 if the connection was closed without an answer."""
 
     status: int
     headers: dict[str, str]

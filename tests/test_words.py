@@ -137,6 +137,13 @@ def test_no_phrase_of_the_private_english(path: str) -> None:
     assert not found, f"{path}: write it in plain English: {sorted(found)}"
 
 
+def test_no_test_is_named_in_the_private_english() -> None:
+    """A test's name is a sentence of the specification, in the same words."""
+    tests = (line for path in (ROOT / "tests").rglob("test_*.py") for line in path.read_text().splitlines())
+    named = (found[1] for line in tests if (found := re.match(r"\s*def (test_\w+)", line)))
+    assert not [name for name in named if _BANNED.search(name.replace("_", " "))]
+
+
 def public_names(path: Path) -> Iterator[str]:
     """The public classes, functions and constants of a module.
 

@@ -39,7 +39,7 @@ _OPEN = {
     "pages.reference_moved",
     "pages.runbook",
 }
-"""What needs no session."""
+"""Endpoints that need no session."""
 
 blueprint = Blueprint(
     "pages",
@@ -52,7 +52,7 @@ blueprint = Blueprint(
 
 @blueprint.before_request
 def guard() -> AnyResponse | None:
-    """A key that is valid now, and for what changes something a form that this session was given."""
+    """Require a valid key, and for a change a form that was made for this session."""
     if request.endpoint == "pages.static":
         return None
     if request.method == "POST":
@@ -71,7 +71,7 @@ def guard() -> AnyResponse | None:
 
 @blueprint.after_request
 def protect(answer: Response) -> Response:
-    """No script but ours, in no frame, in no cache. Media come from where this page links to."""
+    """Headers: only our own scripts, no frames, no caching. Media may come from the hosts that this page links to."""
     if request.endpoint == "pages.static":
         return answer
     media = " ".join(("'self'", *sorted(g.get("media_origins", ()))))
@@ -89,7 +89,7 @@ def _for_templates() -> dict[str, Any]:
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """A whole page; a first visit gets its cookie with it."""
+    """Render a whole page; a first visit also gets its cookie."""
     answer = make_response(render_template(template, **values), status)
     if session.COOKIE not in request.cookies:
         session.set_cookie(answer, session.current())
@@ -97,7 +97,7 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
 
 
 def done(message: str, to: str) -> AnyResponse:
-    """After a form: say what was done, on the page at ``to``."""
+    """Answer a form: redirect to ``to``, where the next page shows what was done."""
     flash(message)
     return redirect(to, 303)
 
@@ -120,7 +120,7 @@ for _error in (*UNAVAILABLE, Unavailable):
 
 
 class _Messages(SecureCookieSessionInterface):
-    """What was done, until the next page shows it: a cookie of the path that the service is mounted at."""
+    """Stores what was done until the next page shows it: a cookie for the path that the service is mounted at."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         # A call of the API has no cookie: nothing to read, and no signer to build.

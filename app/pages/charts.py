@@ -33,7 +33,7 @@ class Chart:
 
 
 def chart(title: str, spans: Sequence[SpanCount]) -> Chart:
-    """Bars as high as the largest span asks for; an empty one is a line."""
+    """Bars, scaled to the largest span; an empty span is a line."""
     most = max((span.jobs for span in spans), default=0) or 1
     step = WIDTH / max(1, len(spans))
     bars = tuple(

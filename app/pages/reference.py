@@ -33,7 +33,7 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """What comes with one status; ``example`` is empty where the document has none."""
+    """The answer with one status; ``example`` is empty if the document has none."""
 
     status: str
     meaning: Markup
@@ -71,7 +71,7 @@ class ModelRow:
 
 
 def operation_groups(document: Mapping[str, Any]) -> list[OperationGroup]:
-    """In the order of the document's tags."""
+    """Operations in the order of the document's tags."""
     rows = [
         (operation["tags"][0], _operation(method.upper(), path, operation))
         for path, methods in document["paths"].items()

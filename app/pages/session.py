@@ -1,4 +1,4 @@
-"""Who is signed in: an API key in a signed cookie, and a proof in each form that it is ours.
+"""Sessions: an API key in a signed cookie, and in each form a token against cross-site requests.
 
 The cookie holds the digest of the key, never the key. It is looked up for each request, so that a session ends with its
 key. Cookies: RFC 6265bis; forged requests: the synchronizer token of OWASP's cheat sheet.
@@ -35,7 +35,7 @@ class Session:
 
 
 def current() -> Session:
-    """That of this request; a new one where the cookie is missing, forged, or has expired."""
+    """The session of this request; a new one if the cookie is missing, forged or expired."""
     if "browser" not in g:
         g.browser = _read(request.cookies.get(COOKIE, "")) or Session(secrets.token_urlsafe(16))
     found: Session = g.browser
@@ -43,7 +43,7 @@ def current() -> Session:
 
 
 def key_of(session: Session) -> ApiKey | None:
-    """The key that it is signed in with, unless that was revoked."""
+    """The session's API key; ``None`` if it was revoked."""
     return services().store.api_keys.with_digest(session.digest) if session.digest else None
 
 
@@ -76,7 +76,7 @@ def form_proof() -> str:
 
 
 def check_form() -> None:
-    """Raises ``Problem`` for a form that no page of this session has made."""
+    """Raises ``Problem`` unless a page of this session made the form."""
     if not hmac.compare_digest(request.form.get("csrf", "").encode(), form_proof().encode()):
         raise Problem("forged_form", "Nothing was done. Reload the page and try again.")
 
@@ -95,7 +95,7 @@ def _is_tls() -> bool:
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """The secrets that sign what browsers hold; the first signs."""
+    """The secrets that sign cookies and forms; the first signs, all verify."""
     return [key.secret for key in settings.session_keys or settings.callback_keys]
 
 

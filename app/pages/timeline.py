@@ -34,7 +34,7 @@ class Stretch:
 
 
 def timeline(job: Job, history: History) -> tuple[Stretch, ...]:
-    """In order of their start, to scale; empty where nothing has a time."""
+    """Steps in order of their start, to scale; empty if none has a time."""
     found = sorted((*_of_ci(job), *_of_us(job, history)), key=lambda each: (each.start, each.end))
     if not found:
         return ()
@@ -50,7 +50,7 @@ def _scaled(each: Stretch, first: int, whole: int) -> Stretch:
 
 
 def _of_ci(job: Job) -> Iterator[Stretch]:
-    """What CI says: waiting in its queue, then running."""
+    """The steps that CI reports: waiting in its queue, then running."""
     created, started, ended = map(to_ms, (job.created_at, job.started_at, job.ended_at))
     if created is not None and started is not None and started >= created:
         yield Stretch("queued at CI", "queued", created, started)

@@ -45,7 +45,7 @@ def age(stamp: str | None) -> str:
 
 
 def running_time(job: Job) -> str:
-    """From its start to its end, as CI says; empty where CI says neither."""
+    """The duration that CI reports; empty if CI reports no start or no end."""
     start, end = to_ms(job.started_at or job.created_at), to_ms(job.ended_at)
     return "" if start is None or end is None or end < start else duration((end - start) / 1000)
 

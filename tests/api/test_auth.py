@@ -100,7 +100,7 @@ def test_the_store_does_not_know_the_key(store: Store) -> None:
     assert key.removeprefix("ck_") not in str(kept)
 
 
-def test_links_are_for_those_who_may_have_them(client: FlaskClient, store: Store) -> None:
+def test_links_need_their_scope(client: FlaskClient, store: Store) -> None:
     """Presigned URLs need the scope ``links``, and that CI has confirmed the outputs; a list never has any."""
     put(store, "j1")
     answer = parse(body_of(samples.voice_separate(JobId="j1"))).details

@@ -1,4 +1,4 @@
-"""``/v1/refusals``: what was turned away is listed, shown, taken in again or dismissed."""
+"""``/v1/refusals``: refusals are listed, shown, retried or dismissed."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_the_same_news_has_the_same_digest_from_every_source() -> None:
     assert len(digests) == 1
 
 
-def test_the_digest_of_a_report_is_the_same_for_ever() -> None:
+def test_the_digest_of_a_report_never_changes() -> None:
     """Event ids are made of it: a new release must not take old news for new."""
     assert Report(job_id="j1", state="Success").digest == "d4bbbc55ca585756c160c375da4e9aa0"
 

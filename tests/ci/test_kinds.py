@@ -61,7 +61,7 @@ def test_several_jobs_in_one_body_keep_their_order(render: Any) -> None:
 
 
 def test_a_repeated_name_in_json_gives_one_detail_each() -> None:
-    """What JSON allows and nobody expects is read as XML's repeated nodes are: nothing is dropped."""
+    """Unusual but valid JSON is read as XML's repeated nodes are: nothing is dropped."""
     assert ids(parse(b'{"JobsDetail": {"JobId": "a"}, "JobsDetail": [{"JobId": "b"}, {"JobId": "c"}]}')) == [
         "a",
         "b",
@@ -230,7 +230,7 @@ NO_CALLBACKS = {
 
 @pytest.mark.parametrize(("body", "found"), NO_CALLBACKS.values(), ids=NO_CALLBACKS.keys())
 def test_the_refusal_of_other_bodies_names_what_was_found_and_expected(body: bytes, found: list[str]) -> None:
-    """400 not_a_callback, in words that help whoever set the wrong URL."""
+    """400 not_a_callback, in words that help the person who set the wrong URL."""
     refused = refusal(body)
     assert (refused.reason, refused.status) == ("not_a_callback", 400)
     assert all(name in str(refused) for name in found)

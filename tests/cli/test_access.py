@@ -190,7 +190,7 @@ def test_a_url_is_made_while_redis_is_away() -> None:
 
 
 def test_the_url_of_a_trigger_is_valid_for_an_hour(valkey: Valkey, emulator: Emulator) -> None:
-    """So no test leaves a URL behind that is good, or listed, for ever."""
+    """So no test leaves a URL that stays valid, or listed."""
     with Downstream() as there:
         shell = Shell(make_settings(valkey.url, ci_endpoint=emulator.url, public_url=there.url))
         began = time.time()

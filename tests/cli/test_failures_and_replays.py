@@ -45,7 +45,7 @@ def test_a_bulk_retry_shows_the_count_and_asks(app: Flask, services: Services) -
 
 
 def test_a_failure_is_dismissed_with_a_reason(app: Flask, services: Services) -> None:
-    """The reason and the name of whoever gave it stay in the run's record."""
+    """The reason and the name of the person stay in the run's record."""
     event_id = a_failure(services)
     runner = app.test_cli_runner()
     assert runner.invoke(args=["failures", "dismiss", event_id]).exit_code == 2

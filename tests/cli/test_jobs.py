@@ -37,7 +37,7 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
 
 
 def test_what_speaks_against_a_state_is_named_beside_it(shell: Shell) -> None:
-    """In a list and of one job: a doubt, outputs that nobody has confirmed, outputs that are not there."""
+    """In a list and of one job: a doubt, outputs that CI has not confirmed, outputs that are not there."""
     put(shell.store, "junconfirmed")
     confirm(shell.store, "jmissing")
     miss(shell.store, "jmissing")
@@ -148,7 +148,7 @@ def test_jobs_list_has_the_filters_of_the_api(
 
 
 def test_jobs_list_tells_the_overdue_from_the_others(shell: Shell, api: FlaskClient) -> None:
-    """As the API does; a job that nobody submitted here is never overdue."""
+    """As the API does; a job that was not submitted here is never overdue."""
     late = replace(submission("slate"), deadline="2024-03-05T10:00:00Z")
     shell.store.submissions.create(late)
     tell(shell.store, said("jlate", "Running"), submission=late.id)
@@ -247,7 +247,7 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 
 def keys(shell: Shell) -> set[str]:
-    """Every key there is, but for the stream of events, which tells of removed jobs until it is trimmed, what
+    """Every key there is, but for the stream of events, which has removed jobs until it is trimmed, what
     handlers have done in all, and the audit list."""
     found = decoded_all(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
     kept = ("events",), ("tries",), ("audit", "others")

@@ -46,7 +46,7 @@ def test_what_a_job_says_is_spelled_out(shell: Shell, command: tuple[str, ...]) 
 
 
 def test_what_ci_says_of_an_error_is_spelled_out(ci: tuple[Shell, Emulated]) -> None:
-    """Its message is somebody's text too."""
+    """Its message is a stranger's text too."""
     shell, emulated = ci
     emulated.fault("error", on="submit", code="AccessDenied", status=403, message=NASTY, times=1)
     said = shell.run(*SUBMIT, code=CI_FAULT)

@@ -49,7 +49,7 @@ def test_several_operations_are_several_jobs(receiver: Client) -> None:
 
 
 def test_an_answer_of_ci_that_is_lost_is_a_submission(receiver: Client, emulator: Emulator) -> None:
-    """There is no job yet; what became of it is looked up by its id."""
+    """There is no job yet; its status is looked up by its id."""
     ci = Emulated(emulator.url)
     ci.fault("lost_answer", on="submit", times=1)
     receipt = receiver.submit(REQUEST | {"input": {"object": "input/demo.mp3", "bucket": ci.bucket}})
@@ -70,11 +70,11 @@ def test_a_broken_rule_is_named(receiver: Client) -> None:
 def test_all_pages_are_listed(receiver: Client, running: Service) -> None:
     """Each job once, whatever the size of a page; only those that match."""
     mark = secrets.token_hex(8)
-    told = {tell(running.services, Tag=mark)[0] for _ in range(7)}
+    reported = {tell(running.services, Tag=mark)[0] for _ in range(7)}
     tell(running.services, Tag=f"{mark}-other")
     found = [job.job_id for job in receiver.jobs(Filters(tag=mark), page_size=3)]
     assert len(found) == 7
-    assert set(found) == told
+    assert set(found) == reported
     assert not list(receiver.jobs(Filters(tag=mark, state="Failed", created_after="2020-01-01T00:00:00Z")))
 
 

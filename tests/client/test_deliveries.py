@@ -78,7 +78,7 @@ def test_a_body_that_was_changed_is_refused(request_of_service: Request) -> None
 
 @pytest.mark.parametrize("body", [b"[]", b"no json", b"{}", b'{"data": {}}', b'{"data": {"event_id": 7}}'])
 def test_what_is_signed_and_no_event_is_refused(body: bytes) -> None:
-    """Somebody who uses the same key for something else."""
+    """A sender that uses the same key for something else."""
     with pytest.raises(BadDelivery, match="not an event"):
         verify(*signed(body), KEY)
 

@@ -88,10 +88,10 @@ def test_only_the_asked_tag(receiver: Client, running: Service) -> None:
 
 def test_a_broken_connection_is_resumed(running: Service, cutting: Cutting) -> None:
     """Cut in the middle of events, again and again: each comes once, in order."""
-    told = [tell(running.services, Tag="Cut")[1] for _ in range(12)]
+    reported = [tell(running.services, Tag="Cut")[1] for _ in range(12)]
     with Client(cutting.url, running.key) as client:
         heard = first(client, 12, tag="Cut", last_id=BEGINNING)
-    assert [each.event_id for each in heard] == told
+    assert [each.event_id for each in heard] == reported
     assert cutting.connections > 2
 
 

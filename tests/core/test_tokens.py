@@ -113,7 +113,7 @@ def test_no_text_upsets_the_reader(text: str) -> None:
 
 
 def test_the_key_and_the_salt_must_be_ours() -> None:
-    """A payload of ours that was signed with another secret, or for another purpose, is nobody's."""
+    """A payload of ours that was signed with another secret, or for another purpose, is refused."""
     refuses(mint(FULL, (OTHER,)))
     refuses(str(URLSafeSerializer(NEW.secret, salt="other").dumps({"s": "x"})))
     refuses(str(URLSafeSerializer(NEW.secret).dumps({"s": "x"})))

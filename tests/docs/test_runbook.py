@@ -41,7 +41,7 @@ def test_every_alert_has_its_section() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: anchor(section.partition("\n")[0]))
 def test_a_section_says_what_it_means_and_what_to_do(section: str) -> None:
-    """What you see, what becomes of callbacks, and commands."""
+    """What you see, what it means for callbacks, and commands."""
     heading = section.partition("\n")[0]
     if heading in {"Start here", "By message", "Other tasks"}:
         return

@@ -41,7 +41,7 @@ def test_an_open_refusal_is_a_warning_that_names_its_reason(services: Services) 
 
 
 def test_an_installation_without_api_keys(services: Services) -> None:
-    """A warning: callbacks come in, and nobody can ask for them."""
+    """A warning: callbacks are stored, and no client can read them."""
     assert [one.level for one in installation.keys(services)] == ["warn"]
     services.store.api_keys.create("a", frozenset({"read"}))
     assert [(one.level, one.said) for one in installation.keys(services)] == [("ok", "1")]

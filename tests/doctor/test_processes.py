@@ -1,4 +1,4 @@
-"""What doctor finds out about our processes: who is missing, which lane nobody serves, who runs another release."""
+"""Doctor and our processes: which one is missing, which lane no worker serves, which one runs another release."""
 
 from __future__ import annotations
 

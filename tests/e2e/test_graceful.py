@@ -149,7 +149,7 @@ def test_waiting_clients_are_answered_early(service: Service) -> None:
 
 
 def test_what_was_spooled_outlives_the_process(tmp_path: Path) -> None:
-    """SIGTERM while Redis is away: what is in the spool stays there, and comes home with the next start."""
+    """SIGTERM while Redis is away: the spool is kept, and drained after the next start."""
     (tmp_path / "redis").mkdir()
     with Valkey(tmp_path / "redis") as server:
         settings = make_settings(server.url, spool_dir=str(tmp_path / "spool"))
@@ -162,7 +162,7 @@ def test_what_was_spooled_outlives_the_process(tmp_path: Path) -> None:
             assert service.web.stop() == 0
             server.start()
             service.web.start()
-            eventually(lambda: service.services.store.jobs.get(job_id), "it to come home")
+            eventually(lambda: service.services.store.jobs.get(job_id), "it to be drained")
 
 
 class _half_sent:  # noqa: N801 - reads as a function

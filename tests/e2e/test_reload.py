@@ -163,7 +163,7 @@ def test_a_second_mistake_is_said_too(installed: Installation) -> None:
 
 
 def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation) -> None:
-    """The file that a deploy has half written: nobody loads it."""
+    """A file that a deploy has half written is not loaded."""
     mine = installed.folder / "gunicorn.conf.py"
     mine.write_text((Path.cwd() / "gunicorn.conf.py").read_text())
     installed.web.web.clear()

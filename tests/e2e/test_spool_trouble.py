@@ -112,7 +112,7 @@ def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
 
 def test_poison_under_load(tmp_path: Path) -> None:
     """Jobs that Redis cannot take, of several senders and for good, while web processes are killed: everybody else's
-    callback is taken in, and each of theirs that was answered 200 lies aside and is seen; fixed, it is taken in."""
+    callback is drained, and each of theirs that was answered 200 is set aside and visible; fixed, it is drained."""
     (tmp_path / "redis").mkdir()
     spool = tmp_path / "spool"
     with Valkey(tmp_path / "redis") as server:
@@ -138,14 +138,14 @@ def test_poison_under_load(tmp_path: Path) -> None:
             assert ready.json()["spool_set_aside"] >= len(odd)
             for n, job_id in enumerate(odd):
                 store.db.client.delete(store.db.key(("job", "record")[n % 2], job_id))
-            eventually(lambda: service.ready().get("status") == "ok", "them to be taken in")
+            eventually(lambda: service.ready().get("status") == "ok", "them to be drained")
             assert all(store.jobs.get(job_id) for job_id in odd)
             assert [each for path in spool.glob(f"*{RECORDS}") for each in payloads(path)] == []
 
 
 def test_redis_is_emptied_under_load(tmp_path: Path) -> None:
     """FLUSHALL: callbacks go on to be taken, /readyz says that Redis has lost its data and stays 200, a token that the
-    settings revoke stays revoked; until somebody accepts it."""
+    settings revoke stays revoked; until an operator accepts it."""
     (tmp_path / "redis").mkdir()
     with Valkey(tmp_path / "redis") as server:
         settings = make_settings(server.url, spool_dir=str(tmp_path / "spool"))

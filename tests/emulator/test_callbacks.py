@@ -127,7 +127,7 @@ def test_without_one_the_queue_decides(account: Account, receiver: Receiver, for
 
 
 @pytest.mark.parametrize("changes", [{"State": "Off"}, {"Event": "WorkflowFinish"}])
-def test_a_queue_that_does_not_tell_of_jobs_is_silent(
+def test_a_queue_without_task_finish_sends_no_callbacks(
     account: Account, receiver: Receiver, changes: dict[str, str]
 ) -> None:
     """State Off, or other events."""

@@ -124,7 +124,7 @@ def test_an_early_callback_that_fails_is_tried_again_like_any(account: Account, 
     receiver.wait(2)
 
 
-def test_a_job_can_run_for_ever(account: Account) -> None:
+def test_a_job_can_run_without_end(account: Account) -> None:
     """Running, at 99 %, until the control API ends it."""
     account.fault("stuck", times=1)
     job_id = account.submit()
@@ -154,7 +154,7 @@ def test_an_older_callback_can_come_after_the_last(account: Account, receiver: R
 
 
 def test_a_callback_can_be_late(account: Account, receiver: Receiver) -> None:
-    """It comes so many seconds after the end of the job."""
+    """It comes that number of seconds after the end of the job."""
     account.fault("delay", times=1, seconds=0.6)
     began = time.time()
     account.submit(CallBack=receiver.url)

@@ -251,7 +251,7 @@ def test_jobs_pause_with_their_queue(account: Account) -> None:
 
 
 def test_queues_are_listed_and_changed(account: Account) -> None:
-    """The built-in ones, with what CI tells of them; names are changed, unknown ids named."""
+    """The built-in ones, with the fields that CI lists; names are changed, unknown ids named."""
     answer = account.sdk.ci_get_media_queue(Bucket=account.bucket)
     assert answer["TotalCount"] == str(len(answer["QueueList"]))
     assert [one["Name"] for one in answer["QueueList"]][:2] == ["queue-1", "queue-speech-1"]

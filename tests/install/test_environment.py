@@ -94,7 +94,7 @@ def test_only_an_unusable_environment_is_made_again(prepared: Prepared) -> None:
 
 
 def test_a_link_to_another_environment_is_left_alone(prepared: Prepared) -> None:
-    """What it leads to may be somebody else's: one line says so, nothing is deleted."""
+    """Its target may belong to another program: one line says so, nothing is deleted."""
     elsewhere = prepared.folder.with_name("elsewhere")
     elsewhere.mkdir()
     (elsewhere / "precious").touch()

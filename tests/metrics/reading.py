@@ -9,7 +9,7 @@ Values = dict[tuple[str, ...], float]
 
 
 def page_of(url: str) -> str:
-    """The text at ``url``, or nothing while nobody answers there."""
+    """The text at ``url``, or nothing while no server answers there."""
     try:
         answer = requests.get(f"{url}/metrics", timeout=10)
     except requests.RequestException:

@@ -138,7 +138,7 @@ def test_while_redis_is_away_only_that_is_said(valkey: Valkey, tmp_path: Path) -
 
 
 def test_a_port_that_is_taken_stops_no_worker(watched: Watched, tmp_path: Path) -> None:
-    """Metrics never stand in the way of the work."""
+    """Metrics never stop the work."""
     second = Process(watched.worker._command, tmp_path / "second.log", watched.worker._environment)
     with second:
         eventually(lambda: "METRICS_PORT: cannot listen" in second.text(), second.text)

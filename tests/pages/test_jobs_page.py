@@ -29,7 +29,7 @@ def test_it_says_when_there_is_nothing(page: Page, web: Web) -> None:
 
 
 def test_jobs_appear_and_change_by_themselves(page: Page, web: Web) -> None:
-    """Nobody has to reload; what is ticked, typed and selected stays."""
+    """No reload is needed; what is ticked, typed and selected stays."""
     put(web.services.store, "jticked")
     sign_in(page, web)
     page.get_by_label("Select jticked").check()
@@ -121,7 +121,7 @@ def test_known_values_are_suggested_while_a_filter_is_typed(page: Page, web: Web
 
 
 def test_filters_stand_in_the_address(page: Page, web: Web) -> None:
-    """With the API's names, so that they can be sent to somebody; an unknown one is refused by name."""
+    """With the API's names, so that a URL can be shared; an unknown one is refused by name."""
     for n in range(4):
         put(web.services.store, f"j{n}", State="Failed" if n % 2 else "Success")
     sign_in(page, web)

@@ -1,4 +1,4 @@
-"""All pages: for everybody, at every width, in both schemes, and with strangers' text in every field."""
+"""All pages: accessible, at every width, in both schemes, and with strangers' text in every field."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_a_list_can_be_narrowed(provider: Provider) -> None:
 
 
 def test_a_job_is_cancelled(provider: Provider, emulator: str) -> None:
-    """CI answers with nothing; what became of the job is seen by asking."""
+    """CI answers with nothing; asking shows the state of the job."""
     arm(emulator, kind="stuck", times=1)
 
     def cancelled() -> str | None:

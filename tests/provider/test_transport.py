@@ -66,7 +66,7 @@ def _is_whole(request: bytes) -> bool:
 
 
 def test_each_submit_has_a_connection_of_its_own() -> None:
-    """One that carried anything before may be stale, and then nobody knows whether CI has the job. Questions share."""
+    """One that carried anything before may be stale, and then it is unknown whether CI has the job. Questions share."""
     with closing(Keeping()) as server:
         asked = Provider(config(server.url))
         for _ in range(3):
@@ -81,7 +81,7 @@ def test_each_submit_has_a_connection_of_its_own() -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """One for localhost that nobody trusts yet, with its key in the same file."""
+    """One for localhost that is not trusted yet, with its key in the same file."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("needs openssl, to make a certificate")
     made = tmp_path / "certificate.pem"

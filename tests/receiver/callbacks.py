@@ -16,7 +16,7 @@ def a_token(settings: Settings, **binding: object) -> str:
 
 
 def body(**changes: object) -> bytes:
-    """A finished VoiceSeparate job, as CI would tell of it in JSON."""
+    """A finished VoiceSeparate job, as CI would report it in JSON."""
     return samples.to_json(samples.event(samples.voice_separate(**changes)))
 
 

@@ -118,7 +118,7 @@ def test_it_is_spooled_and_drained(
             assert outcome(client.post(url, data=body(job_id))) == "spooled"
     eventually(lambda: drained(ours), "the spool to be drained")
     for job_id in ids:
-        # A stalled Redis may do, when it wakes up, what nobody waits for any more: then the spooled one is a duplicate.
+        # A stalled Redis may do, when it resumes, a write that has timed out: then the spooled one is a duplicate.
         *early, entry = history(ours, job_id)
         assert [each["outcome"] for each in (*early, entry)] == ["accepted", "duplicate"][: 1 + len(early)]
         assert entry["spooled_at"] == entry["at"], "its time is when it came, not when it was drained"
@@ -151,7 +151,7 @@ def test_a_redis_that_is_loading(
 
 
 def _ping(settings: Settings) -> str:
-    """What the server itself says to somebody who writes."""
+    """The server's own answer to a write."""
     try:
         WebServices.open(settings, timeout=3).store.presence.probe()
     except UNAVAILABLE as error:
@@ -254,17 +254,17 @@ def test_a_token_revoked_in_redis_is_refused_when_it_is_drained(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
-    told_to, other = new_job_id(), new_job_id()
+    named_by_ci, other = new_job_id(), new_job_id()
     revoked, bound = path(settings), path(settings, Binding(submission="s1"))
     ours.store.submissions.create(submission("s1"))
-    ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", told_to)
+    ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", named_by_ci)
     ours.store.refusals.revoke(fingerprint(revoked.rpartition("/")[2]))
     with killed(server):
         assert outcome(client.post(revoked, data=body(new_job_id()))) == "spooled"
         assert outcome(client.post(bound, data=body(other))) == "spooled"
-        assert outcome(client.post(bound, data=body(told_to))) == "spooled"
+        assert outcome(client.post(bound, data=body(named_by_ci))) == "spooled"
     eventually(lambda: drained(ours), "the spool to be drained")
-    assert ours.store.jobs.get(told_to) is not None
+    assert ours.store.jobs.get(named_by_ci) is not None
     assert ours.store.jobs.get(other) is None
     reasons = {refusal.reason for refusal in ours.store.refusals.newest(10)}
     assert reasons == {"binding_mismatch"}, "a revoked token leaves nothing"
@@ -318,17 +318,17 @@ def test_what_only_redis_refuses_keeps_its_body(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """A job that is not the submission's, found out when it is taken from the spool; held to that when retried."""
-    told_to, other = new_job_id(), new_job_id()
+    named_by_ci, other = new_job_id(), new_job_id()
     bound = path(settings, Binding(submission="s1"))
     ours.store.submissions.create(submission("s1"))
-    ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", told_to)
+    ours.store.db.client.hset(ours.store.db.key("submission", "s1"), "job_ids", named_by_ci)
     with killed(server):
         assert outcome(client.post(bound, data=body(other))) == "spooled"
     eventually(lambda: drained(ours), "the spool to be drained")
     (found,) = ours.store.refusals.newest(10)
     refusal = ours.store.refusals.get(found.id)
     assert refusal and refusal.body == body(other)
-    assert (refusal.job_ids, refusal.submission) == ((told_to,), "s1")
+    assert (refusal.job_ids, refusal.submission) == ((named_by_ci,), "s1")
     assert retry_refusal(ours, refusal, "anna").reason == "binding_mismatch"
 
 
@@ -347,7 +347,7 @@ def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, setting
 
 
 def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -> None:
-    """Whoever has a leaked token cannot fill the spool with what is refused: half of it is for callbacks."""
+    """A leaked token cannot fill the spool with refusals: half of it is for callbacks."""
     app = serving(settings.model_copy(update={"spool_max": 40_000}))
     client, ours, url = app.test_client(), app.extensions["services"], path(settings)
     with killed(server):
@@ -426,7 +426,7 @@ def test_reading_says_that_the_store_is_away(
             answer = client.get(place, headers=key)
             assert (answer.status_code, answer.get_json()["reason"]) == (503, "store_unavailable"), place
             assert "Retry-After" in answer.headers
-        assert time.monotonic() - started < 20, "nobody waits for a job in a store that is away"
+        assert time.monotonic() - started < 20, "no request waits for a job in a store that is away"
 
 
 def test_a_refusal_does_not_wait_for_redis(server: Valkey, client: FlaskClient, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A callback that is refused although its token is good is kept as far as it was read, and can be taken in again."""
+"""A callback that is refused although its token is good is kept as far as it was read, and can be retried."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_an_expired_callback_is_kept_and_a_person_can_retry_it(
 
 
 def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> None:
-    """A missing proxy in TRUSTED_PROXIES costs nothing: what it turned away is there, with the address."""
+    """A missing proxy in TRUSTED_PROXIES costs nothing: the refused callbacks are kept, with the address."""
     update = {"verify": frozenset({"token", "ip"}), "allowed_ips": ()}
     app = create_app(settings.model_copy(update=update))
     ours: WebServices = app.extensions["services"]
@@ -256,7 +256,7 @@ def test_where_nothing_can_be_stored_it_stays(
 def test_a_submission_s_refusal_belongs_to_its_job(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
-    """It is found by the job that CI named; taken in again it is held to that job."""
+    """It is found by the job that CI named; retried, it is compared with that job."""
     token = submitted(services)
     answered(store, submission_of(services, token), JOB)
     client.post(f"/callbacks/{token}", data=b'{"JobsDetail": [],}')

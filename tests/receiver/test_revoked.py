@@ -60,7 +60,7 @@ def test_it_holds_while_redis_is_away(settings: Settings, leaked: str, tmp_path:
 
 
 def test_what_was_spooled_before_it_was_named(app: Flask, leaked: str) -> None:
-    """It is refused when it is taken in: the token was leaked already then, perhaps."""
+    """It is refused when it is drained: the token may have been leaked before."""
     services, mark, job_id = app.extensions["services"], fingerprint(leaked.rpartition("/")[2]), new_job_id()
     record = encode_record(news(job_id)).replace(
         b'"token": "f00f", "bind"', f'"token": "{mark}", "bind"'.encode()

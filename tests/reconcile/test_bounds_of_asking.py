@@ -233,7 +233,7 @@ def test_an_unknown_state_of_ci_is_asked_about_again(ours: Services, relay: Rela
 
 
 def test_ci_list_is_read_when_a_flood_has_ended(ours: Services, ci: Emulator) -> None:
-    """Jobs whose callbacks were turned away are taken in from CI's list, once; not before the flood is over."""
+    """Jobs whose callbacks were refused are imported from CI's list, once; not before the flood is over."""
     _, (job_id,) = submit(ours, callback="no")
     end_at_ci(ci, job_id)
     redis, db = ours.store.db.client, ours.store.db
@@ -253,7 +253,7 @@ def test_ci_list_is_read_when_a_flood_has_ended(ours: Services, ci: Emulator) ->
 
 
 def test_a_flood_that_begins_again_while_the_list_is_read_stays(ours: Services) -> None:
-    """It is read for once more, when it has ended."""
+    """CI's list is read again for it, when it has ended."""
     redis, key = ours.store.db.client, ours.store.db.key("flooded")
     redis.zadd(key, {"feedfacecafe": now_ms() - 1})
     flood = ours.store.floods.take(60)

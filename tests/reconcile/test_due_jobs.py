@@ -48,7 +48,7 @@ def test_a_lost_callback_is_replaced_by_a_poll(
 def test_a_job_without_a_callback_of_ours_is_asked_about_at_once(
     ours: Services, ci: Emulator, relay: Relay, callback: str
 ) -> None:
-    """Not only when overdue: nobody else will tell us; and never with long pauses."""
+    """Not only when overdue, because no callback comes; and never with long pauses."""
     _, (job_id,) = submit(ours, callback=callback)
     due = _due_in_s(ours, job_id)
     assert due is not None and due < 10
@@ -65,7 +65,7 @@ def test_a_job_without_a_callback_of_ours_is_asked_about_at_once(
 def test_what_ci_cannot_be_asked_about_is_not_asked_about(
     ours: Services, ci: Emulator, relay: Relay, kind: str
 ) -> None:
-    """A review has no state, and would be asked about for ever; so it is said why, and nobody asks."""
+    """A review has no state, and questions about it would never end: the reason is stored, and CI is not asked."""
     body, job_id = NO_JOBS[kind]
     ours.store.acceptor.accept(News(parse(body).details, "callback", "token", body=body, ask_after=60.0))
     relay.ask()
@@ -88,7 +88,7 @@ def test_a_cancelled_job_is_found_by_asking(ours: Services, ci: Emulator, relay:
 
 
 def test_running_moves_the_deadline(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """A job that CI says to be at work is not overdue, and is asked about again, less and less often."""
+    """A job that CI reports as running is not overdue, and is asked about again, less and less often."""
     _, (job_id,) = submit(ours)
     past = rfc3339(now_ms() - 1000)
     ours.store.db.client.hset(ours.store.db.key("job", job_id), "deadline", past)
@@ -115,7 +115,7 @@ def test_many_jobs_are_asked_about_in_one_question(ours: Services, ci: Emulator,
 
 
 def test_slow_down_is_obeyed_by_all_relays(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """CI throttles one of them; then neither asks for a while. No job is forgotten, and none counts as asked."""
+    """One question is throttled; for a moment none is sent; no job is forgotten, and none counts as asked."""
     _, (job_id,) = submit(ours)
     for _ in range(6):  # the next pause is the longest: it lasts as long as this test
         ours.store.due.slow_down()
@@ -125,7 +125,7 @@ def test_slow_down_is_obeyed_by_all_relays(ours: Services, ci: Emulator, relay: 
     relay.ask()
     other = Relay(Services.open(ours.settings, timeout=5))
     other.ask()
-    assert asked(ci, "describe") == 1, "the other one waits, too"
+    assert asked(ci, "describe") == 1, "the other relay pauses too"
     assert ours.store.due.asked(job_id) == 0
     assert 0 < ours.store.due.held_s() <= 60
     ours.store.db.client.delete(ours.store.db.key("slow"))
@@ -180,7 +180,7 @@ def test_one_job_that_ci_cannot_be_asked_about_spoils_no_others(
 def test_a_job_that_ci_does_not_know_is_asked_about_less_and_less(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
-    """It may be there later; what we were told stays."""
+    """It may be there later; the reported state stays."""
     tell(ours.store, said("jstrange", "Running"))
     pauses = []
     for _ in range(8):

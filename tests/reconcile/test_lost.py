@@ -117,7 +117,7 @@ def test_a_job_without_input_is_found(ours: Services, ci: Emulator, relay: Relay
 
 
 def test_several_operations_are_found_together(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """Each operation is told from the others by what it writes and carries."""
+    """Operations are distinguished by their outputs and user data."""
     operations = [
         {
             "tag": "VoiceSeparate",
@@ -162,7 +162,7 @@ def test_a_job_that_is_not_ours_is_not_taken(
 
 
 def test_two_that_fit_are_left_alone(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """The same request twice, both answers lost: nobody can tell which is which, so none is bound."""
+    """The same request twice, both answers lost: nothing distinguishes them, so none is bound."""
     first, second = _lose_answer(ours, ci), _lose_answer(ours, ci)
     relay.look_for_lost()
     for submission in (first, second):

@@ -24,7 +24,7 @@ ODD = {
     "no id": b'{"JobsDetail": [%s, {"State": "Success"}]}',
     "no object": b'{"JobsDetail": [%s, "Success"]}',
 }
-MENDED = {
+REPAIRED = {
     "ESC": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\x1b"}]}',
     "an escape": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\\u001b"}]}',
     "no UTF-8": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\xe9"}]}',
@@ -98,7 +98,7 @@ def test_the_others_end_and_it_is_marked(served: Services, fake: FakeCI, odd: by
         assert "refused" not in [entry["kind"] for entry in served.store.jobs.history(job_id)[0]]
 
 
-@pytest.mark.parametrize("odd", MENDED.values(), ids=MENDED.keys())
+@pytest.mark.parametrize("odd", REPAIRED.values(), ids=REPAIRED.keys())
 def test_a_bad_character_is_no_reason(served: Services, fake: FakeCI, odd: bytes) -> None:
     """It is replaced, and one question ends all three."""
     fake.odd = odd
@@ -113,7 +113,7 @@ def test_once_it_can_be_read_it_ends(served: Services, fake: FakeCI) -> None:
     """Nothing of the trouble stays in the way."""
     fake.odd = ODD["no id"]
     Relay(served).ask()
-    fake.odd = MENDED["ESC"]
+    fake.odd = REPAIRED["ESC"]
     Relay(served).ask()
     assert job_of(served, BAD).state == "Failed"
 

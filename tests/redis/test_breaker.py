@@ -1,4 +1,4 @@
-"""After a failure nobody tries for a moment; then one at a time."""
+"""After a failure no caller tries for a moment; then one at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_closed_until_something_fails() -> None:
 
 
 def test_open_after_a_failure_then_one_probe_at_a_time(clock: Clock) -> None:
-    """During the pause nobody may try; after it one may, and the others go on without waiting for that one."""
+    """During the pause no caller may try; after it one may, and the others go on without waiting for that one."""
     breaker = Breaker(0.2)
     breaker.failed()
     assert not breaker.allows()

@@ -169,7 +169,7 @@ def test_the_whole_way_under_the_documented_line(server: Limited, emulator: Emul
 
 
 ADMIN = {"acl", "config", "keys", "info", "hello", "auth", "select"}
-"""What this test itself has sent as another user, what is optional, and what nobody may be refused."""
+"""What this test itself has sent as another user, what is optional, and what no user lacks."""
 
 
 def _is_done(runs: list) -> bool:  # type: ignore[type-arg]

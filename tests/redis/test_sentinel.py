@@ -179,7 +179,7 @@ def test_a_primary_that_was_replaced_without_knowing_is_left(
 def test_who_listens_outlives_a_host_that_vanished(
     old: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader that blocks hears nothing of a host that dies without a word; it has a time-out all the same."""
+    """A blocking reader cannot notice a host that vanishes; it has a time-out all the same."""
     monkeypatch.setattr(tails, "_BLOCK_MS", 500)
     tail = Tail(old.url, "t:", TIMEOUT_S)
     tail.wait("j1", 0.1, lambda: False)

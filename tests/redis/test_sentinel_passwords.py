@@ -23,7 +23,7 @@ PASSWORD, USER = "the-password-of-sentinels", "watcher"
 
 
 class Locked(Sentinel):
-    """One that answers nobody without a password."""
+    """One that answers no client without a password."""
 
     def start(self) -> None:
         super().start()

@@ -101,7 +101,7 @@ def test_a_call_to_ci_imports_the_sdk() -> None:
 
 
 def test_a_deferred_package_is_there_for_who_uses_it() -> None:
-    """A handler of somebody's may use redis-py's asyncio half."""
+    """A user's handler may use redis-py's asyncio half."""
     _run("import app, redis, redis.asyncio as later\nassert later.Redis.__module__ == 'redis.asyncio.client'")
 
 

@@ -1,4 +1,4 @@
-"""No more files may be opened: whoever only waits makes room, and callbacks are taken all the same."""
+"""No more files can be opened: idle connections are dropped, and callbacks are accepted."""
 
 from __future__ import annotations
 

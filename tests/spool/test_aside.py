@@ -1,4 +1,4 @@
-"""What is set aside: it makes nobody wait, takes nobody's room, is seen, and is tried again."""
+"""Records that are set aside: they delay no other, take no room from others, are visible, and are retried."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _shut(each: socket) -> None:
 
 
 def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
-    """Redis takes every other write: after a few steps that record is set aside, and the others are taken in. One
+    """Redis takes every other write: after a few steps that record is set aside, and the others are drained. One
     failure alone is no reason."""
     with (
         Valkey(tmp_path) as server,
@@ -249,7 +249,7 @@ def test_missing_rights_set_no_record_aside(tmp_path: Path) -> None:
 
 
 def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the cause is fixed the record is taken in, without a person and without a restart."""
+    """When the cause is fixed the record is drained, without a person and without a restart."""
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
     home.put(POISON["job"](home.store, "jodd"))
     home.drainer.step()
@@ -301,7 +301,7 @@ def test_many_of_them_do_not_delay_new_callbacks(home: Home, monkeypatch: pytest
 
 @pytest.mark.parametrize("at", range(5))
 def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
-    """Killed after any record: each one is taken in, lies aside, or is still in its file."""
+    """Killed after any record: each one is drained, set aside, or still in its file."""
     ids = [f"j{n}" for n in range(5)]
     home.put(
         *(

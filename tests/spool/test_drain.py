@@ -110,7 +110,7 @@ def test_it_is_drained_in_order_and_the_folder_is_empty(home: Home) -> None:
 
 @pytest.mark.parametrize("whole", range(4))
 def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
-    """Killed anywhere: the next drainer takes the file in again, and what was taken in is a duplicate of itself."""
+    """Killed anywhere: the next drainer replays the file, and records that were drained before are duplicates."""
     ids = [new_job_id() for _ in range(4)]
     home.put(*(encode_record(news(job_id)) for job_id in ids))
 

@@ -150,7 +150,7 @@ def test_whose_spool_it_is(
             assert services.store.jobs.get(job_id) is None
             assert list(tmp_path.glob(f"*{SUFFIX}"))
             services.installation.accept()
-        eventually(lambda: services.store.jobs.get(job_id), "the record to be taken in")
+        eventually(lambda: services.store.jobs.get(job_id), "the record to be drained")
     finally:
         services.drainer.stop()
 

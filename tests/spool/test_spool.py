@@ -59,7 +59,7 @@ def test_threads_share_a_file(spool: Spool) -> None:
 
 
 def test_the_limit_is_for_all_processes_together(tmp_path: Path) -> None:
-    """Past SPOOL_MAX nothing is taken, whoever wrote what is there; when it is drained there is room again."""
+    """Above SPOOL_MAX nothing is stored, whichever process filled it; when it is drained there is room again."""
     (tmp_path / f"0-other{SUFFIX}").write_bytes(bytes(900))
     spool = Spool(tmp_path, 1000)
     with pytest.raises(NoRoom, match="SPOOL_MAX"):
@@ -182,7 +182,7 @@ def _emptied(folder: Path) -> None:
 def test_a_removed_folder_loses_no_answered_record(
     go: Callable[[Path], None], when: str, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system writes and syncs a file that is gone without a word. What ``append`` has returned for after that lies
+    """The system writes and syncs a removed file without an error. What ``append`` has returned for after that lies
     in the folder that is there."""
     spool.append(b"before")
     if when == "before":

@@ -17,7 +17,7 @@ def broken_invariants(store: Store) -> list[str]:
     redis, key = store.db.client, store.db.key
     faults: list[str] = []
     ids, touched = redis.zrange(key("jobs"), 0, -1), redis.zrange(key("touched"), 0, -1)
-    # What became of a submission has no job.
+    # The event of a failed submission has no job.
     everything = [e for e in _all_events(store) if e.job_id]
     events = {(e.job_id, e.event_id, e.entry) for e in everything}
     # What COS or CI says of outputs has no line in the history.

@@ -1,4 +1,4 @@
-"""A start is refused while jobs are open whose callback URLs nobody could verify any more."""
+"""A start is refused while jobs are open whose callback URLs no key verifies any more."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ HOUR_MS = 3_600_000
 
 
 def refused(**changes: object) -> Refusal:
-    """One by a console URL, of a body that nobody can read."""
+    """One by a console URL, of an unreadable body."""
     given = {
         "reason": "malformed_json",
         "detail": "Expected JSON",
@@ -100,7 +100,7 @@ def test_noted_twice_it_is_kept_once(store: Store) -> None:
 
 
 def test_ci_is_asked_and_the_history_names_the_refusal(store: Store) -> None:
-    """Of a job that has ended too; a job that nobody knows is not made."""
+    """Of a job that has ended too; an unknown job is not made."""
     tell(store, said("j1", "Success", "2022-06-27T07:30:00Z"))
     refusal = refused(job_ids=("j1", "jnone"))
     store.refusals.note(refusal)
@@ -170,7 +170,7 @@ def test_what_is_counted_covers_what_redis_needs(store: Store) -> None:
 
 
 def test_one_url_pushes_out_its_own_only(store: Store) -> None:
-    """A leaked URL that floods the list leaves everybody else's refusals where they are."""
+    """A leaked URL that floods the list removes no refusals of other URLs."""
     small = bounded(store, 256 * 1024)
     others = [refused(token=f"t{n}") for n in range(10)]
     for each in others:

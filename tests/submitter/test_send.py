@@ -1,4 +1,4 @@
-"""A submission is stored before it is sent, sent once, and ends as what became of it; the emulator counts."""
+"""A submission is stored before it is sent, sent once, and gets the status of its result; the emulator counts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_submission_without_a_url_of_ours_has_no_expiry(submitter: Submitter, 
 
 def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services, ci: Emulated) -> None:
     """While CI has the request, the submission is there, `sending`, and waits to be looked for."""
-    ci.fault("early")  # the callback comes before the answer: whoever takes it must find the submission
+    ci.fault("early")  # the callback comes before the answer: the receiver must find the submission
     draft = submitter.draft(REQUEST)
     assert services.store.submissions.get(draft.submission) is None, "a draft stores nothing"
     seen: list[str | None] = []
@@ -209,7 +209,7 @@ def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) ->
 
 
 def test_a_refused_connection_is_tried_again(services: Services, ci: Emulated) -> None:
-    """Nobody listened, so nobody took it: tried again, a few times; then the submission is failed."""
+    """No server listens: it is retried a few times; then the submission is failed."""
     away = changed(services, ci_endpoint=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(NotSent) as raised:
         Submitter(away, patience=2).submit(REQUEST)

@@ -1,4 +1,4 @@
-"""Whoever deployed the first release keeps his jobs, runs, keys and callback URLs."""
+"""An installation of the first release keeps its jobs, runs, keys and callback URLs."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_migration_may_happen_again_and_from_several_processes(migrated: Store
 
 
 def test_what_an_earlier_release_writes_months_later_is_taken_over(migrated: Store) -> None:
-    """Somebody went back to it for a while: its histories are not lost when this release comes again."""
+    """An operator went back to it for a while: its histories are not lost when this release runs again."""
     done, month_ms = RELEASE1.job("done"), 30 * 86_400_000
     before, client = migrated.jobs.history(done), migrated.db.client
     client.hset("ci:schema", "since", now_ms() - month_ms)

@@ -1,4 +1,4 @@
-"""POST /callbacks is answered before Flask's contexts: nobody can tell by the answer or by the log."""
+"""POST /callbacks is answered before Flask's contexts: neither the answer nor the log shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole service with settings of choice; CI that forgets everything between tests, and whoever asks it."""
+"""The whole service with settings of choice; CI that forgets everything between tests, and the relay that asks it."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_failure_is_listed_and_retried(service: Service, tmp_path: Path) -> No
 
     answer = service.call("POST", f"/v1/failures/{event_id}/retry?handler=my_handlers.breaks")
     assert answer.json()["retried"] == 1
-    eventually(lambda: len((listed(service) or [{"tries": []}])[0]["tries"]) == 4, "two more tries, in vain")
+    eventually(lambda: len((listed(service) or [{"tries": []}])[0]["tries"]) == 4, "two more failed tries")
     mend(tmp_path)
     assert service.call("POST", f"/v1/failures/{event_id}/retry").json()["retried"] == 1
 
@@ -108,9 +108,9 @@ def test_giving_up_ends_it_at_once(service: Service) -> None:
 
 def test_one_handlers_fault_is_not_anothers(service: Service, tmp_path: Path) -> None:
     """The one that works has run once for each event, whatever became of the other."""
-    told = [tell(service.services)[1] for _ in range(3)]
+    reported = [tell(service.services)[1] for _ in range(3)]
     eventually(lambda: len(listed(service)) == 3, "three failures")
-    assert sorted(line[0] for line in worked(tmp_path)) == sorted(told)
+    assert sorted(line[0] for line in worked(tmp_path)) == sorted(reported)
 
 
 def test_failures_are_filtered_counted_and_retried_together(service: Service, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_an_outage_is_said_when_it_begins_and_when_it_ends(
 
 
 def test_workers_that_start_with_a_wrong_password_wait(server: Guarded, tmp_path: Path) -> None:
-    """One line says what is wrong; none ends and begins anew, and when the password is right they serve."""
+    """One line says what is wrong; none ends and starts again, and when the password is right they serve."""
     change_password(server)
     settings = make_settings(server.url, check_outputs=False)
     service = Service(settings, free_port(), tmp_path)

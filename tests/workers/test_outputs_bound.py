@@ -38,7 +38,7 @@ def callback(job_id: str, names: list[str], bucket: str = OURS) -> bytes:
     return samples.to_json(samples.event(detail))
 
 
-def take_in(services: Services, body: bytes, submission: str | None = None) -> None:
+def accept_callback(services: Services, body: bytes, submission: str | None = None) -> None:
     services.store.acceptor.accept(
         News(parse(body).details, "callback", "token", body=body, submission=submission)
     )
@@ -58,7 +58,7 @@ def with_settings(services: Services, **changes: Any) -> Services:
 
 @pytest.fixture
 def links(ours: Services) -> Any:
-    """The outputs of a job, as somebody sees them who may have links."""
+    """The outputs of a job, for a key with the scope `links`."""
     client: FlaskClient = create_app(ours.settings).test_client()
     key = {"Authorization": f"Bearer {ours.store.api_keys.create('l', frozenset({'read', 'links'}))}"}
     return lambda job_id: client.get(f"/v1/jobs/{job_id}", headers=key).get_json()
@@ -68,7 +68,7 @@ def test_a_forged_success_gets_no_link_and_no_head(
     ours: Services, ci: Emulator, relay: Relay, links: Any
 ) -> None:
     """Whatever object it names, in our own bucket too; the record says why; CI is asked once, and does not know it."""
-    take_in(ours, callback("jforged", ["backups/customers.sql.gz"]))
+    accept_callback(ours, callback("jforged", ["backups/customers.sql.gz"]))
     check(ours, "jforged")
     job = links("jforged")
     assert [each["url"] for each in job["outputs"]] == [None]
@@ -87,7 +87,7 @@ def test_the_own_url_of_a_submission_links_nothing_that_it_did_not_ask_for(
 ) -> None:
     """One good name does not vouch for another one."""
     submission, (job_id,) = submit(ours)
-    take_in(ours, callback(job_id, ["out/background.mp3", "backups/customers.sql.gz"]), submission)
+    accept_callback(ours, callback(job_id, ["out/background.mp3", "backups/customers.sql.gz"]), submission)
     check(ours, job_id)
     assert [each["url"] for each in links(job_id)["outputs"]] == [None, None]
     assert asked(ci, "object_head") == 0
@@ -97,7 +97,7 @@ def test_what_the_submission_asked_for_is_linked_at_once(ours: Services, ci: Emu
     """Its wildcards filled in; CI is not asked first."""
     submission, (job_id,) = submit(ours)
     names = ["out/background.mp3", f"out/{job_id}/vocals.mp3"]
-    take_in(ours, callback(job_id, names), submission)
+    accept_callback(ours, callback(job_id, names), submission)
     job = links(job_id)
     assert all(each["url"] for each in job["outputs"]) and job["outputs_unchecked"] is None
     with pytest.raises(Exception, match="is missing"):
@@ -119,7 +119,7 @@ def test_after_ci_has_confirmed_the_outputs_are_looked_up(
         db.client.hdel(db.key("job", job_id), "submission")
         (answer,) = ours.provider.describe(OURS, "ap-chongqing", [job_id]).details
         body = samples.to_json({"EventName": "TaskFinish", "JobsDetail": dict(answer.raw)})
-        take_in(ours, body)
+        accept_callback(ours, body)
         check(ours, job_id)
         assert links(job_id)["outputs_unchecked"] == "not_confirmed"
         score = db.client.zscore(db.key("due"), job_id)
@@ -144,7 +144,7 @@ def test_ci_word_about_one_report_does_not_vouch_for_another(ours: Services, ci:
     _, (job_id,) = submit(ours, callback="no")
     db = ours.store.db
     db.client.hdel(db.key("job", job_id), "submission")
-    take_in(ours, callback(job_id, ["backups/customers.sql.gz"]))
+    accept_callback(ours, callback(job_id, ["backups/customers.sql.gz"]))
     forged = [each.event for each in ours.store.outbox.after("0-0", 100) if each.event.kind == "callback"][-1]
     end_at_ci(ci, job_id)
     ours.store.due.ask(job_id)
@@ -159,7 +159,7 @@ def test_ci_word_about_one_report_does_not_vouch_for_another(ours: Services, ci:
 def test_a_bucket_that_ci_cannot_be_asked_about(ours: Services, relay: Relay, links: Any) -> None:
     """The record says so."""
     body = samples.to_json(samples.event(samples.voice_separate(JobId="j1")))  # in songs-1250000000
-    take_in(ours, body)
+    accept_callback(ours, body)
     check(ours, "j1")
     relay.ask()
     assert links("j1")["outputs_unchecked"] == "not_askable"
@@ -169,20 +169,20 @@ def test_a_trusted_bucket_needs_no_confirmation_by_ci(ours: Services, ci: Emulat
     """``TRUST_OUTPUTS``; at most a hundred are looked up, and the record says that there are more."""
     ours = with_settings(ours, trust_outputs=frozenset({OURS}))
     names = [f"out/{n}.mp3" for n in range(5000)]
-    take_in(ours, callback("jmany", names))
+    accept_callback(ours, callback("jmany", names))
     with pytest.raises(Exception, match="is missing"):
         check(ours, "jmany")
     assert asked(ci, "object_head") == 100
     assert job_of(ours, "jmany").outputs_unchecked == "too_many"
     assert len(job_of(ours, "jmany").outputs) == 5000
-    take_in(ours, callback("jelse", ["a", "b"], "other-1250000000"))
+    accept_callback(ours, callback("jelse", ["a", "b"], "other-1250000000"))
     assert job_of(ours, "jelse").outputs_unchecked == "not_confirmed"
 
 
 def test_a_list_shows_a_hundred_outputs(ours: Services, key: dict[str, str]) -> None:
     """And how many there are; the job itself shows all."""
     client = create_app(ours.settings).test_client()
-    take_in(ours, callback("jmany", [f"out/{n}.mp3" for n in range(2000)]))
+    accept_callback(ours, callback("jmany", [f"out/{n}.mp3" for n in range(2000)]))
     (listed,) = client.get("/v1/jobs", headers=key).get_json()["jobs"]
     assert (len(listed["outputs"]), listed["outputs_count"]) == (100, 2000)
     alone = client.get("/v1/jobs/jmany", headers=key).get_json()
@@ -198,8 +198,8 @@ def test_thousands_of_names_do_not_keep_others_waiting(start: Start, ci: Emulato
     )
     services = service.services
     for n in range(3):
-        take_in(services, callback(f"jflood{n}", [f"o/{n}-{m}.mp3" for m in range(5000)]))
-    take_in(services, callback("jinnocent", []))
+        accept_callback(services, callback(f"jflood{n}", [f"o/{n}-{m}.mp3" for m in range(5000)]))
+    accept_callback(services, callback("jinnocent", []))
 
     def is_over(job_id: str) -> bool:
         runs = services.store.runs.of_job(job_id)

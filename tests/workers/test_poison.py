@@ -1,4 +1,4 @@
-"""Runs that kill, hang or hog their process: each ends as a failure, and nobody else waits for it."""
+"""Runs that kill, hang or hog their process: each ends as a failure, and delays no other run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_poison_ends_as_a_failure_and_delays_no_other_run(fleet: Fleet, tag: str
     eventually(lambda: set(fleet.times("quick")) == others, f"all others: {fleet.logs()}")
     eventually(lambda: fleet.state_of("j7") == "failed", f"{tag} to be given up: {fleet.logs()}")
     assert fleet.times(tag.lower()) == {"j7": tries}
-    assert set(fleet.times("quick").values()) == {1}, "nobody ran twice for it"
+    assert set(fleet.times("quick").values()) == {1}, "no other run was started twice for it"
     run = fleet.run_of("j7")
     assert run is not None
     assert [entry["error"][: len(error)] for entry in run.tries] == [error] * tries

@@ -56,7 +56,7 @@ def test_a_run_whose_process_died_starts_again_in_a_moment(settings: Settings, t
         eventually(lambda: _begun(fleet, "jlong", 2), f"it to begin again: {fleet.logs()}")
         run = fleet.run_of("jlong")
         assert run is not None
-        assert "stopped answering" not in run.tries[0]["error"], "nobody waited for the end of its claim"
+        assert "stopped answering" not in run.tries[0]["error"], "no worker waited for the end of its lease"
 
 
 def test_a_run_outlives_its_worker_alone(settings: Settings, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_run_outlives_its_worker_alone(settings: Settings, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_healthy_long_run_is_never_started_twice(settings: Settings, tmp_path: Path) -> None:
-    """40 s at work, on a fleet with nothing else to do and on one with plenty: one start."""
+    """A run of 40 s, on an idle fleet and on a busy one: one start."""
     with Fleet(settings, tmp_path, relays=2, workers=2) as fleet:
         fleet.end("jlong", "Long", "40")
         eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
@@ -88,7 +88,7 @@ def test_a_healthy_long_run_is_never_started_twice(settings: Settings, tmp_path:
 
 
 def test_sigterm_lets_the_run_finish(settings: Settings, tmp_path: Path) -> None:
-    """A worker that is told to stop finishes the run it is at, leaves the rest of its batch to others, and ends."""
+    """A worker that gets SIGTERM finishes its run, releases the rest of its batch, and ends."""
     with Fleet(_with(settings, worker_processes=1), tmp_path) as fleet:
         fleet.end("jlong", "Long", "4")
         for n in range(10):

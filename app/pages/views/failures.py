@@ -35,7 +35,7 @@ def failures() -> Response:
 
 @blueprint.post("/failures/act")
 def act_on_failures() -> AnyResponse:
-    """First how many it would be; then, with ``sure``, they are retried or dismissed."""
+    """First show how many match; with ``sure`` retry or dismiss them."""
     require("submit")
     action, reason = request.form.get("action", ""), request.form.get("reason", "").strip()[:500]
     if action not in {"retry", "dismiss"}:

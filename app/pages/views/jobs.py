@@ -1,4 +1,4 @@
-"""The list of jobs: filters in the address, newest first; and an action on those that are chosen."""
+"""The list of jobs: filters in the URL, newest first; and an action on the chosen jobs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _OF_THE_FORM: Final = {
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job, and what is wrong with it beside its state."""
+    """A job, and what is wrong with it."""
 
     job: Job
     trouble: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One page of the list. ``chosen`` are the filters of the address."""
+    """One page of the list. ``chosen``: the filters of the URL."""
 
     rows: tuple[JobRow, ...]
     next_cursor: str | None
@@ -68,7 +68,7 @@ class Listed:
 
 @blueprint.get("/")
 def jobs() -> Response:
-    """The whole page, or with ``rows`` its rows alone."""
+    """The whole page, or with ``rows`` only its rows."""
     listed = _listed()
     if "rows" in request.args:
         return page("parts/rows.html", listed=listed)
@@ -99,7 +99,7 @@ def suggest(field: str) -> Response:
 
 @blueprint.post("/jobs/act")
 def act() -> AnyResponse:
-    """First how many jobs it would be; then, with ``sure``, it is done."""
+    """First show how many jobs match; with ``sure`` perform the action."""
     action = request.form.get("action", "")
     if action not in ACTIONS:
         raise Problem("bad_request", f"There is no action {action[:40]!r}.")
@@ -153,7 +153,7 @@ def _each(bulk: Bulk) -> Step:
 
 
 def _one(action: str, job_id: str) -> str | None:
-    """Why it could not be done."""
+    """Why the action failed."""
     try:
         {"refresh": jobs_api.refresh, "replay": jobs_api.replay, "cancel": jobs_api.cancel}[action](job_id)
     except Problem as problem:

@@ -1,4 +1,4 @@
-"""Tells an open page that something has changed (server-sent events); the page then asks for what it shows."""
+"""Notifies an open page of changes (server-sent events); the page then fetches what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/docs: the reference of the API, from the document that ``/openapi.json`` is."""
+"""/docs: the reference of the API, made of ``/openapi.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.pages.reference import models, operation_groups, prose
 
 @blueprint.get("/docs")
 def reference_moved() -> Response:
-    """Relative: nothing of the request's Host gets into it."""
+    """A relative URL, so that it contains nothing of the request's Host."""
     return Response(status=308, headers={"Location": "docs/"})
 
 

@@ -1,4 +1,4 @@
-"""Refusals: callbacks that were refused although their token was good; retried or dismissed, one or many."""
+"""Refusals: refused callbacks whose token was valid; retried or dismissed, one or many."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from app.web.services import services
 
 @blueprint.get("/login")
 def sign_in() -> Response:
-    """``code`` is one of ``make run``: it works once."""
+    """Sign in with a ``code`` of ``make run``, which works once."""
     code = request.args.get("code")
     if code:
         return _with_code(code)
@@ -43,7 +43,7 @@ def sign_in_with_key() -> Response:
 
 
 def _find(key: str) -> ApiKey | None:
-    """Raises ``Problem`` where this address has sent too many wrong ones, here or to the API."""
+    """Raises ``Problem`` if this address has sent too many wrong keys, here or to the API."""
     digest = key_digest(key)
     check_guesses(digest)
     found = services().store.api_keys.with_digest(digest)
@@ -76,7 +76,7 @@ def _with_code(code: str) -> Response:
 
 
 def _next(wanted: str | None) -> str:
-    """Where to go after signing in: a page of ours, never another site."""
+    """The path to go to after signing in: a page of ours, never another site."""
     if wanted and wanted.startswith("/") and not wanted.startswith(("//", "/\\")):
         return request.script_root + wanted
     return url_for("pages.jobs")

@@ -1,4 +1,4 @@
--- Takes what CI said about one or more jobs, all or nothing, in one atomic step:
+-- Stores CI's report about one or more jobs, all or nothing, in one atomic step:
 -- compares it with what is known (decide.lua and record.lua are in front of this file), writes the job, its indexes, its history and its
 -- event. Everything is checked before the first write, types too, because a script has no rollback.
 --
@@ -13,8 +13,8 @@
 
 local prefix, header, body = ARGV[1], cjson.decode(ARGV[2]), ARGV[3]
 local items, source, now = header.items, header.source, header.now
--- CI's own answer, or a person's: it decides what is doubted.
 local runs_max = header.limit and header.limit.runs or header.runs_max
+-- An answer of CI or a decision of a person: it settles doubts.
 local is_answer = source == 'poll' or source == 'settle'
 
 local function key(kind, id) return prefix .. kind .. (id and ':' .. id or '') end
@@ -23,7 +23,7 @@ local function packed_report_of(i) return ARGV[6 * i - 1] end
 local function pending_report_of(i) return ARGV[6 * i] end
 local function entry_of(i) return ARGV[6 * i + 1] end
 local function known_report_of(i) return ARGV[6 * i + 2] end
--- Making these of hex digits is what takes time in a script.
+-- They arrive as bytes: converting hex digits is slow in a script.
 for i, item in ipairs(items) do
   local short = ARGV[6 * i + 3]
   item.short_event, item.member = string.sub(short, 1, 16), string.sub(short, 17)
@@ -57,7 +57,7 @@ local function known_job(id)
   return job
 end
 
--- What came is remembered in the job's hash: each content, and each end, whose wording may vary.
+-- The job's hash remembers each content that was reported, and each end, because its wording may vary.
 local function heard_before(item)
   for _, content in ipairs(item.seen) do
     if redis.call('HEXISTS', key('job', item.id), 'd:' .. content) == 1 then return true end
@@ -65,7 +65,7 @@ local function heard_before(item)
   return false
 end
 
--- ── whose word is it ────────────────────────────────────────────────────────
+-- ── who reports it ──────────────────────────────────────────────────────────
 
 local submission = header.submission and key('submission', header.submission)
 local claims = header.submission and key('claims', header.submission)
@@ -103,7 +103,7 @@ local function contradicts_token(id)
   return owner and owner ~= header.submission
 end
 
--- A person decides what he saw. What has moved since, by CI's answer or by another person's decision, is no longer that.
+-- Whether the job has changed since the person saw it, by CI's answer or by another person's decision.
 local function has_moved()
   return source == 'settle' and redis.call('HGET', key('job', items[1].id), 'version') ~= header.seen_version
 end
@@ -121,9 +121,9 @@ local function refusal()
   if strangers > 0 and redis.call('SCARD', claims) + strangers > header.claims_max then return 'binding_mismatch' end
 end
 
--- ── what may one URL cost ───────────────────────────────────────────────────
+-- ── what one URL may cost ───────────────────────────────────────────────────
 
--- The counters of a submission's URL stand in its record, those of any other URL in a record of the URL's own.
+-- The counters of a submission's URL are in the submission's hash, those of any other URL in a hash of its own.
 local usage = is_known and submission or (header.token and key('url', header.token))
 local minute = math.floor(now / 60000)
 local used = {count = 0, bytes = 0, kept = 0}
@@ -135,7 +135,7 @@ local function seconds_over_limit()
   local since, count, bytes, kept = string.match(counted, '(%d+) (%d+) (%d+) (%d+)')
   if tonumber(since) == minute then used.count, used.bytes = tonumber(count), tonumber(bytes) end
   used.kept = tonumber(kept)
-  -- The same body again is a duplicate: it takes no room.
+  -- The same body again is a duplicate, and takes no memory.
   local is_new = not header.body or redis.call('EXISTS', key('body', header.body)) == 0
   local size = is_new and header.size or 0
   if used.count + 1 > limit.per_minute or used.bytes + size > (limit.bytes_per_minute or math.huge) then
@@ -147,10 +147,10 @@ end
 
 -- ── is there room ───────────────────────────────────────────────────────────
 
--- The indexes that hold jobs already: their values can be searched for.
+-- Indexes that have jobs already: their values are in `values`.
 local is_searched = {}
 
--- Each is read by a command of its own type: a key of another type stops the script here, before anything is written.
+-- Read each key by a command of its type: a key of another type fails the script here, before anything is written.
 local function check_types(foreseen)
   for _, kind in ipairs({'jobs', 'touched', 'due', 'lost', 'open', 'urls', 'values'}) do redis.call('ZCARD', key(kind)) end
   for i, item in ipairs(items) do
@@ -168,7 +168,7 @@ local function check_types(foreseen)
   if usage then redis.call('HLEN', usage) end
 end
 
--- Duplicates and the like need no room: a full store must never refuse them.
+-- Duplicates and the like need no memory: a full store must not refuse them.
 local function what_is_full(foreseen)
   local news, strangers = false, false
   for _, each in ipairs(foreseen) do
@@ -199,7 +199,7 @@ local function repeats_known(item, each)
   return each.job.exists and (each.doubt or (is_event and not item.state))
 end
 
--- The reports that this very call has stored, by job: one body may speak of a job twice.
+-- The reports that this call has stored, by job: one body may report a job twice.
 local stored = {}
 local function known_report(i, id) return stored[id] or known_report_of(i) end
 
@@ -232,7 +232,7 @@ local function index(id, member, job, places, words)
   redis.call('HSET', key('job', id), 'idx', places)
 end
 
--- An event whose runs are not removed yet holds no report while it is that of its job: now it is not any more.
+-- An event that still has runs shares the report of its job. Before that is replaced, the event gets a copy.
 local function store_report(id, job, packed)
   local record = key('record', id)
   if job.event then
@@ -247,8 +247,8 @@ end
 
 local keeps_body = false
 
--- The history is capped. What comes after that is only counted, but the last line is kept for what changed the job, and
--- for what a person has decided.
+-- The history is capped. Later entries are only counted, except those that changed the job or record a person's decision:
+-- these replace the last one.
 local function remember(id, job, i, outcome, short_event, doubt)
   local n = tonumber(job.entries or 0) + 1
   local record = key('record', id)
@@ -279,8 +279,8 @@ local function add_event(item, fields)
   redis.call('XADD', key('events'), '*', unpack(words))
 end
 
--- Handlers run for a callback unless the job is doubted, and for an answer where it changes the state, or where an
--- earlier event still owes them a run. Quiet news has none.
+-- Handlers run for a callback unless the job is in doubt, and for an answer if it changes the state, or if they have not
+-- run yet for an earlier event that was held. They do not run for quiet news.
 local function is_quiet(job) return header.quiet and not job.held end
 
 local function handlers_for(item, job)
@@ -289,7 +289,7 @@ local function handlers_for(item, job)
   return (item.state ~= job.state or (job.held and item.state)) and '1' or '0'
 end
 
--- What the event says of the job: what came in; or, where that says nothing of its state, what is known.
+-- The report of the event: the reported one; or the known one, if the report has no state.
 local function announce(i, item, job, entry, version)
   local report, handlers = report_of(i), handlers_for(item, job)
   if not item.state and job.exists then report = known_report(i, item.id) end
@@ -311,7 +311,7 @@ local function is_asked_again(id)
   return true
 end
 
--- An open question lasts until CI's own answer, whatever comes by itself meanwhile; an end without one is final.
+-- An open question stays until CI's own answer, whatever callbacks report before; an end without a question is final.
 local function schedule(item, id, rank, ask, outcome)
   local hash = key('job', id)
   if is_answer and outcome ~= 'stale' and (item.state or source == 'settle') then
@@ -329,12 +329,12 @@ local function schedule(item, id, rank, ask, outcome)
   elseif item.ask_at and source == 'poll' then
     redis.call('ZADD', key('due'), item.ask_at, id)
   elseif item.ask_at then
-    -- A callback that came before CI's answer does not know how long its submission wants to wait.
+    -- A callback from before CI's answer has not set the deadline of the submission.
     redis.call('ZADD', key('due'), source == 'submit' and 'LT' or 'NX', item.ask_at, id)
   end
 end
 
--- A job has the labels of its submission, in whichever order CI's answer and its callback come.
+-- A job gets the labels of its submission, whichever comes first, CI's answer or its callback.
 local function set_labels(id, member, job, places)
   if places == job.labels then return end
   for _, index in ipairs(label_indexes(job.labels)) do redis.call('ZREM', prefix .. index, member) end
@@ -357,7 +357,7 @@ local function link(i, item, job)
   end
   if not submission then return end
   if source == 'callback' and not is_known then
-    -- What it asked for is not known: it gets no job, and its names stay bounded.
+    -- The submission's record is gone: the job is not linked to it, and this claim expires.
     redis.call('SADD', claims, id)
     redis.call('PEXPIRE', claims, header.unknown_ms)
   elseif header.binds then
@@ -366,19 +366,19 @@ local function link(i, item, job)
     belong(item, job)
     if not next(bound) then
       redis.call('SADD', claims, id)
-      -- What is left of the job, should CI name another one.
+      -- What remains of the job if CI names another one.
       if not job.exists then
         redis.call('HSET', key('job', id), 'claim', cjson.encode({report = pending_report_of(i), idx = item.held_idx,
           words = item.held_words}))
       end
-      -- Should CI's answer be lost, this is how the job is found: soon.
+      -- If CI's answer was lost, the search finds the job by this claim, soon.
       redis.call('ZADD', key('lost'), 'XX', 'LT', now + header.claim_ms, header.submission)
     end
   end
 end
 
 local function enter(i, item, job)
-  -- Most often it is the report that comes in; else another one takes its place.
+  -- Most often that is the reported one, which is packed already.
   if open_record(key('record', item.id), packed_report_of(i)) then job.first = packed_report_of(i) end
   if not job.created then
     job.created = item.created
@@ -399,10 +399,10 @@ local function note_seen(item, is_kept)
   redis.call('HSET', key('job', item.id), unpack(marks))
 end
 
--- Where the exact bytes of an item are: the name of the body, and its place in it.
+-- Where the exact bytes of an item are: the name of the body, and the item's position in it.
 local function raw_of(item) return header.raw or ((header.body or '') .. ':' .. item.position) end
 
--- The record of a job of which nothing is certain yet, or one more version of what is known.
+-- Writes the record of a job of which nothing is certain yet, or one more version of what is known.
 local function leave_unmoved(i, item, job, fields)
   local hash, version = key('job', item.id), tonumber(job.version or 0) + 1
   redis.call('HSET', hash, 'version', version, 'updated', now, unpack(fields))
@@ -415,7 +415,7 @@ local function leave_unmoved(i, item, job, fields)
   return version
 end
 
--- The news waits for CI's own answer: nothing moves, nothing is announced.
+-- The news waits for CI's own answer: the state does not change, and no event is made.
 local function hold(i, item, job)
   leave_unmoved(i, item, job, {'verification', 'unconfirmed'})
   local _, is_kept = remember(item.id, job, i, 'accepted')
@@ -423,8 +423,8 @@ local function hold(i, item, job)
   schedule(item, item.id, 0, 'now', 'accepted')
 end
 
--- A report that contradicts what is known stands beside it, until CI or a person decides. It is not remembered as seen:
--- CI's answer may prove it right, and then it is news.
+-- A report that contradicts what is known is stored beside it, until CI or a person decides. It is not remembered as seen,
+-- because it is news if CI's answer confirms it.
 local function raise_doubt(i, item, job, reason)
   local id, hash = item.id, key('job', item.id)
   local known, report = job.doubt and cjson.decode(job.doubt), cjson.decode(report_of(i))
@@ -463,7 +463,7 @@ local function replace(i, item, job, version)
   end
 end
 
--- An answer, even one that is no news, makes what we know certain. What it refutes is no news when it comes again.
+-- An answer, even one without news, makes the record certain. A report that it refutes is not news when it is repeated.
 local function confirm(item, job, outcome)
   local hash = key('job', item.id)
   if outcome == 'stale' then return end
@@ -477,8 +477,8 @@ local function confirm(item, job, outcome)
   end
 end
 
--- More news than any job has mean that a leaked URL is abused. It no longer moves the job, and runs no
--- handlers: CI is asked. Its end is let through, because two ends are all that can be news: a third one is a doubt.
+-- More news than any job has means that a leaked URL is abused. It no longer changes the job and runs no handlers, and CI is
+-- asked. An end is let through, because at most two ends can be news: a third one is a doubt.
 local ENDS = 2
 
 local function is_flood(item)
@@ -537,7 +537,7 @@ end
 if not schema then redis.call('HSET', key('schema'), 'version', header.schema, 'since', now) end
 local answer, written, are_new = {'ok'}, {}, source == 'submit'
 for i, item in ipairs(items) do
-  -- One body may speak of the same job twice: the later item must see what the earlier one wrote.
+  -- One body may report the same job twice: the later item must see what the earlier one wrote.
   local each = written[item.id] and foresee(i, item) or foreseen[i]
   written[item.id] = true
   are_new = are_new and not each.job.exists
@@ -547,7 +547,7 @@ if are_new then answer = {'new', header.at, unpack(answer, 2)} end
 if keeps_body and body ~= '' then redis.call('SET', key('body', header.body), body, 'PX', header.body_ms) end
 count_usage()
 
--- A job that only this claim reported: the claim was wrong, so nothing that it reported is known.
+-- Removes a job that only this claim reported: the claim was wrong, and so is all that it reported.
 local function forget(id, job)
   local claim, hash = cjson.decode(job.claim), key('job', id)
   store_report(id, job, claim.report)
@@ -559,7 +559,7 @@ local function forget(id, job)
   index(id, member_of(id), job, claim.idx, claim.words or {'', '', '', '', '', ''})
 end
 
--- CI itself has named the jobs of our request. That wins over what callbacks had claimed before.
+-- CI itself has named the jobs of our request, which overrides what callbacks claimed before.
 if header.binds and is_known then
   local ids, named = {}, {}
   for _, item in ipairs(items) do

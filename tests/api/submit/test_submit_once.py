@@ -139,7 +139,7 @@ def test_a_crash_in_the_middle_never_sends_twice(
     monkeypatch: pytest.MonkeyPatch,
     services: Services,
 ) -> None:
-    """At first 409, since whoever began it may be alive; later the submission that it left says what to answer."""
+    """At first 409, since the process that began it may be alive; later its submission gives the answer."""
     with monkeypatch.context() as dying:
         crash(dying, where)
         with pytest.raises(Killed):

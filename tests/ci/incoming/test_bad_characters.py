@@ -65,7 +65,7 @@ def test_references_to_good_characters_are_left_alone(code: int) -> None:
 
 
 def test_in_cdata_a_reference_is_text() -> None:
-    """There it is what somebody wrote, and stays; a control character does not."""
+    """There it is a caller's own text, and stays; a control character does not."""
     assert messages(XML % b"<![CDATA[&#27;\x1b]]>&#27;") == ["a&#27;\ufffd\ufffdb"] * 2
     assert messages(XML % b"&#27;<![CDATA[&#27;]]>") == ["a\ufffd&#27;b"] * 2
 
@@ -75,7 +75,7 @@ def test_line_ends_and_tabs_in_strings_of_json_are_kept() -> None:
     assert messages(JSON % b"\n\t") == messages(XML % b"\n\t") == ["a\n\tb"] * 2
 
 
-def test_names_are_mended_like_values() -> None:
+def test_bad_characters_in_names_are_replaced_as_in_values() -> None:
     """A name of JSON can be bad too."""
     assert read_body_view(b'{"a\x1b": 1}')[1] == {"a\ufffd": 1}
 
@@ -93,7 +93,7 @@ def test_names_for_utf_8_that_are_not_its_own_are_taken(name: str) -> None:
     assert messages(declared) == ["a录音b"] * 2
 
 
-def test_a_job_id_is_not_mended_into_another() -> None:
+def test_no_job_id_is_changed_into_another() -> None:
     """An identity with a bad character is refused."""
     for body in (b'{"JobsDetail": {"JobId": "j\x1b1"}}', XML.replace(b"j1", b"j&#27;1") % b""):
         with pytest.raises(Refused) as caught:

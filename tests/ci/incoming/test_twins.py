@@ -47,7 +47,7 @@ unknown = st.dictionaries(names, leaves_and_lists | trees, max_size=2)
 
 
 def node(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Some of these fields, and some that nobody knows."""
+    """Some of these fields, and some unknown ones."""
     return st.tuples(st.fixed_dictionaries({}, optional=fields), unknown).map(
         lambda both: {**both[1], **both[0]}
     )

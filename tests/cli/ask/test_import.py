@@ -18,7 +18,7 @@ from tests.submitter.conftest import REQUEST
 
 
 def elsewhere(services: Services, count: int) -> list[str]:
-    """Jobs that somebody else submitted: CI has them, we have never heard of them."""
+    """Jobs that were submitted elsewhere: CI has them, and they are unknown here."""
     ids = []
     for n in range(count):
         request = load_request(
@@ -72,7 +72,7 @@ def test_known_jobs_get_their_news(flask: Flask, services: Services, ci: Emulate
 
 
 def test_a_job_that_goes_on_is_asked_about_later(flask: Flask, services: Services, ci: Emulated) -> None:
-    """What is imported while it runs does not stay so for ever."""
+    """An import with that option affects later news no more."""
     ci.fault("stuck")
     (job_id,) = elsewhere(services, 1)
     flask("jobs", "import", "--after", "1h")

@@ -28,7 +28,7 @@ def test_a_job_whose_callback_was_lost_is_refreshed(flask: Flask, services: Serv
 
 
 def test_a_job_is_cancelled(flask: Flask, services: Services, ci: Emulated) -> None:
-    """No callback tells of that: CI is asked."""
+    """No callback reports that: CI is asked."""
     ci.fault("stuck")
 
     def cancelled() -> Any:
@@ -41,7 +41,7 @@ def test_a_job_is_cancelled(flask: Flask, services: Services, ci: Emulated) -> N
 
 
 def test_a_job_that_ci_does_not_know(flask: Flask, services: Services) -> None:
-    """Invented by a callback: shown as it is known here, exit code 3; one that nobody knows: 3 as well."""
+    """Invented by a callback: shown as it is known here, exit code 3; an unknown job: 3 as well."""
     job_id = new_job_id()
     take(services, job_id)
     services.store.due.note_place([job_id], ("demo-1250000000", "ap-chongqing"))
@@ -73,7 +73,7 @@ def test_what_ci_refuses_is_said(flask: Flask, services: Services, ci: Emulated)
 
 
 def test_what_ci_cannot_be_asked_about_is_said(flask: Flask, services: Services, ci: Emulated) -> None:
-    """Exit code 2, why, and what to do instead; nobody asks CI."""
+    """Exit code 2, why, and what to do instead; CI is not asked."""
     content, run_id = NO_JOBS["a workflow run"]
     services.store.acceptor.accept(News(parse(content).details, "callback", "token", body=content))
     for command in ("refresh", "cancel"):

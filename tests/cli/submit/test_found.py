@@ -1,4 +1,4 @@
-"""A file whose rows were lost on the way ends whole, with the real relay at work."""
+"""A file whose answers were lost ends complete, with a real relay."""
 
 from __future__ import annotations
 

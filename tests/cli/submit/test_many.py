@@ -237,7 +237,7 @@ def test_slow_down_slows_all_threads(flask: Flask, services: Services, ci: Emula
         later - earlier
         for earlier, later in zip(sorted(times + after), sorted(times + after)[1:], strict=False)
     ]
-    assert max(gaps) > 0.3, "everybody paused"
+    assert max(gaps) > 0.3, "all threads paused"
 
 
 def test_a_rate_is_not_exceeded(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_a_row_that_another_run_is_sending_is_named(
         run.wait()
 
 
-def test_rows_may_be_moved_added_and_mended(
+def test_rows_may_be_moved_added_and_corrected(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
     """A row is known by its content: after an edit only what is new or has changed is sent; under another name the
@@ -355,8 +355,8 @@ def test_rows_may_be_moved_added_and_mended(
     again = flask("submit", "voice-separate", *COMMON, "--from", str(path))
     assert "5 rows: 2 submitted, 3 submitted before." in again.err
     assert submitted(services, ci) == wanted(5)
-    anew = flask("submit", "voice-separate", *COMMON, "--label", "run=2", "--from", str(path))
-    assert "5 rows: 5 submitted." in anew.err
+    again = flask("submit", "voice-separate", *COMMON, "--label", "run=2", "--from", str(path))
+    assert "5 rows: 5 submitted." in again.err
     copy = file_of(tmp_path, path.read_text(), "copy.csv")
     assert "5 rows: 5 submitted." in flask("submit", "voice-separate", *COMMON, "--from", str(copy)).err
 

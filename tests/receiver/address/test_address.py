@@ -49,7 +49,7 @@ PROXIES = tuple(ipaddress.ip_network(each) for each in ("10.0.0.0/8", "fd00::/8"
         # With a port, as some proxies write it.
         ("10.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
         ("10.0.0.1", "[2001:db8::5]:4711", "2001:db8::5"),
-        # What is no address is nobody: it is in no list.
+        # Text that is not an address is in no list.
         ("10.0.0.1", "unknown", None),
         ("10.0.0.1", "198.51.100.1, unknown", None),
         ("10.0.0.1", "198.51.100.1, ", "198.51.100.1"),
@@ -86,7 +86,7 @@ HOPS = st.one_of(
 
 @given(st.lists(HOPS, max_size=5).map(",".join))
 def test_a_caller_is_an_address_that_stands_in_the_header(text: str) -> None:
-    """Any text at all names one of the addresses in it, the proxy that wrote it, or nobody."""
+    """Any text at all names one of the addresses in it, the proxy that wrote it, or none."""
     written = {found for hop in text.split(",") if (found := caller(hop.strip(), "", ()))}
     assert caller("10.0.0.1", text, PROXIES) in {None, ipaddress.ip_address("10.0.0.1"), *written}
 

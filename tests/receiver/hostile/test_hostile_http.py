@@ -323,7 +323,7 @@ def test_a_connection_that_closes_says_so(
 
 
 def test_a_refusal_whose_body_was_read_keeps_the_connection(web: Web, path: str) -> None:
-    """Also where it was skipped because nobody needs it: then it is here."""
+    """Also if it was skipped because the answer does not need it: it has arrived then."""
     refused = raw.head("POST", "/callbacks/nobody", "Content-Length: 30000") + b" " * 30000
     good = body(JobId=new_job_id())
     with raw.connect(web.port) as link:
@@ -351,7 +351,7 @@ def test_connections_that_are_dropped_at_once_do_no_harm(web: Web) -> None:
 
 
 def test_no_file_is_left_behind(web: Web, path: str) -> None:
-    """A crowd of connections does not cost a file for each for ever."""
+    """The files of a crowd of connections are closed in the end."""
     process = psutil.Process(workers(web)[0])
     before = process.num_fds()
     links = [raw.connect(web.port) for _ in range(300)]

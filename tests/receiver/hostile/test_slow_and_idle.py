@@ -1,4 +1,4 @@
-"""Clients that hold on to a connection keep nobody else waiting."""
+"""Clients that hold a connection delay no other client."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_idle_connections_cost_no_thread(web: Web) -> None:
     with ExitStack() as held:
         idle = [held.enter_context(raw.connect(web.port)) for _ in range(CROWD)]
         answers_promptly(web)
-        assert raw.read_answer(idle[0]).status == 0, "closed without a word"
+        assert raw.read_answer(idle[0]).status == 0, "closed without an answer"
 
 
 def test_slow_heads_cost_no_thread(web: Web) -> None:
@@ -85,7 +85,7 @@ def test_heads_in_pieces_are_requests_all_the_same(web: Web) -> None:
 
 @pytest.mark.parametrize("path", ["/callbacks/forged", "/callbacks/TOKEN", "/v1/jobs", "/nowhere"])
 def test_slow_bodies_cost_no_thread(web: Web, path: str) -> None:
-    """Whoever sends them, and whatever they know: a URL may have leaked."""
+    """With and without a valid token: a URL may have leaked."""
     path = path.replace("TOKEN", a_token(web.settings))
     with ExitStack() as held:
         for _ in range(CROWD):

@@ -1,4 +1,4 @@
-"""What becomes of each piece of news, by table. Every test runs the real script in a real server."""
+"""The outcome of each report, by table. Every test runs the real script in a real server."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ BURST = """
 
 
 def test_a_client_that_is_killed_leaves_nothing_half_done(valkey: Valkey) -> None:
-    """Whoever is killed while he hands in: each body is in as a whole, with its events, or not at all."""
+    """A process killed while it stores: each body is stored whole, with its events, or not at all."""
     prefix = f"burst-{secrets.token_hex(6)}:"
     store = Store.open(valkey.url, prefix, timeout=5)
     for turn in range(5):

@@ -1,4 +1,4 @@
-"""What one job, one body and one installation may hold; and that news which is turned away changes nothing."""
+"""What one job, one body and one installation may hold; and that refused news changes nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_exact_bytes_expire_by_themselves(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", ["job", "record", "index", "due", "jobs", "touched", "events", "claims"])
 def test_a_key_of_another_type_stops_the_script_before_its_first_write(store: Store, kind: str) -> None:
-    """Somebody else's value under one of our keys loses nothing, and leaves nothing half written."""
+    """A foreign value under one of our keys loses nothing, and leaves nothing half written."""
     create_submission(store, "s1")
     detail = said("j1", "Running")
     each = {"index": names(detail.report)[-1], "claims": "s1"}.get(kind, "j1")

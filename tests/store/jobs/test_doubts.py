@@ -79,8 +79,8 @@ def test_the_history_names_who_decided(store: Store) -> None:
     json.dumps(entry)
 
 
-def test_without_a_doubt_there_is_nothing_to_settle(store: Store) -> None:
-    """Neither for a job that nobody contradicts nor for one that nobody knows."""
+def test_a_job_without_a_doubt_cannot_be_settled(store: Store) -> None:
+    """Neither for a job without a contradiction nor for an unknown one."""
     tell(store, said("j1", "Success", EARLY))
     assert not store.doubts.settle("j1", "known", "ops")
     assert not store.doubts.settle("j2", "reported", "ops")

@@ -162,7 +162,7 @@ def test_young_jobs_stay(store: Store) -> None:
     store.retention.drop_jobs(50, 100)
     assert store.jobs.get("jold") is None
     assert store.jobs.get("jyoung") is not None
-    # The stream still tells of a job that was removed, until it is trimmed; nothing else does.
+    # Only the stream still has a removed job, until it is trimmed.
     assert broken_invariants(store) == ["an event of an unknown job: jold"]
 
 
@@ -195,7 +195,7 @@ def test_a_job_that_has_not_ended_outlives_its_callback_url(store: Store, state:
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
 def test_a_job_that_has_ended_does_not_wait_for_its_callback_url(store: Store, state: str) -> None:
-    """Nor does one that somebody deletes."""
+    """Nor does one that a person deletes."""
     for job_id, ends in (("j1", state), ("j2", "Running")):
         submission = new_submission(store, now_ms() + 60_000)
         tell(store, said(job_id, ends), source="submit", submission=submission)
@@ -303,8 +303,8 @@ def test_look_ups_go_with_their_job(store: Store) -> None:
     assert store.db.client.zcard(store.db.key("lookups")) == 0
 
 
-def test_a_run_at_work_leaves_nothing_of_a_job_that_is_removed(store: Store) -> None:
-    """Its worker goes on and tells of it: the claim, the end, the rest of its batch."""
+def test_a_running_run_leaves_nothing_of_a_removed_job(store: Store) -> None:
+    """Its worker goes on and records it: the lease, the end, the rest of its batch."""
     tell(store, said("j1", "Success"))
     _plan_all(store, None)
     (event,) = [posted.event for posted in store.outbox.after("0", 10)]
@@ -386,7 +386,7 @@ def test_a_flood_of_news_about_one_job_sets_off_no_end_of_runs(store: Store) -> 
 
 
 def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) -> None:
-    """It keeps some for those who listen, and everything that no relay has dealt with."""
+    """It keeps some entries for listeners, and all that no relay has acknowledged."""
     services = Services.open(settings.model_copy(update={"outbox_max": 400}), timeout=5)
     store = services.store
     store.outbox.open()

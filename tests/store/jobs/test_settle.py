@@ -1,4 +1,4 @@
-"""A person's decision counts only for what he saw: what has moved meanwhile is decided already, or anew."""
+"""A person's decision counts only for what he saw: a job that has changed since is decided already, or read again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_answer_of_ci_that_comes_meanwhile_stays(store: Store, choice: Any) -
 
 @pytest.mark.parametrize(("choice", "state"), [("known", "Success"), ("reported", "Cancel")])
 def test_another_doubt_that_comes_meanwhile_is_the_one_decided(store: Store, choice: Any, state: str) -> None:
-    """The job is read anew: it is in doubt all the same."""
+    """The job is read again: it is still in doubt."""
     say(store, "Success")
     say(store, "Failed")
     late = Doubts(store.db, Late(store, lambda: say(store, "Cancel", end=OTHER_END)))  # type: ignore[arg-type]

@@ -74,7 +74,7 @@ def test_a_value_is_matched_exactly(store: Store) -> None:
 
 
 def test_jobs_without_labels_stand_in_no_index(store: Store) -> None:
-    """Neither those of a submission without any, nor those that nobody submitted here."""
+    """Neither those of a submission without any, nor those that were not submitted here."""
     store.submissions.create(submission("s1"))
     WAYS["its callback"](store)
     tell(store, said("j2", "Success"))
@@ -118,7 +118,7 @@ def test_retention_removes_them_too(store: Store) -> None:
 
 
 def test_every_event_of_the_job_has_them_and_its_deadline(store: Store) -> None:
-    """A replay, a doubt, what COS says of outputs: whoever reads the stream need not look the job up."""
+    """A replay, a doubt, what COS says of outputs: a reader of the stream need not look the job up."""
     made = labelled(store)
     WAYS["its callback"](store)
     tell(store, said("j1", "Failed"), submission="s1")

@@ -97,7 +97,7 @@ def test_whatever_is_kept_is_never_out_of_date(
     settings: Settings, store: Store, steps: list[tuple[str, Any, Any]]
 ) -> None:
     """After each change, alone and in a list: what a process shows that has shown the job before is, byte for byte,
-    what is made anew; and another record has another ETag."""
+    what is made again; and another record has another ETag."""
     store.db.client.flushdb()
     for each in ("s1", "s2"):
         store.submissions.create(submission(each))
@@ -106,10 +106,10 @@ def test_whatever_is_kept_is_never_out_of_date(
     records: dict[str, bytes] = {}
     for step in [("count", 10**4, None), *steps]:
         CHANGES[step[0]](store, *step[1:])
-        anew = Services.open(settings, timeout=5).store.jobs
-        assert known.page_json(Filter(), 5) == anew.page_json(Filter(), 5)
-        assert known.page_json(Filter(), 5)[1] == text_of(anew.page(Filter(), 5)).encode()
-        fresh, stored = anew.get("j1"), known.stored("j1")
+        reopened = Services.open(settings, timeout=5).store.jobs
+        assert known.page_json(Filter(), 5) == reopened.page_json(Filter(), 5)
+        assert known.page_json(Filter(), 5)[1] == text_of(reopened.page(Filter(), 5)).encode()
+        fresh, stored = reopened.get("j1"), known.stored("j1")
         assert (fresh is None) == (stored is None)
         if fresh is None or stored is None:
             continue

@@ -24,7 +24,7 @@ USUAL = "j" + "0" * 31
 
 
 @dataclass(frozen=True)
-class Told:
+class JobReport:
     """A report of a job; ``labels`` are those of its submission."""
 
     user_data: str
@@ -36,7 +36,7 @@ class Told:
 
 JOBS = st.lists(
     st.builds(
-        Told,
+        JobReport,
         user_data=TEXTS,
         object=TEXTS,
         state=st.sampled_from(["Running", "Success"]),
@@ -47,7 +47,7 @@ JOBS = st.lists(
 )
 
 
-def put(store: Store, job_id: str, job: Told) -> None:
+def put(store: Store, job_id: str, job: JobReport) -> None:
     bound: dict[str, Any] = {}
     if job.labels:
         store.submissions.create(replace(submission(f"s-{job_id}"), labels=job.labels))
@@ -55,7 +55,7 @@ def put(store: Store, job_id: str, job: Told) -> None:
     tell(store, detail(job_id, job), **bound)
 
 
-def detail(job_id: str, job: Told) -> Any:
+def detail(job_id: str, job: JobReport) -> Any:
     made = said(job_id, job.state, created_at=job.created_at, user_data=job.user_data or None)
     where = Input(bucket="demo-1250000000", region="ap-chongqing", object=job.object or None)
     return replace(made, report=with_fields(made.report, input=where))
@@ -103,7 +103,7 @@ def test_any_beginning_of_a_job_id_finds_it(store: Store) -> None:
             assert sorted(found) == sorted(each for each in made if each.startswith(text)), (text, limit)
 
 
-def matching(jobs: dict[str, Told], text: str, state: str | None) -> set[str]:
+def matching(jobs: dict[str, JobReport], text: str, state: str | None) -> set[str]:
     return {
         job_id
         for job_id, job in jobs.items()
@@ -116,7 +116,9 @@ def matching(jobs: dict[str, Told], text: str, state: str | None) -> set[str]:
     }
 
 
-SAME = Told(user_data="", object="", state="Running", created_at="2022-06-27T07:23:10Z", labels={"show": "A"})
+SAME = JobReport(
+    user_data="", object="", state="Running", created_at="2022-06-27T07:23:10Z", labels={"show": "A"}
+)
 
 
 @example([SAME] * 5, "A", None, 1)
@@ -124,7 +126,7 @@ SAME = Told(user_data="", object="", state="Running", created_at="2022-06-27T07:
 @given(JOBS, TEXTS.filter(bool), st.sampled_from([None, "Running"]), st.integers(1, 5))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_job_is_found_once_whatever_the_size_of_the_pages(
-    store: Store, jobs: list[Told], text: str, state: str | None, limit: int
+    store: Store, jobs: list[JobReport], text: str, state: str | None, limit: int
 ) -> None:
     """By each of the four, with a filter beside it, and by nothing else."""
     store.db.client.flushdb()

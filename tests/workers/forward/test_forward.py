@@ -221,13 +221,13 @@ def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstre
     """What was under way is done again by the next one: at least once, with the same webhook-id."""
     downstream.behaviours["/slow"] = lambda *_: Reply(seconds=1.5)
     service = start(forward_urls=f"{downstream.url}/slow", forward_timeout="60s")
-    told = [tell(service.services) for _ in range(6)]
+    reported = [tell(service.services) for _ in range(6)]
     eventually(lambda: downstream.on("/slow"), "the first to be under way")
     service.relay.kill()
     service.relay.start()
-    eventually(lambda: all(state_of(service, job) == "done" for job, _ in told), "all delivered")
+    eventually(lambda: all(state_of(service, job) == "done" for job, _ in reported), "all delivered")
     seen = {each.headers["webhook-id"] for each in downstream.on("/slow")}
-    assert seen == {event_id for _, event_id in told}
+    assert seen == {event_id for _, event_id in reported}
 
 
 def test_what_no_endpoint_takes_any_more_becomes_a_failure(start: Start, downstream: Downstream) -> None:

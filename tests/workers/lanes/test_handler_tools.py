@@ -58,7 +58,7 @@ def test_an_output_is_opened_downloaded_and_linked(
     )
 
 
-def test_an_object_that_is_not_there_is_said_so(
+def test_a_missing_object_raises_file_not_found(
     ours: Services, ci: Emulator, relay: Relay, tmp_path: Path
 ) -> None:
     """FileNotFoundError, and no file is left."""

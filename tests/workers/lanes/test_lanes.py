@@ -122,7 +122,7 @@ def _planned(store: Store, lane: str = "slow") -> str:
 
 
 def test_a_run_stays_in_its_lane(store: Store) -> None:
-    """Whoever leases, ends, retries or releases it, without a word of the lane: only its lane's schedule has it."""
+    """However it is leased, ended, retried or released, without naming the lane: only its lane's schedule has it."""
     each = _planned(store)
     redis, lane = store.db.client, store.db.key("lane", "slow")
     assert store.schedules.take_due(10, 5) == [] and store.schedules.take_due(10, 5, "slow") == [each]

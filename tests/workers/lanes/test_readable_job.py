@@ -33,7 +33,7 @@ def _job(payload: Payload) -> Job:
     return readable(STORED, ObjectAccess(objects=None, link_s=60), payload)  # type: ignore[arg-type]
 
 
-def test_a_job_whose_payload_nobody_asks_for_reads_none() -> None:
+def test_a_payload_that_is_not_used_is_not_read() -> None:
     payload = Payload()
     job = _job(payload)
     assert (job.job_id, job.state, job.report.job_id) == ("j1", "Success", "j1")

@@ -1,4 +1,4 @@
-"""The relay is told to stop in the middle of its work: it ends by itself, and another goes on where it stopped."""
+"""The relay is reported to stop in the middle of its work: it ends by itself, and another goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Load:
         self._fleet = fleet
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._tell)
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def _tell(self) -> None:
         while not self._enough.wait(0.002):
-            self._fleet.end(f"j{len(self.told)}", "Quick")
-            self.told.append(f"j{len(self.told)}")
+            self._fleet.end(f"j{len(self.reported)}", "Quick")
+            self.reported.append(f"j{len(self.reported)}")
 
     def __enter__(self) -> Load:
         self._thread.start()
@@ -62,7 +62,7 @@ class Load:
 
 
 def unacknowledged(fleet: Fleet) -> int:
-    """Events that a relay holds, and has not dealt with."""
+    """Events that a relay has read and not acknowledged."""
     found: Any = fleet.store.db.client.xpending(fleet.store.db.key("events"), "relay")
     return int(found["pending"])
 
@@ -72,14 +72,14 @@ def test_nothing_is_lost_or_done_twice(settings: Settings, tmp_path: Path, downs
     downstream.behaviours["/hook"] = lambda *_: Reply(seconds=0.02)
     with Fleet(settings, tmp_path) as fleet, Load(fleet) as load:
         for _ in range(3):
-            before = len(load.told)
+            before = len(load.reported)
             eventually(lambda: len(fleet.times("quick")) > before, f"work to be done: {fleet.logs()}")  # noqa: B023
             relay = fleet.relays.pop()
             assert relay.stop(SECONDS) == 0, relay.text()
-            assert unacknowledged(fleet) == 0, "what it had read it has dealt with"
+            assert unacknowledged(fleet) == 0, "it has acknowledged what it had read"
             fleet.add_relay()
         load.__exit__()
-        wanted = dict.fromkeys(load.told, 1)
+        wanted = dict.fromkeys(load.reported, 1)
         eventually(lambda: fleet.times("quick") == wanted, f"every handler: {fleet.logs()}")
         eventually(lambda: len(downstream.on("/hook")) >= len(wanted), "every delivery")
         delivered = Counter(each.event["subject"] for each in downstream.on("/hook"))

@@ -173,7 +173,7 @@ def test_the_kind_is_known_by_the_host() -> None:
 
 
 def test_settings_print_no_webhook() -> None:
-    """Whoever prints the settings prints no secret."""
+    """Printed settings show no secret."""
     settings = make_settings("redis://127.0.0.1:1", chat_webhook="https://hooks.slack.com/hidden")
     assert "hidden" not in repr(settings)
 

@@ -64,7 +64,7 @@ def test_a_run_out_of_tries_is_an_event(store: Store) -> None:
 
 
 def test_a_run_whose_process_died_in_its_last_try_is_an_event(store: Store) -> None:
-    """Also where nobody recorded the end of the try, and the next start finds that it was the last."""
+    """Also if the end of the try was never recorded, and the next start finds that it was the last."""
     tell(store, said("j1", "Success"))
     (event,) = news(store)
     store.runs.plan([(event, [H])])
@@ -93,7 +93,7 @@ def test_a_delivery_that_is_given_up_is_an_event(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", sorted(TROUBLES))
 def test_a_failed_run_of_such_an_event_makes_none(store: Store, kind: str) -> None:
-    """Otherwise a handler that fails would be called for its own failures for ever."""
+    """Otherwise a failing handler would be called for its own failures without end."""
     tell(store, said("j1", "Success"))
     (event,) = news(store)
     about = Event(
@@ -262,7 +262,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def test_the_stream_shows_what_went_wrong(store: Store) -> None:
-    """An entry of the Redis stream has the details as JSON, and a report for those who read it."""
+    """An entry of the Redis stream has the details as JSON, and a report."""
     tell(store, said("j1", "Success"))
     fail(store, news(store)[0])
     rows: Any = store.db.client.xrange(store.db.key("events"))
