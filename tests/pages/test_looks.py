@@ -9,20 +9,23 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from app.ci.report import STATES
+from app.pages.views.jobs import STATES_IN_ORDER
+from app.store.audit.audit_list import AuditEntry
+from app.store.refusals.refusal import Refusal
 from harness.servers import Web
 from tests.api.stored import miss, put
 from tests.pages.signed_in import sign_in
+from tests.store.said import said, tell
+from tests.workers.news import a_failure
 
+REFUSAL = "0123456789ab"
 PAGES = (
-    "/",
-    "/jobs/jone",
-    "/failures",
-    "/refusals",
-    "/health",
-    "/health/audit",
-    "/health/runbook",
-    "/submit",
-)
+    "/", "/jobs/jone", "/jobs/jodd", "/failures", "/refusals", f"/refusals/{REFUSAL}", "/health", "/health/audit",
+    "/health/runbook", "/submit",
+)  # fmt: skip
+ASKED = (("/", "cancel"), ("/failures", "dismiss"), ("/refusals", "retry"))
+"""Pages that ask before an action on many."""
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
 
@@ -31,31 +34,99 @@ def violations(page: Page) -> list[str]:
     return [f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']][:3])}" for each in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [380, 1280])
-def test_axe_finds_nothing(page: Page, web: Web, scheme: str, width: int) -> None:
-    """On every page; and no page scrolls sideways."""
-    put(web.services.store, "jone")
+@pytest.fixture
+def furnished(web: Web) -> Web:
+    """A job in doubt, one with the longest texts, a failure, a refusal, and an action in the audit list."""
+    store = web.services.store
+    put(store, "jone")
     put(
-        web.services.store,
+        store,
         "j" + "x" * 127,
         Input={"BucketId": "b", "Object": "in/" + "long" * 100},
         State="y" * 60,
     )
+    for state in ("Success", "Failed"):
+        tell(store, said("jodd", state, "2024-03-05T13:59:59Z"))
+    a_failure(web.services)
+    long = "in/" + "long" * 100
+    assert store.refusals.note(
+        Refusal("malformed_json", long, "t", {}, ("jone",), body=long.encode(), id=REFUSAL)
+    )
+    store.lanes.declare(["slow"])
+    store.audit.add(AuditEntry("ops", "api", "jobs.replay", ("jone", "j" + "x" * 127), {"tag": long[:160]}))
+    return web
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1280])
+def test_axe_finds_nothing(page: Page, furnished: Web, scheme: str, width: int) -> None:
+    """On every page, those that ask before an action among them; and no page scrolls sideways."""
+    web, found = furnished, {}
+
+    def look(name: str) -> None:
+        found[name] = violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(f"{web.url}/login")
-    found = {"/login": violations(page)}
+    look("/login")
     page.goto(f"{web.url}/docs/")
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    found["/docs/"] = violations(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    look("/docs/")
     sign_in(page, web)
     for path in PAGES:
         page.goto(f"{web.url}{path}")
-        found[path] = violations(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-    assert {path: each for path, each in found.items() if each} == {}
+        look(path)
+    for path, action in ASKED:
+        page.goto(f"{web.url}{path}")
+        page.get_by_label("Do").select_option(action)
+        page.get_by_role("button", name="all that match").click()
+        expect(page.get_by_role("heading")).to_contain_text("?")
+        look(f"{action} at {path}")
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+FOCUSABLE = (
+    "a[href], button, input:not([type=hidden]), select, textarea, summary, audio, video, [tabindex='0']"
+)
+NUMBER_THEM = """(what) => {
+    const all = [...document.querySelectorAll(what)].filter((each) => each.checkVisibility() && !each.disabled);
+    all.forEach((each, n) => { each.dataset.n = n; });
+    // At the top, also where a field has focused itself.
+    all[0].focus();
+    return all.map((each) => each.outerHTML.slice(0, 120));
+}"""
+FOCUSED = """() => {
+    const at = document.activeElement, style = getComputedStyle(at);
+    if (at === document.body) return null;
+    return [at.dataset.n, style.outlineStyle !== "none" || style.boxShadow !== "none"];
+}"""
+
+
+@pytest.mark.parametrize("path", ["/login", *PAGES])
+def test_the_keyboard_alone_reaches_everything(page: Page, furnished: Web, path: str) -> None:
+    """Each thing that can be used, in the order in which it stands, and one sees where one is."""
+    if path != "/login":
+        sign_in(page, furnished)
+    page.goto(f"{furnished.url}{path}")
+    things = page.evaluate(NUMBER_THEM, FOCUSABLE)
+    assert things
+    reached: list[int] = []
+    unseen: set[str] = set()
+    # A player has several stops.
+    for _ in range(len(things) * 2 + 20):
+        focused = page.evaluate(FOCUSED)
+        if focused is None:
+            break
+        number, is_seen = focused
+        reached.append(int(number))
+        if not is_seen:
+            unseen.add(things[int(number)])
+        page.keyboard.press("Tab")
+    assert [things[n] for n in range(len(things)) if n not in reached] == []
+    assert reached == sorted(reached)
+    assert not unseen
 
 
 def test_a_stranger_s_text_is_only_text(page: Page, web: Web) -> None:
@@ -89,6 +160,11 @@ def test_headers(web: Web) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_each_state_is_counted() -> None:
+    """The page has an order of its own for CI's six."""
+    assert sorted(STATES_IN_ORDER) == sorted(STATES)
+
+
 def test_twenty_jobs_on_a_laptop_s_screen(page: Page, web: Web) -> None:
     """1280 by 800, nothing scrolled."""
     for n in range(25):
@@ -99,21 +175,18 @@ def test_twenty_jobs_on_a_laptop_s_screen(page: Page, web: Web) -> None:
     assert sum(box is not None and box["y"] + box["height"] <= 800 for box in boxes) >= 20
 
 
-def test_everything_can_be_reached_by_keyboard(page: Page, web: Web) -> None:
-    """From the top of the list into a job, and in it to its actions."""
+def test_a_job_is_opened_and_replayed_by_keyboard(page: Page, web: Web) -> None:
+    """From the top of the list into a job, and there to its actions."""
     put(web.services.store, "jone")
     sign_in(page, web)
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent") == "jone":
-            break
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(f"{web.url}/jobs/jone")
-    reached = set()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
-    assert {"Ask CI now", "Replay", "Copy"} <= reached
+    for wanted in ("jone", "Replay"):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent") == wanted:
+                break
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{web.url}/jobs/jone")
+    expect(page.locator(".message")).to_contain_text("is replayed")
 
 
 def test_the_api_s_reference_has_each_operation_and_model(page: Page, web: Web) -> None:

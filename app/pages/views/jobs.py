@@ -14,7 +14,6 @@ from app.api.chosen import many_jobs
 from app.api.chosen.filters import JobsQuery
 from app.api.requests import read_values
 from app.ci.incoming.made.nodes import TAGS
-from app.ci.report import STATES
 from app.pages import blueprint, done, page
 from app.pages.bulk import Bulk, Step, confirm, went
 from app.pages.charts import chart
@@ -38,6 +37,8 @@ _FIELDS: Final = (
     "created_after",
     "created_before",
 )
+STATES_IN_ORDER: Final = ("Submitted", "Running", "Pause", "Success", "Failed", "Cancel")
+"""In the order of a job's life."""
 _NOTES: Final = {
     "cancel": "CI stops jobs that have not started; it refuses for others.",
     "replay": "Every handler and endpoint of these jobs runs again.",
@@ -79,7 +80,7 @@ def jobs() -> Response:
         listed=listed,
         counts=counts,
         charts=charts,
-        states=sorted(STATES),
+        states=STATES_IN_ORDER,
         actions=ACTIONS,
         fields=_FIELDS,
         suggested=SUGGESTED,
