@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal
 
-from app.core.tokens import fingerprint
-
 _TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
 # Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature. It begins where a run of
 # these letters begins, and gives none back: a stranger's 100,000 letters are read once and not from each of them.
@@ -63,10 +61,17 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def _fingerprint(token: str) -> str:
+    # Imported with the first token: help and lists of commands meet none.
+    from app.core.tokens import fingerprint
+
+    return fingerprint(token)
+
+
 def redact(text: str) -> str:
     """Callback tokens become fingerprints, keys and signatures disappear."""
-    text = _TOKEN.sub(lambda found: f"{found[1]}[{fingerprint(found[2])}]", text)
-    text = _BARE_TOKEN.sub(lambda found: f"[{fingerprint(found[0])}]", text)
+    text = _TOKEN.sub(lambda found: f"{found[1]}[{_fingerprint(found[2])}]", text)
+    text = _BARE_TOKEN.sub(lambda found: f"[{_fingerprint(found[0])}]", text)
     return _BEARER.sub(r"\1[redacted]", text)
 
 
