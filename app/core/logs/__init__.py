@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal
 
+from app.core.logs.origin import Origin, origin_of
+
 _TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
 # Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature. It begins where a run of
 # these letters begins, and gives none back: a stranger's 100,000 letters are read once and not from each of them.
@@ -48,6 +50,12 @@ def about(**fields: str | None) -> Iterator[None]:
         yield
     finally:
         _about.reset(before)
+
+
+def origin_here() -> Origin:
+    """The request that this thread or greenlet is about; one of its own for what no request began: the relay asks CI,
+    say, or a person gives a command."""
+    return origin_of(_about.get().get("request_id"), None)
 
 
 MESSAGE_MAX = 8192
