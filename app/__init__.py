@@ -27,7 +27,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
         from app import cli
         from app.core import logs
-        from app.settings import load
 
         flask = Flask(__name__, static_folder=None)
         flask.json.sort_keys = False  # type: ignore[attr-defined]
@@ -35,6 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         cli.init_app(flask)
         is_looking = cli.is_looking_for_commands()
         if settings is None and not is_looking:
+            from app.settings import load
+
             settings = load()
         if settings:
             flask.extensions["settings"] = settings

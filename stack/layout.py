@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.settings import ROOT, STACK_ENV
+from app.core.processes import ROOT
+from app.settings import STACK_ENV
 from app.settings.development import made_secrets, write_private
 
 # The path of a Unix socket has at most 107 characters (unix(7); 103 on BSD).

@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 import re
 import time
+from typing import TYPE_CHECKING
 
 from app.ci.report import Output, Report
-from app.provider import Head, Provider
-from app.services import provider_config
 from app.settings import Settings
-from app.store import Event, Job, Store
-from app.store.outputs.checks import LOOKED_UP, place
+from app.store import Event, Job
 from app.store.runs.run import OUTPUTS_HANDLER
 from workers import registry
-from workers.registry import GiveUp, Handler
+from workers.registry import Function, GiveUp, Handler
+
+if TYPE_CHECKING:
+    from app.provider import Head, Provider
+    from app.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +32,32 @@ _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 
 def install(settings: Settings) -> None:
     """Register the handler, unless ``CHECK_OUTPUTS`` is off."""
-    if not settings.check_outputs:
-        return
-    store = Store.open(
-        settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
-    )
-    checker = _Checker(Provider(provider_config(settings)), store)
+    from app.provider import Provider
+    from app.services import provider_config
+    from app.store import Store
+
+    if settings.check_outputs:
+        store = Store.open(
+            settings.redis_url, settings.key_prefix, timeout=10, trust_outputs=settings.trust_outputs
+        )
+        _register(_Checker(Provider(provider_config(settings)), store).check)
+
+
+def install_for_list(settings: Settings) -> None:
+    """As ``install``, for a process that runs no handler: neither the store nor Tencent's SDK is imported."""
+    if settings.check_outputs:
+        _register(_never_run)
+
+
+def _never_run(event: Event, job: Job) -> None:
+    raise AssertionError("this process only lists handlers")
+
+
+def _register(check: Function) -> None:
     registry.add(
         Handler(
             name=OUTPUTS_HANDLER,
-            function=checker.check,
+            function=check,
             tags=frozenset(),
             states=frozenset({"Success"}),
             tries=8,
@@ -58,6 +76,8 @@ class _Checker:
 
     def check(self, event: Event, job: Job) -> None:
         """Raises ``ProviderError`` if COS cannot be asked (the run is retried), ``GiveUp`` if an output is wrong."""
+        from app.store.outputs.checks import LOOKED_UP, place
+
         report = Report.from_dict(event.report)
         outputs = [each for each in report.outputs if each.bucket and each.region]
         if not outputs or not self._may_be_looked_up(report, job):
@@ -84,7 +104,8 @@ class _Checker:
         return answer == "confirmed"
 
     def _heads(self, outputs: dict[str, Output]) -> dict[str, Head | None]:
-        until, heads = time.monotonic() + _CHECK_S, dict[str, Head | None]()
+        until = time.monotonic() + _CHECK_S
+        heads: dict[str, Head | None] = {}
         for where, each in outputs.items():
             if time.monotonic() > until:
                 raise TimeoutError(

@@ -12,11 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
+from app import store
 from app.core.clock import now_ms, rfc3339
-from app.services import Services
 from app.settings import Settings, SettingsError, load
-from app.store import UNAVAILABLE, Event, Job
-from app.store.jobs.accept import event_id
+from app.store import Event, Job
 from workers import check_outputs, registry
 from workers.outputs import access_for, readable
 from workers.registry import GiveUp, Handler, Later
@@ -31,14 +30,15 @@ def group(context: click.Context) -> None:
     """The handlers of HANDLERS."""
     chosen = load(for_command=True)
     registry.import_handlers(chosen.handlers)
-    check_outputs.install(chosen)
     context.obj = chosen
 
 
 @group.command("list")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
-def list_handlers(json_wanted: bool) -> None:
+@click.pass_obj
+def list_handlers(chosen: Settings, json_wanted: bool) -> None:
     """List the declared handlers, their events and limits."""
+    check_outputs.install_for_list(chosen)
     found = [_shown(each) for each in registry.declared_handlers()]
     if json_wanted:
         click.echo(json.dumps({"handlers": found}, indent=2, ensure_ascii=False))
@@ -72,6 +72,9 @@ def _shown(each: Handler) -> dict[str, Any]:
 @click.pass_obj
 def run(chosen: Settings, name: str, job_id: str, chosen_event: str | None) -> None:
     """Run one handler on a stored job, in the foreground: no run is recorded, and nothing is tried again."""
+    from app.services import Services
+
+    check_outputs.install(chosen)
     handler = registry.get(name) or _only_match(name)
     services = Services.open(chosen, timeout=10)
     known = services.store.jobs.known([job_id])[job_id]
@@ -103,6 +106,8 @@ def _only_match(name: str) -> Handler:
 
 def _latest(job: Job) -> Event:
     """An event for the job as it is now, as a replay makes one."""
+    from app.store.jobs.accept import event_id
+
     report = job.report
     return Event(
         event_id=event_id(job.job_id, report.digest),
@@ -145,7 +150,7 @@ def main() -> int:
     except SettingsError as error:
         click.echo(error.message, err=True)
         return error.exit_code
-    except UNAVAILABLE as error:
+    except store.UNAVAILABLE as error:
         click.echo(f"Redis is unavailable: {error}", err=True)
         return 5
     return 0

@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema
 
 from app import store
 from app.ci.report import Output
-from app.store.reading.record import ReadRaw, no_raw
+from app.store.reading.job import ReadRaw, no_raw
 
 _CHUNK = 2**20
 

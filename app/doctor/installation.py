@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from redis.exceptions import RedisError
 
 from app.core.clock import rfc3339
+from app.core.processes import ROOT
 from app.doctor.finding import Finding
 from app.services import Services
-from app.settings import ROOT
 from app.store import DurabilityUnsupported
 
 _HANDLERS_S = 60

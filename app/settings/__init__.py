@@ -1,7 +1,6 @@
 """Every setting: its type, its default, and where its value comes from."""
 
 from app.settings.loading import (
-    ROOT,
     STACK_ENV,
     SettingsError,
     hold,
@@ -13,7 +12,6 @@ from app.settings.loading import (
 from app.settings.settings import Settings
 
 __all__ = [
-    "ROOT",
     "STACK_ENV",
     "Settings",
     "SettingsError",

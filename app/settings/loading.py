@@ -11,13 +11,11 @@ import click
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from app.core.processes import ROOT
 from app.settings.development import is_development, made_secrets
 from app.settings.secret_files import UnreadableValue
 from app.settings.settings import Settings
 
-_BESIDE = Path(__file__).resolve().parents[2]
-# The checkout, or, for an installed package, the folder that the process was started in.
-ROOT = _BESIDE if (_BESIDE / "gunicorn.conf.py").exists() else Path.cwd()
 STACK_ENV = ROOT / "var" / "stack.env"
 _STACK = ROOT / "stack"
 """What ``make run`` starts; an image and an installed package are without it."""

@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from app.redis.breaker import Breaker
-from app.redis.capabilities import DurabilityUnsupported, Level
-from app.redis.connection import UNAVAILABLE, connect
-from app.redis.durable import Durable
-from app.store.access.api_keys import ApiKeys
-from app.store.access.callback_urls import CallbackUrls
-from app.store.access.sign_ins import SignIns
-from app.store.audit.audit_list import AuditList
-from app.store.database import Database
-from app.store.deliveries.deliveries import Deliveries
-from app.store.events.event import Event
-from app.store.events.outbox import Outbox
-from app.store.events.replays import Replays
-from app.store.failures.failures import Failures
-from app.store.jobs.accept import (
-    Acceptor,
-    Limits,
-    News,
-    NotBelieved,
-    NotDurable,
-    Outcome,
-    OverLimit,
-    Unavailable,
-)
-from app.store.jobs.doubts import Doubts
-from app.store.jobs.jobs import BodyView, Jobs
-from app.store.jobs.retention import Retention
-from app.store.lanes.lanes import Lanes
-from app.store.outputs.checks import Checks
-from app.store.processes.presence import Presence
-from app.store.questions.due import Due
-from app.store.questions.floods import Floods
-from app.store.reading.job import Job
-from app.store.refusals.refusals import Bounds, Refusals
-from app.store.runs.runs import Runs
-from app.store.schedules.schedules import Schedules
-from app.store.schema.schema import Schema, WrongSchema
-from app.store.search.search import JobSearch
-from app.store.search.values import Values
-from app.store.stats.stats import Stats
-from app.store.submissions.idempotency import IdempotencyRecords
-from app.store.submissions.submissions import Submissions
-from app.store.tallies.tallies import Tallies
+if TYPE_CHECKING:
+    from app.redis.capabilities import DurabilityUnsupported, Level
+    from app.redis.connection import UNAVAILABLE, connect
+    from app.redis.durable import Durable
+    from app.store.database import Database
+    from app.store.events.event import Event
+    from app.store.jobs.accept import (
+        Acceptor,
+        Limits,
+        News,
+        NotBelieved,
+        NotDurable,
+        Outcome,
+        OverLimit,
+        Unavailable,
+    )
+    from app.store.reading.job import Job
+    from app.store.schema.schema import Schema, WrongSchema
+    from app.store.whole import Store
 
 __all__ = [
     "UNAVAILABLE",
@@ -70,97 +47,32 @@ __all__ = [
     "connect",
 ]
 
+_MODULES = {
+    "UNAVAILABLE": "app.redis.connection",
+    "Acceptor": "app.store.jobs.accept",
+    "Database": "app.store.database",
+    "DurabilityUnsupported": "app.redis.capabilities",
+    "Durable": "app.redis.durable",
+    "Event": "app.store.events.event",
+    "Job": "app.store.reading.job",
+    "Level": "app.redis.capabilities",
+    "Limits": "app.store.jobs.accept",
+    "News": "app.store.jobs.accept",
+    "NotBelieved": "app.store.jobs.accept",
+    "NotDurable": "app.store.jobs.accept",
+    "Outcome": "app.store.jobs.accept",
+    "OverLimit": "app.store.jobs.accept",
+    "Schema": "app.store.schema.schema",
+    "Store": "app.store.whole",
+    "Unavailable": "app.store.jobs.accept",
+    "WrongSchema": "app.store.schema.schema",
+    "connect": "app.redis.connection",
+}
+"""Imported when first asked for: what handles an event or a job needs no Redis client."""
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """All that Redis holds for us, one attribute for each kind of thing."""
 
-    db: Database
-    durable: Durable
-    acceptor: Acceptor
-    jobs: Jobs
-    submissions: Submissions
-    outbox: Outbox
-    runs: Runs
-    schedules: Schedules
-    lanes: Lanes
-    deliveries: Deliveries
-    failures: Failures
-    replays: Replays
-    checks: Checks
-    due: Due
-    refusals: Refusals
-    callback_urls: CallbackUrls
-    api_keys: ApiKeys
-    sign_ins: SignIns
-    presence: Presence
-    idempotency: IdempotencyRecords
-    retention: Retention
-    schema: Schema
-    doubts: Doubts
-    floods: Floods
-    stats: Stats
-    tallies: Tallies
-    audit: AuditList
-
-    values: Values
-    search: JobSearch
-
-    @classmethod
-    def open(
-        cls,
-        url: str,
-        prefix: str,
-        *,
-        timeout: float | None,
-        limits: Limits | None = None,
-        durability: Level = "process",
-        breaker: Breaker | None = None,
-        refusals: Bounds | None = None,
-        trust_outputs: frozenset[str] = frozenset(),
-        view: BodyView | None = None,
-    ) -> Store:
-        """A store at ``url``; nothing is sent before the first use. ``timeout`` (seconds) bounds each call.
-
-        ``trust_outputs`` are buckets whose objects need no confirmation by CI; ``view`` reads the bytes behind a job's
-        ``raw``."""
-        db = Database(connect(url, timeout=timeout, breaker=breaker), prefix)
-        limits = limits or Limits()
-        durable = Durable(db.client, db.key("probe"), durability, timeout or 2.0)
-        schedules = Schedules(db)
-        runs = Runs(db, schedules)
-        presence = Presence(db)
-        acceptor = Acceptor(db, limits, durable)
-        jobs = Jobs(db, trust_outputs, view)
-        values = Values(db)
-        return cls(
-            db=db,
-            durable=durable,
-            acceptor=acceptor,
-            jobs=jobs,
-            submissions=Submissions(db, durable),
-            outbox=Outbox(db, limits.outbox),
-            runs=runs,
-            schedules=schedules,
-            lanes=Lanes(db, schedules, presence),
-            deliveries=Deliveries(db, runs, schedules),
-            failures=Failures(db, runs),
-            replays=Replays(db, limits, runs),
-            checks=Checks(db),
-            due=Due(db, limits.history),
-            refusals=Refusals(db, limits, durable, refusals),
-            callback_urls=CallbackUrls(db, durable),
-            api_keys=ApiKeys(db),
-            sign_ins=SignIns(db),
-            presence=presence,
-            idempotency=IdempotencyRecords(db),
-            retention=Retention(db, values),
-            schema=Schema(db, limits.raw_s),
-            doubts=Doubts(db, acceptor),
-            floods=Floods(db),
-            stats=Stats(db),
-            tallies=Tallies(db),
-            audit=AuditList(db),
-            values=values,
-            search=JobSearch(db, jobs, values),
-        )
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return found

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.ci.report import Detail, Report
+from app.core.logs import about
 from app.core.tokens import fingerprint
+from app.store import News
 from harness.downstream import KEY, Downstream
 from harness.servers import Service, eventually
 from tests.receiver.callbacks import a_token, body, post
@@ -57,6 +60,58 @@ def test_one_search_shows_the_whole_way(start: Start, downstream: Downstream) ->
     (delivery,) = downstream.deliveries
     assert delivery.headers["x-request-id"] == REQUEST
     assert delivery.headers["traceparent"] == TRACE
+
+
+def test_a_replay_goes_on_under_the_request_that_asked_for_it(
+    start: Start,  # noqa: F811
+    downstream: Downstream,  # noqa: F811
+) -> None:
+    """By API; and a command's under an id of its own. Both go to the endpoint too."""
+    service = start(
+        {"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers", forward_urls=downstream.url
+    )
+    post(service.url, a_token(service.settings), body(JobId="jagain", Tag="Quick"))
+    eventually(lambda: len(downstream.deliveries) == 1, "the first delivery")
+    asked = service.call("POST", "/v1/jobs/jagain/replay", headers={"X-Request-Id": "again-4711"})
+    assert asked.headers["X-Request-Id"] == "again-4711"
+
+    def ran() -> bool:
+        found = lines_about(service, "again-4711")
+        return bool(found["worker"] and found["relay"] and len(downstream.deliveries) == 2)
+
+    eventually(ran, "the run and the delivery")
+    found = lines_about(service, "again-4711")
+    for line in (*found["worker"], *found["relay"]):
+        assert line["event_id"] == asked.json()["event_id"]
+    assert downstream.deliveries[1].headers["x-request-id"] == "again-4711"
+
+    service.services.store.replays.replay("jagain", "a person")
+    eventually(lambda: len(downstream.deliveries) == 3, "the third delivery")
+    ids = [each.headers["x-request-id"] for each in downstream.deliveries]
+    assert len(set(ids)) == 3
+
+
+def test_an_answer_of_ci_that_no_request_asked_for_has_an_id_of_its_own(
+    start: Start,  # noqa: F811
+    downstream: Downstream,  # noqa: F811
+) -> None:
+    """From the poll over its runs to the endpoint; one that a request asked for goes on under that request."""
+    service = start(
+        {"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers", forward_urls=downstream.url
+    )
+    for job_id in ("jpolled", "jrefreshed"):
+        news = News([Detail(Report(job_id=job_id, tag="Quick", state="Success"), {})], "poll", "confirmed")
+        with about(request_id="refresh-4711" if job_id == "jrefreshed" else None):
+            service.services.store.acceptor.accept(news)
+    eventually(lambda: len(downstream.deliveries) == 2, "both deliveries")
+    ids = {
+        each.event["data"]["job"]["job_id"]: each.headers["x-request-id"] for each in downstream.deliveries
+    }
+    assert ids["jrefreshed"] == "refresh-4711"
+    assert len(ids["jpolled"]) == 16
+    for job_id, request in ids.items():
+        eventually(lambda request=request: lines_about(service, request)["worker"], "the run")  # type: ignore[misc]
+        assert {line["job_id"] for line in lines_about(service, request)["worker"]} == {job_id}
 
 
 def test_without_the_headers_the_request_gets_an_id(start: Start) -> None:  # noqa: F811

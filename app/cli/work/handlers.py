@@ -11,7 +11,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from app.settings import ROOT
+from app.core.processes import ROOT
 
 _MODULE = "workers.handlers_command"
 

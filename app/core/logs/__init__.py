@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal
 
-from app.core.tokens import fingerprint
+from app.core.logs.origin import Origin, origin_of
 
 _TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
 # Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature. It begins where a run of
@@ -52,6 +52,12 @@ def about(**fields: str | None) -> Iterator[None]:
         _about.reset(before)
 
 
+def origin_here() -> Origin:
+    """The request that this thread or greenlet is about; one of its own for what no request began: the relay asks CI,
+    say, or a person gives a command."""
+    return origin_of(_about.get().get("request_id"), None)
+
+
 MESSAGE_MAX = 8192
 """Characters of a message; its beginning says what happened."""
 
@@ -63,10 +69,17 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def _fingerprint(token: str) -> str:
+    # Imported with the first token: help and lists of commands meet none.
+    from app.core.tokens import fingerprint
+
+    return fingerprint(token)
+
+
 def redact(text: str) -> str:
     """Callback tokens become fingerprints, keys and signatures disappear."""
-    text = _TOKEN.sub(lambda found: f"{found[1]}[{fingerprint(found[2])}]", text)
-    text = _BARE_TOKEN.sub(lambda found: f"[{fingerprint(found[0])}]", text)
+    text = _TOKEN.sub(lambda found: f"{found[1]}[{_fingerprint(found[2])}]", text)
+    text = _BARE_TOKEN.sub(lambda found: f"[{_fingerprint(found[0])}]", text)
     return _BEARER.sub(r"\1[redacted]", text)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.json import encode
 
 from app.core.clock import now_ms, rfc3339
+from app.core.logs import origin_here
 from app.redis.connection import UNAVAILABLE
 from app.redis.scripts import decoded, script
 from app.store.database import Database
@@ -86,6 +87,7 @@ class Replays:
         arguments: list[Any] = [self._db.prefix, job_id, made.event_id, original, at]
         arguments += [self._limits.history, self._limits.outbox, pack(encode(entry))]
         arguments += [known.version or "", known.report, str(only) if only else ""]
+        arguments.append(origin_here().request_id)
         verdict = decoded(self._script(args=arguments))
         if verdict == "moved":
             raise _Moved

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from app.ci.report import STATES, Detail, Report, digest_of, rank
 from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.logs import origin_here
 from app.core.logs.origin import Origin
 from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script
@@ -275,8 +276,8 @@ class Acceptor:
             "place": news.place,
             "quiet": news.quiet or None,
         }
-        if news.origin:
-            header |= {"request": news.origin.request_id, "trace": news.origin.traceparent or None}
+        origin = news.origin or origin_here()
+        header |= {"request": origin.request_id, "trace": origin.traceparent or None}
         if news.settled:
             header |= asdict(news.settled)
         if news.body:

@@ -16,9 +16,9 @@ from app.store.jobs import index
 from app.store.jobs.entries import read_entry
 from app.store.members import job_of
 from app.store.packing.packing import unpack
-from app.store.reading.job import Job
+from app.store.reading.job import Job, ReadRaw
 from app.store.reading.listing import Filter, Listing, Page
-from app.store.reading.record import UNKNOWN, Known, ReadRaw, Records
+from app.store.reading.record import UNKNOWN, Known, Records
 from app.store.reading.shown import Kept, Shown, shown
 from app.store.reading.stored import Stored, StoredJobs
 from app.store.submissions.submissions import Submission

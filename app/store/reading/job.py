@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ci.report import Input, JobResult, Media, Output, Report, Template, Workflow
+
+ReadRaw = Callable[[], dict[str, Any] | None]
+"""The JSON view of a payload; ``None`` where there is none, or no longer."""
+
+
+def no_raw() -> None:
+    """Of a job whose payload was not asked for."""
 
 
 class Submitted(BaseModel):

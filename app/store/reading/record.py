@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -20,16 +19,9 @@ from app.redis.scripts import decoded
 from app.store.events.event import Event
 from app.store.outputs.checks import LOOKED_UP, merged
 from app.store.packing.packing import unpack
-from app.store.reading.job import Job, Submitted
+from app.store.reading.job import Job, ReadRaw, Submitted, no_raw
 from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
 from app.store.submissions.submissions import USUAL_CALLBACK, Submission, labels_of
-
-ReadRaw = Callable[[], dict[str, Any] | None]
-"""Reads the JSON view of a payload; ``None`` if there is none, or it has expired."""
-
-
-def no_raw() -> None:
-    """For a job whose payload was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
