@@ -51,6 +51,7 @@ worker_tmp_dir = checked.shared_memory()
 forwarder_headers = ""
 # The application writes its own access log: gunicorn's would hold callback tokens.
 accesslog = None
+logger_class = "server.log.MasterLog"
 # Its place is one for all of this user's gunicorns on the machine.
 control_socket_disable = True
 

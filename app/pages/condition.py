@@ -54,7 +54,7 @@ REMEDIES: Final = {
     "redis": Remedy("Callbacks go to the spool. See why Redis takes no writes.", "callbacks-spooled"),
     "redis memory": Remedy("At the limit callbacks go to the spool. Raise maxmemory.", "redis-memory-high"),
     "outbox full": Remedy("Events wait for a relay. Start one: python -m workers.relay.", "relay-missing"),
-    "jobs full": Remedy("New jobs are turned away. Raise JOBS_MAX or shorten RETENTION_JOBS.", "by-message"),
+    "jobs full": Remedy("New jobs are refused. Raise JOBS_MAX or shorten RETENTION_JOBS.", "by-message"),
     "spool": Remedy("Free the disk of SPOOL_DIR, or raise SPOOL_MAX.", "callbacks-not-stored"),
     "spool waits": Remedy("It empties by itself. If it does not, see why.", "spool-not-draining"),
     "set_aside": Remedy("Look at each with flask spool list, then flask spool retry.", "spool-set-aside"),

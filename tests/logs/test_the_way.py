@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from pathlib import Path
 from typing import Any
 
 from app.ci.report import Detail, Report
@@ -10,7 +12,8 @@ from app.core.logs import about
 from app.core.tokens import fingerprint
 from app.store import News
 from harness.downstream import KEY, Downstream
-from harness.servers import Service, eventually
+from harness.servers import Service, Valkey, Web, eventually, free_port
+from harness.settings import make_settings
 from tests.receiver.callbacks import a_token, body, post
 from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
 
@@ -165,3 +168,18 @@ def test_health_checks_are_no_lines(start: Start) -> None:  # noqa: F811
     service.call("GET", "/v1/jobs")
     eventually(lambda: '"route":"/v1/jobs"' in service.web.text(), "the line of the API")
     assert not any(path in service.web.text() for path in ("/healthz", "/readyz", '"/metrics"'))
+
+
+def test_each_line_of_the_web_service_is_json_its_masters_too(valkey: Valkey, tmp_path: Path) -> None:
+    """From the start over a reload to the end."""
+    settings = make_settings(valkey.url, log_format="json")
+    with Web(settings, free_port(), tmp_path, WEB_CONCURRENCY="1") as web:
+        web.web.signal(signal.SIGHUP)
+        eventually(lambda: "Hang up" in web.web.text(), "the reload")
+        eventually(lambda: web.web.text().count("serves") == 2, "the new worker")
+        assert web.web.stop() == 0
+        lines = [json.loads(line) for line in web.web.text().splitlines()]
+    assert {line["process"] for line in lines} == {"web"}
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    said = " ".join(line["message"] for line in lines)
+    assert "Starting gunicorn" in said and "Shutting down: Master" in said

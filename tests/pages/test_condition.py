@@ -152,7 +152,7 @@ def test_the_runbook_needs_no_redis(client: FlaskClient, store: Store) -> None:
         assert f">{heading}</h2>" in page.text
 
 
-def test_the_audit_list_says_who_did_what_and_what_came_of_it(visitor: FlaskClient, store: Store) -> None:
+def test_the_audit_list_says_who_did_what_with_which_result(visitor: FlaskClient, store: Store) -> None:
     """Newest first; the page of health has the newest few, and leads to all."""
     page = visitor.get("/health").text
     assert "No action yet" in page

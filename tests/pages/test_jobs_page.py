@@ -224,7 +224,7 @@ def test_an_action_on_a_search_is_on_those_that_it_finds(page: Page, web: Web) -
     expect(page.get_by_label("Search")).to_have_value("batch")
 
 
-def test_a_filter_that_the_list_does_not_know_is_acted_on_by_nobody(page: Page, web: Web) -> None:
+def test_a_filter_that_the_list_does_not_know_is_refused(page: Page, web: Web) -> None:
     """A form that names one acts on nothing."""
     put(web.services.store, "j0")
     sign_in(page, web)
