@@ -43,7 +43,7 @@ fuzz: environment
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	$(BIN)/python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus
 
-docs: environment
+docs: environment traces-libraries
 	$(BIN)/python -m docs.generate
 
 site: environment
@@ -76,10 +76,11 @@ update: environment
 sbom: environment
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --output-reproducible --output-file build/sbom.cdx.json requirements.txt
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-file build/sbom-traces.cdx.json requirements-traces.txt
 
 # Asks the network for known faults, so it is no part of `lint`.
 audit: environment
-	$(BIN)/uvx pip-audit --disable-pip --require-hashes -r requirements.txt
+	$(BIN)/uvx pip-audit --disable-pip --require-hashes -r requirements.txt -r requirements-traces.txt
 
 clean:
 	rm -rf .venv var build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,23 +8,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from harness.servers import ROOT
 
 
-def test_the_bill_of_materials_names_each_locked_library_with_its_hashes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-traces.txt"])
+def test_the_bill_of_materials_names_each_locked_library_with_its_hashes(tmp_path: Path, lock: str) -> None:
     target = tmp_path / "sbom.json"
     program = Path(sys.executable).with_name("cyclonedx-py")
+    assert f" {lock}" in (ROOT / "Makefile").read_text().partition("\nsbom:")[2].partition("\n\n")[0]
     command = [
         str(program),
         "requirements",
         "--output-reproducible",
         "--output-file",
         str(target),
-        "requirements.txt",
+        lock,
     ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     components = json.loads(target.read_text())["components"]
-    locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.MULTILINE)
     assert {(each["name"], each["version"]) for each in components} == set(locked)
     assert all(
         any(reference.get("hashes") for reference in each["externalReferences"]) for each in components
