@@ -43,7 +43,8 @@ fuzz: environment
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	$(BIN)/python fuzz/fuzz_payload.py -max_total_time=60 fuzz/corpus
 
-docs: environment traces-libraries
+docs: environment
+	@$(MAKE) --no-print-directory traces-libraries
 	$(BIN)/python -m docs.generate
 
 site: environment
