@@ -22,7 +22,7 @@ from zstandard import (
 
 DICTIONARIES = Path(__file__).parent / "dictionaries"
 _LEVEL = 3
-"""Level 9 takes 140 bytes less for a submitted job, and made an accept a third dearer under load (docs/decisions.md)."""
+"""Level 9 takes 140 bytes less for a submitted job, and makes an accept a third dearer (docs/decisions.md)."""
 _FRAME = b"\x28\xb5\x2f\xfd"
 _ZLIB = b"\x78"
 # A compressor must not be used by two threads at once. Waiting for it takes less time than making another one.
