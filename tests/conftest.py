@@ -27,6 +27,20 @@ hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
 
+WHOLE_SERVICES = ("install", "docs", "e2e", "workers", "deploy", "server", "doctor", "pages")
+"""Rooms whose tests start whole services and wait for them, the longest files first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the long files first: a process that begins one last keeps all others waiting."""
+    items.sort(key=lambda item: _rank(item.path))
+
+
+def _rank(path: Path) -> int:
+    room = path.relative_to(Path(__file__).parent).parts[0]
+    return WHOLE_SERVICES.index(room) if room in WHOLE_SERVICES else len(WHOLE_SERVICES)
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One server for the tests of this process; each test has a key prefix of its own."""
