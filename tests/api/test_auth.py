@@ -94,7 +94,7 @@ def test_a_revoked_key_stops_at_once(client: FlaskClient, store: Store) -> None:
 
 
 def test_the_store_does_not_know_the_key(store: Store) -> None:
-    """Whoever reads Redis cannot use the API with what is there."""
+    """A person who can read Redis cannot use the API with what is stored there."""
     key = store.api_keys.create("x", frozenset({"read"}))
     kept = store.db.client.hgetall(store.db.key("keys"))
     assert key not in str(kept)

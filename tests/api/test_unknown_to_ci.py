@@ -72,7 +72,7 @@ def long_queue(emulator: Emulator) -> Iterator[None]:
 def test_a_cancel_of_many_says_what_was_cancelled_although_ci_goes_away(
     client: FlaskClient, key: dict[str, str], store: Store, settings: Settings
 ) -> None:
-    """What became of it cannot be asked then; it is asked later."""
+    """CI cannot be asked for the job's state at that moment, so it is asked later."""
     ci = Emulated(str(settings.ci_endpoint), settings.cos_bucket)
     assert client.post("/v1/jobs", json=SUBMISSION, headers=key).status_code == 201
     ci.fault("error", on="describe", code="SlowDown", status=429)

@@ -153,7 +153,7 @@ def test_what_is_no_time_is_null(given: Any) -> None:
 
 
 def test_the_tag_is_the_jobs_own() -> None:
-    """JobsDetail's Tag, else its Operation's, else that of its nodes, else the event; a Tag elsewhere is somebody's
+    """JobsDetail's Tag, else its Operation's, else that of its nodes, else the event; a Tag elsewhere is part of a
     result."""
     assert report(Tag="A", Operation={"Tag": "B"}).tag == "A"
     assert report(Operation={"Tag": "B", "VideoTagResult": {"Tag": "C"}}).tag == "B"

@@ -27,7 +27,7 @@ from harness.servers import ROOT
 
 OLD = CallbackKey("old", SecretStr("an-old-secret-of-the-tests"))
 NEW = CallbackKey("new", SecretStr("a-new-secret-of-the-tests"))
-OTHER = CallbackKey("new", SecretStr("somebody-else-s-secret-123"))
+OTHER = CallbackKey("new", SecretStr("another-key-s-secret-123456"))
 
 FULL = Binding(
     submission="s0123456789abcdef",

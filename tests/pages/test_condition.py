@@ -145,7 +145,7 @@ def test_what_readyz_names_has_a_remedy(client: FlaskClient) -> None:
 
 
 def test_the_runbook_needs_no_redis(client: FlaskClient, store: Store) -> None:
-    """It is read when Redis is away; so nobody has to sign in."""
+    """Operators read it when Redis is unavailable, so it needs no session."""
     page = client.get("/health/runbook")
     assert page.status_code == 200
     for heading in HEADINGS:

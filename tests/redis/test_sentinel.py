@@ -132,7 +132,8 @@ def test_one_sentinel_that_answers_is_enough(deaf: list[int], sentinel: Sentinel
 
 
 def test_a_host_that_is_gone_costs_one_time_out(sentinel: Sentinel, old: Server, new: Server) -> None:
-    """Many connections lead to it. When one has waited in vain the others are given up: the next call asks anew."""
+    """Many connections lead to that host. When one of them times out the others are closed, and the next call asks the
+    sentinel again."""
     sentinel.name(old.port)
     client = connect(url(sentinel.port), timeout=LONG_S)
     hold_open(client, 8)

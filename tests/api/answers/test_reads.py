@@ -91,7 +91,7 @@ def both(app: Flask, client: FlaskClient, path: str, headers: dict[str, str]) ->
 def test_the_answer_is_that_of_the_view(
     app: Flask, client: FlaskClient, store: Store, keys: dict[str, str], path: str
 ) -> None:
-    """Whoever asks, also when it has been asked before."""
+    """For every scope of a key, on the first read and on a cached one."""
     filled(store)
     for header in keys.values():
         for _ in range(2):

@@ -148,7 +148,7 @@ def test_of_a_body(caller: Caller, reason: str) -> None:
 
 
 def test_of_a_query_or_a_document(caller: Caller) -> None:
-    """A member that nobody knows."""
+    """An unknown member."""
     said = {
         each.name: caller.ask(
             each.name, **({"json": {"nonsense": 1}} if each.has_body else {"query_string": "nonsense=1"})
@@ -269,12 +269,12 @@ def _for_a_stranger(operation: str) -> Callable[[Caller], Any]:
     """A handler that does not exist."""
 
     def ask(caller: Caller) -> Any:
-        caller.store.runs.declare(["somebody"])
+        caller.store.runs.declare(["known_handler"])
         path = operation.partition(" ")[2].replace("{job_id}", caller.stored())
         one = (
-            {"query_string": "handler=nobody"}
+            {"query_string": "handler=unknown_handler"}
             if caller.stored() in path
-            else {"json": BULK | {"handler": "nobody"}}
+            else {"json": BULK | {"handler": "unknown_handler"}}
         )
         return caller.ask(operation, path, **one)
 

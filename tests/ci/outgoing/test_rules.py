@@ -267,7 +267,7 @@ def test_other_tags_pass_with_a_raw_operation() -> None:
 
 
 def test_other_tags_need_an_operation() -> None:
-    """There is nothing to do otherwise; and voice_separate belongs to one tag."""
+    """CI would have no work without an operation; and voice_separate is for one tag only."""
     assert violations(request(tag="Transcode", voice_separate=None, output=None)) == {
         ("operation", "missing")
     }

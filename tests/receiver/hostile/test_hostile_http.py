@@ -313,7 +313,7 @@ def test_a_connection_that_closes_says_so(
     web: Web, path: str, where: str, more: int, headers: tuple[str, ...]
 ) -> None:
     """A client that is answered ``keep-alive`` may send its next callback on the same connection: it must be read."""
-    address = path if where == "good token" else "/callbacks/nobody"
+    address = path if where == "good token" else "/callbacks/unknown"
     refused = raw.head("POST", address, f"Content-Length: {more + 1000}", *headers)
     with raw.connect(web.port) as link:
         answer = raw.converse(link, refused, b" " * 1000)
@@ -324,7 +324,7 @@ def test_a_connection_that_closes_says_so(
 
 def test_a_refusal_whose_body_was_read_keeps_the_connection(web: Web, path: str) -> None:
     """Also if it was skipped because the answer does not need it: it has arrived then."""
-    refused = raw.head("POST", "/callbacks/nobody", "Content-Length: 30000") + b" " * 30000
+    refused = raw.head("POST", "/callbacks/unknown", "Content-Length: 30000") + b" " * 30000
     good = body(JobId=new_job_id())
     with raw.connect(web.port) as link:
         assert raw.converse(link, refused).headers["connection"] == "keep-alive"

@@ -30,7 +30,7 @@ BOUNDS = [
 ]
 FILTERS = [
     replace(bounds, equal=tuple((field, value) for field, value in (("state", state), ("tag", tag)) if value))
-    for bounds, state, tag in product(BOUNDS, (None, "Running"), (None, "a", "nobody"))
+    for bounds, state, tag in product(BOUNDS, (None, "Running"), (None, "a", "unknown"))
 ]
 
 
