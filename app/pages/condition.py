@@ -134,7 +134,7 @@ def _soon(ours: WebServices, ready: Readiness) -> Iterator[HealthPart]:
     """What works now, and may not for long."""
     oldest = ours.spool.oldest_s() if ours.spool else 0.0
     if ready.parts["redis"] == "ok" and oldest > LATE_S:
-        facts = "Redis is well, and spooled callbacks are not stored yet"
+        facts = "Redis is available, but spooled callbacks are not stored yet"
         yield HealthPart("spool empties", f"{duration(oldest)} late", "warn", facts, REMEDIES["spool waits"])
     used, limit = _used(ours.store)
     if limit and used > _FULL * limit:
