@@ -71,7 +71,7 @@ def _side(stack: ExitStack, folder: Path) -> _Side:
 
 
 def _fill(store: Store, count: int) -> None:
-    """Store that many finished jobs with the accept script. Syncing to disk is off, as it would take most of the time."""
+    """Store that many finished jobs with the accept script. Syncing is off, because it would take most of the time."""
     redis = store.db.client
     synced = str(redis.config_get("appendfsync")["appendfsync"])
     redis.config_set("appendfsync", "no")

@@ -39,8 +39,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def run(port: int, shares: Sequence[Sequence[Request]], pids: Sequence[int]) -> Round:
-    """One connection for each share, all concurrently. The requests are built before the clock starts, because clients and
-    servers share the machine. The processor time of ``pids`` is counted."""
+    """One connection for each share, all concurrently. The requests are built before the clock starts, because clients
+    and servers share the machine. The processor time of ``pids`` is counted."""
     latencies: list[float] = []
     failures: list[str] = []
     before, began = cpu_seconds(pids), time.perf_counter()
