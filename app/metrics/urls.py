@@ -32,12 +32,12 @@ def families(urls: Sequence[CallbackUrl], now: int) -> tuple[Metric, ...]:
 
 
 def callback_url_expiry() -> GaugeMetricFamily:
-    said = "Seconds until the callback URL of that name expires, of several the first; +Inf where none does"
+    said = "Seconds until the callback URL of that name expires (of several, the first); +Inf if none does"
     return GaugeMetricFamily("ci_callback_url_expires_seconds", said, labels=["name"])
 
 
 def callback_url_idle() -> GaugeMetricFamily:
-    said = "Seconds since a callback URL of that name was last used, or else since it was made"
+    said = "Seconds since a callback URL of that name was last used, or was created if it was never used"
     return GaugeMetricFamily("ci_callback_url_idle_seconds", said, labels=["name"])
 
 
