@@ -48,8 +48,8 @@ class _Family:
         return self.of([((), value)])
 
 
-def _counter(name: str, said: str, *labels: str) -> _Family:
-    return _Family(name, said, labels, CounterMetricFamily)
+def _counter(name: str, documentation: str, *labels: str) -> _Family:
+    return _Family(name, documentation, labels, CounterMetricFamily)
 
 
 _REDIS_UP = _Family("ci_redis_up", "1 if Redis answers this process")
@@ -106,8 +106,8 @@ _REFUSED_BYTES = _Family("ci_refusals_open_bytes", "Bytes of Redis that open ref
 
 
 def _handler_seconds() -> HistogramMetricFamily:
-    said = "Duration of one try of a handler, in seconds"
-    return HistogramMetricFamily("ci_handler_seconds", said, labels=["handler"])
+    documentation = "Duration of one try of a handler, in seconds"
+    return HistogramMetricFamily("ci_handler_seconds", documentation, labels=["handler"])
 
 
 FAMILIES: tuple[Metric, ...] = (
