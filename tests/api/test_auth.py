@@ -30,7 +30,7 @@ CALLS = [
 ]
 
 
-def test_what_shows_a_job_needs_read(client: FlaskClient, store: Store) -> None:
+def test_operations_that_show_a_job_need_the_scope_read(client: FlaskClient, store: Store) -> None:
     """A key that may only submit cannot read a job by asking CI about it, or by cancelling it."""
     put(store, "j1")
     for scopes, needed in (({"submit"}, "read"), ({"read"}, "submit"), ({"links", "submit"}, "read")):

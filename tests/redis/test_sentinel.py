@@ -177,7 +177,7 @@ def test_a_primary_that_was_replaced_without_knowing_is_left(
     assert store.db.client.info("server")["tcp_port"] == new.port
 
 
-def test_who_listens_outlives_a_host_that_vanished(
+def test_a_listener_survives_the_loss_of_its_redis_host(
     old: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A blocking reader cannot notice a host that vanishes; it has a time-out all the same."""

@@ -236,7 +236,7 @@ def test_while_redis_is_away_nothing_moves(home: Home) -> None:
     assert home.outcomes("j1") == ["accepted"]
 
 
-def test_what_crashes_leave_behind_goes_away(home: Home) -> None:
+def test_leftovers_of_crashes_are_removed(home: Home) -> None:
     """Files that never got a name."""
     home.put(encode_record(news("j1")))
     unnamed = home.spool.folder / "00-1.new"

@@ -232,7 +232,7 @@ def test_a_megabyte_of_anything_takes_well_under_a_second(body: str) -> None:
     assert time.thread_time() - started < 5
 
 
-def test_what_json_has_no_place_for_is_kept_beside() -> None:
+def test_xml_without_an_equivalent_in_json_is_kept() -> None:
     """Attributes, text between children, repeated and empty nodes."""
     body = (
         b"<Response><JobsDetail a='1'>x <JobId>j1</JobId> y<N/><N></N><N>2</N><!-- - --><M b='2'>t</M>"

@@ -103,7 +103,7 @@ def test_trouble_of_a_moment_is_waited_out(
     assert flask("jobs", "import", "--after", "1h", "--json").json["new"] == 1
 
 
-def test_what_ci_refuses_ends_it(flask: Flask, ci: Emulated) -> None:
+def test_a_refusal_by_ci_ends_the_run(flask: Flask, ci: Emulated) -> None:
     """With CI's words, and exit code 6."""
     ci.fault("error", on="list", code="AccessDenied", status=403)
     ran = flask("jobs", "import", "--after", "1h")

@@ -64,7 +64,7 @@ def test_another_doubt_that_comes_meanwhile_is_the_one_decided(store: Store, cho
     assert "doubt" not in known(store)
 
 
-def test_of_many_decisions_one_counts(store: Store) -> None:
+def test_one_of_many_simultaneous_decisions_counts(store: Store) -> None:
     """The others hear that nothing is in doubt, and leave no entry."""
     say(store, "Success")
     say(store, "Failed")

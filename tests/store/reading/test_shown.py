@@ -158,7 +158,7 @@ def test_a_trusted_bucket_changes_the_etag(store: Store) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 4000)), max_size=40))
-def test_what_is_kept_stays_within_its_bytes(put: list[tuple[str, int]]) -> None:
+def test_the_cache_stays_within_its_bytes(put: list[tuple[str, int]]) -> None:
     """The latest stays unless it alone is too large; sizes add up whatever is replaced."""
     kept = Kept[str, Stored, Shown](12_000)
     for name, size in put:
