@@ -1,6 +1,7 @@
-"""What the service costs, beside what else one could run: ``make bench``. Ratios in one run: machines are noisy.
+"""The cost of the service compared with alternatives: ``make bench``. It reports ratios within one run, since machines
+are noisy.
 
-Each section starts its own servers, and measures in turns. The table goes to the screen and to ``var/bench.json``.
+Each section starts its own servers and alternates between them. The table is printed and written to ``var/bench.json``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Taking a callback: news, a duplicate, a refused token; beside a bare view and the endpoint that people write.
+"""Accepting a callback (a new job, a duplicate, a refused token), compared with a bare view and a typical endpoint.
 
-All servers have the same number of processes; the peers run on gunicorn's ``gthread`` with 32 threads, which is what
-people deploy, and on ``gevent``. One Valkey serves all, in turns, with ``appendfsync always``.
+All servers have the same number of processes; the peers run on gunicorn's ``gthread`` with 32 threads, a common
+deployment, and on ``gevent``. All alternate on one Valkey with ``appendfsync always``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Make = Callable[[int], Request]
 
 
 class _ScriptTime:
-    """``each_us``: microseconds of one call of a script, by the server's own clock, for each round that was watched."""
+    """``each_us``: microseconds per call of a script in each watched round, from the server's command statistics."""
 
     def __init__(self, url: str) -> None:
         self.each_us: list[float] = []
@@ -67,7 +67,7 @@ def measure(options: Options) -> list[Row]:
 def _rounds(
     options: Options, settings: Settings, servers: dict[str, Server], store: int, script: _ScriptTime
 ) -> dict[str, list[Round]]:
-    """Rounds in turns: A B C A B C …; the first of each warms up."""
+    """Alternating rounds: A B C A B C …; the first round of each server is a warm-up."""
     good = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
     bad = good[:-4] + "AAAA"
     done: dict[str, list[Round]] = {}
@@ -93,7 +93,7 @@ def _news(number: int, path: str) -> Make:
 
 
 def _body(each: int, number: int) -> bytes:
-    """Of a job of its own in each round; XML and JSON in turns."""
+    """The callback of a new job for each number and round, alternately XML and JSON."""
     return payloads.voice_separate(f"{number:04}{each:012}", xml=each // 8 % 2 == 0)
 
 

@@ -1,8 +1,8 @@
 """Trains the dictionary that stored values are compressed with: ``python -m bench.dictionary``.
 
-It adds a file to ``app/store/packing/dictionaries`` and leaves those that are there: values name the one they need.
-The samples are callbacks of every kind, as our emulator of CI and the generator of the bench make them, CI's answers to
-requests, the reports made of them, entries of histories, events, and what submissions remember of a request.
+It adds a file to ``app/store/packing/dictionaries`` and keeps existing ones: each value names its dictionary.
+The samples are callbacks of every kind from our emulator of CI and the generator of the bench, CI's answers to
+requests, the reports made of them, history entries, events, and the stored parts of requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.submitter.draft import draft
 from bench import emulated, payloads
 from harness.settings import make_settings
 
-_FIRST = 40_001  # RFC 8878: smaller numbers may be registered one day.
+_FIRST = 40_001  # RFC 8878 reserves smaller numbers for registration.
 _SIZE = 24_576
 _SAMPLES = 1200
 
@@ -50,7 +50,7 @@ def _samples(chance: random.Random) -> Iterator[bytes]:
 
 
 def _of_body(body: bytes, chance: random.Random) -> Iterator[bytes]:
-    """The body, CI's answer with the same content, and what is made of them."""
+    """The body, CI's answer with the same content, and the values that are stored for them."""
     yield body
     details = parse(body).details
     if details and chance.random() < 0.3:
@@ -61,7 +61,7 @@ def _of_body(body: bytes, chance: random.Random) -> Iterator[bytes]:
 
 
 def _entry(report: Report, body: bytes, chance: random.Random) -> bytes:
-    """The history of a callback, of CI's answer to a request, or of one to a question."""
+    """A history entry for a callback, for CI's answer to a request, or for a poll."""
     at = rfc3339(1_760_000_000_000 + chance.randrange(10**11))
     kind = chance.choice(["callback", "callback", "callback", "submit", "poll"])
     entry: dict[str, Any] = {"kind": kind, "at": at, "state": report.state}

@@ -22,7 +22,7 @@ _REGIONS = ("ap-chongqing", "ap-beijing", "ap-shanghai", "ap-guangzhou", "ap-sin
 
 
 def emulated_bodies(count: int, chance: random.Random) -> Iterator[bytes]:
-    """``count`` bodies, each of a job of its own."""
+    """``count`` bodies, each about another job."""
     with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
         emulator = Emulator(Path(folder), free_port())
         emulator.start()
@@ -34,7 +34,7 @@ def emulated_bodies(count: int, chance: random.Random) -> Iterator[bytes]:
 
 
 def _body(session: requests.Session, url: str, wanted: dict[str, Any]) -> bytes:
-    # No server listens there: the answer shows the body all the same.
+    # No server listens there; the answer contains the body anyway.
     answer = session.post(
         f"{url}/_emulator/callbacks", json=wanted | {"url": "http://127.0.0.1:9/"}, timeout=30
     )

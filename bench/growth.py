@@ -1,4 +1,4 @@
-"""Whether what is stored already makes anything slower: 1,000 jobs beside many (``--large``: a million)."""
+"""Whether the number of stored jobs affects speed: 1,000 jobs compared with many (``--large``: a million)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FILLERS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One service with its store: ``pids`` are what is paid for."""
+    """One service with its store; the processor time of ``pids`` is counted."""
 
     services: Services
     port: int
@@ -42,7 +42,7 @@ class _Side:
 
 
 def measure(options: Options) -> list[Row]:
-    """Both are there at once and measured in turns: what else the machine does meets both alike."""
+    """Both run at the same time and are measured alternately, so that other load affects both alike."""
     many = options.stored
     section = f"processor time with {many:,} jobs stored / with {_FEW:,}"
     cpu: dict[str, dict[int, list[float]]] = {}
@@ -71,8 +71,7 @@ def _side(stack: ExitStack, folder: Path) -> _Side:
 
 
 def _fill(store: Store, count: int) -> None:
-    """That many finished jobs, by the script that takes their callbacks. Nothing waits for the disk meanwhile, which
-    would take most of the time."""
+    """Store that many finished jobs with the accept script. Syncing is off, because it would take most of the time."""
     redis = store.db.client
     synced = str(redis.config_get("appendfsync")["appendfsync"])
     redis.config_set("appendfsync", "no")

@@ -1,4 +1,4 @@
-"""From the stored event to the handler: how many a second beside RQ's own workers, and how soon when idle."""
+"""From the stored event to the handler: throughput compared with RQ's own workers, and latency when idle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from harness.settings import make_settings
 _SECTION = "post-processing"
 EVENTS = 2000
 FORKED = EVENTS // 10
-"""Jobs for RQ's ``Worker``, which forks for each."""
+"""Number of jobs for RQ's ``Worker``, which forks for each."""
 _IDLE_TRIES = 40
 _PATIENCE_S = 600
 
@@ -40,7 +40,7 @@ def measure(options: Options) -> list[Row]:
     simple: list[float] = []
     idle: list[float] = []
     for number in range(options.rounds):
-        # Side by side, and each first in turn: on a machine with other work one pair alone says nothing.
+        # Pairs in alternating order: on a machine with other work one pair alone is not conclusive.
         for checks in (False, True) if number % 2 == 0 else (True, False):
             if checks:
                 checking.append(_checking_rate())
@@ -95,7 +95,7 @@ def _cos(folder: Path) -> Iterator[str]:
 
 
 def our_rate(store: Valkey, folder: Path, idle: list[float] | None = None, **changes: object) -> float:
-    """Events a second, from the first run to the last; ``idle`` gets how soon a single one starts, in ms."""
+    """Events a second, from the first run to the last; ``idle`` gets the latencies of single events, in ms."""
     notes = folder / "notes"
     settings = make_settings(
         store.url,
@@ -124,7 +124,7 @@ def _idle(settings: Settings, port: int, notes: Path) -> list[float]:
     found = []
     for number in range(_IDLE_TRIES):
         name = f"i{number}"
-        time.sleep(0.25)  # the queue is empty again, and the processes wait
+        time.sleep(0.25)  # until the queue is empty and the processes wait
         before = _count(notes)
         run(port, shared(lambda _, n=name: Request(path, payloads.voice_separate(n, xml=False)), 1, 1), [])  # type: ignore[misc]
         answered = time.time()
@@ -138,7 +138,7 @@ def _count(notes: Path) -> int:
 
 
 def rq_rate(store: Valkey, folder: Path, kind: str, count: int) -> float:
-    """Jobs a second of two of RQ's workers, from the first start to the last end."""
+    """Jobs a second of two RQ workers, from the first start to the last end."""
     link = Redis.from_url(store.url)
     queue = Queue(f"bench-{kind}", connection=link)
     jobs = [queue.enqueue("bench.peers.rq_jobs.nothing", number) for number in range(count)]

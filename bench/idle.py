@@ -1,7 +1,7 @@
-"""What all processes of ``make run`` cost while nothing happens, process by process.
+"""Memory and processor time of each process of ``make run`` when idle.
 
-The aims are for what a deployment runs: server, web, worker and relay. The emulator, which stands in for Tencent, and
-the runner, whose part systemd or a container has elsewhere, are shown beside them.
+The targets are for the processes of a deployment: server, web, worker and relay. The emulator, which stands in for
+Tencent, and the runner, which systemd or a container replaces, are shown separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WATCH_S = 30
 def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "checkout"
-        # A checkout of its own: a stack that runs in this one is not disturbed.
+        # A separate checkout, so that a stack that runs in this one is not disturbed.
         subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, check=False)
         shutil.copytree(
             ROOT, copy, ignore=shutil.ignore_patterns("var", ".git", ".venv", "*.rdb", ".*_cache")
@@ -77,20 +77,20 @@ def _rows(used: dict[str, float], sizes: dict[str, tuple[int, int]]) -> list[Row
 
 
 def _name(process: psutil.Process) -> str:
-    """Which program of the Procfile it is; the server, whatever it is called, is ``valkey``."""
+    """The process's name in the Procfile; the Redis or Valkey server is always ``valkey``."""
     line = " ".join(process.cmdline())
     found = [name for word, name in _WORDS.items() if word in line]
     return found[0] if found else "valkey"
 
 
 def _own_seconds(pid: int) -> float:
-    """Without its children."""
+    """Processor time without children."""
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
 
 
 def _runner(stack: int) -> int:
-    """supervisord: what an operator runs; the command that has started it only waits."""
+    """supervisord, which an operator runs; the command that has started it only waits."""
     return next(
         each.pid for each in psutil.Process(stack).children() if "supervisor" in " ".join(each.cmdline())
     )

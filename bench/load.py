@@ -1,4 +1,4 @@
-"""Clients that send prepared requests over kept connections, and what serving them cost."""
+"""Clients that send prepared requests over keep-alive connections, and the cost of serving them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.processes import cpu_seconds
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``status`` is the answer that is wanted: another one ends the run."""
+    """``status`` is the expected status; another one ends the run."""
 
     path: str
     body: bytes | None = None
@@ -24,7 +24,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Requests a second, latencies in milliseconds, and microseconds of processor time a request."""
+    """Requests a second, latencies in milliseconds, and microseconds of processor time per request."""
 
     rate: float
     latencies: list[float]
@@ -39,8 +39,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def run(port: int, shares: Sequence[Sequence[Request]], pids: Sequence[int]) -> Round:
-    """One connection for each share, all at once. The requests are made before the clock starts: the clients share
-    the machine with what they measure. ``pids`` are the processes that are paid for."""
+    """One connection for each share, all concurrently. The requests are built before the clock starts, because clients
+    and servers share the machine. The processor time of ``pids`` is counted."""
     latencies: list[float] = []
     failures: list[str] = []
     before, began = cpu_seconds(pids), time.perf_counter()
@@ -74,5 +74,5 @@ def _client(port: int, requests: Sequence[Request], latencies: list[float], fail
 
 
 def shared(make: Callable[[int], Request], count: int, connections: int) -> list[list[Request]]:
-    """``count`` requests, numbered, dealt to the connections."""
+    """``count`` numbered requests, distributed over the connections."""
     return [[make(number) for number in range(share, count, connections)] for share in range(connections)]

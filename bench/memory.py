@@ -1,6 +1,6 @@
-"""Where the bytes of a job lie.
+"""Redis memory of a job, by kind of key.
 
-Jobs of two kinds are stored as in production, each kind in a server of its own: ``submitted`` ones have a submission
+Jobs of two kinds are stored as in production, each kind in a separate server: ``submitted`` ones have a submission
 with two labels, CI's answer, a callback and one finished run; ``called back`` ones only a callback and a run.
 """
 
@@ -31,12 +31,12 @@ from harness.settings import make_settings
 
 _JOBS = 300
 _BEFORE = 150
-"""Jobs that are there before: each command has been used (the server keeps a histogram of some 15 kB for each), and
-sorted sets have outgrown their small form."""
+"""Jobs stored before the measurement, so that one-time costs are not counted: the server creates a histogram of some
+15 kB at the first use of each command, and converts sorted sets from their compact encoding."""
 
 
 def measure(_options: Options) -> list[Row]:
-    """Bytes a job for each kind; those of each kind of key are shown without an aim."""
+    """Bytes per job for each kind; the rows for each kind of key have no target."""
     rows = []
     for kind, aim in (("submitted", 4000), ("called back", 3000)):
         sizes = _bytes_a_job(kind, _JOBS)
@@ -56,7 +56,7 @@ def section_of(kind: str) -> str:
 
 
 def _bytes_a_job(kind: str, jobs: int) -> dict[str, float]:
-    """Bytes a job by kind of key, and ``used_memory``: what the server needs more of for it."""
+    """Bytes per job by kind of key, and ``used_memory``: the growth of the server's memory per job."""
     with tempfile.TemporaryDirectory() as folder, Valkey(Path(folder)) as server:
         services = Services.open(make_settings(server.url, key_prefix="ci:"), timeout=10)
         crowd = Crowd(services)
@@ -80,7 +80,7 @@ def _memory(store: Store) -> Counter[str]:
 
 
 class Crowd:
-    """Makes jobs: as the submitter, CI, the relay and a worker would."""
+    """Stores jobs as the submitter, CI, the relay and a worker would."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -99,14 +99,14 @@ class Crowd:
             self._relay_and_work()
 
     def come_to_rest(self) -> None:
-        """As in production some seconds later: entries of the outbox that every reader has read are packed."""
+        """Bring the store to its state some seconds later: outbox entries that every reader has read are compressed."""
         until = time.monotonic() + 30
         while self._store.outbox.size() >= 10 and time.monotonic() < until:
             time.sleep(0.5)
             self._store.outbox.trim()
 
     def _submit(self, job: str) -> str:
-        """CI's answer to a request is stored; returns where it will call back."""
+        """Store a request and CI's answer to it; returns the callback URL's path."""
         request = SubmitRequest.model_validate(
             payloads.request(job) | {"labels": {"show": "news", "team": "audio"}}
         )

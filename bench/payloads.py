@@ -27,7 +27,7 @@ _AUDIO = {
 
 
 def voice_separate(number: str, *, xml: bool, state: str = "Success") -> bytes:
-    """A job of that number, finished unless ``state`` says otherwise."""
+    """The callback of the job with that number; ``Success`` by default."""
     job = _job(job_id(number), number) | {"State": state}
     if state != "Success":
         del job["EndTime"]
@@ -40,7 +40,7 @@ def voice_separate(number: str, *, xml: bool, state: str = "Success") -> bytes:
 
 
 def job_id(number: str) -> str:
-    """Of the length of CI's own, and as hard to compress."""
+    """An id as long as CI's own, and as hard to compress."""
     return "j" + hashlib.blake2b(number.encode(), digest_size=16).hexdigest()
 
 
@@ -106,7 +106,7 @@ def _node(parent: Element, name: str, value: Any) -> None:
 
 
 def request(number: str) -> dict[str, Any]:
-    """What is asked of ``POST /v1/jobs`` for the job of that number."""
+    """The body of ``POST /v1/jobs`` for the job with that number."""
     return {
         "tag": "VoiceSeparate",
         "input": {
@@ -127,7 +127,7 @@ def request(number: str) -> dict[str, Any]:
 
 
 def submitted(number: str) -> bytes:
-    """CI's answer to that request: the job waits."""
+    """CI's answer to that request: the job is ``Submitted``."""
     job = _job(job_id(number), number)
     for name in ("EndTime", "StartTime"):
         job[name] = "-"
@@ -137,7 +137,7 @@ def submitted(number: str) -> bytes:
 
 
 def variety(number: str, chance: random.Random) -> Iterator[bytes]:
-    """Callbacks about the job of that number, of several states, bitrates, regions and tags, in both formats."""
+    """Callbacks about the job with that number, of several states, bitrates, regions and tags, in both formats."""
     job = _job(job_id(number), number)
     region = chance.choice(["ap-chongqing", "ap-beijing", "ap-shanghai", "ap-guangzhou", "ap-singapore"])
     text = json.dumps(job).replace("ap-chongqing", region)

@@ -1,4 +1,4 @@
-"""What processes cost: processor time and memory, children included."""
+"""Processor time and memory of processes, including their children."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of these processes and of all that they have started, ended children included."""
+    """User and system time of these processes and all their children, including ended ones."""
     total = 0.0
     for pid in pids:
         for process in _family(pid):
@@ -23,7 +23,8 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def memory(pids: Iterable[int]) -> tuple[int, int]:
-    """Bytes: proportional set size (shared pages divided among those who share them), and resident set size."""
+    """In bytes: proportional set size (each shared page divided by the number of processes that share it), and resident
+    set size."""
     pss = rss = 0
     for pid in pids:
         for process in _family(pid):

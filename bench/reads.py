@@ -1,4 +1,4 @@
-"""Look-ups and lists, beside a bare view that answers the same bytes."""
+"""Look-ups and lists, compared with a bare view that returns the same bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAGE = "/v1/jobs?state=Success&tag=VoiceSeparate&limit=50"
 def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
         settings = make_settings(store.url, key_prefix="ci:")
-        # With links the tag of an answer changes by the clock, and may do so meanwhile.
+        # With presigned links the ETag depends on the clock, and could change during the measurement.
         key = Services.open(settings, timeout=5).store.api_keys.create("bench", frozenset({"read"}))
         answers = Path(name) / "answers"
         answers.mkdir()
@@ -69,7 +69,7 @@ def measure(options: Options) -> list[Row]:
 
 
 def fill(settings: Settings, port: int, count: int) -> None:
-    """That many finished jobs, by their callbacks."""
+    """Store that many finished jobs through their callbacks."""
     path = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
     requests = shared(
         lambda each: Request(path, payloads.voice_separate(str(each), xml=each % 2 == 0)), count, 8

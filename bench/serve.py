@@ -1,4 +1,4 @@
-"""Our service and its peers, each under a gunicorn of its own."""
+"""Our service and its peers, each under its own gunicorn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Server:
 def serve(
     settings: Settings, folder: Path, names: tuple[str, ...] = ("bare", "usual", "ours"), **environment: str
 ) -> Iterator[dict[str, Server]]:
-    """These servers, by name, while the block runs."""
+    """Run these servers for the duration of the block; yields them by name."""
     with ExitStack() as stack:
         yield {name: _start(stack, name, settings, folder, environment) for name in names}
 

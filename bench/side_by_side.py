@@ -1,5 +1,5 @@
-"""What one callback costs by other ways to have it answered, in turns: Debian's Go ``webhook`` that starts
-``/bin/true``, the endpoint that people write, and ours. What each does for its price: docs/performance.md."""
+"""The cost of one callback with several receivers, measured alternately: Debian's Go ``webhook`` that starts
+``/bin/true``, a hand-written endpoint, and ours. docs/performance.md compares what each of them does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def measure(options: Options) -> list[Row]:
 
 
 def _runs(options: Options) -> list[Row]:
-    """What comes after the answer: no-op runs a second by two workers, with RQ's own and with ours."""
+    """Processing after the answer: no-op runs a second with two workers, RQ's own and ours."""
     forked: list[float] = []
     simple: list[float] = []
     ours: list[float] = []
@@ -61,7 +61,7 @@ def _runs(options: Options) -> list[Row]:
 def _rounds(
     options: Options, servers: dict[str, Server], paths: dict[str, str], store: int
 ) -> dict[str, list[Round]]:
-    """The first round of each warms up."""
+    """Alternating rounds; the first of each receiver is a warm-up."""
     done: dict[str, list[Round]] = {name: [] for name in servers}
     for number in range(options.rounds + 1):
         for name, server in servers.items():
@@ -80,7 +80,7 @@ def _rounds(
 
 @contextmanager
 def _webhook(folder: Path) -> Iterator[dict[str, Server]]:
-    """Debian's package ``webhook``; nothing, and a line that says so, where it is not installed."""
+    """Debian's package ``webhook``; if it is not installed, prints a line and yields nothing."""
     program = shutil.which("webhook")
     if program is None:
         sys.stderr.write("webhook is not installed, and left out: apt install webhook\n")

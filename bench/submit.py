@@ -1,5 +1,5 @@
-"""A submission through ``POST /v1/jobs``, beside the SDK's call alone, and beside the least that a service can do for
-one that must not be lost. The emulator that answers is not counted."""
+"""A submission through ``POST /v1/jobs``, compared with the SDK call alone, and with a minimal service that must not
+lose one. The processor time of the emulator is not counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure(options: Options) -> list[Row]:
         Valkey(Path(name), "--appendfsync", "always") as store,
         Emulator(Path(name), free_port()) as emulator,
     ):
-        # Jobs stay where they are: the emulator's callbacks are no part of this.
+        # Jobs do not end, so that the emulator sends no callbacks during the measurement.
         slow = {"queue_seconds": 3600, "run_seconds": 3600}
         requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5).raise_for_status()
         settings = make_settings(store.url, key_prefix="ci:", ci_endpoint=emulator.url)

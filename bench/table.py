@@ -1,4 +1,4 @@
-"""The table of results: what was measured, against what, and the aim. Printed, and written to ``var/bench.json``."""
+"""The table of results with their targets. It is printed, and written to ``var/bench.json``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. ``value`` is the median, ``low`` and ``high`` the extremes of its rounds; ``at_least`` says which side
-    of ``aim`` is good. Without an aim the row is only shown."""
+    """One line. ``value`` is the median, ``low`` and ``high`` are the extremes of the rounds. The target ``aim`` is a
+    minimum if ``at_least`` is set, else a maximum; a row without one is only shown."""
 
     section: str
     what: str
@@ -34,12 +34,12 @@ class Row:
 
 
 def row(section: str, what: str, values: Sequence[float], unit: str, **more: object) -> Row:
-    """The row of what was measured in several rounds."""
+    """A row from the values of several rounds."""
     return Row(section, what, statistics.median(values), min(values), max(values), unit, **more)  # type: ignore[arg-type]
 
 
 def ratios(one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Round by round: each pair ran side by side, in the same state of the machine."""
+    """The ratio of each round; the two values of a pair were measured under the same conditions."""
     return [a / b for a, b in zip(one, other, strict=True)]
 
 
@@ -56,7 +56,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """The same table for programs, with the machine and its load."""
+    """Write the table as JSON, with the machine and its load."""
     path.parent.mkdir(parents=True, exist_ok=True)
     machine = {
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""A thousand clients that wait (``?wait=``, server-sent events), each for a job of its own; what they cost others."""
+"""A thousand clients wait (``?wait=``, server-sent events), each for its own job; what they cost other requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CLIENTS = 1000
 
 
 class Waiters:
-    """Clients in a loop of their own; ``heard`` is when each had its answer, by job, in seconds of the wall clock."""
+    """Clients in their own event loop; ``heard`` is the wall-clock time of each client's answer, by job, in seconds."""
 
     def __init__(self, port: int, key: str, jobs: list[str]) -> None:
         self._port, self._key, self._jobs = port, key, jobs
@@ -89,7 +89,7 @@ def measure(options: Options) -> list[Row]:
                 run(server.port, _callbacks(path, names, "Running"), [])
                 waiters = Waiters(server.port, key, [payloads.job_id(each) for each in names])
                 waiters.start()
-                # Only what waiting costs is measured, not the requests by which they have begun to.
+                # Starts when all clients wait, so that the cost of their requests is not counted.
                 _until_all_wait(waiters, server.port)
                 time.sleep(1)
                 used.append(memory([server.pid])[0] / 2**20)
@@ -155,7 +155,7 @@ def _until_all_wait(waiters: Waiters, port: int) -> None:
 
 
 def _waiting(port: int) -> int:
-    """How many the server says that wait now, in all of its processes."""
+    """The number of waiting clients in all processes, from the server's metrics."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return sum(
@@ -164,7 +164,7 @@ def _waiting(port: int) -> int:
 
 
 def _end(port: int, path: str, names: list[str], waiters: Waiters) -> list[float]:
-    """One job after another ends; milliseconds from the answer to the callback until its client has heard."""
+    """End one job after another; returns the milliseconds from the callback's answer until its client is notified."""
     ended: dict[str, float] = {}
     for each in names:
         run(port, [[Request(path, payloads.voice_separate(each, xml=False))]], [])

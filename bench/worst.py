@@ -148,7 +148,7 @@ def snapshots_json(count: int) -> bytes:
 
 
 def read(body: bytes) -> str:
-    """``accepted``, or the reason of the refusal. Includes the digest, which the receiver makes of every detail."""
+    """``accepted``, or the reason of the refusal. Includes computing the digest, as in the receiver."""
     try:
         for detail in parse(body).details:
             assert detail.report.digest
@@ -167,7 +167,7 @@ def milliseconds(body: bytes, tries: int = 3) -> float:
 
 
 def measure(_options: Options) -> list[Row]:
-    """The slowest of them."""
+    """The rows of the slowest bodies."""
     made = bodies()
     measured = sorted(((milliseconds(body), name) for name, body in made.items()), reverse=True)
     section = f"worst bodies: the slowest {_SHOWN} of {len(made)}, processor time of reading one"

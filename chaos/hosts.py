@@ -98,7 +98,7 @@ def _line(outage: ReceiverOutage) -> str:
     fault = outage.fault
     back = "never" if outage.back_s is None else f"after {outage.back_s:.1f} s"
     spooled = "nothing" if outage.spooled_until_s is None else f"until {outage.spooled_until_s:.1f} s"
-    side = ", on the same side of the cut" if outage.receiver == fault.stranded else ""
+    side = ", on the same side of the partition" if outage.receiver == fault.isolated_receiver else ""
     return f"{fault.primary.name} for {fault.ended - fault.began:.0f} s{side}; accepted {back}, spooled {spooled}"
 
 

@@ -65,21 +65,21 @@ class VirtualNetwork:
             _ip(f"link set {_port(switch, host)} master {switch} up")
         return host
 
-    def cut_off(self, hosts: Iterable[Host]) -> None:
+    def partition(self, hosts: Iterable[Host]) -> None:
         """Isolate these hosts in the back network; they still reach each other."""
         for host in hosts:
             _ip(f"link set {_port(_BACK, host)} master {_ISLAND}")
 
-    def mend(self, hosts: Iterable[Host]) -> None:
+    def reconnect(self, hosts: Iterable[Host]) -> None:
         for host in hosts:
             _ip(f"link set {_port(_BACK, host)} master {_BACK}")
 
-    def part(self, host: Host, others: Iterable[Host]) -> None:
+    def separate(self, host: Host, others: Iterable[Host]) -> None:
         """Drop packets from this host to the others; all other traffic is unaffected."""
         for other in others:
             _ip(f"-n {host.name} route add blackhole {other.back}/32")
 
-    def join(self, host: Host, others: Iterable[Host]) -> None:
+    def rejoin(self, host: Host, others: Iterable[Host]) -> None:
         for other in others:
             _ip(f"-n {host.name} route del blackhole {other.back}/32")
 

@@ -17,9 +17,9 @@ from chaos.sender import Acknowledgement
 BACK_WITHIN_S = 15.0
 _HEALTHY_S = 30
 
-FaultKind = Literal["killed", "cut off", "parted"]
-"""``killed``: the host of the primary is down. ``cut off``: the primary reaches one receiver. ``parted``: it reaches
-all but the other two Redis hosts."""
+FaultKind = Literal["killed", "partitioned", "separated"]
+"""``killed``: the host of the primary is down. ``partitioned``: the primary reaches only one receiver. ``separated``:
+it reaches all hosts except the other two Redis hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,16 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault as it happened; times are those of ``time.monotonic()``. ``stranded`` is isolated with the primary.
+    """A fault that was injected; times are those of ``time.monotonic()``. ``isolated_receiver`` shares the primary's
+    partition.
 
     A healthy primary may have answered a request that began before ``began``; a request that ended after ``announced``
-    may have met the fault.
+    may be affected by the fault.
     """
 
     kind: FaultKind
     primary: Host
-    stranded: Host | None
+    isolated_receiver: Host | None
     announced: float
     began: float
     ended: float
@@ -61,14 +62,14 @@ class ReceiverOutage:
     @property
     def in_time(self) -> bool:
         """Within BACK_WITHIN_S. A receiver that is isolated with the primary has no limit: nothing there is durable."""
-        if self.receiver == self.fault.stranded:
+        if self.receiver == self.fault.isolated_receiver:
             return True
         return self.back_s is not None and self.back_s < BACK_WITHIN_S
 
 
 def rounds(seconds: float, chance: random.Random) -> list[Round]:
     """One of each kind, far enough apart to recover in between."""
-    kinds: tuple[FaultKind, ...] = ("killed", "cut off", "parted")
+    kinds: tuple[FaultKind, ...] = ("killed", "partitioned", "separated")
     starts = (seconds * share + chance.uniform(0, 3) for share in (0.05, 0.36, 0.67))
     return [Round(at, seconds * 0.16, kind) for at, kind in zip(starts, kinds, strict=True)]
 
@@ -99,15 +100,15 @@ class FaultInjector:
             self.faults.append(self._do(each, primary, over))
 
     def _do(self, planned: Round, primary: Host, over: threading.Event) -> Fault:
-        stranded = self._chance.choice(self._receivers) if planned.kind == "cut off" else None
-        group = [primary, stranded] if stranded else [primary]
+        isolated_receiver = self._chance.choice(self._receivers) if planned.kind == "partitioned" else None
+        group = [primary, isolated_receiver] if isolated_receiver else [primary]
         others = [host for host in self._cluster.hosts if host != primary]
         ways: dict[FaultKind, tuple[Callable[[], None], Callable[[], None]]] = {
             "killed": (lambda: self._cluster.kill(primary), lambda: self._cluster.start(primary)),
-            "cut off": (lambda: self._network.cut_off(group), lambda: self._network.mend(group)),
-            "parted": (
-                lambda: self._network.part(primary, others),
-                lambda: self._network.join(primary, others),
+            "partitioned": (lambda: self._network.partition(group), lambda: self._network.reconnect(group)),
+            "separated": (
+                lambda: self._network.separate(primary, others),
+                lambda: self._network.rejoin(primary, others),
             ),
         }
         begin, end = ways[planned.kind]
@@ -116,7 +117,7 @@ class FaultInjector:
         began = time.monotonic()
         over.wait(planned.seconds)
         end()
-        return Fault(planned.kind, primary, stranded, announced, began, time.monotonic())
+        return Fault(planned.kind, primary, isolated_receiver, announced, began, time.monotonic())
 
 
 def outages(

@@ -60,14 +60,14 @@ def _look() -> tuple[str, bytes]:
         done = subprocess.run(command, input=_held, capture_output=True, timeout=_PREFLIGHT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         return f"The check of the settings took longer than {_PREFLIGHT_S} s.", b""
-    said = done.stderr.decode("utf-8", "replace").strip()
+    output = done.stderr.decode("utf-8", "replace").strip()
     if not done.returncode:
-        sys.stderr.write(f"{said}\n" if said else "")
+        sys.stderr.write(f"{output}\n" if output else "")
         return "", done.stdout
     if done.stdout:
         return " ".join(done.stdout.decode("utf-8", "replace").split()), b""
     # The last line of a traceback names the fault, for example of a module that cannot be imported.
-    return f"The application cannot be loaded: {said.rpartition(chr(10))[2]}.", b""
+    return f"The application cannot be loaded: {output.rpartition(chr(10))[2]}.", b""
 
 
 def _fault_of_configuration(app: Any) -> str:

@@ -19,7 +19,7 @@ from app.web.services import WebServices
 from harness.servers import Emulator, Service, Valkey, free_port
 from harness.settings import make_settings
 
-# The tests start some two thousand processes: with this each would compile the application anew.
+# The tests start some two thousand processes: with this each would compile the application again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long one example takes says how busy the machine is, and nothing about what it shows.

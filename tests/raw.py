@@ -41,13 +41,13 @@ def exchange(port: int, *parts: bytes, timeout: float = 40) -> Answer:
 
 
 def converse(link: socket.socket, *parts: bytes) -> Answer:
-    """Send the parts, as far as they are taken, and read one answer."""
+    """Send the parts until the server closes its side, and read one answer."""
     started = time.monotonic()
     try:
         for part in parts:
             link.sendall(part)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # It has heard enough; the answer may be there all the same.
+        pass  # The server stopped reading; it may still have answered.
     return read_answer(link, started)
 
 

@@ -117,7 +117,7 @@ def test_a_sleep_has_a_reason() -> None:
 
 
 def test_no_time_is_bounded_tightly() -> None:
-    """A bound on a time that was measured is at least ten seconds: it shows what waits for ever, not what is slow."""
+    """A bound on a time that was measured is at least ten seconds: it detects a wait without end, not slowness."""
     tight = {
         f"{file}:{line}: {seconds:g} s"
         for file, tree in _trees().items()

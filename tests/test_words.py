@@ -104,16 +104,16 @@ NOT_YET: tuple[str, ...] = ()
 _TEXT = ("*.py", "*.lua", "*.md", "*.html", "*.js", "*.mjs", "*.yaml", "Makefile", "Procfile", "Dockerfile")
 _PARTS = (
     *("app", "ci_callback_receiver", "workers", "server", "emulator", "harness", "stack", "chaos", "bench"),
-    *("fuzz", "docs", "client", "examples"),
+    *("fuzz", "docs", "client", "examples", "tests"),
 )
 
 
 def files() -> Iterator[Path]:
-    """Every file of the product with text for people."""
+    """Every file of the repository with text for people; this one quotes the phrases."""
     for pattern in _TEXT:
         yield from ROOT.glob(pattern)
         for part in _PARTS:
-            yield from (ROOT / part).rglob(pattern)
+            yield from (path for path in (ROOT / part).rglob(pattern) if path != Path(__file__))
 
 
 def is_revised(path: Path) -> bool:

@@ -102,7 +102,7 @@ class OutputFile(Output, frozen=True, kw_only=True):
         if self.access.refuse:
             self.access.refuse()
         if not (self.bucket and self.region):
-            raise FileNotFoundError(f"CI has not said in which bucket {self.object} is")
+            raise FileNotFoundError(f"CI has not reported the bucket of {self.object}")
         return self.bucket, self.region
 
     @classmethod

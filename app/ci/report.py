@@ -1,4 +1,4 @@
-"""A report: what CI said about one job at one time, in one form for all dialects."""
+"""A report: CI's statement about one job at one time, in one form for all dialects."""
 
 from __future__ import annotations
 

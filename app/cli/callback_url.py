@@ -59,30 +59,30 @@ def group(
     """Create and print a callback URL; or list the existing ones."""
     if context.invoked_subcommand:
         return
-    ours = services()
+    web = services()
     if revoke:
-        revoked = _fingerprint(revoke, ours.settings)
+        revoked = _fingerprint(revoke, web.settings)
         with acting("callback_url.revoke", fingerprint=revoked):
-            ours.store.refusals.revoke(revoked)
+            web.store.refusals.revoke(revoked)
         click.echo(
             f"Revoked in Redis. Add {revoked} to REVOKED_TOKENS as well: "
             "the setting applies even while Redis is unavailable or after Redis lost its data.",
             err=True,
         )
         return
-    if ours.settings.public_url is None:
+    if web.settings.public_url is None:
         fail("PUBLIC_URL is not set, so CI could not reach this service. Set it and try again.", REFUSED)
     expires = int(time.time()) + days * 86400 if days else None
     binding = Binding(name=name, tags=tags, bucket=bucket, expires=expires, nonce=new_nonce())
     from app.submitter.callback_url import callback_url  # noqa: PLC0415 - the submitter: to list URLs needs none of it
 
-    url = callback_url(ours.settings, binding)
+    url = callback_url(web.settings, binding)
     made = fingerprint(url.rpartition("/")[2])
     with acting(
         "callback_url.create", name=name, fingerprint=made, tags=",".join(tags) or None, bucket=bucket
     ):
         click.echo(url)
-        _list_it(ours, made, binding)
+        _list_it(web, made, binding)
 
 
 def _fingerprint(given: str, settings: Settings) -> str:
@@ -101,7 +101,7 @@ def _fingerprint(given: str, settings: Settings) -> str:
     return fingerprint(last)
 
 
-def _list_it(ours: Services, made_of: str, binding: Binding) -> None:
+def _list_it(web: Services, made_of: str, binding: Binding) -> None:
     """The URL works without its entry, so an error here is only a warning."""
     made = CallbackUrl(
         fingerprint=made_of,
@@ -112,7 +112,7 @@ def _list_it(ours: Services, made_of: str, binding: Binding) -> None:
         expires=binding.expires * 1000 if binding.expires else None,
     )
     try:
-        ours.store.callback_urls.add(made)
+        web.store.callback_urls.add(made)
     except (Unavailable, *UNAVAILABLE) as error:
         click.echo(
             f"The URL works, but `flask callback-url list` may not show it before its first use: {error}",

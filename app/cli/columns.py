@@ -20,12 +20,12 @@ def width(text: str) -> int:
 
 def fitted(text: str, columns: int, *, pad: bool = False) -> str:
     """Printable, and cut with ``…`` where it is wider; ``pad`` fills it up with blanks."""
-    said = plain(text)
-    if width(said) > columns:
-        while width(said) >= columns:
-            said = said[:-1]
-        said += "…"
-    return said + " " * (columns - width(said)) if pad else said
+    shown = plain(text)
+    if width(shown) > columns:
+        while width(shown) >= columns:
+            shown = shown[:-1]
+        shown += "…"
+    return shown + " " * (columns - width(shown)) if pad else shown
 
 
 def row(first: str, *cells: tuple[str, int], last: str = "") -> str:

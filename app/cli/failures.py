@@ -57,7 +57,7 @@ def retry(
 ) -> None:
     """Retry failures: those of one event, or all that match, after showing the number."""
     if not (event_id or everything or any(which.values())):
-        fail("Name an event, a filter, or --all.", REFUSED)
+        fail("Give an event, a filter, or --all.", REFUSED)
     store = services().store
     runs = list(store.failures.all(FailureFilter(event_id=event_id, **which)))
     if not (runs or dry_run):

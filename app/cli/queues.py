@@ -30,9 +30,9 @@ def list_queues(
     bucket: str | None, region: str | None, state: str | None, category: str | None, json_wanted: bool
 ) -> None:
     """Their ids, states and sizes, and where each sends news of jobs that name no CallBack."""
-    ours = services()
-    found = ours.provider.queues(
-        bucket or ours.settings.cos_bucket, region or ours.settings.cos_region, state=state, category=category
+    web = services()
+    found = web.provider.queues(
+        bucket or web.settings.cos_bucket, region or web.settings.cos_region, state=state, category=category
     )
     if json_wanted:
         show_json(QueueList(queues=list(found)))

@@ -89,7 +89,7 @@ def retry(refusal_ids: tuple[str, ...], everything: bool, yes: bool, json_wanted
     Accepted refusals leave the list. Exit code 1: some were refused again and stay; 3: not found.
     """
     if not (refusal_ids or everything or any(which.values())):
-        fail("Name a refusal, a filter, or --all.", REFUSED)
+        fail("Give a refusal, a filter, or --all.", REFUSED)
     chosen = [_open(each) for each in refusal_ids] or _all(_wanted(which))
     if not chosen:
         fail("No refusal matches.", NOT_FOUND)

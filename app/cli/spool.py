@@ -61,18 +61,18 @@ def accept() -> None:
 
     Where Redis came back empty, once is enough for all receivers; where it has another id, once for each.
     """
-    ours = services()
-    _folder(ours)
-    if ours.installation:
+    web = services()
+    _folder(web)
+    if web.installation:
         with acting("spool.accept"):
-            ours.installation.accept()
+            web.installation.accept()
     click.echo("Redis and SPOOL_DIR have the same installation id now.")
 
 
-def _folder(ours: WebServices) -> Path:
-    if ours.spool is None:
+def _folder(web: WebServices) -> Path:
+    if web.spool is None:
         fail("SPOOL_DIR is not set, so there is no spool.", REFUSED)
-    return ours.spool.folder
+    return web.spool.folder
 
 
 def _rows(path: Path) -> list[SetAsideView]:

@@ -25,7 +25,7 @@ _CLOSE_S = 2.0
 
 
 class TraceStep:
-    """What is said of one step. This one is what there is where traces are off: it takes everything, and keeps none."""
+    """The attributes of one step. This class is used if traces are off: it accepts any attributes and stores none."""
 
     traceparent = ""
     """W3C's header for what this step asks others to do, or empty."""

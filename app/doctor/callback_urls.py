@@ -28,8 +28,8 @@ def unbound(services: Services) -> Iterator[Finding]:
     if more:
         expiring = sum(url.expires_soon(now) for url in more)
         level: FindingLevel = "warn" if expiring else "ok"
-        said = f"{len(more)} more, of which {expiring} expire within 14 days"
-        yield Finding(level, "callback URLs", said, "See `flask callback-url list`." if expiring else "")
+        message = f"{len(more)} more, of which {expiring} expire within 14 days"
+        yield Finding(level, "callback URLs", message, "See `flask callback-url list`." if expiring else "")
 
 
 def _finding(url: CallbackUrl, now: int) -> Finding:

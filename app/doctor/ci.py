@@ -36,9 +36,11 @@ def _bucket(services: Services, what: str, bucket: str, region: str) -> Iterator
     try:
         found = services.provider.queues(bucket, region)
     except ProviderError as error:
-        said = f"{error.code}: {error.message}".rstrip(": ")
+        message = f"{error.code}: {error.message}".rstrip(": ")
         asked = f" (request id {error.request_id})" if error.request_id else ""
-        yield Finding("fail", what, f"{where} reports {said}{asked} for {bucket} in {region}", error.advice)
+        yield Finding(
+            "fail", what, f"{where} reports {message}{asked} for {bucket} in {region}", error.advice
+        )
         return
     yield Finding("ok", what, f"{where} answers for {bucket} in {region}")
     if not found:
@@ -70,23 +72,25 @@ def clock(services: Services) -> Iterator[Finding]:
 
 def region(services: Services) -> Iterator[Finding]:
     """Whether each bucket lives in the region that the settings name."""
-    for bucket, said in _ours(services):
+    for bucket, configured in _ours(services):
         try:
-            found = services.provider.bucket_region(bucket, said)
+            found = services.provider.bucket_region(bucket, configured)
         except RequestRejected as error:
             if error.status in _ELSEWHERE:
                 yield Finding(
-                    "fail", f"region of {bucket}", f"COS has no such bucket in {said}", error.advice
+                    "fail", f"region of {bucket}", f"COS has no such bucket in {configured}", error.advice
                 )
             continue  # Other errors are about the account, which needs no right to HEAD a bucket.
         except ProviderError:
             continue  # account reports it.
-        if found and found != said:
+        if found and found != configured:
             setting = "COS_REGION" if bucket == services.settings.cos_bucket else "COS_BUCKETS"
             todo = f"Set its region to {found} in {setting}."
-            yield Finding("fail", f"region of {bucket}", f"it is in {found}, the settings say {said}", todo)
+            yield Finding(
+                "fail", f"region of {bucket}", f"it is in {found}, the settings say {configured}", todo
+            )
         else:
-            yield Finding("ok", f"region of {bucket}", said)
+            yield Finding("ok", f"region of {bucket}", configured)
 
 
 def objects(services: Services) -> Iterator[Finding]:
@@ -95,10 +99,10 @@ def objects(services: Services) -> Iterator[Finding]:
     try:
         services.provider.head_object(settings.cos_bucket, settings.cos_region, "flask-doctor/probe")
     except RequestRejected as error:
-        said = f"COS reports {error.code} for {settings.cos_bucket}"
+        message = f"COS reports {error.code} for {settings.cos_bucket}"
         todo = "Give the account cos:HeadObject and cos:GetObject: without them there are no presigned links."
         todo = error.advice if "clock is" in error.advice else todo
-        yield Finding("warn", "COS", said, todo)
+        yield Finding("warn", "COS", message, todo)
     except ProviderError as error:
         yield Finding("warn", "COS", f"did not answer: {error.code}", error.advice)
     else:

@@ -37,10 +37,10 @@ def _finding(services: Services, endpoint: Endpoint | Chat) -> Finding:
     except Unreachable as error:
         return Finding("fail", what, str(error), _todo(endpoint))
     except OSError as error:
-        said = (
+        message = (
             f"{host}:{port} cannot be reached from here ({type(error).__name__}: {error.strerror or error})"
         )
-        return Finding("fail", what, said, _todo(endpoint))
+        return Finding("fail", what, message, _todo(endpoint))
     return Finding("ok", what, f"{host}:{port} takes connections")
 
 

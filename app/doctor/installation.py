@@ -44,8 +44,8 @@ def handlers(services: Services) -> Iterator[Finding]:
         yield Finding("fail", "HANDLERS", f"importing {names} takes longer than {_HANDLERS_S} s", todo)
         return
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["unknown"])[-1]
-        yield Finding("fail", "HANDLERS", said, "Fix the module, or remove it from HANDLERS.")
+        message = (done.stderr.strip().splitlines() or ["unknown"])[-1]
+        yield Finding("fail", "HANDLERS", message, "Fix the module, or remove it from HANDLERS.")
         return
     found = json.loads(done.stdout.strip().splitlines()[-1])
     yield Finding("ok", "HANDLERS", f"{', '.join(found) or 'none'} in {names}")
@@ -74,6 +74,6 @@ def open_refusals(services: Services) -> Iterator[Finding]:
     if not newest:
         yield Finding("ok", "refusals", "no open refusals")
         return
-    said = f"{count} open, the newest for {newest[0].reason} at {rfc3339(newest[0].received_ms)}"
+    message = f"{count} open, the newest for {newest[0].reason} at {rfc3339(newest[0].received_ms)}"
     todo = "flask refusals list; fix the cause, then flask refusals retry, or dismiss with a reason."
-    yield Finding("warn", "refusals", said, todo)
+    yield Finding("warn", "refusals", message, todo)

@@ -42,8 +42,8 @@ def lanes(services: Services) -> Iterator[Finding]:
             yield Finding("fail", f"lane {each.name}", f"no worker serves it; {each.due} runs are due", todo)
         elif each.paused:
             todo = f"flask lanes resume {each.name}"
-            said = f"paused by {each.paused.by} at {each.paused.at}; {each.due} runs are due"
-            yield Finding("warn", f"lane {each.name}", said, todo)
+            message = f"paused by {each.paused.by} at {each.paused.at}; {each.due} runs are due"
+            yield Finding("warn", f"lane {each.name}", message, todo)
 
 
 def releases(services: Services) -> Iterator[Finding]:

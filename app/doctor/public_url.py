@@ -77,10 +77,12 @@ def senders(services: Services) -> Iterator[Finding]:
         yield Finding("ok", "VERIFY", f"ip, behind {', '.join(map(str, settings.trusted_proxies))}")
         return
     todo = "Name the proxy's network in TRUSTED_PROXIES, and let it set X-Forwarded-For; or take ip out of VERIFY."
-    said = "contains ip and TRUSTED_PROXIES is empty: behind a proxy every callback has the proxy's address"
+    message = (
+        "contains ip and TRUSTED_PROXIES is empty: behind a proxy every callback has the proxy's address"
+    )
     # The web process speaks no TLS, so an https address has a proxy in front.
     level: FindingLevel = "fail" if settings.public_url.startswith("https:") else "warn"
-    yield Finding(level, "VERIFY", said, todo)
+    yield Finding(level, "VERIFY", message, todo)
 
 
 def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
@@ -94,18 +96,18 @@ def _reached_by_post(services: Services, url: str) -> Iterator[Finding]:
                 f"{url}/callbacks/{token}", data=_PROBE, timeout=_PATIENCE_S, allow_redirects=False
             )
     except requests.RequestException as error:
-        said = f"{url} cannot be reached from here ({type(error).__name__})"
-        yield Finding("fail", "PUBLIC_URL", said, _TODO)
+        message = f"{url} cannot be reached from here ({type(error).__name__})"
+        yield Finding("fail", "PUBLIC_URL", message, _TODO)
         return
     if _word(seen, "status") != "ok":
-        said = f"{url}/healthz answers {seen.status_code}, but not as this service does"
+        message = f"{url}/healthz answers {seen.status_code}, but not as this service does"
         found = _other_prefix(url)
         todo = (
             f"It answers at {found}: set PUBLIC_URL to that, or let the proxy pass this path on."
             if found
             else _TODO
         )
-        yield Finding("fail", "PUBLIC_URL", said, todo)
+        yield Finding("fail", "PUBLIC_URL", message, todo)
     else:
         yield _who_answers(url, posted, token is not None)
 
@@ -129,21 +131,23 @@ def _who_answers(url: str, posted: requests.Response, is_revoked: bool) -> Findi
     """Only this installation has both the key that signed the token and the Redis in which it is revoked."""
     reason = _word(posted, "reason")
     if reason == "bad_token" and not is_revoked:
-        said = f"{url} answers as this service does; doctor cannot identify the installation while Redis is unavailable"
-        return Finding("warn", "PUBLIC_URL", said)
+        message = f"{url} answers as this service does; doctor cannot identify it while Redis is unavailable"
+        return Finding("warn", "PUBLIC_URL", message)
     if reason == "bad_token":
-        said = f"{url} leads to an installation with other CALLBACK_KEYS than these settings have"
-        return Finding("fail", "PUBLIC_URL", said, _OTHER)
+        message = f"{url} leads to an installation with other CALLBACK_KEYS than these settings have"
+        return Finding("fail", "PUBLIC_URL", message, _OTHER)
     if posted.status_code == 200 and _has_results(posted):
-        said = f"{url} leads to an installation with the same CALLBACK_KEYS and another Redis, or KEY_PREFIX"
-        return Finding("fail", "PUBLIC_URL", said, _OTHER)
+        message = (
+            f"{url} leads to an installation with the same CALLBACK_KEYS and another Redis, or KEY_PREFIX"
+        )
+        return Finding("fail", "PUBLIC_URL", message, _OTHER)
     if reason == "revoked_token":
         return Finding("ok", "PUBLIC_URL", f"{url} leads here")
     if reason == "ip_not_allowed":
-        said = f"{url} answers as this service does; ALLOWED_IPS excludes doctor, so no more was checked"
-        return Finding("ok", "PUBLIC_URL", said)
-    said = f"a POST below {url}/callbacks/ is answered with {posted.status_code} by another server"
-    return Finding("fail", "PUBLIC_URL", said, "Let the proxy pass POST requests on, unchanged.")
+        message = f"{url} answers as this service does; ALLOWED_IPS excludes doctor, so no more was checked"
+        return Finding("ok", "PUBLIC_URL", message)
+    message = f"a POST below {url}/callbacks/ is answered with {posted.status_code} by another server"
+    return Finding("fail", "PUBLIC_URL", message, "Let the proxy pass POST requests on, unchanged.")
 
 
 @contextmanager

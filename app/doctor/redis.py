@@ -53,8 +53,8 @@ def keeps(services: Services) -> Iterator[Finding]:
     try:
         info: dict[str, Any] = client.info()
     except MayNotAsk:
-        said = "this user may not use INFO: version, mode, role, persistence, eviction and memory were not checked"
-        yield Finding("warn", "Redis", said, "Grant +info, or check them yourself: docs/deploy.md.")
+        message = "this user may not use INFO: version, mode, role, persistence, eviction and memory were not checked"
+        yield Finding("warn", "Redis", message, "Grant +info, or check them yourself: docs/deploy.md.")
         return
     except RedisError:
         return
@@ -65,12 +65,12 @@ def keeps(services: Services) -> Iterator[Finding]:
 
 
 def _kind(info: dict[str, Any]) -> Iterator[Finding]:
-    said = str(info.get("valkey_version") or info.get("redis_version") or "")
-    version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
+    text = str(info.get("valkey_version") or info.get("redis_version") or "")
+    version = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
     if version and version < _OLDEST:
-        yield Finding("fail", "Redis version", f"{said} is too old", "Use Redis 6.2 or newer, or Valkey.")
+        yield Finding("fail", "Redis version", f"{text} is too old", "Use Redis 6.2 or newer, or Valkey.")
     else:
-        yield Finding("ok", "Redis version", said or "not reported")
+        yield Finding("ok", "Redis version", text or "not reported")
     if info.get("redis_mode") == "cluster":
         todo = (
             "Use one primary with replicas: a callback changes keys that a cluster keeps on different nodes."
@@ -84,9 +84,9 @@ def _kind(info: dict[str, Any]) -> Iterator[Finding]:
 def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
     if int(info.get("aof_enabled", 0)):
         good = info.get("aof_last_write_status", "ok") == "ok"
-        said = "append-only file" if good else "the last write of the append-only file failed"
+        message = "append-only file" if good else "the last write of the append-only file failed"
         yield Finding(
-            "ok" if good else "fail", "Redis persistence", said, "" if good else "Look at its disk."
+            "ok" if good else "fail", "Redis persistence", message, "" if good else "Look at its disk."
         )
         return
     todo = "Set `appendonly yes`: callbacks that were answered with 200 are lost when this server restarts."

@@ -27,7 +27,9 @@ CALLBACKS = Counter(
 SPOOL_DRAINED = Counter("ci_spool_drained_total", "Reports drained from the spool, by outcome", ["outcome"])
 SPOOL_BYTES = Gauge("ci_spool_bytes", "Bytes waiting in the spool", multiprocess_mode="mostrecent")
 SPOOL_AGE = Gauge(
-    "ci_spool_age_seconds", "For how long the oldest of them has waited", multiprocess_mode="mostrecent"
+    "ci_spool_age_seconds",
+    "Seconds that the oldest spooled callback has waited",
+    multiprocess_mode="mostrecent",
 )
 SPOOL_SET_ASIDE = Gauge(
     "ci_spool_set_aside",
@@ -35,7 +37,9 @@ SPOOL_SET_ASIDE = Gauge(
     multiprocess_mode="mostrecent",
 )
 SPOOL_SET_ASIDE_BYTES = Gauge(
-    "ci_spool_set_aside_bytes", "Bytes set aside by the spool", multiprocess_mode="mostrecent"
+    "ci_spool_set_aside_bytes",
+    "Bytes of the records that the spool has set aside",
+    multiprocess_mode="mostrecent",
 )
 INSTALLATION_LOST = Gauge(
     "ci_installation_lost",
@@ -43,7 +47,7 @@ INSTALLATION_LOST = Gauge(
     multiprocess_mode="mostrecent",
 )
 REFUSALS = Counter("ci_refusals_total", "Callbacks refused, by reason", ["reason"])
-PROBES = Counter("ci_probes_total", "Test messages of the console")
+PROBES = Counter("ci_probes_total", "Test messages of CI's console")
 ACCEPT_SECONDS = Histogram(
     "ci_callback_seconds",
     "Time to answer a callback",
@@ -51,12 +55,14 @@ ACCEPT_SECONDS = Histogram(
 )
 NEWEST = Gauge(
     "ci_newest_callback_timestamp_seconds",
-    "When the newest callback was stored (seconds since 1970); 0: none since the start of this web server",
+    "When the newest callback was stored (seconds since 1970); 0 if none since the start of this web server",
     multiprocess_mode="max",
 )
-PROCESSES = Gauge("ci_web_processes", "Web processes that serve", multiprocess_mode="livesum")
-LISTENERS = Gauge("ci_listeners", "Clients that listen to /v1/events now", multiprocess_mode="livesum")
-WAITING = Gauge("ci_waiting", "Clients that wait for a job to end now (?wait=)", multiprocess_mode="livesum")
+PROCESSES = Gauge("ci_web_processes", "Running web processes", multiprocess_mode="livesum")
+LISTENERS = Gauge("ci_listeners", "Clients that are listening to /v1/events", multiprocess_mode="livesum")
+WAITING = Gauge(
+    "ci_waiting", "Clients that are waiting for a job to end (?wait=)", multiprocess_mode="livesum"
+)
 
 
 @cache

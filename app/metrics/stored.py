@@ -48,36 +48,38 @@ class _Family:
         return self.of([((), value)])
 
 
-def _counter(name: str, said: str, *labels: str) -> _Family:
-    return _Family(name, said, labels, CounterMetricFamily)
+def _counter(name: str, documentation: str, *labels: str) -> _Family:
+    return _Family(name, documentation, labels, CounterMetricFamily)
 
 
-_REDIS_UP = _Family("ci_redis_up", "1 while Redis answers the process that says so")
-_REDIS_MEMORY = _Family("ci_redis_memory_bytes", "Memory that Redis uses")
-_REDIS_LIMIT = _Family("ci_redis_memory_limit_bytes", "Its limit (maxmemory); +Inf where there is none")
+_REDIS_UP = _Family("ci_redis_up", "1 if Redis answers this process")
+_REDIS_MEMORY = _Family("ci_redis_memory_bytes", "Memory that Redis uses, in bytes")
+_REDIS_LIMIT = _Family(
+    "ci_redis_memory_limit_bytes", "maxmemory of Redis, in bytes; +Inf if there is no limit"
+)
 _PROCESSES = _Family("ci_processes", "Processes that have reported within 15 s, by role", ("role",))
-_JOBS = _Family("ci_jobs", "Jobs that are stored, by state; `none` where none is known", ("state",))
-_OUTBOX = _Family("ci_outbox_waiting", "Events that no relay has made runs of yet")
-_OUTBOX_AGE = _Family("ci_outbox_age_seconds", "Seconds for which the oldest of these has waited")
+_JOBS = _Family("ci_jobs", "Stored jobs, by state; `none` if the state is unknown", ("state",))
+_OUTBOX = _Family("ci_outbox_waiting", "Events in the outbox that no relay has processed yet")
+_OUTBOX_AGE = _Family("ci_outbox_age_seconds", "Seconds that the oldest event in the outbox has waited")
 _RUNS_DUE = _Family(
     "ci_runs_due",
-    "Runs that are due and not handed out: of handlers by workers, look-ups (of outputs in COS) by the relay",
+    "Due runs that no process has started: runs of handlers (by workers), look-ups of outputs in COS (by the relay)",
     ("kind",),
 )
 _RUNS_DUE_AGE = _Family(
-    "ci_runs_due_age_seconds", "Seconds for which the oldest of these has been due", ("kind",)
+    "ci_runs_due_age_seconds", "Seconds that the oldest due run of a kind has waited", ("kind",)
 )
-_LANE_DUE = _Family("ci_lane_runs_due", "Runs that are due and not handed out, by lane", ("lane",))
+_LANE_DUE = _Family("ci_lane_runs_due", "Due runs that no worker has started, by lane", ("lane",))
 _LANE_DUE_AGE = _Family(
-    "ci_lane_runs_due_age_seconds", "Seconds for which the oldest of these has been due, by lane", ("lane",)
+    "ci_lane_runs_due_age_seconds", "Seconds that the oldest due run of a lane has waited", ("lane",)
 )
 _HANDLER_RUNS = _counter(
     "ci_handler_runs_total",
-    "Tries of handlers, by result: done, retried, failed (out of tries), died (the lease ended); `forward` delivers",
+    "Tries of handlers, by result: done, retried, failed (out of tries), died (lease expired); `forward`: deliveries",
     "handler",
     "result",
 )
-_FAILURES = _Family("ci_failures_open", "Runs that are out of tries, and neither retried nor dismissed")
+_FAILURES = _Family("ci_failures_open", "Runs that are out of tries and were neither retried nor dismissed")
 _DELIVERIES = _counter(
     "ci_deliveries_total",
     "Tries to deliver an event, by the endpoint's host and by outcome: delivered, retried, failed",
@@ -85,7 +87,7 @@ _DELIVERIES = _counter(
     "outcome",
 )
 _DELIVERIES_WAITING = _Family(
-    "ci_deliveries_waiting", "Events that wait to be delivered, by the endpoint's host", ("host",)
+    "ci_deliveries_waiting", "Pending deliveries, by the endpoint's host", ("host",)
 )
 _QUESTIONS = _counter(
     "ci_questions_total",
@@ -93,19 +95,19 @@ _QUESTIONS = _counter(
     "result",
 )
 _UNREADABLE = _counter(
-    "ci_answers_unreadable_total", "Answers of CI about one job that could not be read; the log names each"
+    "ci_answers_unreadable_total", "CI's answers about a job that could not be parsed; the log names each job"
 )
-_OVERDUE = _counter("ci_jobs_overdue_total", "Jobs whose deadline has passed without news of them")
+_OVERDUE = _counter("ci_jobs_overdue_total", "Jobs whose deadline passed without news")
 _REFUSED = _Family(
     "ci_refusals_open",
-    "Callbacks that were refused although their token was good, and that are neither retried nor dismissed yet",
+    "Refused callbacks with a valid token that were neither retried nor dismissed",
 )
-_REFUSED_BYTES = _Family("ci_refusals_open_bytes", "Bytes of Redis that these fill")
+_REFUSED_BYTES = _Family("ci_refusals_open_bytes", "Bytes of Redis that open refusals use")
 
 
 def _handler_seconds() -> HistogramMetricFamily:
-    said = "Time that a try of a handler took"
-    return HistogramMetricFamily("ci_handler_seconds", said, labels=["handler"])
+    documentation = "Duration of one try of a handler, in seconds"
+    return HistogramMetricFamily("ci_handler_seconds", documentation, labels=["handler"])
 
 
 FAMILIES: tuple[Metric, ...] = (

@@ -32,13 +32,17 @@ def families(urls: Sequence[CallbackUrl], now: int) -> tuple[Metric, ...]:
 
 
 def callback_url_expiry() -> GaugeMetricFamily:
-    said = "Seconds until the callback URL of that name expires, of several the first; +Inf where none does"
-    return GaugeMetricFamily("ci_callback_url_expires_seconds", said, labels=["name"])
+    documentation = (
+        "Seconds until the callback URL of that name expires (of several, the first); +Inf if none does"
+    )
+    return GaugeMetricFamily("ci_callback_url_expires_seconds", documentation, labels=["name"])
 
 
 def callback_url_idle() -> GaugeMetricFamily:
-    said = "Seconds since a callback URL of that name was last used, or else since it was made"
-    return GaugeMetricFamily("ci_callback_url_idle_seconds", said, labels=["name"])
+    documentation = (
+        "Seconds since a callback URL of that name was last used, or was created if it was never used"
+    )
+    return GaugeMetricFamily("ci_callback_url_idle_seconds", documentation, labels=["name"])
 
 
 def _end(url: CallbackUrl) -> float:

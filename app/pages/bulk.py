@@ -71,8 +71,8 @@ def went(bulk: Bulk, step: Step) -> AnyResponse:
     )
     if step.next_cursor is not None:
         return page("parts/step.html", bulk=bulk, progress=progress, cursor=step.next_cursor)
-    said = f"{bulk.verb}: {progress.done:,} of {progress.seen:,} done."
-    answer = done(" ".join((said, *step.why[:_WHYS_SHOWN])), bulk.back)
+    message = f"{bulk.verb}: {progress.done:,} of {progress.seen:,} done."
+    answer = done(" ".join((message, *step.why[:_WHYS_SHOWN])), bulk.back)
     if "HX-Request" in request.headers:
         # The script follows a redirect by itself, and the address of the page would stay.
         answer = make_response("", 200, {"HX-Redirect": bulk.back})

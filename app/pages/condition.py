@@ -74,18 +74,18 @@ REMEDIES: Final = {
 }  # fmt: skip
 
 
-def parts(ours: WebServices, ready: Readiness) -> tuple[HealthPart, ...]:
+def parts(web: WebServices, ready: Readiness) -> tuple[HealthPart, ...]:
     """In the order in which a callback meets them. Raises one of ``UNAVAILABLE``."""
-    store = ours.store
+    store = web.store
     facts = {
         "redis": _memory(store),
-        "spool": _spooled(ours.spool),
+        "spool": _spooled(web.spool),
         "relay": f"{store.presence.seen('relay')} running",
         "workers": f"{store.presence.seen('worker')} running",
     }
     return (
         *(_part(name, value, facts.get(name, "")) for name, value in ready.parts.items()),
-        *_soon(ours, ready),
+        *_soon(web, ready),
         _callbacks(store),
         _outbox(store),
         _reconciler(store),
@@ -130,16 +130,16 @@ def _spooled(spool: Spool | None) -> str:
     return f"callbacks wait, the oldest for {duration(oldest)}" if oldest else "empty"
 
 
-def _soon(ours: WebServices, ready: Readiness) -> Iterator[HealthPart]:
+def _soon(web: WebServices, ready: Readiness) -> Iterator[HealthPart]:
     """What works now, and may not for long."""
-    oldest = ours.spool.oldest_s() if ours.spool else 0.0
+    oldest = web.spool.oldest_s() if web.spool else 0.0
     if ready.parts["redis"] == "ok" and oldest > LATE_S:
-        facts = "Redis is well, and spooled callbacks are not stored yet"
+        facts = "Redis is available, but spooled callbacks are not stored yet"
         yield HealthPart("spool empties", f"{duration(oldest)} late", "warn", facts, REMEDIES["spool waits"])
-    used, limit = _used(ours.store)
+    used, limit = _used(web.store)
     if limit and used > _FULL * limit:
         value = f"{used / limit:.0%} full"
-        yield HealthPart("redis memory", value, "warn", _memory(ours.store), REMEDIES["redis memory"])
+        yield HealthPart("redis memory", value, "warn", _memory(web.store), REMEDIES["redis memory"])
 
 
 def _callbacks(store: Store) -> HealthPart:

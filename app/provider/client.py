@@ -201,8 +201,8 @@ class Provider:
     def _get(
         self, place: Place, path: str, params: dict[str, str | None], parse: Callable[[bytes], _T]
     ) -> _T:
-        said = {name: value for name, value in params.items() if value is not None}
-        return self._read(self._wire().send(place, Request("GET", path, said)), parse)
+        query = {name: value for name, value in params.items() if value is not None}
+        return self._read(self._wire().send(place, Request("GET", path, query)), parse)
 
     def _read(self, got: Response, parse: Callable[[bytes], _T], sent: bytes = b"") -> _T:
         raise_for_status(got, self._secrets, sent)

@@ -21,10 +21,10 @@ def now() -> datetime:
 def server_time(headers: Mapping[str, str]) -> datetime | None:
     """The time of an answer by the server's own clock, its ``Date`` header (RFC 9110); None if it has none."""
     try:
-        said = parsedate_to_datetime(headers.get("Date", ""))
+        date = parsedate_to_datetime(headers.get("Date", ""))
     except ValueError:
         return None
-    return said if said.tzinfo else said.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def skew(ahead: float) -> str:

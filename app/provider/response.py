@@ -30,8 +30,8 @@ def raise_for_status(got: Response, secrets: Iterable[str], sent: bytes = b"") -
     """
     if 200 <= got.status < 300:
         return
-    said = parse_error(got.body)
-    code = _code(got.status, said)
+    ci_error = parse_error(got.body)
+    code = _code(got.status, ci_error)
     kind: type[ProviderError] = RequestRejected
     if got.status == 429 or code == "SlowDown":
         kind = Throttled
@@ -40,17 +40,17 @@ def raise_for_status(got: Response, secrets: Iterable[str], sent: bytes = b"") -
     hidden = (*secrets, *_callback_urls(sent))
     raise kind(
         cut("error.code", _scrub(code, hidden)),
-        cut("error.message", _scrub(said.message or "", hidden)),
+        cut("error.message", _scrub(ci_error.message or "", hidden)),
         status=got.status,
-        request_id=request_id(got, said),
+        request_id=request_id(got, ci_error),
         retry_after=_seconds(got.headers.get("Retry-After")),
         advice=clock_skew.advice(got.status, got.headers),
     )
 
 
-def request_id(got: Response, said: CIError = _NOTHING) -> str | None:
+def request_id(got: Response, ci_error: CIError = _NOTHING) -> str | None:
     """The id that Tencent's support asks for, from the body or a header of an answer."""
-    found = said.request_id or got.headers.get("x-ci-request-id") or got.headers.get("x-cos-request-id")
+    found = ci_error.request_id or got.headers.get("x-ci-request-id") or got.headers.get("x-cos-request-id")
     return cut("error.request_id", found)
 
 
@@ -64,10 +64,10 @@ def _callback_urls(sent: bytes) -> Iterator[str]:
         yield path.rpartition("/")[2]
 
 
-def _code(status: int, said: CIError) -> str:
+def _code(status: int, ci_error: CIError) -> str:
     """CI's code; the word for its number; or a code for the status."""
-    if said.code:
-        return NUMBERS.get(said.code, said.code)
+    if ci_error.code:
+        return NUMBERS.get(ci_error.code, ci_error.code)
     return _STATUS_CODES.get(status, f"HTTP{status}")
 
 

@@ -63,62 +63,62 @@ class _Unstored:
 _UNSTORED = _Unstored()
 
 
-def keep(ours: WebServices, news: News) -> Sequence[CallbackOutcome]:
+def keep(web: WebServices, news: News) -> Sequence[CallbackOutcome]:
     """Store the news; returns the outcome of each detail. They are then as durable as ``DURABILITY`` promises."""
     outcomes: Sequence[CallbackOutcome]
     try:
-        outcomes = ours.store.acceptor.accept(news)
+        outcomes = web.store.acceptor.accept(news)
     except NotBelieved as error:
         raise Problem(error.reason, REFUSED_BY_STORE[error.reason]) from None
     except OverLimit as error:
-        raise over_limit(ours, news.submission, news.token or "", error.seconds) from None
+        raise over_limit(web, news.submission, news.token or "", error.seconds) from None
     except NotDurable as error:
         # Redis has stored it and decided its outcome; the spool holds a second copy. When that is drained it is a
         # duplicate, unless Redis has lost the first.
-        _spool(ours, news, "stored in Redis, but not yet durable; spooling a second copy")
+        _spool(web, news, "stored in Redis, but not yet durable; spooling a second copy")
         outcomes = error.outcomes
     except Unavailable as error:
-        _spool(ours, news, str(error))
+        _spool(web, news, str(error))
         outcomes = ["spooled"] * len(news.details)
     counted.count_callbacks(outcomes, (detail.report.tag for detail in news.details))
     return outcomes
 
 
-def keep_refusal(ours: WebServices, refusal: Refusal) -> Literal["kept", "revoked"] | None:
+def keep_refusal(web: WebServices, refusal: Refusal) -> Literal["kept", "revoked"] | None:
     """Store a refused callback and schedule questions to CI, in Redis or by way of the spool.
 
     ``None`` if neither can store it; CI is still asked after the job's deadline. ``revoked``: the token is revoked, and
     nothing is kept.
     """
     try:
-        return "kept" if ours.store.refusals.note(refusal) else "revoked"
+        return "kept" if web.store.refusals.note(refusal) else "revoked"
     except RedisError as error:
-        return "kept" if _spool_refusal(ours, refusal, error) else None
+        return "kept" if _spool_refusal(web, refusal, error) else None
 
 
-def _spool_refusal(ours: WebServices, refusal: Refusal, why: RedisError) -> bool:
-    if ours.spool is None:
+def _spool_refusal(web: WebServices, refusal: Refusal, why: RedisError) -> bool:
+    if web.spool is None:
         log.warning("refusal %s could not be stored (%s): %s", refusal.id, type(why).__name__, refusal.reason)
         return False
     without = replace(refusal, body=b"", whole=False)
     for each, share in ((refusal, _BODIES_SHARE), (without, _REFUSALS_SHARE)):
         try:
-            ours.spool.append(pack_refusal(each), share=share)
+            web.spool.append(pack_refusal(each), share=share)
         except NoRoom as error:
-            said = str(error)
+            cause = str(error)
         else:
             return True
-    log.warning("refusal %s could not be stored: %s", refusal.id, said)
+    log.warning("refusal %s could not be stored: %s", refusal.id, cause)
     return False
 
 
-def _spool(ours: WebServices, news: News, why: str) -> None:
+def _spool(web: WebServices, news: News, why: str) -> None:
     """Write it to the local disk. Raises ``Problem``."""
-    if ours.spool is None:
+    if web.spool is None:
         _UNSTORED.add(f"{why}; set SPOOL_DIR to spool it to disk")
         raise _not_kept()
     try:
-        ours.spool.append(encode_record(news))
+        web.spool.append(encode_record(news))
     except NoRoom as error:
         _UNSTORED.add(f"{why}; {error}")
         raise _not_kept() from None

@@ -32,21 +32,21 @@ def limit_of(binding: Binding, settings: Settings) -> UrlLimit | None:
     )
 
 
-def check_usage(ours: WebServices, binding: Binding, token: str) -> None:
+def check_usage(web: WebServices, binding: Binding, token: str) -> None:
     """Raises ``Problem`` for a URL that is over its limits; ``token`` is the fingerprint."""
-    limit = limit_of(binding, ours.settings)
-    if limit and (seconds := ours.usage.count(token, limit)):
-        raise over_limit(ours, binding.submission, token, seconds)
+    limit = limit_of(binding, web.settings)
+    if limit and (seconds := web.usage.count(token, limit)):
+        raise over_limit(web, binding.submission, token, seconds)
 
 
-def over_limit(ours: WebServices, submission: str | None, token: str, seconds: int) -> Problem:
+def over_limit(web: WebServices, submission: str | None, token: str, seconds: int) -> Problem:
     """The refusal for a URL that may be used again in ``seconds``. The first one has CI asked about its jobs."""
-    if ours.usage.refuse(token, seconds):
+    if web.usage.refuse(token, seconds):
         log.warning(
             "callback URL %s exceeded CALLBACK_LIMITS; refusing its callbacks for %d s", token, seconds
         )
         try:
-            ours.store.floods.note(token, submission, seconds)
+            web.store.floods.note(token, submission, seconds)
         except RedisError as error:
             log.warning("could not record that URL %s exceeded its limits (%s)", token, type(error).__name__)
     detail = "This callback URL exceeded CALLBACK_LIMITS. Nothing was stored; CI is asked instead."

@@ -33,7 +33,7 @@ class Retried(BaseModel):
         return cls(id=refusal_id, taken=False, results=(), reason=reason, detail=detail)
 
 
-def retry_refusal(ours: WebServices, refusal: Refusal, by: str) -> Retried:
+def retry_refusal(web: WebServices, refusal: Refusal, by: str) -> Retried:
     """Check it like a callback that comes now, except for the token's expiry and the caller's address.
 
     Raises ``Partial``; raises ``Problem`` if nothing can be stored now, and then the refusal is unchanged.
@@ -44,13 +44,13 @@ def retry_refusal(ours: WebServices, refusal: Refusal, by: str) -> Retried:
         )
     note = {"refusal": refusal.id, "refused_at": rfc3339(refusal.received_ms), "by": by}
     try:
-        check_revoked(refusal.token, ours.settings)
-        results = take(ours, from_refusal(refusal), note)
+        check_revoked(refusal.token, web.settings)
+        results = take(web, from_refusal(refusal), note)
     except Problem as problem:
         if problem.retry_after is not None:
             raise
         act = {"act": "retry", "at": rfc3339(now_ms()), "by": by, "reason": problem.reason}
-        ours.store.refusals.amend(refusal, problem.reason, problem.detail, act)
+        web.store.refusals.amend(refusal, problem.reason, problem.detail, act)
         return Retried.not_taken(refusal.id, problem.reason, problem.detail)
-    ours.store.refusals.taken(refusal)
+    web.store.refusals.taken(refusal)
     return Retried(id=refusal.id, taken=True, results=tuple(results), reason=None, detail=None)

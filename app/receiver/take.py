@@ -29,18 +29,16 @@ class Result(PydanticPart, frozen=True):
     outcome: CallbackOutcome
 
 
-def take(
-    ours: WebServices, received: ReceivedCallback, note: Mapping[str, str] | None = None
-) -> list[Result]:
+def take(web: WebServices, received: ReceivedCallback, note: Mapping[str, str] | None = None) -> list[Result]:
     """Check and store it. Raises ``Problem``. ``note`` is added to the history entry of each job."""
-    seen = understand(received, ours.settings)
+    seen = understand(received, web.settings)
     if seen.kind == "probe":
-        _check_revoked(ours, received.token)
+        _check_revoked(web, received.token)
         counted.PROBES.inc()
         return []
-    news = _news(received, seen, ours.settings, note or {})
+    news = _news(received, seen, web.settings, note or {})
     with traces.span("store") as step:
-        outcomes = keep(ours, news)
+        outcomes = keep(web, news)
         received.event_ids = event_ids(news)
         step.tell({"event_ids": received.event_ids, "outcomes": outcomes})
     return [
@@ -115,10 +113,10 @@ def _place(binding: Binding, settings: Settings) -> tuple[str, str] | None:
     return (binding.bucket, binding.region or settings.cos_region) if binding.bucket else None
 
 
-def _check_revoked(ours: WebServices, token: str) -> None:
+def _check_revoked(web: WebServices, token: str) -> None:
     """For a probe, which is not stored; otherwise accept.lua checks it in the step that stores."""
     try:
-        revoked = ours.store.refusals.is_revoked(token)
+        revoked = web.store.refusals.is_revoked(token)
     except UNAVAILABLE:
         return
     if revoked:

@@ -70,51 +70,51 @@ def callback(token: str) -> Response:
     return current_app.response_class(answer.text, answer.status, answer.headers)
 
 
-def answer_callback(ours: WebServices, environ: dict[str, Any], token: str) -> CallbackAnswer:
+def answer_callback(web: WebServices, environ: dict[str, Any], token: str) -> CallbackAnswer:
     """The answer to a callback (WSGI) with that token, whatever happens."""
     began = time.perf_counter()
     origin = origin_in(environ)
     with traces.span("callback", "server", origin.traceparent) as step:
         if step.traceparent:
             origin = origin._replace(traceparent=step.traceparent)
-        answer = _answer(ours, environ, bare(token), origin)
+        answer = _answer(web, environ, bare(token), origin)
         step.tell({**answer.log_fields, "status": answer.status})
     counted.ACCEPT_SECONDS.observe(time.perf_counter() - began)
     return answer
 
 
-def _answer(ours: WebServices, environ: dict[str, Any], token: str, origin: Origin) -> CallbackAnswer:
+def _answer(web: WebServices, environ: dict[str, Any], token: str, origin: Origin) -> CallbackAnswer:
     token_id = fingerprint(token)
     fields: Fields = fields_of(origin) | {"token": token_id}
     begin_about(request_id=origin.request_id)
     try:
-        results = _results(ours, environ, token, token_id, origin, fields)
+        results = _results(web, environ, token, token_id, origin, fields)
         text, headers = encode({"results": results}), [("Content-Type", "application/json")]
         answer = CallbackAnswer(200, text, headers, fields)
     except Exception as error:
-        status, said, headers = problem_of(error, "callback").answer()
-        answer = CallbackAnswer(status, said.encode(), headers, fields)
+        status, document, headers = problem_of(error, "callback").answer()
+        answer = CallbackAnswer(status, document.encode(), headers, fields)
     answer.headers.append(("X-Request-Id", origin.request_id))
     return answer
 
 
 def _results(
-    ours: WebServices, environ: dict[str, Any], token: str, token_id: str, origin: Origin, fields: Fields
+    web: WebServices, environ: dict[str, Any], token: str, token_id: str, origin: Origin, fields: Fields
 ) -> list[Result]:
     """The outcome of each job. Raises ``Problem``. ``fields`` are added to the line in the access log."""
     try:
-        binding = check_token(token, ours.settings)
-        check_revoked(token_id, ours.settings)
-        check_usage(ours, binding, token_id)
+        binding = check_token(token, web.settings)
+        check_revoked(token_id, web.settings)
+        check_usage(web, binding, token_id)
     except Problem as problem:
         _count(problem, fields)
         raise
     received = ReceivedCallback(binding, token_id, environ.get("CONTENT_TYPE", ""), origin=origin)
     try:
-        _receive(ours, environ, received)
-        results = take(ours, received)
+        _receive(web, environ, received)
+        results = take(web, received)
     except Problem as problem:
-        raise _refused(ours, received, problem, fields) from None
+        raise _refused(web, received, problem, fields) from None
     finally:
         if received.job_ids:
             fields["job_ids"] = received.job_ids[:_LOGGED]
@@ -124,43 +124,43 @@ def _results(
     return results
 
 
-def _receive(ours: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
+def _receive(web: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
     """Read the body. A callback refused for its URL or its sender is read too, because a person may retry it."""
-    objection = _objection(ours, environ, received.binding)
+    objection = _objection(web, environ, received.binding)
     try:
-        received.body = read_body(environ, ours.settings.max_body)
+        received.body = read_body(environ, web.settings.max_body)
         received.whole = True
     except Problem as problem:
         received.body = problem.read if isinstance(problem, Unfinished) else b""
         raise objection or problem from None
     if objection:
         with suppress(Problem):
-            understand(received, ours.settings)
+            understand(received, web.settings)
         raise objection
 
 
-def _objection(ours: WebServices, environ: dict[str, Any], binding: Binding) -> Problem | None:
+def _objection(web: WebServices, environ: dict[str, Any], binding: Binding) -> Problem | None:
     try:
-        check_expiry(binding, ours.settings)
-        if "ip" in ours.settings.verify:
-            check_address(_caller(ours, environ), ours.settings)
+        check_expiry(binding, web.settings)
+        if "ip" in web.settings.verify:
+            check_address(_caller(web, environ), web.settings)
     except Problem as problem:
         return problem
     return None
 
 
-def _caller(ours: WebServices, environ: dict[str, Any]) -> Any:
+def _caller(web: WebServices, environ: dict[str, Any]) -> Any:
     forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
-    return caller(environ.get("REMOTE_ADDR"), forwarded, ours.settings.trusted_proxies)
+    return caller(environ.get("REMOTE_ADDR"), forwarded, web.settings.trusted_proxies)
 
 
-def _refused(ours: WebServices, received: ReceivedCallback, problem: Problem, fields: Fields) -> Problem:
+def _refused(web: WebServices, received: ReceivedCallback, problem: Problem, fields: Fields) -> Problem:
     """The problem to answer with. The callback may have been right: it is kept and CI is asked, except for a revoked
     token, and if the caller is to send it again."""
     is_signed = received.binding != NO_BINDING
     if is_signed and problem.reason != "revoked_token" and problem.retry_after is None:
         refusal = as_refusal(received, problem)
-        kept = keep_refusal(ours, refusal)
+        kept = keep_refusal(web, refusal)
         if kept == "revoked":
             problem = Problem("revoked_token", REFUSED_BY_STORE["revoked_token"])
         elif kept:

@@ -61,15 +61,15 @@ class Capabilities:
 
     def _ask(self) -> tuple[Wait, ...]:
         try:
-            said: dict[str, Any] = self._redis.info("persistence") | self._redis.info("replication")
+            info: dict[str, Any] = self._redis.info("persistence") | self._redis.info("replication")
         except UNAVAILABLE:
             raise
         except RedisError:
             return ()
         waits: list[Wait] = []
-        if int(said.get("aof_enabled", 0)) and self._waitaof_fault() is None:
+        if int(info.get("aof_enabled", 0)) and self._waitaof_fault() is None:
             waits.append("WAITAOF")
-        if int(said.get("connected_slaves", 0)):
+        if int(info.get("connected_slaves", 0)):
             waits.append("WAIT")
         return tuple(waits)
 

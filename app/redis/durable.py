@@ -92,11 +92,11 @@ class Durable:
         if not self._enough(reached):
             return None
         try:
-            said: dict[str, Any] = self._redis.info("server")
+            info: dict[str, Any] = self._redis.info("server")
         except MayNotAsk:
             # Without INFO a restart between two calls goes unnoticed.
             return ""
-        return str(said.get("run_id", ""))
+        return str(info.get("run_id", ""))
 
     def _probe_command(self) -> str:
         return json.dumps([["SET", self._probe_key, str(time.time_ns()), "EX", "60"]])

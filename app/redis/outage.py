@@ -29,32 +29,32 @@ class SentinelRefused(AuthenticationError):
 
 def cause(error: BaseException) -> str:
     """What happened and what to do, in one sentence that holds no secret."""
-    said = _first_line(str(error))
+    text = _first_line(str(error))
     if isinstance(error, SentinelRefused):
-        return said
+        return text
     if isinstance(error, AuthenticationError):
-        return _cause_of_authentication(said)
+        return _cause_of_authentication(text)
     if isinstance(error, NoPermissionError):
         return (
-            f"Redis refuses a right to this user (NOPERM): {said}. Grant it; docs/deploy.md lists all rights"
+            f"Redis refuses a right to this user (NOPERM): {text}. Grant it; docs/deploy.md lists all rights"
         )
     if isinstance(error, MasterNotFoundError):
-        return f"Redis is away: {said}"
+        return f"Redis is away: {text}"
     known = (words for kind, words in _WORDS.items() if isinstance(error, kind))
-    return next(known, f"Redis takes no writes: {said}")
+    return next(known, f"Redis takes no writes: {text}")
 
 
-def _cause_of_authentication(said: str) -> str:
-    if _wants_password(said):
+def _cause_of_authentication(text: str) -> str:
+    if _wants_password(text):
         return "Redis requires a password and REDIS_URL has none (NOAUTH): add it to REDIS_URL"
-    if "without any password" in said:
+    if "without any password" in text:
         return "Redis has no password and REDIS_URL has one: remove it from REDIS_URL, or set requirepass in Redis"
     return "Redis refuses the name or the password in REDIS_URL (WRONGPASS): correct REDIS_URL"
 
 
-def _wants_password(said: str) -> bool:
+def _wants_password(text: str) -> bool:
     """Whether this message means NOAUTH: redis-py removes the word itself."""
-    return any(word in said for word in ("NOAUTH", "Authentication required", "already authenticated"))
+    return any(word in text for word in ("NOAUTH", "Authentication required", "already authenticated"))
 
 
 _WORDS: dict[type[Exception], str] = {

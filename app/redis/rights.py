@@ -119,11 +119,11 @@ def _refused(connection: Any, command: tuple[str, ...]) -> str:
     return ""
 
 
-def _right(command: tuple[str, ...], said: str) -> str:
+def _right(command: tuple[str, ...], answer: str) -> str:
     name = command[0].lower()
-    if "channel" in said:
+    if "channel" in answer:
         return f"&{RQ_CHANNELS} (the channels of RQ)"
-    if " key" in said:
+    if " key" in answer:
         if any(part.startswith("rq:") for part in command):
             return f"~{RQ_KEYS} (the keys of RQ)"
         ours = next(part for part in command[1:] if part.endswith("probe"))

@@ -59,8 +59,8 @@ def _faults(error: ValidationError) -> list[str]:
                 f"{name[:40]!r} is not a limit; the limits are {', '.join(CallbackLimits.model_fields)}"
             )
         else:
-            said = fault["msg"].removeprefix("Value error, ")
-            faults.append(f"{name}: {said[0].lower()}{said[1:]}")
+            message = fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{name}: {message[0].lower()}{message[1:]}")
     return faults
 
 

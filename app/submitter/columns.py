@@ -38,12 +38,12 @@ def read_table(file: TextIO) -> tuple[list[str], Iterator[tuple[int, list[str]]]
     """The names of the columns, and the rows, each with its first line in the file. Raises ``UnreadableFile``."""
     first = file.readline()
     # Excel writes the delimiter as a line before the header: `sep=;`.
-    said = first[4:5] if first.lower().startswith("sep=") and first[4:5].strip("\r\n") else ""
-    first = file.readline() if said else first
+    separator = first[4:5] if first.lower().startswith("sep=") and first[4:5].strip("\r\n") else ""
+    first = file.readline() if separator else first
     if not first.strip():
         raise UnreadableFile("The file is empty: its first line names the columns.")
-    rows = csv.reader(chain([first], file), strict=True, delimiter=said or _delimiter_of(first))
-    numbered = _numbered(rows, before=1 if said else 0)
+    rows = csv.reader(chain([first], file), strict=True, delimiter=separator or _delimiter_of(first))
+    numbered = _numbered(rows, before=1 if separator else 0)
     _, header = next(numbered)
     names = [name.strip() for name in header]
     _check(names)

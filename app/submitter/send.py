@@ -194,14 +194,14 @@ class Submitter:
                 return answer
 
     def _settle(self, record: Submission, status: SubmissionStatus, error: ProviderError) -> bool:
-        said = {"code": error.code, "message": error.message, "request_id": error.request_id}
-        return self._settled(record, status, str(error), said | {"advice": error.advice})
+        ci_error = {"code": error.code, "message": error.message, "request_id": error.request_id}
+        return self._settled(record, status, str(error), ci_error | {"advice": error.advice})
 
     def _settled(
-        self, record: Submission, status: SubmissionStatus, text: str, said: dict[str, str | None] | None
+        self, record: Submission, status: SubmissionStatus, text: str, ci_error: dict[str, str | None] | None
     ) -> bool:
         try:
-            self._services.store.submissions.settle(record.id, status, text, said)
+            self._services.store.submissions.settle(record.id, status, text, ci_error)
         except UNAVAILABLE:
             # It stays `sending`: the relay searches for its jobs.
             log.warning(

@@ -64,15 +64,15 @@ def readyz() -> ViewAnswer:
 
 def readiness() -> Readiness:
     """The present state of each part."""
-    ours = services()
-    redis, parts = _redis(ours)
-    spool, waiting = ours.spool.condition() if ours.spool else ("none", 0)
-    aside = ours.spool.set_aside() if ours.spool else SetAside()
+    web = services()
+    redis, parts = _redis(web)
+    spool, waiting = web.spool.condition() if web.spool else ("none", 0)
+    aside = web.spool.set_aside() if web.spool else SetAside()
     parts = {
         "redis": redis,
         "spool": spool,
         "set_aside": f"{aside.records} records, {aside.bytes} bytes" if aside.records else "ok",
-        "installation": _installation(ours),
+        "installation": _installation(web),
     } | parts
     ready = redis in {"ok", _JOBS_FULL} or spool == "ok"
     good = all(part == "ok" or (part == "none" and name in _NOT_NEEDED) for name, part in parts.items())
@@ -80,12 +80,12 @@ def readiness() -> Readiness:
     return Readiness(status=status, parts=parts, spool_bytes=waiting, spool_set_aside=aside.records)
 
 
-def _redis(ours: WebServices) -> tuple[str, dict[str, str]]:
+def _redis(web: WebServices) -> tuple[str, dict[str, str]]:
     """Whether Redis accepts a callback now, by a real write; and whether relays and workers are running."""
-    store = ours.store
+    store = web.store
     try:
         store.presence.probe()
-        room = _room(ours)
+        room = _room(web)
         parts = {
             name: "ok" if store.presence.seen(role) else "missing"
             for name, role in (("relay", "relay"), ("workers", "worker"))
@@ -112,32 +112,32 @@ def _lanes(store: Store) -> str:
     return f"no worker serves {', '.join(unserved)}" if unserved else "ok"
 
 
-def _installation(ours: WebServices) -> str:
+def _installation(web: WebServices) -> str:
     """Whether this is the Redis that the spool's folder knows; ``none`` without a spool, when it cannot be known."""
-    if ours.installation is None:
+    if web.installation is None:
         return "none"
     try:
-        return ours.installation.state()
+        return web.installation.state()
     except RedisError:
         return "unknown"
 
 
-def _room(ours: WebServices) -> str:
+def _room(web: WebServices) -> str:
     """Whether a cap of the store is reached: at OUTBOX_MAX no news is stored, at JOBS_MAX no new job."""
-    if ours.store.outbox.size() >= ours.settings.outbox_max:
+    if web.store.outbox.size() >= web.settings.outbox_max:
         return "outbox full"
-    return _JOBS_FULL if ours.store.jobs.count() >= ours.settings.jobs_max else "ok"
+    return _JOBS_FULL if web.store.jobs.count() >= web.settings.jobs_max else "ok"
 
 
 @blueprint.get("/metrics")
 @described(ApiOperation("For Prometheus.", answers={200: "text/plain"}, open=True))
 def metrics_page() -> Response:
-    ours = services()
-    if ours.spool:
-        aside = ours.spool.set_aside()
-        counted.SPOOL_BYTES.set(ours.spool.waiting())
-        counted.SPOOL_AGE.set(ours.spool.oldest_s())
+    web = services()
+    if web.spool:
+        aside = web.spool.set_aside()
+        counted.SPOOL_BYTES.set(web.spool.waiting())
+        counted.SPOOL_AGE.set(web.spool.oldest_s())
         counted.SPOOL_SET_ASIDE.set(aside.records)
         counted.SPOOL_SET_ASIDE_BYTES.set(aside.bytes)
-        counted.INSTALLATION_LOST.set(_installation(ours) in {"lost", "foreign"})
-    return Response(exposition(StoredMetrics(ours.store, ours.settings)), mimetype=MIMETYPE)
+        counted.INSTALLATION_LOST.set(_installation(web) in {"lost", "foreign"})
+    return Response(exposition(StoredMetrics(web.store, web.settings)), mimetype=MIMETYPE)

@@ -1,4 +1,4 @@
-"""The least that a Flask view can do: take a body, or answer bytes that are there already."""
+"""Minimal Flask views: one reads a body, the others return prepared bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = Flask(__name__)
 ANSWERS = {
     path.name: path.read_bytes() for path in Path(os.environ.get("BENCH_ANSWERS", os.devnull)).glob("*")
 }
-"""By name: the bytes that our own service answers."""
+"""By name: the bytes that our own service returns."""
 
 
 @app.post("/")
@@ -23,7 +23,7 @@ def callback() -> str:
 
 @app.get("/same/<name>")
 def same(name: str) -> Response:
-    """The bytes of that name, as JSON."""
+    """Return the bytes of that name, as JSON."""
     return Response(ANSWERS[name], mimetype="application/json")
 
 

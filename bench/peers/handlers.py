@@ -1,4 +1,4 @@
-"""A handler that does nothing but note when it began, where asked to (``HANDLERS``)."""
+"""A handler that only records its start time, if requested (``HANDLERS``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOTES = os.environ.get("BENCH_NOTES")
 
 @handler(state="Success")
 def nothing(event: Event, job: Job) -> None:
-    """No-op; with BENCH_NOTES a line for each run: the job and the time of the wall clock, in seconds."""
+    """A no-op; with BENCH_NOTES it appends a line per run: the job and the wall-clock time in seconds."""
     if _NOTES:
         line = f"{event.job_id} {time.time()}\n".encode()
         file = os.open(_NOTES, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -1,4 +1,4 @@
-"""What RQ's own workers run: nothing, and they import nothing of ours for it."""
+"""The job that RQ's own workers run: a no-op that imports none of our code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The call of Tencent's SDK alone: ``python -m bench.peers.sdk_calls ADDRESS BUCKET REGION COUNT``.
+"""Only the SDK call: ``python -m bench.peers.sdk_calls ADDRESS BUCKET REGION COUNT``.
 
-Prints the microseconds of processor time that one submission took; importing is not counted.
+Prints the processor time of one submission in microseconds, without imports.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def job(bucket: str, region: str, key: str) -> dict[str, object]:
-    """What the SDK makes the XML of: a VoiceSeparate job on that object."""
+    """The SDK's input for the XML: a VoiceSeparate job on that object."""
     return {
         "Tag": "VoiceSeparate",
         "Input": {"Object": key},

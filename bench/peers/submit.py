@@ -1,6 +1,6 @@
-"""The least that a service can do for a submission that must not be lost: store it, hand it to CI, store the answer.
+"""The minimal service for a submission that must not be lost: it stores it, sends it to CI, and stores the answer.
 
-No rules, no key, no token, no history, no answer that is read: what is left when everything of ours is taken away.
+It checks no rules and no API key, makes no token and no history, and does not parse CI's answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The callback endpoint that people write today: parse, put a dict on the queue, answer."""
+"""A typical hand-written callback endpoint: it parses the body, puts a dict on the queue, and answers."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ def _as_dict(node: Any) -> Any:
 
 
 def process(payload: Any) -> None:
-    """What the queue would do."""
+    """The queued job."""

@@ -46,7 +46,7 @@ class Client:
     def wait(self, job_id: str, timeout: float = 3600.0) -> Job:
         """The job when it has ended. Raises ``NotEnded`` after ``timeout`` seconds.
 
-        A service that is away meanwhile is asked again.
+        Asks again if the service is temporarily unavailable.
         """
         until, seen = time.monotonic() + timeout, None
         while (left := until - time.monotonic()) > 0:
@@ -56,7 +56,7 @@ class Client:
                 connecting.raise_unless_passing(error)
             if seen and seen.terminal:
                 return seen
-            # An answer can come early, when the service stops or has no more places for clients that wait.
+            # An answer can come early, if the service stops or has reached its limit of waiting clients.
             time.sleep(min(connecting.PAUSE_S, max(0.0, until - time.monotonic())))
         raise NotEnded(job_id, seen)
 
@@ -68,7 +68,7 @@ class Client:
         return self._call(calls.refresh(job_id))
 
     def jobs(self, filters: Filters | None = None, *, page_size: int = 200) -> Iterator[Job]:
-        """All jobs that match, newest first; each page is asked for when the one before is used up."""
+        """All jobs that match, newest first; the next page is requested when the previous one is exhausted."""
         cursor: str | None = None
         while True:
             page = self._call(calls.page(filters or Filters(), page_size, cursor))

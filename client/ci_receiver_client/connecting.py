@@ -1,4 +1,4 @@
-"""What both clients do alike with HTTP: the options of a connection, of a request, and which errors pass."""
+"""HTTP behaviour that both clients share: connection options, request options, and which errors are temporary."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ci_receiver_client.calls import Call
 from ci_receiver_client.errors import Problem, ReceiverError, UnexpectedAnswer
 
 PAUSE_S = 1.0
-"""Between two questions about the same job."""
+"""Seconds between two requests about the same job."""
 
 
 def options(url: str, key: str, timeout: float) -> dict[str, Any]:
-    """Of a client of httpx. Redirects are not followed: they would carry the key elsewhere."""
+    """The options of an httpx client. Redirects are not followed, because they would send the key to another host."""
     headers = {"Authorization": f"Bearer {key}", "User-Agent": "ci-receiver-client"}
     return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout}
 
 
 def request(call: Call[Any], timeout: float) -> dict[str, Any]:
-    """Of one request, whose answer the service may hold."""
+    """The options of one request, including the time for which the service may hold the answer."""
     return {
         "method": call.method,
         "url": call.path,
@@ -38,7 +38,7 @@ def chosen(job_id: str | None, tag: str | None) -> dict[str, str]:
 
 
 def raise_unless_passing(error: ReceiverError) -> None:
-    """Raises it again unless a later try may be answered: a service, or the proxy before it, that is away or busy."""
+    """Raises the error again unless it is temporary: the service, or a proxy in front of it, is unavailable or busy."""
     if (
         isinstance(error, Problem | UnexpectedAnswer)
         and error.status < 500

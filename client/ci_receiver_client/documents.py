@@ -38,7 +38,7 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class Media(Struct, frozen=True, kw_only=True):
-    """What CI measured of the file that the job made."""
+    """CI's measurements of the output file."""
 
     format: str | None = None
     duration_s: float | None = None
@@ -52,7 +52,7 @@ class Media(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What a review says of its input. ``suggestion`` is CI's: 0 normal, 1 block, 2 look at it."""
+    """The result of a review. ``suggestion`` is CI's: 0 normal, 1 block, 2 review by a person."""
 
     label: str | None = None
     suggestion: int | None = None
@@ -60,7 +60,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What the job found out: ``kind`` names CI's node, ``data`` is its content."""
+    """The result of the job: ``kind`` names CI's node, ``data`` is its content."""
 
     kind: str
     data: Any = None
@@ -77,7 +77,7 @@ class Workflow(Struct, frozen=True, kw_only=True):
 
 
 class Reported(Struct, frozen=True, kw_only=True):
-    """What was reported and is doubted."""
+    """The doubted report."""
 
     state: str | None = None
     code: str | None = None
@@ -140,7 +140,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Submission(Struct, frozen=True, kw_only=True):
-    """What CI was asked for. ``lost``: CI's answer never came, and the service searches for the job."""
+    """One request to CI. ``lost``: CI's answer was lost, and the service searches for the job."""
 
     id: str
     status: str
@@ -159,7 +159,7 @@ class Submission(Struct, frozen=True, kw_only=True):
 
 
 class Warned(Struct, frozen=True, kw_only=True):
-    """A rule that the request may have broken; it was sent nevertheless."""
+    """An inferred rule that the request violates; the request was sent anyway."""
 
     field: str
     rule: str
@@ -199,7 +199,7 @@ class StreamEvent(Struct, frozen=True, kw_only=True):
     kind: str
     job: Job | None = None
     details: dict[str, Any] | None = None
-    """Of an event that is about no job, or about more than its job."""
+    """Further data of an event about a problem; None for other events."""
 
 
 class Gap(Struct, frozen=True, kw_only=True):

@@ -7,12 +7,12 @@ import msgspec
 from ci_receiver_client.documents import Gap, StreamEvent
 
 SILENCE_S = 45.0
-"""Without even a comment for that long the connection is dead: the service sends one every 15 seconds."""
+"""Seconds without data after which the connection is considered dead; the service sends a comment every 15 seconds."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
 class Reader:
-    """One stream over all its connections: where it is to be resumed, and after which pause."""
+    """One stream over all its connections: the position and the pause for the next connection."""
 
     def __init__(self, last_id: str | None) -> None:
         self.last_id = last_id

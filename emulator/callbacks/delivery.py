@@ -32,7 +32,7 @@ def post(
     attempt: dict[str, Any] = {"at": time.time(), "status": None, "error": None}
     try:
         with requests.Session() as session:
-            session.trust_env = False  # a proxy from the environment cannot reach loopback
+            session.trust_env = False  # ignore proxies from the environment, which cannot reach loopback
             answer = session.post(
                 url,
                 data=body,

@@ -30,7 +30,7 @@ CALLS = [
 ]
 
 
-def test_what_shows_a_job_needs_read(client: FlaskClient, store: Store) -> None:
+def test_operations_that_show_a_job_need_the_scope_read(client: FlaskClient, store: Store) -> None:
     """A key that may only submit cannot read a job by asking CI about it, or by cancelling it."""
     put(store, "j1")
     for scopes, needed in (({"submit"}, "read"), ({"read"}, "submit"), ({"links", "submit"}, "read")):
@@ -94,7 +94,7 @@ def test_a_revoked_key_stops_at_once(client: FlaskClient, store: Store) -> None:
 
 
 def test_the_store_does_not_know_the_key(store: Store) -> None:
-    """Whoever reads Redis cannot use the API with what is there."""
+    """A person who can read Redis cannot use the API with what is stored there."""
     key = store.api_keys.create("x", frozenset({"read"}))
     kept = store.db.client.hgetall(store.db.key("keys"))
     assert key not in str(kept)

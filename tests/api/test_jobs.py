@@ -105,7 +105,7 @@ def test_wait_answers_when_the_job_ends(client: FlaskClient, store: Store, key: 
     assert client.get("/v1/jobs/j1?wait=60", headers=key).get_json()["state"] == "Success"
 
 
-def test_what_is_unknown_is_404(client: FlaskClient, key: dict[str, str]) -> None:
+def test_an_unknown_job_is_404(client: FlaskClient, key: dict[str, str]) -> None:
     for path in (
         "/v1/jobs/j0",
         "/v1/jobs/j0/events",
@@ -324,7 +324,7 @@ def test_a_job_without_news_past_its_deadline_is_overdue(
 
 @pytest.mark.parametrize("kind", NO_JOBS)
 @pytest.mark.parametrize("what", ["refresh", "cancel"])
-def test_what_ci_cannot_be_asked_about_says_why(
+def test_a_job_that_ci_cannot_be_asked_about_gets_a_reason(
     client: FlaskClient, store: Store, key: dict[str, str], kind: str, what: str
 ) -> None:
     """A review, a workflow run, an id that CI cannot have: the fault of no gateway, and CI is not bothered."""

@@ -50,7 +50,7 @@ def test_it_is_said_and_stands_in_the_history(
 
 
 @pytest.mark.parametrize("what", ["refresh", "cancel"])
-def test_of_many_each_that_ci_does_not_know_has_it_in_its_history(
+def test_a_bulk_request_notes_each_job_that_ci_does_not_know_in_its_history(
     client: FlaskClient, key: dict[str, str], store: Store, settings: Settings, what: str
 ) -> None:
     place = {"BucketId": settings.cos_bucket, "Object": "a.mp3", "Region": "ap-chongqing"}
@@ -72,7 +72,7 @@ def long_queue(emulator: Emulator) -> Iterator[None]:
 def test_a_cancel_of_many_says_what_was_cancelled_although_ci_goes_away(
     client: FlaskClient, key: dict[str, str], store: Store, settings: Settings
 ) -> None:
-    """What became of it cannot be asked then; it is asked later."""
+    """CI cannot be asked for the job's state at that moment, so it is asked later."""
     ci = Emulated(str(settings.ci_endpoint), settings.cos_bucket)
     assert client.post("/v1/jobs", json=SUBMISSION, headers=key).status_code == 201
     ci.fault("error", on="describe", code="SlowDown", status=429)
@@ -92,7 +92,7 @@ def test_a_cancel_that_ci_refuses_is_still_a_refusal(
     assert len(store.jobs.history(invented)[0]) == 1
 
 
-def test_who_asks_again_and_again_fills_half_of_a_history_at_most(store: Store, invented: str) -> None:
+def test_repeated_questions_fill_at_most_half_of_a_history(store: Store, invented: str) -> None:
     """What changed the job has its place."""
     for _ in range(500):
         store.due.note_unknown(invented, "tests")

@@ -249,7 +249,7 @@ def test_a_secret_is_in_no_entry(app: Flask, store: Store, settings: Settings) -
         assert secret and secret.encode() not in kept
 
 
-def test_what_was_refused_or_only_counted_is_no_action(
+def test_refused_requests_and_dry_runs_are_no_actions(
     client: FlaskClient, store: Store, key: dict[str, str], job: str
 ) -> None:
     """So that no key can push out what others did by asking for what it may not do."""
@@ -278,7 +278,7 @@ def test_an_action_that_failed_is_there_with_its_reason(
     assert (entry.job_ids, entry.did) == ((job,), {"error": "ci_refused"})
 
 
-def test_what_was_done_is_done_where_the_list_cannot_be_written(
+def test_an_action_succeeds_even_if_its_entry_cannot_be_written(
     client: FlaskClient, store: Store, key: dict[str, str], job: str
 ) -> None:
     """An error would have it done twice."""

@@ -15,7 +15,7 @@ from chaos.rounds import Fault, outages, rounds
 from chaos.sender import Acknowledgement
 
 ONE, TWO, REDIS = Host("receiver-1", 14), Host("receiver-2", 15), Host("redis-1", 11)
-CUT = Fault("cut off", REDIS, ONE, announced=99.5, began=100.0, ended=118.0)
+PARTITION = Fault("partitioned", REDIS, ONE, announced=99.5, began=100.0, ended=118.0)
 
 
 def answer(host: Host, outcome: str, began: float) -> Acknowledgement:
@@ -42,7 +42,7 @@ def test_the_same_seed_makes_the_same_rounds() -> None:
 def test_a_receiver_is_in_time_when_it_accepts_again_soon() -> None:
     """Counted from the fault to the end of a request that began after it; ``spooled`` is not accepted."""
     answers = [answer(TWO, "accepted", 99.9), answer(TWO, "spooled", 101.0), answer(TWO, "accepted", 105.0)]
-    two = outages([CUT], [TWO], answers)[0]
+    two = outages([PARTITION], [TWO], answers)[0]
     assert two.back_s == pytest.approx(5.1)
     assert two.spooled_until_s == 1.0
     assert two.in_time
@@ -51,9 +51,9 @@ def test_a_receiver_is_in_time_when_it_accepts_again_soon() -> None:
 @pytest.mark.parametrize("answers", [[], [answer(TWO, "spooled", 101.0)], [answer(TWO, "accepted", 116.0)]])
 def test_a_receiver_that_accepts_again_late_or_never_is_not_in_time(answers: list[Acknowledgement]) -> None:
     """15 s is the limit."""
-    assert not outages([CUT], [TWO], answers)[0].in_time
+    assert not outages([PARTITION], [TWO], answers)[0].in_time
 
 
 def test_a_receiver_isolated_with_the_primary_has_no_limit() -> None:
     """No server on that side of the partition can store anything durably."""
-    assert outages([CUT], [ONE], [])[0].in_time
+    assert outages([PARTITION], [ONE], [])[0].in_time

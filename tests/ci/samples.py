@@ -87,7 +87,7 @@ class Dialect:
     seed: int = 0
     shuffle: bool = False
     empty: str = "omit"
-    """What becomes of None: ``omit``; ``node`` (an empty one, ``null`` in JSON); ``text`` (``""``); ``dash``."""
+    """How None is written: ``omit``; ``node`` (an empty one, ``null`` in JSON); ``text`` (``""``); ``dash``."""
     typed: bool = False
     """JSON only: write ``"3"`` and ``"true"`` as a number and a boolean."""
     arrays: bool = False

@@ -63,7 +63,7 @@ def test_workflow_runs_are_answers_too() -> None:
         (b"<Response><JobsDetail><State>Running</State></JobsDetail></Response>", "bad_job_id"),
     ],
 )
-def test_what_is_no_answer_is_not_taken_for_an_empty_one(body: bytes, reason: str) -> None:
+def test_an_unreadable_answer_is_not_an_empty_one(body: bytes, reason: str) -> None:
     """An error page with status 200 must not look as if no job existed."""
     with pytest.raises(Refused) as caught:
         parse_answer(body)

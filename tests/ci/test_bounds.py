@@ -124,7 +124,7 @@ def test_the_kind_and_the_label_of_a_result_are_cut_too() -> None:
     assert len(review.result.verdict.label) == BOUNDS["result.verdict.label"]
 
 
-def test_what_fits_is_left_alone() -> None:
+def test_text_within_the_limit_is_unchanged() -> None:
     """The last character that fits stays, one more is cut."""
     for field, most in BOUNDS.items():
         assert cut(field, "x" * most) == "x" * most

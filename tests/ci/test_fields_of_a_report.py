@@ -147,13 +147,13 @@ def test_every_way_to_write_a_time_is_the_same_time(given: str, expected: str) -
 
 
 @pytest.mark.parametrize("given", NO_TIMES, ids=lambda given: repr(given)[:30])
-def test_what_is_no_time_is_null(given: Any) -> None:
+def test_an_invalid_time_is_null(given: Any) -> None:
     """Not yet, never, or nonsense: none of them raises."""
     assert utc(given) is None
 
 
 def test_the_tag_is_the_jobs_own() -> None:
-    """JobsDetail's Tag, else its Operation's, else that of its nodes, else the event; a Tag elsewhere is somebody's
+    """JobsDetail's Tag, else its Operation's, else that of its nodes, else the event; a Tag elsewhere is part of a
     result."""
     assert report(Tag="A", Operation={"Tag": "B"}).tag == "A"
     assert report(Operation={"Tag": "B", "VideoTagResult": {"Tag": "C"}}).tag == "B"
@@ -215,7 +215,7 @@ def test_numbers_come_as_numbers_or_as_text(given: Any, expected: int) -> None:
 
 
 @pytest.mark.parametrize("given", NO_NUMBERS)
-def test_what_is_no_integer_is_null(given: Any) -> None:
+def test_an_invalid_integer_is_null(given: Any) -> None:
     """Whatever else stands there."""
     found = report(Progress=given, Operation={"JobLevel": given})
     assert (found.progress, found.job_level) == (None, None)

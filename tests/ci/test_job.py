@@ -33,7 +33,7 @@ def test_the_digest_of_a_report_never_changes() -> None:
     assert Report(job_id="j1", state="Success").digest == "d4bbbc55ca585756c160c375da4e9aa0"
 
 
-def test_so_is_that_of_a_report_with_every_field() -> None:
+def test_the_digest_of_a_report_with_every_field_is_fixed() -> None:
     """Whatever a text holds: quotes, names of our own fields, control characters, any plane of Unicode."""
     report = Report(
         job_id="j1!#~",
@@ -78,7 +78,7 @@ def test_other_news_has_another_digest() -> None:
     assert len({one.digest for one in [report, *changed]}) == len(changed) + 1
 
 
-def test_what_we_find_out_ourselves_is_not_news() -> None:
+def test_fields_that_we_add_are_not_news() -> None:
     """Size, ETag and presigned URL of an output, and whether the outputs are there."""
     said = Report(job_id="j1", outputs=(Output(object="a"),))
     ours = Report(

@@ -324,7 +324,7 @@ def test_a_job_id_given_twice_is_refused_in_both_formats() -> None:
     ],
 )
 def test_a_run_or_review_without_an_id_is_refused(body: bytes) -> None:
-    """There is nothing to file it under."""
+    """There is no id under which it could be stored."""
     assert refusal(body).reason == "bad_job_id"
 
 

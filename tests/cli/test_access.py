@@ -99,8 +99,8 @@ def test_a_url_is_revoked_as_people_paste_it(shell: Shell, api: FlaskClient, pas
 
 
 @pytest.mark.parametrize("text", ["x", "console", "https://receiver.example.com/callbacks/x", "0123456789AB"])
-def test_what_is_no_url_of_ours_is_not_revoked(shell: Shell, text: str) -> None:
-    """A URL that was cut off while copying would otherwise stay valid, and nobody would know."""
+def test_a_foreign_url_is_not_revoked(shell: Shell, text: str) -> None:
+    """A URL that was truncated while copying would otherwise silently stay valid."""
     assert "nothing is revoked" in shell.run("callback-url", "--revoke", text, code=REFUSED).stderr
     assert not shell.store.db.client.exists(shell.store.db.key("revoked"))
 

@@ -36,7 +36,7 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
     assert "j2" in shell.run("jobs", "list").stdout
 
 
-def test_what_speaks_against_a_state_is_named_beside_it(shell: Shell) -> None:
+def test_contradictions_are_shown_next_to_the_state(shell: Shell) -> None:
     """In a list and of one job: a doubt, outputs that CI has not confirmed, outputs that are not there."""
     put(shell.store, "junconfirmed")
     confirm(shell.store, "jmissing")

@@ -26,7 +26,7 @@ def is_harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_what_a_job_says_is_spelled_out(shell: Shell, command: tuple[str, ...]) -> None:
+def test_text_of_a_job_is_escaped_in_a_terminal(shell: Shell, command: tuple[str, ...]) -> None:
     """In every field; and JSON still says the same to a program."""
     put(
         shell.store,
@@ -45,7 +45,7 @@ def test_what_a_job_says_is_spelled_out(shell: Shell, command: tuple[str, ...]) 
         assert json.dumps(NASTY)[1:-1] in json.dumps(json.loads(said.stdout))
 
 
-def test_what_ci_says_of_an_error_is_spelled_out(ci: tuple[Shell, Emulated]) -> None:
+def test_text_of_an_error_of_ci_is_escaped(ci: tuple[Shell, Emulated]) -> None:
     """Its message is a stranger's text too."""
     shell, emulated = ci
     emulated.fault("error", on="submit", code="AccessDenied", status=403, message=NASTY, times=1)

@@ -53,6 +53,6 @@ def test_a_file_that_is_no_callback_is_refused(
     assert receiver.received == []
 
 
-def test_what_the_emulator_refuses_is_said(there: Shell) -> None:
+def test_a_refusal_by_the_emulator_is_reported(there: Shell) -> None:
     """Its own words."""
     assert "url must be" in there.run("trigger", "Snapshot", "--url", "ftp://x", code=REFUSED).stderr

@@ -60,7 +60,7 @@ def test_an_event_without_a_job_is_one_too() -> None:
         {"webhook-timestamp": "soon"},
     ],
 )
-def test_what_was_not_signed_is_refused(request_of_service: Request, changes: dict[str, str]) -> None:
+def test_an_unsigned_token_is_refused(request_of_service: Request, changes: dict[str, str]) -> None:
     """Whatever the headers hold: one error, and the key is not in it."""
     body, headers = request_of_service
     with pytest.raises(BadDelivery) as raised:
@@ -77,7 +77,7 @@ def test_a_body_that_was_changed_is_refused(request_of_service: Request) -> None
 
 
 @pytest.mark.parametrize("body", [b"[]", b"no json", b"{}", b'{"data": {}}', b'{"data": {"event_id": 7}}'])
-def test_what_is_signed_and_no_event_is_refused(body: bytes) -> None:
+def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
     """A sender that uses the same key for something else."""
     with pytest.raises(BadDelivery, match="not an event"):
         verify(*signed(body), KEY)

@@ -64,7 +64,7 @@ def written_to(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.Strin
 
 
 log = logging.Logger("tests.logs", logging.INFO)
-"""Nobody else's: pytest would send what it says, a lone surrogate too, to its own processes."""
+"""A logger without pytest's handlers, which would send each line, even a lone surrogate, to pytest's processes."""
 
 
 @pytest.mark.parametrize("text", UNSAFE.values(), ids=UNSAFE.keys())

@@ -27,7 +27,7 @@ from harness.servers import ROOT
 
 OLD = CallbackKey("old", SecretStr("an-old-secret-of-the-tests"))
 NEW = CallbackKey("new", SecretStr("a-new-secret-of-the-tests"))
-OTHER = CallbackKey("new", SecretStr("somebody-else-s-secret-123"))
+OTHER = CallbackKey("new", SecretStr("another-key-s-secret-123456"))
 
 FULL = Binding(
     submission="s0123456789abcdef",
@@ -102,7 +102,7 @@ def test_truncated_and_extended_tokens_are_refused() -> None:
         "\x00",
     ],
 )
-def test_what_is_no_token_is_refused(text: str) -> None:
+def test_an_invalid_token_is_refused(text: str) -> None:
     refuses(text)
 
 
@@ -154,7 +154,7 @@ def test_tokens_of_an_earlier_release_keep_what_they_carry() -> None:
     "payload",
     [[], "x", None, 1, {"e": "x"}, {"e": [1]}, {"s": ["a"]}, {"s": {"a": 1}}, {"t": "x"}, {"o": [1]}],
 )
-def test_what_we_signed_for_another_purpose_is_no_token(payload: object) -> None:
+def test_a_signature_for_another_purpose_is_no_token(payload: object) -> None:
     """The key may sign other things; a payload of another shape is refused like a forged one."""
     signer = URLSafeSerializer(
         NEW.secret,

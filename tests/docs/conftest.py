@@ -64,7 +64,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The sources as they are now, in a folder that a page may write to; the environment of `make` is linked. Compiled
-    modules are copied too: to compile them anew would be most of a page's processor time."""
+    modules are copied too: compiling them again would take most of a page's processor time."""
     folder = tmp_path / "ci-callback-receiver"
     folder.mkdir()
     for name in _PARTS:

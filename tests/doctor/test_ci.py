@@ -37,7 +37,7 @@ def test_an_account_that_may_not(code: str, flask: Flask, ci: Emulated) -> None:
 
 def test_wrong_keys(flask: Flask) -> None:
     """Really signed with another key: CI refuses the signature."""
-    found = findings(flask, cos_secret_id="nobody")["CI"]
+    found = findings(flask, cos_secret_id="unknown")["CI"]
     assert (found["level"], "SecretidNotExist" in found["said"]) == ("fail", True)
 
 

@@ -31,7 +31,7 @@ def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) ->
 
 
 def test_an_open_refusal_is_a_warning_that_names_its_reason(services: Services) -> None:
-    """Somebody should look; once it is dismissed nothing is said of it."""
+    """An operator should look at it; once it is dismissed there is no warning."""
     assert [one.level for one in installation.open_refusals(services)] == ["ok"]
     services.store.refusals.note(Refusal("binding_mismatch", "no", "t", {}, ("j3",), body=b"x"))
     (found,) = installation.open_refusals(services)

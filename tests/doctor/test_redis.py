@@ -98,7 +98,7 @@ def test_what_a_redis_user_may_not(
 
 
 def test_a_wrong_password_is_called_that(flask: Flask, valkey: Valkey) -> None:
-    found = findings(flask, redis_url=valkey.url.replace("unix://", "unix://nobody:wrong@"))["Redis"]
+    found = findings(flask, redis_url=valkey.url.replace("unix://", "unix://unknown:wrong@"))["Redis"]
     assert (found["level"], "WRONGPASS" in found["said"]) == ("fail", True)
 
 

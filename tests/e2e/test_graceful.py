@@ -148,7 +148,7 @@ def test_waiting_clients_are_answered_early(service: Service) -> None:
     assert got == [(200, "Running")] * 5
 
 
-def test_what_was_spooled_outlives_the_process(tmp_path: Path) -> None:
+def test_spooled_records_outlive_the_process(tmp_path: Path) -> None:
     """SIGTERM while Redis is away: the spool is kept, and drained after the next start."""
     (tmp_path / "redis").mkdir()
     with Valkey(tmp_path / "redis") as server:

@@ -73,8 +73,8 @@ def jobs_in(folder: Path) -> set[str]:
 
 
 def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
-    """Redis is away, and the spool's folder is moved away, replaced and removed, again and again. What was sent after
-    that and answered ``spooled`` lies in the folder that came next, and what is in the last one is taken in."""
+    """While Redis is unavailable, the spool's folder is repeatedly moved, replaced and removed. Each callback that was
+    answered ``spooled`` afterwards is in the next folder, and the records of the last folder are drained."""
     (tmp_path / "redis").mkdir()
     spool, moved = tmp_path / "spool", [tmp_path / f"moved{n}" for n in range(6)]
     with Valkey(tmp_path / "redis") as server:
@@ -111,8 +111,8 @@ def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
 
 
 def test_poison_under_load(tmp_path: Path) -> None:
-    """Jobs that Redis cannot take, of several senders and for good, while web processes are killed: everybody else's
-    callback is drained, and each of theirs that was answered 200 is set aside and visible; fixed, it is drained."""
+    """Several senders report jobs whose records Redis refuses each time, while web processes are killed. All other
+    callbacks are drained. Each refused one that was answered 200 is set aside, visible, and drained after a fix."""
     (tmp_path / "redis").mkdir()
     spool = tmp_path / "spool"
     with Valkey(tmp_path / "redis") as server:

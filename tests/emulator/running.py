@@ -112,7 +112,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """An HTTP server that keeps what is posted. `answers` are its next status codes, then 200 for ever."""
+    """An HTTP server that keeps what is posted. `answers` are its next status codes; after them it answers 200."""
 
     answers: list[int] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)

@@ -71,7 +71,7 @@ def test_a_failed_job_is_reported_with_code_and_message(account: Account, receiv
     assert detail["Message"] == "no such file" and "MediaResult" not in detail["Operation"]
 
 
-def test_what_is_not_200_is_tried_again_until_it_is(account: Account, receiver: Receiver) -> None:
+def test_a_callback_is_retried_until_the_answer_is_200(account: Account, receiver: Receiver) -> None:
     """The same bytes, with the pause that is set; once answered 200, never again."""
     receiver.answers = [500, 204, 302]
     job_id = account.submit(CallBack=receiver.url)

@@ -145,6 +145,6 @@ def test_reset_forgets_everything_but_the_command_line(tmp_path: Path) -> None:
         emulator.stop()
 
 
-def test_what_is_not_there_is_404_in_json(emulator: Emulator) -> None:
+def test_an_unknown_url_is_404_in_json(emulator: Emulator) -> None:
     """The control API speaks JSON in its errors, too."""
     assert emulator.control("GET", "nothing", status=404)["error"]

@@ -83,7 +83,7 @@ def test_a_template_stands_in_for_the_settings(account: Account) -> None:
 
 
 def test_templates_can_be_demanded(account: Account) -> None:
-    """Any TemplateId is taken for good, unless --strict-templates."""
+    """Any TemplateId is accepted without --strict-templates."""
     operation = account.operation(TemplateId="t" + "0" * 32, VoiceSeparate=None)
     assert account.submit(Operation=operation)
     account.emulator.control("PATCH", "settings", {"strict_templates": True})

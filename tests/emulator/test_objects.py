@@ -155,7 +155,7 @@ def test_head_tells_what_there_is(account: Account) -> None:
     assert head["x-cos-meta-who"] == "me"
 
 
-def test_what_is_not_there_is_404(account: Account) -> None:
+def test_a_missing_object_is_404(account: Account) -> None:
     """NoSuchKey for reading; the SDK has its own word for a HEAD."""
     assert refusal(account.sdk.get_object, account.bucket, "none")[:2] == (404, "NoSuchKey")
     assert refusal(account.sdk.head_object, account.bucket, "none")[:2] == (404, "NoSuchResource")

@@ -106,7 +106,7 @@ def test_an_illegal_request_is_refused_by_name(
     assert named in message
 
 
-def test_what_works_on_no_file_needs_no_input(account: Account) -> None:
+def test_tags_without_an_input_file_need_no_input(account: Account) -> None:
     """CI's pages for Tts have none; neither has the job, then. Beside a VoiceSeparate there has to be one."""
     output = account.output(AuObject=None)
     speech = {"TtsConfig": {"Input": "hello", "InputType": "Text"}, "Output": output, "UserData": "x"}
@@ -143,7 +143,7 @@ def test_an_illegal_operation_is_refused_by_name(
 
 @pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect", "Nonsense"])
 @pytest.mark.parametrize("operation", [None, "", {}], ids=["absent", "empty", "no children"])
-def test_what_works_on_a_file_as_it_is_needs_no_operation(account: Account, tag: str, operation: Any) -> None:
+def test_some_tags_need_no_operation(account: Account, tag: str, operation: Any) -> None:
     """The page of MediaInfo says so; of other tags without a page nothing is known. It is one job."""
     (made,) = account.submit_all(Tag=tag, Operation=operation)
     job = account.wait(made["JobId"], "Success")
@@ -152,7 +152,7 @@ def test_what_works_on_a_file_as_it_is_needs_no_operation(account: Account, tag:
 
 @pytest.mark.parametrize("tag", sorted(NEEDS_OPERATION))
 @pytest.mark.parametrize("operation", [None, ""], ids=["absent", "empty"])
-def test_what_writes_a_file_needs_an_operation(account: Account, tag: str, operation: Any) -> None:
+def test_tags_that_write_a_file_need_an_operation(account: Account, tag: str, operation: Any) -> None:
     """400 InvalidArgument that names it."""
     status, code, message = refusal(account.submit, Tag=tag, Operation=operation)
     assert (status, code) == (400, "InvalidArgument")

@@ -149,7 +149,7 @@ BAD_HEADERS: dict[str, tuple[str, Callable[[], str]]] = {
     "nonsense": ("InvalidAuthorization", lambda: "nonsense"),
     "without signature": ("InvalidAuthorization", lambda: queue_signature(changes={"q-signature": "(none)"})),
     "md5": ("InvalidAuthorization", lambda: queue_signature(changes={"q-sign-algorithm": "md5"})),
-    "unknown id": ("SecretidNotExist", lambda: queue_signature(changes={"q-ak": "somebody"})),
+    "unknown id": ("SecretidNotExist", lambda: queue_signature(changes={"q-ak": "unknown"})),
     "wrong key": ("InvalidAuthorization", lambda: queue_signature(key="wrong")),
     "other method": ("InvalidAuthorization", lambda: authorization("PUT", "/queue")),
     "other path": ("InvalidAuthorization", lambda: authorization("GET", "/jobs")),
@@ -200,7 +200,7 @@ def test_cos_has_its_own_words(emulator: Emulator) -> None:
     for header, word in [
         ("", "AccessDenied"),
         (authorization("GET", "/a", key="wrong"), "SignatureDoesNotMatch"),
-        (authorization("GET", "/a", changes={"q-ak": "somebody"}), "InvalidAccessKeyId"),
+        (authorization("GET", "/a", changes={"q-ak": "unknown"}), "InvalidAccessKeyId"),
         (authorization("GET", "/a", period="1500000000;1500003600"), "Request has expired"),
     ]:
         answer = call(emulator, "GET", "/a", {"Authorization": header}, host)

@@ -225,7 +225,7 @@ def test_cis_paths_are_never_objects(account: Account, host: str, path: str) -> 
 @pytest.mark.parametrize(
     "path", ["/workflow/out.mp3", "/jobs/1/2", "/myworkflow", "/snapshot/a", "/video/a", "/queue\n", "//jobs"]
 )
-def test_what_only_looks_like_a_path_of_cis_is_an_object(account: Account, path: str) -> None:
+def test_a_path_similar_to_one_of_ci_is_an_object(account: Account, path: str) -> None:
     """A name with a dot or with more below it, a longer one, a folder of that name."""
     assert send(account, "PUT", quote(path)).status_code == 200
     assert send(account, "GET", quote(path), body=b"").content == b"new"

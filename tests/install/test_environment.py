@@ -1,4 +1,4 @@
-"""``.venv`` as make prepares it: made once, kept, and made anew where it is not what was asked for."""
+"""``make`` creates ``.venv`` once, keeps it, and creates it again if it does not match what was requested."""
 
 from __future__ import annotations
 

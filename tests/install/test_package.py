@@ -97,7 +97,7 @@ def test_the_installed_package_serves(
 
 
 @pytest.mark.parametrize("name", ["app", "ci_callback_receiver", "workers", "server"])
-def test_what_is_installed_needs_nothing_of_the_checkout(name: str) -> None:
+def test_an_installed_package_needs_no_checkout(name: str) -> None:
     """No module of the package imports the tools of the checkout."""
     tools = re.compile(
         r"^\s*(?:from|import) (stack|tests|bench|chaos|docs|fuzz|ci_receiver_client)\b", re.MULTILINE

@@ -80,7 +80,7 @@ def test_names_of_callback_urls_are_bounded(client: FlaskClient, store: Store) -
     assert sorted(shown) == [f"{n:02}" + "x" * 62 for n in range(50)]
 
 
-def test_those_who_listen_and_wait_are_counted_while_they_do(service: Service) -> None:
+def test_listening_and_waiting_clients_are_counted(service: Service) -> None:
     """Over all processes of the server."""
     running, _ = tell(service.services, "Running", EndTime=None)
     assert values(service, "ci_listeners") in ({}, {(): 0})

@@ -107,7 +107,7 @@ def test_the_folder_of_the_start_counts(settings: Settings, tmp_path: Path) -> N
     assert str(tmp_path / "app.py") in done.stderr
 
 
-def test_what_does_not_hide_ours_is_allowed(settings: Settings, tmp_path: Path) -> None:
+def test_a_package_that_does_not_hide_ours_is_allowed(settings: Settings, tmp_path: Path) -> None:
     """A folder called app without a module in it, and an app.py further back."""
     (tmp_path / "first").mkdir()
     (tmp_path / "first" / "app").mkdir()

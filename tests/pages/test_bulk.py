@@ -136,7 +136,7 @@ def test_refusals_are_retried_one_selected_or_all(page: Page, web: Web) -> None:
     assert store.refusals.open()[0] == 1
 
 
-def test_what_is_refused_again_says_why(visitor: FlaskClient, store: Store) -> None:
+def test_a_repeated_refusal_has_a_reason(visitor: FlaskClient, store: Store) -> None:
     """And stays on the list; so does what was read in part only."""
     for n, (whole, content) in enumerate(((True, b"{"), (False, b"{"))):
         store.refusals.note(

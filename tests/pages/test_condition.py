@@ -139,13 +139,13 @@ def test_each_link_leads_to_a_section(client: FlaskClient, name: str) -> None:
     assert f' id="{section}"' in client.get("/health/runbook").text
 
 
-def test_what_readyz_names_has_a_remedy(client: FlaskClient) -> None:
+def test_every_word_of_readyz_has_advice(client: FlaskClient) -> None:
     """A part that is new stands in the table, or this fails."""
     assert client.get("/readyz").json["parts"].keys() <= condition.REMEDIES.keys()  # type: ignore[index]
 
 
 def test_the_runbook_needs_no_redis(client: FlaskClient, store: Store) -> None:
-    """It is read when Redis is away; so nobody has to sign in."""
+    """Operators read it when Redis is unavailable, so it needs no session."""
     page = client.get("/health/runbook")
     assert page.status_code == 200
     for heading in HEADINGS:

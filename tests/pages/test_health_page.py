@@ -11,7 +11,7 @@ from harness.servers import Web
 from tests.pages.signed_in import sign_in
 
 
-def test_what_is_missing_says_what_to_do(page: Page, web: Web) -> None:
+def test_missing_processes_are_shown_with_advice(page: Page, web: Web) -> None:
     """There is a web process alone: no relay, no worker."""
     sign_in(page, web)
     page.get_by_role("link", name="Health").click()
@@ -34,7 +34,7 @@ def test_a_lane_is_paused_and_resumed(page: Page, web: Web) -> None:
     assert not web.services.store.lanes.state("slow").paused  # type: ignore[union-attr]
 
 
-def test_what_is_red_leads_into_the_runbook(page: Page, web: Web) -> None:
+def test_a_red_part_links_to_the_runbook(page: Page, web: Web) -> None:
     """One click from the part that fails to what to do about it."""
     sign_in(page, web, path="/health")
     page.locator(".parts tr", has_text="Relay").get_by_role("link", name="Runbook").click()
@@ -42,7 +42,7 @@ def test_what_is_red_leads_into_the_runbook(page: Page, web: Web) -> None:
     expect(page.get_by_role("heading", name="Relay missing")).to_be_in_viewport()
 
 
-def test_what_people_did_stands_on_the_page_by_itself(page: Page, web: Web) -> None:
+def test_the_audit_list_on_the_page_updates_by_itself(page: Page, web: Web) -> None:
     """An action elsewhere appears without a reload."""
     sign_in(page, web, path="/health")
     expect(page.locator(".audit")).to_contain_text("No action yet")

@@ -93,7 +93,7 @@ def test_a_job_is_found_by_what_people_know(page: Page, web: Web, wanted: str) -
     assert "q=" in page.url
 
 
-def test_what_is_searched_for_has_pages_too(page: Page, web: Web) -> None:
+def test_search_results_have_pages(page: Page, web: Web) -> None:
     """Older ones are found by the same words."""
     for n in range(60):
         put(web.services.store, f"j{n:02}", Operation={"UserData": "batch 9"})

@@ -85,8 +85,8 @@ def test_many_jobs_are_described_at_once(provider: Provider) -> None:
 
 def test_describing_no_ids_makes_no_request() -> None:
     """No request without an id."""
-    nobody = Provider(ProviderConfig("id", "key", endpoint="http://127.0.0.1:1"))
-    assert nobody.describe(BUCKET, REGION, []).details == ()
+    unreachable = Provider(ProviderConfig("id", "key", endpoint="http://127.0.0.1:1"))
+    assert unreachable.describe(BUCKET, REGION, []).details == ()
 
 
 def test_a_list_is_walked_page_by_page(provider: Provider) -> None:
@@ -232,7 +232,7 @@ def test_temporary_credentials(strict: str) -> None:
             Provider(config(strict, token=token)).describe(BUCKET, REGION, [report.job_id])
 
 
-@pytest.mark.parametrize(("key_id", "key"), [("emulator", "wrong"), ("nobody", "emulator")])
+@pytest.mark.parametrize(("key_id", "key"), [("emulator", "wrong"), ("unknown", "emulator")])
 def test_wrong_credentials_say_what_to_check(emulator: str, key_id: str, key: str) -> None:
     """Refused with CI's code, and the names of the settings."""
     with pytest.raises(RequestRejected) as caught:

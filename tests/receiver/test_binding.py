@@ -115,7 +115,7 @@ def test_a_contradiction_is_refused(
         {"State": None},
     ],
 )
-def test_what_is_absent_never_contradicts(client: FlaskClient, services: Services, changes: Tree) -> None:
+def test_an_absent_field_never_contradicts(client: FlaskClient, services: Services, changes: Tree) -> None:
     """CI leaves fields away, or empty, or writes a dash: that is no contradiction, in XML as in JSON."""
     detail = samples.voice_separate(**{"JobId": JOB, **changes})
     for content in (body_of(detail), samples.xml(samples.event(detail))):

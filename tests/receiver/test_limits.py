@@ -77,7 +77,7 @@ def test_a_console_url_is_refused_beyond_its_limit_and_cis_list_will_be_read(
     assert services.store.db.client.zcard(services.store.db.key("flooded")) == 1
 
 
-def test_what_is_refused_for_its_content_counts_too(client: FlaskClient, services: Services) -> None:
+def test_a_callback_refused_for_its_content_counts(client: FlaskClient, services: Services) -> None:
     """Broken bodies cost as much as good ones."""
     url = path(services.settings)
     codes = [client.post(url, data=b"{").status_code for _ in range(12)]

@@ -314,7 +314,7 @@ def test_a_refused_body_is_kept_while_redis_is_away(
     assert ours.store.jobs.get("j1") is not None
 
 
-def test_what_only_redis_refuses_keeps_its_body(
+def test_a_callback_refused_by_redis_keeps_its_body(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
     """A job that is not the submission's, found out when it is taken from the spool; held to that when retried."""
@@ -437,7 +437,7 @@ def test_a_refusal_does_not_wait_for_redis(server: Valkey, client: FlaskClient, 
         assert client.post("/callbacks/forged", data=body("j1")).status_code == 403
 
 
-def test_what_nothing_can_keep_does_not_flood_the_log(
+def test_callbacks_that_cannot_be_stored_do_not_flood_the_log(
     server: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is named at once, with the reason; the others are counted, in far fewer lines."""

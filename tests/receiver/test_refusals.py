@@ -80,7 +80,7 @@ def test_every_reason_is_accounted_for() -> None:
 
 
 @pytest.mark.parametrize("reason", CASES)
-def test_what_is_refused_is_kept_as_far_as_it_was_read(web: Web, reason: str) -> None:
+def test_a_refused_body_is_kept_as_far_as_it_was_read(web: Web, reason: str) -> None:
     """Reason, exact bytes, binding, content type; the log line names reason and refusal, and quotes nothing."""
     send, kept_body, whole = CASES[reason]
     token = a_token(web.settings, bucket="songs-1250000000")

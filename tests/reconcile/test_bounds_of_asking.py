@@ -1,4 +1,4 @@
-"""Whatever makes us ask: CI is asked only at places that are known, a few times a second, and not for ever."""
+"""For every cause, CI is asked only about known buckets, a few times a second, and for a limited time."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_place_that_only_a_stranger_named_is_never_asked(
         ("COS_BUCKETS with a region", ("far-1250000000", "ap-beijing")),
         ("a token", ("named-1250000000", "ap-beijing")),
         ("a token without a region", ("named-1250000000", "ap-chongqing")),
-        ("CI's own answer", ("told-1250000000", "ap-beijing")),
+        ("CI's own answer", ("answered-1250000000", "ap-beijing")),
     ],
 )
 def test_a_place_that_is_known_is_asked(ours: Services, how: str, place: tuple[str, str]) -> None:

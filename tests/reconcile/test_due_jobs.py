@@ -62,7 +62,7 @@ def test_a_job_without_a_callback_of_ours_is_asked_about_at_once(
 
 
 @pytest.mark.parametrize("kind", NO_JOBS)
-def test_what_ci_cannot_be_asked_about_is_not_asked_about(
+def test_ci_is_not_asked_about_workflow_runs_and_reviews(
     ours: Services, ci: Emulator, relay: Relay, kind: str
 ) -> None:
     """A review has no state, and questions about it would never end: the reason is stored, and CI is not asked."""
@@ -202,7 +202,7 @@ def test_questions_about_the_doubted_end_of_an_unknown_job_end(
     assert asked(ci, "describe") < 12
 
 
-def test_what_says_nothing_of_the_state_is_asked_about_at_once(
+def test_ci_is_asked_at_once_about_a_callback_without_a_state(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
     """A callback without State."""

@@ -205,7 +205,7 @@ def test_a_claim_that_ci_does_not_confirm_binds_nothing(ours: Services, ci: Emul
     assert job_of(ours, "jforged").submission is None
 
 
-def test_what_never_arrived_has_failed_in_the_end(ours: Services, ci: Emulator) -> None:
+def test_a_submission_that_never_reached_ci_finally_fails(ours: Services, ci: Emulator) -> None:
     """After SEARCH_FOR it is a failure that says so; it was never sent again."""
     services = Services.open(ours.settings.model_copy(update={"search_for": 0.001}), timeout=5)
     fault(ci, "drop", on="submit", times=1)

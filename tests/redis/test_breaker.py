@@ -55,7 +55,7 @@ def test_a_success_closes_it(clock: Clock) -> None:
 
 
 def test_a_probe_that_dies_costs_another_pause_only(clock: Clock) -> None:
-    """Whoever was allowed and never came back does not leave it open for ever."""
+    """If a caller was allowed and never reports its result, the breaker does not stay open permanently."""
     breaker = Breaker(0.2)
     breaker.failed()
     clock.passes(0.25)

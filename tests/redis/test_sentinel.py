@@ -132,7 +132,8 @@ def test_one_sentinel_that_answers_is_enough(deaf: list[int], sentinel: Sentinel
 
 
 def test_a_host_that_is_gone_costs_one_time_out(sentinel: Sentinel, old: Server, new: Server) -> None:
-    """Many connections lead to it. When one has waited in vain the others are given up: the next call asks anew."""
+    """Many connections lead to that host. When one of them times out the others are closed, and the next call asks the
+    sentinel again."""
     sentinel.name(old.port)
     client = connect(url(sentinel.port), timeout=LONG_S)
     hold_open(client, 8)
@@ -176,7 +177,7 @@ def test_a_primary_that_was_replaced_without_knowing_is_left(
     assert store.db.client.info("server")["tcp_port"] == new.port
 
 
-def test_who_listens_outlives_a_host_that_vanished(
+def test_a_listener_survives_the_loss_of_its_redis_host(
     old: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A blocking reader cannot notice a host that vanishes; it has a time-out all the same."""

@@ -69,14 +69,14 @@ def test_callbacks_are_taken_although_a_crowd_holds_every_file(web: Web, said: b
             assert post(web.url, a_token(web.settings), body()).status_code == 200
         eventually(lambda: worker.num_fds() <= before + 2, lambda: f"{worker.num_fds()} files to be closed")
         assert web.web.text().count(SAID) <= time.monotonic() - began + 2, (
-            "said once a second, however often it is met"
+            "logged once a second, however often it occurs"
         )
     assert the_worker(web).pid == worker.pid
     assert "Traceback" not in web.web.text()
 
 
 def test_kept_connections_make_room_too(web: Web) -> None:
-    """A client that keeps its connection for a next request is asked to connect anew."""
+    """A client with a keep-alive connection is asked to connect again."""
     with few_files(web), ExitStack() as crowd:
         for _ in range(CROWD):
             session = crowd.enter_context(requests.Session())

@@ -54,7 +54,7 @@ def refusal() -> str:
     return message
 
 
-def test_what_must_be_set_is_named_at_once() -> None:
+def test_all_required_settings_are_named_at_once() -> None:
     """Every missing setting, and what each is for, in one message; and what to do next."""
     message = refusal()
     for name in GOOD:

@@ -165,8 +165,8 @@ def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
     assert not home.files()
 
 
-def test_a_damaged_stretch_is_kept_for_people(home: Home) -> None:
-    """Records after it come home; the stretch itself is set aside in a file."""
+def test_damaged_bytes_are_kept_for_inspection(home: Home) -> None:
+    """Records after the damage are stored; the damaged bytes themselves are set aside in a file."""
     home.put(encode_record(news("j1")), encode_record(news("j2")), encode_record(news("j3")))
     (file,) = home.files()
     data = bytearray(file.read_bytes())
@@ -210,7 +210,7 @@ def test_a_file_that_is_still_written_is_left_alone(home: Home) -> None:
 
 
 def test_one_process_drains_a_folder(home: Home) -> None:
-    """Whoever holds the lock drains; another takes over when that one is gone, however it went."""
+    """The holder of the lock drains; another process takes over when the holder has died of any cause."""
     home.spool.append(encode_record(news("j1")))
     first, second = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
     assert first.take() and first.take()
@@ -236,7 +236,7 @@ def test_while_redis_is_away_nothing_moves(home: Home) -> None:
     assert home.outcomes("j1") == ["accepted"]
 
 
-def test_what_crashes_leave_behind_goes_away(home: Home) -> None:
+def test_leftovers_of_crashes_are_removed(home: Home) -> None:
     """Files that never got a name."""
     home.put(encode_record(news("j1")))
     unnamed = home.spool.folder / "00-1.new"

@@ -24,7 +24,7 @@ def payloads_of(data: bytes, start: int = 0) -> list[bytes]:
 
 
 @given(PAYLOADS)
-def test_what_was_written_is_read(payloads: list[bytes]) -> None:
+def test_written_records_are_read_back(payloads: list[bytes]) -> None:
     """Every record comes back, in order, and nothing is called damaged."""
     data, _ = made(payloads)
     assert [found.payload for found in scan(data) if isinstance(found, Frame)] == payloads

@@ -108,7 +108,7 @@ def test_two_installations_with_one_folder(
 
 
 def test_a_redis_that_moved_with_its_data(settings: Settings, tmp_path: Path) -> None:
-    """Another address with the same id is the same installation; it is written down anew, without the password."""
+    """Another address with the same id is the same installation; the new address is stored, without the password."""
     a = installation(settings, tmp_path)
     a.state()
     moved = Installation(a._db, tmp_path, "rediss://user:secret@elsewhere:6380/1?password=secret")
@@ -155,8 +155,8 @@ def test_whose_spool_it_is(
         services.drainer.stop()
 
 
-def test_a_receiver_makes_it_when_redis_is_there(settings: Settings, tmp_path: Path) -> None:
-    """Nobody has to ask it anything, and nothing has to be spooled."""
+def test_a_receiver_creates_the_id_once_redis_is_available(settings: Settings, tmp_path: Path) -> None:
+    """It needs no request and no spooled callback."""
     app = create_app(settings.model_copy(update={"spool_dir": tmp_path}))
     app.extensions["services"].drainer.start()
     try:

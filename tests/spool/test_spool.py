@@ -38,7 +38,7 @@ def records(folder: Path) -> list[bytes]:
     return [each.payload for file in files for each in scan(file.read_bytes()) if isinstance(each, Frame)]
 
 
-def test_what_was_appended_is_in_the_folder(spool: Spool) -> None:
+def test_appended_records_are_in_the_folder(spool: Spool) -> None:
     """When ``append`` returns, the record can be read by anyone, and by its owner only."""
     spool.append(b"one")
     spool.append(b"two")

@@ -101,7 +101,7 @@ def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services
     assert draft.submission not in services.store.submissions.unanswered(), "answered: not looked for"
 
 
-def test_what_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None:
+def test_a_submission_that_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None:
     """Redis is away: nothing reaches CI."""
     settings = make_settings(
         "unix:///nowhere/at/all", ci_endpoint=ci.url, cos_bucket=ci.bucket, public_url="http://127.0.0.1:9"
@@ -112,7 +112,7 @@ def test_what_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None
 
 
 @pytest.mark.parametrize("code", COMMON)
-def test_what_ci_refuses_is_sent_once_and_said(
+def test_a_refusal_by_ci_is_sent_once_and_reported(
     code: str, submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
     """CI's code, message, request id and what to do about it are in the error and in the submission."""

@@ -113,7 +113,7 @@ def test_every_field_is_the_node_that_ci_documents(
     assert (binding.submission, binding.bucket) == (receipt.submission, ci.bucket)
 
 
-def test_what_is_not_said_is_not_sent(submitter: Submitter, ci: Emulated) -> None:
+def test_an_omitted_field_is_not_sent(submitter: Submitter, ci: Emulated) -> None:
     """No empty nodes: an absent field is CI's default, an empty one may be an error."""
     submitter.submit(REQUEST)
     found = dict(nodes(ci.requests()[0]["full"]["body"]))

@@ -118,7 +118,7 @@ def test_a_search_finds_what_schema_4_stored(store: Store) -> None:
         assert [job.job_id for job in store.search.page(text, Filter(), 9).jobs] == ["j1"]
 
 
-def test_what_schema_5_stored_is_found_listed_and_removed(store: Store) -> None:
+def test_jobs_of_schema_5_are_found_listed_and_removed(store: Store) -> None:
     """It named indexes by their fields, searched by whole JobIds, and kept what was asked under a key of its own."""
     store.submissions.create(replace(submission("s1"), labels={"show": "news"}))
     tell(
@@ -162,7 +162,7 @@ def _write_as_schema_5(store: Store) -> None:
     redis.hset(key("schema"), "version", "5")
 
 
-def test_what_was_known_is_known(migrated: Store) -> None:
+def test_migrated_reports_are_known(migrated: Store) -> None:
     """News that came before is a duplicate; what is new is taken, and the events before keep their reports."""
     assert tell(migrated, said(JOB, "Running")) == tell(migrated, said(JOB, "Success")) == ["duplicate"]
     assert tell(migrated, said(JOB, "Success", "2026-01-02T10:00:00+08:00")) == ["accepted"]

@@ -44,7 +44,7 @@ def long(event: Event, job: Job) -> None:
 @handler(tag="Raise", name="raise", tries=3, backoff=0.1)
 def fail(event: Event, job: Job) -> None:
     note("raise", event)
-    raise ValueError("as it was told to")
+    raise ValueError("as requested")
 
 
 @handler(tag="Kill", name="kill", tries=3, backoff=0.1)

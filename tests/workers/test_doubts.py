@@ -65,6 +65,6 @@ def test_nothing_runs_while_a_job_is_in_doubt(
     if answer == "poll":
         say(store, "Success", END, "poll")
     else:
-        assert store.doubts.settle("j1", "known", "somebody")
-    # What ran before is not run again; what was held back runs now.
+        assert store.doubts.settle("j1", "known", "an-operator")
+    # Handlers that ran before do not run again; those that were held back run now.
     assert wanted(store, held) == [(answer, True, True) for _ in after]

@@ -93,7 +93,7 @@ def test_the_own_url_of_a_submission_links_nothing_that_it_did_not_ask_for(
     assert asked(ci, "object_head") == 0
 
 
-def test_what_the_submission_asked_for_is_linked_at_once(ours: Services, ci: Emulator, links: Any) -> None:
+def test_requested_outputs_are_linked_at_once(ours: Services, ci: Emulator, links: Any) -> None:
     """Its wildcards filled in; CI is not asked first."""
     submission, (job_id,) = submit(ours)
     names = ["out/background.mp3", f"out/{job_id}/vocals.mp3"]

@@ -12,7 +12,7 @@ from harness.servers import eventually
 from tests.workers.fleet import Fleet
 
 KINDS = {  # tag: tries allowed, what the record says of a try
-    "Raise": (3, "ValueError: as it was told to"),
+    "Raise": (3, "ValueError: as requested"),
     "Kill": (3, "its process was ended by signal 9 (SIGKILL)"),
     "Exit": (3, "its process exited with code 0, before the run had ended"),
     "SysExit": (2, "SystemExit: 0"),

@@ -63,14 +63,14 @@ def chat_result(answer: EndpointAnswer) -> DeliveryResult:
 
 def text_of_event(event: Event, job: Job | None, settings: Settings) -> str:
     """The message: one or two lines."""
-    said = _TEXTS.get(event.kind, _news)(event, event.details or {})
+    text = _TEXTS.get(event.kind, _news)(event, event.details or {})
     more = f" And {event.count - 1} more like this." if event.count > 1 else ""
     labels = job.labels if job else (event.details or {}).get("labels") or event.labels
     marked = "".join(f" [{name}={value}]" for name, value in labels.items())
     link = (
         f"\n{settings.public_url}/jobs/{quote(event.job_id, safe='')}" if settings.public_url and job else ""
     )
-    return f"CI: {said}{marked}"[:_TEXT_MAX] + more + link
+    return f"CI: {text}{marked}"[:_TEXT_MAX] + more + link
 
 
 def _job(event: Event) -> str:
@@ -150,8 +150,8 @@ def _refused(text: str) -> str | None:
     if not isinstance(answer, dict):
         return None
     code = next((answer[name] for name in _CODES if answer.get(name)), 0)
-    said = answer.get("errmsg") or answer.get("msg") or answer.get("StatusMessage") or ""
-    return f"refused with code {code}: {_short(said)}" if code else None
+    message = answer.get("errmsg") or answer.get("msg") or answer.get("StatusMessage") or ""
+    return f"refused with code {code}: {_short(message)}" if code else None
 
 
 def _retry_after(answer: EndpointAnswer) -> dict[str, str]:

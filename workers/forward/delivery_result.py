@@ -48,9 +48,9 @@ def result_of(answer: EndpointAnswer) -> DeliveryResult:
             f"answered {status}, to {where}: redirects are not followed", status=status, text=text
         )
     waiting = retry_after(answer.headers.get("Retry-After")) if status in {429, 503} else None
-    said = f"answered {status}" + (f", retry after {waiting:g} s" if waiting else "")
+    message = f"answered {status}" + (f", retry after {waiting:g} s" if waiting else "")
     trouble = status >= 500 or status in _TROUBLE
-    return DeliveryResult(said, trouble=trouble, again_in_s=waiting, status=status, text=text)
+    return DeliveryResult(message, trouble=trouble, again_in_s=waiting, status=status, text=text)
 
 
 def retry_after(value: str | None) -> float | None:

@@ -128,9 +128,9 @@ def _await_redis(store: Store) -> None:
 def _no_outage(record: logging.LogRecord) -> bool:
     """Drop RQ's own log lines about an outage of Redis, one for each try: the client logs an outage once."""
     error = record.exc_info[1] if record.exc_info else None
-    said = str(record.msg)
+    text = str(record.msg)
     return not (
-        isinstance(error, UNAVAILABLE) or "to Redis instance" in said or "Redis connection timeout" in said
+        isinstance(error, UNAVAILABLE) or "to Redis instance" in text or "Redis connection timeout" in text
     )
 
 

@@ -23,8 +23,8 @@ _NAME = r"[a-z0-9_.-]{1,32}"
 def described_labels(schema: dict[str, Any]) -> None:
     """One member for each label: a name that begins with ``label.``."""
     del schema["properties"][LABEL_FILTER]
-    said = {"type": ["string", "integer"], "description": "Jobs with exactly that label."}
-    schema["patternProperties"] = {f"^label\\.{_NAME}$": said}
+    label_schema = {"type": ["string", "integer"], "description": "Jobs with exactly that label."}
+    schema["patternProperties"] = {f"^label\\.{_NAME}$": label_schema}
 
 
 State = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(STATES)})]

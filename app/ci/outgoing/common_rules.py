@@ -104,9 +104,9 @@ def shape_rules(request: SubmitRequest) -> RuleFindings:
 
 def operation_rules(view: View) -> RuleFindings:
     for name in view.twice:
-        yield view.path + name, "twice", "is also in the raw operation; it can be said only once"
+        yield view.path + name, "twice", "is also in the raw operation; give it only once"
     if "Tag" in view.raw and view.raw["Tag"] != view.tag:
-        yield f"{view.path}operation.Tag", "twice", "contradicts tag; it can be said only once"
+        yield f"{view.path}operation.Tag", "twice", "contradicts tag; give it only once"
     if not view.tag.strip():
         yield f"{view.path}tag", "missing", "CI's name of the feature is required, as VoiceSeparate"
     elif view.tag != VOICE_SEPARATE:

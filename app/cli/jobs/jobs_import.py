@@ -55,8 +55,8 @@ def command(
     What is new is an event like any other: handlers run for it, unless --no-handlers is given. Doing it twice changes
     nothing.
     """
-    ours = services()
-    place = bucket or ours.settings.cos_bucket, region or ours.settings.cos_region
+    web = services()
+    place = bucket or web.settings.cos_bucket, region or web.settings.cos_region
     counts: Counter[str] = Counter(new=0, news=0, known=0)
     on: dict[str, Value] = {
         "tags": ",".join(tags),
@@ -66,12 +66,12 @@ def command(
     }
     with nullcontext(None) if dry_run else acting("jobs.import", **on) as done:
         for tag in dict.fromkeys(tags):
-            found = walk(ours, Span(*place, tag, after, before))
+            found = walk(web, Span(*place, tag, after, before))
             # CI does not say how many there are.
             with bar(found, f"{'reading' if dry_run else 'importing'} {tag}") as details:
                 for detail, asked_ms in details:
                     outcome = (
-                        foreseen(ours, detail) if dry_run else import_job(ours, detail, asked_ms, quiet=quiet)
+                        foreseen(web, detail) if dry_run else import_job(web, detail, asked_ms, quiet=quiet)
                     )
                     counts[outcome] += 1
                     if done:

@@ -171,7 +171,7 @@ def _many(
     everyone, dry_run, yes = (which.pop(name) for name in ("everything", "dry_run", "yes"))
     if is_filtered(which) == everyone:
         fail(
-            "Name a job; or a filter such as --after, --tag, --state, --label; or --all without one.", REFUSED
+            "Give a job; or a filter such as --after, --tag, --state, --label; or --all without one.", REFUSED
         )
     # Oldest first, the order in which it happened.
     jobs = [job for job in services().store.jobs.every(wanted(which)) if means(job)][::-1]

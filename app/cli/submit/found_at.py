@@ -66,11 +66,11 @@ def at_nodes(broken: Iterable[BrokenRule]) -> list[BrokenRule]:
 def _moved(
     each: BrokenRule, place: Callable[[str], str], given: Collection[str], *, worded: bool = True
 ) -> BrokenRule:
-    said = ", ".join(dict.fromkeys(map(place, _leaves(each.field, given)))) if each.field else ""
+    typed = ", ".join(dict.fromkeys(map(place, _leaves(each.field, given)))) if each.field else ""
     rule = (
         each.rule if not worded or each.word == "allow" else _NAMED.sub(lambda m: _IN_RULES[m[0]], each.rule)
     )
-    return each.model_copy(update={"field": said, "rule": rule})
+    return each.model_copy(update={"field": typed, "rule": rule})
 
 
 def _leaves(path: str, given: Collection[str]) -> list[str]:

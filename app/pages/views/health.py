@@ -20,14 +20,14 @@ _PAGE = 100
 
 @blueprint.get("/health")
 def health() -> Response:
-    ours, ready = services(), readiness.readiness()
-    deliveries = ours.store.deliveries
+    web, ready = services(), readiness.readiness()
+    deliveries = web.store.deliveries
     endpoints = [deliveries.state(each) for each in sorted(deliveries.endpoints())]
     return page(
         "health.html",
         state=ready.status,
-        parts=parts(ours, ready),
-        lanes=[(each, remedy_for_lane(each)) for each in ours.store.lanes.all()],
+        parts=parts(web, ready),
+        lanes=[(each, remedy_for_lane(each)) for each in web.store.lanes.all()],
         endpoints=[(each, remedy_for_endpoint(each)) for each in endpoints],
         audit=_audit(_NEWEST) if may("admin") else None,
     )
@@ -52,12 +52,12 @@ def act_on_lane(name: str, action: str) -> Response:
     if action not in {"pause", "resume"}:
         raise Problem("not_found", f"There is no action {action[:40]!r}.")
     (lanes_api.pause if action == "pause" else lanes_api.resume)(name)
-    said = (
+    message = (
         f"The lane {name} is paused. Its runs stay pending."
         if action == "pause"
         else f"The lane {name} runs again."
     )
-    return done(said, url_for("pages.health"))
+    return done(message, url_for("pages.health"))
 
 
 def _audit(limit: int, cursor: str | None = None) -> AuditPage:

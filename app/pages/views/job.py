@@ -60,7 +60,7 @@ def act_on_job(job_id: str, action: str) -> Response:
     }
     if action not in acts:
         raise Problem("not_found", f"There is no action {action[:40]!r}.")
-    what, said = acts[action]
+    what, message = acts[action]
     here = url_for("pages.job", job_id=job_id)
     try:
         what()
@@ -68,7 +68,7 @@ def act_on_job(job_id: str, action: str) -> Response:
         if problem.reason in {"forbidden", "not_found"}:
             raise
         return done(f"Nothing was changed. {problem.detail}", here)
-    return done(said, here)
+    return done(message, here)
 
 
 def _replay(job_id: str) -> None:

@@ -81,7 +81,7 @@ def _step(bulk: Bulk, why: str) -> Step:
         # Oldest first, as they came.
         ids = [each.id for each in reversed(found)]
     with acting(f"refusals.{bulk.action}", **bulk.chosen) as doing:
-        failed = [said for each in ids if (said := _one(each, bulk.action, why))]
+        failed = [message for each in ids if (message := _one(each, bulk.action, why))]
         doing.did(count=len(ids))
     return Step(len(ids), len(ids) - len(failed), failed, cursor)
 
@@ -111,6 +111,6 @@ def act_on_refusal(refusal_id: str, action: str) -> AnyResponse:
     require("admin")
     if action not in {"retry", "dismiss"}:
         raise Problem("not_found", f"There is no action {action[:40]!r}.")
-    said = _one(refusal_id, action, request.form.get("reason", "").strip()[:500] or "dismissed")
+    message = _one(refusal_id, action, request.form.get("reason", "").strip()[:500] or "dismissed")
     good = "It was accepted." if action == "retry" else "It was dismissed."
-    return done(f"Nothing was changed. {said}" if said else good, url_for("pages.refusals"))
+    return done(f"Nothing was changed. {message}" if message else good, url_for("pages.refusals"))

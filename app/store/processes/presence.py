@@ -31,8 +31,8 @@ class Presence:
 
     def memory(self) -> tuple[int, int]:
         """Bytes that Redis uses, and ``maxmemory`` or 0. Raises ``ResponseError`` if our user may not run INFO."""
-        said: Any = self._db.client.info("memory")
-        return int(said["used_memory"]), int(said.get("maxmemory", 0))
+        info: Any = self._db.client.info("memory")
+        return int(info["used_memory"]), int(info.get("maxmemory", 0))
 
     def releases(self, role: str) -> Counter[str]:
         """How many live processes of that role run each release; '' for a release that did not report its own."""

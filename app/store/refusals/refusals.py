@@ -160,7 +160,7 @@ class Refusals:
         return self._bounds.size // _SHARES
 
     def _run(
-        self, said: dict[str, Any], body: bytes = b"", entry: dict[str, Any] | None = None
+        self, fields: dict[str, Any], body: bytes = b"", entry: dict[str, Any] | None = None
     ) -> tuple[str, int]:
         now = now_ms()
         header = {
@@ -172,7 +172,7 @@ class Refusals:
             "history_max": self._limits.history,
         }
         line = pack(json.dumps(entry).encode()) if entry else b""
-        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | said), body, line])
+        verdict, dropped = self._script(args=[self._db.prefix, json.dumps(header | fields), body, line])
         return verdict.decode(), dropped
 
     def _walk(self, wanted: RefusalFilter, after: tuple[int, str] | None) -> Iterator[Refusal]:

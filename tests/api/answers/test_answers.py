@@ -30,7 +30,7 @@ OPERATION = ApiOperation("x", answers={200: Declared, 202: Wider, 206: "text/csv
         (Response("x", 206, mimetype="text/csv"), 206, "x"),
     ],
 )
-def test_what_is_declared_is_answered(answer: Answered, status: int, text: str) -> None:
+def test_a_declared_model_is_answered(answer: Answered, status: int, text: str) -> None:
     with Flask("x").test_request_context():
         response = described(OPERATION)(lambda: answer)()
         assert (response.status_code, response.get_data(as_text=True)) == (status, text)
@@ -46,7 +46,7 @@ def test_what_is_declared_is_answered(answer: Answered, status: int, text: str) 
         Response("x", 206, mimetype="text/plain"),
     ],
 )
-def test_what_is_not_declared_is_an_error(answer: Answered) -> None:
+def test_an_undeclared_model_is_an_error(answer: Answered) -> None:
     """Another model, a subclass with more fields, another status, JSON made by hand."""
     with Flask("x").test_request_context(), pytest.raises(UndeclaredAnswer):
         described(OPERATION)(lambda: answer)()

@@ -38,7 +38,7 @@ def reader(client: FlaskClient, store: Store, key: dict[str, str]) -> dict[str, 
         "application/jsonx",
     ],
 )
-def test_what_cannot_be_met_is_refused(
+def test_an_unacceptable_media_type_is_refused(
     client: FlaskClient, reader: dict[str, str], path: str, accept: str
 ) -> None:
     """406, and what could be had."""
@@ -60,7 +60,7 @@ def test_what_cannot_be_met_is_refused(
         "x" * 5000,
     ],
 )
-def test_what_can_be_met_is_answered(
+def test_an_acceptable_media_type_is_answered(
     client: FlaskClient, reader: dict[str, str], path: str, accept: str
 ) -> None:
     assert client.get(path, headers=reader | {"Accept": accept}).status_code == 200

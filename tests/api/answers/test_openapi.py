@@ -83,7 +83,7 @@ def schema_of(document: dict[str, Any], path: str, status: int) -> dict[str, Any
     return schema
 
 
-def test_what_is_served_is_what_is_described(
+def test_responses_match_the_document(
     client: FlaskClient, store: Store, key: dict[str, str], document: dict[str, Any]
 ) -> None:
     """Real answers against the document: no field missing, none too many, each of its type."""

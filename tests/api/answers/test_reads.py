@@ -91,7 +91,7 @@ def both(app: Flask, client: FlaskClient, path: str, headers: dict[str, str]) ->
 def test_the_answer_is_that_of_the_view(
     app: Flask, client: FlaskClient, store: Store, keys: dict[str, str], path: str
 ) -> None:
-    """Whoever asks, also when it has been asked before."""
+    """For every scope of a key, on the first read and on a cached one."""
     filled(store)
     for header in keys.values():
         for _ in range(2):
@@ -101,7 +101,7 @@ def test_the_answer_is_that_of_the_view(
 
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("job_id", ["j1", "confirmed"])
-def test_so_is_that_to_a_reader_who_has_a_version(
+def test_the_answer_to_a_conditional_read_is_that_of_the_view(
     app: Flask, client: FlaskClient, store: Store, keys: dict[str, str], job_id: str, tag: str
 ) -> None:
     filled(store)

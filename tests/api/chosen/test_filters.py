@@ -60,7 +60,7 @@ def test_jobs_are_listed_by_their_labels(client: FlaskClient, key: dict[str, str
         ("label.show=news&label.show=sport", "label.show"),
     ],
 )
-def test_what_is_no_filter_is_refused(
+def test_an_unknown_filter_is_refused(
     client: FlaskClient, key: dict[str, str], query: str, field: str
 ) -> None:
     """A misspelt filter never widens the answer: 422 names it."""
@@ -111,7 +111,7 @@ def test_ci_s_own_states_are_known_before_a_job_has_them(
     "path", ["/v1/jobs?created_before=", "/v1/jobs?created_after=", "/v1/refusals?after="]
 )
 @pytest.mark.parametrize("time", ["0.5", "1700000000", "1700000000000", "-5", "20240101", "tomorrow", ""])
-def test_what_is_no_time_is_refused(client: FlaskClient, key: dict[str, str], path: str, time: str) -> None:
+def test_an_invalid_time_is_refused(client: FlaskClient, key: dict[str, str], path: str, time: str) -> None:
     """A number is refused: it could be seconds or milliseconds."""
     answer = client.get(path + time, headers=key)
     assert (answer.status_code, answer.get_json()["reason"]) == (422, "invalid_request")

@@ -61,7 +61,7 @@ def post(client: FlaskClient, key: dict[str, str], what: str, **body: Any) -> An
 @pytest.mark.parametrize(
     "body", [{}, {"dry_run": True}, {"all": False}, {"all": True, "tag": "x"}, {"tag": None}]
 )
-def test_which_jobs_are_meant_has_to_be_said(
+def test_a_bulk_request_must_select_its_jobs(
     client: FlaskClient, key: dict[str, str], store: Store, what: str, body: dict[str, Any]
 ) -> None:
     """A filter that went missing must not become everything."""

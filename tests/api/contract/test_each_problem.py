@@ -137,7 +137,7 @@ OF_ANY_BODY: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("reason", OF_ANY_BODY)
-def test_of_a_body(caller: Caller, reason: str) -> None:
+def test_each_problem_of_a_body_occurs(caller: Caller, reason: str) -> None:
     said = {
         each.name: caller.ask(each.name, **OF_ANY_BODY[reason])
         for each in caller.operations
@@ -147,8 +147,8 @@ def test_of_a_body(caller: Caller, reason: str) -> None:
     assert set(said.values()) == {reason}, said
 
 
-def test_of_a_query_or_a_document(caller: Caller) -> None:
-    """A member that nobody knows."""
+def test_each_problem_of_a_query_or_a_document_occurs(caller: Caller) -> None:
+    """An unknown member."""
     said = {
         each.name: caller.ask(
             each.name, **({"json": {"nonsense": 1}} if each.has_body else {"query_string": "nonsense=1"})
@@ -159,7 +159,7 @@ def test_of_a_query_or_a_document(caller: Caller) -> None:
     assert set(said.values()) == {"invalid_request"}, said
 
 
-def test_of_a_rate(valkey: Valkey, emulator: Emulator) -> None:
+def test_the_problem_of_a_rate_limit_occurs(valkey: Valkey, emulator: Emulator) -> None:
     """The second request of an hour."""
     limited = Caller(valkey, emulator, api_rate=Rate(1, 3600, 1))
     for each in limited.operations:
@@ -169,13 +169,13 @@ def test_of_a_rate(valkey: Valkey, emulator: Emulator) -> None:
             assert limited.ask(each.name, headers=headers) == "too_many_requests", each.name
 
 
-def test_of_what_is_accepted(caller: Caller) -> None:
+def test_each_problem_of_content_negotiation_occurs(caller: Caller) -> None:
     for each in caller.operations:
         if "not_acceptable" in each.reasons:
             assert caller.ask(each.name, headers={"Accept": "image/png"}) == "not_acceptable", each.name
 
 
-def test_of_an_outage(caller: Caller) -> None:
+def test_each_problem_of_an_outage_occurs(caller: Caller) -> None:
     """No Redis, and no spool."""
     there = caller.key()
     away = caller.settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}"})
@@ -194,7 +194,7 @@ DOCUMENTS = {
 }
 
 
-def test_of_what_is_not_there(caller: Caller) -> None:
+def test_each_not_found_problem_occurs(caller: Caller) -> None:
     for each in caller.operations:
         if "not_found" in each.reasons:
             document = DOCUMENTS.get(each.name)
@@ -269,12 +269,12 @@ def _for_a_stranger(operation: str) -> Callable[[Caller], Any]:
     """A handler that does not exist."""
 
     def ask(caller: Caller) -> Any:
-        caller.store.runs.declare(["somebody"])
+        caller.store.runs.declare(["known_handler"])
         path = operation.partition(" ")[2].replace("{job_id}", caller.stored())
         one = (
-            {"query_string": "handler=nobody"}
+            {"query_string": "handler=unknown_handler"}
             if caller.stored() in path
-            else {"json": BULK | {"handler": "nobody"}}
+            else {"json": BULK | {"handler": "unknown_handler"}}
         )
         return caller.ask(operation, path, **one)
 
@@ -332,7 +332,7 @@ OF_MANY = {*OF_ANY_BODY, "invalid_request", "unauthorized", "forbidden", "too_ma
 
 
 @pytest.mark.parametrize(("operation", "reason"), HOW)
-def test_of_one_operation(caller: Caller, operation: str, reason: str) -> None:
+def test_each_problem_of_a_single_operation_occurs(caller: Caller, operation: str, reason: str) -> None:
     assert HOW[operation, reason](caller) == reason
 
 

@@ -146,16 +146,16 @@ def test_a_gap_is_reported(start: Any) -> None:  # noqa: F811
     assert service_get(service, "", {"Last-Event-ID": "nonsense"}).status_code == 422
 
 
-def test_who_listens_does_not_keep_others_out(start: Any) -> None:  # noqa: F811
-    """Beyond the places that there are: 503 with Retry-After for streams, an answer at once for ``?wait=``. Callbacks
-    and look-ups are served all the same; and places come free again."""
+def test_listeners_do_not_block_other_requests(start: Any) -> None:  # noqa: F811
+    """Above the limit of waiting clients a stream gets 503 with Retry-After, and ``?wait=`` an answer at once.
+    Callbacks and look-ups are still served, and a client that disconnects makes room."""
     service = start(waiting_max=4, environment={"WEB_CONCURRENCY": "1"})
     job_id, _ = tell(service.services, "Running", EndTime=None)
     streams = [Stream(service) for _ in range(4)]
     refused = service_get(service, "", {})
     assert (refused.status_code, refused.json()["reason"]) == (503, "too_many_waiting")
     assert int(refused.headers["Retry-After"]) > 0
-    # Whoever waited for it would hear that it has ended.
+    # A client that waited for the job would be notified that it has ended.
     later = threading.Timer(50, tell, (service.services, "Success", job_id))
     later.start()
     assert service.call("GET", f"/v1/jobs/{job_id}?wait=60").json()["state"] == "Running"
@@ -174,7 +174,7 @@ def test_who_listens_does_not_keep_others_out(start: Any) -> None:  # noqa: F811
 
 
 def test_a_stream_ends_when_the_service_stops(service: Service) -> None:
-    """At once, so that a deploy does not wait for those who listen."""
+    """It ends at once, so that a deployment does not wait for listeners."""
     with listening(service) as stream:
         service.web.signal(signal.SIGTERM)
         assert stream.ended.wait(PATIENCE_S)

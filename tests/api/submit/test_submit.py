@@ -76,13 +76,13 @@ def test_every_broken_rule_is_named_at_once(post: Any, ci: Emulated) -> None:
 
 
 DOUBTFUL = REQUEST | {"output": {"au_object": "out/a.mp3", "object": "out/b.mp3"}}
-"""IsAudio makes no background: that is inferred."""
+"""IsAudio makes no background; this rule is inferred, not documented."""
 
 
-def test_what_is_doubtful_is_sent_and_said(
+def test_a_request_that_breaks_an_inferred_rule_is_sent_with_a_warning(
     post: Any, client: FlaskClient, key: dict[str, str], ci: Emulated
 ) -> None:
-    """`warnings` beside the job, which is otherwise as everybody sees it; `allow` says that one knows."""
+    """The response has `warnings` next to the usual job document; `allow` suppresses them."""
     answer = post(DOUBTFUL, Idempotency_Key="doubt")
     assert answer.status_code == 201, answer.text
     job = answer.get_json()

@@ -52,7 +52,7 @@ def test_broken_json_is_called_that(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"hello", b"null", b"7", b'"x"', b"\0{}", b"a=b&c=d", b"\x1f\x8b\x08", b"\x0c{}", b"\xfe"]
 )
-def test_what_begins_otherwise_is_no_media_type_of_ours(body: bytes) -> None:
+def test_another_first_byte_is_an_unsupported_media_type(body: bytes) -> None:
     """415: the first byte decides."""
     assert refusal(body) == ("unsupported_media_type", 415)
 

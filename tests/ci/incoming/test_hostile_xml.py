@@ -93,7 +93,7 @@ HARMLESS = {
     "a style sheet instruction": '<?xml-stylesheet type="text/xsl" href="http://127.0.0.1:9/x.xsl"?>',
     "XSLT": '<xsl:value-of xmlns:xsl="http://www.w3.org/1999/XSL/Transform" select="document(\'/etc/hostname\')"/>',
     "a schema": '<a xmlns:s="http://www.w3.org/2001/XMLSchema-instance" s:noNamespaceSchemaLocation="http://127.0.0.1:9/"/>',
-    "an unbound prefix": "<nobody:knows/>",
+    "an unbound prefix": "<undeclared:prefix/>",
     "a comment": "<!-- - -->",
     "character references": "&#65;&#x1F600;",
 }
@@ -113,7 +113,7 @@ BROKEN = {
     "crossed": b"<Response><a></b></Response>",
     "two roots": b"<Response/><Response/>",
     "text after": b"<Response/>x",
-    "an entity that nobody declared": JOB.format("&nope;").encode(),
+    "an undeclared entity": JOB.format("&nope;").encode(),
     "an attribute twice": b'<Response a="1" a="2"/>',
     "a reference beyond Unicode": JOB.format("&#1114112;").encode(),
     "a reference to nothing": JOB.format("&#;").encode(),
@@ -155,7 +155,7 @@ OTHER_ENCODINGS = {
     "declares a codec of Python's": declared("rot13", "utf-8"),
     "declares another": declared("unicode_escape", "utf-8"),
     "declares punycode": declared("punycode", "utf-8"),
-    "declares nothing known": declared("x-nobody-knows", "utf-8"),
+    "declares nothing known": declared("x-unknown-encoding", "utf-8"),
     "declares a path": declared("a.b-c_d", "utf-8"),
     "declares UTF-16 in UTF-8": declared("utf-16", "utf-8"),
     "hides its tags in UTF-7": b'<?xml version="1.0" encoding="UTF-7"?>+ADw-Response+AD4APA-/Response+AD4-',
@@ -171,7 +171,7 @@ def test_other_encodings_are_refused(body: bytes) -> None:
 
 
 def test_a_declared_encoding_is_never_looked_up_among_pythons_codecs() -> None:
-    """That would import a module by a stranger's word, and remember each word for ever."""
+    """Python's codec look-up would import a module named by the sender, and cache each name without a limit."""
     before = len(encodings._cache)
     for number in range(100):
         with pytest.raises(Refused):
@@ -232,7 +232,7 @@ def test_a_megabyte_of_anything_takes_well_under_a_second(body: str) -> None:
     assert time.thread_time() - started < 5
 
 
-def test_what_json_has_no_place_for_is_kept_beside() -> None:
+def test_xml_without_an_equivalent_in_json_is_kept() -> None:
     """Attributes, text between children, repeated and empty nodes."""
     body = (
         b"<Response><JobsDetail a='1'>x <JobId>j1</JobId> y<N/><N></N><N>2</N><!-- - --><M b='2'>t</M>"

@@ -146,7 +146,7 @@ def test_the_same_job_gives_the_same_record_in_any_dialect(
     dialects,
     dialects,
 )
-def test_so_does_the_same_workflow_run(fields: Any, one: Dialect, other: Dialect) -> None:
+def test_the_same_workflow_run_has_the_same_record(fields: Any, one: Dialect, other: Dialect) -> None:
     """The same for WorkflowFinish."""
     body = {"EventName": "WorkflowFinish", "WorkflowExecution": workflow_run(**fields)}
     assert records(parse(xml(body, one)).details) == records(parse(to_json(body, other)).details)

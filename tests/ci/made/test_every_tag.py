@@ -56,7 +56,7 @@ def test_a_job_without_a_tag_is_known_by_its_result(tag: str) -> None:
     assert report.result is not None and report.result.kind == CASES[tag].kind
 
 
-def test_what_fits_several_tags_names_none() -> None:
+def test_nodes_of_several_tags_determine_no_tag() -> None:
     """A guess is no tag."""
     both = {"VideoTagResult": {"A": "1"}, "DnaResult": {"B": "2"}}
     assert reports(event(job("VideoTag", Tag=None, Operation=both)), Dialect())[0].tag == "TaskFinish"

@@ -74,7 +74,7 @@ def test_a_job_without_either_has_the_digest_that_it_had_before() -> None:
     assert report.digest == digest_of(earlier)
 
 
-def test_what_was_found_out_is_part_of_the_digest() -> None:
+def test_the_result_is_part_of_the_digest() -> None:
     """Another text is other news."""
     one, other = (Report(job_id="j1", result=JobResult(kind="k", data={"t": text})) for text in "ab")
     assert len({one.digest, other.digest, Report(job_id="j1").digest}) == 3

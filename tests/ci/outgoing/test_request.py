@@ -64,7 +64,7 @@ def test_a_fault_of_type_is_reported_like_a_broken_rule(data: object, field: str
 
 
 def test_every_fault_of_type_is_reported_at_once() -> None:
-    """Nobody should have to send a request five times to learn five faults."""
+    """A client learns all five errors from one response."""
     data = {"tag": 1, "input": {"object": 2}, "output": {"object": []}, "x": 1}
     assert wrong(data) == {
         "tag": "type",

@@ -190,7 +190,7 @@ def test_a_file_with_several_operations() -> None:
         b"<Request><Operation>" + b"<A>" * 400 + b"</A>" * 400 + b"</Operation></Request>",
     ],
 )
-def test_what_is_no_request_is_refused_in_words(xml: bytes) -> None:
+def test_an_invalid_request_is_refused_with_a_message(xml: bytes) -> None:
     """One sentence at `xml`; entities, DTDs and other encodings are not read at all."""
     with pytest.raises(BadRequest) as caught:
         read_xml(xml)
@@ -198,7 +198,7 @@ def test_what_is_no_request_is_refused_in_words(xml: bytes) -> None:
     assert (found.field, found.word) == ("xml", "xml")
 
 
-def test_what_a_request_makes_is_what_is_remembered() -> None:
+def test_a_request_read_from_its_xml_leaves_the_same_record() -> None:
     """The same request, typed or read back from its own XML, leaves the same record."""
     made = request(user_data="u", job_level=1, queue_id="p1")
     back = read_xml(render(made, None, DEFAULTS))

@@ -30,7 +30,7 @@ def test_the_input_is_required_and_so_is_its_host() -> None:
 
 
 @pytest.mark.parametrize("tag", ["Tts", "FileCompress"])
-def test_what_works_on_no_file_needs_no_input(tag: str) -> None:
+def test_tags_without_an_input_file_need_no_input(tag: str) -> None:
     """CI's own requests for these tags have none."""
     flat = {"voice_separate": None, "output": None}
     made = request(tag=tag, input={}, operation={"TtsConfig": {"Input": "hello"}}, **flat)
@@ -76,13 +76,13 @@ def test_every_place_of_a_bucket_needs_its_appid() -> None:
 
 @pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
 @pytest.mark.parametrize("more", [{}, {"operation": {}}, {"user_data": "x"}], ids=repr)
-def test_what_works_on_a_file_as_it_is_needs_no_operation(tag: str, more: dict[str, Any]) -> None:
+def test_some_tags_need_no_operation(tag: str, more: dict[str, Any]) -> None:
     """The page of MediaInfo says that it is not required."""
     assert broken(request(tag=tag, **FLAT, **more)) == []
 
 
 @pytest.mark.parametrize("tag", sorted(facts.NEEDS_OPERATION))
-def test_what_writes_a_file_needs_an_operation(tag: str) -> None:
+def test_tags_that_write_a_file_need_an_operation(tag: str) -> None:
     """Nowhere else it could say where to."""
     assert violations(request(tag=tag, **FLAT)) == {("operation", "missing")}
 
@@ -162,7 +162,7 @@ def test_keys_have_cos_limits() -> None:
 
 
 @pytest.mark.parametrize("char", ["\x00", "\x08", "\x0b", "\x1f", "\ud800", "\udfff", "\ufffe", "\uffff"])
-def test_what_xml_cannot_hold_is_refused(char: str) -> None:
+def test_characters_invalid_in_xml_are_refused(char: str) -> None:
     """Not replaced, not dropped: the caller would get something else than was asked for."""
     assert violations(request(input={"object": f"a{char}.mp3"})) == {("input.object", "xml_char")}
     assert ("labels.a", "xml_char") in violations(request(labels={"a": char}))
@@ -170,7 +170,7 @@ def test_what_xml_cannot_hold_is_refused(char: str) -> None:
 
 
 @pytest.mark.parametrize("char", ["\t", "\n", "\r", "\x85", "\u2028", "𝄞", "数", "&", "<", "]]>", "\ufffd"])
-def test_what_xml_can_hold_passes(char: str) -> None:
+def test_characters_valid_in_xml_pass(char: str) -> None:
     """Everything else, markup included, is a name like any other."""
     assert broken(request(input={"object": f"a{char}.mp3"})) == []
 
@@ -226,7 +226,7 @@ def test_a_deadline_is_of_seconds() -> None:
         (request(output={"object": "${x}", "au_object": "a"}), "wildcard"),
     ],
 )
-def test_what_may_be_new_is_let_through_on_purpose(made: Any, word: str) -> None:
+def test_a_possibly_new_value_can_be_allowed(made: Any, word: str) -> None:
     """A codec or region that CI has added since does not wait for a release of ours."""
     assert {b.word for b in broken(made)} == {word}
     assert broken(made.model_copy(update={"allow": (word,)})) == []
@@ -241,7 +241,7 @@ def test_only_its_own_rule_is_let_through() -> None:
 @pytest.mark.parametrize(
     "word", ["user_data", "xml_char", "missing", "output_empty", "bucket", "everything", ""]
 )
-def test_what_cannot_be_let_through_is_said(word: str) -> None:
+def test_a_rule_that_cannot_be_suppressed_is_named(word: str) -> None:
     """A word that does nothing would be believed to do something."""
     assert violations(request(allow=[word])) == {("allow.0", "allow")}
     made = request(allow=[word], user_data="ü", input={})
@@ -267,7 +267,7 @@ def test_other_tags_pass_with_a_raw_operation() -> None:
 
 
 def test_other_tags_need_an_operation() -> None:
-    """There is nothing to do otherwise; and voice_separate belongs to one tag."""
+    """CI would have no work without an operation; and voice_separate is for one tag only."""
     assert violations(request(tag="Transcode", voice_separate=None, output=None)) == {
         ("operation", "missing")
     }

@@ -51,7 +51,7 @@ def test_public_addresses_pass(url: str) -> None:
         "javascript:alert(1)",
     ],
 )
-def test_what_is_no_address_is_an_error(url: str) -> None:
+def test_an_invalid_callback_url_is_an_error(url: str) -> None:
     """CI takes a URL or the word `no`."""
     assert violations(request(callback=url)) == {("callback", "callback")}
 
@@ -156,7 +156,7 @@ def test_a_queue_without_its_address_is_an_error(config: Any, broken_rules: set[
 
 
 @pytest.mark.parametrize("kind", ["Kafka", "kafka", "Carrier"])
-def test_what_ci_may_call_otherwise_is_no_url_of_ours(kind: str) -> None:
+def test_a_queue_as_callback_gets_no_minted_url(kind: str) -> None:
     """Let through on purpose, its news goes elsewhere: a minted URL would never be called."""
     made = request(callback_type=kind, allow=["callback_type"])
     assert (broken(made), made.callback_kind) == ([], "queue")
@@ -171,7 +171,7 @@ def test_a_url_is_the_default(kind: str | None) -> None:
     assert request(callback_type=kind).callback_kind == "own"
 
 
-def test_what_has_no_effect_is_said() -> None:
+def test_a_field_without_effect_is_reported() -> None:
     """A queue's address without TDMQ, and a URL beside TDMQ."""
     assert violations(request(callback_mq_config=QUEUE)) == {("callback_mq_config", "mq_config_unused")}
     made = request(callback_type="TDMQ", callback_mq_config=QUEUE, callback="https://example.com/")

@@ -29,7 +29,7 @@ CONFIG = "voice_separate.audio_config"
         {"channels": 8},
     ],
 )
-def test_what_ci_documents_passes(config: dict[str, Any]) -> None:
+def test_documented_requests_pass(config: dict[str, Any]) -> None:
     """Every legal pair of codec with rate and channels; aac is meant where no codec is named."""
     assert broken(voice(**config)) == []
 
@@ -51,7 +51,7 @@ def test_what_ci_documents_passes(config: dict[str, Any]) -> None:
         *(({"codec": c}, "codec") for c in ("wav", "ogg", "acc", "opus")),
     ],
 )
-def test_what_ci_documents_against_is_an_error(config: dict[str, Any], field: str) -> None:
+def test_a_violation_of_a_documented_rule_is_an_error(config: dict[str, Any], field: str) -> None:
     """Each is one broken rule at its own field."""
     found = broken(voice(**config))
     assert [(b.field, b.word, b.severity) for b in found] == [(f"{CONFIG}.{field}", field, "error")]

@@ -22,7 +22,7 @@ def test_a_whole_installation_is_well(service: Service) -> None:
     assert "FAIL" not in ran.output
 
 
-def test_what_is_missing_is_named_with_what_to_do(flask: Flask) -> None:
+def test_missing_parts_are_named_with_advice(flask: Flask) -> None:
     """No processes, nothing at PUBLIC_URL, no API key: exit code 1, and a next step for each."""
     ran = flask("doctor")
     assert ran.code == 1

@@ -103,7 +103,7 @@ def test_trouble_of_a_moment_is_waited_out(
     assert flask("jobs", "import", "--after", "1h", "--json").json["new"] == 1
 
 
-def test_what_ci_refuses_ends_it(flask: Flask, ci: Emulated) -> None:
+def test_a_refusal_by_ci_ends_the_run(flask: Flask, ci: Emulated) -> None:
     """With CI's words, and exit code 6."""
     ci.fault("error", on="list", code="AccessDenied", status=403)
     ran = flask("jobs", "import", "--after", "1h")
@@ -141,9 +141,9 @@ def test_an_import_without_handlers_makes_events_that_run_nothing(
     flask("jobs", "import", "--after", "1h", "--no-handlers")
     events = [each.event for each in services.store.outbox.after("0-0", 100)]
     assert sorted(each.job_id for each in events) == sorted(ids)
-    nobody = Only()
-    assert {(each.runs_handlers, each.only) for each in events} == {(False, nobody)}
-    assert not nobody.means(("mine.publish", None)) and not nobody.means(("forward", "there"))
+    no_handler = Only()
+    assert {(each.runs_handlers, each.only) for each in events} == {(False, no_handler)}
+    assert not no_handler.means(("mine.publish", None)) and not no_handler.means(("forward", "there"))
     entries, _ = services.store.jobs.history(ids[0])
     assert [each.get("only") for each in entries] == ["none"]
 

@@ -63,7 +63,7 @@ def take(services: Services, job_id: str) -> None:
     services.store.acceptor.accept(News(details=details, source="callback", verification="token"))
 
 
-def test_what_ci_refuses_is_said(flask: Flask, services: Services, ci: Emulated) -> None:
+def test_a_refusal_by_ci_is_reported(flask: Flask, services: Services, ci: Emulated) -> None:
     """Exit code 6, CI's code, and what to do."""
     job_id = Submitter(services).submit(REQUEST).job_ids[0]
     ci.fault("error", on="cancel", code="AccessDenied", status=403)
@@ -72,7 +72,9 @@ def test_what_ci_refuses_is_said(flask: Flask, services: Services, ci: Emulated)
     assert "AccessDenied" in ran.err
 
 
-def test_what_ci_cannot_be_asked_about_is_said(flask: Flask, services: Services, ci: Emulated) -> None:
+def test_a_job_that_ci_cannot_be_asked_about_is_reported(
+    flask: Flask, services: Services, ci: Emulated
+) -> None:
     """Exit code 2, why, and what to do instead; CI is not asked."""
     content, run_id = NO_JOBS["a workflow run"]
     services.store.acceptor.accept(News(parse(content).details, "callback", "token", body=content))

@@ -158,7 +158,7 @@ def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, 
     assert "1 submitted, 1 submitted before" in fixed.err, "what CI refused is tried again"
 
 
-def test_what_is_doubtful_in_a_row_is_said(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+def test_warnings_of_a_row_are_reported(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
     """Each row's own in the report, their number by word on standard error; whether they are sent or tried out."""
     text = "input.object,output.au_object,output.object,user_data\n" + (
         "in/0.mp3,out/0.mp3,,row-0\nin/1.mp3,out/1.mp3,out/b.mp3,row-1\nin/2.txt,out/2.mp3,out/b.mp3,row-2\n"

@@ -184,7 +184,7 @@ def test_a_rule_can_be_let_through_for_a_ready_file(flask: Flask, tmp_path: Path
     assert "<Codec>opus</Codec>" in allowed.out
 
 
-def test_what_is_doubtful_is_said_in_json_too(flask: Flask) -> None:
+def test_warnings_are_also_in_the_json_output(flask: Flask) -> None:
     """As the API says it, and for people on standard error."""
     ran = flask("submit", "voice-separate", *ONE, "--output-object", "out/b.mp3", "--json")
     assert [doubt["word"] for doubt in ran.json["warnings"]] == ["output_unused"]
@@ -220,7 +220,7 @@ def test_an_empty_audio_config_needs_no_option(flask: Flask) -> None:
     assert "<AudioConfig />" in ran.out
 
 
-def test_what_ci_refuses_exits_6_with_what_to_do(flask: Flask, ci: Emulated) -> None:
+def test_a_refusal_by_ci_exits_6_with_advice(flask: Flask, ci: Emulated) -> None:
     """CI's code, its request id and the advice; sent once."""
     ci.fault("error", on="submit", code="MediaBucketUnBinded", status=403, message="Not bound.")
     ran = flask("submit", "voice-separate", *ONE)

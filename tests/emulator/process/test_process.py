@@ -37,7 +37,7 @@ def test_a_killed_emulator_goes_on_with_its_jobs(own: Emulator, receiver: Receiv
 
 
 def test_a_killed_emulator_goes_on_with_its_callbacks(own: Emulator) -> None:
-    """A callback that nobody took before the kill is sent after it; so are objects and queues still there."""
+    """It sends a callback that was not accepted before the kill, and still has its objects and queues."""
     account = Account(own, own.client(), BUCKET)
     receiver = Receiver(answers=[500] * 3)
     try:

@@ -17,7 +17,7 @@ NOT_AFTER = ["x", "%2E", "%2Fx", "/x", ".", "-", "%00", "%1B"]
 
 
 @pytest.mark.parametrize("after", AFTER)
-def test_what_stands_after_it_is_no_part_of_the_token(web: Web, after: str) -> None:
+def test_text_after_the_token_is_not_part_of_it(web: Web, after: str) -> None:
     """The same callback, and the same fingerprint in the log."""
     token = a_token(web.settings)
     said = len(web.web.text())
@@ -28,7 +28,7 @@ def test_what_stands_after_it_is_no_part_of_the_token(web: Web, after: str) -> N
 
 
 @pytest.mark.parametrize("after", AFTER)
-def test_so_it_is_revoked_however_it_is_written(web: Web, after: str) -> None:
+def test_a_token_is_revoked_in_every_spelling(web: Web, after: str) -> None:
     """A slash more is no way around a revocation."""
     token = a_token(web.settings)
     web.services.store.refusals.revoke(fingerprint(token))

@@ -17,10 +17,10 @@ def create() -> Flask:
 
     receive = views._receive
 
-    def fault(ours: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
+    def fault(web: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
         if "HTTP_X_FAULT" in environ:
             raise RuntimeError(f"this went wrong at {environ['RAW_URI']}, with {environ['PATH_INFO']!r}")
-        receive(ours, environ, received)
+        receive(web, environ, received)
 
     views._receive = fault
     inner = app.wsgi_app

@@ -64,7 +64,7 @@ def test_a_gigabyte_declared_is_refused_unread(web: Web, path: str) -> None:
     is_problem(answer, 413, "body_too_large")
 
 
-def test_who_sends_a_body_that_is_too_large_reads_why_it_is_refused(web: Web, path: str) -> None:
+def test_a_sender_of_an_oversized_body_gets_the_reason(web: Web, path: str) -> None:
     """A proxy sends the whole body before it reads: a connection that is reset meanwhile would be its own 502."""
     large = b" " * 12 * MIB
     head = raw.head("POST", path, f"Content-Length: {len(large)}")
@@ -249,7 +249,7 @@ def test_a_huge_request_line_is_refused(web: Web, size: int) -> None:
         b"\x16\x03\x01\x02\x00\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused(web: Web, line: bytes) -> None:
+def test_invalid_http_is_refused(web: Web, line: bytes) -> None:
     answer = raw.exchange(web.port, line)
     assert answer.status in {400, 0}
 
@@ -313,7 +313,7 @@ def test_a_connection_that_closes_says_so(
     web: Web, path: str, where: str, more: int, headers: tuple[str, ...]
 ) -> None:
     """A client that is answered ``keep-alive`` may send its next callback on the same connection: it must be read."""
-    address = path if where == "good token" else "/callbacks/nobody"
+    address = path if where == "good token" else "/callbacks/unknown"
     refused = raw.head("POST", address, f"Content-Length: {more + 1000}", *headers)
     with raw.connect(web.port) as link:
         answer = raw.converse(link, refused, b" " * 1000)
@@ -324,7 +324,7 @@ def test_a_connection_that_closes_says_so(
 
 def test_a_refusal_whose_body_was_read_keeps_the_connection(web: Web, path: str) -> None:
     """Also if it was skipped because the answer does not need it: it has arrived then."""
-    refused = raw.head("POST", "/callbacks/nobody", "Content-Length: 30000") + b" " * 30000
+    refused = raw.head("POST", "/callbacks/unknown", "Content-Length: 30000") + b" " * 30000
     good = body(JobId=new_job_id())
     with raw.connect(web.port) as link:
         assert raw.converse(link, refused).headers["connection"] == "keep-alive"

@@ -13,7 +13,7 @@ from harness.settings import make_settings
 DAY = 86_400_000
 
 
-def test_what_is_added_is_listed(store: Store) -> None:
+def test_created_urls_are_listed(store: Store) -> None:
     """As it was, the newest first; a use and a revocation show."""
     now = now_ms()
     plain = CallbackUrl("a" * 12, "console", created=now - 5000)

@@ -86,7 +86,7 @@ def test_entries_of_one_moment_are_all_listed(store: Store) -> None:
 
 
 @pytest.mark.parametrize("letter", ["a", "ä", "字", "\U0001f600", "\0", '"'])
-def test_what_a_caller_writes_is_bounded(store: Store, letter: str) -> None:
+def test_text_from_a_caller_is_bounded(store: Store, letter: str) -> None:
     """Ten thousand labels, ids and letters cost 2,000 bytes, whatever they are made of."""
     long = letter * 10_000
     many = {f"{number}{long}": long for number in range(1000)}

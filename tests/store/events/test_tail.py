@@ -88,7 +88,7 @@ def test_a_quiet_topic_costs_no_reading(tail: Tail, store: Store) -> None:
         assert after == before
 
 
-def test_what_is_gone_is_a_gap(tail: Tail, store: Store) -> None:
+def test_removed_events_are_reported_as_a_gap(tail: Tail, store: Store) -> None:
     for n in range(5):
         put(store, f"j{n}")
     first = store.outbox.first_id() or ""

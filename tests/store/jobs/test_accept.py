@@ -239,7 +239,7 @@ def test_a_doubt_makes_one_event_for_each_thing_that_is_reported(store: Store) -
     assert [entry.get("doubt") for entry in entries] == [None] + ["states_differ"] * 5
 
 
-def test_what_ci_has_decided_is_asked_about_at_most_once_an_hour(store: Store) -> None:
+def test_ci_is_asked_again_about_a_decided_job_at_most_once_an_hour(store: Store) -> None:
     """After CI's answer, contradictions are stale, and a hundred of them are one question."""
     tell(store, said("j1", "Success", EARLY), source="poll")
     for n in range(20):

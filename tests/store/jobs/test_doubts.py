@@ -24,7 +24,7 @@ def _handled(store: Store) -> list[tuple[str, str | None]]:
     return [(e.event.kind, e.event.state) for e in store.outbox.after("0", 100) if e.event.runs_handlers]
 
 
-def test_what_was_known_stays(store: Store) -> None:
+def test_settling_as_known_keeps_the_state(store: Store) -> None:
     """The doubt is gone, its handlers run no second time, and the same contradiction is no news any more."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Failed", EARLY))
@@ -38,7 +38,7 @@ def test_what_was_known_stays(store: Store) -> None:
     assert not broken_invariants(store)
 
 
-def test_what_was_reported_is_taken(store: Store) -> None:
+def test_the_reported_state_is_accepted(store: Store) -> None:
     """With its own bytes, and its handlers run; what was known before is no news any more."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Failed", EARLY))

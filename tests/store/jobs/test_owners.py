@@ -51,7 +51,7 @@ def test_the_answer_wins_over_a_claim(store: Store) -> None:
     ]
 
 
-def test_what_was_known_before_a_claim_stays(store: Store) -> None:
+def test_a_wrong_claim_leaves_earlier_data(store: Store) -> None:
     """A claim that was wrong takes along only what came with it."""
     create_submission(store, "s1")
     tell(store, said("j2", "Running"))

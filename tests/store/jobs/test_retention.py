@@ -259,7 +259,7 @@ def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> 
 
 
 def test_dismissed_failures_keep_no_job(store: Store) -> None:
-    """Somebody has looked at them."""
+    """An operator has looked at them."""
     tell(store, said("j1", "Success"))
     _plan_all(store, "failed")
     for run in store.failures.all(FailureFilter()):

@@ -48,7 +48,7 @@ def test_an_answer_of_ci_that_comes_meanwhile_stays(store: Store, choice: Any) -
     say(store, "Success")
     say(store, "Failed")
     late = Doubts(store.db, Late(store, lambda: say(store, "Cancel", "poll")))  # type: ignore[arg-type]
-    assert not late.settle("j1", choice, "somebody")
+    assert not late.settle("j1", choice, "an-operator")
     assert (known(store)["state"], known(store)["source"]) == ("Cancel", "poll")
     assert [each["kind"] for each in history(store)] == ["callback", "callback", "poll"]
 
@@ -59,18 +59,18 @@ def test_another_doubt_that_comes_meanwhile_is_the_one_decided(store: Store, cho
     say(store, "Success")
     say(store, "Failed")
     late = Doubts(store.db, Late(store, lambda: say(store, "Cancel", end=OTHER_END)))  # type: ignore[arg-type]
-    assert late.settle("j1", choice, "somebody")
+    assert late.settle("j1", choice, "an-operator")
     assert (known(store)["state"], known(store)["source"]) == (state, "settle")
     assert "doubt" not in known(store)
 
 
-def test_of_many_decisions_one_counts(store: Store) -> None:
+def test_one_of_many_simultaneous_decisions_counts(store: Store) -> None:
     """The others hear that nothing is in doubt, and leave no entry."""
     say(store, "Success")
     say(store, "Failed")
     choices: list[Any] = ["known", "reported"] * 6
     with ThreadPoolExecutor(len(choices)) as pool:
-        done = list(pool.map(lambda each: store.doubts.settle("j1", each, "somebody"), choices))
+        done = list(pool.map(lambda each: store.doubts.settle("j1", each, "an-operator"), choices))
     assert sum(done) == 1
     (entry,) = [each for each in history(store) if each["kind"] == "settle"]
     assert entry["as"] == choices[done.index(True)]
@@ -85,7 +85,7 @@ def test_a_decision_is_seen_in_a_full_history(store: Store, choice: Any) -> None
         say(store, "Failed", end=f"2026-01-02T{10 + minute // 60}:{minute % 60:02}:01+0800")
     before = history(store)
     assert len(before) == 200
-    assert store.doubts.settle("j1", choice, "somebody")
+    assert store.doubts.settle("j1", choice, "an-operator")
     after = history(store)
     assert len(after) == 200
-    assert (after[-1]["kind"], after[-1]["as"], after[-1]["by"]) == ("settle", choice, "somebody")
+    assert (after[-1]["kind"], after[-1]["as"], after[-1]["by"]) == ("settle", choice, "an-operator")

@@ -30,7 +30,7 @@ BOUNDS = [
 ]
 FILTERS = [
     replace(bounds, equal=tuple((field, value) for field, value in (("state", state), ("tag", tag)) if value))
-    for bounds, state, tag in product(BOUNDS, (None, "Running"), (None, "a", "nobody"))
+    for bounds, state, tag in product(BOUNDS, (None, "Running"), (None, "a", "unknown"))
 ]
 
 
@@ -90,7 +90,7 @@ def test_a_page_goes_on_where_its_last_job_has_gone(store: Store, at: int, limit
 
 
 @pytest.mark.parametrize("is_overdue", [True, False])
-def test_what_no_index_tells_is_looked_for_page_by_page(store: Store, is_overdue: bool) -> None:
+def test_a_filter_without_an_index_is_searched_page_by_page(store: Store, is_overdue: bool) -> None:
     for number, job_id in enumerate(ids(30)):
         store.submissions.create(submission(f"s{number}"))
         tell(store, said(job_id, "Running"), source="submit", submission=f"s{number}", binds=True)

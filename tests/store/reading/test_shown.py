@@ -71,13 +71,13 @@ CHANGES: dict[str, Callable[..., object]] = {
     "answer": lambda store, asked, job_id: tell(
         store, with_output(job_id, "Submitted"), source="submit", submission=asked, binds=True
     ),
-    "settle": lambda store, choice, _: store.doubts.settle("j1", choice, "somebody"),
+    "settle": lambda store, choice, _: store.doubts.settle("j1", choice, "an-operator"),
     "forget body": lambda store, *_: forget_body(store),
     "count": lambda store, in_s, _: store.due.count("j1", in_s),
     "ask": lambda store, *_: store.due.note_asked(["j1"]),
     "end": lambda store, why, _: store.due.end("j1", why),
     "check": lambda store, ok, _: check(store, ok),
-    "replay": lambda store, *_: store.replays.replay("j1", "somebody"),
+    "replay": lambda store, *_: store.replays.replay("j1", "an-operator"),
     "drop": lambda store, *_: store.retention.drop_job("j1"),
 }
 """Whatever changes what is stored of ``j1``; with ``count`` its deadline is moved, or has passed."""
@@ -158,7 +158,7 @@ def test_a_trusted_bucket_changes_the_etag(store: Store) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 4000)), max_size=40))
-def test_what_is_kept_stays_within_its_bytes(put: list[tuple[str, int]]) -> None:
+def test_the_cache_stays_within_its_bytes(put: list[tuple[str, int]]) -> None:
     """The latest stays unless it alone is too large; sizes add up whatever is replaced."""
     kept = Kept[str, Stored, Shown](12_000)
     for name, size in put:

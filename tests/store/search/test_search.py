@@ -215,7 +215,7 @@ def test_a_page_looks_at_a_bounded_number_of_jobs(store: Store, monkeypatch: pyt
     assert walk(store, "order", ended, 5) == ["j9"]
 
 
-def test_what_begins_so_is_suggested_in_order(store: Store) -> None:
+def test_values_with_the_prefix_are_suggested_in_order(store: Store) -> None:
     def names(jobs: Sequence[tuple[str, str]]) -> None:
         for job_id, user_data in jobs:
             tell(store, said(job_id, "Success", user_data=user_data))

@@ -230,7 +230,7 @@ def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstre
     assert seen == {event_id for _, event_id in reported}
 
 
-def test_what_no_endpoint_takes_any_more_becomes_a_failure(start: Start, downstream: Downstream) -> None:
+def test_a_delivery_without_an_endpoint_becomes_a_failure(start: Start, downstream: Downstream) -> None:
     """An endpoint that stays out of order, or leaves the settings, strands nothing in silence."""
     downstream.behaviours["/down"] = lambda *_: Reply(503)
     service = start(forward_urls=f"{downstream.url}/down")

@@ -41,7 +41,7 @@ def test_public_addresses_are(address: str) -> None:
     assert permitted("name.example", [address], ()) == [address]
 
 
-def test_of_several_addresses_one_that_may_be_used_is() -> None:
+def test_an_allowed_address_is_chosen_of_several() -> None:
     """A name with a private and a public address is reached at the public one."""
     assert permitted("name.example", ["10.0.0.1", "1.1.1.1"], ()) == ["1.1.1.1"]
 

@@ -131,14 +131,14 @@ def test_without_an_argument_it_asks_about_what_runs_here(
 def test_the_first_report_of_a_process_removes_those_of_dead_ones(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nobody asks after its health, on a host without containers, they would add up."""
+    """On a host without containers, where no check reads them, they would accumulate."""
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    report = "from workers.health import report_here; report_here('relay', 'all its loops turn')"
+    report = "from workers.health import report_here; report_here('relay', 'all its loops run')"
     for _ in range(2):
         subprocess.run(
             [sys.executable, "-c", report], cwd=ROOT, env=os.environ | {"TMPDIR": str(folder)}, check=True
         )
-    report_here("relay", "all its loops turn")
+    report_here("relay", "all its loops run")
     assert [path.name for path in folder.glob("*/*")] == [f"relay-{os.getpid()}"]
 
 

@@ -72,7 +72,7 @@ def test_a_missing_object_raises_file_not_found(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_only_a_callback_names_is_not_read(ours: Services, ci: Emulator) -> None:
+def test_an_output_named_only_by_a_callback_is_not_read(ours: Services, ci: Emulator) -> None:
     """It could be anybody's object: no link, no bytes; the attempt to read asks CI."""
     job_id, _ = tell(ours, "Success")
     output = _latest(ours, job_id).outputs[0]

@@ -1,4 +1,4 @@
-"""A handler's job reads its raw payload when it is first asked for, and nobody can tell the difference."""
+"""A handler's job reads its raw payload when it is first asked for, and is otherwise equal to a complete job."""
 
 from __future__ import annotations
 

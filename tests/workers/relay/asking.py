@@ -28,7 +28,7 @@ class Relay:
     def __init__(self, services: Services) -> None:
         self.services = services
         self._now = threading.Event()
-        self._now.set()  # nobody waits
+        self._now.set()  # skip the pauses
         self._audit = missing_records.Audit(services)
 
     def ask(self) -> None:

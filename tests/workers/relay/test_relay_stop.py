@@ -89,8 +89,8 @@ def test_nothing_is_lost_or_done_twice(settings: Settings, tmp_path: Path, downs
 def test_an_endpoint_that_is_silent_does_not_hold_it(
     settings: Settings, tmp_path: Path, downstream: Downstream
 ) -> None:
-    """Nobody waits a minute for FORWARD_TIMEOUT: what is under way is given back, and another relay need not wait for
-    the end of its claim."""
+    """The stop does not wait for FORWARD_TIMEOUT, a minute: deliveries in progress are released, so that another relay
+    need not wait for their leases to expire."""
     downstream.behaviours["/hook"] = lambda _, before: Reply(seconds=0 if before else 60)
     with Fleet(settings, tmp_path) as fleet:
         fleet.end("j1", "Quick")

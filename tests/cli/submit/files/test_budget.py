@@ -111,7 +111,7 @@ def test_all_senders_together_keep_to_the_budget(services: Services, ci: Emulate
 
 
 @pytest.mark.parametrize(("fault", "counts"), [("error", 0), ("lost_answer", 1)])
-def test_what_ci_refused_does_not_count(services: Services, ci: Emulated, fault: str, counts: int) -> None:
+def test_jobs_that_ci_refused_do_not_count(services: Services, ci: Emulated, fault: str, counts: int) -> None:
     """It costs nothing; a lost answer may be a job, and counts."""
     changes = {"code": "ResourceNotFound", "status": 400} if fault == "error" else {}
     ci.fault(fault, on="submit", times=1, **changes)

@@ -70,7 +70,7 @@ def test_a_near_miss_is_answered_with_the_column(name: str, meant: str) -> None:
         read_csv(io.StringIO(f"{name};output.object\na;b\n"), {})
 
 
-def test_what_is_like_no_column_is_only_named() -> None:
+def test_a_column_without_a_similar_name_is_only_named() -> None:
     assert meant_by("price") == []
     with pytest.raises(UnreadableFile, match=r"'price'\. There are"):
         read_csv(io.StringIO("price,input.object\n1,a\n"), {})
