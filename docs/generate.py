@@ -13,6 +13,7 @@ from app.metrics import counted, stored
 from app.settings import Settings
 from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
+from docs.event_kinds import event_kinds_page
 from docs.licences import licences_page
 from docs.reference import api_page, commands_page
 from docs.runbook import runbook_page
@@ -109,6 +110,7 @@ PAGES = {
     "licences.md": licences_page,
     "commands.md": commands_page,
     "api.md": api_page,
+    "event-kinds.md": event_kinds_page,
     "../app/pages/templates/docs/runbook.html": runbook_page,
 }
 

@@ -109,7 +109,8 @@ FIELD_MEANINGS: Final = {
     "done": "With how many jobs it was done.",
     "why": "Why not, in a sentence.",
     "kind": "CI's name of the node that holds the result.",
-    "StreamedEvent.kind": "news, replay, overdue, submission_failed, run_failed or doubt.",
+    "StreamedEvent.kind": "submit, callback, poll, settle, check or replay, or about trouble: overdue, "
+    "submission_failed, run_failed or doubt.",
     "data": "The node as JSON; every scalar is a string.",
     "verdict": "What a review says of its input.",
     "declared": "Whether a handler is in this lane.",
