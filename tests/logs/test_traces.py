@@ -124,9 +124,11 @@ def test_the_submission_of_a_job_is_part_of_the_request_that_asked_for_it(
     header = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
     answer = service.call("POST", "/v1/jobs", json=wanted, headers=header)
     assert answer.status_code == 201, answer.text
-    eventually(lambda: len(collector.of(TRACE)) == 2, lambda: f"two steps: {collector.of(TRACE)}")
+    steps = {"POST /v1/jobs", "POST /jobs", "outbox"}
+    eventually(lambda: collector.of(TRACE).keys() >= steps, lambda: f"all steps: {collector.of(TRACE)}")
     found = collector.of(TRACE)
     request, asked = found["POST /v1/jobs"], found["POST /jobs"]
+    assert found["outbox"]["parent"] == request["span"]
     assert (request["parent"], asked["parent"]) == (CALLER, request["span"])
     assert facts(asked)["ci.job_ids"] == [answer.json()["job_id"]]
 
