@@ -69,6 +69,11 @@ valid. `ci_redis_memory_…` need the right to `INFO`.
 
 What is worth an alert is in `deploy/prometheus/alerts.yml`, and on a dashboard in `deploy/grafana/dashboard.json`: copy
 both. Each alert leads to its paragraph in the [runbook](runbook.md).
+
+![The dashboard: processes, callbacks, runs and deliveries, jobs, Redis](pictures/dashboard.svg)
+
+The picture is drawn by `python -m docs.dashboard_picture` from what a Prometheus answered to the dashboard's own
+queries, while a real stack was under load for some two minutes. Grafana draws the same panels in its own way.
 """
 
 
