@@ -92,7 +92,7 @@ def _chart(lines: list[Line], unit: str, width: int, height: int) -> str:
             for at, value in points
         )
         parts.append(f'<polyline stroke="{colour}" points="{dots}"/>')
-        if room < right - 30:
+        if room + 14 + 6 * len(name) < right:
             parts.append(f'<rect x="{room}" y="{height - 15}" width="10" height="3" fill="{colour}"/>')
             parts.append(f'<text x="{room + 14}" y="{height - 9}">{escape(name)}</text>')
         room += 28 + 6 * len(name)
@@ -106,7 +106,8 @@ def said_in(unit: str, value: float) -> str:
         return f"{value / 1024**power:.3g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
     if unit == "s":
         return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
-    return f"{value:.3g}{'/s' if unit in {'ops', 'reqps'} else ''}"
+    said = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{said}/s" if unit in {"ops", "reqps"} else said
 
 
 def asked(prometheus: str, panel: dict[str, Any], begin: float, end: float) -> list[Line]:

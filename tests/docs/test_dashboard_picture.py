@@ -57,6 +57,7 @@ def test_each_series_is_a_line_within_its_panel() -> None:
         ("s", 90, "90 s"),
         ("reqps", 2.5, "2.5/s"),
         ("short", 7, "7"),
+        ("short", 3480, "3,480"),
     ],
 )
 def test_a_value_is_shown_in_its_unit(unit: str, value: float, said: str) -> None:
