@@ -116,8 +116,7 @@ def _of_what_ci_holds(service: Service, call: Call) -> Iterator[Answered]:
 
 def _of_a_doubt(service: Service, call: Call) -> Iterator[Answered]:
     """Two callbacks that contradict each other."""
-    yield _callback(service, _told("jdoubted", "Success"))
-    _callback(service, _told("jdoubted", "Failed"))
+    yield contradict(service, "jdoubted")
     yield call("POST", "/v1/jobs/{job_id}/settle", {"as": "known"}, job_id="jdoubted")
 
 
@@ -137,13 +136,25 @@ def _of_refusals(service: Service, call: Call) -> Iterator[Answered]:
 def _of_failures(service: Service, call: Call) -> Iterator[Answered]:
     """Two deliveries that the endpoint turned down."""
     for n in range(2):
-        _callback(service, _told(f"jgone{n}", "Success", "Transcode"))
+        fail_delivery(service, f"jgone{n}")
     failures = service.services.store.failures
     eventually(lambda: failures.count() == 2, "both failures")
     yield call("GET", "/v1/failures")
     one, other = (each["event_id"] for each in service.call("GET", "/v1/failures").json()["failures"])
     yield call("POST", "/v1/failures/{event_id}/dismiss", {"reason": "No longer wanted."}, event_id=one)
     yield call("POST", "/v1/failures/{event_id}/retry", event_id=other)
+
+
+def contradict(service: Service, job_id: str) -> Answered:
+    """Make a doubt about a new job; what its first callback was answered."""
+    first = _callback(service, _told(job_id, "Success"))
+    _callback(service, _told(job_id, "Failed"))
+    return first
+
+
+def fail_delivery(service: Service, job_id: str) -> None:
+    """Report a job whose event the endpoint turns down."""
+    _callback(service, _told(job_id, "Success", "Transcode"))
 
 
 def _told(job_id: str, state: str, tag: str = "VoiceSeparate") -> bytes:

@@ -13,6 +13,7 @@ from app.metrics import counted, stored
 from app.settings import Settings
 from app.web.problems import PROBLEMS
 from docs.capacity import capacity_page
+from docs.event_kinds import event_kinds_page
 from docs.licences import licences_page
 from docs.reference import api_page, commands_page
 from docs.runbook import runbook_page
@@ -68,6 +69,11 @@ valid. `ci_redis_memory_…` need the right to `INFO`.
 
 What is worth an alert is in `deploy/prometheus/alerts.yml`, and on a dashboard in `deploy/grafana/dashboard.json`: copy
 both. Each alert leads to its paragraph in the [runbook](runbook.md).
+
+![The dashboard: processes, callbacks, runs and deliveries, jobs, Redis](pictures/dashboard.svg)
+
+The picture is drawn by `python -m docs.dashboard_picture` from what a Prometheus answered to the dashboard's own
+queries, while a real stack was under load for some two minutes. Grafana draws the same panels in its own way.
 """
 
 
@@ -109,6 +115,7 @@ PAGES = {
     "licences.md": licences_page,
     "commands.md": commands_page,
     "api.md": api_page,
+    "event-kinds.md": event_kinds_page,
     "../app/pages/templates/docs/runbook.html": runbook_page,
 }
 

@@ -1,4 +1,4 @@
-"""The master's own lines, in the form of all others: JSON where the workers' are.
+"""The master's own lines, in the form of all others: JSON where the workers' are, and no secret in them.
 
 The master imports nothing of the application, so this is not ``app.core.logs``; workers log by that.
 """
@@ -15,6 +15,8 @@ from typing import Any
 from dotenv import dotenv_values
 from gunicorn.glogging import Logger
 
+from ci_callback_receiver.secret_text import without_secrets
+
 
 class MasterLog(Logger):  # type: ignore[misc]
     """gunicorn's ``logger_class``. ``LOG_FORMAT`` counts, as for every other process."""
@@ -23,9 +25,16 @@ class MasterLog(Logger):  # type: ignore[misc]
         super().setup(cfg)
         given = dotenv_values(".env") | os.environ
         form = given.get("LOG_FORMAT") or ("text" if sys.stderr.isatty() else "json")
-        if form == "json":
-            for handler in self.error_log.handlers:
-                handler.setFormatter(_JsonLines())
+        lines = _JsonLines() if form == "json" else _TextLines(self.error_fmt, self.datefmt)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(lines)
+
+
+class _TextLines(logging.Formatter):
+    """gunicorn's own form, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
 
 class _JsonLines(logging.Formatter):
@@ -38,8 +47,8 @@ class _JsonLines(logging.Formatter):
             "level": record.levelname,
             "process": "web",
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_secrets(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

@@ -86,7 +86,7 @@ def answer_callback(web: WebServices, environ: dict[str, Any], token: str) -> Ca
 def _answer(web: WebServices, environ: dict[str, Any], token: str, origin: Origin) -> CallbackAnswer:
     token_id = fingerprint(token)
     fields: Fields = fields_of(origin) | {"token": token_id}
-    begin_about(request_id=origin.request_id)
+    begin_about(origin)
     try:
         results = _results(web, environ, token, token_id, origin, fields)
         text, headers = encode({"results": results}), [("Content-Type", "application/json")]

@@ -24,7 +24,7 @@ def init_app(app: Flask) -> None:
         if request.endpoint != _CALLBACK:
             g.step = traces.span(f"{_known(request.method)} {_route()}", "server", g.origin.traceparent)
             g.step.__enter__().tell({"request_id": g.origin.request_id})
-        begin_about(request_id=g.origin.request_id)
+        begin_about(g.origin._replace(traceparent=traces.current_step().traceparent or g.origin.traceparent))
 
     @app.after_request
     def line(response: Response) -> Response:

@@ -20,8 +20,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.image", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the stages go; about 1 GB")
     parser.add_argument("--redis-url", help="start web, worker and relay against this Redis, too")
+    parser.add_argument(
+        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as TRACES=yes"
+    )
     options = parser.parse_args(arguments)
-    image = build_image(ROOT, options.folder.resolve())
+    given = dict(each.split("=", 1) for each in options.build_arg)
+    image = build_image(ROOT, options.folder.resolve(), given)
     sys.stdout.write(
         f"{image.size_bytes / 1e6:.0f} MB, {image.added_bytes / 1e6:.0f} of them added to the base\n"
     )

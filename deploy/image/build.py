@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +26,10 @@ class Image(NamedTuple):
     added_bytes: int
 
 
-def build_image(context: Path, folder: Path) -> Image:
-    """``folder/<stage>`` is the root of each stage. Raises CalledProcessError where a step fails."""
-    stages = read_stages((context / "Dockerfile").read_text())
+def build_image(context: Path, folder: Path, given: Mapping[str, str]) -> Image:
+    """``folder/<stage>`` is the root of each stage; ``given`` are arguments as of ``--build-arg``. Raises
+    CalledProcessError where a step fails, and ValueError for an argument that the Dockerfile does not have."""
+    stages = read_stages((context / "Dockerfile").read_text(), given)
     folder.mkdir(parents=True, exist_ok=True)
     base = _base(stages[0].base, folder)
     for stage in stages:
@@ -36,7 +37,7 @@ def build_image(context: Path, folder: Path) -> Image:
         parent = folder / stage.base if (folder / stage.base).is_dir() else base
         shutil.rmtree(root, ignore_errors=True)
         subprocess.run(["cp", "--archive", "--reflink=auto", parent, root], check=True)
-        _run_stage(stage, root, context, folder)
+        _run_stage(stage, root, context, folder, given)
     size = _size(root)
     return Image(root, stage, environment_of(stage.steps), size, size - _size(base))
 
@@ -58,7 +59,7 @@ def _base(image: str, folder: Path) -> Path:
     return base
 
 
-def _run_stage(stage: Stage, root: Path, context: Path, folder: Path) -> None:
+def _run_stage(stage: Stage, root: Path, context: Path, folder: Path, given: Mapping[str, str]) -> None:
     workdir = Path("/")
     for step in stage.steps:
         if step.word == "WORKDIR":
@@ -67,7 +68,7 @@ def _run_stage(stage: Stage, root: Path, context: Path, folder: Path) -> None:
         elif step.word == "COPY":
             _copy(step, root, workdir, context, folder)
         elif step.word == "RUN":
-            _run(step.text, root, workdir)
+            _run(step.text, root, workdir, given)
 
 
 def _copy(step: Step, root: Path, workdir: Path, context: Path, folder: Path) -> None:
@@ -88,14 +89,14 @@ def _copy(step: Step, root: Path, workdir: Path, context: Path, folder: Path) ->
         shutil.copy2(found, place)
 
 
-def _run(command: str, root: Path, workdir: Path) -> None:
+def _run(command: str, root: Path, workdir: Path, given: Mapping[str, str]) -> None:
     """As a container engine does: with this machine's name servers and a /proc, both gone afterwards."""
     shutil.copy2("/etc/resolv.conf", root / "etc/resolv.conf")
     inside = 'mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh -c "cd $2 && $3"'
     arguments = ["unshare", "--mount", "/bin/sh", "-c", inside, "sh", str(root), str(workdir), command]
     environment = {"PATH": _PATH, "DEBIAN_FRONTEND": "noninteractive"}
     with _authority(root) as authority:
-        subprocess.run(arguments, check=True, env=environment | _network() | authority)
+        subprocess.run(arguments, check=True, env=environment | _network() | authority | dict(given))
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from string import Template
+from types import MappingProxyType
 from typing import Literal, NamedTuple, cast
 
 Word = Literal["RUN", "COPY", "WORKDIR", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "CMD"]
@@ -37,15 +38,16 @@ class Stage(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def read_stages(text: str) -> tuple[Stage, ...]:
-    """All stages, in order; one without a name is called by its number. Raises ValueError for what it does not know."""
+def read_stages(text: str, given: Mapping[str, str] = MappingProxyType({})) -> tuple[Stage, ...]:
+    """All stages, in order; one without a name is called by its number. ``given`` are the builder's ``--build-arg``.
+    Raises ValueError for what it does not know."""
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
     for word, rest in _instructions(text):
-        # In a stage only one that is empty unless the builder is given it: as here, where it is not.
+        # In a stage only one that is empty unless the builder is given it: steps have just what is given.
         if word == "ARG" and (not stages or rest.endswith("=")):
             name, _, value = rest.partition("=")
-            arguments[name] = value
+            arguments[name] = given.get(name, value)
         elif word == "FROM":
             base, *named = Template(rest).substitute(arguments).split()
             stages.append(Stage(named[-1] if named else str(len(stages)), base, ()))
@@ -54,6 +56,8 @@ def read_stages(text: str) -> tuple[Stage, ...]:
             stages[-1] = stages[-1]._replace(steps=(*stages[-1].steps, step))
         else:
             raise ValueError(f"{word} {rest}: not an instruction that is run here")
+    if unknown := given.keys() - arguments.keys():
+        raise ValueError(f"the Dockerfile has no ARG {', '.join(sorted(unknown))}")
     return tuple(stages)
 
 

@@ -50,7 +50,7 @@ def file(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def written_to(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    logs.begin_about()  # Requests that other tests made in this thread are over.
+    logs.begin_about(None)  # Requests that other tests made in this thread are over.
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.delenv("LOG_FORMAT", raising=False)
     root = logging.getLogger()
@@ -140,7 +140,7 @@ def test_the_level_and_the_form_are_settings(monkeypatch: pytest.MonkeyPatch) ->
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     stream = Terminal()
-    logs.begin_about()  # Requests that other tests made in this thread are over.
+    logs.begin_about(None)  # Requests that other tests made in this thread are over.
     monkeypatch.setattr(sys, "stderr", stream)
     try:
         root.handlers = []

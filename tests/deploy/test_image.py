@@ -84,3 +84,21 @@ def test_an_instruction_that_is_not_run_here_is_refused(line: str) -> None:
 def test_continued_lines_are_one_step() -> None:
     (stage,) = read_stages("ARG B=x:1\nFROM ${B} AS s\n# a comment\nRUN a \\\n    && b\n")
     assert (stage.name, stage.base, stage.steps[0].text) == ("s", "x:1", "a && b")
+
+
+def test_an_argument_is_what_the_builder_is_given() -> None:
+    text = "ARG B=x:1\nFROM ${B} AS s\nARG TRACES=\nRUN a ${TRACES:+b}\n"
+    (stage,) = read_stages(text, {"B": "x:2", "TRACES": "yes"})
+    assert (stage.base, stage.steps[0].text) == ("x:2", "a ${TRACES:+b}")
+    with pytest.raises(ValueError, match="no ARG TRACE"):
+        read_stages(text, {"TRACE": "yes"})
+
+
+def test_a_step_expands_an_argument_that_it_is_given() -> None:
+    """By its shell, as in a container: the libraries for traces are installed only if the builder asks for them."""
+    (step,) = (step.text for stage in STAGES for step in stage.steps if "TRACES" in step.text)
+    words = step.partition("${TRACES")
+    shown = f'echo "{words[1]}{words[2]}"'
+    for given, said in (({}, ""), ({"TRACES": "yes"}, "-r /tmp/requirements-traces.txt")):
+        done = subprocess.run(["/bin/sh", "-c", shown], env=given, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == said

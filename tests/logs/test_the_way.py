@@ -75,7 +75,8 @@ def test_a_replay_goes_on_under_the_request_that_asked_for_it(
     )
     post(service.url, a_token(service.settings), body(JobId="jagain", Tag="Quick"))
     eventually(lambda: len(downstream.deliveries) == 1, "the first delivery")
-    asked = service.call("POST", "/v1/jobs/jagain/replay", headers={"X-Request-Id": "again-4711"})
+    sent = {"X-Request-Id": "again-4711", "traceparent": TRACE}
+    asked = service.call("POST", "/v1/jobs/jagain/replay", headers=sent)
     assert asked.headers["X-Request-Id"] == "again-4711"
 
     def ran() -> bool:
@@ -86,12 +87,15 @@ def test_a_replay_goes_on_under_the_request_that_asked_for_it(
     found = lines_about(service, "again-4711")
     for line in (*found["worker"], *found["relay"]):
         assert line["event_id"] == asked.json()["event_id"]
+        assert line["trace_id"] == TRACE.split("-")[1]
     assert downstream.deliveries[1].headers["x-request-id"] == "again-4711"
+    assert downstream.deliveries[1].headers["traceparent"] == TRACE
 
     service.services.store.replays.replay("jagain", "a person")
     eventually(lambda: len(downstream.deliveries) == 3, "the third delivery")
     ids = [each.headers["x-request-id"] for each in downstream.deliveries]
     assert len(set(ids)) == 3
+    assert "traceparent" not in downstream.deliveries[2].headers
 
 
 def test_an_answer_of_ci_that_no_request_asked_for_has_an_id_of_its_own(

@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from app.core.logs import LOG_FIELDS
 from harness.downstream import KEY, Downstream
-from harness.servers import ROOT, Process, eventually
+from harness.servers import ROOT, Emulator, Process, Service, Valkey, eventually, free_port
+from harness.settings import make_settings
 from tests.receiver.callbacks import a_token, body, post
-from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
+from tests.workers.conftest import Start, start  # noqa: F401 - a fixture
 
 LIBRARIES = Path(sys.prefix) / "traces"
 """Where `make traces-libraries` installs them."""
@@ -51,17 +53,45 @@ class Collector:
         return {each["name"]: each for each in self.spans() if each["trace"] == trace}
 
 
-@pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
+@contextmanager
+def collecting(folder: Path) -> Iterator[Collector]:
     assert LIBRARIES.is_dir(), "run `make traces-libraries` first, as `make test` does"
     process = Process(
         [sys.executable, "-m", "tests.logs.collector"],
-        tmp_path / "collector.log",
+        folder / "collector.log",
         os.environ | {"PYTHONPATH": str(LIBRARIES)},
     )
     process.start()
     yield Collector(process)
     process.clear()
+
+
+class Traced(NamedTuple):
+    """A service with one endpoint, and the collector that all its processes send to."""
+
+    service: Service
+    downstream: Downstream
+    collector: Collector
+
+
+@pytest.fixture(scope="module")
+def traced(valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
+    """One for all tests that only look at what came: each has a trace and jobs of its own."""
+    folder, port = tmp_path_factory.mktemp("traced"), free_port()
+    with Downstream() as downstream, collecting(folder) as collector:
+        settings = make_settings(
+            valkey.url,
+            public_url=f"http://127.0.0.1:{port}",
+            ci_endpoint=emulator.url,
+            check_outputs=False,
+            handlers="tests.workers.some_handlers",
+            forward_urls=downstream.url,
+            forward_keys=KEY,
+            forward_allow_private="127.0.0.0/8",
+        )
+        variables = {"WEB_CONCURRENCY": "1", "NOTES": "/dev/null", **collector.environment}
+        with Service(settings, port, folder, **variables) as service:
+            yield Traced(service, downstream, collector)
 
 
 def facts(span: Said) -> dict[str, Any]:
@@ -75,17 +105,9 @@ def facts(span: Said) -> dict[str, Any]:
     return found
 
 
-def test_a_trace_shows_one_callback_from_its_request_to_its_deliveries(
-    start: Start,  # noqa: F811
-    downstream: Downstream,  # noqa: F811
-    collector: Collector,
-) -> None:
+def test_a_trace_shows_one_callback_from_its_request_to_its_deliveries(traced: Traced) -> None:
     """One trace, the caller's; each step is part of the callback, and the endpoint's work part of the delivery."""
-    service = start(
-        {"NOTES": "/dev/null", **collector.environment},
-        handlers="tests.workers.some_handlers",
-        forward_urls=downstream.url,
-    )
+    service, downstream, collector = traced
     token = a_token(service.settings)
     sent = {"X-Request-Id": "r-4711", "traceparent": f"00-{TRACE}-{CALLER}-01"}
     post(service.url, token, body(JobId="jtraced", Tag="Quick"), **sent)
@@ -106,42 +128,35 @@ def test_a_trace_shows_one_callback_from_its_request_to_its_deliveries(
         assert facts(found[name])["ci.request_id"] == "r-4711"
     assert facts(found["run"])["ci.handler"] == "quick"
     assert facts(found["run"])["ci.result"] == facts(found["delivery"])["ci.result"] == "done"
-    (delivery,) = downstream.deliveries
+    (delivery,) = (each for each in downstream.deliveries if each.event["subject"] == "jtraced")
     assert delivery.headers["traceparent"] == f"00-{TRACE}-{found['delivery']['span']}-01"
 
 
-def test_the_submission_of_a_job_is_part_of_the_request_that_asked_for_it(
-    start: Start,  # noqa: F811
-    collector: Collector,
-) -> None:
-    service = start({"NOTES": "/dev/null", **collector.environment}, handlers="tests.workers.some_handlers")
+def test_the_submission_of_a_job_is_part_of_the_request_that_asked_for_it(traced: Traced) -> None:
+    """And so is the event of CI's answer."""
+    service, _, collector = traced
+    trace = "1af7651916cd43dd8448eb211c80319c"
     wanted = {
         "tag": "VoiceSeparate",
         "input": {"object": "input/demo.mp4"},
         "voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "mp3"}},
         "output": {"au_object": "out/vocals.${ext}"},
     }
-    header = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+    header = {"traceparent": f"00-{trace}-{CALLER}-01"}
     answer = service.call("POST", "/v1/jobs", json=wanted, headers=header)
     assert answer.status_code == 201, answer.text
-    eventually(lambda: len(collector.of(TRACE)) == 2, lambda: f"two steps: {collector.of(TRACE)}")
-    found = collector.of(TRACE)
+    steps = {"POST /v1/jobs", "POST /jobs", "outbox"}
+    eventually(lambda: collector.of(trace).keys() >= steps, lambda: f"all steps: {collector.of(trace)}")
+    found = collector.of(trace)
     request, asked = found["POST /v1/jobs"], found["POST /jobs"]
+    assert found["outbox"]["parent"] == request["span"]
     assert (request["parent"], asked["parent"]) == (CALLER, request["span"])
     assert facts(asked)["ci.job_ids"] == [answer.json()["job_id"]]
 
 
-def test_a_trace_says_nothing_that_logs_may_not(
-    start: Start,  # noqa: F811
-    downstream: Downstream,  # noqa: F811
-    collector: Collector,
-) -> None:
+def test_a_trace_says_nothing_that_logs_may_not(traced: Traced) -> None:
     """Its attributes are the fields of logs; a failed run has a word, and not the text of its exception."""
-    service = start(
-        {"NOTES": "/dev/null", **collector.environment},
-        handlers="tests.workers.some_handlers",
-        forward_urls=downstream.url,
-    )
+    service, _, collector = traced
     token = a_token(service.settings)
     post(service.url, token, body(JobId="jsecret", Tag="Raise"), Authorization="Bearer plantedbearer")
     post(service.url, token, b"<broken", Cookie="session=plantedcookie")
@@ -160,9 +175,13 @@ def test_a_trace_says_nothing_that_logs_may_not(
     assert [each for each in planted if each in said] == []
 
 
-def test_a_collector_that_is_away_holds_no_callback_up(start: Start, collector: Collector) -> None:  # noqa: F811
+def test_a_collector_that_is_away_holds_no_callback_up(start: Start) -> None:  # noqa: F811
     """Answered, stored and handled as ever."""
-    nowhere = collector.environment | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    nowhere = {
+        "PYTHONPATH": str(LIBRARIES),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
     service = start({"NOTES": "/dev/null", **nowhere}, handlers="tests.workers.some_handlers")
     for number in range(3):
         answer = post(service.url, a_token(service.settings), body(JobId=f"jaway{number}", Tag="Quick"))

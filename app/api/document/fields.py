@@ -109,7 +109,8 @@ FIELD_MEANINGS: Final = {
     "done": "Number of jobs for which the action succeeded.",
     "why": "The reason, in a sentence.",
     "kind": "CI's name of the node that holds the result.",
-    "StreamedEvent.kind": "news, replay, overdue, submission_failed, run_failed or doubt.",
+    "StreamedEvent.kind": "submit, callback, poll, settle, check or replay, or about trouble: overdue, "
+    "submission_failed, run_failed or doubt.",
     "data": "The node as JSON; every scalar is a string.",
     "verdict": "The result of a review.",
     "declared": "Whether a handler uses this lane.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,12 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Literal
 
 from app.core.logs.origin import Origin, origin_of
-
-_TOKEN = re.compile(r"(/callbacks/)([^\s/?\"'<>]+)")
-# Wherever one turns up: what itsdangerous makes of a payload, and 43 letters of signature. It begins where a run of
-# these letters begins, and gives none back: a stranger's 100,000 letters are read once and not from each of them.
-_BARE_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])\.?[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
-_BEARER = re.compile(r"(?i)(bearer\s+|q-signature=)[^\s&\"']+")
+from ci_callback_receiver.secret_text import without_secrets
 
 access = logging.getLogger("access")
 
@@ -34,12 +28,14 @@ _IN_MESSAGE = frozenset({"method", "route", "status", "ms"})
 """Fields of the access log that its message holds too: text shows them once."""
 
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039 - it is never changed
+_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 
 
-def begin_about(**fields: str) -> None:
-    """Every line of this thread or greenlet has these fields, until the next call: what serves requests begins each
-    with its own."""
-    _about.set(fields)
+def begin_about(origin: Origin | None) -> None:
+    """Every line of this thread or greenlet names this request, until the next call; so do the events that it makes.
+    What serves requests begins each with its own."""
+    _about.set({"request_id": origin.request_id} if origin else {})
+    _traceparent.set(origin.traceparent if origin else "")
 
 
 @contextmanager
@@ -55,7 +51,7 @@ def about(**fields: str | None) -> Iterator[None]:
 def origin_here() -> Origin:
     """The request that this thread or greenlet is about; one of its own for what no request began: the relay asks CI,
     say, or a person gives a command."""
-    return origin_of(_about.get().get("request_id"), None)
+    return origin_of(_about.get().get("request_id"), _traceparent.get())
 
 
 MESSAGE_MAX = 8192
@@ -78,9 +74,7 @@ def _fingerprint(token: str) -> str:
 
 def redact(text: str) -> str:
     """Callback tokens become fingerprints, keys and signatures disappear."""
-    text = _TOKEN.sub(lambda found: f"{found[1]}[{_fingerprint(found[2])}]", text)
-    text = _BARE_TOKEN.sub(lambda found: f"[{_fingerprint(found[0])}]", text)
-    return _BEARER.sub(r"\1[redacted]", text)
+    return without_secrets(text, _fingerprint)
 
 
 class Redact(logging.Filter):

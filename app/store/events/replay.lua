@@ -1,7 +1,7 @@
 -- Repeats a job's latest news as an event with its own id, and adds an entry to the job's history.
 -- ARGV: prefix, job id, id of the new event, id of the event that it replays, RFC 3339 now, history_max, outbox_max,
 -- the rest of the history entry (JSON, packed), the job's version, its report at that version (JSON), the only
--- handler or endpoint that it is for, or '', and the id of the request that asked for it.
+-- handler or endpoint that it is for, or '', the id of the request that asked for it, and its traceparent or ''.
 -- Returns 'ok', 'gone' (no such job, or nothing is known of it yet), 'moved' (the job has another version) or 'full'.
 local prefix, id = ARGV[1], ARGV[2]
 local job, events = prefix .. 'job:' .. id, prefix .. 'events'
@@ -19,8 +19,9 @@ end
 local tag = cjson.decode(report).tag
 if tag == cjson.null then tag = '' end
 local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
-redis.call('XADD', events, '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'replay', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', n, 'at', ARGV[5], 'handlers', '1', 'report', report,
-  'labels', labels, 'deadline', deadline, 'replay_of', ARGV[4], 'only', ARGV[11],
-  'request', ARGV[12])
+local words = {'event_id', ARGV[3], 'job_id', id, 'kind', 'replay', 'state', state or '', 'tag', tag or '',
+  'version', version, 'entry', n, 'at', ARGV[5], 'handlers', '1', 'report', report, 'labels', labels,
+  'deadline', deadline, 'replay_of', ARGV[4], 'only', ARGV[11], 'request', ARGV[12]}
+if ARGV[13] ~= '' then words[#words + 1], words[#words + 2] = 'trace', ARGV[13] end
+redis.call('XADD', events, '*', unpack(words))
 return 'ok'

@@ -87,7 +87,7 @@ class Replays:
         arguments: list[Any] = [self._db.prefix, job_id, made.event_id, original, at]
         arguments += [self._limits.history, self._limits.outbox, pack(encode(entry))]
         arguments += [known.version or "", known.report, str(only) if only else ""]
-        arguments.append(origin_here().request_id)
+        arguments += origin_here()
         verdict = decoded(self._script(args=arguments))
         if verdict == "moved":
             raise _Moved
