@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from app.ci.incoming.payload import detail_view
 from app.provider import Provider, ProviderConfig
@@ -13,8 +14,7 @@ from app.store import Limits, Store
 from app.store.refusals.refusals import Bounds
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """What every process uses: the settings, the store, and the way to ask CI."""
 
     settings: Settings

@@ -7,10 +7,10 @@ import json
 import sys
 import time
 import traceback
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import click
+from msgspec.structs import replace
 
 from app import store
 from app.core.clock import now_ms, rfc3339

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self, TypeVar, cast
 
+from msgspec import Struct
 from msgspec.structs import fields
 from pydantic import GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import CoreSchema
@@ -36,8 +36,7 @@ class NotConfirmed(Exception):
     """Only a callback names this output, and CI is being asked. If a handler raises it, the run is retried."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectAccess:
+class ObjectAccess(Struct, frozen=True):
     """Reads the outputs of one job. ``refuse`` raises ``NotConfirmed``; it is ``None`` if they may be read."""
 
     objects: Objects

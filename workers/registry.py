@@ -6,8 +6,9 @@ import importlib
 import logging
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import ModuleType
+
+from msgspec import Struct
 
 from app.ci.tags import doubtful
 from app.core.backoff import delay
@@ -27,8 +28,7 @@ _ANSWERS = frozenset({"poll", "settle"})
 Function = Callable[[Event, ReadableJob], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(Struct, frozen=True):
     """A function and the events that it runs for. Empty ``tags`` or ``states`` match any; times are seconds. ``on``
     selects events: ``news``, or kinds of trouble. ``queue`` is its lane.
 

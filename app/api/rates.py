@@ -7,11 +7,12 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final, cast
 
 from flask import Flask, Response, current_app, g, request
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.core.networks import Address
 from app.receiver.address import caller
@@ -25,8 +26,7 @@ _MOST: Final = 10_000
 """Callers that one process remembers, some 2 MiB. The least recent one is forgotten first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """The caller's quota after a request; ``wait``: seconds until the next is allowed, 0 if this one was."""
 
     name: str
@@ -88,8 +88,7 @@ class Quotas:
         return Quota(self._name, rate, remaining, full_in, wait)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRates:
+class ApiRates(Struct, frozen=True):
     """The quotas of one process: by the digest of a key, and by the address that sends wrong keys."""
 
     keys: Quotas

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from flask import Flask
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from app.api.auth import bearer_digest
@@ -34,8 +35,7 @@ _QUERY_MAX: Final = 1000
 _JSON: Final = ("Content-Type", "application/json")
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     text: bytes
     etag: str | None = None
     is_unchanged: bool = False

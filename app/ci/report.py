@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Self
 
@@ -184,8 +183,7 @@ _NO_VERDICT: Final = b',"outputs_ok":null'
 _MADE_NOTHING: Final = b',"media":null,"result":null}'
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """One job of a body: its report, and the JSON view of its node with every field."""
 
     report: Report

@@ -10,13 +10,13 @@ import hashlib
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from itsdangerous import BadData, Serializer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
+from msgspec import Struct
 from pydantic import SecretStr
 
 _SALT = "ci-callback"
@@ -49,8 +49,7 @@ class BadToken(Exception):
     """The token is not one of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """The content of a token. An empty tuple or ``None`` binds nothing; ``expires`` is in seconds since 1970."""
 
     submission: str | None = None

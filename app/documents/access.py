@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Self
 
+from msgspec.structs import asdict
 from pydantic import BaseModel, Field
 
 from app.core.clock import rfc3339

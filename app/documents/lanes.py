@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Self
 
+from msgspec import to_builtins
 from pydantic import BaseModel
 
 from app.store.lanes.lanes import LaneState
@@ -31,7 +31,7 @@ class LaneView(BaseModel):
 
     @classmethod
     def of(cls, state: LaneState) -> Self:
-        return cls.model_validate(asdict(state))
+        return cls.model_validate(to_builtins(state))
 
 
 class LanesDocument(BaseModel):

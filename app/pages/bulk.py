@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Response, make_response, request
+from msgspec import Struct
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.pages import done, page
@@ -15,8 +15,7 @@ _WHYS_SHOWN: Final = 3
 _LARGEST: Final = 10**12
 
 
-@dataclass(frozen=True, slots=True)
-class Bulk:
+class Bulk(Struct, frozen=True):
     """What is asked and done. ``verb`` and ``noun`` make the sentences ("Replay 3 jobs?"). The form goes to ``to`` and
     carries ``action`` and either ``ids``, each named ``id_name``, or the filters ``chosen``; ``back`` is the list.
     ``reason_field`` is where a reason is asked for; empty: none is."""
@@ -33,8 +32,7 @@ class Bulk:
     reason_field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What one request has done: of ``count`` things ``done``, and why not the others. The next request goes on at
     ``next_cursor``."""
 
@@ -44,8 +42,7 @@ class Step:
     next_cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Struct, frozen=True):
     """All steps so far."""
 
     seen: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.core.clock import rfc3339
 from app.store.stats.stats import SpanCount
@@ -11,8 +12,7 @@ from app.store.stats.stats import SpanCount
 WIDTH, HEIGHT, GAP = 240, 36, 1
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One span of time, in the chart's own units. ``text`` is what a screen reader and a pointer get."""
 
     x: float
@@ -24,8 +24,7 @@ class Bar:
     counts: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     title: str
     bars: tuple[Bar, ...]
     jobs: int

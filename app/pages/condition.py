@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from app.api.auth import may
@@ -30,16 +30,14 @@ _FULL: Final = 0.8
 _OVERDUE_SHOWN: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(Struct, frozen=True):
     """What to do; ``anchor`` is a section of docs/runbook.md that says more."""
 
     text: str
     anchor: str
 
 
-@dataclass(frozen=True, slots=True)
-class HealthPart:
+class HealthPart(Struct, frozen=True):
     """``value`` is its state in a word or two, ``facts`` what else is known of it; ``page`` is where these stand."""
 
     name: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from markupsafe import Markup, escape
+from msgspec import Struct
 
 _CODE: Final = re.compile(r"`([^`]+)`")
 _BOLD: Final = re.compile(r"\*\*([^*]+)\*\*")
@@ -20,8 +20,7 @@ _BOUNDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRow:
+class FieldRow(Struct, frozen=True):
     """One member of a model, or one parameter: ``place`` is path, query, header or empty."""
 
     name: str
@@ -31,8 +30,7 @@ class FieldRow:
     place: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRow:
+class AnswerRow(Struct, frozen=True):
     """The answer with one status; ``example`` is empty if the document has none."""
 
     status: str
@@ -41,8 +39,7 @@ class AnswerRow:
     example: str
 
 
-@dataclass(frozen=True, slots=True)
-class OperationRow:
+class OperationRow(Struct, frozen=True):
     """One operation; ``call`` is a command line that performs it."""
 
     id: str
@@ -56,15 +53,13 @@ class OperationRow:
     answers: tuple[AnswerRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OperationGroup:
+class OperationGroup(Struct, frozen=True):
     name: str
     meaning: str
     operations: tuple[OperationRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRow:
+class ModelRow(Struct, frozen=True):
     name: str
     meaning: Markup
     fields: tuple[FieldRow, ...]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 from typing import Final
 
 from flask import g, request
 from itsdangerous import BadData, URLSafeTimedSerializer
+from msgspec import Struct
 from werkzeug.wrappers import Response
 
 from app.settings import Settings
@@ -26,8 +26,7 @@ LIFE_S: Final = 12 * 3600
 _SALT: Final = "ci-session"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """A browser. ``digest`` is that of its API key, empty before it has signed in; ``nonce`` is its own."""
 
     nonce: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.documents.jobs import History
@@ -12,8 +13,7 @@ from app.pages.words import duration
 from app.store import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """Something that took from ``start`` to ``end`` (ms since 1970); a moment where both are equal. ``left`` and
     ``width`` are in percent of the whole."""
 

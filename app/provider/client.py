@@ -6,9 +6,10 @@ CI's page about submitting: https://www.tencentcloud.com/document/product/1045/7
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from msgspec import Struct
 
 from app.ci.bounds import cut
 from app.ci.incoming import payload
@@ -40,8 +41,7 @@ _JOB_ID = re.compile(r"[^\s/\\%?#,]{1,128}\Z")
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What COS reports about an object."""
 
     size: int  # bytes

@@ -11,7 +11,6 @@ import os
 import ssl
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import cache, partialmethod
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from urllib.parse import urlencode
 
 import certifi
 import urllib3
+from msgspec import Struct
 from requests.utils import (
     check_header_validity,
     get_auth_from_url,
@@ -33,8 +33,7 @@ _KEPT = 10
 """Idle connections kept to one host."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(Struct, frozen=True):
     """A request in the form in which the SDK's signer takes it; it adds the signature to the headers."""
 
     method: str
@@ -42,8 +41,7 @@ class SignedRequest:
     headers: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
+class Got(Struct, frozen=True):
     """An answer under the names that the SDK reads. The first access to ``content`` reads the body."""
 
     status_code: int

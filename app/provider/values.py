@@ -1,19 +1,22 @@
 """The values of a call to CI or COS. Only ``wire`` imports the SDK."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class ProviderConfig:
+
+class ProviderConfig(Struct, frozen=True):
     """The account, and how to reach it. Secrets are not in its repr."""
 
     secret_id: str
-    secret_key: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)  # of temporary credentials
+    secret_key: str
+    token: str | None = None  # of temporary credentials
     endpoint: str | None = None  # "http://127.0.0.1:8001"; None is Tencent's own hosts
     timeout: float = 10.0  # seconds without a byte of the answer
+
+    def __repr__(self) -> str:
+        return f"ProviderConfig({self.secret_id!r}, endpoint={self.endpoint!r})"
 
 
 class Place(NamedTuple):
@@ -23,8 +26,7 @@ class Place(NamedTuple):
     region: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     method: str
     path: str  # as it is, not encoded; begins with a slash, which is no part of an object's key
     params: Mapping[str, str] = field(default_factory=dict)
@@ -33,8 +35,7 @@ class Request:
     fresh: bool = False  # on a connection of its own, never one that may have gone stale
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]  # looked up in any case
     body: bytes

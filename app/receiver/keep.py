@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
+from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from app.metrics import counted

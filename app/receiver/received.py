@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
-from pydantic import TypeAdapter
+from msgspec import Struct, convert
+from msgspec.structs import asdict
 
 from app.core.logs.origin import Origin
 from app.core.tokens import Binding
 from app.store.refusals.refusal import Refusal
 from app.web.problems import Problem
 
-_BINDING = TypeAdapter(Binding)
 
-
-@dataclass(slots=True)
-class ReceivedCallback:
+class ReceivedCallback(Struct):
     """Its fields are filled in while it is read, so that a refusal keeps what was read by then.
 
     ``token`` is the fingerprint; ``whole``: ``body`` is all that was sent.
@@ -45,5 +41,5 @@ def as_refusal(received: ReceivedCallback, problem: Problem) -> Refusal:
 
 
 def from_refusal(refusal: Refusal) -> ReceivedCallback:
-    binding = _BINDING.validate_python(dict(refusal.binding))
+    binding = convert(dict(refusal.binding), Binding)
     return ReceivedCallback(binding, refusal.token, refusal.content_type, refusal.body, refusal.whole)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
+from msgspec import Struct
 from msgspec.json import encode
 from pydantic import BaseModel
 
@@ -48,8 +48,7 @@ _LOGGED = 20
 """Jobs of one callback that its log line names, at most."""
 
 
-@dataclass(slots=True)
-class CallbackAnswer:
+class CallbackAnswer(Struct):
     """The answer, and the fields of its line in the access log."""
 
     status: int

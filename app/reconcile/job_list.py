@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from app.ci.incoming.payload import Answer
 from app.ci.report import Detail
@@ -19,8 +20,7 @@ _TRIES = 6
 _PAUSE_S, _PAUSE_MAX_S = 1.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Which jobs to read: one tag in one bucket, created since (and before) a time with an offset."""
 
     bucket: str

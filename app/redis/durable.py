@@ -11,9 +11,9 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
@@ -29,8 +29,7 @@ _SETTLE_TRIES = 3
 """With appendfsync everysec, the sync may take longer than one wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(Struct, frozen=True):
     """A write's answer, and whether it is as durable as ``DURABILITY`` promises."""
 
     answer: Any

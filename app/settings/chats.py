@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, cast, get_args
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from app.core.event_kinds import TROUBLES, subject_of
@@ -21,8 +21,7 @@ _HOSTS: Final[dict[str, ChatKind]] = {
 _OPTIONS = ("kind", "on", "tag", "secret", "name")
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(Struct, frozen=True):
     """One entry of ``CHAT_WEBHOOK``. Its runs are those of an endpoint called ``name``. ``secret`` signs each message,
     if the chat requires that (DingTalk, Feishu). An empty ``tags`` matches all."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from app.core.event_kinds import unknown_subjects
 
 _NAME = re.compile(r"[!-{}~]{1,300}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryUrl:
+class DeliveryUrl(Struct, frozen=True):
     """One entry. ``options`` are the pairs after its ``#``; a repeated name has several values."""
 
     url: str

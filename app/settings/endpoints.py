@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from app.core.event_kinds import NEWS, subject_of
 from app.settings.delivery_urls import DeliveryUrl, host_of
@@ -11,8 +12,7 @@ from app.settings.delivery_urls import DeliveryUrl, host_of
 _FILTERS = ("tag", "state", "bucket", "on")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One entry of ``FORWARD_URLS``. ``name`` is stored and logged, so it contains no query. An empty filter matches
     all; ``on`` selects events: ``news``, or kinds of trouble."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 DEFAULT_LANE: Final = "default"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
@@ -15,8 +16,7 @@ _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)?\Z", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Struct, frozen=True):
     """``processes``: how many processes of one ``python -m workers.worker`` serve it (``None``: its share of
     WORKER_PROCESSES). ``memory``: bytes by which the process of a handler may grow (``None``: HANDLER_MEMORY)."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Self
 
+from msgspec import Struct
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
@@ -13,8 +13,7 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600}
 _WRITTEN = re.compile(r"(\d{1,9})\s?/\s?(s|min|h)(?:\s?,\s?burst\s(\d{1,9}))?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """``count`` requests each ``seconds`` in the long run, and ``burst`` at once after a pause."""
 
     count: int

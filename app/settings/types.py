@@ -7,10 +7,10 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
@@ -93,8 +93,7 @@ def _webhook_key(value: SecretStr) -> SecretStr:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class AgeAndSize:
+class AgeAndSize(Struct, frozen=True):
     """How long something is kept (seconds), and how many bytes it may use in total."""
 
     seconds: float
@@ -132,8 +131,7 @@ def _bucket(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class KnownBucket:
+class KnownBucket(Struct, frozen=True):
     """A bucket of ours; ``region`` is ``None`` for ``COS_REGION``."""
 
     name: str

@@ -11,9 +11,10 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
+
+from msgspec import Struct
 
 from app.spool.aside import Counter, SetAside
 from app.spool.files import FILE_BYTES, SUFFIX, OwnFile, make_folder
@@ -47,8 +48,7 @@ def direct(work: Callable[..., T], /, *args: object) -> T:
     return work(*args)
 
 
-@dataclass(slots=True, eq=False)
-class _Append:
+class _Append(Struct, eq=False):
     """One caller's record. ``error`` is ``None`` once it is synced."""
 
     payload: bytes

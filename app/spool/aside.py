@@ -7,9 +7,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from app.spool.files import SUFFIX, OwnFile
 from app.spool.frames import Frame, scan
@@ -27,8 +28,7 @@ _READINGS = 5
 Read = TypeVar("Read")
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(Struct, frozen=True):
     """How many records are set aside, and their size; a damaged stretch counts as one record."""
 
     records: int = 0

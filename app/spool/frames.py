@@ -12,7 +12,8 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _FILE_MARK = b"CISPOOL1"
 _KEY = 16
@@ -23,16 +24,14 @@ OVERHEAD = _HEAD.size
 """Bytes that a record takes besides its payload."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A whole record; ``end`` is the position after it."""
 
     end: int
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """Bytes that are no record. ``torn``: no whole record follows, as after a crash during the last write."""
 
     start: int

@@ -7,10 +7,12 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from app.spool.files import keep_bytes, make_folder
 from app.store.database import Database
@@ -24,8 +26,7 @@ InstallationState = Literal["ok", "lost", "foreign"]
 _FILE = "installation"
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """What the folder holds: the id, and the address and prefix of the Redis that had it."""
 
     id: str

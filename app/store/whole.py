@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from app.redis.breaker import Breaker
 from app.redis.capabilities import Level
@@ -41,8 +41,7 @@ from app.store.submissions.submissions import Submissions
 from app.store.tallies.tallies import Tallies
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Everything that is kept, by concept."""
 
     db: Database

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.ci.matching.asked import Asked
 from app.ci.outgoing.request import VOICE_SEPARATE
@@ -15,8 +16,7 @@ _LOOKED_AT = 5
 """Earlier jobs on a file that are read for its length."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """``jobs`` paid jobs; the length of ``timed`` of them is known, ``seconds`` in all."""
 
     jobs: int = 0

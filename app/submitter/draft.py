@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.ci.matching.asked import Asked, asked
 from app.ci.outgoing.broken import BadRequest, BrokenRule
@@ -18,8 +19,7 @@ from app.store.submissions.submissions import new_submission_id
 from app.submitter.callback_url import binding_of, callback_url, unreachable_warnings, valid_until
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A request that is ready to be sent: its XML, what we store of it (``asked``), and warnings.
 
     ``expires``: when its callback URL expires, in seconds since 1970. ``deadline``: seconds without news after which it

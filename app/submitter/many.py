@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from itertools import islice
 from threading import Event
+
+from msgspec import Struct, field
 
 from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
@@ -25,8 +26,7 @@ SAME_REFUSALS = 20
 """After this many consecutive errors of CI with one code, the cause is not the row: the run stops."""
 
 
-@dataclass(slots=True)
-class RunControl:
+class RunControl(Struct):
     """Controls a run: set ``stop`` to end it after the rows in progress; ``stop_reason`` says what stopped it."""
 
     stop: Event = field(default_factory=Event)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from threading import Event, Lock
+
+from msgspec import Struct
 
 from app.core.backoff import delay
 
@@ -13,8 +14,7 @@ _INTERVAL_S, _INTERVAL_MAX_S = 0.02, 5.0
 _RECOVERY = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """Permission to send once; ``round`` shows whether CI has throttled us since it was given."""
 
     round: int

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TextIO
+
+from msgspec import Struct, field
 
 from app.ci.outgoing.broken import BrokenRule
 from app.submitter.columns import UnreadableFile, label_of, read_table
@@ -17,8 +18,7 @@ _LISTS = frozenset({"allow"})
 RowStatus = Literal["submitted", "before", "lost", "refused", "failed", "ready"]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One request: ``number`` is its line (CSV: its row, without the header); blank ones count. ``key`` is unique in
     the file, and the same when the file is read again. ``line`` is its first line in the file, and ``own`` the dotted
     names of its own fields: the rest of ``data`` is common to all rows."""
@@ -40,8 +40,7 @@ class Row:
         return _text(_member(self.data, "user_data"))
 
 
-@dataclass(frozen=True, slots=True)
-class RowResult:
+class RowResult(Struct, frozen=True):
     """The result of a row: ``submitted`` now or ``before``; ``lost`` (CI's answer; its jobs are searched for);
     ``refused`` by our rules; ``failed`` (CI rejected it: ``ci_code`` and the rest); ``ready`` (a dry run).
     ``broken``: the rules that it breaks, warnings too."""

@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.ci.incoming.payload import Answer
 from app.ci.outgoing.broken import BrokenRule
@@ -34,8 +36,7 @@ _TRANSIENT = frozenset({"ConnectionRefused", "ConnectTimeout"})
 """Codes of ``NotSent`` whose cause may be over in a moment; a wrong certificate or host name is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """The result: the jobs that CI named, none if its answer was lost. ``record`` is the submission as it should be
     stored; ``stored`` is false if Redis became unavailable before that: then the relay searches for the jobs.
     ``details``: CI's answer; ``new_at``: when that was stored, if nothing else is stored of the jobs (``Taken``)."""

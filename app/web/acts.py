@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from flask import g, has_request_context, request
+from msgspec import Struct, field
 from redis import RedisError
 
 from app.provider import ProviderError
@@ -25,8 +25,7 @@ LOCAL = "local"
 """Who runs a command: it needs no API key."""
 
 
-@dataclass(slots=True)
-class Act:
+class Act(Struct):
     """One action, while it is done."""
 
     action: str

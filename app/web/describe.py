@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import ParamSpec
 
 from flask import Response, current_app, request
+from msgspec import Struct, field
 from pydantic import BaseModel
 
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
-class ApiOperation:
+class ApiOperation(Struct, frozen=True):
     """One view: its summary, the models of its query and body, and its answers by status.
 
     An answer is a model, the media type of bytes, or ``""`` for none. ``event`` is the model of each event of a stream;
@@ -32,8 +31,7 @@ class ApiOperation:
     open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ViewAnswer:
+class ViewAnswer(Struct, frozen=True):
     """A document with a status other than 200, with headers, or with an ETag, which makes ``If-None-Match`` work."""
 
     document: BaseModel
@@ -42,8 +40,7 @@ class ViewAnswer:
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatedAnswer:
+class RepeatedAnswer(Struct, frozen=True):
     """The text of an earlier answer of this operation, repeated."""
 
     text: str
@@ -51,8 +48,7 @@ class RepeatedAnswer:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenAnswer:
+class WrittenAnswer(Struct, frozen=True):
     """A document of ``model`` that is JSON already; an ``etag`` as in ``ViewAnswer``."""
 
     model: type[BaseModel]
@@ -60,8 +56,7 @@ class WrittenAnswer:
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(Struct, frozen=True):
     """The client has the document of this ``etag``: the answer is 304, and no document was made."""
 
     etag: str

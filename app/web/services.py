@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self, cast
 
 from flask import Flask, current_app
@@ -19,8 +18,7 @@ from app.store.processes.reporter import Reporter
 from app.web.usage import UrlUsage
 
 
-@dataclass(frozen=True, slots=True)
-class WebServices(Services):
+class WebServices(Services, frozen=True):
     """``Services``, and for requests and commands also the event tail and the spool."""
 
     tail: Tail

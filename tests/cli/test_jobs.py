@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
+from msgspec.structs import replace
 
 from app.cli.columns import width
 from app.redis.scripts import decoded_all

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from flask.testing import FlaskClient
+from msgspec.structs import replace
 
 from app import create_app
 from app.ci.incoming.payload import parse, parse_answer

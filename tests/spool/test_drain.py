@@ -7,10 +7,10 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from app.services import Services
 from app.spool import SUFFIX, Spool

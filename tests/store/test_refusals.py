@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import secrets
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from app.core.clock import now_ms
 from app.redis.cursors import encode_cursor

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from app.ci.outgoing.request_xml import render
 from app.core.tokens import read_token
@@ -94,7 +95,10 @@ def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services
             return inner(*args)
 
     watched = Submitter(
-        Services(**{name: getattr(services, name) for name in Services.__slots__} | {"provider": Watching()})
+        Services(
+            **{name: getattr(services, name) for name in Services.__struct_fields__}
+            | {"provider": Watching()}
+        )
     )
     assert watched.send(draft).job_ids
     assert seen == ["sending"]
@@ -241,7 +245,7 @@ def test_the_caller_gets_an_answer_that_redis_cannot_store(
         def take(self, news: Any) -> Any:
             raise Unavailable("away")
 
-    object.__setattr__(broken.store, "acceptor", Away())
+    broken = structs.replace(broken, store=structs.replace(broken.store, acceptor=Away()))
     receipt = Submitter(broken).submit(REQUEST)
     assert len(receipt.job_ids) == 1
     assert not receipt.stored

@@ -5,9 +5,10 @@ By Standard Webhooks (https://www.standardwebhooks.com) 2xx is delivered, and 41
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
 
 from workers.forward.http_post import EndpointAnswer
 
@@ -17,8 +18,7 @@ _TEXT_MAX = 300
 _TROUBLE = frozenset({408, 425, 429})
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryResult:
+class DeliveryResult(Struct, frozen=True):
     """``error`` is ``None`` if it was delivered. ``final``: no further try. ``trouble``: the endpoint is the cause,
     and is paused. ``ours``: the endpoint is not the cause. ``again_in_s``: its ``Retry-After``, in seconds. ``text``:
     the beginning of its answer."""

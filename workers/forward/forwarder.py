@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339

@@ -10,11 +10,11 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
@@ -26,8 +26,7 @@ _ANSWER_MAX: Final = 2048
 """Bytes of an answer's body that are read: it is shown to people and means nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointAnswer:
+class EndpointAnswer(Struct, frozen=True):
     """The endpoint's answer. ``text`` is the beginning of the body."""
 
     status: int
@@ -35,8 +34,7 @@ class EndpointAnswer:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PostLimits:
+class PostLimits(Struct, frozen=True):
     """``total_s``: seconds from connecting to the end of the answer; ``allowed``: networks that are allowed although
     they are not public (``FORWARD_ALLOW_PRIVATE``)."""
 

@@ -10,8 +10,9 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from app.core.clock import now_ms
 from app.core.processes import process_name
@@ -34,8 +35,7 @@ _IDLE_S = 5.0
 _BEAT_S = 4.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     number: int
     until: float
     """When its time is up (``time.monotonic()``): from then on its lease is not renewed, and the run is retried."""

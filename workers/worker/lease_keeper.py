@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.store import UNAVAILABLE
 from app.store.runs.runs import Runs
@@ -27,8 +28,7 @@ _BEAT_S = 4.0
 _TICK_S = 0.5
 
 
-@dataclass(slots=True)
-class _HeldRun:
+class _HeldRun(Struct):
     run_id: str
     number: int
     began: float

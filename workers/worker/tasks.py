@@ -9,9 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.core import traces
 from app.core.clock import now_ms, rfc3339, to_ms
@@ -37,8 +39,7 @@ _PAUSE_AFTER_DEATH_S = 5.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Provision:
+class Provision(Struct, frozen=True):
     """The client that handlers read outputs with, how long their links are valid (seconds), and by how many bytes their
     process may grow."""
 
@@ -56,8 +57,7 @@ class TimedOut(BaseException):
     """The handler took longer than its ``timeout``. Not an ``Exception``, so that few handlers swallow it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The error of one try. ``spoils``: the process is in an unknown state, and performs no further run."""
 
     error: str

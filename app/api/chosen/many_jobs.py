@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, g, request
+from msgspec import Struct
 from pydantic import ConfigDict, Field
 
 from app.api.auth import needs, require
@@ -64,8 +64,7 @@ class ManyReplays(ManyJobs):
     endpoint: str | None = Field(None, description="Only for this endpoint of FORWARD_URLS, by its name.")
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(Struct, frozen=True):
     """The jobs that a query chooses. ``q``: of these the ones that a page found by the beginning of a value."""
 
     query: ManyJobs

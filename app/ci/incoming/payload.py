@@ -5,9 +5,9 @@ body, or whether it is true.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from app.ci.bounds import cut
@@ -42,8 +42,7 @@ _BOM = b"\xef\xbb\xbf"
 _FIRST = (b"<", b"{", b"[")
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+class Callback(Struct, frozen=True):
     """One body that was posted. A probe (the console's test message, or an empty form) has no details."""
 
     kind: Kind
@@ -51,8 +50,7 @@ class Callback:
     details: tuple[Detail, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """One entry of an answer that cannot be read as a job, and why; ``job_id`` is its id as far as it has one."""
 
     job_id: str
@@ -60,8 +58,7 @@ class Unreadable:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """CI's answer to submit, describe or list, of jobs or of workflow runs."""
 
     details: tuple[Detail, ...]

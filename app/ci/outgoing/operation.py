@@ -1,10 +1,10 @@
 """One view of an operation, whether it was written in typed fields, as CI's raw node, or as a mix of both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from app.ci.outgoing.request import AudioConfig, Operation, RequestOutput, SubmitRequest, VoiceSeparate
@@ -27,8 +27,7 @@ def ci_name(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """The values of an operation, from its typed fields or its raw node."""
 
     tag: str

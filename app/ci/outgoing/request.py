@@ -6,9 +6,9 @@ Every field is CI's own name in snake_case. The types only check the form (text,
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -248,8 +248,7 @@ class SubmitRequest(Operation):
         return "no" if self.callback == "no" else "foreign"
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Struct, frozen=True):
     """The values of the settings that a request may leave out."""
 
     bucket: str | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Response, request, url_for
+from msgspec import Struct, field
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.api import jobs as jobs_api
@@ -48,16 +48,14 @@ _OF_THE_FORM: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(Struct, frozen=True):
     """A job, and what is wrong with it."""
 
     job: Job
     trouble: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """One page of the list. ``chosen``: the filters of the URL."""
 
     rows: tuple[JobRow, ...]

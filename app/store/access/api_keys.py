@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import script
@@ -17,8 +18,7 @@ Scope = Literal["read", "links", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """A key as it is stored: its name and scopes, never the key itself."""
 
     name: str

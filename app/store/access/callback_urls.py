@@ -6,8 +6,9 @@ Redis never holds the token: an entry says which URL was made, and when it was l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
@@ -21,8 +22,7 @@ _SHORT_MS = 86_400_000
 _SOON_MS = 14 * 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackUrl:
+class CallbackUrl(Struct, frozen=True):
     """One URL, named by its token's fingerprint. Times are milliseconds since 1970. Without ``expires`` it never
     expires. For a URL that an earlier release made, ``created`` is its first use."""
 

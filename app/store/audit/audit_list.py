@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 from app.core.clock import rfc3339
 from app.redis.cursors import decode_cursor, encode_cursor
@@ -31,8 +32,7 @@ Value = str | int | bool
 Via = Literal["api", "page", "command"]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """``by`` is the name of an API key, or ``local`` for a command. ``action`` is a noun and a verb (``lanes.pause``),
     or ``submit``. ``job_ids`` are the first twenty. ``on`` is what else it was applied to: a filter, a lane, a name.
     ``did`` is the result: counts, or ``error``. ``at`` is Redis' time; ``id`` is empty before the entry is stored."""

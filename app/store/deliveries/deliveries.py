@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+from msgspec import Struct
 
 from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
@@ -21,8 +22,7 @@ DeliveryOutcome = Literal["delivered", "retried", "failed"]
 OUTCOMES: tuple[DeliveryOutcome, ...] = get_args(DeliveryOutcome)
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointState:
+class EndpointState(Struct, frozen=True):
     """``paused_until`` is set while the endpoint gets no deliveries; ``waiting`` counts deliveries, due or not;
     ``outcomes`` counts tries by outcome. ``failures_in_a_row`` counts every kind of failure; only those that
     ``in_trouble`` notes lead to a pause."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct, field
 
 from app.core.clock import rfc3339, to_ms
 from app.store.packing.packing import unpack
@@ -16,8 +16,7 @@ RunTarget = tuple[str, str | None]
 """The name of a handler, and for deliveries that of the endpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Only:
+class Only(Struct, frozen=True):
     """The one handler, or the one endpoint of ``forward``, that an event is for; with neither, it is for none."""
 
     handler: str | None = None
@@ -39,8 +38,7 @@ class Only:
         return cls(handler=name or None) if kind == "handler" else cls(endpoint=name or None)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """An entry that changed a job, or a replay. Handlers run at least once: be idempotent by ``event_id``. With
     ``only`` it is for that handler or endpoint; the others ignore it."""
 

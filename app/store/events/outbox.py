@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from app.core.clock import now_ms
@@ -33,8 +33,7 @@ _OPEN_MS = 10_000
 _SHELVED_AT_ONCE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """An event and its place in the stream."""
 
     stream_id: str

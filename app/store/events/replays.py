@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from msgspec.json import encode
 
 from app.core.clock import now_ms, rfc3339
@@ -22,8 +22,7 @@ from app.store.packing.packing import pack
 from app.store.runs.runs import Runs
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """``event_id`` is new, so that no handler's idempotency check drops it; ``replay_of`` is the repeated event."""
 
     job_id: str

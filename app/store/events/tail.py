@@ -12,7 +12,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.core.once import MadeOnce
 from app.redis.connection import UNAVAILABLE, connect
@@ -43,8 +44,7 @@ class Full(Exception):
     """This process has no seat left for another waiting client."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Events after ``after`` were removed; what follows begins after ``resumed``."""
 
     after: str

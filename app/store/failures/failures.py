@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.cursors import decode_cursor, encode_cursor
@@ -18,8 +19,7 @@ _SCAN_MAX = 4000
 """Failures that one page reads at most; it is returned short if fewer than its limit matched."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailureFilter:
+class FailureFilter(Struct, frozen=True):
     """Which failures to list; ``None`` matches any. ``endpoint`` is an endpoint's name."""
 
     handler: str | None = None

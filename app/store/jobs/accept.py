@@ -6,12 +6,12 @@ import json
 import logging
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.json import encode
+from msgspec.structs import asdict
 from redis.exceptions import RedisError
 
 from app.ci.report import STATES, Detail, Report, digest_of, rank
@@ -75,8 +75,7 @@ class OverLimit(Exception):
         self.seconds = seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds that accept.lua holds: entries of one job's history, entries in the outbox, jobs in all, callbacks that
     may run one job's handlers; and how many seconds exact bytes are kept, and the counters of unknown URLs."""
 
@@ -98,8 +97,7 @@ class UrlLimit(Struct, frozen=True, omit_defaults=True):
     bytes_per_minute: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """``seen_version`` is the version of the job that the person saw; if the job has another one, the decision is
     refused. ``keeps_known``: what was known stays, and the news repeats it. ``raw`` is where the bytes of the news are.
     ``refuted`` names the report that was rejected: its digest, and its state with its end."""
@@ -110,8 +108,7 @@ class Settled:
     refuted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """Reports, and how they reached us.
 
     ``hold`` delays the change of state until CI itself confirms it. ``ask_after``: CI is asked about a job that has not

@@ -3,8 +3,9 @@ a sweep may be killed anywhere. Exact bytes have a TTL of their own and expire b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import Call, decoded, decoded_all, in_turn, script
@@ -13,8 +14,7 @@ from app.store.members import jobs_of
 from app.store.search.values import Values
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """What was removed with a job: how many history entries, payloads and runs, how many of the runs were failures; and
     the id of its submission, if that was removed too."""
 

@@ -7,7 +7,8 @@ runs.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import text_map
@@ -21,14 +22,12 @@ _DECLARED_MS = 180_000
 _PAUSED = "paused:"
 
 
-@dataclass(frozen=True, slots=True)
-class LanePause:
+class LanePause(Struct, frozen=True):
     by: str
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class LaneState:
+class LaneState(Struct, frozen=True):
     """``due`` runs wait for a worker, the oldest for ``oldest_s`` seconds; ``planned`` also counts runs that are
     running or will be retried. ``workers`` is how many processes serve it. ``declared``: some handler is in it."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
@@ -29,8 +30,7 @@ Unasked = Literal["not_askable", "unknown_to_ci"]
 """Why CI does not confirm a job's outputs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """An open question about a job: CI was asked ``asked`` times in a row, first at ``since`` (ms), and the job has
     not ended; when its doubt began (ms); and the bucket and region that its token or CI's own answer named.
     ``from_ci``: its record is CI's own answer."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from app.core.clock import now_ms
 from app.redis.scripts import decoded, decoded_all, script
 from app.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class Flood:
+class Flood(Struct, frozen=True):
     """One URL's flood, from ``since`` to ``until`` (ms), and the tags and bucket of its token. ``mark`` is its score in
     the schedule since it was taken."""
 

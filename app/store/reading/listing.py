@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from app.core.clock import now_ms
@@ -33,8 +33,7 @@ Position = tuple[int, str]
 """A position in a list: when the job was created (ms), and its id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Which jobs to list. ``equal``: the value by indexed field, or by ``label.<name>``. Times are milliseconds since
     1970. ``overdue``: ``None`` matches any."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import msgspec
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from app.ci.matching.asked import Asked
@@ -24,8 +24,7 @@ from app.store.reading.stored import OF_JOB, OF_SUBMISSION, Stored
 from app.store.submissions.submissions import USUAL_CALLBACK, Submission, labels_of
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the store holds of one job: its packed report, or in its place the report of an event (``reported``); its
     other fields; its submission's fields and request (``facts`` and ``labels``). ``raw`` reads the JSON view of the
     payload: a function, because that takes longer than all the rest."""

@@ -6,8 +6,9 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from app.store.jobs import index
 from app.store.reading.job import Job
@@ -19,8 +20,7 @@ _KEPT_BYTES: Final = 8 * 2**20
 """Bytes of each of three caches in a process: jobs in lists, single jobs, pages. Only processes that read fill them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """A record as JSON, with the values that lists are filtered by and its position there (``created_ms``).
     ``linkable``: its outputs may be linked. ``until``: when time alone may change it (ms)."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from app.core.clock import now_ms, rfc3339
 
@@ -27,8 +28,7 @@ def new_refusal_id() -> str:
     return secrets.token_hex(6)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A refused callback, as far as it was read.
 
     ``token`` is its token's fingerprint, ``binding`` that token's binding. ``whole``: ``body`` is all that was sent;
@@ -60,8 +60,7 @@ class Refusal:
         return self.binding.get("name")
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalFilter:
+class RefusalFilter(Struct, frozen=True):
     """Which refusals to list; ``None`` matches any. ``after`` and ``before`` are milliseconds since 1970."""
 
     reason: str | None = None

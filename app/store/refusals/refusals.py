@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from app.core.clock import now_ms, rfc3339
 from app.redis.connection import UNAVAILABLE
@@ -39,8 +41,7 @@ _SCAN_MAX = 4000
 """Refusals that one page reads at most; it is returned short if fewer than its limit matched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How long refusals are kept (seconds), and how many bytes of Redis they may fill."""
 
     seconds: float = 7 * 86400

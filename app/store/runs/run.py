@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from app.core.clock import rfc3339, time_of, to_ms
 from app.store.events.event import tag_in
@@ -15,8 +16,7 @@ OUTPUTS_HANDLER = "check_outputs"
 RunState = Literal["waiting", "running", "done", "failed", "dismissed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run; ``tries`` are its tries so far, oldest first.
 
     ``forgiven``: how many of them no longer count, because a person retried the run; ``acts`` says who, and when.
@@ -38,8 +38,7 @@ class Run:
     acts: tuple[dict[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The request to begin a try: the run is leased for ``lease_s`` seconds, if it has had fewer than ``tries``."""
 
     run_id: str
@@ -48,8 +47,7 @@ class Start:
     worker: str
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The end of try ``number``. With the ``state`` ``waiting`` it is retried in ``again_in_s`` seconds."""
 
     run_id: str

@@ -6,8 +6,9 @@ Each lane of workers has a schedule, each endpoint has one, and so have the look
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, script
@@ -16,8 +17,7 @@ from app.store.database import Database
 from app.store.runs.run import OUTPUTS_HANDLER, parts_of
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(Struct, frozen=True):
     """How many runs are due and not handed out, and for how long (seconds) the oldest of them has been."""
 
     due: int

@@ -6,8 +6,9 @@ Every figure is the size of an index, or of a range of it: O(log n) in the numbe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from app.ci.report import STATES
 from app.core.clock import now_ms
@@ -18,8 +19,7 @@ HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 _SPANS = ((HOUR_MS, 24), (MINUTE_MS, 60))
 
 
-@dataclass(frozen=True, slots=True)
-class SpanCount:
+class SpanCount(Struct, frozen=True):
     """How many jobs were created in an hour or minute from ``start`` (ms since 1970) on, and how many failed."""
 
     start: int
@@ -27,8 +27,7 @@ class SpanCount:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """``by_tag`` has those of the given tags that have jobs. ``hours`` and ``minutes`` are the last 24 and 60, oldest
     first; the newest is not over yet."""
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
@@ -17,8 +19,7 @@ from app.store.database import Database
 from app.store.jobs.accept import Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
+class IdempotencyRecord(Struct, frozen=True):
     """``content``: a hash of the request; ``since``: milliseconds since 1970; ``answer``: ``None`` until then."""
 
     content: str

@@ -6,8 +6,9 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from app.ci.report import Input, Report
 from app.core.clock import now_ms, rfc3339, time_of, to_ms
@@ -25,8 +26,7 @@ USUAL_CALLBACK: Final = "own"
 """It is not stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Struct, frozen=True):
     """``status``: ``sending``; ``submitted`` (CI answered); ``lost`` (CI's answer did not come: its list is searched);
     ``failed`` (CI refused, or was never reached). ``facts``: by what a lost job is recognised. ``ci``: CI's words when
     it refused: ``code``, ``message``, ``request_id``, ``advice``. Times are RFC 3339, except ``token_expires``, when

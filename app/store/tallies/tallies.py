@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from app.redis.scripts import text_map
 from app.store.database import Database
@@ -25,8 +26,7 @@ QUESTION_RESULTS: tuple[QuestionResult, ...] = get_args(QuestionResult)
 """The result of a question to CI about one job. ``unknown``: CI does not know it; ``failed``: no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerTally:
+class HandlerTally(Struct, frozen=True):
     """Tries of one handler since this Redis has been in use: counts by result, counts by bucket of duration (not
     cumulative; the last bucket is open), and the sum of durations (seconds)."""
 

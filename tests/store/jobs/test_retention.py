@@ -11,10 +11,10 @@ import sys
 import textwrap
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.ci.report import TERMINAL
 from app.core.clock import now_ms, rfc3339
