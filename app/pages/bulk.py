@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from flask import Response, make_response, request
@@ -10,9 +10,12 @@ from msgspec import Struct
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.pages import done, page
+from app.web.problems import Problem
 
 _WHYS_SHOWN: Final = 3
 _LARGEST: Final = 10**12
+REASON_MAX: Final = 500
+"""Characters of a reason that are stored."""
 
 
 class Bulk(Struct, frozen=True):
@@ -74,6 +77,32 @@ def went(bulk: Bulk, step: Step) -> AnyResponse:
         # The script follows a redirect by itself, and the address of the page would stay.
         answer = make_response("", 200, {"HX-Redirect": bulk.back})
     return answer
+
+
+def filters(given: Mapping[str, str], fields: Sequence[str]) -> dict[str, Any]:
+    """The filters of a list that the address or a form names."""
+    return {name: value for name in fields if (value := given.get(name))}
+
+
+def retry_or_dismiss(
+    bulk: Bulk, *, count: Callable[[Bulk], int], step: Callable[[Bulk, str], Step]
+) -> AnyResponse:
+    """Confirm the number of failures or refusals; with ``sure`` retry or dismiss them. Dismissing needs a reason."""
+    if bulk.action not in {"retry", "dismiss"}:
+        raise Problem("bad_request", f"A {bulk.noun} can be retried or dismissed.")
+    if not bulk.ids and request.form.get("which") != "all":
+        return done(f"Select at least one {bulk.noun} first.", bulk.back)
+    if not request.form.get("sure"):
+        return confirm(bulk, count(bulk))
+    reason = request.form.get(bulk.reason_field, "").strip()[:REASON_MAX]
+    if bulk.reason_field and not reason:
+        return done("Nothing was dismissed: a reason is needed.", bulk.back)
+    return went(bulk, step(bulk, reason))
+
+
+def selected(id_name: str) -> list[str]:
+    """The ids of the selected rows; none if the action is on all that match."""
+    return [] if request.form.get("which") == "all" else request.form.getlist(id_name)
 
 
 def _given(name: str) -> int:

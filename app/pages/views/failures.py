@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from flask import Response, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -11,12 +10,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.api import failures as failures_api
 from app.api.auth import may, require
 from app.documents.runs import FailurePage
-from app.pages import blueprint, done, page
-from app.pages.bulk import Bulk, Step, confirm, went
+from app.pages import blueprint, page
+from app.pages.bulk import Bulk, Step, filters, retry_or_dismiss, selected
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
 from app.web.acts import acting
-from app.web.problems import Problem
 from app.web.services import services
 
 _FIELDS = ("handler", "endpoint", "tag", "job_id")
@@ -27,7 +25,7 @@ FAILURES_A_STEP: Final = 1000
 @blueprint.get("/failures")
 def failures() -> Response:
     found = services().store.failures
-    chosen = _chosen(request.args)
+    chosen = filters(request.args, _FIELDS)
     runs, cursor = found.page(FailureFilter(**chosen), 50, request.args.get("cursor"))
     listed = FailurePage.of(runs, cursor, private=may("admin"))
     return page("failures.html", listed=listed, chosen=chosen, count=found.count(), fields=_FIELDS)
@@ -35,13 +33,9 @@ def failures() -> Response:
 
 @blueprint.post("/failures/act")
 def act_on_failures() -> AnyResponse:
-    """First show how many match; with ``sure`` retry or dismiss them."""
+    """Show how many match; with ``sure`` retry or dismiss them."""
     require("submit")
-    action, reason = request.form.get("action", ""), request.form.get("reason", "").strip()[:500]
-    if action not in {"retry", "dismiss"}:
-        raise Problem("bad_request", "A failure can be retried or dismissed.")
-    chosen = _chosen(request.form)
-    is_all = request.form.get("which") == "all"
+    action, chosen = request.form.get("action", ""), filters(request.form, _FIELDS)
     bulk = Bulk(
         verb=action.capitalize(),
         noun="failure",
@@ -50,16 +44,10 @@ def act_on_failures() -> AnyResponse:
         back=url_for("pages.failures", **chosen),
         chosen=chosen,
         id_name="run",
-        ids=() if is_all else request.form.getlist("run"),
+        ids=selected("run"),
         reason_field="reason" if action == "dismiss" else "",
     )
-    if not is_all and not bulk.ids:
-        return done("Select at least one failure first.", bulk.back)
-    if not request.form.get("sure"):
-        return confirm(bulk, _count(bulk))
-    if action == "dismiss" and not reason:
-        return done("Nothing was dismissed: a reason is needed.", bulk.back)
-    return went(bulk, _step(bulk, reason))
+    return retry_or_dismiss(bulk, count=_count, step=_step)
 
 
 def _count(bulk: Bulk) -> int:
@@ -92,7 +80,3 @@ def _following(bulk: Bulk) -> tuple[list[Run], str | None]:
 def _act(run: Run, action: str, reason: str) -> bool:
     found, by = services().store.failures, g.api_key.name
     return found.retry(run, by) if action == "retry" else found.dismiss(run, by, reason)
-
-
-def _chosen(given: Mapping[str, str]) -> dict[str, Any]:
-    return {name: value for name in _FIELDS if (value := given.get(name))}

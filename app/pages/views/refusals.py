@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from flask import Response, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -12,7 +11,7 @@ from app.api import refusals as refusals_api
 from app.api.auth import require
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.pages import blueprint, done, page
-from app.pages.bulk import Bulk, Step, confirm, went
+from app.pages.bulk import REASON_MAX, Bulk, Step, filters, retry_or_dismiss, selected
 from app.store.refusals.refusal import RefusalFilter
 from app.web.acts import acting
 from app.web.problems import Problem
@@ -26,20 +25,16 @@ REFUSALS_A_STEP: Final = 200
 @blueprint.get("/refusals")
 def refusals() -> Response:
     require("admin")
-    chosen = _chosen(request.args)
+    chosen = filters(request.args, _FIELDS)
     found = services().store.refusals.page(RefusalFilter(**chosen), 50, request.args.get("cursor"))
     return page("refusals.html", listed=RefusalPage.of(*found), chosen=chosen, fields=_FIELDS)
 
 
 @blueprint.post("/refusals/act")
 def act_on_refusals() -> AnyResponse:
-    """First how many it would be; then, with ``sure``, they are retried or dismissed."""
+    """Show how many match; with ``sure`` retry or dismiss them."""
     require("admin")
-    action, why = request.form.get("action", ""), request.form.get("why", "").strip()[:500]
-    if action not in {"retry", "dismiss"}:
-        raise Problem("bad_request", "A refusal can be retried or dismissed.")
-    chosen = _chosen(request.form)
-    is_all = request.form.get("which") == "all"
+    action, chosen = request.form.get("action", ""), filters(request.form, _FIELDS)
     bulk = Bulk(
         verb=action.capitalize(),
         noun="refusal",
@@ -48,22 +43,12 @@ def act_on_refusals() -> AnyResponse:
         back=url_for("pages.refusals", **chosen),
         chosen=chosen,
         id_name="refusal",
-        ids=() if is_all else request.form.getlist("refusal"),
+        ids=selected("refusal"),
         note="Each is checked as if it arrived now. What is accepted leaves the list." * (action == "retry"),
         # A reason is a filter of this list too.
         reason_field="why" if action == "dismiss" else "",
     )
-    if not is_all and not bulk.ids:
-        return done("Select at least one refusal first.", bulk.back)
-    if not request.form.get("sure"):
-        return confirm(bulk, _count(bulk))
-    if action == "dismiss" and not why:
-        return done("Nothing was dismissed: a reason is needed.", bulk.back)
-    return went(bulk, _step(bulk, why))
-
-
-def _chosen(given: Mapping[str, str]) -> dict[str, Any]:
-    return {name: value for name in _FIELDS if (value := given.get(name))}
+    return retry_or_dismiss(bulk, count=_count, step=_step)
 
 
 def _count(bulk: Bulk) -> int:
@@ -82,7 +67,7 @@ def _step(bulk: Bulk, why: str) -> Step:
         ids = [each.id for each in reversed(found)]
     with acting(f"refusals.{bulk.action}", **bulk.chosen) as doing:
         failed = [message for each in ids if (message := _one(each, bulk.action, why))]
-        doing.did(count=len(ids))
+        doing.did(count=len(ids), failed=len(failed))
     return Step(len(ids), len(ids) - len(failed), failed, cursor)
 
 
@@ -111,6 +96,6 @@ def act_on_refusal(refusal_id: str, action: str) -> AnyResponse:
     require("admin")
     if action not in {"retry", "dismiss"}:
         raise Problem("not_found", f"There is no action {action[:40]!r}.")
-    message = _one(refusal_id, action, request.form.get("reason", "").strip()[:500] or "dismissed")
+    message = _one(refusal_id, action, request.form.get("reason", "").strip()[:REASON_MAX] or "dismissed")
     good = "It was accepted." if action == "retry" else "It was dismissed."
     return done(f"Nothing was changed. {message}" if message else good, url_for("pages.refusals"))
