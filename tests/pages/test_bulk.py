@@ -19,6 +19,7 @@ from app.store.refusals.refusal import Refusal
 from harness.servers import Web
 from tests.api.stored import put
 from tests.pages.signed_in import CSRF, sign_in
+from tests.pages.violations import violations
 from tests.receiver.callbacks import body
 from tests.workers.news import a_failure
 
@@ -136,6 +137,25 @@ def test_refusals_are_retried_one_selected_or_all(page: Page, web: Web) -> None:
     assert store.refusals.open()[0] == 1
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1280])
+def test_axe_finds_nothing_between_two_steps(page: Page, web: Web, scheme: str, width: int) -> None:
+    """Without the script the page of a step stays until its button is pressed, which continues."""
+    refuse(web.services.store, refusals_view.REFUSALS_A_STEP + 1)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.route("**/*.js", lambda route: route.abort())
+    sign_in(page, web, path="/refusals")
+    page.get_by_label("Do").select_option("dismiss")
+    page.get_by_role("button", name="all that match").click()
+    page.get_by_label("Reason").fill("forged")
+    page.get_by_role("button", name="Dismiss 201").click()
+    expect(page.get_by_role("heading")).to_have_text("Dismiss: 200 of 201")
+    assert violations(page) == []
+    page.get_by_role("button", name="Go on with the other 1").click()
+    expect(page.locator(".message")).to_contain_text("201 of 201 done")
+
+
 def test_a_repeated_refusal_has_a_reason(visitor: FlaskClient, store: Store) -> None:
     """And stays on the list; so does what was read in part only."""
     for n, (whole, content) in enumerate(((True, b"{"), (False, b"{"))):
@@ -147,6 +167,8 @@ def test_a_repeated_refusal_has_a_reason(visitor: FlaskClient, store: Store) -> 
     assert "r00000000000 was refused again" in said
     assert "r00000000001: Only part of" in said
     assert store.refusals.open()[0] == 2
+    (entry,), _ = store.audit.page(1)
+    assert entry.did == {"count": 2, "taken": 0, "failed": 2, "reason": "malformed_json"}
 
 
 def test_refusals_are_dismissed_for_a_reason(visitor: FlaskClient, store: Store) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.ci.report import STATES
@@ -16,6 +13,7 @@ from app.store.refusals.refusal import Refusal
 from harness.servers import Web
 from tests.api.stored import miss, put
 from tests.pages.signed_in import sign_in
+from tests.pages.violations import violations
 from tests.store.said import said, tell
 from tests.workers.news import a_failure
 
@@ -27,11 +25,6 @@ PAGES = (
 ASKED = (("/", "cancel"), ("/failures", "dismiss"), ("/refusals", "retry"))
 """Pages that ask before an action on many."""
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
-
-
-def violations(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {json.dumps([node['target'] for node in each['nodes']][:3])}" for each in found]
 
 
 @pytest.fixture
