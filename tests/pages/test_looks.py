@@ -192,7 +192,7 @@ def test_the_api_s_reference_has_each_operation_and_model(page: Page, web: Web) 
     page.locator("#jobs_show > summary").click()
     page.locator("#jobs_show a", has_text="Job").first.click()
     expect(page.locator("#Job table")).to_be_visible()
-    expect(page.locator("#Job table")).to_contain_text("What is recorded of our own submission")
+    expect(page.locator("#Job table")).to_contain_text("Our record of the submission")
 
 
 def test_the_api_s_reference_is_reached_by_keyboard(page: Page, web: Web) -> None:
