@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -14,9 +13,9 @@ from app.core.event_kinds import TROUBLES
 from app.documents.jobs import StreamedEvent
 from app.store import Event
 from app.store.jobs.accept import Source
-from docs.examples import SUBMISSION, contradict, fail_delivery, running
+from docs.examples import SUBMISSION, contradict, fail_delivery, running_alone
 from harness.emulated import Emulated
-from harness.servers import Emulator, Service, Valkey, eventually, free_port
+from harness.servers import Service, eventually
 from workers.forward.message import message
 
 FILE = Path(__file__).with_name("event-kinds.json")
@@ -159,16 +158,8 @@ def _made(service: Service) -> dict[str, Any]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folders = [Path(name) / each for each in ("valkey", "emulator", "service")]
-        for folder in folders:
-            folder.mkdir()
-        with (
-            Valkey(folders[0]) as valkey,
-            Emulator(folders[1], free_port()) as emulator,
-            running(valkey, emulator, folders[2]) as service,
-        ):
-            FILE.write_text(json.dumps(make_events(service), indent=1) + "\n")
+    with running_alone() as service:
+        FILE.write_text(json.dumps(make_events(service), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -191,7 +191,9 @@ def _without_machine(node: Any) -> Any:
     return {name: plain[name] if name in plain else _without_machine(each) for name, each in node.items()}
 
 
-def main() -> None:
+@contextmanager
+def running_alone() -> Iterator[Service]:
+    """The same with a Valkey and an emulator of its own, in a temporary folder."""
     with tempfile.TemporaryDirectory() as name:
         folders = [Path(name) / each for each in ("valkey", "emulator", "service")]
         for folder in folders:
@@ -201,7 +203,12 @@ def main() -> None:
             Emulator(folders[1], free_port()) as emulator,
             running(valkey, emulator, folders[2]) as service,
         ):
-            FILE.write_text(json.dumps(written(answers(service)), indent=1) + "\n")
+            yield service
+
+
+def main() -> None:
+    with running_alone() as service:
+        FILE.write_text(json.dumps(written(answers(service)), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ hypothesis.settings.load_profile("busy machine")
 
 
 WHOLE_SERVICES = ("install", "docs", "e2e", "workers", "deploy", "server", "doctor", "pages")
-"""Rooms whose tests start whole services and wait for them, the longest files first."""
+"""Rooms whose tests start whole services and wait for them; those with the longest files first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the long files first: a process that begins one last keeps all others waiting."""
+    """Start these rooms first: xdist would begin with the files of most tests, and end with the slow ones."""
     items.sort(key=lambda item: _rank(item.path))
 
 

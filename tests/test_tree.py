@@ -25,3 +25,10 @@ def test_a_folder_has_at_most_a_dozen_files() -> None:
     # The checks of the whole project stand at the top of the tests, beside conftest.py.
     sizes.pop(Path("tests"))
     assert {str(folder): size for folder, size in sizes.items() if size > MOST} == {}
+
+
+def test_values_of_the_product_are_structs() -> None:
+    """One kind of value: each dataclass costs every start half a millisecond (docs/decisions.md)."""
+    sources = [file for room in ("app", "workers", "server") for file in (ROOT / room).rglob("*.py")]
+    assert len(sources) > 200
+    assert [str(file) for file in sources if "dataclasses" in file.read_text()] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from xml.etree import ElementTree as ET
 import qcloud_cos
 import requests
 
-from harness.servers import PATIENCE_S
+from harness.servers import PATIENCE_S, free_port
 
 SDK: Any = qcloud_cos  # Tencent's SDK has no types
 REGION = "ap-chongqing"
@@ -27,16 +26,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class Emulator:
-    """`python -m emulator` on a free port, with options, once it serves."""
+    """`python -m emulator` on a port of its own, with options, once it serves."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
         self.options = options
+        self.port = free_port()
         self.start()
 
     def start(self) -> None:
-        """Start it (again), on the port that it had."""
-        port = str(getattr(self, "port", 0))
+        """Start it, also after a kill: its port stays reserved, so that no other process can take it meanwhile."""
         self.log = self.data / f"log-{time.monotonic_ns()}"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -45,7 +44,7 @@ class Emulator:
                     "-m",
                     "emulator",
                     "--port",
-                    port,
+                    str(self.port),
                     "--data",
                     str(self.data),
                     *self.options,
@@ -54,9 +53,8 @@ class Emulator:
                 stderr=log,
             )
         try:
-            found = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", self.log.read_text()))
-            self.port = int(found[1])
             self.url = f"http://127.0.0.1:{self.port}"
+            eventually(lambda: self.url in self.log.read_text())
             assert self.control("GET", "health") == {"status": "ok"}
         except BaseException:
             self.kill()

@@ -1,7 +1,6 @@
 """What the provider says when things go wrong: each fault from a real socket, each request sent once."""
 
 import logging
-import socket
 import ssl
 import traceback
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from app.provider import (
     Throttled,
 )
 from app.provider.connection_errors import connection_error
+from harness.servers import free_port
 from tests.provider.conftest import BUCKET, REGION, Scripted, answer
 
 KEY, TOKEN, SECRET = "sk-0123456789abcdef", "tt-0123456789abcdef", "cb-0123456789abcdef"
@@ -187,10 +187,8 @@ def test_a_hung_server_costs_the_timeout_and_no_more(scripted: Scripted) -> None
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
     """Safe to send again."""
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
     with pytest.raises(NotSent) as caught:
-        submit(f"http://127.0.0.1:{port}")
+        submit(f"http://127.0.0.1:{free_port()}")
     assert caught.value.code == "ConnectionRefused"
 
 
