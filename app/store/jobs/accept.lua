@@ -471,7 +471,11 @@ local function confirm(item, job, outcome)
   for _, content in ipairs(header.refuted or {}) do redis.call('HSET', hash, 'd:' .. content, 1) end
   if outcome ~= 'duplicate' or not (item.state or source == 'settle') then return end
   redis.call('HSET', hash, 'source', source)
-  if source == 'poll' then redis.call('HSET', hash, 'polled', math.max(header.asked, job.polled)) end
+  if source == 'poll' then
+    -- Unless the known state is CI's own, `polled` is of an answer before it: of a job that had not ended, say.
+    local polled = job.source == 'poll' and math.max(header.asked, job.polled) or header.asked
+    redis.call('HSET', hash, 'polled', polled)
+  end
   if job.verification == 'unconfirmed' or job.doubt then
     redis.call('HSET', hash, 'version', tonumber(job.version) + 1, 'updated', now)
   end
