@@ -121,13 +121,13 @@ def test_every_permutation_of_a_usual_day(valkey: Valkey) -> None:
 
 def test_an_answer_before_the_end_does_not_outdate_the_answers_about_the_end(valkey: Valkey) -> None:
     """A later question that found the job unended has no say; of the two about its end, the later one counts."""
-    told = [
+    answers = [
         Step(True, "Archived", None, 6, None),
         Step(False, "Success", None, 5, "a"),
         Step(True, "Success", None, 3, "a"),
         Step(True, "Failed", None, 4, None),
     ]
-    assert {_end(valkey, list(order), always=False) for order in itertools.permutations(told)} == {"Failed"}
+    assert {_end(valkey, list(order), always=False) for order in itertools.permutations(answers)} == {"Failed"}
 
 
 BURST = """
