@@ -127,7 +127,9 @@ def test_an_answer_before_the_end_does_not_outdate_the_answers_about_the_end(val
         Step(True, "Success", None, 3, "a"),
         Step(True, "Failed", None, 4, None),
     ]
-    assert {_end(valkey, list(order), always=False) for order in itertools.permutations(answers)} == {"Failed"}
+    assert {_end(valkey, list(order), always=False) for order in itertools.permutations(answers)} == {
+        "Failed"
+    }
 
 
 BURST = """
