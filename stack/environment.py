@@ -16,6 +16,8 @@ from pathlib import Path
 
 _OLDEST = (3, 11)
 _VERSION = sys.version.split()[0]
+_PROCESSES = ("app", "ci_callback_receiver", "emulator", "harness", "server", "stack", "workers")
+"""The folders of this checkout that a process imports."""
 
 
 class Unusable(Exception):
@@ -91,6 +93,13 @@ class Environment:
         subprocess.run([*pip, "--require-hashes", "-r", str(self._requirements)], check=True)
         self._note.write_text(self._contents())
 
+    def compile(self) -> None:
+        """Write the bytecode of the checkout, as pip does for packages. Where PYTHONDONTWRITEBYTECODE is set, every
+        command and process would compile it anew, which is a third of a command's time. A folder that cannot be
+        written costs only that."""
+        compiling = [str(self.python.absolute()), "-m", "compileall", "-qq", *_PROCESSES]
+        subprocess.run(compiling, check=False, cwd=Path(__file__).parents[1])
+
 
 def _check_this_python() -> None:
     if sys.version_info < _OLDEST:
@@ -113,7 +122,9 @@ def main() -> int:
     parser.add_argument("requirements", type=Path)
     chosen = parser.parse_args()
     try:
-        Environment(chosen.folder, chosen.requirements).prepare(chosen.python_named)
+        environment = Environment(chosen.folder, chosen.requirements)
+        environment.prepare(chosen.python_named)
+        environment.compile()
     except Unusable as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,19 @@ def test_an_environment_is_made_once_and_follows_the_lock(prepared: Prepared) ->
     prepared.require("six", "idna")
     assert "making" not in prepared.prepare()
     assert prepared.has("idna")
+
+
+def test_commands_start_from_bytecode_even_where_processes_write_none(tmp_path: Path) -> None:
+    """Some containers set PYTHONDONTWRITEBYTECODE: a command would compile all that it imports, each time."""
+    for name in ("stack", "app"):
+        (tmp_path / name).mkdir()
+    shutil.copy(_SCRIPT, tmp_path / "stack")
+    (tmp_path / "app" / "__init__.py").write_text("")
+    made = Prepared(tmp_path)
+    made.command[1] = str(tmp_path / "stack" / _SCRIPT.name)
+    subprocess.run(made.command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, check=True)
+    assert len(list(tmp_path.glob("*/__pycache__/*.pyc"))) == 2
+    assert made.prepare() == ""
 
 
 def test_an_interrupted_installation_is_made_again(prepared: Prepared) -> None:
