@@ -19,7 +19,7 @@ from app.ci.outgoing.request import SubmitRequest
 from app.ci.report import Report
 from app.core.clock import rfc3339
 from app.settings import Settings
-from app.store.jobs.accept import as_body
+from app.store.accept.news import as_body
 from app.store.packing.packing import DICTIONARIES, newest
 from app.store.submissions.submissions import request_of
 from app.submitter.draft import draft

@@ -18,7 +18,7 @@ from app.core.clock import now_ms, rfc3339
 from app.core.tokens import Binding
 from app.services import Services
 from app.store import News, Store
-from app.store.jobs.accept import as_body
+from app.store.accept.news import as_body
 from app.store.runs.run import End, Start
 from app.store.submissions.submissions import Submission, deadline_after
 from app.submitter.callback_url import callback_url

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 from app.core.event_kinds import TROUBLES
 from app.documents.jobs import StreamedEvent
 from app.store import Event
-from app.store.jobs.accept import Source
+from app.store.accept.news import Source
 from docs.examples import SUBMISSION, contradict, fail_delivery, running_alone
 from harness.emulated import Emulated
 from harness.servers import Service, eventually

@@ -94,8 +94,8 @@ class Environment:
         self._note.write_text(self._contents())
 
     def compile(self) -> None:
-        """Write the bytecode of the checkout, as pip does for packages. Where PYTHONDONTWRITEBYTECODE is set, every
-        command and process would compile it anew, which is a third of a command's time. A folder that cannot be
+        """Write the bytecode of the checkout, as pip does for packages. Where PYTHONDONTWRITEBYTECODE is set, 
+        command and process would compile it again, which is a third of a command's time. A folder that cannot be
         written costs only that."""
         compiling = [str(self.python.absolute()), "-m", "compileall", "-qq", *_PROCESSES]
         subprocess.run(compiling, check=False, cwd=Path(__file__).parents[1])

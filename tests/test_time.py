@@ -25,7 +25,7 @@ MAY_SLEEP = {
     "tests/receiver/hostile/test_slow_and_idle.py": "spaces packets; a client that trickles",
     "tests/redis/test_durable.py": "the drainer has to have had a chance to be wrong",
     "tests/redis/test_sentinel.py": "a silence that is longer than the client's time-out",
-    "tests/store/jobs/test_accept_order.py": "kills at random moments",
+    "tests/store/accept/test_accept_order.py": "kills at random moments",
     "tests/store/jobs/test_retention.py": "kills at random moments; a life of a millisecond is over",
     "tests/workers/lanes/lane_handlers.py": "handlers that take long, or hang",
     "tests/workers/some_handlers.py": "handlers that take long, or hang",

@@ -106,7 +106,7 @@ def _only_match(name: str) -> Handler:
 
 def _latest(job: Job) -> Event:
     """An event for the job as it is now, as a replay makes one."""
-    from app.store.jobs.accept import event_id
+    from app.store.accept.identity import event_id
 
     report = job.report
     return Event(

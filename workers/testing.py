@@ -19,7 +19,7 @@ from app.ci.incoming.payload import parse
 from app.ci.report import STATES, TERMINAL
 from app.core.clock import now_ms, rfc3339
 from app.store import Event
-from app.store.jobs.accept import event_id
+from app.store.accept.identity import event_id
 from workers.outputs import ObjectAccess, ReadableJob, readable
 
 _DAY_MS = 86_400_000

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from app.ci.tags import KNOWN
 from app.core.clock import now_ms
-from app.store.jobs.accept import Outcome
+from app.store.accept.outcomes import Outcome
 
 OTHER = "other"
 """The label of jobs with an unknown tag, which may be a stranger's text."""

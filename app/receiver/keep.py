@@ -16,7 +16,7 @@ from app.receiver.limits import over_limit
 from app.spool import NoRoom
 from app.spool.record import encode_record, pack_refusal
 from app.store import News, NotBelieved, NotDurable, OverLimit, Unavailable
-from app.store.jobs.accept import Outcome
+from app.store.accept.outcomes import Outcome
 from app.store.refusals.refusal import Refusal
 from app.web.problems import Problem
 from app.web.services import WebServices

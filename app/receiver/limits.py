@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from app.core.tokens import NO_BINDING, Binding
 from app.settings import Settings
-from app.store.jobs.accept import UrlLimit
+from app.store.accept.news import UrlLimit
 from app.web.problems import Problem
 from app.web.services import WebServices
 

@@ -17,7 +17,7 @@ from app.receiver.received import ReceivedCallback
 from app.receiver.verify import check_binding, layers
 from app.settings import Settings
 from app.store import UNAVAILABLE, News
-from app.store.jobs.accept import event_ids
+from app.store.accept.identity import event_ids
 from app.web.problems import Problem
 from app.web.services import WebServices
 

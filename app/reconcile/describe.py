@@ -14,8 +14,9 @@ from app.provider import AnswerLost, Place, ProviderError, RequestRejected, Thro
 from app.reconcile.places import by_place
 from app.services import Services
 from app.store import Job, News, Outcome
+from app.store.accept.identity import event_id
+from app.store.accept.news import as_body
 from app.store.events.event import Only
-from app.store.jobs.accept import as_body, event_id
 from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission
 from app.store.tallies.tallies import QuestionResult

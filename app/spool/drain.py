@@ -21,7 +21,7 @@ from app.spool.lock import FolderLock
 from app.spool.progress import Progress
 from app.spool.record import with_reason
 from app.spool.replay import Away, Drained, Replay
-from app.store.jobs.accept import Acceptor
+from app.store.accept.acceptor import Acceptor
 from app.store.refusals.refusals import Refusals
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 from app.ci.incoming.payload import parse
 from app.core.clock import now_ms, rfc3339
 from app.core.logs.origin import Origin
-from app.store.jobs.accept import News
+from app.store.accept.news import News
 from app.store.refusals.refusal import Refusal, shortened
 
 _FIELDS = ("verification", "submission", "token", "bind", "hold", "ask_after", "received_ms", "note")

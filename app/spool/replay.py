@@ -17,7 +17,9 @@ from redis.exceptions import (
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE, NotAsked
 from app.spool.record import UnreadableRecord, decode_record
-from app.store.jobs.accept import Acceptor, News, NotBelieved, NotDurable, Unavailable
+from app.store.accept.acceptor import Acceptor
+from app.store.accept.news import News
+from app.store.accept.outcomes import NotBelieved, NotDurable, Unavailable
 from app.store.refusals.refusal import Refusal
 from app.store.refusals.refusals import Refusals
 

@@ -9,18 +9,11 @@ if TYPE_CHECKING:
     from app.redis.capabilities import DurabilityUnsupported, Level
     from app.redis.connection import UNAVAILABLE, connect
     from app.redis.durable import Durable
+    from app.store.accept.acceptor import Acceptor
+    from app.store.accept.news import Limits, News
+    from app.store.accept.outcomes import NotBelieved, NotDurable, Outcome, OverLimit, Unavailable
     from app.store.database import Database
     from app.store.events.event import Event
-    from app.store.jobs.accept import (
-        Acceptor,
-        Limits,
-        News,
-        NotBelieved,
-        NotDurable,
-        Outcome,
-        OverLimit,
-        Unavailable,
-    )
     from app.store.reading.job import Job
     from app.store.schema.schema import Schema, WrongSchema
     from app.store.whole import Store
@@ -49,22 +42,22 @@ __all__ = [
 
 _MODULES = {
     "UNAVAILABLE": "app.redis.connection",
-    "Acceptor": "app.store.jobs.accept",
+    "Acceptor": "app.store.accept.acceptor",
     "Database": "app.store.database",
     "DurabilityUnsupported": "app.redis.capabilities",
     "Durable": "app.redis.durable",
     "Event": "app.store.events.event",
     "Job": "app.store.reading.job",
     "Level": "app.redis.capabilities",
-    "Limits": "app.store.jobs.accept",
-    "News": "app.store.jobs.accept",
-    "NotBelieved": "app.store.jobs.accept",
-    "NotDurable": "app.store.jobs.accept",
-    "Outcome": "app.store.jobs.accept",
-    "OverLimit": "app.store.jobs.accept",
+    "Limits": "app.store.accept.news",
+    "News": "app.store.accept.news",
+    "NotBelieved": "app.store.accept.outcomes",
+    "NotDurable": "app.store.accept.outcomes",
+    "Outcome": "app.store.accept.outcomes",
+    "OverLimit": "app.store.accept.outcomes",
     "Schema": "app.store.schema.schema",
     "Store": "app.store.whole",
-    "Unavailable": "app.store.jobs.accept",
+    "Unavailable": "app.store.accept.outcomes",
     "WrongSchema": "app.store.schema.schema",
     "connect": "app.redis.connection",
 }

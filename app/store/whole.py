@@ -8,6 +8,8 @@ from app.redis.breaker import Breaker
 from app.redis.capabilities import Level
 from app.redis.connection import connect
 from app.redis.durable import Durable
+from app.store.accept.acceptor import Acceptor
+from app.store.accept.news import Limits
 from app.store.access.api_keys import ApiKeys
 from app.store.access.callback_urls import CallbackUrls
 from app.store.access.sign_ins import SignIns
@@ -17,10 +19,6 @@ from app.store.deliveries.deliveries import Deliveries
 from app.store.events.outbox import Outbox
 from app.store.events.replays import Replays
 from app.store.failures.failures import Failures
-from app.store.jobs.accept import (
-    Acceptor,
-    Limits,
-)
 from app.store.jobs.doubts import Doubts
 from app.store.jobs.jobs import BodyView, Jobs
 from app.store.jobs.retention import Retention

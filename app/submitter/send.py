@@ -21,7 +21,8 @@ from app.provider import AnswerLost, NotSent, ProviderError, ServerError, Thrott
 from app.services import Services
 from app.settings import Settings
 from app.store import UNAVAILABLE, News, Unavailable
-from app.store.jobs.accept import Taken, as_body
+from app.store.accept.news import as_body
+from app.store.accept.outcomes import Taken
 from app.store.questions.due import FIRST_QUESTION_S
 from app.store.submissions.submissions import Submission, SubmissionStatus, deadline_after
 from app.submitter.draft import Draft, defaults, draft, draft_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from app.store.jobs.accept import UrlLimit
+from app.store.accept.news import UrlLimit
 
 _REMEMBERED = 10_000
 """The most URLs that are remembered as over their limits."""

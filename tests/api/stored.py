@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.ci.incoming.payload import parse
 from app.ci.report import Report
 from app.store import News, Store
-from app.store.jobs.accept import as_body
+from app.store.accept.news import as_body
 from tests.ci import samples
 from tests.receiver.callbacks import body_of
 

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from app.ci.incoming.payload import parse
 from app.store import News, Store
+from app.store.accept.news import as_body
 from app.store.access.api_keys import SCOPES
-from app.store.jobs.accept import as_body
 from tests.api.stored import put
 from tests.ci import samples
 from tests.receiver.callbacks import body_of

@@ -13,7 +13,7 @@ from app.core.tokens import Binding
 from app.services import Services
 from app.settings import Settings
 from app.settings.callback_limits import CallbackLimits
-from app.store.jobs.accept import UrlLimit
+from app.store.accept.news import UrlLimit
 from app.store.submissions.submissions import Submission, deadline_after
 from app.web.usage import UrlUsage
 from harness.servers import Web, free_port

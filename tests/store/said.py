@@ -7,7 +7,7 @@ from typing import Any
 
 from app.ci.report import TERMINAL, Detail, Input, Report
 from app.store import Acceptor, News, Outcome, Store
-from app.store.jobs.accept import Source
+from app.store.accept.news import Source
 
 
 def said(job_id: str, state: str | None, ended_at: str | None = None, **more: Any) -> Detail:

@@ -12,7 +12,8 @@ from app.ci.incoming.payload import parse_answer
 from app.ci.report import Detail
 from app.core.clock import now_ms, rfc3339
 from app.store import News, Store
-from app.store.jobs.accept import Taken, as_body
+from app.store.accept.news import as_body
+from app.store.accept.outcomes import Taken
 from app.store.submissions.submissions import Submission
 from tests.store.said import said, tell
 from tests.store.samples import submission

@@ -1,6 +1,6 @@
 """What a web process remembers of each callback URL is bounded."""
 
-from app.store.jobs.accept import UrlLimit
+from app.store.accept.news import UrlLimit
 from app.web import usage
 from app.web.usage import UrlUsage
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.ci.incoming.payload import parse
 from app.services import Services
 from app.store import News
-from app.store.jobs.accept import event_id
+from app.store.accept.identity import event_id
 from app.store.runs.run import Start
 from tests.ci import samples
 

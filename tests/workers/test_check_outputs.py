@@ -15,7 +15,7 @@ from app.ci.incoming.payload import parse
 from app.core.clock import now_ms
 from app.services import Services
 from app.store import News
-from app.store.jobs.accept import as_body
+from app.store.accept.news import as_body
 from app.store.runs.run import run_id
 from harness.servers import Emulator, Service, eventually
 from tests.workers.conftest import Start

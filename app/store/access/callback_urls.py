@@ -14,8 +14,8 @@ from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
 from app.redis.scripts import decoded
+from app.store.accept.outcomes import Unavailable
 from app.store.database import Database
-from app.store.jobs.accept import Unavailable
 
 _FIELDS = ("name", "tags", "bucket", "created", "expires", "used")
 _SHORT_MS = 86_400_000

@@ -14,10 +14,12 @@ from app.core.clock import now_ms, rfc3339
 from app.core.logs import origin_here
 from app.redis.connection import UNAVAILABLE
 from app.redis.scripts import decoded, script
+from app.store.accept.identity import event_id
+from app.store.accept.news import Limits
+from app.store.accept.outcomes import Unavailable
+from app.store.accept.snapshot import TRIES, snapshots
 from app.store.database import Database
 from app.store.events.event import Only
-from app.store.jobs.accept import Limits, Unavailable, event_id
-from app.store.jobs.snapshot import TRIES, snapshots
 from app.store.packing.packing import pack
 from app.store.runs.runs import Runs
 

@@ -7,9 +7,12 @@ from typing import Literal
 from app.ci.report import Detail, Report
 from app.core.clock import to_ms
 from app.redis.scripts import decoded
+from app.store.accept.acceptor import Acceptor
+from app.store.accept.identity import seen
+from app.store.accept.news import News, Settled
+from app.store.accept.outcomes import NotBelieved
+from app.store.accept.snapshot import snapshots
 from app.store.database import Database
-from app.store.jobs.accept import Acceptor, News, NotBelieved, Settled, seen
-from app.store.jobs.snapshot import snapshots
 
 Choice = Literal["known", "reported"]
 

@@ -11,8 +11,8 @@ from msgspec.structs import asdict
 from app.ci.report import Output, Report
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import script
+from app.store.accept.identity import event_id, seen_as
 from app.store.database import Database
-from app.store.jobs.accept import event_id, seen_as
 
 LOOKED_UP = 100
 """Outputs of one job that are looked up at most."""

@@ -11,8 +11,8 @@ from msgspec import Struct
 from app.core.backoff import doubled
 from app.core.clock import now_ms, rfc3339, to_ms
 from app.redis.scripts import decoded, decoded_all, script
+from app.store.accept.snapshot import TRIES, snapshots
 from app.store.database import Database
-from app.store.jobs.snapshot import TRIES, snapshots
 from app.store.packing.packing import pack
 from app.store.reading.job import Job
 

@@ -15,8 +15,9 @@ from app.redis.connection import UNAVAILABLE
 from app.redis.cursors import decode_cursor, encode_cursor
 from app.redis.durable import Durable
 from app.redis.scripts import script, text_map
+from app.store.accept.news import Limits
+from app.store.accept.outcomes import Unavailable
 from app.store.database import Database
-from app.store.jobs.accept import Limits, Unavailable
 from app.store.packing.packing import pack
 from app.store.refusals.refusal import (
     REFUSAL_FIELDS,

@@ -13,10 +13,10 @@ from typing import Any
 from app.ci.report import Report
 from app.core.clock import to_ms
 from app.redis.scripts import Call, decoded, decoded_all, in_turn, script
+from app.store.accept.identity import seen_as
 from app.store.database import Database
 from app.store.events.event import Event, line_of
 from app.store.jobs import index
-from app.store.jobs.accept import seen_as
 from app.store.jobs.entries import number_of, stored_entry
 from app.store.members import member_of
 from app.store.packing.packing import pack, unpack

@@ -15,8 +15,8 @@ from msgspec.structs import asdict, replace
 from app.core.clock import now_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.scripts import script
+from app.store.accept.outcomes import Unavailable
 from app.store.database import Database
-from app.store.jobs.accept import Unavailable
 
 
 class IdempotencyRecord(Struct, frozen=True):

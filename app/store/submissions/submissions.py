@@ -15,9 +15,9 @@ from app.core.clock import now_ms, rfc3339, time_of, to_ms
 from app.redis.connection import UNAVAILABLE
 from app.redis.durable import Durable
 from app.redis.scripts import decoded, decoded_all, script, text_map
+from app.store.accept.outcomes import Unavailable
 from app.store.database import Database
 from app.store.jobs import index
-from app.store.jobs.accept import Unavailable
 from app.store.packing.packing import pack, unpack
 
 SubmissionStatus = Literal["sending", "submitted", "lost", "failed"]

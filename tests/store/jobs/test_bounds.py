@@ -9,7 +9,8 @@ import pytest
 from app.core.clock import now_ms
 from app.redis.scripts import decoded_all
 from app.store import Store, Unavailable
-from app.store.jobs.accept import Acceptor, Limits
+from app.store.accept.acceptor import Acceptor
+from app.store.accept.news import Limits
 from app.store.jobs.index import names
 from app.store.keys import KINDS
 from tests.store.invariants import broken_invariants

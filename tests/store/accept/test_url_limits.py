@@ -9,7 +9,8 @@ import pytest
 from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, text_map
 from app.store import OverLimit, Store
-from app.store.jobs.accept import Acceptor, Limits, UrlLimit
+from app.store.accept.acceptor import Acceptor
+from app.store.accept.news import Limits, UrlLimit
 from tests.store.news import EARLY, LATE, create_submission
 from tests.store.said import said, tell
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.ci.report import Detail
 from app.store import NotBelieved, Outcome, Store
-from app.store.jobs.accept import Source
+from app.store.accept.news import Source
 from app.store.reading.job import Reported
 from tests.store.invariants import broken_invariants
 from tests.store.news import EARLY, FUTURE, LATE, create_submission, owner_of, submit
