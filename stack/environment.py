@@ -94,7 +94,7 @@ class Environment:
         self._note.write_text(self._contents())
 
     def compile(self) -> None:
-        """Write the bytecode of the checkout, as pip does for packages. Where PYTHONDONTWRITEBYTECODE is set, 
+        """Write the bytecode of the checkout, as pip does for packages. Where PYTHONDONTWRITEBYTECODE is set, every
         command and process would compile it again, which is a third of a command's time. A folder that cannot be
         written costs only that."""
         compiling = [str(self.python.absolute()), "-m", "compileall", "-qq", *_PROCESSES]

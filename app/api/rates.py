@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, g, request
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.core.networks import Address
+from app.core.network.networks import Address
 from app.receiver.address import caller
 from app.settings import Settings
 from app.settings.rates import Rate

@@ -12,9 +12,9 @@ from app.api.ci_errors import from_ci
 from app.api.idempotency import once
 from app.api.jobs import served
 from app.api.requests import body_of_request, read_json
-from app.ci.outgoing.broken import BadRequest, BrokenRule, violations_of
 from app.ci.outgoing.request import SubmitRequest
-from app.ci.outgoing.rules import examine
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule, violations_of
+from app.ci.outgoing.rules.rules import examine
 from app.documents.submissions import AcceptedSubmission, SubmissionView, SubmitAnswer
 from app.provider import ProviderError
 from app.store import UNAVAILABLE, Job

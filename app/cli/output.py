@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 import click
 from pydantic import BaseModel, RootModel, SerializeAsAny
 
-from app.ci.outgoing.broken import BadRequest, BrokenRule
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
 from app.cli.columns import row
 from app.core.logs import plain
 from app.provider import ProviderError

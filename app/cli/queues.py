@@ -9,7 +9,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.cli.options import as_json
 from app.cli.output import guarded, say, show_json
-from app.documents.queues import QueueList
+from app.documents.commands import QueueList
 from app.provider import Queue
 from app.web.services import services
 

@@ -11,7 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 from app.cli.options import as_json
 from app.cli.output import NOT_FOUND, REFUSED, fail, guarded, show_json
 from app.core.clock import rfc3339
-from app.documents.spool import SetAsideView
+from app.documents.commands import SetAsideView
 from app.spool.aside import DAMAGED, RECORDS, aside_files, each_set_aside, payloads, retry_set_aside
 from app.spool.record import record_summary
 from app.web.acts import acting

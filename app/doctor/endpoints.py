@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from app.core.outward import Blocked, Unreachable, permitted, resolved, tls
+from app.core.network.outward import Blocked, Unreachable, permitted, resolved, tls
 from app.doctor.finding import Finding
 from app.services import Services
 from app.settings.chats import Chat

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redis.exceptions import RedisError
 
-from app.ci.outgoing.callback_rules import is_private
-from app.core.networks import is_public
-from app.core.outward import Unreachable, as_address, resolved
+from app.ci.outgoing.rules.callback_rules import is_private
+from app.core.network.networks import is_public
+from app.core.network.outward import Unreachable, as_address, resolved
 from app.core.tokens import Binding, fingerprint, mint, new_nonce
 from app.doctor.finding import Finding, FindingLevel
 from app.services import Services

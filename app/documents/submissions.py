@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, RootModel
 
-from app.ci.outgoing.broken import BrokenRule
+from app.ci.outgoing.rules.broken import BrokenRule
 from app.documents.absent import WhereKnown
 from app.store import Job
 from app.store.submissions.submissions import Submission

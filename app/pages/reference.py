@@ -1,4 +1,4 @@
-"""What the page of the API's reference shows of its document (app/api/docs.py): operations, models, types in words."""
+"""What the page of the reference shows of app/api/document/openapi.py: operations, models, types in words."""
 
 from __future__ import annotations
 

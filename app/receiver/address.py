@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from app.core.networks import Address
+from app.core.network.networks import Address
 from app.settings.types import Network
 
 UNIX = "unix"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app.ci.incoming.reports import JOB_EVENT
 from app.ci.report import Input, Report
-from app.core.networks import Address
+from app.core.network.networks import Address
 from app.core.tokens import NO_BINDING, BadToken, Binding, digest, object_digest, read_token
 from app.receiver.address import is_in
 from app.settings import Settings

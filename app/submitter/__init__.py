@@ -3,7 +3,6 @@
 A request is checked by ``Submitter.draft``, which stores and sends nothing, and sent by ``Submitter.send``.
 """
 
-from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.request import (
     AudioConfig,
     MqConfig,
@@ -14,6 +13,7 @@ from app.ci.outgoing.request import (
 from app.ci.outgoing.request import RequestInput as Input
 from app.ci.outgoing.request import RequestOutput as Output
 from app.ci.outgoing.request import load_request as load
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
 from app.provider import NotSent, ProviderError, RequestRejected, Throttled
 from app.store import Unavailable
 from app.submitter.draft import Draft

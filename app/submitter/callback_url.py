@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from app.ci.incoming.fields import text
 from app.ci.matching.asked import Asked
-from app.ci.outgoing.broken import BrokenRule
-from app.ci.outgoing.callback_rules import is_private
+from app.ci.outgoing.rules.broken import BrokenRule
+from app.ci.outgoing.rules.callback_rules import is_private
 from app.core.tokens import Binding, digest, mint, object_digest
 from app.settings import Settings
 

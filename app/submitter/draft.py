@@ -8,11 +8,11 @@ from typing import Any
 from msgspec import Struct
 
 from app.ci.matching.asked import Asked, asked
-from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
 from app.ci.outgoing.request_file import read_xml, with_callback
 from app.ci.outgoing.request_xml import render
-from app.ci.outgoing.rules import check
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
+from app.ci.outgoing.rules.rules import check
 from app.core.tokens import Binding
 from app.settings import Settings
 from app.store.submissions.submissions import new_submission_id

@@ -9,9 +9,9 @@ from threading import Event
 
 from msgspec import Struct, field
 
-from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
-from app.ci.outgoing.rules import examine
+from app.ci.outgoing.rules.broken import BrokenRule
+from app.ci.outgoing.rules.rules import examine
 from app.provider import ProviderError
 from app.services import Services
 from app.store.submissions.submissions import OverBudget

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 from msgspec import Struct, field
 
-from app.ci.outgoing.broken import BrokenRule
+from app.ci.outgoing.rules.broken import BrokenRule
 from app.submitter.columns import UnreadableFile, label_of, read_table
 
 _LISTS = frozenset({"allow"})

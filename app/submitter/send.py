@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.ci.incoming.payload import Answer
-from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest
+from app.ci.outgoing.rules.broken import BrokenRule
 from app.ci.report import Detail
 from app.core import traces
 from app.core.clock import now_ms, rfc3339

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.request import Defaults, SubmitRequest, load_request
-from app.ci.outgoing.rules import check
+from app.ci.outgoing.rules.broken import BrokenRule
+from app.ci.outgoing.rules.rules import check
 
 DEFAULTS = Defaults(bucket="demo-1250000000", region="ap-chongqing")
 

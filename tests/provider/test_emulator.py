@@ -18,7 +18,7 @@ import requests
 
 from app.ci.outgoing.request import Defaults, load_request
 from app.ci.outgoing.request_xml import render
-from app.ci.outgoing.rules import check
+from app.ci.outgoing.rules.rules import check
 from app.provider import AnswerLost, Provider, ProviderConfig, RequestRejected, ServerError, Throttled
 from harness.servers import PATIENCE_S, eventually
 from tests.provider.conftest import BUCKET, REGION, config, start_emulator

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from app.core.backoff import delay
 from app.core.clock import now_ms, rfc3339
 from app.core.event_kinds import TROUBLES
-from app.core.outward import Blocked, Unreachable
+from app.core.network.outward import Blocked, Unreachable
 from app.core.processes import process_name
 from app.settings import Settings
 from app.settings.chats import Chat

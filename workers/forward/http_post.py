@@ -18,7 +18,7 @@ from msgspec import Struct
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from app.core.outward import Unreachable, permitted, resolved, tls
+from app.core.network.outward import Unreachable, permitted, resolved, tls
 from app.settings.types import Network
 
 _CONNECT_S: Final = 5.0

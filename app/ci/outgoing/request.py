@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from app.ci.outgoing import described, facts
-from app.ci.outgoing.broken import MAY_PASS, BadRequest, BrokenRule
+from app.ci.outgoing.rules.broken import MAY_PASS, BadRequest, BrokenRule
 
 VOICE_SEPARATE = "VoiceSeparate"
 

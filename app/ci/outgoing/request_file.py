@@ -9,9 +9,9 @@ from xml.parsers import expat
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from app.ci.outgoing.broken import BadRequest, BrokenRule
 from app.ci.outgoing.request import DEPTH_MAX, MqConfig, SubmitRequest, load_request
 from app.ci.outgoing.request_xml import leaf
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REQUEST_NODES = {

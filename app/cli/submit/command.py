@@ -10,8 +10,8 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from app.ci.outgoing.broken import BadRequest, BrokenRule
-from app.ci.outgoing.rules import examine
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
+from app.ci.outgoing.rules.rules import examine
 from app.cli.options import as_json
 from app.cli.output import (
     NOT_FOUND,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from app.ci.outgoing.broken import BrokenRule
 from app.ci.outgoing.facts import OUTPUT_KEYS
 from app.ci.outgoing.operation import ci_name
+from app.ci.outgoing.rules.broken import BrokenRule
 from app.cli.submit.voice_options import fields, flags
 from app.submitter.rows import Row
 

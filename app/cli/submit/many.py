@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 import click
 
 from app.ci.matching.asked import asked
-from app.ci.outgoing.broken import violations_of
+from app.ci.outgoing.rules.broken import violations_of
 from app.cli.options import together
 from app.cli.output import CI_FAULT, REFUSED, bar, fail, say, show_json
 from app.cli.submit.found_at import in_row

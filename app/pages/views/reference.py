@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, make_response, render_template
 
-from app.api.docs import openapi_document
+from app.api.document.openapi import openapi_document
 from app.pages import blueprint
 from app.pages.reference import models, operation_groups, prose
 

@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response
 from app.api.auth import require
 from app.api.ci_errors import from_ci
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import BadRequest, BrokenRule
-from app.ci.outgoing.rules import examine
+from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
+from app.ci.outgoing.rules.rules import examine
 from app.pages import blueprint, page
 from app.provider import ProviderError
 from app.submitter import Submitter

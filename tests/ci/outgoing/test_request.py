@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.ci.outgoing.broken import BadRequest
 from app.ci.outgoing.request import Defaults, SubmitRequest, load_request
-from app.ci.outgoing.rules import examine
+from app.ci.outgoing.rules.broken import BadRequest
+from app.ci.outgoing.rules.rules import examine
 
 DEFAULTS = Defaults(bucket="demo-1250000000", region="ap-chongqing")
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ci.matching.asked import asked
-from app.ci.outgoing.broken import BadRequest
 from app.ci.outgoing.request_file import read_xml, with_callback
 from app.ci.outgoing.request_xml import render
-from app.ci.outgoing.rules import check
+from app.ci.outgoing.rules.broken import BadRequest
+from app.ci.outgoing.rules.rules import check
 from tests.ci.requests import DEFAULTS, request
 
 FILE = b"""<?xml version="1.0" encoding="UTF-8"?>

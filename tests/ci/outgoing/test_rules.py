@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import MAY_PASS, WARNINGS
 from app.ci.outgoing.request import Defaults
+from app.ci.outgoing.rules.broken import MAY_PASS, WARNINGS
 from tests.ci.requests import DEFAULTS, GOOD, broken, request, violations, voice
 
 GOOD_OPERATION = {"tag": "VoiceSeparate"} | {name: GOOD[name] for name in ("voice_separate", "output")}

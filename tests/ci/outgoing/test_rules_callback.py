@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.ci.outgoing.callback_rules import is_private
 from app.ci.outgoing.request_file import read_xml
+from app.ci.outgoing.rules.callback_rules import is_private
 from tests.ci.requests import broken, request, violations
 
 QUEUE: dict[str, Any] = {"mq_region": "sh", "mq_mode": "Queue", "mq_name": "jobs"}

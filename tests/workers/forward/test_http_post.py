@@ -8,7 +8,7 @@ import socket
 import pytest
 from pydantic import SecretStr
 
-from app.core.outward import Blocked, Unreachable, permitted
+from app.core.network.outward import Blocked, Unreachable, permitted
 from app.settings.types import Network
 from harness.downstream import KEY, Downstream, Reply
 from harness.servers import free_port

@@ -6,7 +6,6 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from inspect import cleandoc
 from typing import Any
 
 from flask import Flask, current_app
@@ -14,18 +13,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
+from app.api.document.answers import ProblemDocument, answer_of, problems
 from app.api.document.fields import meaning
 from app.api.document.introduction import GROUPS, INTRODUCTION, group_of
+from app.api.document.parameters import in_headers, in_path, in_query
 from app.receiver.views import CALLBACK_PROBLEMS, Results
 from app.web.describe import ApiOperation
-from app.web.problems import PROBLEMS
 
 _REF = "#/components/schemas/{model}"
-_ALWAYS = ("unauthorized", "forbidden", "too_many_requests", "not_acceptable", "store_unavailable")
-_OF_A_BODY = (
-    "malformed_json", "too_complex", "incomplete_body", "slow_body", "body_too_large", "content_encoding",
-    "invalid_request",
-)  # fmt: skip
 
 
 # The receiver is a layer below the API, so its description is here.
@@ -38,19 +33,6 @@ _BELOW = {
         open=True,
     )
 }
-
-
-class ProblemDocument(BaseModel):
-    """RFC 9457. ``reason`` is one machine word; ``errors`` has every fault of a request, ``warnings`` what may be a
-    mistake. If an error or warning has a ``word``, that word in ``allow`` may let it through."""
-
-    type: str
-    title: str
-    status: int
-    reason: str
-    detail: str | None = None
-    errors: list[dict[str, str]] | None = None
-    warnings: list[dict[str, str]] | None = None
 
 
 def init_app(app: Flask) -> None:
@@ -134,11 +116,11 @@ def _operation(
         "operationId": rule.endpoint.replace(".", "_"),
         "tags": [group_of(rule.rule)],
         "description": _said(operation, scopes),
-        "parameters": [*_path(rule), *_query(operation, refs, schemas), *_headers(operation)],
+        "parameters": [*in_path(rule), *in_query(operation, refs, schemas), *in_headers(operation)],
         "responses": {
-            str(status): _answer(answer, operation, refs) for status, answer in operation.answers.items()
+            str(status): answer_of(answer, operation, refs) for status, answer in operation.answers.items()
         }
-        | _problems(rule, operation, refs),
+        | problems(rule, operation, refs),
     }
     _exemplify(document["responses"], _examples().get(key, {}).get("answers", {}))
     if operation.open:
@@ -170,108 +152,3 @@ def _said(operation: ApiOperation, scopes: tuple[str, ...]) -> str:
     named = " and ".join(f"`{scope}`" for scope in scopes)
     needs = f"Needs the scope{'s' * (len(scopes) > 1)} {named}." if scopes else "Needs no key."
     return f"{operation.summary.rstrip('.')}. {needs}"
-
-
-def _path(rule: Rule) -> list[dict[str, Any]]:
-    kinds = {
-        name: "integer" if "Integer" in type(rule._converters[name]).__name__ else "string"
-        for name in rule.arguments
-    }
-    about = rule.endpoint.replace(".", "_")
-    return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "description": meaning(about, name),
-            "schema": {"type": kind},
-        }
-        for name, kind in kinds.items()
-    ]
-
-
-def _query(
-    operation: ApiOperation, refs: dict[Any, dict[str, Any]], schemas: dict[str, Any]
-) -> list[dict[str, Any]]:
-    if operation.query is None:
-        return []
-    name = refs[operation.query, "validation"]["$ref"].rpartition("/")[2]
-    properties = schemas[name]["properties"]
-    found: list[dict[str, Any]] = [
-        {
-            "name": field,
-            "in": "query",
-            "required": False,
-            "description": schema.get("description"),
-            "schema": schema,
-        }
-        for field, schema in properties.items()
-    ]
-    if patterns := schemas[name].get("patternProperties"):
-        # With this style each member is a parameter of its own, as `label.show=news`.
-        members = {"type": "object", "patternProperties": patterns, "additionalProperties": False}
-        found.append(
-            {
-                "name": "label",
-                "in": "query",
-                "required": False,
-                "description": meaning("JobsQuery", "label"),
-                "style": "form",
-                "explode": True,
-                "schema": members,
-            }
-        )
-    return found
-
-
-def _headers(operation: ApiOperation) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in operation.headers.items()
-    ]
-
-
-def _answer(
-    answer: type[BaseModel] | str, operation: ApiOperation, refs: dict[Any, dict[str, Any]]
-) -> dict[str, Any]:
-    if isinstance(answer, type):
-        schema = refs[answer, "serialization"]
-        return {
-            "description": cleandoc(answer.__doc__ or ""),
-            "content": {"application/json": {"schema": schema}},
-        }
-    if operation.event:
-        # OpenAPI 3.1 cannot describe the events of a stream: https://spec.openapis.org/oas/v3.2.0#sequential-media-types
-        text = {"type": "string", "x-data-of-each-event": refs[operation.event, "serialization"]}
-        return {"description": answer, "content": {answer: {"schema": text}}}
-    if answer:
-        return {
-            "description": answer,
-            "content": {answer: {"schema": {"type": "string", "format": "binary"}}},
-        }
-    return {"description": "Not modified"}
-
-
-def _problems(rule: Rule, operation: ApiOperation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    reasons = list(operation.problems)
-    if not operation.open:
-        has_own = any(PROBLEMS[reason][0] == 404 for reason in operation.problems)
-        reasons += [*_ALWAYS, *(("not_found",) if rule.arguments and not has_own else ())]
-    reasons += ["invalid_request"] if operation.query else []
-    reasons += _OF_A_BODY if operation.body else ()
-    by_status: dict[str, list[str]] = {}
-    for reason in dict.fromkeys(reasons):
-        by_status.setdefault(str(PROBLEMS[reason][0]), []).append(reason)
-    schema = refs[ProblemDocument, "serialization"]
-    return {
-        status: {
-            "description": ", ".join(words),
-            "content": {"application/problem+json": {"schema": schema, "example": _problem(words[0])}},
-        }
-        for status, words in by_status.items()
-    }
-
-
-def _problem(reason: str) -> dict[str, Any]:
-    status, title = PROBLEMS[reason]
-    return {"type": f"/problems/{reason}", "title": title, "status": status, "reason": reason}

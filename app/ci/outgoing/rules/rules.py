@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from app.ci.outgoing.broken import MAY_PASS, WARNINGS, BrokenRule, RuleFindings
-from app.ci.outgoing.callback_rules import callback_rules
-from app.ci.outgoing.common_rules import (
+from app.ci.outgoing.operation import views
+from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest, request_errors
+from app.ci.outgoing.rules.broken import MAY_PASS, WARNINGS, BrokenRule, RuleFindings
+from app.ci.outgoing.rules.callback_rules import callback_rules
+from app.ci.outgoing.rules.common_rules import (
     deadline_rules,
     input_rules,
     label_rules,
@@ -18,10 +20,8 @@ from app.ci.outgoing.common_rules import (
     output_rules,
     shape_rules,
 )
-from app.ci.outgoing.operation import views
-from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest, request_errors
-from app.ci.outgoing.text_rules import text_rules
-from app.ci.outgoing.voice_rules import voice_rules
+from app.ci.outgoing.rules.text_rules import text_rules
+from app.ci.outgoing.rules.voice_rules import voice_rules
 
 
 def check(request: SubmitRequest, defaults: Defaults) -> list[BrokenRule]:

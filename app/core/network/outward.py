@@ -11,7 +11,7 @@ from functools import cache
 
 import certifi
 
-from app.core.networks import Address, inner, is_public
+from app.core.network.networks import Address, inner, is_public
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

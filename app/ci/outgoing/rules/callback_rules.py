@@ -6,9 +6,9 @@ import socket
 from urllib.parse import urlsplit
 
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.request import MqConfig, SubmitRequest
-from app.core.networks import is_public
+from app.ci.outgoing.rules.broken import RuleFindings
+from app.core.network.networks import is_public
 
 _PRIVATE_NAMES = ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa")
 _URL_TEXT = re.compile(r"[\x21-\x7e]+\Z")

@@ -3,10 +3,10 @@
 import re
 
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.operation import View, views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest
-from app.ci.outgoing.text_rules import raw_rules
+from app.ci.outgoing.rules.broken import RuleFindings
+from app.ci.outgoing.rules.text_rules import raw_rules
 
 LABELS_MAX, LABEL_VALUE_MAX = 16, 128
 """Limits of ours: CI does not get labels, and each of them is an index."""

@@ -3,9 +3,9 @@
 import re
 
 from app.ci.outgoing import facts
-from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.operation import View
 from app.ci.outgoing.request import AudioConfig, VoiceSeparate
+from app.ci.outgoing.rules.broken import RuleFindings
 
 _KNOWN_WILDCARD = re.compile("|".join(r"\$\{%s\}" % name for name in facts.WILDCARDS), re.IGNORECASE)  # noqa: UP031 - braces
 

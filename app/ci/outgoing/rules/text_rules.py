@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.ci.outgoing.broken import RuleFindings
 from app.ci.outgoing.request import SubmitRequest
+from app.ci.outgoing.rules.broken import RuleFindings
 
 LENGTHS = {"tag": 128, "template_id": 128, "queue_id": 128, "callback": 2048}
 """Limits of ours, in characters: CI publishes none, and its ids have 33."""
