@@ -11,11 +11,14 @@ from app.ci.report import Detail, Report
 from app.core.logs import about
 from app.core.tokens import fingerprint
 from app.store import News
-from harness.downstream import KEY, Downstream
-from harness.servers import Service, Valkey, Web, eventually, free_port
+from harness.downstream import KEY, Delivery, Downstream
+from harness.emulated import Emulated
+from harness.servers import Emulator, Service, Valkey, Web, eventually, free_port
 from harness.settings import make_settings
 from tests.receiver.callbacks import a_token, body, post
-from tests.workers.conftest import Start, downstream, start  # noqa: F401 - fixtures
+from tests.workers.conftest import Start, ci, downstream, start  # noqa: F401 - fixtures
+from tests.workers.relay.asking import REQUEST as SUBMISSION
+from tests.workers.relay.asking import end_at_ci
 
 REQUEST = "r-4711.of_the-proxy"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -119,6 +122,27 @@ def test_an_answer_of_ci_that_no_request_asked_for_has_an_id_of_its_own(
     for job_id, request in ids.items():
         eventually(lambda request=request: lines_about(service, request)["worker"], "the run")  # type: ignore[misc]
         assert {line["job_id"] for line in lines_about(service, request)["worker"]} == {job_id}
+
+
+def test_what_a_refresh_finds_goes_on_under_the_request_that_asked(
+    start: Start,  # noqa: F811
+    downstream: Downstream,  # noqa: F811
+    ci: Emulator,  # noqa: F811
+) -> None:
+    """CI's callback is lost, so the refresh is what brings the end: its request id and trace reach the endpoint."""
+    service = start(forward_urls=downstream.url)
+    job_id = service.call("POST", "/v1/jobs", json=SUBMISSION).json()["job_id"]
+    Emulated(ci.url, service.settings.cos_bucket).fault("lose", times=1)
+    end_at_ci(ci, job_id)
+    sent = {"X-Request-Id": "refresh-4711", "traceparent": TRACE}
+    assert service.call("POST", f"/v1/jobs/{job_id}/refresh", headers=sent).json()["state"] == "Success"
+
+    def ended() -> list[Delivery]:
+        return [each for each in downstream.deliveries if each.event["data"]["job"]["state"] == "Success"]
+
+    (delivery,) = eventually(ended, "the delivery of the end")
+    assert delivery.event["data"]["job"]["job_id"] == job_id
+    assert (delivery.headers["x-request-id"], delivery.headers["traceparent"]) == ("refresh-4711", TRACE)
 
 
 def test_without_the_headers_the_request_gets_an_id(start: Start) -> None:  # noqa: F811
