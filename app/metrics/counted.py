@@ -12,7 +12,6 @@ from typing import get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from app.ci.tags import KNOWN
-from app.core.clock import now_ms
 from app.store.accept.outcomes import Outcome
 
 OTHER = "other"
@@ -71,11 +70,11 @@ def callbacks(outcome: str, tag: str) -> Counter:
     return CALLBACKS.labels(outcome, tag)
 
 
-def count_callbacks(outcomes: Sequence[str], tags: Iterable[str | None]) -> None:
-    """A callback was stored: the outcome and the tag of each of its jobs."""
+def count_callbacks(outcomes: Sequence[str], tags: Iterable[str | None], at_ms: int) -> None:
+    """A callback was stored then: the outcome and the tag of each of its jobs."""
     for outcome, tag in zip(outcomes, tags, strict=True):
         callbacks(outcome, tag if tag in KNOWN else OTHER).inc()
-    NEWEST.set(now_ms() / 1000)
+    NEWEST.set(at_ms / 1000)
 
 
 def make_series(reasons: Iterable[str]) -> None:

@@ -8,8 +8,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from app.metrics import counted
-
 MIMETYPE = "text/plain; version=0.0.4"
 
 
@@ -18,12 +16,6 @@ def exposition(stored: Collector) -> bytes:
     elsewhere = CollectorRegistry()
     elsewhere.register(stored)
     return generate_latest(_of_this_server()) + generate_latest(elsewhere)
-
-
-def newest_callback() -> float:
-    """When the newest callback was stored at this server (seconds since 1970); 0: none since its start."""
-    (family,) = counted.NEWEST.describe()
-    return _of_this_server().get_sample_value(family.name) or 0.0
 
 
 def _of_this_server() -> CollectorRegistry:

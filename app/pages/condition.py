@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Final, Literal
 
@@ -10,7 +9,7 @@ from msgspec import Struct
 from redis.exceptions import ResponseError
 
 from app.api.auth import may
-from app.metrics.exposition import newest_callback
+from app.core.clock import now_ms
 from app.pages.words import duration, size
 from app.spool import Spool
 from app.store import Store
@@ -141,12 +140,12 @@ def _soon(web: WebServices, ready: Readiness) -> Iterator[HealthPart]:
 
 
 def _callbacks(store: Store) -> HealthPart:
-    newest, states = newest_callback(), store.stats.by_state()
+    newest, states = store.tallies.newest_callback(), store.stats.by_state()
     waiting = states["Submitted"] + states["Running"]
     facts = f"{waiting:,} jobs are open at CI"
-    if not newest:
-        return HealthPart("newest callback", "none", facts=f"since this web server started; {facts}")
-    age = time.time() - newest
+    if newest is None:
+        return HealthPart("newest callback", "none", facts=facts)
+    age = (now_ms() - newest) / 1000
     is_silent = age > SILENT_S and waiting > 0
     value = f"{duration(age)} ago"
     if is_silent:

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
+from app.core.clock import now_ms
 from app.metrics import counted
 from app.receiver.limits import over_limit
 from app.spool import NoRoom
@@ -80,7 +81,9 @@ def keep(web: WebServices, news: News) -> Sequence[CallbackOutcome]:
     except Unavailable as error:
         _spool(web, news, str(error))
         outcomes = ["spooled"] * len(news.details)
-    counted.count_callbacks(outcomes, (detail.report.tag for detail in news.details))
+    at = now_ms()
+    counted.count_callbacks(outcomes, (detail.report.tag for detail in news.details), at)
+    web.reporter.note_callback(at)
     return outcomes
 
 

@@ -44,6 +44,7 @@ KINDS: Final[dict[str, Type]] = {
     "failures": "zset",
     "tries": "hash",
     "answers": "hash",
+    "newest": "zset",
     "handlers": "set",
     "url": "hash",
     "urls": "zset",

@@ -53,7 +53,7 @@ class WebServices(Services, frozen=True):
             installation=installation,
             drainer=drainer,
             usage=UrlUsage(),
-            reporter=Reporter(store.presence, "web"),
+            reporter=Reporter(store.presence, store.tallies, "web"),
         )
 
 

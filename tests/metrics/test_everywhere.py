@@ -101,6 +101,10 @@ def test_a_callback_moves_what_it_should(watched: Watched) -> None:
     assert counted["accepted", "other"] == 1
     assert "Quick" not in page
     assert samples_of(page, "ci_newest_callback_timestamp_seconds")[()] >= before
+    tallies = watched.services.store.tallies
+    eventually(
+        lambda: (tallies.newest_callback() or 0) >= before * 1000, "every web server to know when it came"
+    )
     assert samples_of(page, "ci_jobs")[("Success",)] == 2
     done = samples_of(page, "ci_handler_runs_total")[("quick", "done")]
     assert samples_of(page, "ci_handler_seconds_bucket")["quick", "+Inf"] >= done

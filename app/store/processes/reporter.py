@@ -1,4 +1,4 @@
-"""Reports every few seconds that this process is alive, from a thread of its own."""
+"""Reports every few seconds that this process is alive, and its newest callback, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from app.store.processes.presence import Presence
+from app.store.tallies.tallies import Tallies
 
 _EVERY_S = 4.0
 
@@ -15,10 +16,12 @@ _EVERY_S = 4.0
 class Reporter:
     """For one role, between ``start`` and ``stop``. While Redis is unavailable it waits."""
 
-    def __init__(self, presence: Presence, role: str) -> None:
+    def __init__(self, presence: Presence, tallies: Tallies, role: str) -> None:
         self._presence = presence
+        self._tallies = tallies
         self._role = role
         self._stopped = threading.Event()
+        self._callback_ms: int | None = None
 
     def start(self) -> None:
         """Call it after a fork: threads do not survive one."""
@@ -27,8 +30,20 @@ class Reporter:
     def stop(self) -> None:
         self._stopped.set()
 
+    def note_callback(self, at_ms: int) -> None:
+        """A callback was stored; the next report says so. It costs a callback nothing in Redis."""
+        self._callback_ms = at_ms
+
+    def report(self) -> None:
+        """Raises the error of Redis if it is unavailable; the next report then says the same."""
+        self._presence.here(self._role)
+        if noted := self._callback_ms:
+            self._tallies.note_callback(noted)
+            if self._callback_ms == noted:
+                self._callback_ms = None
+
     def _run(self) -> None:
         while not self._stopped.is_set():
             with suppress(RedisError):
-                self._presence.here(self._role)
+                self.report()
             self._stopped.wait(_EVERY_S)

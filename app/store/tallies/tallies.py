@@ -1,6 +1,7 @@
-"""Counters that outlive every process: tries of handlers, and questions to CI.
+"""Counters that outlive every process: tries of handlers, and questions to CI; and when the newest callback came.
 
-Each is written in the same step as the record that it counts, so that a crash neither loses a count nor repeats it.
+Each counter is written in the same step as the record that it counts, so that a crash neither loses a count nor
+repeats it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Tallies:
 
     def __init__(self, db: Database) -> None:
         self._redis = db.client
-        self._tries, self._answers = db.key("tries"), db.key("answers")
+        self._tries, self._answers, self._newest = db.key("tries"), db.key("answers"), db.key("newest")
 
     def handlers(self, names: Iterable[str]) -> dict[str, HandlerTally]:
         """The tallies of these handlers, by name; zero for a handler that has not run yet."""
@@ -58,6 +59,15 @@ class Tallies:
     def overdue(self) -> int:
         """Deadlines that passed without news of the job."""
         return int(self._redis.hget(self._answers, "overdue") or 0)
+
+    def newest_callback(self) -> int | None:
+        """When the newest callback was stored (ms), at whichever web server; a few seconds late."""
+        found = self._redis.zscore(self._newest, "callback")
+        return None if found is None else int(found)
+
+    def note_callback(self, at_ms: int) -> None:
+        """A callback was stored then; an earlier one changes nothing."""
+        self._redis.zadd(self._newest, {"callback": at_ms}, gt=True)
 
     def note_questions(self, counts: dict[QuestionResult, int]) -> None:
         pipe = self._redis.pipeline(transaction=False)
