@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from app.redis.durable import Durable
 from app.spool import SUFFIX, Spool
 from app.spool.aside import DAMAGED, Retries, Writer
-from app.spool.files import keep_bytes, try_lock
+from app.spool.files import NEW, keep_bytes, try_lock
 from app.spool.frames import Damage, Frame, scan
 from app.spool.installation import Installation
 from app.spool.lock import FolderLock
@@ -234,7 +234,7 @@ class Drainer:
 
 def _sweep(folder: Path) -> None:
     """Delete what crashes have left: files that never got their final name."""
-    for unnamed in folder.glob("*.new"):
+    for unnamed in folder.glob(f"*{NEW}"):
         with suppress(FileNotFoundError):
             if time.time() - unnamed.stat().st_mtime > _ABANDONED_S:
                 unnamed.unlink()

@@ -11,6 +11,8 @@ from pathlib import Path
 from app.spool.frames import encode, new_header
 
 SUFFIX = ".spool"
+NEW = ".new"
+"""The end of a file's name until it is complete, or locked."""
 FILE_BYTES = 4 * 2**20
 """Size at which a file is closed; the drainer reads whole files into memory."""
 
@@ -24,7 +26,7 @@ class OwnFile:
         self._header = new_header()
         self.size = len(self._header)
         name = f"{time.time_ns():020d}-{os.getpid()}"
-        unnamed, self.path = folder / f"{name}.new", folder / f"{name}{suffix}"
+        unnamed, self.path = folder / f"{name}{NEW}", folder / f"{name}{suffix}"
         self._fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             # It gets the name that drainers look for only after it is locked.
@@ -111,7 +113,7 @@ def sync_folder(folder: Path) -> None:
 def keep_bytes(path: Path, data: bytes) -> None:
     """Replace the file at ``path`` atomically; synced. After an error the old one stays."""
     # Several threads of one process may write the same file: each uses its own name until it is complete.
-    unnamed = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    unnamed = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}{NEW}")
     try:
         fd = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from app.spool.aside import ASIDE
-from app.spool.files import SUFFIX
+from app.spool.files import NEW, SUFFIX
 
 _REFRESH_S = 0.2
 _MARGIN = 16 * 2**10
@@ -35,7 +35,7 @@ class Room:
                         continue  # drained since
                     if entry.name.endswith(ASIDE):
                         aside += size
-                    else:
+                    elif SUFFIX in entry.name or entry.name.endswith(NEW):
                         pending += size
         except FileNotFoundError:
             return 0, 0
