@@ -12,7 +12,7 @@ from app.cli.output import say, show_json
 from app.core.logs import plain
 from app.doctor.checks import CHECKS
 from app.doctor.finding import Finding
-from app.documents.commands import Diagnosis, FindingView
+from app.documents.doctor import Diagnosis, FindingView
 from app.redis.outage import OUTAGE
 from app.web.services import services
 

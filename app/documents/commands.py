@@ -1,10 +1,9 @@
-"""What only commands print: CI's queues, spooled callbacks that were set aside, the findings of the doctor."""
+"""What only commands print: CI's queues, and spooled callbacks that were set aside."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 
-from app.doctor.finding import FindingLevel
 from app.provider import Queue
 
 
@@ -22,19 +21,3 @@ class SetAsideView(BaseModel):
     bytes: int
     reason: str
     job_ids: list[str]
-
-
-class FindingView(BaseModel):
-    """One result of one check: ``todo`` is what to do about it."""
-
-    level: FindingLevel
-    what: str
-    said: str
-    todo: str
-
-
-class Diagnosis(BaseModel):
-    """``ok`` if no check failed."""
-
-    ok: bool
-    findings: list[FindingView]
