@@ -16,8 +16,7 @@ from pathlib import Path
 
 _OLDEST = (3, 11)
 _VERSION = sys.version.split()[0]
-_PROCESSES = ("app", "ci_callback_receiver", "emulator", "harness", "server", "stack", "workers")
-"""The folders of this checkout that a process imports."""
+_CHECKOUT = Path(__file__).parents[1]
 
 
 class Unusable(Exception):
@@ -97,8 +96,9 @@ class Environment:
         """Write the bytecode of the checkout, as pip does for packages. Where PYTHONDONTWRITEBYTECODE is set, every
         command and process would compile it again, which is a third of a command's time. A folder that cannot be
         written costs only that."""
-        compiling = [str(self.python.absolute()), "-m", "compileall", "-qq", *_PROCESSES]
-        subprocess.run(compiling, check=False, cwd=Path(__file__).parents[1])
+        packages = sorted(path.parent.name for path in _CHECKOUT.glob("*/__init__.py"))
+        compiling = [str(self.python.absolute()), "-m", "compileall", "-qq", *packages]
+        subprocess.run(compiling, check=False, cwd=_CHECKOUT)
 
 
 def _check_this_python() -> None:

@@ -73,12 +73,14 @@ def test_commands_start_from_bytecode_even_where_processes_write_none(tmp_path: 
     """Some containers set PYTHONDONTWRITEBYTECODE: a command would compile all that it imports, each time."""
     for name in ("stack", "app"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
     shutil.copy(_SCRIPT, tmp_path / "stack")
-    (tmp_path / "app" / "__init__.py").write_text("")
     made = Prepared(tmp_path)
     made.command[1] = str(tmp_path / "stack" / _SCRIPT.name)
     subprocess.run(made.command, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, check=True)
-    assert len(list(tmp_path.glob("*/__pycache__/*.pyc"))) == 2
+    compiled = {path.name.partition(".")[0] for path in tmp_path.glob("stack/__pycache__/*.pyc")}
+    assert compiled == {"__init__", "environment"}
+    assert list(tmp_path.glob("app/__pycache__/*.pyc"))
     assert made.prepare() == ""
 
 

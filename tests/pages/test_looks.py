@@ -7,6 +7,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from app.ci.report import STATES
+from app.core.clock import now_ms, rfc3339
 from app.pages.views.jobs import STATES_IN_ORDER
 from app.store.audit.audit_list import AuditEntry
 from app.store.refusals.refusal import Refusal
@@ -29,9 +30,12 @@ EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
 @pytest.fixture
 def furnished(web: Web) -> Web:
-    """A job in doubt, one with the longest texts, a failure, a refusal, and an action in the audit list."""
+    """A job in doubt, one with the longest texts, jobs in both charts, a failure, a refusal, and an action in the audit
+    list."""
     store = web.services.store
     put(store, "jone")
+    for minutes in (1, 10, 90):
+        put(store, f"jnew{minutes}", CreationTime=rfc3339(now_ms() - minutes * 60_000), EndTime=None)
     put(
         store,
         "j" + "x" * 127,

@@ -22,7 +22,8 @@ from app.store.schema.version import mismatch
 log = logging.getLogger(__name__)
 
 _SOON_MS = 300_000
-"""How far ahead of our clock a job's end may be before it is a doubt."""
+"""An end further ahead of our clock is likely to be a doubt. Half of what decide.lua allows by the clock of Redis: the
+two clocks may differ, and a wrong guess costs only a second call."""
 _FULL = {
     "outbox": "the outbox is full (OUTBOX_MAX): is the relay running?",
     "jobs": "there are as many jobs as JOBS_MAX allows",

@@ -40,9 +40,9 @@ def arguments(prefix: str, limits: Limits, news: News, undone: bool, known: Sequ
             item["known"] = each.version
     body = pack(news.body) if news.body else b""
     header["size"] = len(news.body) + sum(map(len, reports))
-    arguments: list[Any] = [prefix, encode(header), body]
+    given: list[Any] = [prefix, encode(header), body]
     for detail, report, each, item in zip(news.details, reports, known, header["items"], strict=True):
-        arguments += [
+        given += [
             report,
             pack(report),
             detail.report.undecided().to_json() if undone else "",
@@ -50,7 +50,7 @@ def arguments(prefix: str, limits: Limits, news: News, undone: bool, known: Sequ
             each.report,
             bytes.fromhex(item["event_id"]) + member_of(detail.report.job_id),
         ]
-    return arguments
+    return given
 
 
 def _header(news: News, limits: Limits, undone: bool, digests: Sequence[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Reporter:
         self._tallies = tallies
         self._role = role
         self._stopped = threading.Event()
-        self._callback_ms: int | None = None
+        self._callback_ms = self._reported_ms = 0
 
     def start(self) -> None:
         """Call it after a fork: threads do not survive one."""
@@ -37,10 +37,10 @@ class Reporter:
     def report(self) -> None:
         """Raises the error of Redis if it is unavailable; the next report then says the same."""
         self._presence.here(self._role)
-        if noted := self._callback_ms:
+        noted = self._callback_ms
+        if noted != self._reported_ms:
             self._tallies.note_callback(noted)
-            if self._callback_ms == noted:
-                self._callback_ms = None
+            self._reported_ms = noted
 
     def _run(self) -> None:
         while not self._stopped.is_set():
