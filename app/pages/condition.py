@@ -29,6 +29,16 @@ _FULL: Final = 0.8
 _OVERDUE_SHOWN: Final = 50
 
 
+_MEANING: Final = {
+    ("set_aside", "ok"): "no spooled callback is damaged or refused",
+    ("installation", "ok"): "Redis has the data that this spool belongs to",
+    ("installation", "none"): "not compared: there is no spool",
+    ("look_ups", "ok"): "outputs are looked up in COS in time",
+    ("lanes", "ok"): "each lane has a worker",
+}
+"""What a value says of a part that has no figures."""
+
+
 class Remedy(Struct, frozen=True):
     """What to do; ``anchor`` is a section of docs/runbook.md that says more."""
 
@@ -103,7 +113,7 @@ def remedy_for_endpoint(endpoint: EndpointState) -> Remedy | None:
 def _part(name: str, value: str, facts: str) -> HealthPart:
     """One that /readyz names."""
     if value in {"ok", "none"}:
-        return HealthPart(name, value, facts=facts)
+        return HealthPart(name, value, facts=facts or _MEANING.get((name, value), ""))
     return HealthPart(name, value, "bad", facts, REMEDIES.get(value, REMEDIES[name]))
 
 

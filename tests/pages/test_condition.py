@@ -101,6 +101,17 @@ def test_parts_that_work_say_nothing_to_do(visitor: FlaskClient, store: Store) -
         assert (look, "runbook" in row) == ("good", False), name
 
 
+def test_a_part_that_works_says_what_is_known_of_it(visitor: FlaskClient, store: Store) -> None:
+    """No row of the automatic parts is a bare "ok", which would leave the reader to guess what the part is."""
+    _running(store)
+    bare = {
+        name
+        for name, (_, row) in rows(visitor).items()
+        if re.search(r"</span> \w+</span></td><td></td>", row)
+    }
+    assert bare == {"Failures", "Refusals"}, "of these, none is all there is to say"
+
+
 def test_the_reconciler_says_what_ci_answered(visitor: FlaskClient, store: Store) -> None:
     """Asked, answered, and left without an answer."""
     store.tallies.note_questions({"answered": 5, "unknown": 1, "throttled": 1, "failed": 2})
