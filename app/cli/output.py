@@ -180,7 +180,7 @@ def show_table(jobs: Sequence[Job]) -> None:
     if not jobs:
         click.echo("No job matches.", err=True)
         return
-    say(row(f"{'JOB':<33}", ("STATE", 9), ("CREATED", 11), last="OBJECT, OR WHAT IS WRONG"))
+    say(row(f"{'JOB':<33}", ("STATE", 9), ("CREATED", 11), last="OBJECT OR PROBLEM"))
     for job in jobs:
         what = _marked(job) or (job.input.object if job.input else None) or ""
         cells = (job.state or "unknown", 9), ((job.created_at or "-")[5:16].replace("T", " "), 11)

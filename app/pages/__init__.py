@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import (
     Blueprint,
@@ -66,7 +67,16 @@ def guard() -> AnyResponse | None:
     g.api_key = key
     if not may("read"):
         raise Problem("forbidden", f"The key {key.name!r} lacks the scope 'read', which the pages need.")
-    return None
+    return _without_empty_filters()
+
+
+def _without_empty_filters() -> AnyResponse | None:
+    """A form sends every field that it has; the address should hold only the filters that someone chose."""
+    if request.method != "GET" or "HX-Request" in request.headers or all(request.args.values()):
+        return None
+    chosen = [(name, value) for name, value in request.args.items(multi=True) if value]
+    path = url_for(str(request.endpoint), **(request.view_args or {}))
+    return redirect(f"{path}?{urlencode(chosen)}" if chosen else path)
 
 
 @blueprint.after_request

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 
 from app.api.chosen.filters import JOB_FILTERS
@@ -19,6 +20,14 @@ ENDED = "2024-03-05T13:59:59Z"
 
 def rows(page: Page) -> list[str]:
     return page.locator("#rows th").all_inner_texts()
+
+
+def test_the_address_holds_only_the_filters_that_were_chosen(visitor: FlaskClient) -> None:
+    """Though a form sends every field that it has: the address is copied and sent to others."""
+    answer = visitor.get("/?q=&state=Failed&tag=&overdue=&user_data=a%26b")
+    assert (answer.status_code, answer.location) == (302, "/?state=Failed&user_data=a%26b")
+    assert visitor.get("/failures?handler=&tag=").location == "/failures"
+    assert visitor.get("/?state=Failed").status_code == 200
 
 
 def test_it_says_when_there_is_nothing(page: Page, web: Web) -> None:

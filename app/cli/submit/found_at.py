@@ -6,32 +6,17 @@ caller of a command has used instead.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
 
-from app.ci.outgoing.facts import OUTPUT_KEYS
 from app.ci.outgoing.operation import ci_name
 from app.ci.outgoing.rules.broken import BrokenRule
+from app.ci.outgoing.rules.field_names import FieldNames
 from app.cli.submit.voice_options import fields, flags
 from app.submitter.rows import Row
 
 OPTIONS = {path: flags(path)[0] for path, _ in fields()}
 """The option of each field."""
-_PLACES = ("bucket", "region")
-"""Of a part these have defaults: the part itself is named by its other fields."""
-_IN_RULES = {
-    **{name: option for path, option in OPTIONS.items() for name in (path, path.rpartition(".")[2])},
-    "voice_separate": "--audio-mode",
-    ", ".join(OUTPUT_KEYS): ", ".join(OPTIONS[f"output.{key}"] for key in OUTPUT_KEYS),
-}
-"""How the sentence of a rule may name a field. A name of one plain word is an English word as well."""
-_NAMED = re.compile(
-    "|".join(
-        rf"(?<![\w.-]){re.escape(name)}(?!\w)"
-        for name in sorted(_IN_RULES, key=len, reverse=True)
-        if not name.isalpha()
-    )
-)
+NAMES = FieldNames(OPTIONS, {"voice_separate": "--audio-mode"})
 
 
 def at_options(broken: Iterable[BrokenRule], given: Collection[str]) -> list[BrokenRule]:
@@ -66,18 +51,9 @@ def at_nodes(broken: Iterable[BrokenRule]) -> list[BrokenRule]:
 def _moved(
     each: BrokenRule, place: Callable[[str], str], given: Collection[str], *, worded: bool = True
 ) -> BrokenRule:
-    typed = ", ".join(dict.fromkeys(map(place, _leaves(each.field, given)))) if each.field else ""
-    rule = (
-        each.rule if not worded or each.word == "allow" else _NAMED.sub(lambda m: _IN_RULES[m[0]], each.rule)
-    )
+    typed = ", ".join(dict.fromkeys(map(place, NAMES.fields(each.field, given)))) if each.field else ""
+    rule = NAMES.sentence(each.rule) if worded and each.word != "allow" else each.rule
     return each.model_copy(update={"field": typed, "rule": rule})
-
-
-def _leaves(path: str, given: Collection[str]) -> list[str]:
-    """The field; of a part those of its fields that were given, or the one to begin with."""
-    inside = [each for each in OPTIONS if each.startswith(f"{path}.")]
-    inside.sort(key=lambda each: each.rpartition(".")[2] in _PLACES)
-    return [each for each in inside if each in given] or inside[:1] or [path]
 
 
 def _other(path: str) -> str:

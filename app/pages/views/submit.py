@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from flask import flash, redirect, request, url_for
@@ -11,6 +12,7 @@ from app.api.auth import require
 from app.api.ci_errors import from_ci
 from app.ci.outgoing import facts
 from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
+from app.ci.outgoing.rules.field_names import FieldNames
 from app.ci.outgoing.rules.rules import examine
 from app.pages import blueprint, page
 from app.provider import ProviderError
@@ -36,6 +38,8 @@ FIELDS: Final = (
     ("queue_id", "Queue", "Empty: CI's default", ()),
 )
 """Path in the request, name, explanation, and the values if they are a closed list."""
+_LABELS: Final = {path: label for path, label, *_ in FIELDS}
+_NAMES: Final = FieldNames(_LABELS)
 
 
 @blueprint.get("/submit")
@@ -77,16 +81,25 @@ def _form(
     trouble: str | None = None,
     status: int = 200,
 ) -> Response:
+    faults, others = _placed(given, broken)
+    first = next((path for path in _LABELS if path in faults), "")
+    shown = {"fields": FIELDS, "given": given, "faults": faults, "first": first, "others": others}
+    return page("submit.html", status, **shown, xml=xml, trouble=trouble)
+
+
+def _placed(given: dict[str, str], broken: Iterable[BrokenRule]) -> tuple[dict[str, list[str]], list[str]]:
+    """The broken rules at the fields of the form, and those of fields that it does not have."""
     at: dict[str, list[str]] = {}
-    names = {path for path, *_ in FIELDS}
+    others: list[str] = []
     for each in broken:
-        at.setdefault(each.field if each.field in names else "", []).append(
-            each.rule if each.field in names else f"{each.field}: {each.rule}"
-        )
-    others = at.pop("", [])
-    return page(
-        "submit.html", status, fields=FIELDS, given=given, faults=at, others=others, xml=xml, trouble=trouble
-    )
+        path = _NAMES.fields(each.field, given)[0]
+        if path not in _LABELS:
+            others.append(f"{each.field}: {each.rule}")
+        elif each.word == "missing":
+            at.setdefault(path, []).append("is required")
+        else:
+            at.setdefault(path, []).append(_NAMES.sentence(each.rule))
+    return at, others
 
 
 def _nested(given: dict[str, str]) -> dict[str, Any]:
