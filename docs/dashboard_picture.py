@@ -75,7 +75,7 @@ def _stat(lines: list[Line], unit: str, width: int, height: int) -> str:
 def _chart(lines: list[Line], unit: str, width: int, height: int) -> str:
     if not lines:
         return f'<text class="quiet" x="{width / 2:g}" y="{height / 2:g}" text-anchor="middle">no data</text>'
-    left, top, right, bottom = 62, 28, width - 10, height - 26
+    left, top, right, bottom = 62, 28, width - 10, height - 38
     times = [at for _, points in lines for at, _ in points]
     first, span = min(times), max(max(times) - min(times), 1)
     highest = max((value for _, points in lines for _, value in points), default=0) or 1
@@ -85,6 +85,13 @@ def _chart(lines: list[Line], unit: str, width: int, height: int) -> str:
         parts.append(f'<line class="axis" x1="{left}" y1="{at:g}" x2="{right}" y2="{at:g}"/>')
         said = said_in(unit, part * highest)
         parts.append(f'<text class="quiet" x="{left - 6}" y="{at + 4:g}" text-anchor="end">{said}</text>')
+        at = left + part * (right - left)
+        parts.append(f'<line class="axis" x1="{at:g}" y1="{bottom}" x2="{at:g}" y2="{bottom + 4}"/>')
+        anchor = "start" if part == 0 else "end" if part == 1 else "middle"
+        clock = minutes(part * span)
+        parts.append(
+            f'<text class="quiet" x="{at:g}" y="{bottom + 15}" text-anchor="{anchor}">{clock}</text>'
+        )
     room, shown = left, lines[: len(_COLOURS)]
     for colour, (name, points) in zip(_COLOURS, shown, strict=False):
         dots = " ".join(
@@ -93,8 +100,8 @@ def _chart(lines: list[Line], unit: str, width: int, height: int) -> str:
         )
         parts.append(f'<polyline stroke="{colour}" points="{dots}"/>')
         if room + 14 + 6 * len(name) < right:
-            parts.append(f'<rect x="{room}" y="{height - 15}" width="10" height="3" fill="{colour}"/>')
-            parts.append(f'<text x="{room + 14}" y="{height - 9}">{escape(name)}</text>')
+            parts.append(f'<rect x="{room}" y="{height - 12}" width="10" height="3" fill="{colour}"/>')
+            parts.append(f'<text x="{room + 14}" y="{height - 6}">{escape(name)}</text>')
         room += 28 + 6 * len(name)
     return "".join(parts)
 
@@ -108,6 +115,11 @@ def said_in(unit: str, value: float) -> str:
         return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
     said = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
     return f"{said}/s" if unit in {"ops", "reqps"} else said
+
+
+def minutes(seconds: float) -> str:
+    """Minutes and seconds since the chart begins."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def asked(prometheus: str, panel: dict[str, Any], begin: float, end: float) -> list[Line]:
