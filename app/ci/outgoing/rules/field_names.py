@@ -14,6 +14,8 @@ from app.ci.outgoing.facts import OUTPUT_KEYS
 _PLACES: Final = ("bucket", "region")
 """Of a part these have defaults: the part itself is named by its other fields."""
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_KEYS: Final = ", ".join(OUTPUT_KEYS)
+_NAME = re.compile(r"(?<![\w.-])[a-z]\w*(?:\.[a-z]\w*)*")
 
 
 class FieldNames:
@@ -23,20 +25,16 @@ class FieldNames:
     """
 
     def __init__(self, shown: Mapping[str, str], others: Mapping[str, str] = _NONE) -> None:
-        keys = ", ".join(shown[f"output.{key}"] for key in OUTPUT_KEYS)
         self._shown = shown
-        self._in_rules = {
-            **{name: label for path, label in shown.items() for name in (path, path.rpartition(".")[2])},
-            ", ".join(OUTPUT_KEYS): keys,
-            **others,
-        }
-        # A name of one plain word is an English word as well.
-        names = sorted((each for each in self._in_rules if not each.isalpha()), key=len, reverse=True)
-        self._named = re.compile("|".join(rf"(?<![\w.-]){re.escape(each)}(?!\w)" for each in names))
+        self._keys = ", ".join(shown[f"output.{key}"] for key in OUTPUT_KEYS)
+        names = {name: label for path, label in shown.items() for name in (path, path.rpartition(".")[2])}
+        # A name of one plain word, such as "object", is an English word as well.
+        self._in_rules = {name: label for name, label in (names | dict(others)).items() if not name.isalpha()}
 
     def sentence(self, rule: str) -> str:
         """The rule with a person's names in it."""
-        return self._named.sub(lambda found: self._in_rules[found[0]], rule)
+        rule = rule.replace(_KEYS, self._keys)
+        return _NAME.sub(lambda found: self._in_rules.get(found[0], found[0]), rule)
 
     def fields(self, path: str, given: Collection[str]) -> list[str]:
         """The field itself; of a part, those of its fields that were given, or the one to begin with."""
