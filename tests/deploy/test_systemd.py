@@ -13,7 +13,8 @@ import pytest
 from app.settings import Settings
 from harness.servers import ROOT
 
-UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
+FOLDER = ROOT / "deploy/systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
 SHARED = "# The same in all three units: deploy/systemd."
 EXPOSURE = 1.5
 """systemd-analyze's own scale: 10 is a unit without any protection."""
@@ -69,6 +70,51 @@ def test_secrets_come_as_credentials_by_names_that_the_product_knows(unit: Path)
     variables = re.findall(r"^Environment=(\w+)_FILE=(.*)$", unit.read_text(), re.MULTILINE)
     assert {name for name, _ in variables} <= {name.upper() for name in Settings.model_fields}
     assert all(path == f"%d/secrets_{name.lower()}" for name, path in variables)
+
+
+def test_systemd_listens_where_the_web_process_would() -> None:
+    """A restart refuses no connection, because systemd has the listening socket."""
+    (address,) = re.findall(
+        r"^ListenStream=(.*)$", (FOLDER / "receiver-web.socket").read_text(), re.MULTILINE
+    )
+    host, _, port = address.partition(":")
+    bind = next(
+        line for line in (ROOT / "gunicorn.conf.py").read_text().splitlines() if line.startswith("bind")
+    )
+    assert f"'HOST', '{host}'" in bind
+    assert f"'PORT', '{port}'" in bind
+    assert "Wants=receiver-web.socket\n" in (FOLDER / "receiver-web.service").read_text()
+
+
+def run_with_stand_ins(folder: Path, unit: str, *command: str) -> list[str]:
+    """The arguments that receiver-run gives to systemd-run, where ``unit`` is what systemctl shows of receiver-web."""
+    (folder / "unit").write_text(unit)
+    for name, body in {
+        "systemctl": f'[ "$1" = stop ] || cat {folder}/unit',
+        "systemd-run": f'printf "%s\\n" "$@" > {folder}/given; exit 3',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    done = subprocess.run(
+        [FOLDER / "receiver-run", *command], env={"PATH": f"{folder}:/usr/bin:/bin"}, check=False
+    )
+    assert done.returncode == 3, "the exit code of the command"
+    return (folder / "given").read_text().splitlines()
+
+
+def test_receiver_run_takes_every_setting_and_protection_of_the_unit(tmp_path: Path) -> None:
+    """The credentials are in a folder of the command's own unit, and its lines come from drop-ins, too."""
+    web = (FOLDER / "receiver-web.service").read_text()
+    dropped = '\n# /etc/systemd/system/receiver-web.service.d/a.conf\n[Service]\nEnvironment="A=b c"\n'
+    given = run_with_stand_ins(tmp_path, web + dropped, "flask", "keys", "create", "a b")
+    (unit,) = (each.removeprefix("--unit=") for each in given if each.startswith("--unit="))
+    lines = [line for line in web.partition(SHARED)[2].partition("[Install]")[0].splitlines() if line]
+    expected = {line.replace("%d", f"/run/credentials/{unit}") for line in [*lines, 'Environment="A=b c"']}
+    properties = {each.removeprefix("--property=") for each in given if each.startswith("--property=")}
+    assert expected <= properties
+    assert "Environment=SPOOL_DIR=/var/lib/ci-callback-receiver/spool" in properties
+    assert not [each for each in properties if re.match(r"Type|Exec|Restart|Wants|WantedBy|Start", each)]
+    assert given[-4:] == ["/opt/ci-callback-receiver/venv/bin/flask", "keys", "create", "a b"]
 
 
 def test_each_process_serves_its_metrics_at_a_port_of_its_own() -> None:
