@@ -52,11 +52,6 @@ ACCEPT_SECONDS = Histogram(
     "Time to answer a callback",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-NEWEST = Gauge(
-    "ci_newest_callback_timestamp_seconds",
-    "When the newest callback was stored (seconds since 1970); 0 if none since the start of this web server",
-    multiprocess_mode="max",
-)
 PROCESSES = Gauge("ci_web_processes", "Running web processes", multiprocess_mode="livesum")
 LISTENERS = Gauge("ci_listeners", "Clients that are listening to /v1/events", multiprocess_mode="livesum")
 WAITING = Gauge(
@@ -70,11 +65,10 @@ def callbacks(outcome: str, tag: str) -> Counter:
     return CALLBACKS.labels(outcome, tag)
 
 
-def count_callbacks(outcomes: Sequence[str], tags: Iterable[str | None], at_ms: int) -> None:
-    """A callback was stored then: the outcome and the tag of each of its jobs."""
+def count_callbacks(outcomes: Sequence[str], tags: Iterable[str | None]) -> None:
+    """A callback was stored: the outcome and the tag of each of its jobs."""
     for outcome, tag in zip(outcomes, tags, strict=True):
         callbacks(outcome, tag if tag in KNOWN else OTHER).inc()
-    NEWEST.set(at_ms / 1000)
 
 
 def make_series(reasons: Iterable[str]) -> None:

@@ -58,6 +58,10 @@ _REDIS_LIMIT = _Family(
 )
 _PROCESSES = _Family("ci_processes", "Processes that have reported within 15 s, by role", ("role",))
 _JOBS = _Family("ci_jobs", "Stored jobs, by state; `none` if the state is unknown", ("state",))
+_NEWEST = _Family(
+    "ci_newest_callback_timestamp_seconds",
+    "When the newest callback was stored, by any web server (seconds since 1970; some 5 s late); 0 if none was",
+)
 _OUTBOX = _Family("ci_outbox_waiting", "Events in the outbox that no relay has processed yet")
 _OUTBOX_AGE = _Family("ci_outbox_age_seconds", "Seconds that the oldest event in the outbox has waited")
 _RUNS_DUE = _Family(
@@ -144,7 +148,11 @@ class StoredMetrics(Collector):
 
     def _jobs(self) -> list[Metric]:
         counts = self._store.stats.by_state()
-        return [_JOBS.of(((state,), number) for state, number in counts.items())]
+        newest = self._store.tallies.newest_callback() or 0
+        return [
+            _JOBS.of(((state,), number) for state, number in counts.items()),
+            _NEWEST.alone(newest / 1000),
+        ]
 
     def _outbox(self) -> list[Metric]:
         lag = self._store.outbox.lag()

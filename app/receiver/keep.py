@@ -81,9 +81,8 @@ def keep(web: WebServices, news: News) -> Sequence[CallbackOutcome]:
     except Unavailable as error:
         _spool(web, news, str(error))
         outcomes = ["spooled"] * len(news.details)
-    at = now_ms()
-    counted.count_callbacks(outcomes, (detail.report.tag for detail in news.details), at)
-    web.reporter.note_callback(at)
+    counted.count_callbacks(outcomes, (detail.report.tag for detail in news.details))
+    web.reporter.note_callback(now_ms())
     return outcomes
 
 
