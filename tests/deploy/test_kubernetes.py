@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -41,6 +40,9 @@ def container(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_keeps_the_schema_of_kubernetes(version: str) -> None:
+    # Its import compiles grammars for two seconds, which every process that collects the tests would spend.
+    import kubernetes_validate  # noqa: PLC0415
+
     for each in OBJECTS:
         kubernetes_validate.validate(each, version, strict=True)
 
