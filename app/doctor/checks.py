@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[WebServices], Iterator[Finding]], ...] = (
     processes.lanes,
     processes.releases,
     installation.handlers,
+    installation.callback_keys,
     installation.keys,
     installation.open_refusals,
     ci.clock,

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from app.core.clock import rfc3339
 from app.core.processes import ROOT
 from app.doctor.finding import Finding
+from app.doctor.preflight import missing_keys
 from app.services import Services
 from app.store import DurabilityUnsupported
 
@@ -49,6 +50,21 @@ def handlers(services: Services) -> Iterator[Finding]:
         return
     found = json.loads(done.stdout.strip().splitlines()[-1])
     yield Finding("ok", "HANDLERS", f"{', '.join(found) or 'none'} in {names}")
+
+
+def callback_keys(services: Services) -> Iterator[Finding]:
+    """Processes that run since before a key was removed still work; the next start would be refused."""
+    try:
+        missing = missing_keys(services.settings, services.store.submissions)
+    except RedisError:
+        return
+    if missing:
+        message = f"lacks keys that signed the URLs of jobs that have not ended: {missing}"
+        todo = "Put them back, behind the first one; or, if they have leaked, name them in CALLBACK_KEYS_WITHDRAWN."
+        yield Finding("fail", "CALLBACK_KEYS", message, todo)
+    else:
+        known = ", ".join(key.id for key in services.settings.callback_keys)
+        yield Finding("ok", "CALLBACK_KEYS", f"{known}: all that open jobs need")
 
 
 def keys(services: Services) -> Iterator[Finding]:

@@ -84,14 +84,18 @@ def ignore_reload() -> None:
     )
 
 
+def missing_keys(chosen: Settings, submissions: Submissions) -> str:
+    """Keys that CALLBACK_KEYS lacks and open jobs need, each with the number of jobs: ``k1 (for 3)``; or nothing."""
+    known = {key.id for key in chosen.callback_keys} | set(chosen.callback_keys_withdrawn)
+    needed = sorted(submissions.open_keys().items())
+    return ", ".join(f"{key} (for {count})" for key, count in needed if key not in known)
+
+
 def _check_keys(chosen: Settings, submissions: Submissions) -> None:
     """Removing a key while jobs still need it would refuse good callbacks."""
-    known = {key.id for key in chosen.callback_keys} | set(chosen.callback_keys_withdrawn)
-    missing = {key: count for key, count in submissions.open_keys().items() if key not in known}
-    if missing:
-        which = ", ".join(f"{key} (for {count})" for key, count in sorted(missing.items()))
+    if missing := missing_keys(chosen, submissions):
         raise SettingsError(
-            f"CALLBACK_KEYS lacks keys that signed the URLs of jobs that have not ended: {which}.\n"
+            f"CALLBACK_KEYS lacks keys that signed the URLs of jobs that have not ended: {missing}.\n"
             "Their callbacks would be refused. Put the keys back, behind the first one, until those jobs have ended; "
             "or, if they have leaked, name them in CALLBACK_KEYS_WITHDRAWN: then CI is asked about those jobs."
         )

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from app.core.clock import now_ms, rfc3339
+from app.core.tokens import CallbackKey
 from app.doctor import installation, processes
 from app.doctor.finding import Finding
 from app.services import Services
 from app.settings import Settings
 from app.store.refusals.refusal import Refusal
+from app.store.submissions.submissions import Submission
 from harness.servers import ROOT, free_port
 from tests.cli.submit.conftest import command
 
@@ -47,6 +50,22 @@ def test_an_installation_without_api_keys(services: Services) -> None:
     assert [(one.level, one.said) for one in installation.keys(services)] == [("ok", "1")]
 
 
+def test_a_callback_key_that_open_jobs_need(services: Services, settings: Settings) -> None:
+    """Without it their callbacks are refused: it is named, with the number of jobs, before a restart fails."""
+    assert [(one.level, one.said) for one in installation.callback_keys(services)] == [
+        ("ok", "k1: all that open jobs need")
+    ]
+    now = rfc3339(now_ms())
+    for each in ("s1", "s2"):
+        services.store.submissions.create(Submission(each, "sending", now, now, "own", "b", "r", key_id="k1"))
+    other = CallbackKey("k2", settings.callback_keys[0][1])
+    chosen = settings.model_copy(update={"callback_keys": (other,)})
+    (found,) = installation.callback_keys(Services.open(chosen, timeout=5))
+    assert (found.level, "k1 (for 2)" in found.said) == ("fail", True), found
+    withdrawn = chosen.model_copy(update={"callback_keys_withdrawn": ("k1",)})
+    assert [one.level for one in installation.callback_keys(Services.open(withdrawn, timeout=5))] == ["ok"]
+
+
 @pytest.mark.parametrize(
     ("level", "found", "word"),
     [("process", "ok", "process"), ("fsync", "warn", "appendfsync"), ("replicated", "warn", "replica")],
@@ -67,6 +86,7 @@ def test_durability_is_what_this_redis_can_give(
         processes.lanes,
         processes.releases,
         installation.durability,
+        installation.callback_keys,
         installation.keys,
         installation.open_refusals,
     ],
