@@ -9,7 +9,7 @@ from app.services import Services
 from app.settings import SettingsError
 from harness.servers import Valkey
 from harness.settings import make_settings
-from tests.store.jobs.test_retention import new_submission
+from tests.store.jobs.populated import new_submission
 from tests.store.said import said, tell
 
 NEW = "k2:another-secret-of-the-tests-0123456789"

@@ -17,7 +17,7 @@ from app.settings.types import AgeAndSize
 from app.store import Limits, Store
 from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.store.refusals.refusals import Bounds
-from tests.store.jobs.test_retention import new_submission
+from tests.store.jobs.populated import new_submission
 from tests.store.said import said, tell
 from workers.relay import retention
 
