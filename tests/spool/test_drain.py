@@ -5,59 +5,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from app.services import Services
-from app.spool import SUFFIX, Spool
-from app.spool.drain import Drainer
+from app.spool import SUFFIX
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
 from app.spool.record import decode_record, encode_record, pack_refusal
 from app.spool.replay import Away
-from app.store import News, Store
+from app.store import News
 from app.store.refusals.refusal import Refusal
 from harness.servers import Valkey
 from harness.settings import make_settings
 from tests.callbacks import new_job_id
+from tests.spool.home import Home
 from tests.store.samples import news
-
-
-class Home:
-    """A drainer, what it has said, and the folder that it drains."""
-
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store = store
-        self.spool = Spool(folder, 2**24)
-        self.said: Counter[str] = Counter()
-        self.drainer = self.another()
-
-    def another(self, hear: Callable[[str], None] | None = None) -> Drainer:
-        store = self.store
-        return Drainer(self.spool, store.acceptor, store.refusals, store.durable, hear or self._hear)
-
-    def _hear(self, outcome: str) -> None:
-        self.said[outcome] += 1
-
-    def put(self, *payloads: bytes) -> None:
-        for payload in payloads:
-            self.spool.append(payload)
-        self.spool.hand_over(at_once=True)
-
-    def files(self, suffix: str = SUFFIX) -> list[Path]:
-        return sorted(self.spool.folder.glob(f"*{suffix}"))
-
-    def outcomes(self, job_id: str) -> list[object]:
-        return [entry["outcome"] for entry in self.store.jobs.history(job_id)[0]]
-
-
-@pytest.fixture
-def home(store: Store, tmp_path: Path) -> Home:
-    return Home(store, tmp_path / "spool")
 
 
 def test_a_record_is_the_news_itself() -> None:
@@ -254,3 +219,18 @@ def test_a_new_file_has_no_name_before_it_is_locked(tmp_path: Path) -> None:
     file.close()
     with file.path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_lock_of_a_folder_that_was_replaced(home: Home) -> None:
+    """The one that drains locks the folder that is there now: two never drain one, and none goes undrained."""
+    home.spool.append(encode_record(news("j1")))
+    old, other = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
+    assert old.take() and old.take()
+    home.spool.folder.rename(home.spool.folder.with_name("away"))
+    home.spool.append(encode_record(news("j2")))
+    assert other.take()
+    assert not old.take()
+    other.release()
+    assert old.take()
+    assert not other.take()
+    old.release()
