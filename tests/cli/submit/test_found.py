@@ -8,7 +8,7 @@ from app import create_app
 from harness.emulated import Emulated
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from harness.settings import make_settings
-from tests.cli.submit.test_many import COMMON, HEAD, file_of, rows_of, submitted, wanted
+from tests.cli.submit.row_files import COMMON, HEAD, file_of, rows_of, submitted, wanted
 
 
 def test_a_lost_row_is_found_by_the_relay(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> None:
