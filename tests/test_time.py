@@ -21,7 +21,7 @@ MAY_SLEEP = {
     "tests/e2e/test_spool_trouble.py": "kills at moments that nothing chooses; any of them will do",
     "tests/docs/console.py": "a reader who does not see yet what the page shows looks again",
     "tests/emulator/running.py": "eventually() polls",
-    "tests/receiver/hostile/test_hostile_http.py": "spaces packets",
+    "tests/receiver/hostile/test_hostile_connections.py": "spaces packets",
     "tests/receiver/hostile/test_slow_and_idle.py": "spaces packets; a client that trickles",
     "tests/redis/test_durable.py": "the drainer has to have had a chance to be wrong",
     "tests/redis/test_sentinel.py": "a silence that is longer than the client's time-out",

@@ -9,23 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-import requests
 
 from harness.servers import Web
 from server.worker import HEAD_SECONDS
 from tests import raw
 from tests.receiver.callbacks import a_token, body, post
 
+pytestmark = pytest.mark.usefixtures("no_fault")
+
 CROWD = 60
-
-
-@pytest.fixture(autouse=True)
-def unharmed(web: Web) -> Iterator[None]:
-    """Whatever a test does, the process lives, and nothing was said of it that only a fault would say."""
-    before = len(web.web.text())
-    yield
-    assert requests.get(f"{web.url}/healthz", timeout=10).ok
-    assert "Traceback" not in web.web.text()[before:]
 
 
 def answers_promptly(web: Web) -> None:
