@@ -1,4 +1,4 @@
-"""The outbox: what it trims, what it packs, and that each entry is still read once, in order."""
+"""The outbox: what is trimmed and packed; and each entry is still read once, in order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from app.store.packing.packing import pack
 from tests.store.said import said, tell
 
 
-def test_a_flood_of_news_about_one_job_sets_off_no_end_of_runs(store: Store) -> None:
-    """A leaked token: past a bound only an end or CI's own word moves the job, and CI is asked."""
+def test_a_flood_of_reports_about_one_job_makes_a_bounded_number_of_events(store: Store) -> None:
+    """Past the bound for one URL only the job's end or CI's own answer changes the job, and CI is asked."""
     for n in range(30):
         tell(store, said("j1", "Running", message=str(n)), body=b"")
     assert store.outbox.size() == 18
@@ -29,7 +29,7 @@ def test_a_flood_of_news_about_one_job_sets_off_no_end_of_runs(store: Store) -> 
 
 
 def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) -> None:
-    """It keeps some entries for listeners, and all that no relay has acknowledged."""
+    """It keeps the newest entries for listeners, and every entry that no relay has acknowledged."""
     services = Services.open(settings.model_copy(update={"outbox_max": 400}), timeout=5)
     store = services.store
     store.outbox.open()
@@ -56,7 +56,7 @@ def test_the_outbox_is_trimmed_below_what_is_acknowledged(settings: Settings) ->
 
 
 def test_few_entries_are_packed_too_once_they_are_old(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where little happens they do not stay as they came: all but a few are packed, and read on as before."""
+    """With little traffic, all but the newest entries are packed after a while, and listeners still read them."""
     store.outbox.open()
     for n in range(60):
         tell(store, said(f"j{n}", "Success"), body=b"")
@@ -81,7 +81,7 @@ def test_few_entries_are_packed_too_once_they_are_old(store: Store, monkeypatch:
 
 
 def test_entries_that_an_earlier_release_packed_are_read(store: Store) -> None:
-    """It packed them as JSON."""
+    """The earlier release packed them as JSON."""
     store.outbox.open()
     tell(store, said("j1", "Running"), said("j2", "Success"), body=b"")
     before = store.outbox.after("0", 10)

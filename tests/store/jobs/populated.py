@@ -49,7 +49,8 @@ def new_submission(
 
 
 def plan_all(store: Store, state: str | None = "done") -> None:
-    """Runs of all news: one of a handler, one of an endpoint; ended in ``state``, or left to wait."""
+    """Make two runs of each event, one of a handler and one of an endpoint, and end them in ``state``, or leave them
+    waiting."""
     events = [posted.event for posted in store.outbox.after("0", 10_000)]
     for event in [each for each in events if each.kind not in TROUBLES]:
         store.runs.plan([(event, [("h", None), ("forward", "https://there.example.com/hook")])])

@@ -19,7 +19,8 @@ from workers.relay.retention import step as sweep_step
 
 @pytest.mark.parametrize("state", ["Submitted", "Running", "Pause", None])
 def test_a_job_that_has_not_ended_outlives_its_callback_url(store: Store, state: str | None) -> None:
-    """Whatever its age: its end may still come by that URL. After the URL it goes, and so does its submission."""
+    """Whatever its age, its end may still be reported to that URL. Once the URL has expired, job and submission are
+    removed."""
     submission = new_submission(store, now_ms() + 60_000)
     tell(store, said("j1", state), source="submit", submission=submission)
     for _ in range(3):
@@ -54,7 +55,8 @@ def test_urls_of_earlier_releases_are_given_the_same_life(store: Store) -> None:
 
 
 def test_the_sweep_keeps_what_may_still_be_reported(services: Services) -> None:
-    """A step of the relay: with the shortest lives that settings allow, and a URL of longer ones before."""
+    """The relay's sweep keeps a job whose URL is valid, also if RETENTION_JOBS and CALLBACK_LIFE were shortened
+    since."""
     short = services.settings.model_copy(update={"retention_jobs": 0.001, "callback_life": 0.001})
     store = services.store
     submission = new_submission(store, now_ms() + 60_000)
@@ -69,7 +71,7 @@ def test_the_sweep_keeps_what_may_still_be_reported(services: Services) -> None:
 
 
 def test_a_submission_without_jobs_outlives_its_callback_url(store: Store) -> None:
-    """Without its record the URL would mean something else."""
+    """Without the submission's record a callback to that URL would be judged by other rules."""
     submission = new_submission(store, now_ms() + 60_000)
     store.retention.drop_submissions(ANY_AGE, 100)
     assert store.submissions.get(submission) is not None
@@ -84,7 +86,7 @@ def test_an_expired_url_needs_its_key_no_longer(store: Store) -> None:
 
 
 def test_a_submission_is_open_until_its_jobs_have_ended(store: Store) -> None:
-    """So long the key that signed its token must not go."""
+    """Until then the key that signed its token is needed."""
     submission = new_submission(store)
     assert store.submissions.open_keys() == {"k1": 1}
     tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)

@@ -35,7 +35,7 @@ __all__ = ["new_submission"]  # tests/e2e/test_reload.py imports it from here
 
 
 def test_nothing_is_left_of_what_is_removed(store: Store) -> None:
-    """After a lot of everything, and a sweep, only keys that do not grow are there."""
+    """After a sweep of a full store only keys that do not grow with the jobs are left."""
     populate(store)
     plan_all(store)
     store.due.count("j3", 60)
@@ -45,7 +45,7 @@ def test_nothing_is_left_of_what_is_removed(store: Store) -> None:
 
 
 def test_events_that_come_late_leave_nothing(store: Store) -> None:
-    """A relay that had an event in its hands when the job was removed makes no runs of it."""
+    """A relay that has read an event before its job was removed makes no runs of it."""
     tell(store, said("j1", "Success"))
     store.retention.drop_job("j1")
     plan_all(store, None)
@@ -67,7 +67,7 @@ def test_payloads_go_first(store: Store) -> None:
 
 
 def test_young_jobs_stay(store: Store) -> None:
-    """By their last change, not by their first."""
+    """A job's age counts from its last change."""
     tell(store, said("jold", "Running"))
     tell(store, said("jyoung", "Running"))
     long_ago = now_ms() - 100_000
@@ -83,7 +83,7 @@ def test_young_jobs_stay(store: Store) -> None:
 
 @pytest.mark.parametrize("state", ["failed", None], ids=["failed", "waiting"])
 def test_jobs_whose_runs_are_not_over_stay_longer(store: Store, state: str | None) -> None:
-    """Twice as long; then they go too, and leave no failure without its run."""
+    """They stay twice as long; then they and their failures are removed."""
     tell(store, said("j1", "Success"))
     plan_all(store, state)
     store.retention.drop_jobs(ANY_AGE, 100)
@@ -93,8 +93,8 @@ def test_jobs_whose_runs_are_not_over_stay_longer(store: Store, state: str | Non
     assert kept_keys(store) - FIXED == set()
 
 
-def test_news_that_fails_while_its_job_is_kept_is_kept_as_long(store: Store) -> None:
-    """The job was kept for one failure; another piece of news comes and fails, and has its own time."""
+def test_a_failure_of_a_job_that_is_kept_keeps_it_again(store: Store) -> None:
+    """The job is kept for one failure; a later report fails too, and is kept as long from then on."""
     tell(store, said("j1", "Running"))
     plan_all(store, "failed")
     store.retention.drop_jobs(ANY_AGE, 100)
@@ -118,7 +118,7 @@ def test_dismissed_failures_keep_no_job(store: Store) -> None:
 
 
 def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
-    """One with jobs is needed as long as they are; one without goes by its own age."""
+    """A submission with jobs is kept as long as the last of them."""
     submission = new_submission(store)
     tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)
     store.retention.drop_submissions(ANY_AGE, 100)
@@ -130,7 +130,7 @@ def test_a_submission_goes_with_the_last_of_its_jobs(store: Store) -> None:
 
 
 def test_a_job_that_was_removed_is_not_brought_back(store: Store) -> None:
-    """While another job of its submission stays: only one whose record was lost is asked about."""
+    """While another job of the submission stays, CI is asked only about a job whose record was lost."""
     submission = new_submission(store)
     tell(store, said("j1", "Submitted"), said("j2", "Submitted"), source="submit", submission=submission)
     dropped = store.retention.drop_job("j1")
@@ -153,7 +153,7 @@ def test_look_ups_go_with_their_job(store: Store) -> None:
 
 
 def test_a_running_run_leaves_nothing_of_a_removed_job(store: Store) -> None:
-    """Its worker goes on and records it: the lease, the end, the rest of its batch."""
+    """The worker goes on and tries to write lease, end and batch: none of it is stored."""
     tell(store, said("j1", "Success"))
     plan_all(store, None)
     (event,) = [posted.event for posted in store.outbox.after("0", 10)]
