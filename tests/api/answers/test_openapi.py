@@ -35,7 +35,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 
 
 def test_the_document_is_whole(document: dict[str, Any]) -> None:
-    """OpenAPI 3.1: every reference leads somewhere, ids are unique, path parameters are declared."""
+    """OpenAPI 3.1: every reference resolves, ids are unique, path parameters are declared."""
     assert document["openapi"].startswith("3.1")
     assert {"title", "version"} <= set(document["info"])
     for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
@@ -86,7 +86,7 @@ def schema_of(document: dict[str, Any], path: str, status: int) -> dict[str, Any
 def test_responses_match_the_document(
     client: FlaskClient, store: Store, key: dict[str, str], document: dict[str, Any]
 ) -> None:
-    """Real answers against the document: no field missing, none too many, each of its type."""
+    """Real answers have each field of the document, no other field, and the right types."""
     put(store, "jfull", Workflow={"RunId": "i1", "WorkflowId": "w1", "Name": "n"}, Progress="50")
     put(store, "jbare", Input=None, Operation=None, State=None, EndTime=None, Tag=None, QueueId=None)
     store.submissions.create(
