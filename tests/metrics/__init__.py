@@ -1,1 +1,1 @@
-"""What Prometheus sees."""
+"""What Prometheus reads."""

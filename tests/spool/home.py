@@ -12,7 +12,7 @@ from app.store import Store
 
 
 class Home:
-    """A drainer, what it has said, and the folder that it drains."""
+    """A drainer, the outcomes that it reported, and the folder that it drains."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store

@@ -11,7 +11,7 @@ from tests.store.samples import news
 
 
 def _odd(kind: str) -> Callable[[Store, str], bytes]:
-    """A record of a job whose key of this kind holds something else than it should."""
+    """A record of a job whose key of this kind holds a value of another type."""
 
     def make(store: Store, job_id: str) -> bytes:
         store.db.client.set(store.db.key(kind, job_id), "of another type")
@@ -38,7 +38,7 @@ def _no_body(_store: Store, job_id: str) -> bytes:
 
 
 def _of_another_shape(_store: Store, job_id: str) -> bytes:
-    """Readable, and nothing that the store can work with."""
+    """A readable record that the store cannot accept."""
     return encode_record(news(job_id)).replace(b'"ask_after": 60.0', b'"ask_after": "soon"')
 
 

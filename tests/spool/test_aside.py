@@ -38,8 +38,8 @@ def test_a_refused_record_delays_no_other_record(kind: str, home: Home) -> None:
     assert [each.partition(b"\n")[2] for each in kept] == [each.partition(b"\n")[2] for each in poison]
 
 
-def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the cause is fixed the record is drained, without a person and without a restart."""
+def test_a_record_set_aside_is_retried(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the cause is fixed the record is drained, without an operator and without a restart."""
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
     home.put(POISON["job"](home.store, "jodd"))
     home.drainer.step()
@@ -51,8 +51,8 @@ def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch
     assert home.spool.set_aside().records == 0
 
 
-def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pause is twice the last one, to an hour; a new process tries everything at once."""
+def test_back_off_doubles_up_to_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new process retries everything at once."""
     clock = [1000.0]
     monkeypatch.setattr("app.spool.aside.time.monotonic", lambda: clock[0])
     retries, pauses = Retries(), []
@@ -71,8 +71,10 @@ def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Retries().due(tmp_path)
 
 
-def test_many_of_them_do_not_delay_new_callbacks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a moment's work on what is set aside, the next step begins with what has come meanwhile."""
+def test_many_records_set_aside_do_not_delay_new_callbacks(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step spends a short time on them, and the next step begins with new records."""
     monkeypatch.setattr("app.spool.drain._ASIDE_S", 0.0)
     monkeypatch.setattr("app.spool.aside._FILE_BYTES", 1)
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
@@ -90,8 +92,8 @@ def test_many_of_them_do_not_delay_new_callbacks(home: Home, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("at", range(5))
-def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
-    """Killed after any record: each one is drained, set aside, or still in its file."""
+def test_a_crash_while_a_record_is_set_aside_loses_none(home: Home, at: int) -> None:
+    """The process dies after any record: each one is drained, set aside, or still in its file."""
     ids = [f"j{n}" for n in range(5)]
     home.put(
         *(
@@ -101,7 +103,7 @@ def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
     )
 
     class Killed(BaseException):
-        """As SIGKILL: no clean-up of ours runs because of it."""
+        """Like SIGKILL: no clean-up of ours runs."""
 
     heard: list[str] = []
 
@@ -124,7 +126,7 @@ def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
 def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was set aside and not settled is still in its file: only that copy stays."""
+    """A record that was set aside before the step failed is still in its file, and only that copy is kept."""
     home.put(POISON["job"](home.store, "jodd"), encode_record(news("j2")))
     monkeypatch.setattr(home.drainer, "_settle", lambda **_: (_ for _ in ()).throw(Away("just now")))
     with pytest.raises(Away):
@@ -135,9 +137,9 @@ def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
     assert home.spool.set_aside().records == 1
 
 
-def test_it_takes_no_room_from_callbacks(tmp_path: Path) -> None:
-    """As much as SPOOL_MAX may lie aside and callbacks still have all of their room. Nothing of it is dropped: what is
-    beyond takes from that room, and is said to be full in the end."""
+def test_records_set_aside_take_no_room_from_callbacks(tmp_path: Path) -> None:
+    """Up to SPOOL_MAX of them leave callbacks all of their room. Beyond that they take from it, none is dropped, and
+    in the end the spool is full."""
     file = OwnFile(tmp_path, RECORDS)
     file.write(bytes(90_000))
     file.close()
@@ -171,8 +173,8 @@ def test_what_an_earlier_release_put_aside(home: Home) -> None:
     assert not second.exists()
 
 
-def test_it_is_seen(tmp_path: Path, valkey: Valkey) -> None:
-    """/readyz is degraded and still 200, names it, and the metrics count it."""
+def test_a_record_set_aside_is_visible(tmp_path: Path, valkey: Valkey) -> None:
+    """/readyz is degraded, still 200, and names it; the metrics count it."""
     app = create_app(make_settings(valkey.url, spool_dir=str(tmp_path)))
     client, services = app.test_client(), app.extensions["services"]
     for role in ("relay", "worker"):

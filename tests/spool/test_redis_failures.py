@@ -27,7 +27,7 @@ Fate = Literal["pass", "drop", "break"]
 
 @contextmanager
 def behind(server: Valkey, fate_of: Callable[[bytes], Fate]) -> Iterator[str]:
-    """Redis, behind a connection that does to each packet what ``fate_of`` says: ``break`` ends the connection."""
+    """Redis behind a proxy that passes or drops each packet, or breaks the connection, as ``fate_of`` says."""
     place = str(server.socket) + "p"
     listener = socket(AF_UNIX, SOCK_STREAM)
     listener.bind(place)
@@ -71,8 +71,8 @@ def _shut(each: socket) -> None:
 
 
 def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
-    """Redis takes every other write: after a few steps that record is set aside, and the others are drained. One
-    failure alone is no reason."""
+    """The connection breaks at each write of one record: in the third step it is set aside, and the others are
+    drained."""
     with (
         Valkey(tmp_path) as server,
         behind(server, lambda data: "break" if b"jdeadly" in data else "pass") as url,
@@ -89,8 +89,8 @@ def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
-    """Small writes are answered and those of one job are not, five times in a row, as on a starved machine: nothing is
-    set aside, so the news of the job keeps its order."""
+    """Five writes of one job time out while others are answered, as on a busy machine: nothing is set aside, so the
+    job's reports keep their order."""
     unanswered = iter(range(5))
 
     def fate_of(data: bytes) -> Fate:
@@ -113,8 +113,7 @@ def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
 def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After thirty time-outs it is set aside all the same. A failure of another record does not start the count
-    again."""
+    """It is set aside after thirty time-outs. A time-out of another record does not reset the count."""
     unanswered = iter(range(2))
 
     def fate_of(data: bytes) -> Fate:
@@ -137,10 +136,8 @@ def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(
         assert times == list(range(30, 30 + len(times)))
 
 
-def test_a_call_that_the_breaker_held_back_says_nothing_about_a_record(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another thread's time-out opens the breaker between the first write of a pass and the record."""
+def test_a_call_that_the_breaker_blocked_does_not_count(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's time-out opens the breaker before the record is written, fifty times."""
     breaker = Breaker(pause_s=3600)
     monkeypatch.setattr(home.store.db.client, "breaker", breaker)
     replay = Replay(home.store.acceptor, home.store.refusals, lambda _: None, frozenset())
@@ -155,7 +152,7 @@ def test_a_call_that_the_breaker_held_back_says_nothing_about_a_record(
 
 
 def test_missing_rights_set_no_record_aside(tmp_path: Path) -> None:
-    """A user of Redis who may not write: nothing is set aside, everything waits."""
+    """While the Redis user may not write, every record stays pending."""
     with Valkey(tmp_path) as server:
         whole = Services.open(make_settings(server.url), timeout=5)
         for name, rights in (
