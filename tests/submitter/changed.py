@@ -9,6 +9,5 @@ from app.settings import Settings
 
 
 def changed(services: Services, **settings: Any) -> Services:
-    """The same store with other settings."""
     values = {name: value for name, value in services.settings if value is not None}
     return Services.open(Settings(_env_file=None, **(values | settings)), timeout=5)

@@ -17,9 +17,9 @@ from tests.submitter.changed import changed
 from tests.submitter.conftest import REQUEST
 
 
-def test_its_callback_url_expires(services: Services) -> None:
-    """CALLBACK_LIFE after it was made, for a request and for a file; the record says the same, and the token carries
-    bucket and region, by which CI can be asked when the record is gone."""
+def test_the_callback_url_expires(services: Services) -> None:
+    """CALLBACK_LIFE after the request or file was drafted; the record has the same expiry. The token names bucket and
+    region, so that CI can be asked without the record."""
     submitter, settings = Submitter(changed(services, callback_life="2 d")), services.settings
     began = time.time()
     draft = submitter.draft(REQUEST)
@@ -60,7 +60,7 @@ ELSEWHERE: list[tuple[dict[str, Any], str, str | None]] = [
 
 
 @pytest.mark.parametrize(("choice", "kind", "callback"), ELSEWHERE, ids=str)
-def test_a_job_whose_news_goes_elsewhere_is_polled_at_once(
+def test_a_job_whose_callback_goes_elsewhere_is_polled_at_once(
     choice: dict[str, Any],
     kind: str,
     callback: str | None,

@@ -33,8 +33,10 @@ def test_a_job_is_bound_to_its_submission(submitter: Submitter, services: Servic
     assert ci.statuses() == [200]
 
 
-def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services, ci: Emulated) -> None:
-    """While CI has the request, the submission is there, `sending`, and waits to be looked for."""
+def test_a_submission_is_stored_before_it_is_sent(
+    submitter: Submitter, services: Services, ci: Emulated
+) -> None:
+    """While CI has the request, the submission is stored as `sending`, among those that the relay searches for."""
     ci.fault("early")  # the callback comes before the answer: the receiver must find the submission
     draft = submitter.draft(REQUEST)
     assert services.store.submissions.get(draft.submission) is None, "a draft stores nothing"
@@ -60,7 +62,7 @@ def test_it_is_stored_before_it_is_sent(submitter: Submitter, services: Services
 
 
 def test_a_submission_that_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emulated) -> None:
-    """Redis is away: nothing reaches CI."""
+    """While Redis is away nothing is sent to CI."""
     settings = make_settings(
         "unix:///nowhere/at/all", ci_endpoint=ci.url, cos_bucket=ci.bucket, public_url="http://127.0.0.1:9"
     )
@@ -72,7 +74,7 @@ def test_a_submission_that_cannot_be_stored_is_not_sent(valkey: Valkey, ci: Emul
 def test_a_broken_request_is_neither_stored_nor_sent(
     submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
-    """Every broken rule at once; nothing of it anywhere."""
+    """The error names every broken rule."""
     wrong = REQUEST.model_copy(update={"output": None, "user_data": "café"})
     with pytest.raises(BadRequest) as raised:
         submitter.submit(wrong)
@@ -84,7 +86,7 @@ def test_a_broken_request_is_neither_stored_nor_sent(
 def test_the_caller_gets_an_answer_that_redis_cannot_store(
     submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
-    """CI named the job and then Redis went away: the caller learns the job's id, and the relay will find it."""
+    """CI named the job, then Redis went away: the caller gets the job's id, and the relay will find the submission."""
     broken = Services.open(services.settings, timeout=1)
 
     class Away:
@@ -101,8 +103,8 @@ def test_the_caller_gets_an_answer_that_redis_cannot_store(
     assert receipt.submission in services.store.submissions.unanswered()
 
 
-def test_news_that_ci_has_it_is_not_undone(services: Services, submitter: Submitter) -> None:
-    """A late `lost` does not overwrite `submitted`; and nothing is made of a submission that is not there."""
+def test_a_late_lost_does_not_overwrite_submitted(services: Services, submitter: Submitter) -> None:
+    """And an unknown submission is not created."""
     receipt = submitter.submit(REQUEST)
     assert not services.store.submissions.settle(receipt.submission, "lost", "late")
     kept = services.store.submissions.get(receipt.submission)
@@ -115,7 +117,7 @@ def test_news_that_ci_has_it_is_not_undone(services: Services, submitter: Submit
 def test_several_operations_are_several_jobs_of_one_submission(
     submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
-    """One request, one callback URL; CI's own node for another tag goes through as it is."""
+    """One request with one callback URL; CI's own node for another tag is sent as it is."""
     request = SubmitRequest.model_validate(
         {
             "input": {"object": "in/a.mp4"},
@@ -162,7 +164,8 @@ def test_a_raw_file_is_sent_as_it_is(submitter: Submitter, ci: Emulated) -> None
 def test_a_job_without_input_is_submitted_and_bound(
     submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
-    """By a raw operation and by a ready file: Tts has its text in its operation. Its callback is its own."""
+    """A raw operation and a complete file: Tts has its text in the operation. The callback URL is bound to tag and
+    user data."""
     speech = {
         "TtsConfig": {"Input": "hello"},
         "Output": {"Region": "ap-chongqing", "Bucket": ci.bucket, "Object": "o"},

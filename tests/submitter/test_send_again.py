@@ -1,4 +1,4 @@
-"""What is sent again and what is not, after a refusal, a lost answer, SlowDown or a broken connection."""
+"""What is sent again after a refusal, a lost answer, SlowDown or a broken connection, and what is not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMON = {
 def test_a_refusal_by_ci_is_sent_once_and_reported(
     code: str, submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
-    """CI's code, message, request id and what to do about it are in the error and in the submission."""
+    """The error and the submission have CI's code, message, request id and advice."""
     status, advice = COMMON[code]
     ci.fault("error", on="submit", code=code, status=status, message="No, said CI.", times=1)
     with pytest.raises(RequestRejected) as raised:
@@ -65,7 +65,7 @@ def test_a_refusal_by_ci_is_sent_once_and_reported(
 def test_a_lost_answer_is_never_followed_by_a_second_request(
     fault: dict[str, Any], answered: int, submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
-    """CI may have it: it is sent once, the submission is `lost`, and it stays among those that are looked for."""
+    """CI may have the job: the submission is `lost`, and the relay searches for it."""
     ci.fault(**fault, on="submit", times=1)
     receipt = submitter.submit(REQUEST)
     assert receipt.job_ids == ()
@@ -80,7 +80,7 @@ def test_a_lost_answer_is_never_followed_by_a_second_request(
 
 
 def test_slow_down_is_obeyed_and_tried_again(submitter: Submitter, services: Services, ci: Emulated) -> None:
-    """SlowDown says that CI has not taken it: the same submission goes out again, after a pause."""
+    """SlowDown means that CI has not accepted the request: the same submission is sent again after a pause."""
     ci.fault("error", on="submit", code="SlowDown", status=429, times=2)
     began = time.monotonic()
     receipt = submitter.submit(REQUEST)
@@ -107,13 +107,13 @@ def test_slow_down_is_obeyed_and_tried_again(submitter: Submitter, services: Ser
     ],
     ids=lambda each: str(getattr(each, "code", each)),
 )
-def test_only_what_ci_has_certainly_not_taken_is_sent_again(error: ProviderError, again: bool) -> None:
-    """And of that only what may be over in a moment: a name or a certificate that is wrong stays wrong."""
+def test_only_what_ci_has_certainly_not_accepted_is_sent_again(error: ProviderError, again: bool) -> None:
+    """And only if a retry may help: a wrong name or certificate stays wrong."""
     assert may_be_sent_again(error) == again
 
 
 def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) -> None:
-    """A caller who waits for an answer gets one: CI's SlowDown, and a failed submission."""
+    """The caller gets CI's SlowDown, and the submission is failed."""
     ci.fault("error", on="submit", code="SlowDown", status=429)
     with pytest.raises(Throttled) as raised:
         Submitter(services, patience=2).submit(REQUEST)
@@ -124,7 +124,7 @@ def test_patience_with_slow_down_has_an_end(services: Services, ci: Emulated) ->
 
 
 def test_a_refused_connection_is_tried_again(services: Services, ci: Emulated) -> None:
-    """No server listens: it is retried a few times; then the submission is failed."""
+    """No server listens: after some retries the submission is failed."""
     away = changed(services, ci_endpoint=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(NotSent) as raised:
         Submitter(away, patience=2).submit(REQUEST)
@@ -135,7 +135,7 @@ def test_a_refused_connection_is_tried_again(services: Services, ci: Emulated) -
 
 
 def test_what_may_be_sent_again(submitter: Submitter, services: Services, ci: Emulated) -> None:
-    """A refusal came to nothing. One that was given up with jobs at CI that may be its own did not, for all we know."""
+    """A refused submission made no job. One whose search was ambiguous may have made one."""
     ci.fault("lost_answer", on="submit", times=1)
     receipt = submitter.submit(REQUEST)
     store = services.store.submissions

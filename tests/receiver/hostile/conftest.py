@@ -1,4 +1,4 @@
-"""What every hostile request leaves as it was."""
+"""The state in which each hostile request must leave the web process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROWTH = 60 * MIB
 
 @pytest.fixture
 def unharmed(web: Web) -> Iterator[None]:
-    """The same processes as before, as small as before, nothing in the log that only a fault would say."""
+    """The same processes, no more memory, and no traceback in the log."""
     before, said, who = memory(web), len(web.web.text()), workers(web)
     yield
     assert requests.get(f"{web.url}/healthz", timeout=10).ok
@@ -28,13 +28,13 @@ def unharmed(web: Web) -> Iterator[None]:
 
 @pytest.fixture
 def path(web: Web) -> str:
-    """An address that may be posted to."""
+    """The path of a callback URL with a valid token."""
     return f"/callbacks/{a_token(web.settings)}"
 
 
 @pytest.fixture
 def no_fault(web: Web) -> Iterator[None]:
-    """The same process, no fault in its log."""
+    """The process answers, and the log has no traceback."""
     said = len(web.web.text())
     yield
     assert requests.get(f"{web.url}/healthz", timeout=10).ok

@@ -1,4 +1,4 @@
-"""Sends a body that a stranger made up, and reads in every way what was stored of it."""
+"""Sends a body, and reads what was stored of it in every view."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.receiver.callbacks import a_token, post
 
 
 def send(web: Web, content: bytes) -> requests.Response:
-    """Answered soon, and by no fault of ours."""
+    """The body is accepted or refused with 4xx, soon."""
     started = time.monotonic()
     answer = post(web.url, a_token(web.settings), content)
     assert answer.status_code in {200, 400, 413, 415}, answer.text

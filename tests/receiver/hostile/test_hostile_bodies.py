@@ -48,14 +48,14 @@ XML_BOMBS = {
 
 @pytest.mark.parametrize("name", XML_BOMBS)
 def test_xml_bombs(web: Web, name: str) -> None:
-    """Refused in a moment, without growing."""
+    """Refused without a delay, and the process does not grow."""
     before = memory(web)
     assert send(web, XML_BOMBS[name]).status_code in {400, 413}
     assert memory(web) - before < 80 * MIB
 
 
 def test_external_entities_touch_no_file_and_no_network(web: Web, tmp_path: Path) -> None:
-    """Nothing is opened: a pipe that would block, and a server that would hear of it, hear nothing."""
+    """No entity reads the file or connects to the listening server."""
     pipe = tmp_path / "pipe"
     pipe.write_text("the secret")
     listener = socket.create_server(("127.0.0.1", 0))
@@ -123,14 +123,14 @@ JSON_BOMBS = {
 
 @pytest.mark.parametrize("name", JSON_BOMBS)
 def test_json_bombs(web: Web, name: str) -> None:
-    """Refused in a moment, or taken and then readable."""
+    """Refused without a delay, or stored and readable."""
     before = memory(web)
     send(web, JSON_BOMBS[name])
     assert memory(web) - before < 80 * MIB
 
 
 def test_a_hundred_jobs_in_one_body(web: Web) -> None:
-    """As many as may be: each is kept, and the body only once for each."""
+    """The maximum of jobs in one body does not make the process grow."""
     details = [samples.voice_separate(JobId=f"jmany{n}") for n in range(100)]
     before = memory(web)
     content = body_of(details)

@@ -19,8 +19,8 @@ from tests.receiver.hostile.process import MIB, workers
 pytestmark = pytest.mark.usefixtures("unharmed")
 
 
-def test_a_body_that_goes_on_is_not_read_as_a_request(web: Web, path: str) -> None:
-    """What follows the Content-Length is the next request, and judged as one."""
+def test_bytes_behind_a_body_are_the_next_request(web: Web, path: str) -> None:
+    """What follows the Content-Length is invalid HTTP: it gets an answer of its own, 400."""
     content = body()
     with raw.connect(web.port) as link:
         link.sendall(raw.head("POST", path, f"Content-Length: {len(content)}") + content + b"}}\r\n\r\n")
@@ -32,7 +32,7 @@ def test_a_body_that_goes_on_is_not_read_as_a_request(web: Web, path: str) -> No
 
 
 def test_requests_that_come_together_are_each_answered(web: Web, path: str) -> None:
-    """Whole ones and the beginning of another, cut anywhere, also within the end of a head."""
+    """Two requests and the beginning of a third in one packet, cut at every byte."""
     one = raw.head("GET", "/healthz")
     for cut in range(1, len(one)):
         with raw.connect(web.port) as link:
@@ -47,7 +47,7 @@ def test_requests_that_come_together_are_each_answered(web: Web, path: str) -> N
 
 
 def test_pipelined_requests_are_each_answered(web: Web, path: str) -> None:
-    """Several requests in one packet get as many answers, in order."""
+    """Several requests in one packet get as many answers."""
     content = body(JobId="jpiped")
     one = raw.head("POST", path, f"Content-Length: {len(content)}") + content
     with raw.connect(web.port) as link:
@@ -76,7 +76,7 @@ def test_a_kept_connection_serves_many(web: Web, path: str) -> None:
 def test_a_connection_that_closes_says_so(
     web: Web, path: str, where: str, more: int, headers: tuple[str, ...]
 ) -> None:
-    """A client that is answered ``keep-alive`` may send its next callback on the same connection: it must be read."""
+    """After ``keep-alive`` a client may send its next callback on the connection, which would be lost."""
     address = path if where == "good token" else "/callbacks/unknown"
     refused = raw.head("POST", address, f"Content-Length: {more + 1000}", *headers)
     with raw.connect(web.port) as link:
@@ -87,7 +87,7 @@ def test_a_connection_that_closes_says_so(
 
 
 def test_a_refusal_whose_body_was_read_keeps_the_connection(web: Web, path: str) -> None:
-    """Also if it was skipped because the answer does not need it: it has arrived then."""
+    """Also if the body was only skipped: it has arrived completely."""
     refused = raw.head("POST", "/callbacks/unknown", "Content-Length: 30000") + b" " * 30000
     good = body(JobId=new_job_id())
     with raw.connect(web.port) as link:
@@ -96,7 +96,7 @@ def test_a_refusal_whose_body_was_read_keeps_the_connection(web: Web, path: str)
 
 
 def test_connections_that_are_dropped_at_once_do_no_harm(web: Web) -> None:
-    """Connect scans and health probes of load balancers are nothing to log a fault about."""
+    """Port scans and health probes of load balancers log no fault."""
     for _ in range(200):
         raw.connect(web.port).close()
     text = raw.head("POST", "/callbacks/x", "Content-Length: 100")
@@ -106,7 +106,7 @@ def test_connections_that_are_dropped_at_once_do_no_harm(web: Web) -> None:
 
 
 def test_no_file_is_left_behind(web: Web, path: str) -> None:
-    """The files of a crowd of connections are closed in the end."""
+    """The file descriptors of 300 closed connections are closed."""
     process = psutil.Process(workers(web)[0])
     before = process.num_fds()
     links = [raw.connect(web.port) for _ in range(300)]
@@ -116,7 +116,7 @@ def test_no_file_is_left_behind(web: Web, path: str) -> None:
 
 
 def test_more_connections_than_there_is_room_for(web: Web, tmp_path: Path) -> None:
-    """When every place is taken by someone who waits, the longest waiting makes room."""
+    """If no place is free, the connection that is silent longest is dropped."""
     settings = make_settings(web.settings.redis_url)
     few = {"GUNICORN_CMD_ARGS": "--worker-connections 60 --workers 1"}
     with Web(settings, free_port(), tmp_path, **few) as small:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("unharmed")
     ],
 )
 def test_heads_that_are_ambiguous_are_refused(web: Web, path: str, headers: list[str]) -> None:
-    """What two servers could read in two ways is read in none; the answer is a problem document too."""
+    """A head that two servers could read differently gets 4xx, as a problem document."""
     answer = raw.exchange(web.port, raw.head("POST", path, *headers) + b"<a/>\n")
     assert 400 <= answer.status < 500
     assert answer.headers["content-type"] == "application/problem+json"
@@ -42,7 +42,7 @@ def test_too_many_headers_are_refused(web: Web, path: str) -> None:
 
 
 def test_a_head_past_its_bound_is_refused_before_it_ends(web: Web, path: str) -> None:
-    """32 KiB in lines that are each short enough: answered at once, not when all has come."""
+    """32 KiB of lines that are each short enough: answered at once, not when the head is complete."""
     lines = [f"X-{n}: {'y' * 1000}" for n in range(40)]
     answer = raw.exchange(web.port, raw.head("POST", path, *lines)[:-2])
     is_problem(answer, 431, "head_too_large")  # one that was cut off by the clock has no answer at all
@@ -83,7 +83,7 @@ def test_invalid_http_is_refused(web: Web, line: bytes) -> None:
     "method", ["GET", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND", "X" * 19]
 )
 def test_other_methods_are_refused(web: Web, path: str, method: str) -> None:
-    """CI posts; nothing else is answered with more than a problem."""
+    """Any method but POST gets a problem document."""
     answer = raw.exchange(web.port, raw.head(method, path))
     assert answer.status in {400, 404, 405}
     assert answer.headers["content-type"] == "application/problem+json"
@@ -105,8 +105,8 @@ def test_expect_continue_is_answered(web: Web, path: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /x", "SCRIPT_NAME: /callbacks", "PATH_INFO: /healthz"])
-def test_no_header_moves_us(web: Web, path: str, header: str) -> None:
-    """Where the service is mounted is PUBLIC_URL's to say, not a request's; a callback is taken all the same."""
+def test_no_header_changes_the_mount_point(web: Web, path: str, header: str) -> None:
+    """Only PUBLIC_URL says where the service is mounted; the callback is accepted all the same."""
     content = body(JobId=new_job_id())
     sent = raw.head("POST", path, f"Content-Length: {len(content)}", header) + content
     assert raw.exchange(web.port, sent).status == 200

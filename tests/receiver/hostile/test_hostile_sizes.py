@@ -18,13 +18,13 @@ pytestmark = pytest.mark.usefixtures("unharmed")
 
 
 def test_a_gigabyte_declared_is_refused_unread(web: Web, path: str) -> None:
-    """Content-Length alone is enough to say no."""
+    """The Content-Length alone decides."""
     answer = raw.exchange(web.port, raw.head("POST", path, f"Content-Length: {2**30}"))
     is_problem(answer, 413, "body_too_large")
 
 
 def test_a_sender_of_an_oversized_body_gets_the_reason(web: Web, path: str) -> None:
-    """A proxy sends the whole body before it reads: a connection that is reset meanwhile would be its own 502."""
+    """A proxy sends the whole body before it reads: if the connection were reset, the proxy would answer 502."""
     large = b" " * 12 * MIB
     head = raw.head("POST", path, f"Content-Length: {len(large)}")
     for _ in range(5):
@@ -34,7 +34,7 @@ def test_a_sender_of_an_oversized_body_gets_the_reason(web: Web, path: str) -> N
 
 
 def test_a_gigabyte_declared_and_sent_is_refused_early(web: Web, path: str) -> None:
-    """The sender is cut off long before it is through."""
+    """The connection is closed long before the gigabyte is sent."""
     sent = 0
 
     def gigabyte() -> Iterator[bytes]:
@@ -59,7 +59,7 @@ def test_a_gigabyte_in_chunks_is_refused_at_the_limit(web: Web, path: str) -> No
 
 
 def test_a_body_of_exactly_the_limit_is_read(web: Web, path: str) -> None:
-    """MAX_BODY bytes are taken, one more is not; chunked or not."""
+    """MAX_BODY bytes are accepted, one byte more is refused; chunked or not."""
     limit = web.settings.max_body
     content = body().ljust(limit)
     for length, status in ((limit, 200), (limit + 1, 413)):
@@ -71,14 +71,14 @@ def test_a_body_of_exactly_the_limit_is_read(web: Web, path: str) -> None:
 
 
 def test_a_bad_token_is_refused_before_the_size_is_checked(web: Web) -> None:
-    """Nothing of a stranger's body is looked at: 403 whatever its size."""
+    """Without a valid token the answer is 403 whatever the size."""
     answer = raw.exchange(web.port, raw.head("POST", "/callbacks/forged", f"Content-Length: {2**40}"))
     is_problem(answer, 403, "bad_token")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "gzip, identity", "x"])
 def test_encoded_bodies_are_refused_unread(web: Web, path: str, coding: str) -> None:
-    """A gigabyte of blanks is a megabyte in gzip: we never unpack."""
+    """A gigabyte of blanks is a megabyte in gzip, so no body is unpacked."""
     bomb = gzip.compress(b" " * 100 * MIB)
     answer = post(web.url, path.rpartition("/")[2], bomb[:200_000], **{"Content-Encoding": coding})
     assert (answer.status_code, answer.json()["reason"]) == (415, "content_encoding")
@@ -105,7 +105,7 @@ def test_chunks_that_lie_are_refused(web: Web, path: str, chunks: bytes) -> None
 
 
 def test_a_body_that_ends_early_is_refused(web: Web, path: str) -> None:
-    """Hanging up in the middle of a body stores nothing."""
+    """If the client closes in the middle of a body, no job is stored."""
     content = body(JobId="jhalf")
     with raw.connect(web.port) as link:
         link.sendall(raw.head("POST", path, f"Content-Length: {len(content)}") + content[:-1])

@@ -60,7 +60,7 @@ def _encoded() -> Iterator[tuple[str, bytes]]:
     ("name", "content"), list(_encoded()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_other_encodings(web: Web, name: str, content: bytes) -> None:
-    """UTF-8 with or without a mark is read; what else a codec could make of the bytes is refused."""
+    """UTF-8 is read, with or without a byte order mark; UTF-16, UTF-32 and EBCDIC are refused."""
     answer = send(web, content)
     plain = name.endswith((" in utf-8", " in utf-8-sig", " in latin-1", " in utf-7", " with blanks before"))
     if plain:
@@ -86,8 +86,8 @@ ODD_TEXTS = [
 
 @pytest.mark.parametrize("number", range(len(ODD_TEXTS)))
 def test_odd_texts_in_every_field(web: Web, number: int) -> None:
-    """Any text may stand in any field but the JobId; it comes back as it came within its bound (what XML cannot hold
-    as U+FFFD); raw has all of it."""
+    """Any field but the JobId may hold any text: the record has it within its bound (U+FFFD for what XML cannot hold),
+    raw has all of it."""
     odd = ODD_TEXTS[number]
     detail = samples.voice_separate(
         JobId=f"jodd{number}",
@@ -136,7 +136,7 @@ def test_odd_texts_in_every_field(web: Web, number: int) -> None:
     "value", ["1", "true", "false", "null", "[]", "{}", "[[]]", "-0", "1e5", "0.1", '[{"a":1}]', '""']
 )
 def test_odd_values_in_every_field(web: Web, value: str) -> None:
-    """Numbers, truths, lists and objects where CI has texts: taken, and readable."""
+    """Numbers, booleans, lists and objects in place of text are stored and readable."""
     job_id = f"jvalue{abs(hash(value))}"
     names = [name for name in samples.voice_separate() if name != "JobId"]
     fields = ",".join(f'"{name}":{value}' for name in names)
@@ -160,7 +160,7 @@ JOB_IDS = [
 
 @pytest.mark.parametrize("job_id", JOB_IDS, ids=lambda text: ascii(text)[:30])
 def test_odd_job_ids_are_refused_or_work_everywhere(web: Web, job_id: str) -> None:
-    """An id is untrusted text: what is taken can be asked for by every address, and is found in the lists."""
+    """An accepted JobId works in every address and is found in the lists."""
     answer = send(web, json.dumps({"JobsDetail": samples.voice_separate(JobId=job_id)}).encode())
     allowed = (
         0 < len(job_id) <= 128
@@ -173,7 +173,7 @@ def test_odd_job_ids_are_refused_or_work_everywhere(web: Web, job_id: str) -> No
 
 
 def test_refusals_quote_little(web: Web) -> None:
-    """At most a hundred letters of what was sent, and none that could do anything in a terminal or a page."""
+    """A refusal quotes a short part of the body, without control characters or markup that a page would run."""
     answer = post(web.url, a_token(web.settings), b"<\x1b[31m\x07<script>" + b"A" * 10_000)
     assert len(answer.json()["detail"]) < 400
     assert "\x1b" not in answer.text

@@ -21,7 +21,7 @@ CROWD = 60
 
 
 def answers_promptly(web: Web) -> None:
-    """A callback is taken several times over, each before any of the crowd can have been timed out."""
+    """Several callbacks are accepted, each before any connection of the crowd can have timed out."""
     for _ in range(5):
         started = time.monotonic()
         assert post(web.url, a_token(web.settings), body()).status_code == 200
@@ -29,7 +29,7 @@ def answers_promptly(web: Web) -> None:
 
 
 def test_idle_connections_cost_no_thread(web: Web) -> None:
-    """Connections that never say a word are let go after a while, and callbacks are taken meanwhile."""
+    """Silent connections are closed after a while, and callbacks are accepted meanwhile."""
     with ExitStack() as held:
         idle = [held.enter_context(raw.connect(web.port)) for _ in range(CROWD)]
         answers_promptly(web)
@@ -37,7 +37,7 @@ def test_idle_connections_cost_no_thread(web: Web) -> None:
 
 
 def test_slow_heads_cost_no_thread(web: Web) -> None:
-    """A head that trickles in byte by byte is cut off after a while, and callbacks are taken meanwhile."""
+    """A head that arrives byte by byte is cut off after a while, and callbacks are accepted meanwhile."""
     text = raw.head("POST", "/callbacks/x", "Content-Length: 2", *(f"X-{n}: {'a' * 50}" for n in range(40)))
     with ExitStack() as held:
         slow = [held.enter_context(raw.connect(web.port)) for _ in range(CROWD)]
@@ -77,7 +77,7 @@ def test_heads_in_pieces_are_requests_all_the_same(web: Web) -> None:
 
 @pytest.mark.parametrize("path", ["/callbacks/forged", "/callbacks/TOKEN", "/v1/jobs", "/nowhere"])
 def test_slow_bodies_cost_no_thread(web: Web, path: str) -> None:
-    """With and without a valid token: a URL may have leaked."""
+    """With and without a valid token, since a URL may have leaked."""
     path = path.replace("TOKEN", a_token(web.settings))
     with ExitStack() as held:
         for _ in range(CROWD):
@@ -87,7 +87,7 @@ def test_slow_bodies_cost_no_thread(web: Web, path: str) -> None:
 
 
 def test_clients_that_do_not_hang_up_cost_no_thread(web: Web) -> None:
-    """A connection that is to be closed is closed, whether or not the other side agrees."""
+    """After its answer to HTTP/1.0 the server closes the connection, even if the client keeps it open."""
     with ExitStack() as held:
         for _ in range(CROWD):
             link = held.enter_context(raw.connect(web.port))
@@ -97,7 +97,7 @@ def test_clients_that_do_not_hang_up_cost_no_thread(web: Web) -> None:
 
 @pytest.mark.slow
 def test_bodies_that_do_not_come_are_given_up(web: Web) -> None:
-    """A body with a token or key of ours that trickles, or stops, gets 408 after some 20 s."""
+    """With a valid token or key, a body that trickles or stops gets 408 after some 20 s."""
     mine = f"/callbacks/{a_token(web.settings)}"
     stops = raw.head("POST", mine, "Content-Length: 1000") + body()[:100]
     api = raw.head("POST", "/v1/jobs", f"Authorization: Bearer {web.key}", "Content-Length: 100") + b"{"

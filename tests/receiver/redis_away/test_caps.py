@@ -15,7 +15,7 @@ from tests.web.serving import serving
 
 
 def test_an_outbox_at_its_cap_loses_nothing(server: Valkey, settings: Settings, ours: WebServices) -> None:
-    """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
+    """Without a relay events fill the outbox to its cap; past it callbacks wait in the spool until there is room."""
     small = serving(settings.model_copy(update={"outbox_max": 3}))
     client, url = small.test_client(), path(settings)
     said = [outcome(client.post(url, data=body(new_job_id()))) for _ in range(5)]
@@ -31,7 +31,7 @@ def test_an_outbox_at_its_cap_loses_nothing(server: Valkey, settings: Settings, 
 def test_at_the_cap_on_jobs_callbacks_of_known_jobs_are_accepted(
     server: Valkey, settings: Settings, ours: WebServices
 ) -> None:
-    """Past JOBS_MAX callbacks of jobs never seen wait in the spool until there is room; /readyz names it, and stays
+    """Past JOBS_MAX callbacks of unknown jobs wait in the spool until there is room; /readyz names the cap, and stays
     200."""
     small = serving(settings.model_copy(update={"jobs_max": 2}))
     client, url, known, stranger = small.test_client(), path(settings), new_job_id(), new_job_id()
@@ -54,7 +54,8 @@ def test_at_the_cap_on_jobs_callbacks_of_known_jobs_are_accepted(
 def test_at_a_cap_and_without_a_spool_readiness_is_what_callbacks_get(
     server: Valkey, settings: Settings, cap: str, part: str, status: int
 ) -> None:
-    """A full outbox: 503 for every callback with news. As many jobs as may be: 503 for those never seen only."""
+    """At OUTBOX_MAX every callback that needs an event gets 503, and so does /readyz; at JOBS_MAX only callbacks of
+    unknown jobs do."""
     changes = {"spool_dir": None, cap: 1}
     client, known = serving(settings.model_copy(update=changes)).test_client(), new_job_id()
     assert outcome(client.post(path(settings), data=body(known, "Running"))) == "accepted"
@@ -66,7 +67,7 @@ def test_at_a_cap_and_without_a_spool_readiness_is_what_callbacks_get(
 
 
 def test_without_a_spool_the_answer_is_503_with_retry_after(server: Valkey, settings: Settings) -> None:
-    """No SPOOL_DIR: 503 with Retry-After, and no 4xx: our trouble is not CI's fault."""
+    """Not 4xx, since the fault is not CI's."""
     client = serving(settings.model_copy(update={"spool_dir": None})).test_client()
     with killed(server):
         answer = client.post(path(settings), data=body(new_job_id()))
@@ -78,7 +79,8 @@ def test_without_a_spool_the_answer_is_503_with_retry_after(server: Valkey, sett
 
 
 def test_past_its_cap_the_spool_takes_no_more(server: Valkey, settings: Settings) -> None:
-    """Past SPOOL_MAX: 503 with Retry-After, /readyz says so; nothing that was answered 200 is lost."""
+    """Past SPOOL_MAX callbacks get 503 with Retry-After, and /readyz is 503; each one answered 200 before is
+    stored."""
     app = serving(settings.model_copy(update={"spool_max": 20_000}))
     client, ours, kept = app.test_client(), app.extensions["services"], []
     with killed(server):
@@ -103,7 +105,7 @@ def test_past_its_cap_the_spool_takes_no_more(server: Valkey, settings: Settings
 def test_callbacks_that_cannot_be_stored_do_not_flood_the_log(
     server: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first is named at once, with the reason; the others are counted, in far fewer lines."""
+    """The first is logged at once with its reason; further ones are counted, in far fewer lines."""
     monkeypatch.setattr(keep, "_UNSTORED", keep._Unstored())
     bare = make_settings(server.url, spool_dir=None, redis_timeout="0.5s")
     client, url = serving(bare).test_client(), path(bare)

@@ -19,10 +19,10 @@ from tests.store.samples import submission
 from tests.web.serving import serving
 
 
-def test_a_refusal_is_noted_when_redis_is_back(
+def test_a_refusal_is_stored_when_redis_is_back(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """A payload that contradicts its token may hide the truth, also while Redis is away: CI is asked all the same."""
+    """A payload that contradicts its token may be true, so CI is asked once the refusal is drained."""
     job_id, other = new_job_id(), new_job_id()
     ours.store.submissions.create(submission("s1"))
     tell(ours.store, said(job_id, "Running"), source="submit", submission="s1")
@@ -46,7 +46,7 @@ def test_a_refusal_is_noted_when_redis_is_back(
 def test_a_refused_body_is_kept_while_redis_is_away(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """It comes from the spool as it was read, with its binding, its id and the time at which it came."""
+    """It is drained as it was read, with its binding and the time at which it was received."""
     url = path(settings, Binding(name="q", nonce="n", bucket="songs-1250000000"))
     began = now_ms()
     with killed(server):
@@ -66,7 +66,7 @@ def test_a_refused_body_is_kept_while_redis_is_away(
 def test_a_callback_refused_by_redis_keeps_its_body(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """A job that is not the submission's, found out when it is taken from the spool; held to that when retried."""
+    """The drain finds that the job is not the submission's; a retry is compared with the submission too."""
     named_by_ci, other = new_job_id(), new_job_id()
     bound = path(settings, Binding(submission="s1"))
     ours.store.submissions.create(submission("s1"))
@@ -82,7 +82,7 @@ def test_a_callback_refused_by_redis_keeps_its_body(
 
 
 def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, settings: Settings) -> None:
-    """Past a quarter of SPOOL_MAX refusals are spooled without their bodies: CI is asked all the same."""
+    """Past a quarter of SPOOL_MAX refusals are spooled without their bodies."""
     app = serving(settings.model_copy(update={"spool_max": 100_000}))
     client, ours, url = app.test_client(), app.extensions["services"], path(settings)
     with killed(server):
@@ -96,7 +96,7 @@ def test_a_spool_that_is_short_of_room_leaves_bodies_out(server: Valkey, setting
 
 
 def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -> None:
-    """A leaked token cannot fill the spool with refusals: half of it is for callbacks."""
+    """Refusals of a leaked token fill at most half of the spool."""
     app = serving(settings.model_copy(update={"spool_max": 40_000}))
     client, ours, url = app.test_client(), app.extensions["services"], path(settings)
     with killed(server):
@@ -109,7 +109,7 @@ def test_refusals_leave_room_for_callbacks(server: Valkey, settings: Settings) -
 
 
 def test_a_refusal_does_not_wait_for_redis(server: Valkey, client: FlaskClient, settings: Settings) -> None:
-    """What is refused is refused, whether or not the refusal can be noted."""
+    """The answer is 4xx, whether or not the refusal can be stored."""
     with stalled(server):
         for _ in range(5):
             assert client.post(path(settings), data=b"{}").status_code == 400

@@ -20,10 +20,10 @@ from tests.web.serving import serving
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_it_is_spooled_and_drained(
+def test_a_callback_is_spooled_and_drained(
     trouble: Trouble, server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """Whatever ails Redis, the answer is 200 ``spooled``, and the history gets the outcome and when it came."""
+    """For each trouble the answer is 200 ``spooled``; the history has the outcome and the time of arrival."""
     url, ids = path(settings), [new_job_id() for _ in range(5)]
     assert outcome(client.post(url, data=body("jbefore"))) == "accepted"
     with trouble(server):
@@ -43,7 +43,7 @@ def test_it_is_spooled_and_drained(
 def test_a_redis_that_is_loading(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """After a restart Redis reads its file for a while, and takes nothing: the spool does."""
+    """After a restart Redis loads its file and refuses writes: callbacks are spooled."""
     url, job_id = path(settings), new_job_id()
     pipe = ours.store.db.client.pipeline(transaction=False)
     for n in range(60_000):
@@ -72,8 +72,8 @@ def _ping(settings: Settings) -> str:
     return "ok"
 
 
-def test_a_stalled_redis_does_not_eat_the_threads(server: Valkey, settings: Settings) -> None:
-    """One request waits REDIS_TIMEOUT; those after it do not wait at all, but for one a second."""
+def test_a_stalled_redis_does_not_block_the_threads(server: Valkey, settings: Settings) -> None:
+    """One request waits REDIS_TIMEOUT; of those after it only one a second does."""
     patient = serving(settings.model_copy(update={"redis_timeout": 3.0}))
     client, url = patient.test_client(), path(settings)
     client.post(url, data=body(new_job_id()))
@@ -93,7 +93,8 @@ def test_a_stalled_redis_does_not_eat_the_threads(server: Valkey, settings: Sett
 def test_duplicates_and_order_survive_the_spool(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """Out of order and twice, half before and half during: the same state, one event for each piece of news."""
+    """Reports out of order and repeated, before and during the outage: the right state, and one event for each
+    accepted report."""
     url, job_id = path(settings), new_job_id()
     assert outcome(client.post(url, data=body(job_id, "Submitted"))) == "accepted"
     with killed(server):
@@ -115,7 +116,7 @@ def test_duplicates_and_order_survive_the_spool(
 def test_a_token_revoked_in_redis_is_refused_when_it_is_drained(
     server: Valkey, client: FlaskClient, ours: WebServices, settings: Settings
 ) -> None:
-    """Revocation and the binding to CI's JobId are known to Redis alone, so they are checked then, and noted."""
+    """Only Redis knows the revocation and CI's JobId, so both are checked in the drain."""
     named_by_ci, other = new_job_id(), new_job_id()
     revoked, bound = path(settings), path(settings, Binding(submission="s1"))
     ours.store.submissions.create(submission("s1"))
@@ -135,7 +136,7 @@ def test_a_token_revoked_in_redis_is_refused_when_it_is_drained(
 def test_readiness_is_degraded_while_the_spool_stands_in(
     server: Valkey, client: FlaskClient, settings: Settings
 ) -> None:
-    """200 while callbacks can be kept; the body says where."""
+    """200 while callbacks are spooled; the body says where they are."""
     with killed(server):
         outcome(client.post(path(settings), data=body(new_job_id())))
         ready = client.get("/readyz")
@@ -147,10 +148,10 @@ def test_readiness_is_degraded_while_the_spool_stands_in(
 
 
 @pytest.mark.parametrize("trouble", [killed, stalled])
-def test_reading_says_that_the_store_is_away(
+def test_reads_get_503_while_redis_is_away(
     trouble: Trouble, server: Valkey, client: FlaskClient, key: dict[str, str]
 ) -> None:
-    """An API read is a 503 with a reason and Retry-After, never a 500, and soon never a wait either."""
+    """With a reason and Retry-After, never a 500; ``?wait=`` does not wait."""
     with trouble(server):
         client.get("/v1/jobs", headers=key)
         started = time.monotonic()
