@@ -1,4 +1,4 @@
-"""One installation, spoken to by commands."""
+"""Runs commands in one installation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SUBMIT = (
 
 
 class Shell:
-    """One installation, spoken to by commands."""
+    """Commands of one installation."""
 
     def __init__(self, settings: Settings) -> None:
         self.app: Flask = create_app(settings)
         self.store: Store = self.app.extensions["services"].store
 
     def run(self, *arguments: str, code: int = 0) -> Result:
-        """The result of ``flask <arguments>``; it must end with ``code``, and never in a traceback."""
+        """The result of ``flask <arguments>``, which must end with ``code`` and without a traceback."""
         result = self.app.test_cli_runner().invoke(args=list(arguments), prog_name="flask")
         assert result.exit_code == code, (result.exit_code, result.output, result.exception)
         assert "Traceback" not in result.stderr

@@ -23,7 +23,7 @@ def file_of(tmp_path: Path, text: str, name: str = "jobs.csv") -> Path:
 
 
 def submitted(services: Services, ci: Emulated) -> list[str]:
-    """The user data of every job that CI has, by CI's own list."""
+    """The user data of every job that CI lists."""
     found: list[str] = []
     token = None
     while True:

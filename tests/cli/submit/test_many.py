@@ -20,7 +20,8 @@ def open_submissions(settings: Settings) -> list[str]:
 
 
 def test_two_hundred_rows(flask: Flask, services: Services, ci: Emulated, tmp_path: Path) -> None:
-    """Each row is one job; its line and its job's id are printed; options fill what the rows leave open."""
+    """Each row is one job; the command prints its line and its job's id; options fill empty fields. A second run sends
+    nothing."""
     path = file_of(tmp_path, HEAD + rows_of(200))
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "32")
     assert ran.code == 0, ran.err
@@ -42,7 +43,7 @@ def test_two_hundred_rows(flask: Flask, services: Services, ci: Emulated, tmp_pa
 
 
 def test_slow_down_slows_all_threads(flask: Flask, services: Services, ci: Emulated, tmp_path: Path) -> None:
-    """SlowDown for several at once: the rows wait their turn, none is lost, none is sent twice."""
+    """After SlowDown every thread pauses; each row is sent successfully once."""
     path = file_of(tmp_path, HEAD + rows_of(40))
     ci.fault("error", on="submit", code="SlowDown", status=429, times=5)
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "16")
@@ -67,7 +68,7 @@ def test_a_rate_is_not_exceeded(flask: Flask, ci: Emulated, tmp_path: Path) -> N
 
 
 def test_the_same_refusal_again_and_again_ends_the_run(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """A missing role is not the row's fault: the run ends, says so, and can be started again."""
+    """A missing role concerns every row: the run ends with advice, and leaves rows untried."""
     path = file_of(tmp_path, HEAD + rows_of(60))
     ci.fault("error", on="submit", code="CIRoleNotExist", status=400)
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "2")
@@ -80,8 +81,8 @@ def test_the_same_refusal_again_and_again_ends_the_run(flask: Flask, ci: Emulate
 def test_two_runs_of_one_file_at_a_time_share_its_rows(
     settings: Settings, flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """No row is sent by both; each report names every row. What the other run has just sent is `before`, or `lost`
-    while CI's answer is not stored."""
+    """Each row is sent by one of them; each report has every row. A row of the other run is `before`, or `lost` while
+    CI's answer is not stored."""
     path, reports = file_of(tmp_path, HEAD + rows_of(60)), [tmp_path / f"{n}.jsonl" for n in range(2)]
     runs = []
     for report in reports:

@@ -15,8 +15,8 @@ from tests.cli.submit.conftest import Flask
 from tests.cli.submit.row_files import COMMON, HEAD, file_of, rows_of, submitted, wanted
 
 
-def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """The report names row, field and rule; CI's refusals stand in it with code and request id."""
+def test_broken_rows_are_reported_and_the_others_are_sent(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
+    """The report has row, field and rule of each, and CI's refusals with code and request id."""
     text = (
         HEAD
         + rows_of(2)
@@ -48,7 +48,7 @@ def test_broken_rows_are_reported_and_the_others_go(flask: Flask, ci: Emulated, 
 
 
 def test_warnings_of_a_row_are_reported(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """Each row's own in the report, their number by word on standard error; whether they are sent or tried out."""
+    """The report has them for each row, standard error their number by word; in a dry run too."""
     text = "input.object,output.au_object,output.object,user_data\n" + (
         "in/0.mp3,out/0.mp3,,row-0\nin/1.mp3,out/1.mp3,out/b.mp3,row-1\nin/2.txt,out/2.mp3,out/b.mp3,row-2\n"
         "in/3.txt,out/3.mp3,,café\n"
@@ -95,7 +95,7 @@ def test_rows_are_numbered_as_they_stand_in_the_file(
 def test_json_lines_from_standard_input(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Each line is a body of POST /v1/jobs; the same text is the same run; `--json` prints a line for each row."""
+    """Each line is a body of POST /v1/jobs; repeated text sends nothing again; `--json` prints a line for each row."""
     lines: list[Any] = [
         {"input": {"object": f"in/{n}.mp3"}, "output": {"au_object": f"o/{n}.mp3"}, "user_data": f"row-{n}"}
         for n in range(3)
@@ -114,7 +114,7 @@ def test_json_lines_from_standard_input(
 
 
 def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """The XML of those that can be sent, the rules of those that cannot; nothing is remembered."""
+    """It prints the XML of valid rows and the broken rules of others, and stores nothing."""
     path = file_of(tmp_path, HEAD + rows_of(2) + ",,,\n")
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--dry-run")
     assert ran.code == 1
@@ -138,7 +138,7 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated
 def test_a_file_that_makes_no_sense_is_refused_whole(
     text: str, reported: str, flask: Flask, ci: Emulated, tmp_path: Path
 ) -> None:
-    """A misspelt column would be missing in every row: nothing is sent, exit code 2."""
+    """A misspelt column concerns every row: nothing is sent, and the exit code is 2."""
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(file_of(tmp_path, text)))
     assert ran.code == 2
     assert reported in ran.err

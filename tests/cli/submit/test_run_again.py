@@ -27,7 +27,7 @@ def has_seen(ci: Emulated, count: int) -> bool:
 def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
     settings: Settings, flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """kill -9 in the middle, again and again: at the end each row is one job."""
+    """After three runs that SIGKILL ended, the next one completes the file; no row is submitted twice."""
     path = file_of(tmp_path, HEAD + rows_of(60))
     argv, variables = command(
         settings, "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "4"
@@ -57,7 +57,7 @@ def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
 def test_a_row_whose_answer_was_lost_is_not_sent_again(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """It is reported as lost, run after run, until the relay has found it."""
+    """Each run reports it as lost, until the relay has found its job."""
     path = file_of(tmp_path, HEAD + rows_of(3))
     ci.fault("lost_answer", on="submit", times=1)
     first = flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "1")
@@ -72,8 +72,8 @@ def test_a_row_whose_answer_was_lost_is_not_sent_again(
 def test_rows_may_be_moved_added_and_corrected(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """A row is known by its content: after an edit only what is new or has changed is sent; under another name the
-    file is another run, and so it is with a label for all rows."""
+    """A row is known by its content, so only new and changed rows are sent. Under another file name, or with another
+    label for all rows, the file is another run."""
     path = file_of(tmp_path, HEAD + rows_of(3))
     assert flask("submit", "voice-separate", *COMMON, "--from", str(path)).code == 0
     file_of(tmp_path, HEAD + rows_of(2, start=3) + "\n" + rows_of(3))
@@ -89,7 +89,7 @@ def test_rows_may_be_moved_added_and_corrected(
 def test_a_job_that_is_no_longer_stored_is_not_paid_for_again(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """The record of a row names the jobs that CI made of it: it needs neither them nor their submission."""
+    """The row's own record holds the ids of its jobs, also after job and submission were removed."""
     path = file_of(tmp_path, HEAD + rows_of(2))
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(path))
     job_ids = sorted(line.split("\t")[1] for line in ran.out.splitlines())
@@ -107,7 +107,7 @@ def test_a_job_that_is_no_longer_stored_is_not_paid_for_again(
 def test_a_file_that_an_earlier_release_has_run_goes_on(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """What its journal calls submitted is not sent, what its records in Redis name is looked up, the rest is sent."""
+    """Rows that its journal calls submitted are not sent, those that Redis holds are looked up, the rest are sent."""
     path = file_of(tmp_path, HEAD + rows_of(4))
     common = {
         "tag": "VoiceSeparate",
