@@ -53,7 +53,7 @@ def test_the_same_request_gets_the_same_answer(web: Web) -> None:
 
 
 def test_another_body_under_the_same_key_is_refused(web: Web) -> None:
-    """Even one more space: the body is compared byte for byte."""
+    """Even in a space: the body is compared as it was sent."""
     assert submit(web, "other").status_code == 201
     before = submits(web)
     answer = submit(web, "other", user_data="order-43")
@@ -98,7 +98,7 @@ def test_a_lost_answer_is_kept(web: Web) -> None:
 
 
 def test_keys_belong_to_the_api_key(web: Web) -> None:
-    """Two callers may use the same token."""
+    """Two callers may use the same Idempotency-Key."""
     other = web.services.store.api_keys.create("other", frozenset({"submit"}))
     first, second = submit(web, "mine"), submit(web, "mine", key=other)
     assert first.json()["job_id"] != second.json()["job_id"]

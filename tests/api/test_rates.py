@@ -54,7 +54,7 @@ def test_a_key_beyond_its_rate_gets_429_and_another_key_does_not(client: FlaskCl
 def test_an_address_with_too_many_wrong_keys_gets_429_without_a_lookup(
     client: FlaskClient, store: Store
 ) -> None:
-    """The eleventh wrong key is not looked up; another address is not limited."""
+    """The eleventh wrong key is not looked up; another address is not concerned."""
     for guess in range(WRONG_KEYS.burst):
         assert client.get("/v1/jobs", headers=_bearer(f"guess{guess}")).status_code == 401
     before = _lookups(store)

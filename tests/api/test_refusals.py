@@ -122,7 +122,7 @@ def test_a_body_that_was_not_read_cannot_be_retried(
 
 
 def test_a_dismissal_has_a_reason(client: FlaskClient, settings: Settings, key: Key) -> None:
-    """It stays in the record, which has left the list and lost its body."""
+    """It stays in the record, which is off the list and has no body any more."""
     refused = refuse(client, settings, b"{}")
     for wrong in ({}, {"reason": ""}, {"reason": "x", "more": 1}):
         assert client.post(f"/v1/refusals/{refused}/dismiss", json=wrong, headers=key).status_code == 422

@@ -1,4 +1,4 @@
-"""An installation for commands, with CI or without."""
+"""An installation for commands, with CI and without."""
 
 from __future__ import annotations
 

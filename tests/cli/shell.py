@@ -27,7 +27,7 @@ class Shell:
         self.store: Store = self.app.extensions["services"].store
 
     def run(self, *arguments: str, code: int = 0) -> Result:
-        """The result of ``flask <arguments>``, which must end with ``code`` and without a traceback."""
+        """The result of ``flask <arguments>``; it must end with ``code``, and never in a traceback."""
         result = self.app.test_cli_runner().invoke(args=list(arguments), prog_name="flask")
         assert result.exit_code == code, (result.exit_code, result.output, result.exception)
         assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""Commands that grant access: API keys, and callback URLs."""
+"""Commands that let someone in: API keys, and callback URLs."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def test_a_url_is_revoked_as_people_paste_it(shell: Shell, api: FlaskClient, pas
 
 @pytest.mark.parametrize("text", ["x", "console", "https://receiver.example.com/callbacks/x", "0123456789AB"])
 def test_a_foreign_url_is_not_revoked(shell: Shell, text: str) -> None:
-    """A URL that was truncated while copying would otherwise stay valid unnoticed."""
+    """A URL that was truncated while copying would otherwise silently stay valid."""
     assert "nothing is revoked" in shell.run("callback-url", "--revoke", text, code=REFUSED).stderr
     assert not shell.store.db.client.exists(shell.store.db.key("revoked"))
 
 
 def test_callback_url_list_shows_every_url(shell: Shell) -> None:
-    """With binding, creation, last use and expiry or revocation; neither the URL nor its token."""
+    """With its binding, when it was made and used, and how it ends; neither the URL nor its token."""
     assert "No callback URLs" in shell.run("callback-url", "list").stdout
     assert shell.json("callback-url", "list") == []
     made = {}
@@ -141,7 +141,7 @@ def test_callback_url_list_shows_every_url(shell: Shell) -> None:
 
 
 def test_the_use_of_a_url_is_listed(shell: Shell, api: FlaskClient) -> None:
-    """Also of a URL that was not listed before its first use; a submission's URL is never listed."""
+    """Also of one that is not listed before its first use; a submission's URL is in no list."""
     keys, began = shell.app.extensions["services"].settings.callback_keys, now_ms()
     listed = shell.run("callback-url", "--name", "listed", "--days", "30").stdout.strip().rpartition("/")[2]
     older = mint(Binding(name="older", tags=("VoiceSeparate",), bucket="demo-1250000000"), keys)

@@ -71,7 +71,7 @@ def test_cancel_asks_ci_for_the_state_afterwards(ci: tuple[Shell, Emulated]) -> 
 
 
 def test_redis_away_has_its_exit_code() -> None:
-    """One error that names the setting."""
+    """One message that names the setting."""
     shell = Shell(make_settings("redis://127.0.0.1:9/0", redis_timeout="0.3"))
     for arguments in (
         ("jobs", "list"), ("jobs", "show", "j1"), ("jobs", "wait", "j1"), ("jobs", "export"), ("jobs", "replay", "j1"),

@@ -37,7 +37,7 @@ def test_jobs_show_and_list_say_what_the_api_says(shell: Shell, api: FlaskClient
 
 
 def test_contradictions_are_shown_next_to_the_state(shell: Shell) -> None:
-    """In a list and for one job: a doubt, unconfirmed outputs, missing outputs."""
+    """In a list and of one job: a doubt, outputs that CI has not confirmed, outputs that are not there."""
     put(shell.store, "junconfirmed")
     confirm(shell.store, "jmissing")
     miss(shell.store, "jmissing")
@@ -120,7 +120,7 @@ def test_jobs_raw_prints_the_newest_callback_and_only_that(shell: Shell) -> None
 def test_jobs_list_has_the_filters_of_the_api(
     shell: Shell, api: FlaskClient, wanted: dict[str, str], ids: str
 ) -> None:
-    """Each under the same name, with the same result; the export too."""
+    """Each by its own name, with the same answer; and so has the export."""
     put(shell.store, "j1", CreationTime="2024-03-01T10:00:00+0800")
     put(
         shell.store,
@@ -217,7 +217,7 @@ def test_jobs_export_is_a_line_for_each_job(shell: Shell) -> None:
 
 
 def test_jobs_delete_removes_all_of_a_job_and_says_what(shell: Shell) -> None:
-    """After a confirmation; other jobs and their entries stay."""
+    """After asking; the other jobs and their entries stay as they are."""
     put(shell.store, "j1", State="Running")
     before = keys(shell)
     put(shell.store, "j2", State="Running", UserData="only-mine")
@@ -255,7 +255,7 @@ def keys(shell: Shell) -> set[str]:
 
 
 def plan_failures(store: Store, job_id: str) -> None:
-    """One run for each event of the job, each of them out of tries."""
+    """A run for each event of the job, all of them out of tries."""
     for posted in store.outbox.after("0", 100):
         if posted.event.job_id == job_id:
             store.runs.plan([(posted.event, [("mine.publish", None)])])
@@ -264,7 +264,7 @@ def plan_failures(store: Store, job_id: str) -> None:
 
 
 def test_jobs_replay_makes_an_event(shell: Shell) -> None:
-    """For one job by its id; for several only after a count."""
+    """One by its id; many only after they were counted."""
     put(shell.store, "j1")
     event_id = shell.run("jobs", "replay", "j1").stdout.strip()
     entries, _ = shell.store.jobs.history("j1")

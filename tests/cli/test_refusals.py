@@ -1,4 +1,4 @@
-"""``flask refusals``: from a log line to the job, in the terminal."""
+"""``flask refusals``: from a line in the log to the job, without leaving the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flask trigger`` sends one callback as CI would."""
+"""``flask trigger``: one callback as CI would send it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def flask(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_says_that_the_stack_is_not_running_and_what_to_type(command: tuple[str, ...]) -> None:
-    """It names no setting, since a checkout needs none."""
+    """And names no setting: a checkout needs none."""
     done = flask(*command)
     assert (done.exit_code, done.stdout) == (NO_STORE, "")
     assert "The stack of this checkout is not running. Start it with: make run" in done.stderr

@@ -1,4 +1,4 @@
-"""What doctor reports about CI: the account, the objects, and the clock."""
+"""What doctor finds out about CI: the account, the objects, and the clock."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_bucket_of_another_account(flask: Flask) -> None:
 
 @pytest.mark.parametrize("status", [404, 301])
 def test_a_region_without_that_bucket(status: int, flask: Flask, ci: Emulated) -> None:
-    """COS answers a HEAD in another region without a body, and so without an error code."""
+    """As COS answers a HEAD of the bucket in another region: without a body, and so without a code."""
     ci.fault("error", on="object_head", code="NoSuchBucket", status=status)
     found = findings(flask)[f"region of {ci.bucket}"]
     assert (found["level"], "COS_REGION" in found["todo"]) == ("fail", True), found

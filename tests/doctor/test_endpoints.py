@@ -1,4 +1,4 @@
-"""What doctor reports about the endpoints of deliveries."""
+"""What doctor finds out about the endpoints that events are delivered to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor reports about our own parts: handlers, durability, keys, refusals."""
+"""What doctor finds out about our own parts: handlers, durability, keys, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor reports about PUBLIC_URL, and about callback URLs that an operator made."""
+"""What doctor finds out about PUBLIC_URL, and about callback URLs that were made by hand."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_public_name_is_looked_up(
 def test_ip_without_declared_proxies(
     url: str, proxies: tuple[str, ...], level: str, services: Services
 ) -> None:
-    """https means that there is a proxy, because the web process speaks no TLS: every callback would be refused."""
+    """With https there is a proxy, because the web process speaks no TLS: every callback would be refused."""
     chosen = services.settings.model_copy(
         update={"verify": frozenset({"ip"}), "public_url": url, "trusted_proxies": proxies}
     )

@@ -1,4 +1,4 @@
-"""What doctor reports about the spool: its folder, its disk, and the Redis that it belongs to."""
+"""What doctor finds out about the spool: its folder, its disk, and the Redis that it belongs to."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What Prometheus reads."""
+"""What Prometheus sees."""

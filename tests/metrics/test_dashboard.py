@@ -40,7 +40,7 @@ class Place(Part):
 
 
 class Panel(Part):
-    """A panel of Grafana's dashboard schema:
+    """As Grafana's dashboard schema has it:
     https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/"""
 
     id: int

@@ -1,4 +1,4 @@
-"""A whole service whose processes all show metrics, and a Prometheus that reads them."""
+"""A whole service that shows its metrics everywhere, and a Prometheus that reads them."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_an_action_on_all_that_match_is_on_those_that_are_shown(page: Page, web:
 
 
 def test_an_action_on_a_search_is_on_those_that_it_finds(page: Page, web: Web) -> None:
-    """Together with the filters of the list."""
+    """Together with the filters beside it."""
     store = web.services.store
     for n in range(6):
         state = "Failed" if n % 2 else "Success"

@@ -89,7 +89,7 @@ def test_describing_no_ids_makes_no_request() -> None:
 
 
 def test_a_list_is_walked_page_by_page(provider: Provider) -> None:
-    """In either order, until there is no next token."""
+    """Newest first or oldest first, until there is no next token."""
     bucket = "paged-1250000000"
     made = [submit(provider, f"in/{n}.mp3", bucket) for n in range(5)]
 
@@ -107,7 +107,7 @@ def test_a_list_is_walked_page_by_page(provider: Provider) -> None:
 
 
 def test_a_list_can_be_narrowed(provider: Provider) -> None:
-    """By input, by state, by time; each parameter is signed."""
+    """By input, by state, by time; every parameter is part of the signature."""
     bucket = "narrow-1250000000"
     keys = ["in/a b+c&d=é.mp3", "in/other.mp3"]
     ids = {key: submit(provider, key, bucket) for key in keys}
@@ -211,7 +211,7 @@ def test_a_presigned_url_is_made_without_a_request() -> None:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An emulator that requires a security token in every request."""
+    """An emulator that asks for a security token with every request."""
     data: Path = tmp_path_factory.mktemp("strict")
     yield from start_emulator(data, "--token", "temporary/+token==")
 
@@ -326,7 +326,7 @@ def test_a_provider_is_shared_by_threads(provider: Provider) -> None:
 
 
 def test_a_provider_survives_a_fork(provider: Provider) -> None:
-    """The child opens its own connections: parent and child ask at the same time, and each gets its own answers."""
+    """A child makes its own connections: parent and child ask at once and get their own answers."""
     mine, its = submit(provider), submit(provider)
 
     def ask(job_id: str) -> bool:

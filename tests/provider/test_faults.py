@@ -80,7 +80,7 @@ def test_the_bytes_are_sent_as_they_are(scripted: Scripted) -> None:
 def test_cis_own_code_is_reported(
     scripted: Scripted, status: int, code: str, kind: type[ProviderError]
 ) -> None:
-    """With its message and request id, also without Resource; the request is not repeated."""
+    """With its message and request id, though Resource is missing; after one request, never a second."""
     scripted.answers = [answer(status, error(code, "Said by CI."))] * 5
     with pytest.raises(kind) as caught:
         submit(scripted.url)

@@ -1,4 +1,4 @@
-"""How a request is sent: on which connection, by which proxy, and with which trusted certificates."""
+"""How a request leaves: on which connection, by which proxy, and whose certificates are trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ KEPT = answer(200, OK).replace(b"Connection: close\r\n", b"")
 
 
 class Keeping:
-    """A server that answers any number of requests on one connection. ``connections`` has the requests of each."""
+    """A server that would answer any number of requests on one connection. ``connections`` are the requests that each
+    connection carried."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.connections: list[list[bytes]] = []
@@ -81,7 +82,7 @@ def test_each_submit_has_a_connection_of_its_own() -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A certificate for localhost that is not trusted yet, with its key in the same file."""
+    """One for localhost that is not trusted yet, with its key in the same file."""
     if (openssl := shutil.which("openssl")) is None:
         pytest.skip("needs openssl, to make a certificate")
     made = tmp_path / "certificate.pem"
@@ -147,7 +148,7 @@ def submit(endpoint: str | None) -> None:
 
 
 def test_a_proxy_of_the_environment_is_used(proxy: Scripted) -> None:
-    """With its name and password; without a tunnel it gets the whole URL, and the signed host is unchanged."""
+    """With its name and password; without a tunnel it gets the whole URL, and the host that was signed for stays."""
     proxy.answers = [answer(200, OK)]
     submit("http://ci.example.test")
     (got,) = proxy.received

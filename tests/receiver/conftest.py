@@ -1,4 +1,4 @@
-"""One web process for the tests of a file, which must leave it as it was."""
+"""One web process for the tests of a file: what they send must leave it as it was."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def test_after_its_life_a_submissions_url_is_refused_and_ci_is_asked(
 
 
 def test_several_operations_are_several_jobs_of_one_token(client: FlaskClient, services: Services) -> None:
-    """Each job may have the tag and user data of any of the operations, and no others."""
+    """Each job may carry the tag and user data of any of the operations, and no others."""
     operations = tuple(
         AskedOperation(
             tag=tag, template_id=None, audio_mode=None, outputs=(), user_data=user_data, job_level=None
@@ -287,7 +287,7 @@ def test_a_token_of_a_submission_that_is_gone_still_counts(client: FlaskClient, 
 
 
 def test_the_store_refuses_all_or_nothing(services: Services, store: Store) -> None:
-    """One job that is not the submission's refuses the whole body."""
+    """One job that is not the submission's refuses the others of its body with it."""
     token = submitted(services, REQUEST, JOB)
     pair = [samples.voice_separate(JobId=JOB), samples.voice_separate(JobId="jforged")]
     news = News(

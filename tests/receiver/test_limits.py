@@ -109,7 +109,7 @@ def test_the_refusal_comes_before_the_body(few: Settings, valkey: object, tmp_pa
 
 
 def test_the_memory_of_a_process_is_bounded() -> None:
-    """Of any number of URLs over their limits the newest are remembered."""
+    """However many URLs are over their limits: the newest are remembered."""
     usage = UrlUsage()
     for n in range(20_000):
         usage.refuse(str(n), 3600)

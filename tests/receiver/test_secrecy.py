@@ -122,7 +122,7 @@ def test_an_internal_error_reveals_nothing(faulty: Faulty) -> None:
 
 
 def test_a_submission_s_token_is_nowhere_but_at_ci(service: Service) -> None:
-    """After a whole job neither the logs of web, relay and worker nor the store have the URL that CI got."""
+    """After a whole loop neither the logs of web, relay and worker nor the store know the URL that CI was given."""
     job_id = service.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
     assert service.call("GET", f"/v1/jobs/{job_id}?wait=30").json()["terminal"]
     ci = service.settings.ci_endpoint

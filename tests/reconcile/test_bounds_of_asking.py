@@ -213,7 +213,7 @@ def test_a_doubt_that_ci_does_not_settle_stays(
 
 
 def test_an_old_doubt_is_asked_about_once_at_least(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """The relay may have been down for longer than SEARCH_FOR."""
+    """The relay may have been away for longer than SEARCH_FOR."""
     tell(ours.store, said("j1", "Success"))
     doubt(ours, "j1", now_ms() - 30 * DAY_MS)
     relay.ask()
@@ -235,7 +235,7 @@ def test_an_unknown_state_of_ci_is_asked_about_again(ours: Services, relay: Rela
 
 
 def test_ci_list_is_read_when_a_flood_has_ended(ours: Services, ci: Emulator) -> None:
-    """Jobs whose callbacks were refused are imported from CI's list, once, and only after the flood."""
+    """Jobs whose callbacks were refused are imported from CI's list, once; not before the flood is over."""
     _, (job_id,) = submit(ours, callback="no")
     end_at_ci(ci, job_id)
     redis, db = ours.store.db.client, ours.store.db
@@ -255,7 +255,7 @@ def test_ci_list_is_read_when_a_flood_has_ended(ours: Services, ci: Emulator) ->
 
 
 def test_a_flood_that_begins_again_while_the_list_is_read_stays(ours: Services) -> None:
-    """CI's list is read again once it has ended."""
+    """CI's list is read again for it, when it has ended."""
     redis, key = ours.store.db.client, ours.store.db.key("flooded")
     redis.zadd(key, {"feedfacecafe": now_ms() - 1})
     flood = ours.store.floods.take(60)

@@ -181,7 +181,7 @@ def test_one_job_that_ci_cannot_be_asked_about_delays_no_other(
 def test_a_job_that_ci_does_not_know_is_asked_about_less_and_less(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
-    """CI may know it later; the reported state stays."""
+    """It may be there later; the reported state stays."""
     tell(ours.store, said("jstrange", "Running"))
     pauses = []
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""The installation id: Redis and the spool's folder both hold it, so that each shows what the other has lost."""
+"""The installation id: kept by Redis and by the spool's folder, so that one notices what the other has lost."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_an_operator_decides_about_the_spool_of_another_installation(
 
 
 def test_a_receiver_creates_the_id_once_redis_is_available(settings: Settings, tmp_path: Path) -> None:
-    """Without any request or spooled callback."""
+    """It needs no request and no spooled callback."""
     app = create_app(settings.model_copy(update={"spool_dir": tmp_path}))
     app.extensions["services"].drainer.start()
     try:

@@ -266,7 +266,7 @@ def test_no_caller_of_an_interrupted_write_succeeds(tmp_path: Path) -> None:
     sizes: list[int] = []
 
     class Ended(BaseException):
-        """Like gunicorn's time-out."""
+        """As gunicorn's time-out."""
 
     def end_the_second(work: Callable[..., T], /, *args: object) -> T:
         sizes.append(1)

@@ -1,4 +1,4 @@
-"""Runs of the same rows at the same time: CI gets each row once, also if a run is slow or dies."""
+"""Runs of the same rows at the same time: CI gets each row once, wherever a run is slow or dies."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.submitter.conftest import REQUEST
 
 
 class Slow(Submissions):
-    """The real submissions, with a pause when this run stores one (``at="create"``), or has read another run's
-    (``at="get"``), after ``skip`` such calls."""
+    """The real submissions, but for a pause of this run when it stores one (``at="create"``), or when it has looked
+    for another run's (``at="get"``), after ``skip`` such calls."""
 
     def __init__(self, services: Services, at: str, skip: int = 0) -> None:
         super().__init__(services.store.db, services.store.durable)
@@ -71,7 +71,7 @@ def meanwhile(first: Services, paused: Slow, then: Callable[[], None]) -> list[R
 
 
 def test_a_row_that_a_slow_run_has_claimed_is_taken_over(services: Services, ci: Emulated) -> None:
-    """The first run may have died; if it was only slow, it finds that it has lost the row, and does not send it."""
+    """It may have died there; where it was only slow it finds that it has lost the row, and does not send it."""
     paused, first = slow(services, at="create")
     second: list[RowResult] = []
     (lost,) = meanwhile(first, paused, lambda: second.extend(run(services)))

@@ -1,4 +1,4 @@
-"""What is sent again after a refusal, a lost answer, SlowDown or a broken connection, and what is not."""
+"""What is sent again and what is not, after a refusal, a lost answer, SlowDown or a broken connection."""
 
 from __future__ import annotations
 

@@ -42,8 +42,7 @@ def nodes(xml: str) -> list[tuple[str, str]]:
 
 
 def signature(request: dict[str, Any], claim: dict[str, str]) -> str:
-    """The signature that this request must have, by the published recipe, for the key time and the lists that it
-    names."""
+    """The signature that this request has to have, from the recipe, for the key time and the lists it names."""
 
     def listed(values: list[tuple[str, str]], names: str) -> str:
         wanted = names.split(";") if names else []
@@ -174,7 +173,7 @@ def test_a_submit_goes_to_cis_own_host_as_xml(submitter: Submitter, ci: Emulated
 
 
 def test_a_temporary_token_travels_with_the_request(services: Services, ci: Emulated) -> None:
-    """STS credentials are sent in CI's own header."""
+    """Credentials from STS: the token is CI's own header."""
     values = {name: value for name, value in services.settings if value is not None}
     settings = type(services.settings)(_env_file=None, **values | {"cos_token": "a-session-token"})
     Submitter(Services.open(settings, timeout=5)).submit(REQUEST)

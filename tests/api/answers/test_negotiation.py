@@ -1,5 +1,4 @@
-"""Which media types a caller accepts, and which sites may read: the same rules for every answer, plain reads
-included."""
+"""What a caller accepts, and which sites may read: the same for every answer of the API, plain reads included."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def filled(store: Store) -> None:
 
 
 def both(app: Flask, client: FlaskClient, path: str, headers: dict[str, str]) -> list[Any]:
-    """Status, headers and bytes, once as the service answers and once as the view alone does."""
+    """Status, headers and bytes, as the service answers, and as the view alone does."""
     client.get("/v1/jobs", headers=headers)  # The view looks a new key up.
     second, answers = -1, list[Any]()
     while second != int(time.time()):  # links are signed with the second, and an answer has its date

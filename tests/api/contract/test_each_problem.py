@@ -1,4 +1,4 @@
-"""Every error that the OpenAPI document lists for an operation occurs: each is produced here."""
+"""Every error that the OpenAPI document lists for an operation can happen there: here each of them does."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_each_problem_of_a_body_occurs(caller: Caller, reason: str) -> None:
 
 
 def test_each_problem_of_a_query_or_a_document_occurs(caller: Caller) -> None:
-    """Sent is an unknown member."""
+    """Each operation gets an unknown member."""
     said = {
         each.name: caller.ask(
             each.name, **({"json": {"nonsense": 1}} if each.has_body else {"query_string": "nonsense=1"})
@@ -254,7 +254,7 @@ def _about_a_job_that_ci_forgot(what: str) -> Callable[[Caller], Any]:
 
 
 def _while_ci(operation: str, **fault: Any) -> Callable[[Caller], Any]:
-    """Asks while CI answers every request with that error."""
+    """CI answers every request with that error."""
 
     def ask(caller: Caller) -> Any:
         job_id = caller.stored(State="Running", EndTime=None)
@@ -266,7 +266,7 @@ def _while_ci(operation: str, **fault: Any) -> Callable[[Caller], Any]:
 
 
 def _for_a_stranger(operation: str) -> Callable[[Caller], Any]:
-    """Names a handler that does not exist."""
+    """A handler that does not exist."""
 
     def ask(caller: Caller) -> Any:
         caller.store.runs.declare(["known_handler"])

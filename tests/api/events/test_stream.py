@@ -48,7 +48,7 @@ class Stream:
         self.ended.set()
 
     def close(self) -> None:
-        """Shut the socket down: to close it while the thread reads would wait for the server's next bytes."""
+        """At once: to close while the thread reads would wait for what the server sends next."""
         if not self.ended.is_set():
             self.answer.raw.shutdown()
         self.answer.close()

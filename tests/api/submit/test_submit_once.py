@@ -28,7 +28,7 @@ class Killed(BaseException):
 
 
 def test_the_first_answer_comes_again(post: Any, ci: Emulated) -> None:
-    """The same key and body get the same answer; CI has one job."""
+    """The same key and body, the same answer; CI has one job."""
     first = post(REQUEST, Idempotency_Key="k")
     again = post(REQUEST, Idempotency_Key="k")
     assert (first.status_code, again.status_code) == (201, 201)
@@ -116,7 +116,7 @@ CRASHES = {
 
 
 def crash(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """Let the process die at that line; no code after it runs."""
+    """Let the process die at that line, and nothing after it run."""
 
     def die(*_: Any, **__: Any) -> Any:
         raise Killed

@@ -1,4 +1,4 @@
-"""``flask jobs import`` and ``flask queues list``: jobs and queues that CI lists."""
+"""``flask jobs import`` and ``flask queues list``: CI's own lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.submitter.conftest import REQUEST
 
 
 def elsewhere(services: Services, count: int) -> list[str]:
-    """Submit jobs past this service: CI has them, and they are unknown here."""
+    """Jobs that were submitted elsewhere: CI has them, and they are unknown here."""
     ids = []
     for n in range(count):
         request = load_request(
@@ -80,7 +80,7 @@ def test_a_job_that_goes_on_is_asked_about_later(flask: Flask, services: Service
 
 
 def test_only_the_span_and_the_tag_are_walked(flask: Flask, services: Services, ci: Emulated) -> None:
-    """`--after`, `--before` and `--tag` filter CI's list."""
+    """`--after`, `--before` and `--tag` are CI's own filters."""
     elsewhere(services, 1)
     later = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
     assert flask("jobs", "import", "--after", later, "--json").json["new"] == 0

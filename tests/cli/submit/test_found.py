@@ -1,4 +1,4 @@
-"""After lost answers of CI a file is completed, with a real relay."""
+"""A file whose answers were lost ends complete, with a real relay."""
 
 from __future__ import annotations
 

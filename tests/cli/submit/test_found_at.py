@@ -42,7 +42,7 @@ def test_every_option_is_named_by_its_own_name(path: str, flask: Flask) -> None:
 
 @pytest.mark.parametrize("arguments", BROKEN, ids=" ".join)
 def test_every_rule_speaks_of_options_alone(arguments: tuple[str, ...], flask: Flask) -> None:
-    """Neither the place nor the sentence has a name of the API."""
+    """Neither the place nor the sentence has a name that only the API knows."""
     ran = flask("submit", "voice-separate", *arguments, "--dry-run")
     assert ran.code == 2
     for line in ran.err.splitlines():

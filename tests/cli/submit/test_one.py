@@ -1,4 +1,4 @@
-"""``flask submit voice-separate``, ``raw`` and ``show``: one request, the output, and the exit code."""
+"""``flask submit voice-separate``, ``raw`` and ``show``: one request, what is printed, and the exit code."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_broken_request_names_every_rule_and_exits_2(flask: Flask, ci: Emulate
 
 
 def test_a_rule_can_be_let_through_on_purpose(flask: Flask) -> None:
-    """For a codec that CI has added since: `--allow codec`."""
+    """CI has added a codec since: `--allow codec`."""
     arguments = ["submit", "voice-separate", *ONE[:4], "--codec", "opus", "--au-object", "o", "--dry-run"]
     assert flask(*arguments).code == 2
     allowed = flask(*arguments, "--allow", "codec")
@@ -149,7 +149,7 @@ def test_labels_are_kept_as_they_are(flask: Flask, services: Services) -> None:
 
 
 def test_bucket_and_region_of_the_input_go_by_either_name(flask: Flask) -> None:
-    """Like those of the output."""
+    """As those of the output do."""
     short = flask(
         "submit", "voice-separate", *ONE, "--bucket", "b-1250000000", "--region", "ap-tokyo", "--dry-run"
     )
@@ -232,7 +232,7 @@ def test_a_refusal_by_ci_exits_6_with_advice(flask: Flask, ci: Emulated) -> None
 
 
 def test_a_lost_answer_exits_4_and_says_not_to_repeat(flask: Flask, ci: Emulated) -> None:
-    """The request is neither done nor failed."""
+    """Neither done nor failed."""
     ci.fault("lost_answer", on="submit")
     ran = flask("submit", "voice-separate", *ONE, "--json")
     assert ran.code == 4

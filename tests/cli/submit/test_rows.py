@@ -95,7 +95,7 @@ def test_rows_are_numbered_as_they_stand_in_the_file(
 def test_json_lines_from_standard_input(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Each line is a body of POST /v1/jobs; repeated text sends nothing again; `--json` prints a line for each row."""
+    """Each line is a body of POST /v1/jobs; the same text is the same run; `--json` prints a line for each row."""
     lines: list[Any] = [
         {"input": {"object": f"in/{n}.mp3"}, "output": {"au_object": f"o/{n}.mp3"}, "user_data": f"row-{n}"}
         for n in range(3)
@@ -138,7 +138,7 @@ def test_a_dry_run_checks_every_row_and_sends_nothing(flask: Flask, ci: Emulated
 def test_a_file_that_makes_no_sense_is_refused_whole(
     text: str, reported: str, flask: Flask, ci: Emulated, tmp_path: Path
 ) -> None:
-    """A misspelt column concerns every row: nothing is sent, and the exit code is 2."""
+    """A misspelt column would be missing in every row: nothing is sent, exit code 2."""
     ran = flask("submit", "voice-separate", *COMMON, "--from", str(file_of(tmp_path, text)))
     assert ran.code == 2
     assert reported in ran.err

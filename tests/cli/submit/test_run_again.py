@@ -107,7 +107,7 @@ def test_a_job_that_is_no_longer_stored_is_not_paid_for_again(
 def test_a_file_that_an_earlier_release_has_run_goes_on(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Rows that its journal calls submitted are not sent, those that Redis holds are looked up, the rest are sent."""
+    """What its journal calls submitted is not sent, what its records in Redis name is looked up, the rest is sent."""
     path = file_of(tmp_path, HEAD + rows_of(4))
     common = {
         "tag": "VoiceSeparate",

@@ -1,4 +1,4 @@
-"""The output on a terminal of 80 columns while a file is submitted."""
+"""What a terminal of 80 columns shows while a file is submitted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Screen(NamedTuple):
 
 @contextmanager
 def screen() -> Iterator[Screen]:
-    """A pseudo-terminal that is read all the time; ``shown`` is complete when the block ends."""
+    """A pseudo-terminal, read all the time; ``shown`` is whole when the block is over."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     shown = bytearray()

@@ -86,7 +86,7 @@ HOPS = st.one_of(
 
 @given(st.lists(HOPS, max_size=5).map(",".join))
 def test_a_caller_is_an_address_that_stands_in_the_header(text: str) -> None:
-    """For any text, the caller is an address in it, the proxy that wrote it, or none."""
+    """Any text at all names one of the addresses in it, the proxy that wrote it, or none."""
     written = {found for hop in text.split(",") if (found := caller(hop.strip(), "", ()))}
     assert caller("10.0.0.1", text, PROXIES) in {None, ipaddress.ip_address("10.0.0.1"), *written}
 

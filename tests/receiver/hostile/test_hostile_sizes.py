@@ -24,7 +24,7 @@ def test_a_gigabyte_declared_is_refused_unread(web: Web, path: str) -> None:
 
 
 def test_a_sender_of_an_oversized_body_gets_the_reason(web: Web, path: str) -> None:
-    """A proxy sends the whole body before it reads: if the connection were reset, the proxy would answer 502."""
+    """A proxy sends the whole body before it reads: a connection that is reset meanwhile would be its own 502."""
     large = b" " * 12 * MIB
     head = raw.head("POST", path, f"Content-Length: {len(large)}")
     for _ in range(5):
@@ -78,7 +78,7 @@ def test_a_bad_token_is_refused_before_the_size_is_checked(web: Web) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "gzip, identity", "x"])
 def test_encoded_bodies_are_refused_unread(web: Web, path: str, coding: str) -> None:
-    """A gigabyte of blanks is a megabyte in gzip, so no body is unpacked."""
+    """A gigabyte of blanks is a megabyte in gzip: we never unpack."""
     bomb = gzip.compress(b" " * 100 * MIB)
     answer = post(web.url, path.rpartition("/")[2], bomb[:200_000], **{"Content-Encoding": coding})
     assert (answer.status_code, answer.json()["reason"]) == (415, "content_encoding")

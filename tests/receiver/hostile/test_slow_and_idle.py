@@ -77,7 +77,7 @@ def test_heads_in_pieces_are_requests_all_the_same(web: Web) -> None:
 
 @pytest.mark.parametrize("path", ["/callbacks/forged", "/callbacks/TOKEN", "/v1/jobs", "/nowhere"])
 def test_slow_bodies_cost_no_thread(web: Web, path: str) -> None:
-    """With and without a valid token, since a URL may have leaked."""
+    """With and without a valid token: a URL may have leaked."""
     path = path.replace("TOKEN", a_token(web.settings))
     with ExitStack() as held:
         for _ in range(CROWD):

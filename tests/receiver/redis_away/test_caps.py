@@ -15,7 +15,7 @@ from tests.web.serving import serving
 
 
 def test_an_outbox_at_its_cap_loses_nothing(server: Valkey, settings: Settings, ours: WebServices) -> None:
-    """Without a relay events fill the outbox to its cap; past it callbacks wait in the spool until there is room."""
+    """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
     small = serving(settings.model_copy(update={"outbox_max": 3}))
     client, url = small.test_client(), path(settings)
     said = [outcome(client.post(url, data=body(new_job_id()))) for _ in range(5)]
@@ -31,7 +31,7 @@ def test_an_outbox_at_its_cap_loses_nothing(server: Valkey, settings: Settings, 
 def test_at_the_cap_on_jobs_callbacks_of_known_jobs_are_accepted(
     server: Valkey, settings: Settings, ours: WebServices
 ) -> None:
-    """Past JOBS_MAX callbacks of unknown jobs wait in the spool until there is room; /readyz names the cap, and stays
+    """Past JOBS_MAX callbacks of jobs never seen wait in the spool until there is room; /readyz names it, and stays
     200."""
     small = serving(settings.model_copy(update={"jobs_max": 2}))
     client, url, known, stranger = small.test_client(), path(settings), new_job_id(), new_job_id()

@@ -58,6 +58,6 @@ def history(ours: WebServices, job_id: str) -> list[dict[str, object]]:
 
 
 def drained(ours: WebServices) -> bool:
-    """No record is pending, and none is set aside."""
+    """Nothing is pending, and nothing is set aside."""
     assert ours.spool is not None
     return not list(ours.spool.folder.glob(f"*{SUFFIX}")) and not ours.spool.set_aside().records

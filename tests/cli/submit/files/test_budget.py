@@ -38,7 +38,7 @@ def sent(ci: Emulated) -> int:
 
 
 def test_a_file_of_more_jobs_than_its_maximum_sends_none(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """Exit code 2, with both numbers in the error. Rows that were sent before do not count."""
+    """Exit code 2, both numbers in the message. Rows that were sent before cost nothing again."""
     ran = flask(*COMMON, file_of(tmp_path, 5), "--max", "4")
     assert ran.code == 2
     assert "5 paid jobs" in ran.err and "--max allows 4" in ran.err and "Nothing was sent" in ran.err
@@ -53,7 +53,7 @@ def test_a_file_of_more_jobs_than_its_maximum_sends_none(flask: Flask, ci: Emula
 def test_the_budget_of_the_day_stops_a_file_before_its_first_row(
     flask: Flask, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Jobs that commands and the API sent today count."""
+    """What commands and the API sent today counts."""
     assert flask("submit", "voice-separate", *ONE, submit_max_per_day=4).code == 0
     ran = flask(*COMMON, file_of(tmp_path, 4), submit_max_per_day=4)
     assert ran.code == 2
@@ -67,8 +67,7 @@ def test_the_budget_of_the_day_stops_a_file_before_its_first_row(
 
 
 def test_the_api_answers_429(settings: Settings, services: Services, ci: Emulated) -> None:
-    """With the reason and Retry-After, and nothing is stored or sent; the same request is accepted once there is
-    room."""
+    """With its reason, until when, and nothing stored or sent; the same request is sent when there is room."""
     app = create_app(settings.model_copy(update={"submit_max_per_day": 1}))
     headers = {"Authorization": f"Bearer {services.store.api_keys.create('one', frozenset(SCOPES))}"}
     body = REQUEST.model_dump(mode="json", exclude_none=True)
@@ -94,7 +93,7 @@ def test_the_api_answers_429(settings: Settings, services: Services, ci: Emulate
 
 
 def test_all_senders_together_keep_to_the_budget(services: Services, ci: Emulated) -> None:
-    """The step that stores the submission counts, so threads, processes and hosts together cannot exceed it."""
+    """Counted in the step that stores the submission: threads, processes and hosts cannot pass it together."""
     ours = services.settings.model_copy(update={"submit_max_per_day": 5})
     refused: list[OverBudget] = []
 
@@ -134,8 +133,8 @@ def today(services: Services) -> str:
 def test_a_dry_run_says_what_it_would_cost(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """The paid jobs, the minutes of audio as far as an earlier job on the same file shows its length, and whether a
-    budget would stop it; rows sent before do not count."""
+    """Paid jobs, and minutes of audio where an earlier job on the same file has shown its length; rows that were sent
+    before cost nothing; and whether a budget would stop it."""
     path = file_of(tmp_path, 1)
     assert flask(*COMMON, path).code == 0
     ids = [job.job_id for job in services.store.jobs.page(Filter(), 10).jobs]
