@@ -1,4 +1,4 @@
-"""Jobs in the store as callbacks would put them there."""
+"""Jobs, stored as callbacks and answers of CI would."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def put(store: Store, job_id: str, **changes: object) -> None:
 
 
 def confirm(store: Store, job_id: str, **changes: object) -> None:
-    """CI's own answer says the same."""
+    """CI's own answer confirms the report."""
     details = parse(body_of(samples.voice_separate(JobId=job_id, **changes))).details
     store.acceptor.accept(News(details, "poll", "confirmed", body=as_body(details)))
 
 
 def miss(store: Store, job_id: str) -> None:
-    """COS has none of its outputs."""
+    """A check finds none of the outputs in COS."""
     job = store.jobs.get(job_id)
     assert job is not None
     report = Report.from_dict(job.model_dump())

@@ -1,4 +1,4 @@
-"""Who may do what: each address wants its scope, and says so."""
+"""Which scope each address requires, and that a refusal names it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_operations_that_show_a_job_need_the_scope_read(client: FlaskClient, sto
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), CALLS)
-def test_each_call_wants_its_scope(
+def test_each_call_requires_its_scope(
     client: FlaskClient, store: Store, method: str, path: str, scope: str
 ) -> None:
     """401 without a good key, 403 with one that lacks the scope; ``admin`` may do everything."""
@@ -74,7 +74,7 @@ def test_each_call_wants_its_scope(
 
 
 def test_every_address_under_v1_is_guarded(app: Flask) -> None:
-    """A new view cannot forget to ask for a key."""
+    """A new view without a scope fails this test."""
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/v1"):
             scopes = getattr(app.view_functions[rule.endpoint], "scopes", ())
@@ -82,7 +82,7 @@ def test_every_address_under_v1_is_guarded(app: Flask) -> None:
 
 
 def test_a_revoked_key_stops_at_once(client: FlaskClient, store: Store) -> None:
-    """A key that is made again under its name replaces the first; a revoked one is unknown."""
+    """So does a key that another of the same name has replaced."""
     first = store.api_keys.create("x", frozenset({"read"}))
     second = store.api_keys.create("x", frozenset({"read"}), replace=True)
     codes = []

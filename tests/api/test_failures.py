@@ -1,4 +1,4 @@
-"""``POST /v1/failures/retry``: which failures are meant has to be said."""
+"""``POST /v1/failures/retry``: the request must select its failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.workers.news import a_failure
 def test_an_empty_filter_retries_nothing(
     client: FlaskClient, key: dict[str, str], services: Services, body: dict[str, Any]
 ) -> None:
-    """A filter that went missing must not become everything; neither is a filter beside ``all`` a guess."""
+    """A filter that is missing by mistake must not select every failure; ``all`` beside a filter is ambiguous."""
     a_failure(services)
     answer = client.post("/v1/failures/retry", json=body, headers=key)
     problem: Any = answer.json

@@ -30,7 +30,7 @@ def submit(web: Web, idempotency_key: str, key: str | None = None, **changes: An
 
 
 def submits(web: Web) -> int:
-    """How many submits CI has seen."""
+    """The number of submits that CI has received."""
     url = f"{web.settings.ci_endpoint}/_emulator/requests?endpoint=submit&bucket={BUCKET}"
     return len(requests.get(url, timeout=10).json()["requests"])
 
@@ -78,7 +78,7 @@ def test_one_in_flight_is_409(web: Web) -> None:
 
 
 def test_a_refusal_is_not_kept(web: Web) -> None:
-    """Broken rules and CI's refusal may be tried again under the same key."""
+    """A request that broke a rule, or that CI refused, may be repeated under the same key."""
     assert submit(web, "again", output={}).status_code == 422
     arm(web, "error", code="AccessDenied", status=403)
     assert submit(web, "again").status_code == 502
@@ -98,7 +98,7 @@ def test_a_lost_answer_is_kept(web: Web) -> None:
 
 
 def test_keys_belong_to_the_api_key(web: Web) -> None:
-    """Two callers may use the same word."""
+    """Two callers may use the same Idempotency-Key."""
     other = web.services.store.api_keys.create("other", frozenset({"submit"}))
     first, second = submit(web, "mine"), submit(web, "mine", key=other)
     assert first.json()["job_id"] != second.json()["job_id"]

@@ -1,4 +1,4 @@
-"""Looking jobs up: one, a page of them, a history."""
+"""Reading jobs: one, a list in pages, a history."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ def test_the_newest_come_first_page_by_page(client: FlaskClient, store: Store, k
 
 
 def test_a_job_keeps_its_place(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
-    """It is fixed at first store: later news, even with another time of creation, does not move it between pages."""
+    """It is fixed when the job is first stored: a later report with another creation time does not move it between
+    pages."""
     put(store, "jold", CreationTime="2024-03-05T21:00:00+0800", State="Running", EndTime=None)
     put(store, "jnew", CreationTime="2024-03-05T22:00:00+0800")
     put(store, "jold", CreationTime="2024-03-05T23:00:00+0800")
@@ -141,7 +142,7 @@ def test_a_job_keeps_its_place(client: FlaskClient, store: Store, key: dict[str,
 def test_jobs_that_come_meanwhile_do_not_disturb(
     client: FlaskClient, store: Store, key: dict[str, str]
 ) -> None:
-    """Between two pages newer jobs may come: none is seen twice, none of the older is missed."""
+    """New jobs between two pages: no job appears twice, and none of the older is missed."""
     for n in range(6):
         put(store, f"j{n}", CreationTime=f"2024-03-05T21:00:0{n}+0800")
     page = client.get("/v1/jobs?limit=3", headers=key).get_json()
@@ -327,7 +328,7 @@ def test_a_job_without_news_past_its_deadline_is_overdue(
 def test_a_job_that_ci_cannot_be_asked_about_gets_a_reason(
     client: FlaskClient, store: Store, key: dict[str, str], kind: str, what: str
 ) -> None:
-    """A review, a workflow run, an id that CI cannot have: the fault of no gateway, and CI is not bothered."""
+    """409 for a review, a workflow run and an id that CI cannot have; CI is not asked."""
     content, job_id = NO_JOBS[kind]
     store.acceptor.accept(News(parse(content).details, "callback", "token", body=content))
     answer = client.post(f"/v1/jobs/{quote(job_id)}/{what}", headers=key)

@@ -37,7 +37,7 @@ def app(settings: Settings) -> Flask:
 
 
 def test_a_key_beyond_its_rate_gets_429_and_another_key_does_not(client: FlaskClient, store: Store) -> None:
-    """With the problem, Retry-After, and what is left in the headers of the draft on each answer."""
+    """The problem has Retry-After, and each answer the RateLimit headers of the draft."""
     one, other = ({"Authorization": f"Bearer {store.api_keys.create(n, frozenset({'read'}))}"} for n in "ab")
     answers = [client.get("/v1/jobs", headers=one) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -67,7 +67,7 @@ def test_an_address_with_too_many_wrong_keys_gets_429_without_a_lookup(
 
 
 def test_wrong_keys_lock_out_no_key_that_is_in_use(client: FlaskClient, store: Store) -> None:
-    """Behind one address: who guesses gets 429, who has a key goes on, until the key is revoked."""
+    """From one address, wrong keys get 429 while a valid key is served, until it is revoked."""
     key = _bearer(store.api_keys.create("x", frozenset({"read"})))
     assert client.get("/v1/jobs", headers=key).status_code == 200
     while client.get("/v1/jobs", headers=_bearer("guess")).status_code == 401:
@@ -78,7 +78,7 @@ def test_wrong_keys_lock_out_no_key_that_is_in_use(client: FlaskClient, store: S
 
 
 def test_guesses_at_the_sign_in_count_with_those_at_the_api(client: FlaskClient) -> None:
-    """A page is no second door."""
+    """Wrong keys in the sign-in form and in the API have one limit."""
 
     def guess() -> int:
         proof = re.findall(r'name="csrf" value="([0-9a-f]+)"', client.get("/login").text)[0]
@@ -94,7 +94,7 @@ def test_a_request_without_a_key_is_no_guess(client: FlaskClient) -> None:
 
 
 def test_behind_a_declared_proxy_the_client_is_counted(settings: Settings) -> None:
-    """And where no proxy is declared, what a caller writes into X-Forwarded-For buys it nothing."""
+    """Without a declared proxy, X-Forwarded-For changes nothing."""
     for proxies, last in (((), 429), ((ip_network("127.0.0.0/8"),), 401)):
         declared = settings.model_copy(update={"trusted_proxies": proxies})
         client = create_app(declared).test_client()
@@ -117,7 +117,7 @@ def test_addresses_of_one_ipv6_network_share_a_quota(client: FlaskClient) -> Non
 
 
 def test_callbacks_are_never_counted(client: FlaskClient) -> None:
-    """CI may not come back, so nothing here refuses it: also not an address that has guessed keys."""
+    """CI may not repeat a refused callback, so they are not limited, even from an address that has sent wrong keys."""
     while client.get("/v1/jobs", headers=_bearer("guess")).status_code == 401:
         pass
     assert {client.post("/callbacks/bad", data=b"{}").status_code for _ in range(20)} == {403}

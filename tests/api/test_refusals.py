@@ -16,7 +16,7 @@ Key = dict[str, str]
 
 
 def refuse(client: FlaskClient, settings: Settings, content: bytes, **binding: object) -> str:
-    """The id of the refusal of a callback with a good token."""
+    """Send a body with a valid token, and return the id of its refusal."""
     answer = client.post(f"/callbacks/{a_token(settings, **binding)}", data=content)
     assert 400 <= answer.status_code < 500
     store: Store = client.application.extensions["services"].store
@@ -30,7 +30,7 @@ def get(client: FlaskClient, path: str, key: Key) -> Any:
 
 
 def test_refusals_are_listed_with_their_reason(client: FlaskClient, settings: Settings, key: Key) -> None:
-    """A trailing comma is found in a minute: what came, when, by which URL, and why it was refused."""
+    """The list has the body's size, the time, the URL's name and why it was refused, here a trailing comma."""
     refused = refuse(client, settings, b'{"JobsDetail": [],}', name="console queue")
     page = get(client, "/v1/refusals", key)
     (one,) = page["refusals"]
@@ -45,8 +45,9 @@ def test_refusals_are_listed_with_their_reason(client: FlaskClient, settings: Se
     assert "body" not in one
 
 
-def test_one_has_its_body(client: FlaskClient, settings: Settings, key: Key) -> None:
-    """As text where it is text, else in base64; the exact bytes as a download that no browser guesses about."""
+def test_a_refusal_has_its_body(client: FlaskClient, settings: Settings, key: Key) -> None:
+    """As text if it is text, else in base64; the download has the exact bytes, and a browser must not sniff its
+    type."""
     for content, text in ((b'{"a": "\x1b[2J\r\n"}', True), (b"\x00\xff\xfe", False)):
         refused = refuse(client, settings, content)
         one = get(client, f"/v1/refusals/{refused}", key)
@@ -87,8 +88,9 @@ def test_a_wrong_query_is_refused(client: FlaskClient, key: Key, query: str) -> 
     assert (answer.status_code, answer.json["reason"]) == (422, "invalid_request")  # type: ignore[index]
 
 
-def test_a_retry_tells_the_outcome(client: FlaskClient, settings: Settings, key: Key) -> None:
-    """Taken, it is gone and the job's history says who did it; refused again, it stays with the new reason."""
+def test_a_retry_answers_its_outcome(client: FlaskClient, settings: Settings, key: Key) -> None:
+    """If the body is accepted, the refusal is removed and the job's history names the operator; else it stays, with
+    the new reason."""
     late = refuse(client, settings, body(JobId="j1"), expires=1000)
     answer = client.post(f"/v1/refusals/{late}/retry", headers=key)
     assert (answer.status_code, answer.json) == (

@@ -31,10 +31,10 @@ def invented(store: Store, settings: Settings) -> str:
 
 
 @pytest.mark.parametrize("what", ["refresh", "cancel"])
-def test_it_is_said_and_stands_in_the_history(
+def test_the_answer_and_the_history_say_it(
     client: FlaskClient, key: dict[str, str], store: Store, invented: str, what: str
 ) -> None:
-    """409, with what to do; by whom CI was asked. The job stays as it was."""
+    """409 with what to do next; the history names who asked. The job is unchanged."""
     before = client.get(f"/v1/jobs/{invented}", headers=key).get_json()
     answer = client.post(f"/v1/jobs/{invented}/{what}", headers=key)
     problem = answer.get_json()
@@ -50,7 +50,7 @@ def test_it_is_said_and_stands_in_the_history(
 
 
 @pytest.mark.parametrize("what", ["refresh", "cancel"])
-def test_a_bulk_request_notes_each_job_that_ci_does_not_know_in_its_history(
+def test_a_bulk_request_adds_it_to_the_history_of_each_job(
     client: FlaskClient, key: dict[str, str], store: Store, settings: Settings, what: str
 ) -> None:
     place = {"BucketId": settings.cos_bucket, "Object": "a.mp3", "Region": "ap-chongqing"}
@@ -93,7 +93,7 @@ def test_a_cancel_that_ci_refuses_is_still_a_refusal(
 
 
 def test_repeated_questions_fill_at_most_half_of_a_history(store: Store, invented: str) -> None:
-    """What changed the job has its place."""
+    """The other half is left for entries that change the job."""
     for _ in range(500):
         store.due.note_unknown(invented, "tests")
     entries, count = store.jobs.history(invented)

@@ -29,7 +29,7 @@ def test_an_answer_may_be_empty() -> None:
 
 
 def test_a_poll_gives_the_same_record_as_a_callback() -> None:
-    """Else each poll would look like news."""
+    """Otherwise each poll would be accepted as a change."""
     described = parse_answer(xml({"JobsDetail": voice_separate()})).details
     assert described == parse(xml(event(voice_separate()))).details
     in_json = parse_answer(to_json({"JobsDetail": voice_separate()}, Dialect(wrapper=True))).details
@@ -71,7 +71,7 @@ def test_an_unreadable_answer_is_not_an_empty_one(body: bytes, reason: str) -> N
 
 
 def test_an_answer_may_be_larger_than_a_callback() -> None:
-    """A page of 100 jobs, and more: it is CI's own word."""
+    """A page of 100 jobs or more is read, since CI itself sent it."""
     jobs = [voice_separate(JobId=f"j{number}") for number in range(500)]
     assert len(parse_answer(xml({"JobsDetail": jobs})).details) == 500
 
@@ -101,7 +101,7 @@ BESIDE = b'{"Response": {"Error": {}}, "JobsDetail": {}}'
     "body", [b"", b"Bad Gateway", b"<html/>", b"<Error", b"[]", b"<Error/>", b'{"Error": 1}', BESIDE]
 )
 def test_an_error_that_is_none_of_cis_has_no_fields(body: bytes) -> None:
-    """While handling one failure there is no use for another."""
+    """An unreadable error must not raise another one."""
     assert set(parse_error(body).model_dump().values()) == {None}
 
 
@@ -110,8 +110,8 @@ def test_an_error_that_is_none_of_cis_has_no_fields(body: bytes) -> None:
     [{"State": "Running"}, {"JobId": "j 2"}, {"JobId": "j" * 129}, "text", 7],
     ids=["no id", "a bad id", "a long id", "a text", "a number"],
 )
-def test_a_job_that_cannot_be_read_costs_itself(bad: object) -> None:
-    """The others of the answer are read, and it is reported."""
+def test_a_job_that_cannot_be_read_does_not_hide_the_others(bad: object) -> None:
+    """The others of the answer are read, and the unreadable one is reported."""
     answer = parse_answer(json.dumps({"JobsDetail": [{"JobId": "j1"}, bad, {"JobId": "j3"}]}).encode())
     assert [detail.report.job_id for detail in answer.details] == ["j1", "j3"]
     (unreadable,) = answer.unreadable
@@ -119,8 +119,8 @@ def test_a_job_that_cannot_be_read_costs_itself(bad: object) -> None:
     assert len(unreadable.job_id) <= 128
 
 
-def test_a_job_that_is_too_large_costs_itself() -> None:
-    """Each has a budget of its own."""
+def test_a_job_that_is_too_large_does_not_hide_the_others() -> None:
+    """Each job of an answer has caps of its own."""
     file = {"ObjectPrefix": "p" * 1000, "ObjectName": ["x"] * 70_000}
     large = {"JobId": "j2", "Operation": {"MediaResult": {"OutputFile": file}}}
     answer = parse_answer(json.dumps({"JobsDetail": [{"JobId": "j1"}, large, {"JobId": "j3"}]}).encode())

@@ -246,15 +246,15 @@ def test_code_and_message_are_text() -> None:
     assert report(Code="Failed", Message="no such file").message == "no such file"
 
 
-def test_parts_of_which_nothing_is_said_are_null() -> None:
-    """An Input with only empty nodes is no input; Tts jobs have none at all."""
+def test_parts_without_a_value_are_null() -> None:
+    """An Input with only empty nodes is null; Tts jobs have none at all."""
     found = report(
         Input={"Object": "", "BucketId": "-"}, Workflow={"RunId": ""}, Operation={"TemplateId": None}
     )
     assert (found.input, found.workflow, found.template) == (None, None, None)
 
 
-def test_parts_say_what_they_can() -> None:
+def test_parts_may_be_incomplete() -> None:
     """DocProcess and Translation give an Object without bucket and region; an Input may be a Url."""
     assert report(Input={"Object": "a.pdf", "Lang": "en"}).to_dict()["input"] == {
         "bucket": None,
@@ -300,8 +300,7 @@ def test_another_kind_of_value_than_expected_never_breaks_anything(field: str, o
 @pytest.mark.parametrize(
     "field", ["MediaResult", "Output", "OutputFile", "ObjectName", "ObjectPrefix", "Md5Info", "TemplateId"]
 )
-def test_nor_does_it_inside_the_operation(field: str, odd: Any) -> None:
-    """The same, one level down."""
+def test_nor_does_such_a_value_inside_the_operation(field: str, odd: Any) -> None:
     file = {"ObjectName": "a", field: odd} if field.startswith(("Object", "Md5")) else {"ObjectName": "a"}
     operation = {"MediaResult": {"OutputFile": odd if field == "OutputFile" else file}, field: odd}
     assert report(Tag="VoiceSeparate", Operation=operation).job_id == "j1"

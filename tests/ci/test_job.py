@@ -29,7 +29,7 @@ def test_the_same_news_has_the_same_digest_from_every_source() -> None:
 
 
 def test_the_digest_of_a_report_never_changes() -> None:
-    """Event ids are made of it: a new release must not take old news for new."""
+    """It is part of event ids: after an upgrade a known report must still be a duplicate."""
     assert Report(job_id="j1", state="Success").digest == "d4bbbc55ca585756c160c375da4e9aa0"
 
 
@@ -67,7 +67,7 @@ def test_the_digest_of_a_report_with_every_field_is_fixed() -> None:
     assert report.digest == digest_of(report.to_json()) == "feb558321f37eeaed9690a2144e80011"
 
 
-def test_other_news_has_another_digest() -> None:
+def test_another_report_has_another_digest() -> None:
     """Every field that CI reports counts."""
     report = parse(xml(event(voice_separate(Progress="5")))).details[0].report
     changed = [
@@ -78,7 +78,7 @@ def test_other_news_has_another_digest() -> None:
     assert len({one.digest for one in [report, *changed]}) == len(changed) + 1
 
 
-def test_fields_that_we_add_are_not_news() -> None:
+def test_fields_that_we_add_do_not_change_the_digest() -> None:
     """Size, ETag and presigned URL of an output, and whether the outputs are there."""
     said = Report(job_id="j1", outputs=(Output(object="a"),))
     ours = Report(

@@ -238,8 +238,8 @@ def test_the_refusal_of_other_bodies_names_what_was_found_and_expected(body: byt
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\r\n\t ", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
-def test_an_empty_body_is_called_that(body: bytes) -> None:
-    """400 empty_body, also when there is only white space."""
+def test_an_empty_body_is_refused(body: bytes) -> None:
+    """400 empty_body, also for white space alone."""
     refused = refusal(body)
     assert (refused.reason, refused.status) == ("empty_body", 400)
 
@@ -309,7 +309,7 @@ def test_a_job_id_that_could_mean_something_else_is_refused(job_id: Any) -> None
 
 
 def test_a_job_id_given_twice_is_refused_in_both_formats() -> None:
-    """No reader in front of us may have believed the other one."""
+    """A proxy in front may have read the other one."""
     assert refusal(b'{"JobsDetail": {"JobId": "a", "JobId": "b"}}').reason == "bad_job_id"
     assert refusal(b'{"JobsDetail": {"JobId": "a", "JobId": "a"}}').reason == "bad_job_id"
     twice = b"<Response><JobsDetail><JobId>a</JobId><JobId>b</JobId></JobsDetail></Response>"

@@ -14,13 +14,13 @@ from tests.cli.shell import Shell
 
 @pytest.fixture
 def shell(settings: Settings) -> Shell:
-    """Redis is there; CI is away."""
+    """Commands with Redis; CI is away."""
     return Shell(settings)
 
 
 @pytest.fixture
 def ci(valkey: Valkey, emulator: Emulator) -> tuple[Shell, Emulated]:
-    """CI is there too."""
+    """CI, for commands that need it."""
     emulated = Emulated(emulator.url)
     return Shell(make_settings(valkey.url, ci_endpoint=emulator.url, cos_bucket=emulated.bucket)), emulated
 

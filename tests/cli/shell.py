@@ -1,4 +1,4 @@
-"""One installation, spoken to by commands."""
+"""Runs commands in one installation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUBMIT = (
 
 
 class Shell:
-    """One installation, spoken to by commands."""
+    """Commands of one installation."""
 
     def __init__(self, settings: Settings) -> None:
         self.app: Flask = create_app(settings)

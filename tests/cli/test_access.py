@@ -18,7 +18,7 @@ from tests.receiver.callbacks import body
 
 
 def test_keys_create_prints_the_key_and_only_that(shell: Shell, api: FlaskClient) -> None:
-    """It opens the API with the scopes that were asked for, and can be taken back."""
+    """The key has the requested scopes, and can be revoked."""
     key = shell.run("keys", "create", "me", "--scope", "read,submit").stdout.strip()
     assert key.startswith("ck_")
     assert "\n" not in key
@@ -33,7 +33,7 @@ def test_keys_create_prints_the_key_and_only_that(shell: Shell, api: FlaskClient
 
 
 def test_keys_create_replaces_nothing_unasked(shell: Shell, api: FlaskClient) -> None:
-    """A name that is taken is refused, and the old key goes on working; with --replace the new one takes its place."""
+    """A name in use is refused and its key stays valid; with --replace the new key replaces it."""
     old = shell.run("keys", "create", "ops", "--scope", "read,submit").stdout.strip()
     refused = shell.run("keys", "create", "ops", code=REFUSED)
     assert refused.stdout == ""
@@ -50,8 +50,8 @@ def test_keys_create_replaces_nothing_unasked(shell: Shell, api: FlaskClient) ->
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t", " ops", "ops\x1b[2J", "o\np", "x" * 65])
-def test_keys_create_knows_names(shell: Shell, name: str) -> None:
-    """A blank one could not be revoked by anybody who reads the list; one with control characters forges its lines."""
+def test_keys_create_refuses_unreadable_names(shell: Shell, name: str) -> None:
+    """A blank name cannot be revoked from the list; control characters forge lines of it."""
     refused = shell.run("keys", "create", name, code=REFUSED)
     assert refused.stdout == ""
     assert "1 to 64 printable characters" in refused.stderr
@@ -59,21 +59,21 @@ def test_keys_create_knows_names(shell: Shell, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["o", "x" * 64, "店铺 7", "a;b"])
-def test_keys_create_takes_what_a_person_can_read(shell: Shell, name: str) -> None:
+def test_keys_create_accepts_printable_names(shell: Shell, name: str) -> None:
     """From one character to 64."""
     shell.run("keys", "create", name)
     assert [each["name"] for each in shell.json("keys", "list")] == [name]
 
 
 @pytest.mark.parametrize("scope", ["", "reed", "read,all", ","])
-def test_keys_create_knows_its_scopes(shell: Shell, scope: str) -> None:
+def test_keys_create_refuses_unknown_scopes(shell: Shell, scope: str) -> None:
     result = shell.run("keys", "create", "me", "--scope", scope, code=REFUSED)
     assert result.stdout == ""
     assert "read, links, submit, admin" in result.stderr
 
 
 def test_callback_url_prints_a_url_that_works(shell: Shell, api: FlaskClient) -> None:
-    """And only that; with the binding that was asked for; until it is revoked, by URL or fingerprint."""
+    """And nothing else; the URL has the requested binding, and can be revoked by itself or by its fingerprint."""
     url = shell.run(
         "callback-url", "--name", "queue", "--tag", "VoiceSeparate", "--bucket", "b-1", "--days", "2"
     ).stdout
@@ -161,7 +161,7 @@ def test_the_use_of_a_url_is_listed(shell: Shell, api: FlaskClient) -> None:
 
 
 def test_callback_url_list_keeps_within_80_columns(shell: Shell) -> None:
-    """Whatever names, tags and buckets are made of: Chinese characters take two columns; controls are spelled out."""
+    """Whatever names, tags and buckets hold: Chinese characters take two columns; control characters are escaped."""
     for name, tag, bucket in (
         ("n" * 64, "T" * 70, "b" * 70),
         ("录音队列" * 16, "标签" * 40, "桶"),
@@ -181,7 +181,7 @@ def test_a_name_is_short_and_printable(shell: Shell, name: str) -> None:
 
 
 def test_a_url_is_made_while_redis_is_away() -> None:
-    """It works without any store, so it is printed, alone; that it is not listed yet is said beside it."""
+    """It is valid without Redis, so it is printed; standard error says that it is not listed yet."""
     shell = Shell(make_settings("redis://127.0.0.1:9/0", redis_timeout="0.3"))
     result = shell.run("callback-url")
     assert result.stdout.startswith("https://receiver.example.com/callbacks/")
@@ -190,7 +190,7 @@ def test_a_url_is_made_while_redis_is_away() -> None:
 
 
 def test_the_url_of_a_trigger_is_valid_for_an_hour(valkey: Valkey, emulator: Emulator) -> None:
-    """So no test leaves a URL that stays valid, or listed."""
+    """It does not stay valid or listed after a test."""
     with Downstream() as there:
         shell = Shell(make_settings(valkey.url, ci_endpoint=emulator.url, public_url=there.url))
         began = time.time()

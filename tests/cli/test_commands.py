@@ -1,4 +1,4 @@
-"""The commands: values on standard output and nothing else, exit codes that mean something, JSON as the API's."""
+"""The commands: only values on standard output, meaningful exit codes, and the API's JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cli.shell import CI_FAULT, NO_STORE, REFUSED, SUBMIT, Shell
 
 
 def test_submit_prints_the_job(ci: tuple[Shell, Emulated]) -> None:
-    """As the API would: the job that CI named, bound to its submission."""
+    """The API's document of the job that CI named, bound to its submission."""
     shell, emulated = ci
     job = shell.json(*SUBMIT, "--user-data", "order-42", "--label", "a=b")
     assert job["state"] in {"Submitted", "Running", "Success"}
@@ -105,8 +105,8 @@ def test_every_command_explains_itself(shell: Shell) -> None:
         walk(shell.app.cli.commands[name], (name,))
 
 
-def test_flask_finds_them(shell: Shell, settings: Settings) -> None:
-    """As a person types it, in the folder of the checkout, with the settings in the environment."""
+def test_flask_finds_the_commands(shell: Shell, settings: Settings) -> None:
+    """In the folder of the checkout, with the settings in the environment."""
     put(shell.store, "j1")
     done = subprocess.run(
         [sys.executable, "-m", "flask", "jobs", "show", "j1", "--json"],

@@ -25,7 +25,7 @@ def test_failures_are_listed(app: Flask, services: Services) -> None:
 
 
 def test_a_bulk_retry_shows_the_count_and_asks(app: Flask, services: Services) -> None:
-    """Nothing is retried by a no; a filter or --all has to be named."""
+    """After a no nothing is retried; a filter or --all is required."""
     for _ in range(3):
         a_failure(services)
     runner = app.test_cli_runner()
@@ -45,7 +45,7 @@ def test_a_bulk_retry_shows_the_count_and_asks(app: Flask, services: Services) -
 
 
 def test_a_failure_is_dismissed_with_a_reason(app: Flask, services: Services) -> None:
-    """The reason and the name of the person stay in the run's record."""
+    """The run's record has the reason; without one the command is refused."""
     event_id = a_failure(services)
     runner = app.test_cli_runner()
     assert runner.invoke(args=["failures", "dismiss", event_id]).exit_code == 2
@@ -92,7 +92,7 @@ def test_jobs_are_exported_as_lines_of_json(app: Flask, services: Services) -> N
 
 
 def test_a_replay_needs_room_in_the_outbox(app: Flask, services: Services) -> None:
-    """Where the outbox is full, nothing is half done: no event, no entry."""
+    """If the outbox is full, neither an event nor an entry is made."""
     job_id, _ = tell(services)
     entries = services.store.jobs.history(job_id)[1]
     key = services.store.db.key("events")

@@ -1,4 +1,4 @@
-"""``flask jobs``: what the API says, in words, in JSON and in exit codes."""
+"""``flask jobs``: the API's answers as text, as JSON and as exit codes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_contradictions_are_shown_next_to_the_state(shell: Shell) -> None:
 
 
 def test_a_list_has_a_heading_and_fits_eighty_columns(shell: Shell) -> None:
-    """With one line for each job, whatever its object is called; an id is never cut."""
+    """One line for each job, whatever its object is called; an id is never cut."""
     put(shell.store, "j" + "0" * 32, Input={"BucketId": "b-1", "Object": "in/" + "文" * 200})
     put(shell.store, "k" * 100)
     heading, *lines = shell.run("jobs", "list").stdout.splitlines()
@@ -75,7 +75,7 @@ def test_a_list_of_nothing_says_so(shell: Shell, what: str) -> None:
 @pytest.mark.parametrize("ago", ["30s", "36h", "2w", "yesterday", "today", "2025-01-01"])
 @pytest.mark.parametrize("command", ["list", "export", "replay", "refresh", "cancel"])
 def test_every_command_takes_the_same_forms_of_time(shell: Shell, command: str, ago: str) -> None:
-    """A moment, or how long ago, for either end; `jobs import` has the same (tests of its own)."""
+    """A point in time or an age, for either end."""
     put(shell.store, "jold", CreationTime="2024-03-05T21:59:58+0800", State="Running")
     put(shell.store, "jnew", CreationTime=datetime.now(UTC).isoformat(), State="Running")
     more = () if command in {"list", "export"} else ("--dry-run", "--yes")
@@ -92,7 +92,7 @@ def test_every_command_takes_the_same_forms_of_time(shell: Shell, command: str, 
 
 
 def test_jobs_raw_prints_the_newest_callback_and_only_that(shell: Shell) -> None:
-    """Or the entry that is named; never what a poll said, unless that is named."""
+    """Or the named entry; the answer to a poll only if it is named."""
     put(shell.store, "j1", State="Running")
     put(shell.store, "j1")
     tell(shell.store, said("j1", "Failed"), source="poll")
@@ -147,7 +147,7 @@ def test_jobs_list_has_the_filters_of_the_api(
         assert [json.loads(line) for line in lines] == listed["jobs"]
 
 
-def test_jobs_list_tells_the_overdue_from_the_others(shell: Shell, api: FlaskClient) -> None:
+def test_jobs_list_filters_overdue_jobs(shell: Shell, api: FlaskClient) -> None:
     """As the API does; a job that was not submitted here is never overdue."""
     late = replace(submission("slate"), deadline="2024-03-05T10:00:00Z")
     shell.store.submissions.create(late)
@@ -173,7 +173,7 @@ def test_an_unknown_job_has_its_exit_code(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("state", "code"), [("Success", 0), ("Failed", 1), ("Cancel", 1), ("Running", NOT_YET)]
 )
-def test_jobs_wait_ends_with_the_job_s_fate(shell: Shell, state: str, code: int) -> None:
+def test_jobs_wait_exits_with_the_job_s_result(shell: Shell, state: str, code: int) -> None:
     put(shell.store, "j1", State=state, EndTime=None)
     result = shell.run("jobs", "wait", "j1", "--timeout", "0.3", code=code)
     assert state in result.stdout
@@ -183,7 +183,7 @@ def test_jobs_wait_ends_with_the_job_s_fate(shell: Shell, state: str, code: int)
     "job_id", ["--help", "-x", "--json", "'", '"', "{}", "*", "a:b|c", "$(id)", "%s"[1:], "~", "&;"]
 )
 def test_odd_job_ids_work_in_commands(shell: Shell, job_id: str) -> None:
-    """After ``--``, as everywhere."""
+    """After ``--``, as for any command."""
     put(shell.store, job_id)
     shown = shell.run("jobs", "show", "--json", "--", job_id)
     assert json.loads(shown.stdout)["job_id"] == job_id
@@ -191,8 +191,8 @@ def test_odd_job_ids_work_in_commands(shell: Shell, job_id: str) -> None:
     assert shell.run("jobs", "replay", "--", job_id).stdout.strip()
 
 
-def test_a_stranger_s_text_cannot_speak_to_the_terminal(shell: Shell) -> None:
-    """Control characters are spelled out: no colours, no cursor, no lines that are none."""
+def test_untrusted_text_cannot_control_the_terminal(shell: Shell) -> None:
+    """Control characters are escaped: no colours, no cursor movement, no forged lines."""
     put(
         shell.store,
         "j1",
@@ -237,8 +237,8 @@ def test_jobs_delete_removes_all_of_a_job_and_says_what(shell: Shell) -> None:
     shell.run("jobs", "delete", "j2", "--yes", code=NOT_FOUND)
 
 
-def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
-    """CI will tell more of it; and without a terminal the answer is no."""
+def test_jobs_delete_asks_twice_about_a_job_that_has_not_ended(shell: Shell) -> None:
+    """CI will report more about it; without a terminal the answer is no."""
     put(shell.store, "j1", State="Running")
     asked = shell.run("jobs", "delete", "j1", code=1)
     assert "It has not ended" in asked.stderr
@@ -247,8 +247,8 @@ def test_jobs_delete_asks_twice_about_one_that_goes_on(shell: Shell) -> None:
 
 
 def keys(shell: Shell) -> set[str]:
-    """Every key there is, but for the stream of events, which has removed jobs until it is trimmed, what
-    handlers have done in all, and the audit list."""
+    """All keys but the stream of events, which keeps removed jobs until it is trimmed, the totals of handlers, and the
+    audit list."""
     found = decoded_all(shell.store.db.client.scan_iter(f"{shell.store.db.prefix}*"))
     kept = ("events",), ("tries",), ("audit", "others")
     return set(found) - {shell.store.db.key(*each) for each in kept}
@@ -288,8 +288,8 @@ def test_failures_are_listed_and_unknown_ones_have_their_exit_code(shell: Shell)
     shell.run("failures", "list", "--cursor", "nonsense", code=REFUSED)
 
 
-def test_a_state_that_no_job_has_is_a_fault_of_usage(shell: Shell) -> None:
-    """In a list, and where many are chosen by it; the message names those that are known."""
+def test_an_unknown_state_is_a_usage_error(shell: Shell) -> None:
+    """In a list and in bulk commands; the error names the known states."""
     put(shell.store, "j1")
     for words in (("list",), ("export",), ("replay", "--yes")):
         said = shell.run("jobs", *words, "--state", "success", code=REFUSED).stderr

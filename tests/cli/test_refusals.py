@@ -21,7 +21,7 @@ def refuse(shell: Shell, api: FlaskClient, content: bytes, **binding: object) ->
 
 
 def test_the_list_fits_a_terminal(shell: Shell, api: FlaskClient) -> None:
-    """A heading, one line each, at most 80 columns, whatever names and ids are; nothing raw of a stranger's text."""
+    """A heading and one line each, at most 80 columns, whatever names and ids hold; untrusted text is escaped."""
     refuse(shell, api, b"\x00", name="a" * 60)
     refuse(shell, api, body(JobId="j" * 128), expires=1000, name=None, bucket="b-1")
     refuse(shell, api, b"{}", name="\x1b[2J\nx")
@@ -53,8 +53,8 @@ def test_json_is_what_the_api_returns(shell: Shell, api: FlaskClient, key: dict[
     assert page["next_cursor"]
 
 
-def test_one_is_shown_with_its_body(shell: Shell, api: FlaskClient) -> None:
-    """Spelled out for a terminal; ``--raw`` prints the exact bytes."""
+def test_a_refusal_is_shown_with_its_body(shell: Shell, api: FlaskClient) -> None:
+    """Escaped for a terminal; ``--raw`` prints the exact bytes."""
     content = b'{"a": "\x1b[2J",\r\n"b": }'
     refused = refuse(shell, api, content, name="q1")
     said = shell.run("refusals", "show", refused).stdout
@@ -81,7 +81,7 @@ def test_a_refusal_is_accepted_on_retry(shell: Shell, api: FlaskClient) -> None:
 
 
 def test_all_that_match_are_retried_oldest_first(shell: Shell, api: FlaskClient) -> None:
-    """After a fix: which ones has to be said, and how many they are is shown before anything is done."""
+    """A filter or --all is required, and the count is shown before any retry."""
     shell.run("refusals", "retry", code=REFUSED)
     for state in ("Submitted", "Running", "Success"):
         refuse(shell, api, body(JobId="j1", State=state, EndTime="-"), expires=1000)
@@ -100,8 +100,8 @@ def test_all_that_match_are_retried_oldest_first(shell: Shell, api: FlaskClient)
     shell.run("refusals", "retry", "--reason", "expired_token", "--yes", code=NOT_FOUND)
 
 
-def test_one_is_dismissed(shell: Shell, api: FlaskClient) -> None:
-    """For a reason, which can be read afterwards."""
+def test_a_refusal_is_dismissed(shell: Shell, api: FlaskClient) -> None:
+    """For a reason, which stays readable."""
     refused = refuse(shell, api, b"{}")
     shell.run("refusals", "dismiss", refused, code=REFUSED)
     assert "1 dismissed" in shell.run("refusals", "dismiss", refused, "--reason", "a test").stdout
@@ -112,7 +112,7 @@ def test_one_is_dismissed(shell: Shell, api: FlaskClient) -> None:
 
 
 def test_no_command_shows_a_token(shell: Shell, api: FlaskClient) -> None:
-    """Its fingerprint stands for it, and is a filter."""
+    """Only its fingerprint, which is also a filter."""
     token = a_token(shell.app.extensions["services"].settings)
     api.post(f"/callbacks/{token}", data=b"{}")
     (refused,) = shell.json("refusals", "list", "--token", fingerprint(token))["refusals"]
@@ -120,8 +120,8 @@ def test_no_command_shows_a_token(shell: Shell, api: FlaskClient) -> None:
         assert token not in shell.run("refusals", *arguments).output
 
 
-def test_doctor_names_the_open_ones(shell: Shell, api: FlaskClient) -> None:
-    """How many, the newest one's reason, and what to do."""
+def test_doctor_names_the_open_refusals(shell: Shell, api: FlaskClient) -> None:
+    """Their number, the newest one's reason, and what to do."""
 
     def said() -> dict[str, str]:
         findings = json.loads(shell.run("doctor", "--json", code=1).stdout)["findings"]
@@ -136,8 +136,8 @@ def test_doctor_names_the_open_ones(shell: Shell, api: FlaskClient) -> None:
     assert "flask refusals" in found["todo"]
 
 
-def test_where_nothing_can_be_stored_it_stays(shell: Shell, api: FlaskClient) -> None:
-    """Exit code 5, and the refusal is still there to be retried."""
+def test_a_retry_that_cannot_be_stored_leaves_the_refusal(shell: Shell, api: FlaskClient) -> None:
+    """Exit code 5, and the refusal can still be retried."""
     late = refuse(shell, api, body(JobId="j1"), expires=1000)
     pipe = shell.store.db.client.pipeline()
     for _ in range(shell.app.extensions["services"].settings.outbox_max):

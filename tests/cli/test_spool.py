@@ -1,4 +1,4 @@
-"""``flask spool``: what was set aside can be seen, tried again, and an empty Redis accepted."""
+"""``flask spool``: records set aside are listed and retried, and an empty Redis is accepted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def aside(folder: Path, payload: bytes) -> str:
 
 
 def test_list_says_why_and_of_which_jobs(shell: Shell, tmp_path: Path) -> None:
-    """One line for each record, with nothing in it that a terminal would obey; the same as JSON."""
+    """One line for each record, with control characters escaped; the same as JSON."""
     aside(tmp_path, with_reason(encode_record(news("jodd")), "WRONGTYPE of \x1b[2J\n"))
     aside(tmp_path, b"written by a later version")
     (tmp_path / f"0-1.24{DAMAGED}").write_bytes(b"\1\2\3")
@@ -49,8 +49,8 @@ def test_list_says_why_and_of_which_jobs(shell: Shell, tmp_path: Path) -> None:
     assert "jodd: WRONGTYPE" in text
 
 
-def test_retry_puts_them_back_into_the_queue(shell: Shell, tmp_path: Path) -> None:
-    """One by name, or all that can be tried; a name that is not there is said."""
+def test_retry_puts_records_back_into_the_queue(shell: Shell, tmp_path: Path) -> None:
+    """One by name, or all that can be retried; an unknown name has its exit code."""
     first, second = aside(tmp_path, encode_record(news("j1"))), aside(tmp_path, encode_record(news("j2")))
     shell.run("spool", "retry", "nothing.aside", code=NOT_FOUND)
     assert "1 files" in shell.run("spool", "retry", first).stdout
@@ -63,8 +63,8 @@ def test_retry_puts_them_back_into_the_queue(shell: Shell, tmp_path: Path) -> No
     assert services.store.jobs.get("j2")
 
 
-def test_accept_makes_an_empty_redis_ours(shell: Shell) -> None:
-    """Doctor fails with what to do until then."""
+def test_accept_accepts_an_empty_redis(shell: Shell) -> None:
+    """Until then doctor fails, and says what to do."""
     services = shell.app.extensions["services"]
     services.installation.state()
     services.store.db.client.delete(services.store.db.key("installation"))
@@ -77,13 +77,13 @@ def test_accept_makes_an_empty_redis_ours(shell: Shell) -> None:
     assert "ok    Installation" in shell.run("doctor", code=1).stdout
 
 
-def test_doctor_names_what_was_put_aside(shell: Shell, tmp_path: Path) -> None:
+def test_doctor_names_the_records_set_aside(shell: Shell, tmp_path: Path) -> None:
     aside(tmp_path, encode_record(news("j1")))
     said = shell.run("doctor", code=1).stdout
     assert "warn  Set aside: 1 records" in said
     assert "flask spool list" in said
 
 
-def test_without_a_spool_there_is_none(settings: Settings) -> None:
+def test_without_a_spool_the_commands_are_refused(settings: Settings) -> None:
     for command in ("list", "retry", "accept"):
         assert "SPOOL_DIR" in Shell(settings).run("spool", command, code=REFUSED).stderr

@@ -1,4 +1,4 @@
-"""What a stranger wrote never moves a terminal's cursor, whatever command shows it."""
+"""Untrusted text never controls a terminal, whatever command shows it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_harmless(text: str) -> bool:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_text_of_a_job_is_escaped_in_a_terminal(shell: Shell, command: tuple[str, ...]) -> None:
-    """In every field; and JSON still says the same to a program."""
+    """In every field; JSON has the original text."""
     put(
         shell.store,
         "j1",
@@ -46,7 +46,7 @@ def test_text_of_a_job_is_escaped_in_a_terminal(shell: Shell, command: tuple[str
 
 
 def test_text_of_an_error_of_ci_is_escaped(ci: tuple[Shell, Emulated]) -> None:
-    """Its message is a stranger's text too."""
+    """The message of an error is untrusted text too."""
     shell, emulated = ci
     emulated.fault("error", on="submit", code="AccessDenied", status=403, message=NASTY, times=1)
     said = shell.run(*SUBMIT, code=CI_FAULT)

@@ -25,8 +25,8 @@ def receiver() -> Receiver:
     return Receiver()
 
 
-def test_a_tag_makes_what_its_jobs_make(there: Shell, receiver: Receiver) -> None:
-    """Pictures for Snapshot, with the user data that was given."""
+def test_a_callback_has_the_outputs_of_its_tag(there: Shell, receiver: Receiver) -> None:
+    """Pictures for Snapshot, with the given user data."""
     said = json.loads(there.run("trigger", "Snapshot", "--user-data", "u 1", "--url", receiver.url).stdout)
     report = parse(receiver.received[0].body).details[0].report
     assert (report.job_id, report.tag, report.user_data) == (said["job_id"], "Snapshot", "u 1")
@@ -35,7 +35,7 @@ def test_a_tag_makes_what_its_jobs_make(there: Shell, receiver: Receiver) -> Non
 
 @pytest.mark.parametrize("given", [b"<Response>\n <JobsDetail/> </Response>", '{"a": "é"}'.encode()])
 def test_a_file_is_sent_as_it_is(there: Shell, receiver: Receiver, tmp_path: Path, given: bytes) -> None:
-    """What CI sent once, say."""
+    """Such as a body that CI sent once."""
     file = tmp_path / "callback"
     file.write_bytes(given)
     there.run("trigger", "Any", "--body", str(file), "--times", "2", "--url", receiver.url)

@@ -1,4 +1,4 @@
-"""A checkout without settings: its commands are meant for the stack of ``make run``."""
+"""Without settings, the commands of a checkout use the stack of ``make run``."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_a_command_says_that_the_stack_is_not_running_and_what_to_type(command: 
     assert not [name for name in NAMES if f"{name}:" in done.stderr]
 
 
-def test_the_handlers_say_it_too() -> None:
-    """Another process lists them."""
+def test_the_command_for_handlers_says_the_same() -> None:
+    """It is another program."""
     done = CliRunner().invoke(handlers, ["list"])
     assert (done.exit_code, done.stdout) == (NO_STORE, "")
     assert "make run" in done.stderr
@@ -56,10 +56,10 @@ def test_the_handlers_say_it_too() -> None:
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_URL_FILE", "PUBLIC_URL", "LOG_LEVEL"])
 @pytest.mark.parametrize("where", ["environment", ".env"])
-def test_a_deployment_hears_what_it_lacks(
+def test_with_one_setting_the_missing_ones_are_named(
     name: str, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One setting makes a deployment, wherever it is set; the stack is not its business."""
+    """One setting, in the environment or in a file, makes it a deployment; the stack does not matter then."""
     (tmp_path / "url").write_text("redis://127.0.0.1:1")
     value = {"REDIS_URL_FILE": str(tmp_path / "url"), "LOG_LEVEL": "INFO"}.get(name, "redis://127.0.0.1:1")
     if where == "environment":
@@ -72,8 +72,10 @@ def test_a_deployment_hears_what_it_lacks(
     assert "is not running" not in done.stderr
 
 
-def test_without_a_stack_there_is_none_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An image and an installed package have no `make run`: they lack settings."""
+def test_without_make_run_the_missing_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An image and an installed package have no `make run`."""
     monkeypatch.setattr("app.settings.loading._STACK", tmp_path / "stack")
     done = flask("jobs", "list")
     assert done.exit_code == REFUSED
@@ -81,7 +83,7 @@ def test_without_a_stack_there_is_none_to_run(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_help_needs_no_settings() -> None:
-    """It is the first that a person types."""
+    """It is the first thing that a user types."""
     for command in ((), ("jobs",), ("submit", "voice-separate"), ("doctor",)):
         done = flask(*command, "--help")
         assert (done.exit_code, done.stderr) == (0, "")

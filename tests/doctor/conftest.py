@@ -1,4 +1,4 @@
-"""The same ``flask`` as for submits."""
+"""The fixture ``flask`` of the tests of submits."""
 
 from tests.cli.submit.conftest import ci, flask, settings
 

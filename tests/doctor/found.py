@@ -8,7 +8,7 @@ from tests.cli.submit.conftest import Flask
 
 
 def findings(flask: Flask, **changes: Any) -> dict[str, dict[str, str]]:
-    """What was found, by what it is about; the worst of each."""
+    """The findings by their subject; the worst for each."""
     found: dict[str, dict[str, str]] = {}
     order = ("ok", "warn", "fail")
     for one in flask("doctor", "--json", **changes).json["findings"]:

@@ -25,8 +25,8 @@ from tests.doctor.found import findings
 @pytest.mark.parametrize(
     "code", ["SecretidNotExist", "SignatureExpired", "MediaBucketUnBinded", "AccessDenied"]
 )
-def test_an_account_that_may_not(code: str, flask: Flask, ci: Emulated) -> None:
-    """CI's own word, its request id and what to do."""
+def test_an_account_without_rights(code: str, flask: Flask, ci: Emulated) -> None:
+    """The finding has CI's error code, its request id and what to do."""
     ci.fault("error", on="queues", code=code, status=403)
     found = findings(flask)["CI"]
     assert found["level"] == "fail"
@@ -36,13 +36,13 @@ def test_an_account_that_may_not(code: str, flask: Flask, ci: Emulated) -> None:
 
 
 def test_wrong_keys(flask: Flask) -> None:
-    """Really signed with another key: CI refuses the signature."""
+    """The request is signed with another key, and CI refuses the signature."""
     found = findings(flask, cos_secret_id="unknown")["CI"]
     assert (found["level"], "SecretidNotExist" in found["said"]) == ("fail", True)
 
 
 def test_a_bucket_of_another_account(flask: Flask) -> None:
-    """Really asked: each of COS_BUCKETS, under its own name; the default one is still good."""
+    """CI is asked about each of COS_BUCKETS; the finding of the default bucket stays ok."""
     found = findings(flask, cos_buckets=(KnownBucket("theirs-1999999999"),))
     assert found["CI"]["level"] == "ok"
     theirs = found["CI theirs-1999999999"]
@@ -58,7 +58,7 @@ def test_a_region_without_that_bucket(status: int, flask: Flask, ci: Emulated) -
 
 
 def test_a_region_that_is_not_the_bucket_s(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """COS names the right one in a header; of an account that may not ask nothing is known."""
+    """COS names the right one in a header; without the right to ask there is no finding."""
     bucket = services.settings.cos_bucket
     monkeypatch.setattr(type(services.provider), "bucket_region", lambda *_: "ap-beijing")
     (found,) = region(services)
@@ -74,7 +74,6 @@ def test_a_region_that_is_not_the_bucket_s(services: Services, monkeypatch: pyte
 
 
 def test_the_right_region(flask: Flask, ci: Emulated) -> None:
-    """Really asked: the header is read."""
     assert findings(flask)[f"region of {ci.bucket}"]["level"] == "ok"
 
 
@@ -96,7 +95,7 @@ def test_a_clock_that_is_wrong(services: Services, monkeypatch: pytest.MonkeyPat
 def test_a_clock_that_is_wrong_is_not_called_a_wrong_key(
     seconds: int, flask: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Really signed at another time: CI refuses, and doctor names the clock, for CI and for COS, and not the keys."""
+    """Requests are signed at another time and CI refuses them: doctor names the clock for CI and COS, not the keys."""
     shifted = SimpleNamespace(time=lambda: time.time() + seconds)
     monkeypatch.setattr(cos_auth, "time", shifted)
     monkeypatch.setattr(clock_skew, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
@@ -124,7 +123,7 @@ def test_a_clock_that_is_wrong_is_not_called_a_wrong_key(
     ],
 )
 def test_a_refusal_is_read_with_its_date(status: int, code: str, seconds: int, names_clock: bool) -> None:
-    """Wherever CI is asked: a signature that the clock has spoiled is no matter of keys or rights."""
+    """The Date header decides whether the advice is about the clock, or about keys and rights."""
     theirs = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds))
     answer = Response(status, {"Date": theirs}, f"<Error><Code>{code}</Code></Error>".encode())
     with pytest.raises(RequestRejected) as refused:
@@ -132,7 +131,6 @@ def test_a_refusal_is_read_with_its_date(status: int, code: str, seconds: int, n
     assert ("clock is" in refused.value.advice) == names_clock
 
 
-def test_the_emulator_tells_its_time(settings: Settings) -> None:
-    """The header is really read."""
+def test_the_clock_is_compared_with_a_real_date_header(settings: Settings) -> None:
     ours = Services.open(settings, timeout=5)
     assert [one.level for one in clock(ours)] == ["ok"]

@@ -19,7 +19,7 @@ LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
 def test_an_endpoint_that_answers(flask: Flask) -> None:
-    """Connected to, and nothing is posted: it could take that for an event."""
+    """Doctor connects and posts nothing, since the endpoint could take it for an event."""
     with Downstream() as there:
         found = findings(
             flask,
@@ -42,14 +42,14 @@ def test_an_endpoint_that_answers(flask: Flask) -> None:
 def test_an_endpoint_to_which_nothing_can_be_delivered(
     url: str, allowed: tuple[Network, ...], words: str, flask: Flask
 ) -> None:
-    """By its name, with what is wrong and what to do."""
+    """The finding names the endpoint, the error and what to do."""
     endpoint = Endpoint.parse(url.format(port=free_port()) + "#name=shop")
     found = findings(flask, forward_urls=(endpoint,), forward_allow_private=allowed)["endpoint shop"]
     assert (found["level"], words in found["said"], bool(found["todo"])) == ("fail", True, True), found
 
 
 def test_an_endpoint_whose_tls_does_not_work(flask: Flask) -> None:
-    """Something takes the connection, and it speaks no TLS."""
+    """A server accepts the connection, but does not speak TLS."""
     with Downstream() as there:
         endpoint = Endpoint.parse(there.url.replace("http:", "https:") + "/hook#name=shop")
         found = findings(flask, forward_urls=(endpoint,), forward_allow_private=LOOPBACK)["endpoint shop"]
@@ -57,7 +57,7 @@ def test_an_endpoint_whose_tls_does_not_work(flask: Flask) -> None:
 
 
 def test_the_address_of_a_chat_is_not_shown(flask: Flask) -> None:
-    """Its path is its secret."""
+    """Its path is a secret."""
     chat = Chat("ops", "slack", SecretStr(f"http://127.0.0.1:{free_port()}/very-secret-path"))
     found = findings(flask, chat_webhook=(chat,), forward_allow_private=LOOPBACK)["endpoint ops"]
     assert (found["level"], "CHAT_WEBHOOK" in found["todo"]) == ("fail", True)

@@ -21,7 +21,7 @@ from tests.cli.submit.conftest import command
 
 
 def test_handlers_that_cannot_be_imported(settings: Settings, tmp_path: Path) -> None:
-    """As a process of its own, with the environment that a worker would have: the module and its fault are named."""
+    """Doctor imports them in a process with a worker's environment, and names the module and its error."""
     (tmp_path / "broken_handlers.py").write_text("import nothing_of_that_name\n")
     argv, variables = command(settings, "doctor", HANDLERS="broken_handlers", PYTHONPATH=str(tmp_path))
     done = subprocess.run(
@@ -73,7 +73,7 @@ def test_a_callback_key_that_open_jobs_need(services: Services, settings: Settin
 def test_durability_is_what_this_redis_can_give(
     settings: Settings, level: str, found: str, word: str
 ) -> None:
-    """A file that is synced once a second makes answers slow, which is said; so is a replica that is not there."""
+    """A warning for `fsync` if the file is synced once a second only, and for `replicated` without a replica."""
     chosen = Services.open(settings.model_copy(update={"durability": level}), timeout=5)
     (one,) = installation.durability(chosen)
     assert (one.level, word in one.said) == (found, True), one
@@ -92,10 +92,10 @@ def test_durability_is_what_this_redis_can_give(
     ],
     ids=lambda check: str(check.__name__),
 )
-def test_a_redis_that_is_away_is_said_once(
+def test_an_unavailable_redis_is_reported_once(
     check: Callable[[Services], Iterator[Finding]], settings: Settings
 ) -> None:
-    """By the check of Redis itself: those that need it say nothing, and none of them raises."""
+    """By the check of Redis itself: checks that need Redis report nothing, and none raises."""
     away = settings.model_copy(
         update={"redis_url": f"redis://127.0.0.1:{free_port()}", "durability": "fsync"}
     )

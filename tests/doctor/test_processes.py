@@ -17,7 +17,7 @@ from harness.servers import Web, eventually, free_port
 
 
 def test_presence_is_the_server_s_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two hosts whose clocks disagree by an hour see each other all the same."""
+    """Processes on hosts whose clocks differ by an hour are seen all the same."""
     services.store.presence.here("relay")
     for seconds in (3600, -3600):
         monkeypatch.setattr(time, "time", lambda s=seconds: time.monotonic() + s)
@@ -30,7 +30,7 @@ def test_presence_is_the_server_s_time(services: Services, monkeypatch: pytest.M
 
 
 def test_processes_are_counted(services: Services) -> None:
-    """Each that has been heard of; without one the finding says what does not happen."""
+    """By role; a missing role is a failure that says what to do."""
     levels = {one.what: (one.level, bool(one.todo)) for one in processes.processes(services)}
     assert levels == {"relay": ("fail", True), "worker": ("fail", True)}
     services.store.presence.here("relay")
@@ -40,7 +40,7 @@ def test_processes_are_counted(services: Services) -> None:
 
 
 def test_a_lane_that_no_worker_serves_is_named_with_its_command(services: Services) -> None:
-    """Declared by a relay; with a worker of that lane nothing is said, and a paused one is a warning."""
+    """A relay declares the lanes. Once a worker serves the lane there is no finding; a paused lane is a warning."""
     services.store.lanes.declare(["default", "slow"])
     services.store.presence.here("worker", lane_role("default"))
     (found,) = processes.lanes(services)
@@ -54,7 +54,7 @@ def test_a_lane_that_no_worker_serves_is_named_with_its_command(services: Servic
 
 
 def test_processes_of_another_release_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each role with its release and its count; those of a release that named none, too."""
+    """Each role with its release and count, also those of a release that did not report one."""
     ours, theirs = Services.open(settings, timeout=5), Services.open(settings, timeout=5)
     ours.store.presence.here("relay", "worker")
     (found,) = processes.releases(ours)

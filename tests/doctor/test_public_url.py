@@ -23,7 +23,7 @@ from tests.doctor.found import findings
 
 
 def test_a_public_url_that_leads_elsewhere(flask: Flask, ci: Emulated) -> None:
-    """Something answers there, and it is not this service."""
+    """A server answers there, but it is not this service."""
     found = findings(flask, public_url=ci.url)["PUBLIC_URL"]
     assert found["level"] == "fail"
     assert "not as this service does" in found["said"]
@@ -32,7 +32,7 @@ def test_a_public_url_that_leads_elsewhere(flask: Flask, ci: Emulated) -> None:
 def test_a_public_url_that_leads_to_another_installation(
     flask: Flask, settings: Settings, valkey: Valkey, tmp_path: Path
 ) -> None:
-    """It answers exactly as this service does: with other keys, or with the same keys and other jobs."""
+    """Another installation answers: one with other keys, and one with the same keys and another Redis."""
     with Web(
         make_settings(valkey.url, callback_keys="k9:other-secret-of-the-tests-0123456789"),
         free_port(),
@@ -60,7 +60,7 @@ def test_a_public_url_that_ci_would_not_call(flask: Flask) -> None:
 
 
 def test_a_callback_url_that_is_about_to_expire(flask: Flask, store: Store) -> None:
-    """Named 14 days ahead, with its last use and what to do; a revoked one and one of a test are not named."""
+    """A warning 14 days before, with the last use and what to do; a revoked one and one of a test are left out."""
     now, day = now_ms(), 86_400_000
     for n, (name, ends, used) in enumerate(
         [("queue", 13 * day, now - day), ("late", -day, None), ("good", 15 * day, None), ("endless", None, None),
@@ -88,7 +88,7 @@ def test_a_callback_url_that_is_about_to_expire(flask: Flask, store: Store) -> N
 
 
 def test_many_callback_urls_are_summed_up(flask: Flask, store: Store) -> None:
-    """Those that expire first are named; of the rest it is said how many do."""
+    """Those that expire first are named; the rest are counted, with those that expire soon."""
     now = now_ms()
     for n in range(25):
         store.callback_urls.add(
@@ -142,6 +142,6 @@ def test_ip_without_declared_proxies(
     assert (found.level, found.level == "ok" or "TRUSTED_PROXIES" in found.said) == (level, True)
 
 
-def test_no_word_about_proxies_where_addresses_are_not_checked(services: Services) -> None:
-    """The default checks token and binding."""
+def test_proxies_do_not_matter_unless_addresses_are_checked(services: Services) -> None:
+    """By default only token and binding are checked."""
     assert list(public_url.senders(services)) == []

@@ -1,4 +1,4 @@
-"""What doctor finds out about Redis: whether it is there, keeps what it is given, and lets us do what we must."""
+"""What doctor reports about Redis: availability, durability, memory and rights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_redis_away(flask: Flask) -> None:
     ],
 )
 def test_a_redis_that_would_lose_jobs(changes: dict[str, Any], word: str, services: Services) -> None:
-    """Taken from what a real server says of itself, with one thing changed."""
+    """Each case changes one value of what a real server reports."""
     info: dict[str, Any] = services.store.db.client.info() | changes
     found = [*redis_checks._kind(info), *redis_checks._persistence(info), *redis_checks._memory(info)]
     assert any(word in one.said and one.todo for one in found if one.level != "ok")
@@ -68,7 +68,7 @@ def test_a_server_that_is_configured_to_lose_jobs(
 def test_caps_are_reported_before_they_are_reached(
     flask: Flask, services: Services, cap: str, most: int, level: str
 ) -> None:
-    """How many there are, and of how many that may be."""
+    """The finding has the number and the cap."""
     for n in range(5):
         tell(services.store, said(f"j{n}", "Running"))
     found = findings(flask, **{cap: most})[cap.upper()]
@@ -86,10 +86,10 @@ def test_caps_are_reported_before_they_are_reached(
         ("~* &* +@all", "Redis appendfsync", "warn", "everysec"),
     ],
 )
-def test_what_a_redis_user_may_not(
+def test_missing_rights_of_a_redis_user(
     rules: str, what: str, level: str, word: str, flask: Flask, settings: Settings, valkey: Valkey
 ) -> None:
-    """A right that is needed and missing fails; one without which doctor cannot look is a warning that says so."""
+    """A right that the service needs is a failure; one that only doctor needs is a warning."""
     user = f"u{secrets.token_hex(6)}"
     Redis.from_url(valkey.url).execute_command("ACL", "SETUSER", user, "on", ">p", *rules.split())  # type: ignore[no-untyped-call]
     url = valkey.url.replace("unix://", f"unix://{user}:p@")
@@ -97,12 +97,12 @@ def test_what_a_redis_user_may_not(
     assert (found[what]["level"], word in found[what]["said"]) == (level, True), found
 
 
-def test_a_wrong_password_is_called_that(flask: Flask, valkey: Valkey) -> None:
+def test_a_wrong_password_is_named(flask: Flask, valkey: Valkey) -> None:
     found = findings(flask, redis_url=valkey.url.replace("unix://", "unix://unknown:wrong@"))["Redis"]
     assert (found["level"], "WRONGPASS" in found["said"]) == ("fail", True)
 
 
-def test_a_password_that_is_missing_is_called_that(flask: Flask, tmp_path: Path) -> None:
+def test_a_missing_password_is_named(flask: Flask, tmp_path: Path) -> None:
     with Valkey(tmp_path, "--requirepass", "x") as locked:
         found = findings(flask, redis_url=locked.url)["Redis"]
     assert (found["level"], "NOAUTH" in found["said"]) == ("fail", True)

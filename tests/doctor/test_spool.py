@@ -16,8 +16,8 @@ from app.web.services import WebServices
 from harness.servers import Valkey
 
 
-def test_a_spool_that_cannot_take_anything(settings: Settings, tmp_path: Path) -> None:
-    """None is a warning, one that works says how much waits in it, one in whose way something lies fails."""
+def test_a_missing_or_unusable_spool(settings: Settings, tmp_path: Path) -> None:
+    """No spool is a warning; one whose folder is a file fails."""
 
     def level(folder: Path | None) -> str:
         chosen = WebServices.open(settings.model_copy(update={"spool_dir": folder}), timeout=5)
@@ -60,8 +60,8 @@ def test_a_spool_in_memory_fails(settings: Settings) -> None:
 def test_the_disk_of_the_spool_is_the_last_mount_above_it(
     line: str, level: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the kernel lists mounts (proc(5)), with a space in the name, one over another, and one whose name begins
-    alike."""
+    """In the kernel's list of mounts (proc(5)): with a blank in the name, one over another, and one whose name only
+    begins alike."""
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/root / ext4 rw 0 0\n{line}\n")
     monkeypatch.setattr(spool_checks, "_MOUNTS", mounts)
@@ -71,7 +71,7 @@ def test_the_disk_of_the_spool_is_the_last_mount_above_it(
 
 
 def test_a_redis_that_came_back_empty_is_not_taken_for_a_new_one(settings: Settings, tmp_path: Path) -> None:
-    """The server has lost its data, the spool's folder knows the installation: doctor says how to go on."""
+    """Redis has lost its data, the spool's folder knows the installation: doctor says how to continue."""
     with Valkey(tmp_path) as server:
         chosen = settings.model_copy(update={"redis_url": server.url, "spool_dir": tmp_path / "spool"})
         ours = WebServices.open(chosen, timeout=5)

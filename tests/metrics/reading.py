@@ -1,4 +1,4 @@
-"""What a page of metrics says."""
+"""Reads a page of metrics."""
 
 from __future__ import annotations
 

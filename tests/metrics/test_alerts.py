@@ -62,7 +62,7 @@ def test_each_alert_names_its_paragraph_of_the_runbook(name: str) -> None:
 
 
 def test_a_dead_relay_is_seen(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> None:
-    """Nothing fires while all is well; then the relay is killed."""
+    """Nothing fires at first; an alert fires once the relay is killed."""
     with Watched(valkey, emulator, tmp_path) as watched, Prometheus(watched, tmp_path) as prometheus:
         eventually(lambda: len(prometheus.ask("up == 1")) == 3, "Prometheus to read all three")
         eventually(
@@ -77,7 +77,8 @@ def test_a_dead_relay_is_seen(valkey: Valkey, emulator: Emulator, tmp_path: Path
 def test_the_first_burst_of_lost_callbacks_is_seen(
     own_valkey: Valkey, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """Without a spool, and with Redis away: 503, and an alert although the series was 0 before."""
+    """Without a spool, while Redis is away: callbacks get 503, and the alert fires although the series was 0
+    before."""
     with Watched(own_valkey, emulator, tmp_path) as watched, Prometheus(watched, tmp_path) as prometheus:
         burst = 'sum(increase(ci_refusals_total{reason="store_unavailable"}[10m]))'
         eventually(lambda: prometheus.ask(burst), "two scrapes")

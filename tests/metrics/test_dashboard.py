@@ -1,4 +1,4 @@
-"""The dashboard is one that Grafana can import, and each of its queries finds something."""
+"""Grafana can import the dashboard, and each of its queries finds a series."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Place(Part):
 
 
 class Panel(Part):
-    """As Grafana's dashboard schema has it: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/"""
+    """As Grafana's dashboard schema has it:
+    https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/"""
 
     id: int
     type: Literal["row", "stat", "timeseries"]
@@ -71,8 +72,8 @@ def dashboard() -> Dashboard:
     return Dashboard.model_validate_json(FILE.read_text())
 
 
-def test_its_panels_are_whole(dashboard: Dashboard) -> None:
-    """No two at one place, none without a query, and no variable without a definition."""
+def test_the_panels_are_complete(dashboard: Dashboard) -> None:
+    """No two share a place, each has a query, and each variable is defined."""
     assert len({panel.id for panel in dashboard.panels}) == len(dashboard.panels)
     cells = [
         (x, y)
@@ -90,7 +91,7 @@ def test_its_panels_are_whole(dashboard: Dashboard) -> None:
 def test_every_query_and_every_alert_finds_its_series(
     dashboard: Dashboard, valkey: Valkey, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """Asked of a real Prometheus that reads a real service: each selector matches, before anything has happened."""
+    """A real Prometheus reads a real service: each selector matches, before any event."""
     if not installed.is_there():
         pytest.fail(installed.MISSING, pytrace=False)
     queries = [target.expr for panel in dashboard.panels for target in panel.targets]

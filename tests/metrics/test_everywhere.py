@@ -22,7 +22,7 @@ from tests.receiver.callbacks import a_token, body, post
 
 @pytest.fixture
 def fresh(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Watched]:
-    """One that has seen no event, and that a test may end."""
+    """A service without any event, which a test may stop."""
     with Watched(valkey, emulator, tmp_path, spool_dir=tmp_path / "spool") as running:
         yield running
 
@@ -37,7 +37,7 @@ def watched(
 
 
 def test_every_process_shows_what_redis_holds_and_itself(watched: Watched) -> None:
-    """The web service has its own counters besides."""
+    """Relay and worker, like the web service."""
     here = {
         "ci_redis_up",
         "ci_processes",
@@ -82,8 +82,8 @@ def test_every_series_is_there_before_its_first_event(fresh: Watched) -> None:
     eventually(lambda: samples_of(fresh.page(), "ci_web_processes") == {(): 2}, "both web processes")
 
 
-def test_a_callback_moves_what_it_should(watched: Watched) -> None:
-    """Outcome and tag, the time of the newest, the runs of its handlers and their durations, jobs by state."""
+def test_a_callback_changes_its_metrics(watched: Watched) -> None:
+    """By outcome and tag, the time of the newest, the runs of its handlers and their durations, jobs by state."""
     token = a_token(watched.settings)
     content = body()
     assert post(watched.url, token, content).json()["results"][0]["outcome"] == "accepted"
@@ -121,7 +121,7 @@ def test_the_time_of_the_newest_callback_outlives_the_web_service(fresh: Watched
 
 
 def test_without_a_relay_the_outbox_lags(fresh: Watched) -> None:
-    """Its events wait, and for longer and longer."""
+    """The number and the age of waiting events grow."""
     fresh.relay.kill()
     assert post(fresh.url, a_token(fresh.settings), body()).status_code == 200
     eventually(lambda: samples_of(fresh.page(), "ci_outbox_waiting") == {(): 1}, "the event to wait")
@@ -132,8 +132,8 @@ def test_without_a_relay_the_outbox_lags(fresh: Watched) -> None:
     assert samples_of(fresh.page(), "ci_outbox_age_seconds") == {(): 0}
 
 
-def test_while_redis_is_away_only_that_is_said(valkey: Valkey, tmp_path: Path) -> None:
-    """What the processes count themselves goes on."""
+def test_while_redis_is_away_its_own_metrics_are_missing(valkey: Valkey, tmp_path: Path) -> None:
+    """``ci_redis_up`` is 0, and a process still counts its own events."""
     with Valkey(tmp_path) as own:
         settings = make_settings(own.url, spool_dir=tmp_path / "spool", redis_timeout="0.5")
         with Web(settings, free_port(), tmp_path) as web:
@@ -151,7 +151,7 @@ def test_while_redis_is_away_only_that_is_said(valkey: Valkey, tmp_path: Path) -
 
 
 def test_a_port_that_is_taken_stops_no_worker(watched: Watched, tmp_path: Path) -> None:
-    """Metrics never stop the work."""
+    """A worker runs without its metrics."""
     second = Process(watched.worker._command, tmp_path / "second.log", watched.worker._environment)
     with second:
         eventually(lambda: "METRICS_PORT: cannot listen" in second.text(), second.text)

@@ -24,7 +24,7 @@ Values = dict[tuple[str, ...], float]
 
 
 def values(service: Service, name: str) -> Values:
-    """What a metric says, by the values of its labels."""
+    """The samples of a metric, by the values of their labels."""
     text = requests.get(f"{service.url}/metrics", timeout=10).text
     families = text_string_to_metric_families(text)
     samples = [sample for family in families for sample in family.samples if sample.name == name]
@@ -32,7 +32,7 @@ def values(service: Service, name: str) -> Values:
 
 
 def test_every_metric_is_documented(client: FlaskClient) -> None:
-    """Those of the language and its process, and when each was made, are Prometheus' own."""
+    """Those of our own; the metrics of Python and of the process are the Prometheus client's."""
     page = (FOLDER / "metrics.md").read_text()
     for family in text_string_to_metric_families(client.get("/metrics").text):
         if family.name.startswith("ci_") and not family.name.endswith("_created"):
@@ -41,15 +41,15 @@ def test_every_metric_is_documented(client: FlaskClient) -> None:
 
 
 def gauge(client: FlaskClient, name: str) -> dict[str, float]:
-    """What a gauge of callback URLs says, by name."""
+    """A gauge of callback URLs, by name."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     samples = [sample for family in families for sample in family.samples if sample.name == name]
     return {sample.labels["name"]: sample.value for sample in samples}
 
 
 def test_callback_urls_are_watched(client: FlaskClient, store: Store) -> None:
-    """By name: when the first of them expires, and when one was last used. Neither a revoked one, nor one of a test,
-    nor one that has expired and been replaced, is a false alarm."""
+    """By name, the next expiry and the last use. A URL that was revoked, made by a test, or replaced after its expiry
+    raises no false alarm."""
     now, day = now_ms(), 86_400_000
     urls = [
         ("queue", 40, 10, 5), ("queue", 40, 20, None), ("queue", 40, -1, None), ("endless", 7, None, None),
@@ -102,7 +102,7 @@ def test_listening_and_waiting_clients_are_counted(service: Service) -> None:
 
 
 def test_deliveries_are_counted_by_host_and_outcome(start: Start, downstream: Downstream) -> None:  # noqa: F811
-    """All endpoints of a host together; an address never stands in a label."""
+    """All endpoints of a host together; no label has an address."""
     downstream.behaviours["/once"] = lambda _, before: Reply(204 if before else 500)
     downstream.behaviours["/gone"] = lambda *_: Reply(410)
     url = downstream.url

@@ -64,7 +64,7 @@ class Prometheus(Process):
         eventually(lambda: is_up(f"{self.url}/-/ready"), self.text)
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
-        """The samples of an expression; what is wrong with it is raised."""
+        """The samples of an expression; an error in the expression raises."""
         answer = requests.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10).json()
         assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
         found: list[dict[str, Any]] = answer["data"]["result"]

@@ -1,4 +1,4 @@
-"""A real browser, driven; nothing of it may call anyone but the service."""
+"""A real browser, which may call only the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One for a file: while it is open, its event loop runs in this thread, and no other can."""
+    """One browser for a file: its event loop runs in this thread, and a second one cannot."""
     path = installed.find()
     if path is None:
         pytest.fail(
@@ -55,13 +55,13 @@ def web(shared_web: Web) -> Web:
 
 @pytest.fixture
 def visitor(app: Flask, key: dict[str, str]) -> FlaskClient:
-    """A person who may do everything, without a browser."""
+    """A signed-in session of a key with every scope, without a browser."""
     return signed_in(app, key["Authorization"].removeprefix("Bearer "))
 
 
 @pytest.fixture
 def page(chromium: Browser, web: Web) -> Iterator[Page]:
-    """A fresh tab. Afterwards: no error on it, no dialog, no request to anyone else."""
+    """A new tab. Afterwards there was no error, no dialog, and no request to another host."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     tab = context.new_page()
     wrong: list[str] = []

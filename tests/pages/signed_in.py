@@ -1,4 +1,4 @@
-"""Signing in, as a person does: a browser, or a client of Flask's."""
+"""Signing in, in a browser or with Flask's test client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 
 
 def signed_in(app: Flask, key: str) -> FlaskClient:
-    """What a page says, without a browser."""
+    """Flask's test client with a session of this key."""
     client = app.test_client()
     client.post("/login", data={"key": key, "csrf": CSRF.findall(client.get("/login").text)[0]})
     return client

@@ -27,7 +27,7 @@ HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 
 
 def refuse(store: Store, count: int, reason: str = "malformed_json") -> None:
-    """Kept refusals whose bodies would be accepted now."""
+    """Store refusals whose bodies would be accepted now."""
     for n in range(count):
         job_id = f"j{reason[:1]}{n:03}"
         kept = Refusal(
@@ -37,7 +37,7 @@ def refuse(store: Store, count: int, reason: str = "malformed_json") -> None:
 
 
 def steps(visitor: FlaskClient, path: str, **form: str) -> tuple[list[str], str]:
-    """All steps as the script sends them, and what the list then says. The heading of each step."""
+    """Send all steps as the script does: the heading of each, and the message of the list afterwards."""
     fields = {"csrf": CSRF.findall(visitor.get("/").text)[0], "which": "all", **form}
     fields |= dict(HIDDEN.findall(visitor.post(path, data=fields).text)) | {"sure": "yes", **form}
     headings: list[str] = []
@@ -51,7 +51,7 @@ def steps(visitor: FlaskClient, path: str, **form: str) -> tuple[list[str], str]
 def test_every_failure_is_retried_in_steps(
     visitor: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More than one request can take; those beside the filter stay."""
+    """There are more than one request retries; failures that the filter does not select stay."""
     monkeypatch.setattr(failures_view, "FAILURES_A_STEP", 2)
     for _ in range(5):
         a_failure(services)
@@ -91,7 +91,7 @@ def test_every_job_is_replayed_in_steps(
 def test_every_job_that_a_search_finds_is_replayed_in_steps(
     visitor: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each once, though it stands at two values that begin so."""
+    """Each once, although the search finds it by two values."""
     monkeypatch.setattr(many_jobs, "_REPLAYED", 2)
     for n in range(5):
         put(store, f"a{n}", Input={"BucketId": "b-1", "Object": f"ab/{n}"}, Operation={"UserData": f"ac{n}"})
@@ -102,10 +102,10 @@ def test_every_job_that_a_search_finds_is_replayed_in_steps(
     assert len(store.jobs.history("j0")[0]) == 1
 
 
-def test_a_count_that_was_not_taken_to_its_end_says_so(
+def test_a_count_that_is_cut_off_says_so(
     visitor: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that finds very many is counted as far as one request goes."""
+    """One request counts a bounded number of the jobs that a search finds."""
     monkeypatch.setattr(many_jobs, "_PAGE", 2)
     monkeypatch.setattr(many_jobs, "_PAGES", 2)
     for n in range(6):
@@ -115,7 +115,7 @@ def test_a_count_that_was_not_taken_to_its_end_says_so(
 
 
 def test_refusals_are_retried_one_selected_or_all(page: Page, web: Web) -> None:
-    """The count first; those that are accepted leave the list, and steps follow each other by themselves."""
+    """The count comes first; accepted refusals leave the list, and the script sends step after step."""
     store = web.services.store
     refuse(store, refusals_view.REFUSALS_A_STEP + 3)
     refuse(store, 2, "too_large")
@@ -140,7 +140,7 @@ def test_refusals_are_retried_one_selected_or_all(page: Page, web: Web) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1280])
 def test_axe_finds_nothing_between_two_steps(page: Page, web: Web, scheme: str, width: int) -> None:
-    """Without the script the page of a step stays until its button is pressed, which continues."""
+    """Without the script a page stays between two steps, with a button that continues."""
     refuse(web.services.store, refusals_view.REFUSALS_A_STEP + 1)
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -157,7 +157,7 @@ def test_axe_finds_nothing_between_two_steps(page: Page, web: Web, scheme: str, 
 
 
 def test_a_repeated_refusal_has_a_reason(visitor: FlaskClient, store: Store) -> None:
-    """And stays on the list; so does what was read in part only."""
+    """It stays on the list; so does a refusal whose body was read only in part."""
     for n, (whole, content) in enumerate(((True, b"{"), (False, b"{"))):
         store.refusals.note(
             Refusal("malformed_json", "x", "t", {}, ("j1",), body=content, whole=whole, id=f"r{n:011}")
@@ -172,7 +172,7 @@ def test_a_repeated_refusal_has_a_reason(visitor: FlaskClient, store: Store) -> 
 
 
 def test_refusals_are_dismissed_for_a_reason(visitor: FlaskClient, store: Store) -> None:
-    """Nothing happens without one. Those beside the filter stay."""
+    """Without one nothing is dismissed. Refusals that the filter does not select stay."""
     refuse(store, 3)
     refuse(store, 1, "too_large")
     fields = {

@@ -1,4 +1,4 @@
-"""Each part of the health page: what makes it red, what it then says, and where its link leads."""
+"""Each part of the health page: what makes it red, its text, and where its link leads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROW = re.compile(r'<tr class="(good|warn|bad)"><th scope="row">([^<]+)</th>(.*?)
 
 
 def rows(visitor: FlaskClient) -> dict[str, tuple[str, str]]:
-    """How each part looks, and its row."""
+    """The sign of each part, and its row."""
     return {name: (look, text) for look, name, text in ROW.findall(visitor.get("/health").text)}
 
 
@@ -87,7 +87,7 @@ RED: list[tuple[Callable[[Services], object], str, str]] = [
 def test_a_part_that_fails_says_what_to_do(
     visitor: FlaskClient, services: Services, prepare: Callable[[Services], object], name: str, section: str
 ) -> None:
-    """And leads to the section of the runbook that says more."""
+    """With a link to its section of the runbook."""
     prepare(services)
     look, row = rows(visitor)[name]
     assert look in {"warn", "bad"}
@@ -113,13 +113,13 @@ def test_a_part_that_works_says_what_is_known_of_it(visitor: FlaskClient, store:
 
 
 def test_the_reconciler_says_what_ci_answered(visitor: FlaskClient, store: Store) -> None:
-    """Asked, answered, and left without an answer."""
+    """How many questions it asked, and how many CI answered or left unanswered."""
     store.tallies.note_questions({"answered": 5, "unknown": 1, "throttled": 1, "failed": 2})
     assert "asked 9, answered 6, silent 3" in rows(visitor)["Reconciler"][1]
 
 
 def test_the_newest_callback_has_its_age(visitor: FlaskClient, store: Store) -> None:
-    """Whichever web server stored it. Silence is no trouble while no job is open."""
+    """Whichever web server stored it. Its age is no fault while no job is open."""
     assert ">✓</span> none<" in rows(visitor)["Newest callback"][1]
     store.tallies.note_callback(now_ms() - 7_200_000)
     store.tallies.note_callback(now_ms() - 9_000_000)
@@ -137,14 +137,14 @@ def test_an_endpoint_that_is_paused_says_what_to_do(visitor: FlaskClient, servic
 
 @pytest.mark.parametrize("name", condition.REMEDIES)
 def test_each_link_leads_to_a_section(client: FlaskClient, name: str) -> None:
-    """Of the runbook, as the page of the service has it and as the repository does."""
+    """Both in the runbook's page and in the repository's file."""
     section = condition.REMEDIES[name].anchor
     assert section in {anchor(each) for each in HEADINGS}
     assert f' id="{section}"' in client.get("/health/runbook").text
 
 
-def test_every_word_of_readyz_has_advice(client: FlaskClient) -> None:
-    """A part that is new stands in the table, or this fails."""
+def test_every_part_of_readyz_has_advice(client: FlaskClient) -> None:
+    """A new part without an entry in the table fails here."""
     assert client.get("/readyz").json["parts"].keys() <= condition.REMEDIES.keys()  # type: ignore[index]
 
 
@@ -157,7 +157,7 @@ def test_the_runbook_needs_no_redis(client: FlaskClient, store: Store) -> None:
 
 
 def test_the_audit_list_says_who_did_what_with_which_result(visitor: FlaskClient, store: Store) -> None:
-    """Newest first; the page of health has the newest few, and leads to all."""
+    """Newest first; the health page has the newest eight, and a link to all."""
     page = visitor.get("/health").text
     assert "No action yet" in page
     proof = CSRF.findall(page)[0]
@@ -173,7 +173,7 @@ def test_the_audit_list_says_who_did_what_with_which_result(visitor: FlaskClient
 
 
 def test_the_audit_list_is_for_admins(app: Flask, store: Store) -> None:
-    """Others learn which scope it needs."""
+    """Other keys get the name of the scope that they lack."""
     client = signed_in(app, store.api_keys.create("eyes", frozenset({"read"})))
     assert "needs a key with the scope <code>admin</code>" in client.get("/health").text
     assert client.get("/health/audit").status_code == 403

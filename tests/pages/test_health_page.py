@@ -21,7 +21,7 @@ def test_missing_processes_are_shown_with_advice(page: Page, web: Web) -> None:
 
 
 def test_a_lane_is_paused_and_resumed(page: Page, web: Web) -> None:
-    """It says who has paused it."""
+    """The page names who has paused it."""
     web.services.store.lanes.declare(["default", "slow"])
     sign_in(page, web)
     page.goto(f"{web.url}/health")

@@ -1,4 +1,4 @@
-"""One job's page: what it made, what happened, and what can be done; by the whole service as real processes."""
+"""One job's page: outputs, history and actions, with the whole service as real processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _submit(service: Service) -> str:
 
 
 def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromium: Browser) -> None:
-    """Its timeline, its players, its labels, both records; a replay is done and said."""
+    """The page has its timeline, players, labels and both records; a replay is confirmed by a message."""
     job_id = _submit(service)
 
     eventually(lambda: _is_done(service, job_id), "its handlers")
@@ -57,8 +57,8 @@ def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromiu
 
 
 @pytest.mark.parametrize(("choice", "state"), [("known", "Success"), ("reported", "Failed")])
-def test_a_person_settles_a_doubt(page: Page, web: Web, choice: str, state: str) -> None:
-    """Both sides stand side by side; the history says who decided."""
+def test_an_operator_settles_a_doubt(page: Page, web: Web, choice: str, state: str) -> None:
+    """The page shows the known and the reported state; the history has the decision."""
     for each in ("Success", "Failed"):
         tell(web.services.store, said("jodd", each, "2024-03-05T13:59:59Z"))
     sign_in(page, web, path="/jobs/jodd")
@@ -74,7 +74,7 @@ def test_a_person_settles_a_doubt(page: Page, web: Web, choice: str, state: str)
 
 
 def test_a_doubt_that_is_gone_cannot_be_settled(visitor: FlaskClient, store: Store) -> None:
-    """CI has answered between the look and the click."""
+    """The job has no doubt when the form is sent."""
     put(store, "jsure")
     proof = CSRF.findall(visitor.get("/jobs/jsure").text)[0]
     said_of = {"known": "This job has no doubt", "guessed": "A doubt is settled as known or as reported"}

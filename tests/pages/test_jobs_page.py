@@ -38,7 +38,7 @@ def test_it_says_when_there_is_nothing(page: Page, web: Web) -> None:
 
 
 def test_jobs_appear_and_change_by_themselves(page: Page, web: Web) -> None:
-    """No reload is needed; what is ticked, typed and selected stays."""
+    """Without a reload; what the user has ticked, typed and selected stays."""
     put(web.services.store, "jticked")
     sign_in(page, web)
     page.get_by_label("Select jticked").check()
@@ -71,10 +71,10 @@ def _not_confirmed(store: Store) -> None:
     ("prepare", "words"),
     [(_doubted, "in doubt"), (_missing, "outputs missing"), (_not_confirmed, "outputs unconfirmed")],
 )
-def test_a_success_with_trouble_looks_so(
+def test_a_success_with_a_problem_looks_different(
     page: Page, web: Web, prepare: Callable[[Store], None], words: str
 ) -> None:
-    """A doubt, outputs that are missing or not confirmed: named beside the state, whose sign is another one too."""
+    """A doubt, or outputs that are missing or unconfirmed, is named beside the state, which has another sign."""
     confirm(web.services.store, "jplain")
     prepare(web.services.store)
     sign_in(page, web)
@@ -116,7 +116,7 @@ def test_search_results_have_pages(page: Page, web: Web) -> None:
 
 
 def test_known_values_are_suggested_while_a_filter_is_typed(page: Page, web: Web) -> None:
-    """Those that begin so, written as they are."""
+    """Values that begin with the text, in their own case."""
     for n, text in enumerate(("order-1", "order-2", 'o"><b>', "else")):
         put(web.services.store, f"j{n}", Operation={"UserData": text})
     sign_in(page, web)
@@ -201,7 +201,7 @@ NONE_MATCH = {
 
 
 def test_an_action_on_all_that_match_is_on_those_that_are_shown(page: Page, web: Web) -> None:
-    """Whichever filter chose them: one that was lost on the way would act on every job."""
+    """For each filter: an action that lost it would change every job."""
     assert {*NONE_MATCH} == {*JOB_FILTERS, "label.batch"}
     for n in range(3):
         put(web.services.store, f"j{n}")

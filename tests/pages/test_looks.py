@@ -1,4 +1,4 @@
-"""All pages: accessible, at every width, in both schemes, and with strangers' text in every field."""
+"""All pages: accessible, at every width, in both colour schemes, and with untrusted text in every field."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def furnished(web: Web) -> Web:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1280])
 def test_axe_finds_nothing(page: Page, furnished: Web, scheme: str, width: int) -> None:
-    """On every page, those that ask before an action among them; and no page scrolls sideways."""
+    """On every page, also on those that ask for confirmation; and no page scrolls sideways."""
     web, found = furnished, {}
 
     def look(name: str) -> None:
@@ -103,7 +103,7 @@ FOCUSED = """() => {
 
 @pytest.mark.parametrize("path", ["/login", *PAGES])
 def test_the_keyboard_alone_reaches_everything(page: Page, furnished: Web, path: str) -> None:
-    """Each thing that can be used, in the order in which it stands, and one sees where one is."""
+    """The Tab key visits each control in the order of the page, and the focus is visible."""
     if path != "/login":
         sign_in(page, furnished)
     page.goto(f"{furnished.url}{path}")
@@ -126,7 +126,7 @@ def test_the_keyboard_alone_reaches_everything(page: Page, furnished: Web, path:
     assert not unseen
 
 
-def test_a_stranger_s_text_is_only_text(page: Page, web: Web) -> None:
+def test_untrusted_text_is_only_text(page: Page, web: Web) -> None:
     """Markup in any field is shown, never run; the page's policy would not let it run either."""
     put(
         web.services.store,
@@ -158,12 +158,12 @@ def test_headers(web: Web) -> None:
 
 
 def test_each_state_is_counted() -> None:
-    """The page has an order of its own for CI's six."""
+    """The counts have a fixed order for CI's six states."""
     assert sorted(STATES_IN_ORDER) == sorted(STATES)
 
 
 def test_twenty_jobs_on_a_laptop_s_screen(page: Page, web: Web) -> None:
-    """1280 by 800, nothing scrolled."""
+    """At 1280 by 800 pixels twenty jobs are visible without scrolling."""
     for n in range(25):
         put(web.services.store, f"j{n:02}")
     miss(web.services.store, "j20")
@@ -173,7 +173,7 @@ def test_twenty_jobs_on_a_laptop_s_screen(page: Page, web: Web) -> None:
 
 
 def test_a_job_is_opened_and_replayed_by_keyboard(page: Page, web: Web) -> None:
-    """From the top of the list into a job, and there to its actions."""
+    """From the top of the list to the job's page and its actions."""
     put(web.services.store, "jone")
     sign_in(page, web)
     for wanted in ("jone", "Replay"):
@@ -187,7 +187,7 @@ def test_a_job_is_opened_and_replayed_by_keyboard(page: Page, web: Web) -> None:
 
 
 def test_the_api_s_reference_has_each_operation_and_model(page: Page, web: Web) -> None:
-    """From our own server alone; a link to a model opens it."""
+    """It loads nothing from another host; a link to a model opens it."""
     page.goto(f"{web.url}/docs/")
     document = requests.get(f"{web.url}/openapi.json", timeout=10).json()
     operations = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]

@@ -15,7 +15,7 @@ from tests.pages.signed_in import CSRF, sign_in
 
 
 def browser(web: Web, key: str | None = None) -> tuple[requests.Session, str]:
-    """A session that is signed in, and the proof that its forms carry."""
+    """A signed-in session, and the CSRF token of its forms."""
     session = requests.Session()
     proof = CSRF.findall(session.get(f"{web.url}/login", timeout=10).text)[0]
     session.post(f"{web.url}/login", data={"key": key or web.key, "csrf": proof}, timeout=10)
@@ -23,7 +23,8 @@ def browser(web: Web, key: str | None = None) -> tuple[requests.Session, str]:
 
 
 def test_without_a_key_nothing_is_shown(page: Page, web: Web) -> None:
-    """Every page leads to the sign-in; a wrong key is answered at the field; the right one leads on to the page."""
+    """Every page redirects to the sign-in; a wrong key gets an error at the field; a valid one leads on to the
+    page."""
     put(web.services.store, "jsecret")
     for path in ("/", "/jobs/jsecret", "/failures", "/refusals", "/health", "/submit"):
         page.goto(f"{web.url}{path}")
@@ -48,7 +49,7 @@ def test_a_key_without_read_cannot_sign_in(page: Page, web: Web) -> None:
 
 
 def test_the_cookie(page: Page, web: Web) -> None:
-    """HttpOnly, SameSite, without the key in it; it ends. The key is in no address and in no log."""
+    """HttpOnly, SameSite, with an expiry and without the key. No address and no log has the key."""
     sign_in(page, web)
     cookie = next(each for each in page.context.cookies() if each["name"] == "ci_session")
     assert cookie["httpOnly"]
@@ -112,7 +113,7 @@ def test_signing_in_leads_to_no_other_site(web: Web, where: str) -> None:
     ],
 )  # fmt: skip
 def test_a_forged_form_does_nothing(web: Web, path: str) -> None:
-    """Without the proof, with a wrong one, and with that of another session."""
+    """Without a CSRF token, with a wrong one, and with that of another session."""
     put(web.services.store, "j1")
     session, _ = browser(web)
     _, others = browser(web)
@@ -135,7 +136,7 @@ def test_a_forged_form_does_nothing(web: Web, path: str) -> None:
     ],
 )
 def test_scopes_hold_on_pages_too(web: Web, path: str, scope: str) -> None:
-    """A key that may only read changes nothing, whatever form it sends."""
+    """A key with the scope read alone changes nothing, whatever form it sends."""
     put(web.services.store, "j1")
     session, proof = browser(web, web.services.store.api_keys.create("eyes", frozenset({"read"})))
     answer = session.post(f"{web.url}{path}", data={"csrf": proof, "action": "retry"}, timeout=10)

@@ -1,4 +1,4 @@
-"""What we serve of others is unchanged, and its list is complete."""
+"""Third-party files that we serve are unchanged, and their list is complete."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Real servers to ask: the emulator as its own process, and a server that answers what a test tells it."""
+"""Real servers for the provider: the emulator as a process, and a server with scripted answers."""
 
 from __future__ import annotations
 
@@ -55,10 +55,8 @@ def provider(emulator: str) -> Provider:
 
 
 class Scripted:
-    """A server that takes one connection after another and gives each the next of `answers`.
-
-    An answer is bytes, sent as they are; None closes after reading the request; "hang" says nothing.
-    """
+    """A server that accepts one connection after another and gives each the next of `answers`. An answer is bytes,
+    sent as they are; None closes after reading the request; "hang" sends nothing."""
 
     def __init__(self) -> None:
         self.answers: list[bytes | str | None] = []

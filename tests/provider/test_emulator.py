@@ -1,4 +1,4 @@
-"""The provider against the emulator, a process of its own that checks signatures by itself."""
+"""The provider against the emulator, a separate process that checks signatures itself."""
 
 import itertools
 import multiprocessing
@@ -54,7 +54,7 @@ def wait_for(provider: Provider, job_id: str, bucket: str = BUCKET) -> Any:
 
 
 def test_a_job_from_submit_to_success(provider: Provider) -> None:
-    """Submitted, described, and its output there to be headed."""
+    """It is submitted and described, and a HEAD finds its output."""
     answer = provider.submit(BUCKET, REGION, xml())
     (detail,) = answer.details
     assert (detail.report.tag, detail.report.user_data) == ("VoiceSeparate", "order-1")
@@ -75,7 +75,7 @@ def test_several_operations_give_several_jobs(provider: Provider) -> None:
 
 
 def test_many_jobs_are_described_at_once(provider: Provider) -> None:
-    """In as many requests as it takes; unknown ids are named; asked twice is asked once."""
+    """More ids than one request takes; unknown ids are named."""
     known = [submit(provider) for _ in range(3)]
     unknown = [f"j{n:032x}" for n in range(60)]
     answer = provider.describe(BUCKET, REGION, [*unknown[:30], *known, *known, *unknown[30:]])
@@ -84,7 +84,6 @@ def test_many_jobs_are_described_at_once(provider: Provider) -> None:
 
 
 def test_describing_no_ids_makes_no_request() -> None:
-    """No request without an id."""
     unreachable = Provider(ProviderConfig("id", "key", endpoint="http://127.0.0.1:1"))
     assert unreachable.describe(BUCKET, REGION, []).details == ()
 
@@ -132,7 +131,7 @@ def test_a_list_can_be_narrowed(provider: Provider) -> None:
 
 
 def test_a_job_is_cancelled(provider: Provider, emulator: str) -> None:
-    """CI answers with nothing; asking shows the state of the job."""
+    """CI's answer is empty; a later question has the state."""
     arm(emulator, kind="stuck", times=1)
 
     def cancelled() -> str | None:
@@ -163,7 +162,7 @@ KEYS = ["a.mp3", "in/a b.mp3", "in/数据.mp3", "a+b&c=d%20.mp3", "a./b/c.mp3", 
 
 
 def put(emulator: str, key: str, body: bytes) -> None:
-    """With Tencent's own client, so that names are encoded by it."""
+    """Store an object with Tencent's own client, which encodes the key."""
     host, _, port = emulator.removeprefix("http://").partition(":")
     sdk: Any = qcloud_cos
     conf = sdk.CosConfig(
@@ -188,8 +187,8 @@ def test_an_object_that_is_not_there(provider: Provider) -> None:
     assert provider.head_object(BUCKET, REGION, "nowhere.mp3") is None
 
 
-def test_a_presigned_url_ends(provider: Provider, emulator: str) -> None:
-    """After its seconds it is refused, and it opens only its own object."""
+def test_a_presigned_url_expires(provider: Provider, emulator: str) -> None:
+    """Past its seconds it is refused, and it is valid for its own object only."""
     put(emulator, "short.mp3", b"x")
     put(emulator, "other.mp3", b"y")
     url = provider.presigned_url(BUCKET, REGION, "short.mp3", 60)
@@ -200,8 +199,8 @@ def test_a_presigned_url_ends(provider: Provider, emulator: str) -> None:
         assert caught.value.code in (401, 403)
 
 
-def test_a_presigned_url_is_made_without_asking_anyone() -> None:
-    """Tencent's own host, https, the host signed; nothing listens, nothing is looked up."""
+def test_a_presigned_url_is_made_without_a_request() -> None:
+    """For Tencent's own host, with https, and with the host signed."""
     url = Provider(ProviderConfig("id", "key")).presigned_url(BUCKET, REGION, "out/数 1.mp3", 60)
     assert url.startswith(
         f"https://{BUCKET}.cos.{REGION}.myqcloud.com/out/%E6%95%B0%201.mp3?q-sign-algorithm=sha1&"
@@ -218,7 +217,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_temporary_credentials(strict: str) -> None:
-    """The token goes with CI's calls, with COS's, and into presigned URLs, signed; without it all are refused."""
+    """The token is sent to CI and COS, and is signed in presigned URLs; without the right one CI refuses."""
     asked = Provider(config(strict, token="temporary/+token=="))
     report = wait_for(asked, submit(asked))
     key = report.outputs[0].object
@@ -234,7 +233,7 @@ def test_temporary_credentials(strict: str) -> None:
 
 @pytest.mark.parametrize(("key_id", "key"), [("emulator", "wrong"), ("unknown", "emulator")])
 def test_wrong_credentials_say_what_to_check(emulator: str, key_id: str, key: str) -> None:
-    """Refused with CI's code, and the names of the settings."""
+    """The error has CI's request id, and the advice names the settings."""
     with pytest.raises(RequestRejected) as caught:
         submit(Provider(ProviderConfig(key_id, key, endpoint=emulator)))
     assert caught.value.request_id
@@ -242,7 +241,7 @@ def test_wrong_credentials_say_what_to_check(emulator: str, key_id: str, key: st
 
 
 def struck(emulator: str) -> list[int]:
-    """How often each armed fault has met a request."""
+    """The number of requests that each armed fault has affected."""
     faults = requests.get(f"{emulator}/_emulator/faults", timeout=5).json()["faults"]
     return [fault["hits"] for fault in faults]
 
@@ -272,7 +271,7 @@ def test_a_submit_is_sent_once_whatever_happens(
 
 
 def test_a_lost_answer_leaves_a_job_to_be_found(provider: Provider, emulator: str) -> None:
-    """`AnswerLost` is true: CI's list has the job."""
+    """After `AnswerLost` CI's list has the job."""
     bucket = "lost-1250000000"
     arm(emulator, kind="lost_answer", times=1, on="submit")
     with pytest.raises(AnswerLost):
@@ -291,7 +290,7 @@ CONFIGS = [
 
 
 def test_our_rules_and_the_emulators_agree(provider: Provider) -> None:
-    """Written apart from the same pages: what has no error here is taken there, and what has is refused."""
+    """Both were written from the same pages: the emulator accepts exactly the requests without an error here."""
 
     def taken(body: bytes) -> bool:
         try:
@@ -316,7 +315,7 @@ def test_our_rules_and_the_emulators_agree(provider: Provider) -> None:
 
 
 def test_a_provider_is_shared_by_threads(provider: Provider) -> None:
-    """One pool of connections, no crossed answers."""
+    """They share a pool of connections, and each gets its own answers."""
     ids = [submit(provider) for _ in range(4)]
 
     def ask(job_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the provider says when things go wrong: each fault from a real socket, each request sent once."""
+"""The provider's error for each fault, from a real socket; each request is sent once."""
 
 import logging
 import ssl
@@ -105,7 +105,7 @@ def test_cis_own_code_is_reported(
     ],
 )
 def test_common_errors_say_what_to_do(scripted: Scripted, code: str, word: str) -> None:
-    """In a sentence of ours beside CI's; a code that CI gives as a number is the same error."""
+    """Advice of ours beside CI's message; a numeric code is the same error."""
     scripted.answers = [answer(403, error(code))]
     with pytest.raises(RequestRejected) as caught:
         submit(scripted.url)
@@ -125,7 +125,7 @@ def test_unknown_codes_pass_without_advice(scripted: Scripted) -> None:
     ("header", "seconds"), [("Retry-After: 7", 7.0), ("Retry-After: soon", None), ("X: y", None)]
 )
 def test_being_throttled_says_how_long(scripted: Scripted, header: str, seconds: float | None) -> None:
-    """When CI names a time; and it is safe to send again, since it was refused unread."""
+    """If CI names a time; the request may be sent again, since CI has not read it."""
     scripted.answers = [answer(429, "", header)]
     with pytest.raises(Throttled) as caught:
         submit(scripted.url)
@@ -146,7 +146,7 @@ def test_being_throttled_says_how_long(scripted: Scripted, header: str, seconds:
 def test_answers_that_are_not_cis_are_recognized_by_their_status(
     scripted: Scripted, raw: bytes, kind: type[ProviderError], code: str
 ) -> None:
-    """A proxy in between answers in its own words; a redirect is never followed with a signed request."""
+    """A proxy in between has its own text; a signed request never follows a redirect."""
     scripted.answers = [raw] * 3
     with pytest.raises(kind) as caught:
         submit(scripted.url)
@@ -168,7 +168,7 @@ def test_answers_that_are_not_cis_are_recognized_by_their_status(
     ],
 )
 def test_an_answer_that_is_lost_may_mean_a_job(scripted: Scripted, raw: bytes | None, code: str) -> None:
-    """Sent, and nothing readable came back: not safe to send again, and not sent again."""
+    """The request was sent and no readable answer came: it must not be sent again, and it is not."""
     scripted.answers = [raw] * 5
     with pytest.raises(AnswerLost) as caught:
         submit(scripted.url)
@@ -186,7 +186,7 @@ def test_a_hung_server_costs_the_timeout_and_no_more(scripted: Scripted) -> None
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
-    """Safe to send again."""
+    """So the request may be sent again."""
     with pytest.raises(NotSent) as caught:
         submit(f"http://127.0.0.1:{free_port()}")
     assert caught.value.code == "ConnectionRefused"
@@ -200,7 +200,7 @@ def test_an_unknown_host_was_certainly_not_sent() -> None:
 
 
 def test_an_untrusted_certificate_was_certainly_not_sent() -> None:
-    """The handshake ends before the request begins; another fault of TLS may come later, and is not certain."""
+    """The handshake fails before the request; another TLS error may come later, and is not certain."""
     pool = HTTPConnectionPool("127.0.0.1")
     untrusted = MaxRetryError(pool, "/", ssl.SSLCertVerificationError("self-signed"))
     assert isinstance(connection_error(requests.exceptions.SSLError(untrusted)), NotSent)
@@ -222,7 +222,7 @@ def test_an_untrusted_certificate_was_certainly_not_sent() -> None:
     ],
 )
 def test_a_name_cannot_lead_a_signed_request_elsewhere(bucket: str, region: str) -> None:
-    """Bucket and region come from callbacks too, and become a host name."""
+    """Bucket and region come from callbacks too, and become part of a host name."""
     asked = Provider(ProviderConfig("id", "key"))
     for call in (
         lambda: asked.describe(bucket, region, ["j1"]),

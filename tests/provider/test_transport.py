@@ -66,7 +66,8 @@ def _is_whole(request: bytes) -> bool:
 
 
 def test_each_submit_has_a_connection_of_its_own() -> None:
-    """One that carried anything before may be stale, and then it is unknown whether CI has the job. Questions share."""
+    """A reused connection may be stale, and then it would be unknown whether CI has the job. Questions share
+    connections."""
     with closing(Keeping()) as server:
         asked = Provider(config(server.url))
         for _ in range(3):
@@ -107,8 +108,8 @@ def secured(certificate: Path) -> Iterator[Keeping]:
         yield server
 
 
-def test_a_stranger_with_a_certificate_of_his_own_gets_nothing(secured: Keeping) -> None:
-    """The handshake ends before a byte of the request: certainly not sent."""
+def test_a_server_with_an_untrusted_certificate_gets_nothing(secured: Keeping) -> None:
+    """The handshake fails before the first byte of the request, which was certainly not sent."""
     with pytest.raises(NotSent) as caught:
         Provider(config(secured.url)).submit(BUCKET, REGION, XML)
     assert caught.value.code == "CertificateInvalid"
@@ -119,7 +120,7 @@ def test_a_stranger_with_a_certificate_of_his_own_gets_nothing(secured: Keeping)
 def test_a_ca_bundle_of_the_environment_is_trusted(
     name: str, secured: Keeping, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with Requests; but it is read once, and not for each connection, which takes longer than the rest."""
+    """As with Requests; but it is read once, since each read takes longer than the rest of a connection."""
     monkeypatch.setenv(name, str(certificate))
     asked = Provider(config(secured.url))
     for _ in range(3):
@@ -158,7 +159,7 @@ def test_a_proxy_of_the_environment_is_used(proxy: Scripted) -> None:
 
 
 def test_a_proxy_sees_nothing_of_what_is_encrypted(proxy: Scripted) -> None:
-    """It is asked for a tunnel to CI's host; refused, the request stays here."""
+    """It is asked for a tunnel to CI's host; if it refuses, the request is not sent."""
     proxy.answers = [answer(403, "no tunnels here")]
     with pytest.raises(ProviderError):
         submit(None)
@@ -179,7 +180,7 @@ def test_hosts_that_the_environment_excepts_are_asked_directly(
 
 
 def test_a_server_on_this_machine_is_asked_directly(proxy: Scripted) -> None:
-    """A proxy is for the way out."""
+    """A proxy is for other hosts."""
     with closing(Keeping()) as server:
         submit(server.url)
     assert len(server.connections) == 1

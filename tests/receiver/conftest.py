@@ -12,7 +12,7 @@ from harness.settings import make_settings
 
 @pytest.fixture(scope="module")
 def web(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """Real gunicorn: one process, so that it would not take much to stop it."""
+    """Real gunicorn with one worker process, so that a single crash would stop it."""
     settings = make_settings(valkey.url, max_body="256 KiB")
     folder = tmp_path_factory.mktemp("web")
     with Web(settings, free_port(), folder, WEB_CONCURRENCY="1") as running:

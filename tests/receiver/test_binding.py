@@ -1,4 +1,5 @@
-"""A payload that contradicts its token: refused, recorded, counted, never the state, and CI is asked."""
+"""A payload that contradicts its token is refused and stored as a refusal, the state does not change, and CI is
+asked."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ REQUEST = {
 
 
 def submitted(services: Services, request: dict[str, object] = REQUEST, *jobs: str) -> str:
-    """A submission as the submitter makes it, answered with these jobs; its token."""
+    """The token of a submission as the submitter makes it; CI's answer names these jobs."""
     draft = Submitter(services).draft(SubmitRequest.model_validate(request))
     services.store.submissions.create(
         Submission(draft.submission, "sending", rfc3339(now_ms()), rfc3339(now_ms() + 3_600_000), "own", "b", "r")
@@ -43,7 +44,7 @@ def submitted(services: Services, request: dict[str, object] = REQUEST, *jobs: s
 
 
 def answered(store: Store, submission: str, *jobs: str) -> None:
-    """CI's answer to the submission has come."""
+    """Store CI's answer to the submission."""
     details = [
         samples.voice_separate(JobId=job, State="Submitted", EndTime="-", StartTime="-") for job in jobs
     ]
@@ -78,7 +79,7 @@ def due_in_s(store: Store, job_id: str) -> float | None:
 def test_a_contradiction_is_refused(
     client: FlaskClient, services: Services, store: Store, changes: Tree
 ) -> None:
-    """403; the submission's job says so in its history, keeps its state, and is asked about at once."""
+    """403; the history of the submission's job has it, the state stays, and CI is asked about the job at once."""
     token = submitted(services, REQUEST, JOB)
     assert (due_in_s(store, JOB) or 0) > 1000
     answer = client.post(f"/callbacks/{token}", data=body(**{"JobId": JOB, **changes}))
@@ -115,7 +116,7 @@ def test_a_contradiction_is_refused(
     ],
 )
 def test_an_absent_field_never_contradicts(client: FlaskClient, services: Services, changes: Tree) -> None:
-    """CI leaves fields away, or empty, or writes a dash: that is no contradiction, in XML as in JSON."""
+    """CI omits fields, leaves them empty, or writes a dash; in XML as in JSON."""
     detail = samples.voice_separate(**{"JobId": JOB, **changes})
     for content in (body_of(detail), samples.xml(samples.event(detail))):
         token = submitted(services, REQUEST, JOB)
@@ -124,7 +125,7 @@ def test_an_absent_field_never_contradicts(client: FlaskClient, services: Servic
 
 
 def test_a_tag_that_is_only_the_event_is_absent(client: FlaskClient, settings: Settings) -> None:
-    """``TaskFinish`` stands in for a missing Tag; it is no tag to contradict with. Another event's name is one."""
+    """``TaskFinish`` stands in for a missing Tag and contradicts none. Another event's name does."""
     token = a_token(settings, tags=("VoiceSeparate",))
     detail = samples.voice_separate(Tag=None)
     assert client.post(f"/callbacks/{token}", data=body_of(detail)).status_code == 200
@@ -134,7 +135,7 @@ def test_a_tag_that_is_only_the_event_is_absent(client: FlaskClient, settings: S
 
 @pytest.mark.parametrize("key", ["a", "/a", "//a", "///a/b", "a/", "a b", "é", "a%20b", "&amp;", "a" * 800])
 def test_any_object_key_agrees_with_itself(client: FlaskClient, services: Services, key: str) -> None:
-    """Whatever slashes it begins with on either side."""
+    """Whatever number of slashes either side begins with."""
     request = REQUEST | {"input": {"bucket": "songs-1250000000", "region": "ap-chongqing", "object": key}}
     try:
         token = submitted(services, request)
@@ -157,7 +158,7 @@ def test_a_console_token_binds_what_it_was_made_for(client: FlaskClient, setting
 def test_a_console_token_s_refusal_asks_about_the_job_it_named(
     client: FlaskClient, settings: Settings, store: Store
 ) -> None:
-    """It may have been the truth about a job that is known here."""
+    """The refused report may be true, so CI is asked about a known job."""
     client.post(f"/callbacks/{a_token(settings)}", data=body(JobId="jknown", State="Running"))
     token = a_token(settings, bucket="other-1250000000")
     assert client.post(f"/callbacks/{token}", data=body(JobId="jknown")).status_code == 403
@@ -168,7 +169,7 @@ def test_a_console_token_s_refusal_asks_about_the_job_it_named(
 def test_after_its_life_a_submissions_url_is_refused_and_ci_is_asked(
     client: FlaskClient, services: Services, settings: Settings, store: Store
 ) -> None:
-    """Its callback may be the truth all the same: the job keeps its state, and is asked about at once."""
+    """The report may be true: the job keeps its state, and CI is asked at once."""
     life = settings.model_copy(update={"callback_life": -2.0})
     token = submitted(replace(services, settings=life), REQUEST, JOB)
     answer = client.post(f"/callbacks/{token}", data=body(JobId=JOB))
@@ -221,7 +222,7 @@ def test_without_the_check_nothing_contradicts(settings: Settings, services: Ser
 def test_a_callback_before_the_answer_is_bound_by_it(
     client: FlaskClient, services: Services, store: Store
 ) -> None:
-    """It is taken by its token; when CI's answer names the same job, that job stays as the callback reported it."""
+    """Its token is enough at first; when CI's answer names the job, its state stays as the callback reported it."""
     token = submitted(services)
     assert client.post(f"/callbacks/{token}", data=body(JobId=JOB)).status_code == 200
     job = store.jobs.get(JOB)
@@ -234,7 +235,8 @@ def test_a_callback_before_the_answer_is_bound_by_it(
 
 
 def test_the_answer_wins_over_a_claim(client: FlaskClient, services: Services, store: Store) -> None:
-    """A callback that named another job than CI's answer is taken from the submission, doubted and asked about."""
+    """If CI's answer names another job than a callback, the claimed job leaves the submission, and CI is asked about
+    it."""
     token = submitted(services)
     assert client.post(f"/callbacks/{token}", data=body(JobId="jclaimed")).status_code == 200
     claimed = store.jobs.get("jclaimed")
@@ -252,7 +254,7 @@ def test_the_answer_wins_over_a_claim(client: FlaskClient, services: Services, s
 def test_a_claim_cannot_take_a_job_of_another_submission(
     client: FlaskClient, services: Services, store: Store
 ) -> None:
-    """A job that CI named in one answer stays that submission's, whatever a token of another one says of it."""
+    """A job that CI's answer named stays with its submission, whatever comes with the token of another."""
     own = submitted(services, REQUEST, JOB)
     before = store.jobs.get(JOB)
     assert before and before.submission
@@ -267,7 +269,7 @@ def test_a_claim_cannot_take_a_job_of_another_submission(
 def test_a_refusal_before_the_answer_is_not_forgotten(
     client: FlaskClient, services: Services, store: Store
 ) -> None:
-    """No job is known yet that CI could be asked about; when the answer names it, CI is asked."""
+    """No job is known yet; once the answer names one, CI is asked about it."""
     token = submitted(services)
     assert client.post(f"/callbacks/{token}", data=body(JobId=JOB, Tag="Transcode")).status_code == 403
     assert client.post(f"/callbacks/{token}", data=b"<broken").status_code == 400
@@ -277,7 +279,7 @@ def test_a_refusal_before_the_answer_is_not_forgotten(
 
 
 def test_a_token_of_a_submission_that_is_gone_still_counts(client: FlaskClient, settings: Settings) -> None:
-    """Redis may have forgotten the submission; the binding is in the token."""
+    """The binding is in the token itself."""
     token = mint(Binding(submission=new_submission_id(), bucket="songs-1250000000"), settings.callback_keys)
     assert client.post(f"/callbacks/{token}", data=body()).status_code == 200
     wrong = body(Input={"BucketId": "other-1250000000"})

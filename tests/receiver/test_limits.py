@@ -1,4 +1,4 @@
-"""What one callback URL may cost: beyond it nothing is read and nothing is kept, and CI is asked instead."""
+"""Limits of one callback URL: past them no body is read and no callback is stored; CI is asked instead."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(few: Settings) -> FlaskClient:
 
 
 def _until_refused(client: FlaskClient, url: str, job_id: str) -> int:
-    """How many were taken before the first 429; a minute may begin in between."""
+    """The number of callbacks accepted before the first 429; a new minute may begin in between."""
     for count in range(12):
         answer = client.post(url, data=body(job_id))
         if answer.status_code == 429:
@@ -57,7 +57,7 @@ def _submit(services: Services, job_id: str) -> str:
 def test_a_submissions_url_is_refused_beyond_its_limit_and_ci_is_asked(
     client: FlaskClient, services: Services
 ) -> None:
-    """Nothing of the refused ones is kept; other URLs go on."""
+    """Refused callbacks are not stored; other URLs are not limited."""
     job_id = new_job_id()
     url = _submit(services, job_id)
     services.store.due.end(job_id)
@@ -72,13 +72,13 @@ def test_a_submissions_url_is_refused_beyond_its_limit_and_ci_is_asked(
 def test_a_console_url_is_refused_beyond_its_limit_and_cis_list_will_be_read(
     client: FlaskClient, services: Services
 ) -> None:
-    """The flood is noted by the fingerprint of the URL, with the time at which it ends."""
+    """The flood is stored under the URL's fingerprint, with the time at which it ends."""
     assert _until_refused(client, path(services.settings, Binding(name="console")), new_job_id()) >= 5
     assert services.store.db.client.zcard(services.store.db.key("flooded")) == 1
 
 
 def test_a_callback_refused_for_its_content_counts(client: FlaskClient, services: Services) -> None:
-    """Broken bodies cost as much as good ones."""
+    """Broken bodies count like valid ones."""
     url = path(services.settings)
     codes = [client.post(url, data=b"{").status_code for _ in range(12)]
     assert codes[0] == 400
@@ -86,7 +86,7 @@ def test_a_callback_refused_for_its_content_counts(client: FlaskClient, services
 
 
 def test_bytes_of_a_submission_are_limited(client: FlaskClient, services: Services) -> None:
-    """In all, whatever the time between them."""
+    """The sum counts, over any time."""
     job_id = new_job_id()
     url = _submit(services, job_id)
     codes = [client.post(url, data=body(job_id, Message=str(n) * 1500)).status_code for n in range(4)]
@@ -94,7 +94,7 @@ def test_bytes_of_a_submission_are_limited(client: FlaskClient, services: Servic
 
 
 def test_the_refusal_comes_before_the_body(few: Settings, valkey: object, tmp_path: object) -> None:
-    """With the first piece of it at most: a flood costs no reading."""
+    """429 is sent although most of the body has not arrived."""
     with Web(few, free_port(), tmp_path, WEB_CONCURRENCY="1") as web:  # type: ignore[arg-type]
         url = path(few)
         for _ in range(12):

@@ -1,4 +1,4 @@
-"""What is refused, with which words, and which fault wins where there are several."""
+"""Which reason a refusal has, and which fault counts if there are several."""
 
 from __future__ import annotations
 
@@ -82,14 +82,15 @@ def test_the_content_type_is_not_believed(client: FlaskClient, settings: Setting
         assert answer.status_code == 200
 
 
-def test_an_expired_token_says_so(client: FlaskClient, settings: Settings) -> None:
-    """It tells the operator what to do, and nothing to anyone who holds no token."""
+def test_an_expired_token_has_its_own_reason(client: FlaskClient, settings: Settings) -> None:
     answer = client.post(f"/callbacks/{a_token(settings, expires=1000)}", data=body())
     assert (answer.status_code, answer.json["reason"]) == (403, "expired_token")  # type: ignore[index]
 
 
-def test_an_expired_token_makes_us_ask(client: FlaskClient, settings: Settings, store: Store) -> None:
-    """It was ours once, so what came with it may be true."""
+def test_a_callback_with_an_expired_token_is_kept(
+    client: FlaskClient, settings: Settings, store: Store
+) -> None:
+    """It may be true, since the token was ours: the refusal is stored with the token's fingerprint."""
     named = a_token(settings, name="console")
     assert client.post(f"/callbacks/{named}", data=body(JobId="j1", State="Running")).status_code == 200
     late = a_token(settings, name="console", expires=1000)
@@ -99,16 +100,14 @@ def test_an_expired_token_makes_us_ask(client: FlaskClient, settings: Settings, 
 
 
 @pytest.mark.parametrize("bent", ["{}%0Aa", "a%0Ab", "/{}", "{}/a", "", "%00", "../{}", "{}%2F.."])
-def test_whatever_stands_in_the_tokens_place_is_a_token(
-    client: FlaskClient, settings: Settings, bent: str
-) -> None:
-    """And refused as one: 403, and counted."""
+def test_any_other_path_is_a_bad_token(client: FlaskClient, settings: Settings, bent: str) -> None:
+    """403 for each text in the token's place."""
     answer = client.post("/callbacks/" + bent.format(a_token(settings)), data=body())
     assert (answer.status_code, answer.json["reason"]) == (403, "bad_token")  # type: ignore[index]
 
 
 def test_a_revoked_token_is_refused(client: FlaskClient, settings: Settings, store: Store) -> None:
-    """At once, by its fingerprint, for callbacks and probes; others with the same binding go on."""
+    """At once, for callbacks and probes; another token with the same binding is accepted."""
     gone, other = a_token(settings), a_token(settings)
     assert client.post(f"/callbacks/{gone}", data=body(JobId="j1")).status_code == 200
     store.refusals.revoke(fingerprint(gone))
@@ -128,7 +127,7 @@ def test_a_probe_changes_nothing(client: FlaskClient, settings: Settings, store:
 
 
 def test_several_jobs_are_all_or_nothing(client: FlaskClient, settings: Settings, store: Store) -> None:
-    """One detail that cannot be taken refuses the whole body; the good one is not kept."""
+    """One job that is refused refuses the whole body; the valid one is not stored."""
     pair = [samples.voice_separate(JobId="jgood"), samples.voice_separate(JobId="bad id")]
     answer = client.post(f"/callbacks/{a_token(settings)}", data=samples.to_json(samples.event(pair)))
     assert answer.status_code == 400
@@ -143,7 +142,7 @@ def test_several_jobs_are_all_or_nothing(client: FlaskClient, settings: Settings
 
 
 def test_a_wrong_token_touches_no_job(web: Web) -> None:
-    """Strangers leave nothing behind: no history, no refusal noted, nothing to ask CI about."""
+    """Without a valid token there is no entry in a history, no refusal, and no question to CI."""
     post(web.url, a_token(web.settings), body(JobId="jquiet"))
     before = web.services.store.jobs.history("jquiet")
     noted = web.services.store.refusals.newest(1000)

@@ -1,4 +1,4 @@
-"""A callback that is refused although its token is good is kept as far as it was read, and can be retried."""
+"""A callback that is refused although its token is valid is stored as far as it was read, and can be retried."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def newest(store: Store) -> Refusal:
 
 
 def test_every_reason_is_accounted_for() -> None:
-    """A new reason has to say whether it is kept."""
+    """Each reason is listed as one that stores the body, or does not."""
     assert set(CALLBACK_PROBLEMS) == CASES.keys() | NOT_KEPT | ELSEWHERE
 
 
@@ -103,7 +103,7 @@ def test_a_refused_body_is_kept_as_far_as_it_was_read(web: Web, reason: str) -> 
 
 
 def test_a_body_in_chunks_is_kept_up_to_the_limit(web: Web) -> None:
-    """As far as it was read: no more than MAX_BODY of it."""
+    """No more than MAX_BODY bytes of it."""
     token = a_token(web.settings)
     piece = b"10000\r\n" + b"<" * 65536 + b"\r\n"
     _raw(*[piece] * 5, Transfer_Encoding="chunked")(web, token)
@@ -112,8 +112,8 @@ def test_a_body_in_chunks_is_kept_up_to_the_limit(web: Web) -> None:
     assert kept.body == b"<" * web.settings.max_body
 
 
-def test_a_bad_token_and_what_is_to_be_sent_again_leave_nothing(client: FlaskClient, store: Store) -> None:
-    """A stranger fills no list."""
+def test_a_bad_token_leaves_no_refusal(client: FlaskClient, store: Store) -> None:
+    """A caller without a token cannot fill the list."""
     assert client.post("/callbacks/forged", data=b"{}").status_code == 403
     assert store.refusals.newest(10) == []
 
@@ -122,7 +122,7 @@ def test_a_bad_token_and_what_is_to_be_sent_again_leave_nothing(client: FlaskCli
 def test_a_revoked_token_is_403_whatever_comes(
     client: FlaskClient, settings: Settings, store: Store, content: bytes
 ) -> None:
-    """Counted, and nothing else: no refusal, no entry in a history, no question to CI."""
+    """No refusal, no entry in a history, no question to CI."""
     token = a_token(settings)
     client.post(f"/callbacks/{token}", data=body(JobId="j1", State="Running"))
     due, entries = (
@@ -137,10 +137,10 @@ def test_a_revoked_token_is_403_whatever_comes(
     assert store.db.client.zrange(store.db.key("due"), 0, -1, withscores=True) == due
 
 
-def test_an_expired_callback_is_kept_and_a_person_can_retry_it(
+def test_an_expired_callback_is_kept_and_an_operator_can_retry_it(
     client: FlaskClient, services: WebServices, settings: Settings, store: Store
 ) -> None:
-    """403 for CI; a person may decide that it counts after all, and the history says who did."""
+    """403 for CI; a retry accepts it, and the history names the operator."""
     late = a_token(settings, expires=1000)
     assert client.post(f"/callbacks/{late}", data=body(JobId="j1")).status_code == 403
     kept = newest(store)
@@ -157,7 +157,7 @@ def test_an_expired_callback_is_kept_and_a_person_can_retry_it(
 
 
 def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> None:
-    """A missing proxy in TRUSTED_PROXIES costs nothing: the refused callbacks are kept, with the address."""
+    """After a proxy was missing in TRUSTED_PROXIES, the refused callbacks can be retried; each has its address."""
     update = {"verify": frozenset({"token", "ip"}), "allowed_ips": ()}
     app = create_app(settings.model_copy(update=update))
     ours: WebServices = app.extensions["services"]
@@ -170,7 +170,7 @@ def test_an_address_that_was_not_allowed(settings: Settings, valkey: object) -> 
 
 
 def test_a_body_that_this_release_can_read(services: WebServices, store: Store) -> None:
-    """What an older release refused is read by the present code."""
+    """A body that an older release could not read is parsed again."""
     content = samples.xml(samples.event(samples.voice_separate(JobId="jx")))
     old = Refusal("malformed_xml", "x", "f00f", {"name": "console", "nonce": "n"}, body=content, whole=True)
     store.refusals.note(old)
@@ -178,10 +178,10 @@ def test_a_body_that_this_release_can_read(services: WebServices, store: Store) 
     assert store.refusals.newest(1) == []
 
 
-def test_refused_again_it_stays_with_its_new_reason(
+def test_a_refusal_that_is_refused_again_has_the_new_reason(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
-    """The binding is held to as if it came now; who has tried stands in its record."""
+    """The binding is checked again; the record names the operators who have retried it, up to twenty."""
     token = mint(Binding(name="q", bucket="songs-1250000000", expires=1), services.settings.callback_keys)
     assert client.post(f"/callbacks/{token}", data=OTHER).status_code == 403
     kept = newest(store)
@@ -203,7 +203,7 @@ def test_refused_again_it_stays_with_its_new_reason(
 def test_a_refusal_whose_token_was_revoked_is_not_accepted(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
-    """A person's decision ends an expiry, and no revocation: for jobs and test messages."""
+    """An operator can override an expiry, but no revocation: for jobs and test messages."""
     probe = b'{"code":0,"message":"Test request when setting callback url"}'
     for content in (body(JobId="j1"), probe):
         late = a_token(services.settings, expires=1000)
@@ -225,8 +225,8 @@ def test_a_refusal_whose_token_a_setting_revoked_is_not_accepted(
     assert store.jobs.get("j1") is None
 
 
-def test_part_of_a_body_is_not_taken_for_the_whole(web: Web) -> None:
-    """Its reason stays what it was."""
+def test_part_of_a_body_is_not_retried(web: Web) -> None:
+    """The refusal is unchanged."""
     post(web.url, a_token(web.settings), b"<" * 300_000)
     kept = newest(web.services.store)
     with pytest.raises(retries.Partial):
@@ -234,10 +234,10 @@ def test_part_of_a_body_is_not_taken_for_the_whole(web: Web) -> None:
     assert newest(web.services.store) == kept
 
 
-def test_where_nothing_can_be_stored_it_stays(
+def test_a_retry_that_cannot_be_stored_leaves_the_refusal(
     services: WebServices, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis full: the retry is a 503, and the refusal is as it was."""
+    """At the cap of the outbox the retry is a 503."""
     content = body(JobId="j1")
     store.refusals.note(Refusal("expired_token", "x", "f00f", {"name": "q"}, body=content, whole=True))
     kept = newest(store)
@@ -256,7 +256,7 @@ def test_where_nothing_can_be_stored_it_stays(
 def test_a_submission_s_refusal_belongs_to_its_job(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
-    """It is found by the job that CI named; retried, it is compared with that job."""
+    """It is found by the job that CI named; a retry is compared with that job."""
     token = submitted(services)
     answered(store, submission_of(services, token), JOB)
     client.post(f"/callbacks/{token}", data=b'{"JobsDetail": [],}')
@@ -273,7 +273,7 @@ def test_a_submission_s_refusal_belongs_to_its_job(
 def test_all_jobs_of_one_body_are_stored_or_none(
     client: FlaskClient, services: WebServices, store: Store
 ) -> None:
-    """As of a callback."""
+    """In a retry as in a callback."""
     late = a_token(services.settings, expires=1000)
     pair = [samples.voice_separate(JobId=each) for each in ("ja", "jb")]
     client.post(f"/callbacks/{late}", data=body_of(pair))
@@ -288,7 +288,7 @@ def test_all_jobs_of_one_body_are_stored_or_none(
 
 
 def test_a_job_named_twice_gets_one_entry(client: FlaskClient, settings: Settings, store: Store) -> None:
-    """However often a refused body speaks of it."""
+    """However often a refused body names it."""
     client.post(f"/callbacks/{a_token(settings)}", data=body(JobId="j1", State="Running"))
     late = a_token(settings, expires=1000)
     client.post(f"/callbacks/{late}", data=body_of([samples.voice_separate(JobId="j1")] * 5))

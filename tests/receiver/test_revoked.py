@@ -1,4 +1,4 @@
-"""REVOKED_TOKENS: what it names is refused whatever Redis knows, and costs Redis nothing."""
+"""REVOKED_TOKENS: a token that it names is refused whatever Redis knows, without a round trip to Redis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def app(settings: Settings, leaked: str, tmp_path: Path) -> Iterator[Flask]:
 
 @pytest.mark.parametrize("text", [body("j1"), b"no callback", b"", b"x" * 2_000_000])
 def test_it_is_refused_before_anything_else(text: bytes, app: Flask, leaked: str) -> None:
-    """403 right after the token, whatever the body is; counted; nothing is kept, in Redis or in the spool."""
+    """403 right after the token is read, whatever the body is; nothing is stored, in Redis or in the spool."""
     client, services = app.test_client(), app.extensions["services"]
     answer = client.post(leaked, data=text)
     assert (answer.status_code, answer.get_json()["reason"]) == (403, "revoked_token")
@@ -47,7 +47,7 @@ def test_it_is_refused_before_anything_else(text: bytes, app: Flask, leaked: str
 
 
 def test_it_holds_while_redis_is_away(settings: Settings, leaked: str, tmp_path: Path) -> None:
-    """No round trip is needed: nothing is spooled either."""
+    """No callback is spooled either."""
     away = {
         "redis_url": f"redis://127.0.0.1:{free_port()}",
         "revoked_tokens": frozenset({fingerprint(leaked.rpartition("/")[2])}),
@@ -60,7 +60,7 @@ def test_it_holds_while_redis_is_away(settings: Settings, leaked: str, tmp_path:
 
 
 def test_what_was_spooled_before_it_was_named(app: Flask, leaked: str) -> None:
-    """It is refused when it is drained: the token may have been leaked before."""
+    """The drain refuses it: the token may have leaked earlier."""
     services, mark, job_id = app.extensions["services"], fingerprint(leaked.rpartition("/")[2]), new_job_id()
     record = encode_record(news(job_id)).replace(
         b'"token": "f00f", "bind"', f'"token": "{mark}", "bind"'.encode()
@@ -76,7 +76,7 @@ def test_what_was_spooled_before_it_was_named(app: Flask, leaked: str) -> None:
     "wrong", ["https://host/callbacks/eyJrIjoiazEifQ.c2lnbmF0dXJl", "abc", "ABCDEF012345"]
 )
 def test_only_fingerprints_are_taken(wrong: str) -> None:
-    """A start with a token or URL there says what is wanted, and does not repeat it: it is a secret."""
+    """With a token or a URL the start fails; its message says what is expected, without the secret."""
     with pytest.raises(ValueError, match="12 hexadecimal digits") as said:
         make_settings("redis://localhost", revoked_tokens=f"0123456789ab, {wrong}")
     messages = [each["msg"] for each in said.value.errors()]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A token in a callback URL is a secret: it is nowhere whole but in the URL itself."""
+"""A token in a callback URL is a secret: nothing but the URL itself holds it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.receiver.callbacks import a_token, body, post
 
 
 class Faulty(Web):
-    """The web process with a fault of our own in it."""
+    """The web process with a fault built in."""
 
     application = "tests.receiver.hostile.broken:create()"
 
@@ -57,7 +57,7 @@ def _unpacked(value: bytes) -> bytes:
 
 
 def test_no_token_is_in_a_log_a_metric_an_answer_or_the_store(faulty: Faulty) -> None:
-    """Good or bad, taken or refused, in our faults and in what gunicorn itself complains about."""
+    """Valid or not, accepted or refused, also in internal errors and in gunicorn's own messages."""
     good, revoked, old = (a_token(faulty.settings) for _ in range(3))
     bent = good[:-8] + "AAAAAAAA"
     stale = a_token(faulty.settings, expires=1000)

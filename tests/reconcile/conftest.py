@@ -1,4 +1,4 @@
-"""Our side, the emulator as CI, and the relay's loops as functions: as for the relay's own tests."""
+"""The service, the emulator as CI, and the relay's loops as functions, as in the relay's own tests."""
 
 from tests.workers.conftest import ci, ours, relay
 

@@ -28,7 +28,7 @@ DAY_MS = 86_400_000
 
 
 def placed(job_id: str, bucket: str, state: str | None = None, region: str = "ap-evil") -> Any:
-    """What a stranger says of a job, and where it is."""
+    """A callback's report of a job, with the bucket and region that it names."""
     detail = said(job_id, state)
     assert detail.report.input
     elsewhere = replace(detail.report.input, bucket=bucket, region=region)
@@ -46,7 +46,7 @@ def fields(services: Services, job_id: str) -> dict[str, str]:
 
 
 def doubt(services: Services, job_id: str, since_ms: int) -> None:
-    """The job is in doubt since then, and CI is to be asked."""
+    """Mark the job as in doubt since then, and schedule a question to CI."""
     reported = {"state": "Failed", "code": None, "ended_at": None}
     value = {
         "reason": "states_differ",
@@ -67,10 +67,11 @@ def with_settings(services: Services, **changes: Any) -> Services:
 # ── where ───────────────────────────────────────────────────────────────────
 
 
-def test_a_place_that_only_a_stranger_named_is_never_asked(
+def test_a_bucket_that_only_a_callback_named_is_never_asked(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
-    """100 unknown jobs without a state, each naming its own bucket: no question, and nothing stays in the schedule."""
+    """100 unknown jobs without a state, each with its own bucket: CI is not asked, and the schedule is empty
+    afterwards."""
     for n in range(100):
         tell(ours.store, placed(f"jx{n}", f"x{n}-1250000000"))
     assert ours.store.due.size() == 100
@@ -95,8 +96,8 @@ def test_a_place_that_only_a_stranger_named_is_never_asked(
         ("CI's own answer", ("answered-1250000000", "ap-beijing")),
     ],
 )
-def test_a_place_that_is_known_is_asked(ours: Services, how: str, place: tuple[str, str]) -> None:
-    """By the settings, a token, or CI itself; the region is never the callback's, where the bucket is ours."""
+def test_a_known_bucket_is_asked(ours: Services, how: str, place: tuple[str, str]) -> None:
+    """Known from the settings, a token, or CI itself; the region is never the callback's if the bucket is ours."""
     more = (KnownBucket("more-1250000000"), KnownBucket.parse("far-1250000000:ap-beijing"))
     ours = with_settings(ours, cos_buckets=more)
     tell(ours.store, placed("j1", place[0]))
@@ -111,7 +112,7 @@ def test_a_place_that_is_known_is_asked(ours: Services, how: str, place: tuple[s
 
 
 def test_where_ci_has_answered_is_remembered(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """A job that CI's answer named stays askable, whatever a callback says of its bucket later."""
+    """A job that CI's answer named can be asked about, whatever bucket a later callback names."""
     _, (job_id,) = submit(ours, callback="no")
     relay.ask()
     ours.store.db.client.hdel(ours.store.db.key("job", job_id), "submission")
@@ -123,7 +124,7 @@ def test_where_ci_has_answered_is_remembered(ours: Services, ci: Emulator, relay
 
 
 def test_all_relays_together_ask_ten_times_a_second(ours: Services, ci: Emulator) -> None:
-    """500 jobs in 25 buckets, and two relays: never more than ten questions a second, and all jobs are asked about."""
+    """500 jobs in 25 buckets and two relays: at most ten questions a second on average."""
     names = [f"b{n}-1250000000" for n in range(25)]
     both = [with_settings(ours, cos_buckets=tuple(map(KnownBucket, names))) for _ in range(2)]
     for n in range(500):
@@ -146,7 +147,8 @@ def test_all_relays_together_ask_ten_times_a_second(ours: Services, ci: Emulator
 
 
 def test_the_turns_of_all_processes_are_apart(ours: Services) -> None:
-    """One schedule in Redis: turns taken at once lie 100 ms apart, and one too far away is not taken."""
+    """One schedule in Redis: turns requested at once are 100 ms apart; one later than the given wait is not
+    granted."""
     other = with_settings(ours)
     waits = [each.store.due.turn(60) for each in (ours, other) * 10]
     assert all(wait is not None for wait in waits)
@@ -155,7 +157,7 @@ def test_the_turns_of_all_processes_are_apart(ours: Services) -> None:
 
 
 def test_a_bad_id_among_fifty_is_found_in_few_questions(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """Halving, not one question for each of the others."""
+    """By halving, instead of one question for each job."""
     for n in range(49):
         tell(ours.store, said(f"j{n}", "Running"))
     tell(ours.store, said("j,odd", "Running"), source="submit", submission="s1", ask_after=1.0)
@@ -168,7 +170,7 @@ def test_a_bad_id_among_fifty_is_found_in_few_questions(ours: Services, ci: Emul
 
 
 def test_asking_is_given_up_after_retention_jobs(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """A job that never ends leaves the schedule; until then it is asked about."""
+    """A job that never ends leaves the schedule then; before, CI is asked about it."""
     tell(ours.store, said("j1", "Running"))
     relay.ask()
     assert ours.store.due.size() == 1
@@ -182,7 +184,7 @@ def test_asking_is_given_up_after_retention_jobs(ours: Services, ci: Emulator, r
 
 
 def test_a_doubt_shows_when_ci_was_asked(ours: Services, relay: Relay) -> None:
-    """``asked_at`` is set with the question; a job without a doubt gets none."""
+    """The question sets ``asked_at``; a job without a doubt has none."""
     tell(ours.store, said("j1", "Success"), said("j2", "Running"))
     doubt(ours, "j1", now_ms())
     relay.ask()
@@ -195,7 +197,7 @@ def test_a_doubt_shows_when_ci_was_asked(ours: Services, relay: Relay) -> None:
 def test_a_doubt_that_ci_does_not_settle_stays(
     ours: Services, ci: Emulator, relay: Relay, trouble: str
 ) -> None:
-    """Asking ends, and a person sees the doubt."""
+    """CI is no longer asked, and an operator sees the doubt."""
     bucket = "strange-1250000000" if "cannot" in trouble else "demo-1250000000"
     tell(ours.store, placed("j1", bucket, "Success"))
     doubt(ours, "j1", now_ms())
@@ -219,7 +221,7 @@ def test_an_old_doubt_is_asked_about_once_at_least(ours: Services, ci: Emulator,
 
 
 def test_an_unknown_state_of_ci_is_asked_about_again(ours: Services, relay: Relay) -> None:
-    """It is stored and is no end."""
+    """It is stored, and is not terminal."""
     _, (job_id,) = submit(ours, callback="no")
     answer = said(job_id, "Dreaming")
     assert accept_answer(ours, answer, now_ms()) == "accepted"

@@ -1,4 +1,4 @@
-"""When CI is asked again: soon at first, then less and less often, and never by all at one moment."""
+"""When CI is asked again: with a back-off, and with jitter."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def test_pauses_double_up_to_the_longest(longest: float) -> None:
     ("callback", "longest"),
     [(None, LONGEST_S), ("no", LONGEST_POLLED_S), ("http://elsewhere.example.com/hook", LONGEST_POLLED_S)],
 )
-def test_who_sends_no_callback_is_asked_more_often(
+def test_a_job_without_a_callback_of_ours_is_asked_about_more_often(
     ours: Services, ci: Emulator, callback: str | None, longest: float
 ) -> None:
-    """Where ours will come, asking only makes good what was lost."""
+    """With a callback, questions are needed only if it is lost."""
     _, (job_id,) = submit(ours, **({"callback": callback} if callback else {}))
     assert longest_pause(job_of(ours, job_id)) == longest
 
 
 def test_a_job_that_was_not_submitted_here_can_be_waited_for(ours: Services) -> None:
-    """It came by a callback, so more of them will come."""
+    """It was reported by a callback, so its end will be reported by one."""
     tell(ours.store, said("j1", "Running"))
     job: Job = job_of(ours, "j1")
     assert longest_pause(job) == LONGEST_S

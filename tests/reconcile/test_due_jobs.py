@@ -1,4 +1,4 @@
-"""CI is silent: every job's end is found all the same, and CI is not asked more than it likes."""
+"""Without callbacks every job's end is found all the same, and CI is not asked more often than it allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _due_in_s(services: Services, job_id: str) -> float | None:
 def test_a_lost_callback_is_replaced_by_a_poll(
     ours: Services, ci: Emulator, relay: Relay, state: str
 ) -> None:
-    """Past its deadline, a job whose callback never came is asked about, and its end is news like any other."""
+    """Past the deadline CI is asked, and its answer is accepted like a callback."""
     _, (job_id,) = submit(ours)
     due = _due_in_s(ours, job_id)
     assert due is not None and 3500 < due < 3700, "not before its deadline"
@@ -48,7 +48,7 @@ def test_a_lost_callback_is_replaced_by_a_poll(
 def test_a_job_without_a_callback_of_ours_is_asked_about_at_once(
     ours: Services, ci: Emulator, relay: Relay, callback: str
 ) -> None:
-    """Not only when overdue, because no callback comes; and never with long pauses."""
+    """Before its deadline, and with short pauses, because no callback will come."""
     _, (job_id,) = submit(ours, callback=callback)
     due = _due_in_s(ours, job_id)
     assert due is not None and due < 10
@@ -88,7 +88,7 @@ def test_a_cancelled_job_is_found_by_asking(ours: Services, ci: Emulator, relay:
 
 
 def test_running_moves_the_deadline(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """A job that CI reports as running is not overdue, and is asked about again, less and less often."""
+    """A job that CI reports as running is not overdue; CI is asked again with a growing back-off."""
     _, (job_id,) = submit(ours)
     past = rfc3339(now_ms() - 1000)
     ours.store.db.client.hset(ours.store.db.key("job", job_id), "deadline", past)
@@ -115,7 +115,8 @@ def test_many_jobs_are_asked_about_in_one_question(ours: Services, ci: Emulator,
 
 
 def test_slow_down_is_obeyed_by_all_relays(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """One question is throttled; for a moment none is sent; no job is forgotten, and none counts as asked."""
+    """After one throttled question no relay asks for a while; the job stays in the schedule and does not count as
+    asked."""
     _, (job_id,) = submit(ours)
     for _ in range(6):  # the next pause is the longest: it lasts as long as this test
         ours.store.due.slow_down()
@@ -133,8 +134,8 @@ def test_slow_down_is_obeyed_by_all_relays(ours: Services, ci: Emulator, relay: 
     assert job_of(ours, job_id).state == "Success"
 
 
-def test_the_more_ci_wants_it_the_slower_we_are(ours: Services) -> None:
-    """Doubling, up to a minute; a time that CI names itself is taken."""
+def test_the_pause_after_slow_down_doubles_up_to_a_minute(ours: Services) -> None:
+    """A time that CI names replaces it."""
     assert [ours.store.due.slow_down() for _ in range(7)] == [2, 4, 8, 16, 32, 60, 60]
     assert ours.store.due.slow_down(7.5) == 7.5
 
@@ -148,10 +149,10 @@ def test_the_more_ci_wants_it_the_slower_we_are(ours: Services) -> None:
     ],
     ids=["5xx", "refused", "no answer"],
 )
-def test_trouble_at_ci_only_costs_time(
+def test_a_failed_question_is_repeated(
     ours: Services, ci: Emulator, relay: Relay, trouble: dict[str, Any]
 ) -> None:
-    """The question is put again, with growing pauses, until it is answered."""
+    """With a growing back-off, until CI answers it."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
     fault(ci, trouble.pop("kind"), times=3, **trouble)
@@ -165,10 +166,10 @@ def test_trouble_at_ci_only_costs_time(
     assert job_of(ours, job_id).state == "Success"
 
 
-def test_one_job_that_ci_cannot_be_asked_about_spoils_no_others(
+def test_one_job_that_ci_cannot_be_asked_about_delays_no_other(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
-    """An id may be such that the whole question is refused."""
+    """Because of one bad id CI may refuse the whole question."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
     tell(ours.store, said("j,odd", "Running"), source="submit", submission="s1", ask_after=1.0)
@@ -205,7 +206,6 @@ def test_questions_about_the_doubted_end_of_an_unknown_job_end(
 def test_ci_is_asked_at_once_about_a_callback_without_a_state(
     ours: Services, ci: Emulator, relay: Relay
 ) -> None:
-    """A callback without State."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
     tell(ours.store, said(job_id, None))
@@ -214,7 +214,7 @@ def test_ci_is_asked_at_once_about_a_callback_without_a_state(
 
 
 def test_a_forgotten_job_leaves_nothing(ours: Services, relay: Relay) -> None:
-    """A job that is gone when its time has come is dropped from the schedule, and no trace of it is made."""
+    """A job that was removed leaves the schedule, and no key is made for it."""
     tell(ours.store, said("j1", "Running"))
     ours.store.db.client.delete(ours.store.db.key("job", "j1"))
     relay.ask()
@@ -224,7 +224,7 @@ def test_a_forgotten_job_leaves_nothing(ours: Services, relay: Relay) -> None:
 
 
 def test_asking_now_answers_what_ci_says(ours: Services, ci: Emulator) -> None:
-    """What `refresh` does: at once, and with CI's own error where there is one."""
+    """As `refresh` does: at once, and CI's error is raised."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id, "Failed")
     assert reconcile.ask(ours, [job_of(ours, job_id)]) == {job_id: "accepted"}

@@ -1,4 +1,4 @@
-"""CI's answer to a submission was lost: its job is found, or nothing is done; it is never sent twice."""
+"""If CI's answer to a submission was lost, its job is searched for; the request is never sent twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _jobs_at_ci(services: Services) -> list[str]:
 
 
 def test_a_lost_answer_is_found_in_cis_list(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """By tag, input, outputs, user data and time; its job is ours from then on."""
+    """By tag, input, outputs, user data and time; the submission owns the job from then on."""
     submission = _lose_answer(ours, ci)
     relay.look_for_lost()
     kept = _kept(ours, submission)
@@ -55,7 +55,7 @@ def test_a_lost_answer_is_found_in_cis_list(ours: Services, ci: Emulator, relay:
 def test_user_data_that_means_nothing_to_ci_does_not_hide_a_job(
     ours: Services, ci: Emulator, relay: Relay, user_data: str
 ) -> None:
-    """CI writes `-` where there is nothing: both sides of the comparison are read alike."""
+    """CI writes `-` for an empty value: both sides of the comparison are normalized."""
     submission = _lose_answer(ours, ci, user_data=user_data)
     relay.look_for_lost()
     assert _kept(ours, submission).status == "submitted"
@@ -65,7 +65,7 @@ def test_user_data_that_means_nothing_to_ci_does_not_hide_a_job(
     "key", ["-", "in/a b+c%20&录音.mp3", "/in/a.mp3", "in/a\nb.mp3", "in/a\rb.mp3", "in/ "]
 )
 def test_an_odd_input_key_does_not_hide_a_job(ours: Services, ci: Emulator, relay: Relay, key: str) -> None:
-    """Whatever the rules let through is found again."""
+    """Any key that the rules accept is found."""
     submission = _lose_answer(ours, ci, input={"object": key})
     relay.look_for_lost()
     assert _kept(ours, submission).status == "submitted"
@@ -82,7 +82,7 @@ def test_an_odd_output_key_does_not_hide_a_job(ours: Services, ci: Emulator, rel
 
 @pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
 def test_a_job_without_an_operation_is_found(ours: Services, ci: Emulator, relay: Relay, tag: str) -> None:
-    """By tag, input and time: it has nothing else."""
+    """By tag, input and time, which are all that it has."""
     submission = _lose_answer(ours, ci, tag=tag, voice_separate=None, output=None, user_data=None)
     relay.look_for_lost()
     (job_id,) = _kept(ours, submission).job_ids
@@ -102,7 +102,7 @@ def test_a_job_that_has_ended_meanwhile_is_found_with_its_end(
 
 
 def test_a_job_without_input_is_found(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """By its tag, outputs, user data and time; another one of the same minute is not taken for it."""
+    """By its tag, outputs, user data and time; another job of the same minute is not."""
     place = {"Region": "ap-chongqing", "Bucket": "demo-1250000000"}
     raw: dict[str, Any] = {"tag": "Tts", "input": {}, "voice_separate": None, "output": None}
     first = {"TtsConfig": {"Input": "a"}, "Output": place | {"Object": "out/a.mp3"}}
@@ -147,10 +147,10 @@ def test_several_operations_are_found_together(ours: Services, ci: Emulator, rel
     ],
     ids=["user data", "input", "output", "fewer outputs"],
 )
-def test_a_job_that_is_not_ours_is_not_taken(
+def test_a_job_that_differs_is_not_bound(
     ours: Services, ci: Emulator, relay: Relay, other: dict[str, Any]
 ) -> None:
-    """What differs in anything that we know is another job."""
+    """In any field that is known."""
     fault(ci, "drop", on="submit", times=1)
     submission, _ = submit(ours)
     _lose_answer(ours, ci, **other)
@@ -161,8 +161,8 @@ def test_a_job_that_is_not_ours_is_not_taken(
     assert _kept(ours, submission).status == "lost"
 
 
-def test_two_that_fit_are_left_alone(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """The same request twice, both answers lost: nothing distinguishes them, so none is bound."""
+def test_of_two_equal_jobs_none_is_bound(ours: Services, ci: Emulator, relay: Relay) -> None:
+    """The same request twice, and both answers lost: the submissions stay lost."""
     first, second = _lose_answer(ours, ci), _lose_answer(ours, ci)
     relay.look_for_lost()
     for submission in (first, second):
@@ -171,8 +171,8 @@ def test_two_that_fit_are_left_alone(ours: Services, ci: Emulator, relay: Relay)
         assert "more than one" in (kept.error or "")
 
 
-def test_a_job_of_another_submission_does_not_confuse(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """The same request twice, one answer lost: the job that is left over is the lost one."""
+def test_a_job_of_another_submission_is_not_bound(ours: Services, ci: Emulator, relay: Relay) -> None:
+    """The same request twice, and one answer lost: the other job is the lost one."""
     _, (known,) = submit(ours)
     submission = _lose_answer(ours, ci)
     relay.look_for_lost()
@@ -180,8 +180,8 @@ def test_a_job_of_another_submission_does_not_confuse(ours: Services, ci: Emulat
     assert found != known
 
 
-def test_a_callback_tells_what_the_list_cannot(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """Of two that look alike, the one whose callback came with this submission's token is its job, once CI agrees."""
+def test_a_callback_decides_between_two_equal_jobs(ours: Services, ci: Emulator, relay: Relay) -> None:
+    """A callback with this submission's token names its job, and CI confirms it."""
     first, second = _lose_answer(ours, ci), _lose_answer(ours, ci)
     mine, other = sorted(_jobs_at_ci(ours))
     end_at_ci(ci, mine)
@@ -206,7 +206,7 @@ def test_a_claim_that_ci_does_not_confirm_binds_nothing(ours: Services, ci: Emul
 
 
 def test_a_submission_that_never_reached_ci_finally_fails(ours: Services, ci: Emulator) -> None:
-    """After SEARCH_FOR it is a failure that says so; it was never sent again."""
+    """After SEARCH_FOR, with the reason; it is not sent again."""
     services = Services.open(ours.settings.model_copy(update={"search_for": 0.001}), timeout=5)
     fault(ci, "drop", on="submit", times=1)
     submission, _ = submit(services)
@@ -218,8 +218,8 @@ def test_a_submission_that_never_reached_ci_finally_fails(ours: Services, ci: Em
     assert not services.store.submissions.take_unanswered(10, 60)
 
 
-def test_a_submitter_that_died_is_no_different(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """It wrote down what it was about to send, and sent it; who took the answer is gone."""
+def test_the_job_of_a_submitter_that_died_is_found(ours: Services, ci: Emulator, relay: Relay) -> None:
+    """It stored the submission and sent it, but did not store the answer."""
     submission, (job_id,) = submit(ours)
     redis, key = ours.store.db.client, ours.store.db.key
     redis.hset(key("submission", submission), "status", "sending")
@@ -233,8 +233,7 @@ def test_a_submitter_that_died_is_no_different(ours: Services, ci: Emulator, rel
 
 
 @pytest.mark.parametrize("code", ["SlowDown", "InternalError"])
-def test_trouble_while_looking_only_costs_time(ours: Services, ci: Emulator, relay: Relay, code: str) -> None:
-    """The search goes on later."""
+def test_a_failed_search_is_repeated(ours: Services, ci: Emulator, relay: Relay, code: str) -> None:
     submission = _lose_answer(ours, ci)
     fault(ci, "error", on="list", code=code, times=1)
     relay.look_for_lost()
@@ -245,7 +244,7 @@ def test_trouble_while_looking_only_costs_time(ours: Services, ci: Emulator, rel
 
 
 def test_a_lost_record_is_brought_back(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """Redis lost a job and kept its submission: the audit finds that, and CI tells the rest."""
+    """Redis lost a job and kept its submission: the audit finds it, and CI is asked for the rest."""
     submission, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
     redis = ours.store.db.client
@@ -263,7 +262,7 @@ def test_a_lost_record_is_brought_back(ours: Services, ci: Emulator, relay: Rela
 
 
 def test_the_audit_walks_over_everything(ours: Services, ci: Emulator, relay: Relay) -> None:
-    """Older ones come in their turn; those that are complete cost CI nothing."""
+    """Submissions whose jobs are stored cost no question to CI."""
     for _ in range(3):
         submit(ours)
     for _ in range(3):

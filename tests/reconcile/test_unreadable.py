@@ -1,4 +1,4 @@
-"""CI's answer cannot be read: that costs the job which it is about, and no other."""
+"""An answer of CI that cannot be read affects the job that it is about, and no other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REPAIRED = {
 
 
 class FakeCI(ThreadingHTTPServer):
-    """Says Success of every job that it is asked about, and something odd where j2 is among them."""
+    """Answers Success for every job that it is asked about, and something unreadable if j2 is among them."""
 
     odd = b""
 
@@ -75,15 +75,15 @@ def fake() -> Iterator[FakeCI]:
 
 @pytest.fixture
 def served(ours: Services, fake: FakeCI) -> Services:
-    """Three jobs that run."""
+    """Three running jobs."""
     for job_id in ("j1", BAD, "j3"):
         tell(ours.store, said(job_id, "Running"), ask_after=60.0)
     return replace(ours, provider=Provider(replace(ours.provider.config, endpoint=fake.url)))
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
-def test_the_others_end_and_it_is_marked(served: Services, fake: FakeCI, odd: bytes) -> None:
-    """In its history, once, for people; and it is asked about again, less and less often."""
+def test_the_others_end_and_the_unreadable_job_is_marked(served: Services, fake: FakeCI, odd: bytes) -> None:
+    """Its history says so, once; CI is asked again about it."""
     fake.odd = odd
     relay = Relay(served)
     relay.ask()
@@ -99,8 +99,10 @@ def test_the_others_end_and_it_is_marked(served: Services, fake: FakeCI, odd: by
 
 
 @pytest.mark.parametrize("odd", REPAIRED.values(), ids=REPAIRED.keys())
-def test_a_bad_character_is_no_reason(served: Services, fake: FakeCI, odd: bytes) -> None:
-    """It is replaced, and one question ends all three."""
+def test_a_bad_character_does_not_make_an_answer_unreadable(
+    served: Services, fake: FakeCI, odd: bytes
+) -> None:
+    """It is replaced, and one question ends all three jobs."""
     fake.odd = odd
     Relay(served).ask()
     assert job_of(served, BAD).state == "Failed"
@@ -109,8 +111,7 @@ def test_a_bad_character_is_no_reason(served: Services, fake: FakeCI, odd: bytes
     assert len(fake.asked) == 1
 
 
-def test_once_it_can_be_read_it_ends(served: Services, fake: FakeCI) -> None:
-    """Nothing of the trouble stays in the way."""
+def test_the_job_ends_once_its_answer_can_be_read(served: Services, fake: FakeCI) -> None:
     fake.odd = ODD["no id"]
     Relay(served).ask()
     fake.odd = REPAIRED["ESC"]
@@ -118,8 +119,8 @@ def test_once_it_can_be_read_it_ends(served: Services, fake: FakeCI) -> None:
     assert job_of(served, BAD).state == "Failed"
 
 
-def test_a_person_who_asks_gets_advice(served: Services, fake: FakeCI) -> None:
-    """In words for a question, which changes nothing and can be asked again."""
+def test_an_operator_who_asks_gets_advice(served: Services, fake: FakeCI) -> None:
+    """A question changes nothing and may be repeated."""
     fake.odd = ODD["no JSON at all"]
     with pytest.raises(AnswerLost) as caught:
         reconcile.ask(served, [job_of(served, BAD)])

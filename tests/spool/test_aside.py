@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
-from typing import Literal
 
 import pytest
 
 from app import create_app
-from app.redis.breaker import Breaker
-from app.services import Services
 from app.spool import SUFFIX, NoRoom, Spool
 from app.spool.aside import DAMAGED, RECORDS, Retries, each_set_aside, payloads, retry_set_aside
 from app.spool.files import OwnFile
-from app.spool.lock import FolderLock
-from app.spool.record import encode_record, pack_refusal, record_summary
-from app.spool.replay import Away, Replay
-from app.store import Store
-from app.store.refusals.refusal import Refusal
-from harness.servers import Valkey, eventually
+from app.spool.record import encode_record, record_summary
+from app.spool.replay import Away
+from harness.servers import Valkey
 from harness.settings import make_settings
-from tests.spool.test_drain import Home
+from tests.spool.home import Home
+from tests.spool.poison import POISON
 from tests.store.samples import news
-
-
-@pytest.fixture
-def home(store: Store, tmp_path: Path) -> Home:
-    return Home(store, tmp_path / "spool")
-
-
-def _odd(kind: str) -> Callable[[Store, str], bytes]:
-    """A record of a job whose key of this kind holds something else than it should."""
-
-    def make(store: Store, job_id: str) -> bytes:
-        store.db.client.set(store.db.key(kind, job_id), "of another type")
-        return encode_record(news(job_id))
-
-    return make
-
-
-def _odd_refusal(store: Store, job_id: str) -> bytes:
-    store.db.client.set(store.db.key("refused"), "of another type")
-    return pack_refusal(Refusal("binding_mismatch", "", "f00f", job_ids=(job_id,)))
-
-
-def _later_version(_store: Store, job_id: str) -> bytes:
-    return b'{"v": 9, "what": "' + job_id.encode() + b'"}\n'
-
-
-def _no_head(_store: Store, job_id: str) -> bytes:
-    return b'["' + job_id.encode() + b'"]\n{}'
-
-
-def _no_body(_store: Store, job_id: str) -> bytes:
-    return encode_record(news(job_id)).partition(b"\n")[0] + b"\nthis is no callback"
-
-
-def _of_another_shape(_store: Store, job_id: str) -> bytes:
-    """Readable, and nothing that the store can work with."""
-    return encode_record(news(job_id)).replace(b'"ask_after": 60.0', b'"ask_after": "soon"')
-
-
-POISON = {
-    "job": _odd("job"),
-    "record": _odd("record"),
-    "refusal": _odd_refusal,
-    "later version": _later_version,
-    "no head": _no_head,
-    "no body": _no_body,
-    "shape": _of_another_shape,
-}
 
 
 @pytest.mark.parametrize("kind", POISON)
@@ -96,160 +38,8 @@ def test_a_refused_record_delays_no_other_record(kind: str, home: Home) -> None:
     assert [each.partition(b"\n")[2] for each in kept] == [each.partition(b"\n")[2] for each in poison]
 
 
-Fate = Literal["pass", "drop", "break"]
-
-
-@contextmanager
-def behind(server: Valkey, fate_of: Callable[[bytes], Fate]) -> Iterator[str]:
-    """Redis, behind a connection that does to each packet what ``fate_of`` says: ``break`` ends the connection."""
-    place = str(server.socket) + "p"
-    listener = socket(AF_UNIX, SOCK_STREAM)
-    listener.bind(place)
-    listener.listen()
-
-    def pump(source: socket, target: socket) -> None:
-        while (data := _received(source)) and (fate := fate_of(data)) != "break":
-            with suppress(OSError):
-                if fate == "pass":
-                    target.sendall(data)
-        for each in (source, target):
-            _shut(each)
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            redis = socket(AF_UNIX, SOCK_STREAM)
-            redis.connect(str(server.socket))
-            for way in ((client, redis), (redis, client)):
-                threading.Thread(target=pump, args=way, daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"unix://{place}"
-    _shut(listener)
-    listener.close()
-
-
-def _received(source: socket) -> bytes:
-    try:
-        return source.recv(65536)
-    except OSError:
-        return b""
-
-
-def _shut(each: socket) -> None:
-    with suppress(OSError):
-        each.shutdown(SHUT_RDWR)
-
-
-def test_a_record_that_redis_fails_for_again_and_again(tmp_path: Path) -> None:
-    """Redis takes every other write: after a few steps that record is set aside, and the others are drained. One
-    failure alone is no reason."""
-    with (
-        Valkey(tmp_path) as server,
-        behind(server, lambda data: "break" if b"jdeadly" in data else "pass") as url,
-    ):
-        home = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / "spool")
-        home.put(encode_record(news("jdeadly")), encode_record(news("jgood")))
-        for _ in range(2):
-            with pytest.raises(Away):
-                home.drainer.step()
-            assert not home.files(RECORDS)
-        home.drainer.step()
-        assert home.outcomes("jgood") == ["accepted"]
-        assert home.spool.set_aside().records == 1
-
-
-def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
-    """Small writes are answered and those of one job are not, five times in a row, as on a starved machine: nothing is
-    set aside, so the news of the job keeps its order."""
-    unanswered = iter(range(5))
-
-    def fate_of(data: bytes) -> Fate:
-        return "drop" if b"jslow" in data and next(unanswered, None) is not None else "pass"
-
-    with Valkey(tmp_path) as server, behind(server, fate_of) as url:
-        home = Home(Services.open(make_settings(url), timeout=0.5).store, tmp_path / "spool")
-        home.put(*(encode_record(news("jslow", state)) for state in ("Success", "Running", "Success")))
-
-        def is_drained() -> bool:
-            with suppress(Away):
-                home.drainer.step()
-            return not home.files()
-
-        eventually(is_drained, "the spool to be drained")
-        assert home.outcomes("jslow") == ["accepted", "stale", "duplicate"]
-        assert "set_aside" not in home.said
-
-
-def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """After thirty time-outs it is set aside all the same. A failure of another record does not start the count
-    again."""
-    unanswered = iter(range(2))
-
-    def fate_of(data: bytes) -> Fate:
-        slow = b"jslow" in data or (b"jgood" in data and next(unanswered, None) is not None)
-        return "drop" if slow else "pass"
-
-    with Valkey(tmp_path) as server, behind(server, fate_of) as url:
-        home = Home(Services.open(make_settings(url), timeout=0.2).store, tmp_path / "spool")
-        home.put(encode_record(news("jslow")), encode_record(news("jgood")))
-
-        def is_set_aside() -> bool:
-            with suppress(Away):
-                home.drainer.step()
-            return home.spool.set_aside().records == 1 and not home.files()
-
-        eventually(is_set_aside, "the record to be set aside")
-        assert home.outcomes("jgood") == ["accepted"]
-        times = [int(each) for each in re.findall(r"Redis failed (\d+) times for this record", caplog.text)]
-        assert len(times) >= 3
-        assert times == list(range(30, 30 + len(times)))
-
-
-def test_a_call_that_the_breaker_held_back_says_nothing_about_a_record(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another thread's time-out opens the breaker between the first write of a pass and the record."""
-    breaker = Breaker(pause_s=3600)
-    monkeypatch.setattr(home.store.db.client, "breaker", breaker)
-    replay = Replay(home.store.acceptor, home.store.refusals, lambda _: None, frozenset())
-    place = (home.spool.folder / "one", 10)
-    for _ in range(50):
-        breaker.failed()
-        with pytest.raises(Away):
-            replay.record(encode_record(news("j1")), place)
-    breaker.succeeded()
-    assert replay.record(encode_record(news("j1")), place) is None
-    assert home.outcomes("j1") == ["accepted"]
-
-
-def test_missing_rights_set_no_record_aside(tmp_path: Path) -> None:
-    """A user of Redis who may not write: nothing is set aside, everything waits."""
-    with Valkey(tmp_path) as server:
-        whole = Services.open(make_settings(server.url), timeout=5)
-        for name, rights in (
-            ("noeval", "-evalsha -eval"),
-            ("nohset", "-hset"),
-            ("nokeys", "resetkeys ~none:*"),
-        ):
-            command = f"ACL SETUSER {name} on nopass ~* &* +@all {rights}".split()
-            whole.store.db.client.execute_command(*command)  # type: ignore[no-untyped-call]
-            url = f"unix://{name}:any@{server.socket}"
-            poor = Home(Services.open(make_settings(url), timeout=5).store, tmp_path / name)
-            poor.put(encode_record(news("j1")))
-            with pytest.raises(Away):
-                poor.drainer.step()
-            assert not poor.files(RECORDS), name
-            assert len(poor.files()) == 1
-
-
-def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the cause is fixed the record is drained, without a person and without a restart."""
+def test_a_record_set_aside_is_retried(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the cause is fixed the record is drained, without an operator and without a restart."""
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
     home.put(POISON["job"](home.store, "jodd"))
     home.drainer.step()
@@ -261,8 +51,8 @@ def test_it_is_tried_again_by_itself(home: Home, monkeypatch: pytest.MonkeyPatch
     assert home.spool.set_aside().records == 0
 
 
-def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pause is twice the last one, to an hour; a new process tries everything at once."""
+def test_back_off_doubles_up_to_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new process retries everything at once."""
     clock = [1000.0]
     monkeypatch.setattr("app.spool.aside.time.monotonic", lambda: clock[0])
     retries, pauses = Retries(), []
@@ -281,8 +71,10 @@ def test_pauses_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Retries().due(tmp_path)
 
 
-def test_many_of_them_do_not_delay_new_callbacks(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a moment's work on what is set aside, the next step begins with what has come meanwhile."""
+def test_many_records_set_aside_do_not_delay_new_callbacks(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step spends a short time on them, and the next step begins with new records."""
     monkeypatch.setattr("app.spool.drain._ASIDE_S", 0.0)
     monkeypatch.setattr("app.spool.aside._FILE_BYTES", 1)
     monkeypatch.setattr("app.spool.aside._FIRST_S", 0.0)
@@ -300,8 +92,8 @@ def test_many_of_them_do_not_delay_new_callbacks(home: Home, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("at", range(5))
-def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
-    """Killed after any record: each one is drained, set aside, or still in its file."""
+def test_a_crash_while_a_record_is_set_aside_loses_none(home: Home, at: int) -> None:
+    """The process dies after any record: each one is drained, set aside, or still in its file."""
     ids = [f"j{n}" for n in range(5)]
     home.put(
         *(
@@ -311,7 +103,7 @@ def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
     )
 
     class Killed(BaseException):
-        """As SIGKILL: no clean-up of ours runs because of it."""
+        """Like SIGKILL: no clean-up of ours runs."""
 
     heard: list[str] = []
 
@@ -334,7 +126,7 @@ def test_a_crash_while_it_is_put_aside_loses_none(home: Home, at: int) -> None:
 def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was set aside and not settled is still in its file: only that copy stays."""
+    """A record that was set aside before the step failed is still in its file, and only that copy is kept."""
     home.put(POISON["job"](home.store, "jodd"), encode_record(news("j2")))
     monkeypatch.setattr(home.drainer, "_settle", lambda **_: (_ for _ in ()).throw(Away("just now")))
     with pytest.raises(Away):
@@ -345,9 +137,9 @@ def test_redis_going_away_meanwhile_puts_nothing_aside_twice(
     assert home.spool.set_aside().records == 1
 
 
-def test_it_takes_no_room_from_callbacks(tmp_path: Path) -> None:
-    """As much as SPOOL_MAX may lie aside and callbacks still have all of their room. Nothing of it is dropped: what is
-    beyond takes from that room, and is said to be full in the end."""
+def test_records_set_aside_take_no_room_from_callbacks(tmp_path: Path) -> None:
+    """Up to SPOOL_MAX of them leave callbacks all of their room. Beyond that they take from it, none is dropped, and
+    in the end the spool is full."""
     file = OwnFile(tmp_path, RECORDS)
     file.write(bytes(90_000))
     file.close()
@@ -381,23 +173,8 @@ def test_what_an_earlier_release_put_aside(home: Home) -> None:
     assert not second.exists()
 
 
-def test_the_lock_of_a_folder_that_was_replaced(home: Home) -> None:
-    """The one that drains locks the folder that is there now: two never drain one, and none goes undrained."""
-    home.spool.append(encode_record(news("j1")))
-    old, other = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
-    assert old.take() and old.take()
-    home.spool.folder.rename(home.spool.folder.with_name("away"))
-    home.spool.append(encode_record(news("j2")))
-    assert other.take()
-    assert not old.take()
-    other.release()
-    assert old.take()
-    assert not other.take()
-    old.release()
-
-
-def test_it_is_seen(tmp_path: Path, valkey: Valkey) -> None:
-    """/readyz is degraded and still 200, names it, and the metrics count it."""
+def test_a_record_set_aside_is_visible(tmp_path: Path, valkey: Valkey) -> None:
+    """/readyz is degraded, still 200, and names it; the metrics count it."""
     app = create_app(make_settings(valkey.url, spool_dir=str(tmp_path)))
     client, services = app.test_client(), app.extensions["services"]
     for role in ("relay", "worker"):

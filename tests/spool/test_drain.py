@@ -1,67 +1,32 @@
-"""Bringing home what was spooled: in order, once, by one process, whatever crashes in between."""
+"""Draining spooled callbacks: in order, once, by one process, whatever crashes in between."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from app.services import Services
-from app.spool import SUFFIX, Spool
-from app.spool.drain import Drainer
+from app.spool import SUFFIX
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
 from app.spool.record import decode_record, encode_record, pack_refusal
 from app.spool.replay import Away
-from app.store import News, Store
+from app.store import News
 from app.store.refusals.refusal import Refusal
 from harness.servers import Valkey
 from harness.settings import make_settings
 from tests.callbacks import new_job_id
+from tests.spool.home import Home
 from tests.store.samples import news
 
 
-class Home:
-    """A drainer, what it has said, and the folder that it drains."""
-
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store = store
-        self.spool = Spool(folder, 2**24)
-        self.said: Counter[str] = Counter()
-        self.drainer = self.another()
-
-    def another(self, hear: Callable[[str], None] | None = None) -> Drainer:
-        store = self.store
-        return Drainer(self.spool, store.acceptor, store.refusals, store.durable, hear or self._hear)
-
-    def _hear(self, outcome: str) -> None:
-        self.said[outcome] += 1
-
-    def put(self, *payloads: bytes) -> None:
-        for payload in payloads:
-            self.spool.append(payload)
-        self.spool.hand_over(at_once=True)
-
-    def files(self, suffix: str = SUFFIX) -> list[Path]:
-        return sorted(self.spool.folder.glob(f"*{suffix}"))
-
-    def outcomes(self, job_id: str) -> list[object]:
-        return [entry["outcome"] for entry in self.store.jobs.history(job_id)[0]]
-
-
-@pytest.fixture
-def home(store: Store, tmp_path: Path) -> Home:
-    return Home(store, tmp_path / "spool")
-
-
-def test_a_record_is_the_news_itself() -> None:
-    """What comes out is what went in, with the exact body, and when it was spooled."""
+def test_a_record_holds_the_whole_report() -> None:
+    """It is read back with its exact body, and with the time at which it was spooled."""
     original = replace(news("j1"), submission="s1")
     back = decode_record(encode_record(original))
     assert isinstance(back, News)
@@ -80,7 +45,7 @@ def test_a_record_is_the_news_itself() -> None:
         assert getattr(back, field) == getattr(original, field)
 
 
-def test_a_record_of_a_refusal_is_the_refusal_itself() -> None:
+def test_a_record_holds_the_whole_refusal() -> None:
     """With what was read of its body."""
     original = Refusal("malformed_json", "d", "f00f", {"name": "q"}, ("j1",), b"{,", True, "text/json")
     back = decode_record(pack_refusal(original))
@@ -99,8 +64,8 @@ def test_a_refusal_that_an_older_release_spooled_is_read() -> None:
     assert (back.body, back.whole) == (b"", False)
 
 
-def test_it_is_drained_in_order_and_the_folder_is_empty(home: Home) -> None:
-    """Each record once, in the order of its file; then nothing of the file stays."""
+def test_records_are_drained_in_order_and_the_folder_is_empty(home: Home) -> None:
+    """Each once, in the order of its file; then the file is removed."""
     home.put(*(encode_record(news("j1", state)) for state in ("Submitted", "Running", "Success", "Success")))
     home.drainer.step()
     assert home.outcomes("j1") == ["accepted", "accepted", "accepted", "duplicate"]
@@ -110,12 +75,12 @@ def test_it_is_drained_in_order_and_the_folder_is_empty(home: Home) -> None:
 
 @pytest.mark.parametrize("whole", range(4))
 def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
-    """Killed anywhere: the next drainer replays the file, and records that were drained before are duplicates."""
+    """The next drainer replays the file; records that were drained before are duplicates."""
     ids = [new_job_id() for _ in range(4)]
     home.put(*(encode_record(news(job_id)) for job_id in ids))
 
     class Killed(BaseException):
-        """As SIGKILL: no clean-up of ours runs because of it."""
+        """Like SIGKILL: no clean-up of ours runs."""
 
     def die(_outcome: str) -> None:
         if sum(bool(home.outcomes(job_id)) for job_id in ids) > whole:
@@ -131,7 +96,7 @@ def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
 
 @pytest.mark.parametrize("taken", range(1, 5))
 def test_a_redis_that_loses_its_last_writes(tmp_path: Path, taken: int) -> None:
-    """Killed and started again, it knows nothing of the records before; they are still there, and come again."""
+    """Redis restarts without the records drained before; their file is still there, and they are drained again."""
     with Valkey(tmp_path, "--appendonly", "no") as server:
         home = Home(Services.open(make_settings(server.url), timeout=5).store, tmp_path / "spool")
         ids = [new_job_id() for _ in range(4)]
@@ -154,7 +119,7 @@ def test_a_redis_that_loses_its_last_writes(tmp_path: Path, taken: int) -> None:
 
 
 def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
-    """The end of a file that a crash cut off anywhere costs that record alone."""
+    """A crash cut the file off: only its last record is lost."""
     home.put(encode_record(news("j1")), encode_record(news("j2")))
     (file,) = home.files()
     with file.open("rb+") as cut:
@@ -189,8 +154,8 @@ def test_an_unreadable_record_delays_no_other(home: Home) -> None:
     assert home.said == {"accepted": 2, "set_aside": 2}
 
 
-def test_a_job_that_redis_chokes_on_is_set_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of Redis that is not about being away is tried a few times; then the others go on."""
+def test_a_job_that_redis_cannot_store_is_set_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that Redis answers for one record sets that record aside; the next one is drained."""
     monkeypatch.setattr("app.spool.drain._AWAY_S", 0.01)
     home.store.db.client.set(home.store.db.key("job", "jodd"), "not a hash")
     home.put(encode_record(news("jodd")), encode_record(news("j2")))
@@ -200,7 +165,7 @@ def test_a_job_that_redis_chokes_on_is_set_aside(home: Home, monkeypatch: pytest
 
 
 def test_a_file_that_is_still_written_is_left_alone(home: Home) -> None:
-    """Its process has it; what is closed, or whose process has died, is drained."""
+    """It is drained once its process has closed it."""
     home.spool.append(encode_record(news("j1")))
     home.drainer.step()
     assert home.outcomes("j1") == []
@@ -210,7 +175,7 @@ def test_a_file_that_is_still_written_is_left_alone(home: Home) -> None:
 
 
 def test_one_process_drains_a_folder(home: Home) -> None:
-    """The holder of the lock drains; another process takes over when the holder has died of any cause."""
+    """The one that holds the lock; another can take the lock once it is released."""
     home.spool.append(encode_record(news("j1")))
     first, second = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
     assert first.take() and first.take()
@@ -221,7 +186,7 @@ def test_one_process_drains_a_folder(home: Home) -> None:
 
 
 def test_while_redis_is_away_nothing_moves(home: Home) -> None:
-    """Redis full: every step ends at once, and the files stay as they are."""
+    """While Redis is full a step ends at once and leaves the file as it is."""
     home.put(encode_record(news("j1")))
     before = home.files()[0].read_bytes()
     client = home.store.db.client
@@ -254,3 +219,18 @@ def test_a_new_file_has_no_name_before_it_is_locked(tmp_path: Path) -> None:
     file.close()
     with file.path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_lock_of_a_folder_that_was_replaced(home: Home) -> None:
+    """The lock is on the folder that exists now: no two processes drain it, and it is drained."""
+    home.spool.append(encode_record(news("j1")))
+    old, other = FolderLock(home.spool.folder), FolderLock(home.spool.folder)
+    assert old.take() and old.take()
+    home.spool.folder.rename(home.spool.folder.with_name("away"))
+    home.spool.append(encode_record(news("j2")))
+    assert other.take()
+    assert not old.take()
+    other.release()
+    assert old.take()
+    assert not other.take()
+    old.release()

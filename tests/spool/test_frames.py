@@ -46,7 +46,7 @@ def test_a_file_may_end_at_every_byte(payloads: list[bytes]) -> None:
 
 @given(PAYLOADS, st.data())
 def test_one_broken_byte_costs_one_record(payloads: list[bytes], data: st.DataObject) -> None:
-    """A byte that the disk has changed costs the record that it is in; those before and after it are read."""
+    """Only the record with the changed byte is lost; those before and after it are read."""
     whole, ends = made(payloads)
     place = data.draw(st.integers(HEADER, len(whole) - 1))
     broken = bytearray(whole)
@@ -73,7 +73,7 @@ def test_reading_can_begin_where_it_was_left(payloads: list[bytes], data: st.Dat
 
 @given(st.binary(max_size=40), st.binary(min_size=1, max_size=40))
 def test_a_body_cannot_forge_a_record(before: bytes, forged: bytes) -> None:
-    """A stranger's body that looks like a record is none, even where the record around it is torn."""
+    """Bytes of a body that look like a record are not read as one, even if the record around them is torn."""
     header = new_header()
     inside = encode(forged, new_header())
     torn = encode(before + inside, header)[:-1] if before else encode(inside + b"x", header)[:-1]

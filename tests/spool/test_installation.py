@@ -22,7 +22,7 @@ from tests.store.samples import news
 
 
 def installation(settings: Settings, folder: Path) -> Installation:
-    """As a process of an installation with these settings, and this spool, has it."""
+    """The installation as a process with these settings and this spool sees it."""
     db = Database(connect(settings.redis_url, timeout=5), settings.key_prefix)
     return Installation(db, folder, settings.redis_url)
 
@@ -32,8 +32,7 @@ def forget(settings: Settings) -> None:
     client.delete(f"{settings.key_prefix}installation")
 
 
-def test_it_is_made_at_the_first_start_and_stays_the_same(settings: Settings, tmp_path: Path) -> None:
-    """Also of an installation that an earlier release has made."""
+def test_the_id_is_made_at_the_first_start_and_stays_the_same(settings: Settings, tmp_path: Path) -> None:
     assert [installation(settings, tmp_path).state() for _ in range(3)] == ["ok"] * 3
     (mark,) = (path for path in tmp_path.iterdir())
     before = mark.read_bytes()
@@ -42,7 +41,7 @@ def test_it_is_made_at_the_first_start_and_stays_the_same(settings: Settings, tm
 
 
 def test_receivers_that_start_at_the_same_time_agree(settings: Settings, tmp_path: Path) -> None:
-    """Each with a folder of its own, or all with one: one id."""
+    """With a folder for each or one for several, all have one id."""
     all_of_them = [installation(settings, tmp_path / f"{n % 4}") for n in range(12)]
     threads = [threading.Thread(target=each.state) for each in all_of_them]
     for thread in threads:
@@ -66,7 +65,7 @@ def test_a_redis_that_came_back_empty(settings: Settings, tmp_path: Path) -> Non
 
 
 def test_a_receiver_without_a_past_has_made_a_new_id(settings: Settings, tmp_path: Path) -> None:
-    """It cannot know that Redis is empty; those with a past say so, each until it has accepted."""
+    """It cannot know that Redis is empty; one with an earlier id reports it until it is accepted."""
     a, b = installation(settings, tmp_path / "a"), installation(settings, tmp_path / "b")
     assert a.state() == "ok"
     forget(settings)
@@ -93,7 +92,8 @@ def test_two_installations_with_one_folder(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """The second start names the owner of the folder, whether or not it has an id of its own; the first goes on."""
+    """The second process names the owner of the folder, whether or not it has an id of its own; the first is not
+    disturbed."""
     first, folder = installation(settings, tmp_path), tmp_path_factory.mktemp("server")
     assert first.state() == "ok"
     with Valkey(folder) as server:
@@ -121,18 +121,18 @@ def test_a_redis_that_moved_with_its_data(settings: Settings, tmp_path: Path) ->
 
 
 def test_a_mark_that_cannot_be_read_is_made_again(settings: Settings, tmp_path: Path) -> None:
-    """It is no reason to keep callbacks waiting."""
+    """Callbacks are drained all the same."""
     (tmp_path / "installation").write_bytes(b"\0\0\0")
     assert installation(settings, tmp_path).state() == "ok"
     assert b"\0" not in (tmp_path / "installation").read_bytes()
 
 
 @pytest.mark.parametrize(("state", "drains"), [("lost", True), ("foreign", False)])
-def test_whose_spool_it_is(
+def test_an_operator_decides_about_the_spool_of_another_installation(
     state: InstallationState, drains: bool, settings: Settings, tmp_path: Path
 ) -> None:
-    """An empty Redis gets what was spooled for it at once. Another installation's records wait until a person has said
-    whose they are."""
+    """An empty Redis gets its spooled records at once. Records of another installation wait until an operator accepts
+    them."""
     with_spool = settings.model_copy(update={"spool_dir": tmp_path, "redis_timeout": 5.0})
     installation(settings, tmp_path).state()
     if state == "lost":
@@ -170,8 +170,8 @@ def app(settings: Settings, tmp_path: Path) -> Flask:
     return create_app(settings.model_copy(update={"spool_dir": tmp_path}))
 
 
-def test_readiness_and_metrics_say_so(app: Flask, settings: Settings) -> None:
-    """Degraded, still 200; ``ok`` again when it was accepted."""
+def test_readiness_and_metrics_report_an_empty_redis(app: Flask, settings: Settings) -> None:
+    """Degraded, still 200; ``ok`` again once it is accepted."""
     client, services = app.test_client(), app.extensions["services"]
     for role in ("relay", "worker"):
         services.store.presence.here(role)
@@ -188,7 +188,7 @@ def test_readiness_and_metrics_say_so(app: Flask, settings: Settings) -> None:
 
 
 def test_without_a_spool_there_is_no_id_to_compare(settings: Settings) -> None:
-    """It is no reason to be degraded."""
+    """Readiness is ok."""
     app = create_app(settings)
     for role in ("relay", "worker"):
         app.extensions["services"].store.presence.here(role)
@@ -196,10 +196,10 @@ def test_without_a_spool_there_is_no_id_to_compare(settings: Settings) -> None:
     assert (ready["status"], ready["parts"]["installation"]) == ("ok", "none")
 
 
-def test_a_start_says_so_and_goes_on(
+def test_a_start_logs_an_empty_redis_and_continues(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of any process, which makes no id itself; and a Redis that is away is no reason either."""
+    """The check of a start makes no id itself, and does not fail if Redis is away."""
     chosen = settings.model_copy(update={"spool_dir": tmp_path})
     check_start(chosen)
     assert not list(tmp_path.iterdir())

@@ -39,7 +39,7 @@ def records(folder: Path) -> list[bytes]:
 
 
 def test_appended_records_are_in_the_folder(spool: Spool) -> None:
-    """When ``append`` returns, the record can be read by anyone, and by its owner only."""
+    """When ``append`` returns, any process can read the record, but only as its owner."""
     spool.append(b"one")
     spool.append(b"two")
     assert records(spool.folder) == [b"one", b"two"]
@@ -59,7 +59,7 @@ def test_threads_share_a_file(spool: Spool) -> None:
 
 
 def test_the_limit_is_for_all_processes_together(tmp_path: Path) -> None:
-    """Above SPOOL_MAX nothing is stored, whichever process filled it; when it is drained there is room again."""
+    """Above SPOOL_MAX nothing is stored, whichever process filled the folder, until it is drained."""
     (tmp_path / f"0-other{SUFFIX}").write_bytes(bytes(900))
     spool = Spool(tmp_path, 1000)
     with pytest.raises(NoRoom, match="SPOOL_MAX"):
@@ -72,7 +72,7 @@ def test_the_limit_is_for_all_processes_together(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """It takes nothing and says so; a start of its own process is not needed when that is fixed."""
+    """``append`` raises and /readyz can tell; once the cause is fixed it works without a restart."""
     (tmp_path / "spool").write_text("a file is in the way")
     spool = Spool(tmp_path / "spool", 2**20)
     with pytest.raises(NoRoom):
@@ -85,10 +85,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     spool.hand_over(at_once=True)
 
 
-def test_a_disk_that_fails_to_sync_is_not_believed_later(
+def test_after_a_failed_sync_the_file_is_not_written_again(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is given up, nothing more is written to it, and the next record gets a file of its own."""
+    """The next record gets a new file."""
     spool.append(b"one")
     with monkeypatch.context() as failing:
         failing.setattr("os.fsync", fail)
@@ -159,13 +159,13 @@ def _moved(folder: Path) -> None:
 
 
 def _replaced(folder: Path) -> None:
-    """By an empty one, as when a volume is swapped."""
+    """Replace the folder by an empty one, as when a volume is swapped."""
     _moved(folder)
     folder.mkdir()
 
 
 def _swapped(folder: Path) -> None:
-    """By one that has a file of the same name in it."""
+    """Replace it by one that has a file of the same name."""
     names = [path.name for path in folder.iterdir()]
     _replaced(folder)
     for name in names:
@@ -182,8 +182,8 @@ def _emptied(folder: Path) -> None:
 def test_a_removed_folder_loses_no_answered_record(
     go: Callable[[Path], None], when: str, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system writes and syncs a removed file without an error. What ``append`` has returned for after that lies
-    in the folder that is there."""
+    """The system writes and syncs a removed file without an error; a record for which ``append`` has returned since is
+    in the folder that exists."""
     spool.append(b"before")
     if when == "before":
         go(spool.folder)
@@ -206,7 +206,8 @@ def test_a_removed_folder_loses_no_answered_record(
 
 
 def test_a_file_is_handed_over_only_between_writes(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread that wants to close it during a sync waits: until the answer, no drainer can remove the file."""
+    """A thread that closes the file waits for the sync of another: no drainer can remove the file before the
+    answer."""
     sync, done = os.fsync, threading.Event()
 
     def hand_over() -> None:
@@ -230,8 +231,8 @@ def test_a_file_is_handed_over_only_between_writes(spool: Spool, monkeypatch: py
 
 
 def test_callers_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All disk work of ``append`` is one call through ``blocking``; those who come during one share the next. Each
-    learns of its own failure only."""
+    """All disk work of ``append`` is one call through ``blocking``; callers that arrive during one share the next.
+    Each gets only its own error."""
     calls: list[int] = []
 
     def counted(work: Callable[..., T], /, *args: object) -> T:
@@ -303,7 +304,7 @@ def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pyt
 
 
 def test_a_file_that_several_threads_write_at_once_is_always_whole(tmp_path: Path) -> None:
-    """None of them fails for another one, and what is there is what one of them wrote."""
+    """No write fails because of another, and the file has the content of one of them."""
     path, contents = tmp_path / "kept", [bytes([n]) * 5000 for n in range(8)]
     with ThreadPoolExecutor(len(contents)) as threads:
         for _ in range(20):
@@ -313,7 +314,7 @@ def test_a_file_that_several_threads_write_at_once_is_always_whole(tmp_path: Pat
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    """What was there before stays, and nothing lies beside it."""
+    """The earlier content stays, and no other file is left."""
     keep_bytes(tmp_path / "kept", b"before")
     script = (
         "import resource, signal, sys; from pathlib import Path; from app.spool.files import keep_bytes\n"

@@ -13,7 +13,7 @@ from app.store.members import jobs_of, member_of
 
 
 def broken_invariants(store: Store) -> list[str]:
-    """Every contradiction between jobs, histories, events and indexes, in words; none is how it must be."""
+    """Every contradiction between jobs, histories, events and indexes, in words; an empty list is right."""
     redis, key = store.db.client, store.db.key
     faults: list[str] = []
     ids, touched = redis.zrange(key("jobs"), 0, -1), redis.zrange(key("touched"), 0, -1)
@@ -50,7 +50,7 @@ def broken_invariants(store: Store) -> list[str]:
 
 
 def _all_events(store: Store) -> list[Event]:
-    """Packed or not: those that every group has read are not in the stream itself any more."""
+    """Also the packed ones: entries that every group has read are no longer in the stream itself."""
     found, position = list[Event](), "0-0"
     while (page := store.outbox.page(position, 500))[1] != position:
         found += [each.event for each in page[0]]

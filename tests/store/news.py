@@ -1,4 +1,4 @@
-"""Submissions whose jobs the tests of news are about, and when those jobs ended."""
+"""Submissions and end times for the tests of reports."""
 
 from __future__ import annotations
 

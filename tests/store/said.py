@@ -32,7 +32,7 @@ def tell(
     body: bytes | None = None,
     **more: Any,
 ) -> list[Outcome]:
-    """Hand it in, as the receiver, the reconciliation or the submitter would."""
+    """Store reports as the receiver, the reconciliation or the submitter would."""
     acceptor = where.acceptor if isinstance(where, Store) else where
     news: dict[str, Any] = {
         "verification": "token" if source == "callback" else "confirmed",

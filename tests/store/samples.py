@@ -9,7 +9,7 @@ from tests.callbacks import body
 
 
 def submission(name: str) -> Submission:
-    """One that has just been stored and not sent yet."""
+    """A submission that has been stored and not sent yet."""
     return Submission(
         id=name,
         status="sending",

@@ -27,7 +27,7 @@ def test_the_table_lists_every_kind_of_key() -> None:
 
 
 def test_the_table_names_files_that_are_there() -> None:
-    """Who writes and who removes a key can be opened."""
+    """Each file that the table names as writer or remover of a key exists."""
     named = set(re.findall(r"\b\w+\.(?:py|lua)\b", (STORE / "KEYS.md").read_text()))
     there = {file.name for folder in ("app", "workers") for file in (ROOT / folder).rglob("*.*")}
     assert named - there == set()
@@ -51,6 +51,6 @@ def test_an_unknown_kind_is_refused() -> None:
 
 @given(st.sampled_from(sorted(KINDS)), _KEYISH, st.sampled_from(sorted(KINDS)), _KEYISH)
 def test_no_two_things_share_a_key(kind: str, each: str, other_kind: str, other: str) -> None:
-    """Whatever ids are made of, two keys are equal only if kind and id are; no id names a key without one."""
+    """Two keys are equal only if kind and id are; an id cannot name a key that has none."""
     assert (key("ci:", kind, each) == key("ci:", other_kind, other)) == ((kind, each) == (other_kind, other))
     assert key("ci:", kind, each) not in {key("ci:", fixed) for fixed in KINDS}

@@ -9,7 +9,7 @@ from app.services import Services
 from app.settings import SettingsError
 from harness.servers import Valkey
 from harness.settings import make_settings
-from tests.store.jobs.test_retention import new_submission
+from tests.store.jobs.populated import new_submission
 from tests.store.said import said, tell
 
 NEW = "k2:another-secret-of-the-tests-0123456789"
@@ -17,7 +17,7 @@ OLD = "k1:a-secret-of-the-tests-0123456789"
 
 
 def test_a_key_may_not_go_before_its_jobs_have_ended(valkey: Valkey) -> None:
-    """The message names the key, for how many it is needed, and both ways out; then either of them is taken."""
+    """The error names the key, how many submissions need it, and the two remedies; each of them works."""
     before = make_settings(valkey.url, callback_keys=OLD)
     store = Services.open(before, timeout=5).store
     submission = new_submission(store)

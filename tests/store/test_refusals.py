@@ -17,7 +17,7 @@ from app.settings.types import AgeAndSize
 from app.store import Limits, Store
 from app.store.refusals.refusal import Refusal, RefusalFilter
 from app.store.refusals.refusals import Bounds
-from tests.store.jobs.test_retention import new_submission
+from tests.store.jobs.populated import new_submission
 from tests.store.said import said, tell
 from workers.relay import retention
 
@@ -25,7 +25,7 @@ HOUR_MS = 3_600_000
 
 
 def refused(**changes: object) -> Refusal:
-    """One by a console URL, of an unreadable body."""
+    """A refusal of an unreadable body, sent to a console URL."""
     given = {
         "reason": "malformed_json",
         "detail": "Expected JSON",
@@ -89,8 +89,8 @@ def test_texts_have_bounds(store: Store) -> None:
     assert kept.detail.endswith("…")
 
 
-def test_noted_twice_it_is_kept_once(store: Store) -> None:
-    """A spool that is drained again makes no second one, and no second entry."""
+def test_a_refusal_that_is_stored_twice_is_kept_once(store: Store) -> None:
+    """A second drain of the spool adds neither a refusal nor an entry of the history."""
     tell(store, said("j1", "Running"))
     refusal = refused(job_ids=("j1",))
     for _ in range(3):
@@ -121,7 +121,7 @@ def test_a_revoked_token_leaves_nothing(store: Store) -> None:
 
 
 def test_the_bytes_are_bounded_and_the_oldest_go_first(store: Store) -> None:
-    """Whatever comes, in whatever sizes and by whatever URLs; what is counted is what is kept."""
+    """Whatever the sizes and URLs; the counted bytes are those that are stored."""
     small, luck = bounded(store, 256 * 1024), random.Random(7)
     came = []
     for n in range(400):
@@ -192,8 +192,8 @@ def test_a_body_beyond_its_token_s_share_is_left_out(store: Store) -> None:
     assert (kept.body, kept.whole, kept.size) == (b"", False, 20_000)
 
 
-def test_the_old_ones_go(store: Store) -> None:
-    """By RETENTION_REFUSALS, with the next refusal or by the relay's sweep; nothing of them is left."""
+def test_old_refusals_are_removed(store: Store) -> None:
+    """Past RETENTION_REFUSALS, with the next refusal or by a sweep, without any key left."""
     small = bounded(store, 64 * 1024, seconds=60.0)
     small.refusals.note(refused(received_ms=now_ms() - HOUR_MS))
     assert no_trace(store)
@@ -203,8 +203,8 @@ def test_the_old_ones_go(store: Store) -> None:
     assert no_trace(store)
 
 
-def test_the_relay_sweeps_them(services: Services) -> None:
-    """Where no refusal comes any more, the old ones go all the same."""
+def test_the_relay_removes_old_refusals(services: Services) -> None:
+    """Also if no further refusal comes."""
     settings = services.settings.model_copy(update={"retention_refusals": AgeAndSize(60, 2**20)})
     services.store.refusals.note(refused(received_ms=now_ms() - HOUR_MS))
     stopping = threading.Event()
@@ -224,8 +224,9 @@ def test_smaller_bounds_hold_after_a_few_steps(store: Store) -> None:
     _counts_are_right(store)
 
 
-def test_a_dismissed_one_keeps_its_reason(store: Store) -> None:
-    """Off the list, without its body, readable for a while; the history of its job says who and why."""
+def test_a_dismissed_refusal_keeps_its_reason(store: Store) -> None:
+    """It leaves the list and loses its body, but stays readable for a while; the job's history names operator and
+    reason."""
     tell(store, said("j1", "Running"))
     refusal = refused(job_ids=("j1",))
     store.refusals.note(refusal)
@@ -299,8 +300,8 @@ def test_pages_jump_over_none(store: Store) -> None:
     assert sorted(seen) == sorted(each.id for each in came)
 
 
-def test_a_submission_s_own_jobs_are_meant(store: Store) -> None:
-    """Whatever the payload claims; where CI's answer is still to come, they are asked about when it has."""
+def test_a_refusal_concerns_the_jobs_of_its_submission(store: Store) -> None:
+    """Not those that the payload names; before CI's answer, CI is asked about the jobs once the answer names them."""
     submission = new_submission(store)
     early = refused(binding={"submission": submission}, job_ids=("jclaimed",))
     store.refusals.note(early)

@@ -1,4 +1,4 @@
-"""What docs/submitting.md promises by example is run; what it lists is there."""
+"""Examples of docs/submitting.md run, and what the page lists exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "submitting.md").read_text()
 def test_the_python_example_works_without_flask(
     settings: Settings, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Run as it stands, by a program of its own that has no Flask application."""
+    """As it stands, by a program without a Flask application."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     program = tmp_path / "example.py"
     program.write_text(code)

@@ -59,7 +59,7 @@ def slow(services: Services, at: str, skip: int = 0) -> tuple[Slow, Services]:
 
 
 def meanwhile(first: Services, paused: Slow, then: Callable[[], None]) -> list[RowResult]:
-    """What the first run says, when the rest has happened while it was paused."""
+    """The results of the first run, which is paused while ``then`` runs."""
     with ThreadPoolExecutor(1) as threads:
         going = threads.submit(run, first)
         try:
@@ -86,7 +86,8 @@ def test_a_row_that_a_slow_run_has_claimed_is_taken_over(services: Services, ci:
 def test_a_row_is_not_taken_over_from_a_run_that_has_stored_it_since(
     skip: int, services: Services, ci: Emulated
 ) -> None:
-    """Between the look at another run's claim and the take-over that run may have gone on: the row stays its own."""
+    """Between the read of the claim and the take-over the first run may have stored its submission: the row stays its
+    own."""
     owner, first = slow(services, at="create")
     looker, second = slow(services, at="get", skip=skip)
     with ThreadPoolExecutor(2) as threads:
@@ -106,7 +107,7 @@ def test_a_row_is_not_taken_over_from_a_run_that_has_stored_it_since(
 
 @pytest.mark.parametrize("count", [1, 25])
 def test_a_crowd_of_runs_sends_each_row_once(count: int, services: Services, ci: Emulated) -> None:
-    """Five runs of eight threads each: of every row exactly one run says that it has submitted it."""
+    """Five runs of eight threads: exactly one run reports each row as submitted."""
     with ThreadPoolExecutor(5) as threads:
         going = [threads.submit(run, services, count, 8) for _ in range(5)]
         outcomes = [each.result(120) for each in going]

@@ -86,7 +86,7 @@ WHOLE = {
 def test_every_field_is_the_node_that_ci_documents(
     submitter: Submitter, ci: Emulated, services: Services
 ) -> None:
-    """Names, nesting, text and nothing else; the labels stay with us; the callback is this submission's own."""
+    """Names, nesting and text, and no other node; labels are not sent; the callback URL is this submission's own."""
     receipt = submitter.submit(SubmitRequest.model_validate(WHOLE))
     (request,) = ci.requests()
     found = nodes(request["full"]["body"])
@@ -151,7 +151,7 @@ def ask(services: Services, ci: Emulated, endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ["submit", "list", "describe", "queues"])
 def test_the_signature_is_the_published_one(endpoint: str, services: Services, ci: Emulated) -> None:
-    """Recomputed from the request as it came over the wire; the host and the content are among what is signed."""
+    """Computed from the request as it was received; the host is signed too."""
     ask(services, ci, endpoint)
     request = ci.requests(endpoint)[-1]
     claim = claim_of(header(request, "Authorization"))
@@ -163,7 +163,7 @@ def test_the_signature_is_the_published_one(endpoint: str, services: Services, c
 
 
 def test_a_submit_goes_to_cis_own_host_as_xml(submitter: Submitter, ci: Emulated) -> None:
-    """The host names bucket and region; the body is declared as what it is; one byte more or less would show."""
+    """The host names bucket and region; content type and length describe the body."""
     submitter.submit(REQUEST)
     (request,) = ci.requests()
     assert (request["method"], request["full"]["target"]) == ("POST", "/jobs")
@@ -183,7 +183,7 @@ def test_a_temporary_token_travels_with_the_request(services: Services, ci: Emul
 def test_nothing_secret_is_logged(
     submitter: Submitter, ci: Emulated, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the SDK would like to say: no callback token, no signature, no key in any log."""
+    """At any level, also by the SDK: no callback token and no signature."""
     caplog.set_level("DEBUG")
     ci.fault("lost_answer", on="submit", times=1)
     submitter.submit(REQUEST)

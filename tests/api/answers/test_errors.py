@@ -1,4 +1,4 @@
-"""Every error is a problem document with one machine word; none shows how we are made."""
+"""Every error is a problem document with one machine-readable reason; none shows internals."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_bad_submission_is_refused(
 
 
 def test_an_internal_error_shows_nothing(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    """500 says that it was logged, and it was; not what it was."""
+    """500 says that the error was logged, which it was; it does not show the error."""
 
     @app.get("/broken")
     def broken() -> str:
@@ -94,7 +94,7 @@ def test_an_internal_error_shows_nothing(app: Flask, caplog: pytest.LogCaptureFi
 
 
 def test_redis_away_is_no_fault_of_the_caller() -> None:
-    """503 with Retry-After from the API; the process itself is well, and /readyz says what is missing."""
+    """The API answers 503 with Retry-After; /healthz stays 200, and /readyz is 503."""
     client = create_app(make_settings("redis://127.0.0.1:9/0", redis_timeout="0.3")).test_client()
     for path in ("/v1/jobs", "/v1/jobs/j1", "/v1/submissions/s1"):
         answer = client.get(path, headers={"Authorization": "Bearer x"})

@@ -28,7 +28,7 @@ def test_every_answer_is_protected(path: str, method: str, client: FlaskClient, 
 
 
 def test_links_stay_in_no_cache(client: FlaskClient, store: Store, key: dict[str, str]) -> None:
-    """An answer with presigned links, and the one that says that they are still good."""
+    """Neither an answer with presigned links, nor the 304 that says that they are still valid, may be cached."""
     put(store, "j1")
     confirm(store, "j1")
     answer = client.get("/v1/jobs/j1", headers=key)
@@ -41,7 +41,7 @@ def test_links_stay_in_no_cache(client: FlaskClient, store: Store, key: dict[str
 
 
 def test_no_redirect_leads_to_the_host_of_the_request(app: Flask, client: FlaskClient) -> None:
-    """The router makes them for a slash that is missing, or one too many."""
+    """The router redirects if a slash is missing or superfluous."""
     slashed = [rule.rule for rule in app.url_map.iter_rules() if rule.rule.endswith("/") and rule.rule != "/"]
     assert "/docs/" in slashed
     for path in (

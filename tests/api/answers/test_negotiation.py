@@ -21,7 +21,7 @@ READS = ("/v1/jobs", "/v1/jobs/j1", "/v1/jobs/j1/events", "/v1/stats", "/v1/audi
 
 @pytest.fixture
 def reader(client: FlaskClient, store: Store, key: dict[str, str]) -> dict[str, str]:
-    """A key that was seen before, so that plain reads take their short way."""
+    """A key that was looked up before, so that plain reads are answered before Flask."""
     put(store, "j1")
     assert client.get("/v1/jobs", headers=key).status_code == 200
     return key
@@ -41,7 +41,7 @@ def reader(client: FlaskClient, store: Store, key: dict[str, str]) -> dict[str, 
 def test_an_unacceptable_media_type_is_refused(
     client: FlaskClient, reader: dict[str, str], path: str, accept: str
 ) -> None:
-    """406, and what could be had."""
+    """406, with the media types that the operation has."""
     answer = client.get(path, headers=reader | {"Accept": accept})
     assert (answer.status_code, answer.get_json()["reason"]) == (406, "not_acceptable")
     assert "application/json" in answer.get_json()["detail"]
@@ -66,8 +66,10 @@ def test_an_acceptable_media_type_is_answered(
     assert client.get(path, headers=reader | {"Accept": accept}).status_code == 200
 
 
-def test_a_stream_is_a_stream_and_bytes_are_bytes(client: FlaskClient, reader: dict[str, str]) -> None:
-    """Not JSON, although every other answer is."""
+def test_a_stream_and_raw_bytes_have_their_own_media_type(
+    client: FlaskClient, reader: dict[str, str]
+) -> None:
+    """They are refused to a caller who accepts JSON alone."""
     for path, media in (
         ("/v1/events", "text/event-stream"),
         ("/v1/jobs/j1/events/1/raw", "application/octet-stream"),
@@ -90,15 +92,15 @@ def test_nothing_is_done_before_it_is_refused(
 def test_a_callback_and_a_health_check_are_answered_whatever_they_accept(
     client: FlaskClient, settings: Settings
 ) -> None:
-    """CI may not come back, and a probe would take a healthy process down."""
+    """CI may not repeat a refused callback, and an orchestrator would restart a healthy process."""
     odd = {"Accept": "application/x-nothing"}
     assert client.post(f"/callbacks/{a_token(settings)}", data=body(), headers=odd).status_code == 200
     for path in ("/healthz", "/readyz", "/metrics"):
         assert client.get(path, headers=odd).status_code in {200, 503}
 
 
-def test_options_say_which_methods_there_are_and_no_type_of_nothing(app: Flask, client: FlaskClient) -> None:
-    """Of data; a page leads to the sign-in, whatever the method."""
+def test_options_name_the_methods_and_no_content_type(app: Flask, client: FlaskClient) -> None:
+    """For every address but the pages, which redirect to the sign-in whatever the method."""
     for rule in app.url_map.iter_rules():
         if "OPTIONS" in (rule.methods or ()) and not rule.endpoint.startswith("pages."):
             answer = client.options(re.sub(r"<[^>]+>", "1", rule.rule))
@@ -108,7 +110,7 @@ def test_options_say_which_methods_there_are_and_no_type_of_nothing(app: Flask, 
 
 @pytest.fixture
 def open_to(settings: Settings) -> Iterator[FlaskClient]:
-    """One whose API a site may read."""
+    """An application whose API one site may read."""
     with create_app(
         settings.model_copy(update={"api_cors_origins": frozenset({SITE})})
     ).test_client() as opened:
@@ -155,7 +157,7 @@ def test_a_preflight_is_answered_without_a_key(open_to: FlaskClient) -> None:
 
 
 def test_pages_and_callbacks_are_for_no_other_site(open_to: FlaskClient) -> None:
-    """The pages have a cookie."""
+    """A page is read with the cookie of the session."""
     for path in ("/", "/login", "/submit", "/callbacks/x", "/metrics"):
         headers = open_to.get(path, headers={"Origin": SITE}).headers
         assert not [name for name, _ in headers if name.startswith("Access-Control")]

@@ -86,7 +86,7 @@ def schema_of(document: dict[str, Any], path: str, status: int) -> dict[str, Any
 def test_responses_match_the_document(
     client: FlaskClient, store: Store, key: dict[str, str], document: dict[str, Any]
 ) -> None:
-    """Real answers against the document: no field missing, none too many, each of its type."""
+    """Real answers have each field of the document, no other field, and the right types."""
     put(store, "jfull", Workflow={"RunId": "i1", "WorkflowId": "w1", "Name": "n"}, Progress="50")
     put(store, "jbare", Input=None, Operation=None, State=None, EndTime=None, Tag=None, QueueId=None)
     store.submissions.create(

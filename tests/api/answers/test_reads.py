@@ -1,4 +1,4 @@
-"""Reads that are answered before Flask get the answer of their view, and what is not plain is left to it."""
+"""Plain reads are answered before Flask, with the answer of their view; all others are left to the view."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TAGS = ["", "*", '"nonsense"', "{etag}", "W/{etag}", '"other", {etag}', "{etag},
 
 @pytest.fixture
 def keys(store: Store) -> dict[str, str]:
-    """By what they may do; one was revoked."""
+    """One key for each set of scopes, and a revoked one."""
     kinds: dict[str, set[Scope]] = {"read": {"read"}, "links": {"read", "links"}, "submit": {"submit"}}
     kinds["all"] = set(SCOPES)
     made = {
@@ -146,7 +146,7 @@ def test_only_plain_reads_are_answered_before_the_view(
 def test_a_key_that_is_new_or_has_used_up_its_rate_is_left_to_the_view(
     settings: Settings, store: Store, keys: dict[str, str]
 ) -> None:
-    """Which counts wrong keys, and says how long to wait; what is answered before the view counts as well."""
+    """The view counts wrong keys and answers how long to wait; reads before it count against the rate as well."""
     filled(store)
     client = create_app(settings.model_copy(update={"api_rate": Rate(1, 3600, 3)})).test_client()
     for _ in range(3):
@@ -159,7 +159,7 @@ def test_a_key_that_is_new_or_has_used_up_its_rate_is_left_to_the_view(
 
 
 def test_a_fault_of_redis_is_left_to_the_view(app: Flask, client: FlaskClient, keys: dict[str, str]) -> None:
-    """Which says when to come back."""
+    """The view answers 503 with Retry-After."""
     of(app).store.db.client.connection_pool.connection_kwargs["path"] = "/nowhere"
     of(app).store.db.client.connection_pool.disconnect()
     answer = client.get("/v1/jobs", headers={"Authorization": keys["read"]})

@@ -1,4 +1,5 @@
-"""What a job made is wherever the job is: the API, the history's events, the stream, deliveries, handlers."""
+"""Media and result of a job are wherever the job is: the API, the history's events, the stream, deliveries,
+handlers."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def made(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_it_is_served_alike_whichever_way_it_came(
+def test_both_are_served_alike_whichever_source_they_have(
     client: FlaskClient, store: Store, key: dict[str, str], tag: str
 ) -> None:
     """XML or JSON, a callback or CI's answer; in a list too."""
@@ -47,8 +48,8 @@ def test_it_is_served_alike_whichever_way_it_came(
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_it_travels_in_events_and_deliveries(store: Store, settings: Settings, tag: str) -> None:
-    """As it was at the event."""
+def test_events_and_deliveries_have_them(store: Store, settings: Settings, tag: str) -> None:
+    """As they were at the event."""
     body = to_json(event(job(tag, JobId="j1")))
     expected = made(parse(body).details[0].report.to_dict())
     happened, known = event_from(body)

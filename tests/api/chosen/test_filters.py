@@ -34,7 +34,7 @@ def jobs(store: Store) -> None:
 
 
 def test_jobs_are_listed_by_their_labels(client: FlaskClient, key: dict[str, str]) -> None:
-    """Each must be there; with other filters beside them; the job shows them."""
+    """A job must have every label of the query; other filters may be added; the job shows its labels."""
     for query, ids in (
         ("label.show=news", ["j1", "j0"]),
         ("label.show=news&label.team=a", ["j1"]),
@@ -72,7 +72,7 @@ def test_an_unknown_filter_is_refused(
 
 @pytest.mark.parametrize("state", ["success", "SUCCESS", "Bogus", "", "x" * 5000, "\x00", "Success "])
 def test_a_state_that_no_job_has_is_refused(client: FlaskClient, key: dict[str, str], state: str) -> None:
-    """In the list and for many jobs; the answer names those that are known, and the one that was meant."""
+    """In the list and in bulk requests; the error names the known states, and the one that was probably meant."""
     query = {"query_string": {"state": state}, "headers": key}
     for answer in (
         client.get("/v1/jobs", **query),
@@ -139,7 +139,7 @@ def test_each_list_names_the_filters_that_it_knows(
 
 
 def test_the_description_has_the_labels(client: FlaskClient) -> None:
-    """A parameter whose members begin with ``label.``, written as they stand in the query."""
+    """The document describes them as a parameter whose members begin with ``label.``, as in the query."""
     document = client.get("/openapi.json").get_json()
     found = [each for each in document["paths"]["/v1/jobs"]["get"]["parameters"] if each.get("explode")]
     (labels,) = found

@@ -64,7 +64,7 @@ def post(client: FlaskClient, key: dict[str, str], what: str, **body: Any) -> An
 def test_a_bulk_request_must_select_its_jobs(
     client: FlaskClient, key: dict[str, str], store: Store, what: str, body: dict[str, Any]
 ) -> None:
-    """A filter that went missing must not become everything."""
+    """A filter that is missing by mistake must not select every job."""
     put(store, "j1")
     problem = client.post(f"/v1/jobs/{what}", json=body, headers=key)
     assert problem.status_code == 422
@@ -74,8 +74,11 @@ def test_a_bulk_request_must_select_its_jobs(
 
 
 @pytest.mark.parametrize("what", ["refresh", "replay", "cancel"])
-def test_they_are_counted_first(client: FlaskClient, key: dict[str, str], store: Store, what: str) -> None:
-    """By any of the list's filters; nothing is asked, made or cancelled. An ended job is not cancelled."""
+def test_a_dry_run_only_counts_the_jobs(
+    client: FlaskClient, key: dict[str, str], store: Store, what: str
+) -> None:
+    """For each of the list's filters; CI is not asked, and nothing is replayed or cancelled. A job that has ended
+    cannot be cancelled."""
     put(store, "j1", State="Running", EndTime=None)
     put(store, "j2")
     put(store, "j3", Tag="Transcode", State="Running", EndTime=None)
@@ -95,7 +98,7 @@ def test_they_are_counted_first(client: FlaskClient, key: dict[str, str], store:
 def test_jobs_are_refreshed_by_a_label(
     client: FlaskClient, key: dict[str, str], services: Services, ci: Emulated
 ) -> None:
-    """One question for all of them; what CI does not know is named, and stops no other."""
+    """CI is asked once for all of them; a job that CI cannot be asked about is reported and delays no other."""
     ci.fault("lose")
     ids = [submitted(services, show="news") for _ in range(3)]
     other = submitted(services, show="sport")
@@ -131,7 +134,7 @@ def test_jobs_are_cancelled_together(
 def test_replays_go_on_from_the_cursor(
     client: FlaskClient, key: dict[str, str], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request does a bounded number; all are reached, none twice."""
+    """A request replays a bounded number of jobs; with the cursors each job is replayed once."""
     monkeypatch.setattr("app.api.chosen.many_jobs._REPLAYED", 2)
     for n in range(5):
         put(store, f"j{n}", CreationTime=f"2024-03-05T21:59:0{n}+0800")
@@ -154,7 +157,7 @@ def test_replays_go_on_from_the_cursor(
 def test_a_replay_may_be_for_one_only(
     client: FlaskClient, key: dict[str, str], store: Store, query: str, only: str | None
 ) -> None:
-    """The event says for whom it is, and so does the history."""
+    """Event and history name the handler or endpoint for which the replay is."""
     put(store, "j1")
     assert client.post(f"/v1/jobs/j1/replay{query}", headers=key).status_code == 202
     event = store.outbox.after("0-0", 100)[-1].event
@@ -164,7 +167,8 @@ def test_a_replay_may_be_for_one_only(
 
 
 def test_a_replay_for_none_is_refused(client: FlaskClient, key: dict[str, str], store: Store) -> None:
-    """A misspelt name would replay nothing, and say that it did: the answer names those that there are."""
+    """A misspelt name would replay nothing and report success: the error names the handlers and endpoints that
+    exist."""
     put(store, "j1")
     store.runs.declare(["mine.publish", "forward"])
     for query, status, known in (
@@ -202,7 +206,7 @@ def test_each_needs_the_scopes_that_it_has_for_one_job(
 
 
 def test_commands_do_the_same(settings: Settings, services: Services, ci: Emulated) -> None:
-    """``flask jobs refresh --label …``: counted first, asked before what matters, and the same document."""
+    """``flask jobs refresh --label …`` counts first, asks for confirmation, and prints the same document."""
     runner = create_app(settings).test_cli_runner()
 
     def run(*arguments: str, code: int = 0, **more: Any) -> Any:

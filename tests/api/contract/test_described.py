@@ -27,7 +27,7 @@ def test_every_field_says_what_it_means(document: dict[str, Any]) -> None:
 
 
 def test_every_sentence_about_a_field_is_used(document: dict[str, Any]) -> None:
-    """A field that was renamed leaves none behind."""
+    """No description is left of a field that was renamed."""
     said = set()
 
     def walk(node: Any) -> None:

@@ -32,7 +32,7 @@ BULK = {"all": True}
 
 
 class Operation(NamedTuple):
-    """As the document has it; ``reasons`` are the errors that it lists."""
+    """An operation of the document; ``reasons`` are the errors that it lists."""
 
     method: str
     path: str
@@ -148,7 +148,7 @@ def test_each_problem_of_a_body_occurs(caller: Caller, reason: str) -> None:
 
 
 def test_each_problem_of_a_query_or_a_document_occurs(caller: Caller) -> None:
-    """An unknown member."""
+    """Each operation gets an unknown member."""
     said = {
         each.name: caller.ask(
             each.name, **({"json": {"nonsense": 1}} if each.has_body else {"query_string": "nonsense=1"})

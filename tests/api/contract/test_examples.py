@@ -14,7 +14,7 @@ from tests.api.answers.described import faults
 def test_each_example_is_what_the_service_answers_now(
     valkey: Valkey, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """The same operations and statuses, each with the same members; and each as its schema has it."""
+    """The examples have the same operations, statuses and members as real answers, and fit their schemas."""
     with running(valkey, emulator, tmp_path) as service:
         document = service.call("GET", "/openapi.json").json()
         found = written(answers(service))
@@ -33,7 +33,7 @@ def test_each_example_is_what_the_service_answers_now(
 
 
 def test_each_document_has_an_example(client: FlaskClient) -> None:
-    """Each that is answered, and each that is asked for; but CI's callback, and /readyz while Redis is away."""
+    """Each request and each answer, but for CI's callback, and for /readyz while Redis is away."""
     without = []
     for path, methods in client.get("/openapi.json").get_json()["paths"].items():
         for method, described in methods.items():

@@ -1,4 +1,4 @@
-"""What schemathesis, which reads the OpenAPI document and tries to catch the service out, finds: nothing.
+"""schemathesis, which reads the OpenAPI document and looks for violations of it, finds none.
 
 From outside, against real processes, with every check it has: examples of the document, the edges of each schema,
 random requests that fit it and that do not, and sequences in which one answer feeds the next request.

@@ -60,7 +60,7 @@ class Stream:
         return [each for each in self.jobs() if each["job"]["job_id"] == job_id]
 
     def ids(self) -> list[str]:
-        """Whose callbacks were heard of; whether their outputs are there is another matter."""
+        """The jobs of the events, without those of checks of outputs, which may come or not."""
         return [each["job"]["job_id"] for each in self.jobs() if each["kind"] != "check"]
 
 
@@ -82,7 +82,7 @@ def listening(service: Service, query: str = "", **headers: str) -> Iterator[Str
         stream.close()
 
 
-def test_a_listener_hears_of_each_event(shared_service: Service) -> None:
+def test_a_listener_receives_each_event(shared_service: Service) -> None:
     """In order, with the id to resume from; the job is as it was at the event."""
     with listening(shared_service) as stream:
         assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
@@ -96,8 +96,8 @@ def test_a_listener_hears_of_each_event(shared_service: Service) -> None:
         assert [each["job"]["version"] for each in (first, second)] == [1, 2]
 
 
-def test_a_listener_may_want_one_job_or_one_tag(shared_service: Service) -> None:
-    """Other listeners get nothing."""
+def test_a_listener_may_select_one_job_or_one_tag(shared_service: Service) -> None:
+    """It receives no other events."""
     wanted = "jwanted0000"
     with (
         listening(shared_service, f"?job_id={wanted}") as one,
@@ -114,7 +114,7 @@ def test_a_listener_may_want_one_job_or_one_tag(shared_service: Service) -> None
 
 
 def test_a_listener_resumes_where_it_was(service: Service) -> None:
-    """``Last-Event-ID``: nothing twice, nothing left out, however much came meanwhile."""
+    """With ``Last-Event-ID`` it receives each event once, however many were added meanwhile."""
     with listening(service) as stream:
         tell(service.services, job_id="jfirst")
         eventually(lambda: stream.ids() == ["jfirst"], "the first")
@@ -181,8 +181,8 @@ def test_a_stream_ends_when_the_service_stops(service: Service) -> None:
         assert service.web.popen and service.web.popen.wait(PATIENCE_S) == 0
 
 
-def test_a_restart_of_redis_is_survived(shared_service: Service) -> None:
-    """Clients of a stream whose connections to Redis were cut hear on."""
+def test_a_lost_connection_to_redis_is_survived(shared_service: Service) -> None:
+    """A stream whose connection to Redis was closed continues with the next event."""
     with listening(shared_service) as stream:
         shared_service.services.store.db.client.client_kill_filter(_type="normal", skipme=True)
         tell(shared_service.services, job_id="jafter")
@@ -191,7 +191,7 @@ def test_a_restart_of_redis_is_survived(shared_service: Service) -> None:
 
 @pytest.mark.parametrize("how", ["stream", "wait"])
 def test_a_change_is_seen_soon(shared_service: Service, how: str) -> None:
-    """Generously here; measured in docs/streams.md."""
+    """Within a generous bound; docs/streams.md has measured times."""
     job_id, _ = tell(shared_service.services, "Running", EndTime=None)
     if how == "stream":
         with listening(shared_service, f"?job_id={job_id}") as stream:

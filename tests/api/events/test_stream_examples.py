@@ -68,7 +68,8 @@ def test_browser(service: Service, page: Page) -> None:
 
 
 def test_a_consumer_of_ones_own(service: Service, tmp_path: Path) -> None:
-    """XREADGROUP: what a consumer took before it died comes again, and a long silence is not the end."""
+    """XREADGROUP: entries that a consumer read before it died are read again, and a long silence does not end the
+    program."""
     script = tmp_path / "listen.py"
     script.write_text(example("python", "xreadgroup"))
     store = service.services.store
@@ -90,7 +91,7 @@ def test_a_consumer_of_ones_own(service: Service, tmp_path: Path) -> None:
 
 
 def test_flask_jobs_wait(service: Service) -> None:
-    """Ends when the job does, with the job on standard output and an exit code that says how."""
+    """It ends when the job does, prints the job, and its exit code says how the job ended."""
     job_id, _ = tell(service.services, "Running", EndTime=None)
     environment = service_environment(service)
     command = [

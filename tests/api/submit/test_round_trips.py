@@ -1,4 +1,4 @@
-"""How often a submission asks Redis: each round trip costs as much as all the rules of a request."""
+"""How many round trips to Redis a submission takes: each costs as much time as all the rules of a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRONG = ONE | {"output": {}}
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What goes out to Redis, one entry for each round trip."""
+    """The commands sent to Redis, one entry for each round trip."""
     seen: list[Any] = []
     send = AbstractConnection.send_packed_command
 

@@ -17,7 +17,7 @@ from tests.api.submit.conftest import REQUEST
 def test_a_job_is_created_and_its_submission_can_be_looked_up(
     post: Any, client: FlaskClient, key: dict[str, str], ci: Emulated
 ) -> None:
-    """201, the job, its place; the submission holds the caller's labels, which CI never saw."""
+    """201 with the job and its Location; the submission has the caller's labels, which are not sent to CI."""
     answer = post(REQUEST)
     assert answer.status_code == 201, answer.text
     job = answer.get_json()
@@ -48,7 +48,7 @@ def test_several_operations_are_answered_as_a_list(
 
 
 def test_every_broken_rule_is_named_at_once(post: Any, ci: Emulated) -> None:
-    """422 with the path and the rule of each; CI hears nothing."""
+    """422 with the path and the rule of each; nothing is sent to CI."""
     wrong = {
         "input": {"object": "in/a.mp3"},
         "voice_separate": {
@@ -96,8 +96,8 @@ def test_a_request_that_breaks_an_inferred_rule_is_sent_with_a_warning(
     assert ci.statuses() == [200, 200]
 
 
-def test_doubts_are_said_in_every_answer(post: Any, ci: Emulated) -> None:
-    """Of several jobs, beside errors, and where CI's answer is lost."""
+def test_every_answer_has_the_warnings(post: Any, ci: Emulated) -> None:
+    """That for several jobs, an error, and the one after a lost answer of CI."""
     each = {name: DOUBTFUL[name] for name in ("voice_separate", "output")}
     several = post({"input": REQUEST["input"], "operations": [each, REQUEST | {}]})
     assert several.status_code == 422, "an operation has no labels"
@@ -145,7 +145,7 @@ def test_no_callback_in_any_case_is_sent_as_ci_takes_it(post: Any, ci: Emulated)
 
 
 def test_a_documented_rule_can_be_let_through_on_purpose(post: Any, ci: Emulated) -> None:
-    """As with `--allow`: by the word that the refusal named; what cannot be is an error itself."""
+    """As with `--allow`, by the word in the error; a word that cannot be allowed is an error itself."""
     new = REQUEST | {"voice_separate": {"audio_mode": "IsAudio", "audio_config": {"codec": "opus"}}}
     refused = post(new).get_json()["errors"]
     assert [error["word"] for error in refused] == ["codec"]
@@ -179,7 +179,7 @@ def test_cis_refusal_is_reported(
 
 
 def test_slow_down_that_lasts_is_reported_with_a_time(post: Any, ci: Emulated) -> None:
-    """503 with Retry-After, in seconds and not in minutes; nothing was taken, so it may be sent again."""
+    """503 with Retry-After of a few seconds; CI has accepted nothing, so the request may be repeated."""
     ci.fault("error", on="submit", code="SlowDown", status=429)
     answer = post(REQUEST)
     assert (answer.status_code, answer.get_json()["reason"]) == (503, "ci_unavailable")
@@ -193,7 +193,7 @@ def test_slow_down_that_lasts_is_reported_with_a_time(post: Any, ci: Emulated) -
 def test_a_lost_answer_is_202_and_the_submission(
     fault: dict[str, Any], post: Any, client: FlaskClient, key: dict[str, str], ci: Emulated
 ) -> None:
-    """CI may have it: it is neither a success nor a failure, and it is sent once."""
+    """CI may have the request, so it is sent once, and the answer is neither a success nor a failure."""
     ci.fault(**fault, on="submit")
     answer = post(REQUEST)
     assert answer.status_code == 202, answer.text
@@ -205,7 +205,7 @@ def test_a_lost_answer_is_202_and_the_submission(
 
 
 def test_nothing_is_sent_when_nothing_can_be_stored(valkey: Valkey, ci: Emulated, store: Store) -> None:
-    """An unknown submission is 404; a store that is away is 503, and CI hears nothing."""
+    """Without Redis the answer is 503 and nothing is sent to CI; an unknown submission is 404."""
     from app import create_app  # noqa: PLC0415
 
     away = create_app(make_settings("unix:///nowhere", ci_endpoint=ci.url, cos_bucket=ci.bucket))

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request is done once, through lost answers and processes that die in the middle."""
+"""Idempotency-Key: the same request is sent to CI once, also after lost answers and crashes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.api.submit.conftest import REQUEST
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours runs after it."""
+    """Stands for SIGKILL: no code of ours runs after it."""
 
 
 def test_the_first_answer_comes_again(post: Any, ci: Emulated) -> None:
@@ -139,7 +139,7 @@ def test_a_crash_in_the_middle_never_sends_twice(
     monkeypatch: pytest.MonkeyPatch,
     services: Services,
 ) -> None:
-    """At first 409, since the process that began it may be alive; later its submission gives the answer."""
+    """The repeat gets 409 while the first process may be alive; later the answer of its submission."""
     with monkeypatch.context() as dying:
         crash(dying, where)
         with pytest.raises(Killed):
@@ -165,13 +165,13 @@ def test_a_crash_in_the_middle_never_sends_twice(
         assert submission in services.store.submissions.unanswered(), "the relay looks for it"
 
 
-def test_two_who_find_the_same_dead_request_do_it_once(
+def test_simultaneous_repeats_after_a_crash_send_once(
     settings: Settings,
     key: dict[str, str],
     ci: Emulated,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Many repeat a request whose process died before it stored anything: one of them does it."""
+    """Six clients repeat a request whose process died before it stored anything: one of them sends it."""
     app = create_app(settings)
     headers = key | {"Idempotency-Key": "k"}
     with monkeypatch.context() as dying:
@@ -198,7 +198,7 @@ def test_two_who_find_the_same_dead_request_do_it_once(
 
 
 def test_a_killed_web_process_leaves_a_submission_and_no_second_job(service: Any) -> None:
-    """kill -9 of the real web process while CI holds the request: the repeat is a conflict, not a second job."""
+    """kill -9 of the real web process while CI holds the request: the repeat sends nothing to CI."""
     emulated = Emulated(service.settings.ci_endpoint, service.settings.cos_bucket)
     marked = REQUEST | {"user_data": f"kill-{time.time_ns()}"}
     emulated.fault("slow", on="submit", seconds=3, times=1)

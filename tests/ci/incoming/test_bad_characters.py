@@ -1,4 +1,4 @@
-"""One bad character costs that character: it reads as U+FFFD, in callbacks and in CI's own answers, in XML and JSON."""
+"""A bad character is replaced by U+FFFD and costs nothing else: in callbacks and CI's answers, in XML and JSON."""
 
 import json
 
@@ -35,7 +35,7 @@ def messages(body: bytes) -> list[str | None]:
 
 @pytest.mark.parametrize("bad", IN_BOTH.values(), ids=IN_BOTH.keys())
 def test_a_bad_character_is_replaced(bad: bytes) -> None:
-    """The same record as its twin, and raw can be stored."""
+    """XML and JSON give the same record, and its raw view can be stored."""
     xml, dumped = XML % bad, JSON % bad
     assert messages(xml) == messages(dumped) == ["a\ufffdb"] * 2
     assert parse(xml).details == parse(dumped).details
@@ -53,7 +53,7 @@ def test_bytes_that_are_no_characters_are_replaced(bad: bytes) -> None:
 
 @pytest.mark.parametrize("reference", REFERENCES)
 def test_a_reference_to_a_bad_character_is_replaced(reference: str) -> None:
-    """As the character itself; capital X is no reference in XML and is taken for one all the same."""
+    """Like the character itself; `&#X…` is not valid XML, and is replaced too."""
     assert messages(XML % reference.encode()) == ["a\ufffdb"] * 2
 
 
@@ -65,7 +65,7 @@ def test_references_to_good_characters_are_left_alone(code: int) -> None:
 
 
 def test_in_cdata_a_reference_is_text() -> None:
-    """There it is a caller's own text, and stays; a control character does not."""
+    """There it is the caller's own text and is kept; a control character is replaced."""
     assert messages(XML % b"<![CDATA[&#27;\x1b]]>&#27;") == ["a&#27;\ufffd\ufffdb"] * 2
     assert messages(XML % b"&#27;<![CDATA[&#27;]]>") == ["a\ufffd&#27;b"] * 2
 

@@ -29,7 +29,7 @@ def roles(asked: dict[str, str], *names: str, **detail: Any) -> list[str | None]
 
 
 def test_there_are_none_before_ci_reports_any() -> None:
-    """Operation.Output is a wish; it never shows up as a file."""
+    """Operation.Output is only the request; it is never an output of the record."""
     assert outputs({"Output": {"Bucket": "b", "Object": "a"}}) == ()
     assert outputs({"Output": {"Object": "a"}, "MediaResult": None}) == ()
     assert outputs({"PicProcessResult": {"ObjectName": "a"}}) == ()
@@ -44,7 +44,7 @@ def test_the_key_is_the_prefix_and_the_name() -> None:
 
 
 def test_a_slash_that_was_asked_for_is_the_keys_own() -> None:
-    """To COS `/a` and `a` are two objects: where the request named the first, that is where the file lies."""
+    """To COS `/a` and `a` are two objects: if the request named `/a`, the output's key is `/a`."""
     asked = {"Object": "/out/b.mp3", "AuObject": "/out/${jobid}.mp3"}
     files = {
         "ObjectName": ["/out/b.mp3", "/out/j1.mp3"],
@@ -128,7 +128,7 @@ def test_wildcards_are_filled_in() -> None:
 
 
 def test_an_exact_name_comes_before_a_pattern() -> None:
-    """And of two patterns the one that says more."""
+    """Of two patterns that match, the one with more fixed text decides."""
     asked = {
         "Object": "o/${ext}",
         "AuObject": "o/v.mp3",
@@ -157,8 +157,8 @@ def test_a_name_is_text_not_a_pattern() -> None:
     assert roles({"Object": "o/(a+)+*[x]?.${ext}"}, "o/(a+)+*[x]?.mp3", "o/aa.mp3") == ["background", None]
 
 
-def test_matching_takes_no_time_whatever_is_asked_for() -> None:
-    """As a regular expression this would not end."""
+def test_matching_takes_little_time_whatever_is_asked_for() -> None:
+    """A regular expression would backtrack without end."""
     started = time.thread_time()
     assert roles({"Object": "${a}a" * 200 + "b"}, "a" * 50_000, "a" * 49_999 + "b") == [None, "background"]
     assert roles({"Object": "/${a}" * 200}, "/" * 50_000, "b" * 50_000) == [None, None]
@@ -186,7 +186,7 @@ GROWTH = {
 
 @pytest.mark.parametrize("file", GROWTH.values(), ids=GROWTH.keys())
 def test_a_small_body_cannot_make_a_huge_record(file: dict[str, Any]) -> None:
-    """What stands in every output is counted as often: 400 kB before 50,000 names would be 20 GB."""
+    """A prefix counts once for each output: 400 kB before 50,000 names would be 20 GB."""
     body = to_json(event({"JobId": "j1", "Operation": {"MediaResult": {"OutputFile": file}}}))
     started = time.thread_time()
     with pytest.raises(Refused) as caught:
@@ -195,7 +195,7 @@ def test_a_small_body_cannot_make_a_huge_record(file: dict[str, Any]) -> None:
     assert time.thread_time() - started < 5
 
 
-def test_nor_can_many_small_jobs() -> None:
+def test_many_small_jobs_cannot_make_a_huge_record() -> None:
     """The sum over all jobs of one body counts."""
     file = {"ObjectPrefix": "p" * 5_000, "ObjectName": ["x"] * 1_000}
     jobs = [{"JobId": f"j{n}", "Operation": {"MediaResult": {"OutputFile": file}}} for n in range(100)]
@@ -210,8 +210,8 @@ def test_a_long_event_name_is_cut() -> None:
     assert {detail.report.tag for detail in seen.details} == {"e" * 63 + "…"}
 
 
-def test_nor_can_wildcards() -> None:
-    """A run's id is filled in only if it is one, into what can be a key."""
+def test_wildcards_cannot_make_a_huge_record() -> None:
+    """A run's id is filled in only if it is a valid id and the result can be a key."""
     asked = {"Object": "${RunId}" * 50_000, "AuObject": "${RunId}" * 100}
     assert roles(asked, "o/x", Workflow={"RunId": "r" * 400_000}) == [None]
 

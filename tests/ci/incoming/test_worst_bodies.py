@@ -1,4 +1,4 @@
-"""No body holds the interpreter: what reading one costs is bounded by the caps, and not by who wrote it."""
+"""The caps bound the time that reading a body takes, whatever a sender puts into it."""
 
 from __future__ import annotations
 

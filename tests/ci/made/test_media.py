@@ -71,7 +71,7 @@ def test_a_rate_may_be_a_fraction(fps: str, rate: float | None) -> None:
 
 
 @pytest.mark.parametrize("number", ["9" * 400, "1e999", "NaN", "Infinity", "-5", [], {}, True, "1.5.5"])
-def test_no_number_is_no_number(number: Any) -> None:
-    """A stranger's number never breaks a record: what is none is null, and all of it is JSON."""
+def test_an_invalid_number_is_null(number: Any) -> None:
+    """It never breaks a record, and the record is valid JSON."""
     found = of(Duration=number, Size=number, Bitrate=number)
     assert found is not None and (found.duration_s, found.size, found.bitrate) == (None, None, None)

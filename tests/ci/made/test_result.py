@@ -17,7 +17,7 @@ def data(node: Any) -> Any:
 
 
 def test_it_reads_as_xml_has_it() -> None:
-    """Scalars are texts, empty nodes are left out, one of a kind is itself, names are in order."""
+    """Scalars are text, empty nodes are left out, a single node is no list, and names are sorted."""
     node: dict[str, Any] = {
         "b": 1,
         "a": True,
@@ -75,7 +75,7 @@ def test_a_job_without_either_has_the_digest_that_it_had_before() -> None:
 
 
 def test_the_result_is_part_of_the_digest() -> None:
-    """Another text is other news."""
+    """Another result has another digest."""
     one, other = (Report(job_id="j1", result=JobResult(kind="k", data={"t": text})) for text in "ab")
     assert len({one.digest, other.digest, Report(job_id="j1").digest}) == 3
 
@@ -90,7 +90,7 @@ def test_a_body_that_gives_only_the_form_is_a_probe(write: Callable[..., bytes],
         assert parse(write(body, Dialect(empty=empty))).kind == "probe"
 
 
-def test_a_job_that_says_anything_is_none() -> None:
-    """Without an id it is refused, and not lost."""
+def test_a_job_with_any_value_is_no_probe() -> None:
+    """Without an id it is refused, so that it is not lost."""
     with pytest.raises(Refused):
         parse(to_json({"JobsDetail": {"JobId": "", "State": "Success"}}))

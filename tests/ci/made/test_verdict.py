@@ -46,13 +46,13 @@ def verdict(report: Report) -> Verdict | None:
     ],
 )
 def test_label_suggestion_and_score(report: Report, expected: tuple[Any, ...]) -> None:
-    """CI's own where it gives them; else those of the scene that says most against it."""
+    """CI's own where they are given, else those of the scene with the worst finding."""
     label, suggestion, score = expected
     assert verdict(report) == Verdict(label=label, suggestion=suggestion, score=score)
 
 
-def test_its_findings_are_the_data() -> None:
-    """Without what the record has elsewhere, and without the headers of the request."""
+def test_the_findings_of_a_review_are_its_result() -> None:
+    """Without the fields that the record has elsewhere, and without the headers of the request."""
     report = detail(Label="Ads", Result=1, Object="a.mp4", CosHeaders={"x-cos-meta-id": "secret"})
     assert report.result is not None
     assert (report.result.kind, report.result.data) == ("ReviewVideo", {"Label": "Ads", "Result": "1"})
@@ -66,7 +66,6 @@ def test_a_verdict_stays_where_its_findings_are_too_long() -> None:
     assert verdict(report) == Verdict(label="Ads", suggestion=1, score=80)
 
 
-def test_a_review_that_says_nothing_has_none() -> None:
-    """There is no verdict to be made up."""
+def test_a_review_without_findings_has_no_verdict() -> None:
     assert verdict(simple()) is None
     assert verdict(detail()) is None

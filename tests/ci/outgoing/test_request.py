@@ -137,7 +137,7 @@ def test_an_operation_may_be_cis_own_node() -> None:
     ],
 )
 def test_a_request_says_where_its_news_goes(fields: dict[str, Any], kind: str) -> None:
-    """Only `own` comes to us; all else has to be asked for."""
+    """Only with `own` are callbacks sent to this service; for all others CI has to be asked."""
     assert load_request(fields).callback_kind == kind
 
 

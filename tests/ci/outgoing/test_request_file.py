@@ -31,7 +31,7 @@ FILE = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_a_file_is_read_for_our_record() -> None:
-    """Where it goes, what it works on, what it makes; the operation itself stays raw."""
+    """Bucket, input, outputs and tag are read; the operation itself stays raw."""
     made = read_xml(FILE)
     assert check(made, DEFAULTS) == []
     facts = asked(made, DEFAULTS)
@@ -53,13 +53,13 @@ def test_a_file_is_read_for_our_record() -> None:
 
 
 def test_the_rules_hold_for_a_file_too() -> None:
-    """At CI's own names, which are what the file's author wrote."""
+    """An error names CI's own path, which the file's author wrote."""
     found = check(read_xml(FILE.replace(b"<Codec>mp3", b"<Codec>ogg")), DEFAULTS)
     assert [b.field for b in found] == ["operation.VoiceSeparate.AudioConfig.Codec"]
 
 
 def test_a_rule_can_be_let_through_in_a_file_too() -> None:
-    """The file has no place for that: it is said beside it."""
+    """The file has no field for it: `allow` is given beside it."""
     odd = FILE.replace(b"<Codec>mp3", b"<Codec>ogg")
     assert check(read_xml(odd, allow=["codec"]), DEFAULTS) == []
     assert check(read_xml(odd, allow=["codex"]), DEFAULTS)[0].field == "allow.0"
@@ -77,7 +77,7 @@ def test_a_file_needs_a_tag(tag: bytes) -> None:
 
 @pytest.mark.parametrize("operation", [b"", b"<Operation/>", b"<Operation>\n</Operation>"])
 def test_a_file_without_an_operation_is_read(operation: bytes) -> None:
-    """Its tag says whether there has to be one; an empty one is none."""
+    """Its tag decides whether it needs one; an empty node counts as none."""
     bare = b"<Request><Tag>%s</Tag><Input><Object>in/a.mp4</Object></Input>" + operation + b"</Request>"
     assert check(read_xml(bare % b"MediaInfo"), DEFAULTS) == []
     assert [b.word for b in check(read_xml(bare % b"Transcode"), DEFAULTS)] == ["missing"]
@@ -140,14 +140,13 @@ def test_a_repeated_callback_becomes_one() -> None:
     assert made == b"<Request><CallBack>no</CallBack><Tag>A</Tag></Request>"
 
 
-def test_nothing_to_say_changes_nothing() -> None:
-    """None leaves what is there."""
+def test_without_a_callback_url_the_file_is_unchanged() -> None:
     assert with_callback(FILE, None) == FILE
 
 
 @given(object_key=st.text(max_size=20), url=st.text(max_size=40))
 def test_positions_are_bytes_not_characters(object_key: str, url: str) -> None:
-    """Text of any script before the node does not shift where it is cut."""
+    """Text of any script before the CallBack node does not shift the position of the cut."""
     made = request(input={"object": object_key})
     if check(made, DEFAULTS) or any(
         ord(c) < 32 or 0xD7FF < ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) for c in url
@@ -161,7 +160,7 @@ def test_positions_are_bytes_not_characters(object_key: str, url: str) -> None:
 
 
 def test_a_file_with_several_operations() -> None:
-    """Each tells its own tag; one that does not takes the Request's."""
+    """Each has its own tag, or else that of the Request."""
     made = read_xml(
         b"<Request><Tag>Base</Tag><Input><Object>a.mp4</Object></Input>"
         b"<Operation><Tag>Transcode</Tag><TemplateId>t1</TemplateId></Operation>"

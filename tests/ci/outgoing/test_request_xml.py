@@ -168,7 +168,7 @@ def test_whatever_raw_operation_passes_is_well_formed(raw: Any) -> None:
 
 @pytest.mark.parametrize("operation", [None, {}], ids=["absent", "empty"])
 def test_there_is_no_empty_operation(operation: Any) -> None:
-    """MediaInfo needs none; what is said of it makes one."""
+    """MediaInfo needs none; user data alone adds one."""
     flat = {"voice_separate": None, "output": None}
     made = request(tag="MediaInfo", operation=operation, **flat)
     assert "Operation" not in xml(made)

@@ -40,7 +40,7 @@ def test_tags_without_an_input_file_need_no_input(tag: str) -> None:
 
 
 def test_without_an_input_other_tags_are_doubtful() -> None:
-    """Which of them need one is nowhere in one table."""
+    """CI documents no list of the tags that need one."""
     made = request(
         tag="Transcode", input={}, operation={"TemplateId": "t1"}, voice_separate=None, output=None
     )
@@ -50,7 +50,7 @@ def test_without_an_input_other_tags_are_doubtful() -> None:
 
 @pytest.mark.parametrize("tag", ["", " ", "\t\n"])
 def test_a_tag_is_required(tag: str) -> None:
-    """A blank one is none, wherever it stands; and nothing misleading is said of what is beside it."""
+    """A blank one counts as missing, in any place; no other field is reported because of it."""
     assert violations(request(tag=tag)) == {("tag", "missing")}
     assert violations(request(tag=tag, voice_separate=None, output=None)) == {("tag", "missing")}
     flat = {"voice_separate": None, "output": None}
@@ -83,7 +83,7 @@ def test_some_tags_need_no_operation(tag: str, more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("tag", sorted(facts.NEEDS_OPERATION))
 def test_tags_that_write_a_file_need_an_operation(tag: str) -> None:
-    """Nowhere else it could say where to."""
+    """Only the operation can name the output."""
     assert violations(request(tag=tag, **FLAT)) == {("operation", "missing")}
 
 
@@ -122,8 +122,8 @@ def test_known_regions_pass(region: str) -> None:
     ],
 )
 @pytest.mark.parametrize("part", ["input", "output"])
-def test_names_of_hosts_are_looked_at(part: str, where: dict[str, str], word: str) -> None:
-    """They become a host name, and a bucket's is BucketName-APPID. An unknown region may be new."""
+def test_names_of_hosts_are_checked(part: str, where: dict[str, str], word: str) -> None:
+    """Bucket and region become a host name, and a bucket is BucketName-APPID. An unknown region may be a new one."""
     (field,) = where
     found = broken(request(**{part: GOOD[part] | where}))
     assert [(b.field, b.word) for b in found] == [(f"{part}.{field}", word)]
@@ -176,7 +176,7 @@ def test_characters_valid_in_xml_pass(char: str) -> None:
 
 
 def test_ids_have_sane_lengths() -> None:
-    """CI's are 33 characters; ours is no place to keep megabytes."""
+    """CI's ids have 33 characters; a longer field would be stored for nothing."""
     long = "x" * 129
     assert violations(request(template_id=long, queue_id=long, voice_separate=None)) == {
         ("template_id", "length"),
@@ -292,7 +292,7 @@ def test_a_raw_voice_separate_is_checked_like_a_typed_one() -> None:
     }
 
 
-def test_a_thing_is_said_once() -> None:
+def test_a_value_may_be_given_only_once() -> None:
     """A typed field beside the same node of the raw operation would be sent twice."""
     assert violations(request(operation={"UserData": "a", "Tag": "X"}, user_data="b")) == {
         ("user_data", "twice"),
@@ -301,7 +301,7 @@ def test_a_thing_is_said_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "1a", "<a>", "a:b", "-", "ü", "x" * 129])
-def test_names_of_raw_nodes_are_looked_at(name: str) -> None:
+def test_names_of_raw_nodes_are_checked(name: str) -> None:
     """They become names of XML nodes."""
     assert ("operation.Deep", "raw") in violations(request(tag="X", operation={"Deep": {name: "x"}}))
 
@@ -327,7 +327,6 @@ def test_several_operations_are_each_checked() -> None:
     }
 
 
-def test_rules_do_not_depend_on_defaults_where_the_request_says_it() -> None:
-    """The request's own bucket wins."""
+def test_the_requests_own_bucket_overrides_the_default() -> None:
     assert DEFAULTS.input(request(input={"object": "a", "bucket": "own-1"})).bucket == "own-1"
     assert DEFAULTS.input(request()).bucket == "demo-1250000000"

@@ -180,7 +180,7 @@ def test_a_field_without_effect_is_reported() -> None:
 
 @pytest.mark.parametrize("word", ["no", "NO", "No", "nO", " no", "NO\n"])
 def test_no_in_any_case_is_cis_own_word(word: str) -> None:
-    """One thing to the rules, to our record and on the wire, where CI takes it in lower case only."""
+    """The rules, the record and the XML have it in lower case, the only form that CI accepts."""
     made = request(callback=word)
     assert (broken(made), made.callback, made.callback_kind) == ([], "no", "no")
     xml = (
@@ -191,5 +191,5 @@ def test_no_in_any_case_is_cis_own_word(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["none", "n o", "off", "-"])
 def test_no_other_word_is_no(word: str) -> None:
-    """It would be a URL, and is none."""
+    """Any other word counts as a URL, and is an invalid one."""
     assert violations(request(callback=word)) == {("callback", "callback")}

@@ -59,7 +59,7 @@ def test_a_violation_of_a_documented_rule_is_an_error(config: dict[str, Any], fi
 
 @pytest.mark.parametrize("field", ["samplerate", "channels", "bitrate"])
 def test_an_unknown_codec_hides_nothing(field: str) -> None:
-    """What no codec has is said beside it."""
+    """A value that no codec has is reported beside the unknown codec."""
     config: dict[str, Any] = {"codec": "opus", field: 77777}
     assert violations(voice(**config)) == {(f"{CONFIG}.{name}", name) for name in ("codec", field)}
     assert violations(voice(codec="opus", samplerate=44100, channels=8)) == {(f"{CONFIG}.codec", "codec")}
@@ -72,7 +72,7 @@ def test_every_broken_rule_is_named_at_once() -> None:
 
 
 def test_amr_without_a_rate_is_doubtful() -> None:
-    """CI's default rate is none of amr's; that it clashes is inferred, so it is a warning."""
+    """amr does not have CI's default rate; that the two clash is inferred, so it is a warning."""
     (found,) = broken(voice(codec="amr"))
     assert (found.word, found.severity) == ("amr_samplerate", "warning")
 
@@ -99,7 +99,7 @@ def test_music_mode_refuses_others(codec: str) -> None:
 
 
 def test_music_mode_ignores_the_rest() -> None:
-    """CI ignores these, so a value that would be wrong elsewhere is no error, but it is said."""
+    """CI ignores these fields, so a wrong value in them is a warning and no error."""
     found = broken(voice("MusicMode", codec="mp3", samplerate=96000, channels=8, bitrate=1))
     assert {b.field for b in found} == {f"{CONFIG}.{f}" for f in ("samplerate", "channels", "bitrate")}
     assert {(b.word, b.severity) for b in found} == {("ignored_in_music_mode", "warning")}
@@ -130,12 +130,12 @@ def test_what_ci_requires_is_required(separate: dict[str, Any] | None, missing: 
 
 
 def test_a_template_stands_for_voice_separate() -> None:
-    """With a template, which outputs are made is not ours to know."""
+    """The template decides which outputs are made, so no rule for outputs applies."""
     assert broken(request(voice_separate=None, template_id="t1", output={"bass_object": "b"})) == []
 
 
 def test_a_template_wins_over_voice_separate() -> None:
-    """Both is possible and one of them useless; what CI ignores is not checked."""
+    """Both may be given, and CI ignores voice_separate: it is reported as useless, and not checked."""
     made = request(template_id="t1", voice_separate={"audio_mode": "Nonsense"})
     assert [(b.field, b.word, b.severity) for b in broken(made)] == [
         ("voice_separate", "template_wins", "warning")

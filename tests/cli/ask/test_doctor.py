@@ -11,7 +11,7 @@ from tests.cli.submit.conftest import Flask, command
 
 
 def test_a_whole_installation_is_well(service: Service) -> None:
-    """Every part is there: exit code 0, and each is named."""
+    """With every part there the exit code is 0, and each part is named."""
     ran = create_app(service.settings).test_cli_runner().invoke(args=["doctor"])
     assert ran.exit_code == 0, ran.output
     for part in (

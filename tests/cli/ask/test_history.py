@@ -1,4 +1,4 @@
-"""``flask jobs history``: what was heard of a job, and every try with its error."""
+"""``flask jobs history``: the reports of a job, and every try with its error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = "the shop at https://shop.example.com/hook said " + "no " * 60 + "文" * 
 
 
 def ended(store: Store, job_id: str, *tries: tuple[RunState, str | None]) -> None:
-    """A run of the job's news, with these tries."""
+    """A run of the job's event, with these tries."""
     (posted,) = (each for each in store.outbox.after("0", 100) if each.event.job_id == job_id)
     store.runs.plan([(posted.event, [("mine.publish", None)])])
     (run,) = store.runs.of_job(job_id)
@@ -32,7 +32,7 @@ def ended(store: Store, job_id: str, *tries: tuple[RunState, str | None]) -> Non
 
 
 def test_history_shows_each_try_with_its_error_and_traceback(shell: Shell) -> None:
-    """Who has the settings sees as much as a key with the scope admin."""
+    """With the settings an operator sees as much as a key with the scope admin."""
     put(shell.store, "j1")
     ended(shell.store, "j1", ("failed", "KeyError: 'x'"))
     lines = [line.strip() for line in shell.run("jobs", "history", "j1").stdout.splitlines()]
@@ -52,7 +52,7 @@ def test_history_counts_in_english(shell: Shell) -> None:
 
 
 def test_history_fits_eighty_columns_and_cuts_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long errors go on in the next line; a Chinese character takes two columns."""
+    """Long errors continue on the next line; a Chinese character takes two columns."""
     monkeypatch.setenv("COLUMNS", "80")
     put(shell.store, "j1")
     ended(shell.store, "j1", ("failed", LONG))
@@ -63,7 +63,6 @@ def test_history_fits_eighty_columns_and_cuts_nothing(shell: Shell, monkeypatch:
 
 
 def test_history_as_json_is_what_the_api_says_to_an_admin(shell: Shell, api: FlaskClient) -> None:
-    """The same document."""
     put(shell.store, "j1")
     ended(shell.store, "j1", ("failed", "KeyError: 'x'"))
     key = shell.store.api_keys.create("boss", frozenset({"read", "admin"}))

@@ -36,7 +36,7 @@ def ended(services: Services, ids: list[str]) -> bool:
 
 
 def test_jobs_of_others_are_imported_page_by_page(flask: Flask, services: Services, ci: Emulated) -> None:
-    """More than one page; each is an event of its own; a second import changes nothing."""
+    """More than one page; a second import changes nothing."""
     ids = elsewhere(services, 104)
     eventually(lambda: ended(services, ids), "the jobs to end")
     ran = flask("jobs", "import", "--after", "1h")
@@ -60,8 +60,8 @@ def test_jobs_of_others_are_imported_page_by_page(flask: Flask, services: Servic
     assert same.version == version
 
 
-def test_known_jobs_get_their_news(flask: Flask, services: Services, ci: Emulated) -> None:
-    """A job whose callback never came is brought up to date."""
+def test_known_jobs_are_brought_up_to_date(flask: Flask, services: Services, ci: Emulated) -> None:
+    """Such as a job whose callback never came."""
     ci.fault("lose")
     job_id = Submitter(services).submit(REQUEST).job_ids[0]
     eventually(lambda: ended(services, [job_id]), "the job to end")
@@ -72,7 +72,7 @@ def test_known_jobs_get_their_news(flask: Flask, services: Services, ci: Emulate
 
 
 def test_a_job_that_goes_on_is_asked_about_later(flask: Flask, services: Services, ci: Emulated) -> None:
-    """An import with that option affects later news no more."""
+    """An imported job that has not ended is in the schedule of questions."""
     ci.fault("stuck")
     (job_id,) = elsewhere(services, 1)
     flask("jobs", "import", "--after", "1h")
@@ -94,17 +94,17 @@ def test_only_the_span_and_the_tag_are_walked(flask: Flask, services: Services, 
 @pytest.mark.parametrize(
     "fault", [{"code": "SlowDown", "status": 429}, {"code": "ServiceUnavailable", "status": 503}]
 )
-def test_trouble_of_a_moment_is_waited_out(
+def test_a_short_failure_of_ci_is_retried(
     fault: dict[str, object], flask: Flask, services: Services, ci: Emulated
 ) -> None:
-    """Asking costs nothing, so it is asked again."""
+    """A question costs nothing, so it is repeated."""
     elsewhere(services, 1)
     ci.fault("error", on="list", times=1, **fault)
     assert flask("jobs", "import", "--after", "1h", "--json").json["new"] == 1
 
 
 def test_a_refusal_by_ci_ends_the_run(flask: Flask, ci: Emulated) -> None:
-    """With CI's words, and exit code 6."""
+    """With CI's error code, and exit code 6."""
     ci.fault("error", on="list", code="AccessDenied", status=403)
     ran = flask("jobs", "import", "--after", "1h")
     assert ran.code == 6
@@ -114,7 +114,7 @@ def test_a_refusal_by_ci_ends_the_run(flask: Flask, ci: Emulated) -> None:
 
 
 def test_a_dry_run_counts_and_stores_nothing(flask: Flask, services: Services, ci: Emulated) -> None:
-    """It says beforehand what the import says afterwards: what is new, what has news, what is known."""
+    """Its numbers of new, changed and known jobs are those of the import."""
     ci.fault("lose")
     ours = Submitter(services).submit(REQUEST).job_ids[0]
     ids = elsewhere(services, 3)
@@ -134,8 +134,7 @@ def test_a_dry_run_counts_and_stores_nothing(flask: Flask, services: Services, c
 def test_an_import_without_handlers_makes_events_that_run_nothing(
     flask: Flask, services: Services, ci: Emulated
 ) -> None:
-    """Who listens hears of the jobs; no handler and no endpoint runs, not even one for every news. Later news of the
-    same jobs is like any other."""
+    """Listeners receive the events; no handler and no endpoint runs, not even one that wants every event."""
     ids = elsewhere(services, 2)
     eventually(lambda: ended(services, ids), "the jobs to end")
     flask("jobs", "import", "--after", "1h", "--no-handlers")
@@ -148,15 +147,15 @@ def test_an_import_without_handlers_makes_events_that_run_nothing(
     assert [each.get("only") for each in entries] == ["none"]
 
 
-def test_the_names_that_options_had_before_are_still_understood(flask: Flask, ci: Emulated) -> None:
-    """And only the new ones are in the help."""
+def test_the_earlier_names_of_options_still_work(flask: Flask, ci: Emulated) -> None:
+    """The help has only the new ones."""
     assert flask("jobs", "import", "--since", "1h", "--until", "30m").code == 0
     said = flask("jobs", "import", "--help").out
     assert "--after" in said and "--before" in said and "--since" not in said and "--until" not in said
 
 
 def test_queues_are_listed(flask: Flask, ci: Emulated) -> None:
-    """A table for people, CI's values as JSON for programs; no address of a callback is shown."""
+    """As a table, and as JSON with CI's values; neither shows the address of a callback."""
     ran = flask("queues", "list")
     assert ran.code == 0, ran.err
     assert "queue-speech-1" in ran.out

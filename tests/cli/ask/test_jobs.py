@@ -1,4 +1,4 @@
-"""``flask jobs refresh`` and ``cancel``: what CI says of one job, now."""
+"""``flask jobs refresh`` and ``cancel``: CI is asked about one job now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.submitter.conftest import REQUEST
 
 
 def test_a_job_whose_callback_was_lost_is_refreshed(flask: Flask, services: Services, ci: Emulated) -> None:
-    """CI's own word, believed."""
+    """CI's answer is stored."""
     ci.fault("lose")
     job_id = Submitter(services).submit(REQUEST).job_ids[0]
     eventually(
@@ -28,7 +28,7 @@ def test_a_job_whose_callback_was_lost_is_refreshed(flask: Flask, services: Serv
 
 
 def test_a_job_is_cancelled(flask: Flask, services: Services, ci: Emulated) -> None:
-    """No callback reports that: CI is asked."""
+    """CI sends no callback for a cancelled job, so it is asked."""
     ci.fault("stuck")
 
     def cancelled() -> Any:
@@ -41,7 +41,7 @@ def test_a_job_is_cancelled(flask: Flask, services: Services, ci: Emulated) -> N
 
 
 def test_a_job_that_ci_does_not_know(flask: Flask, services: Services) -> None:
-    """Invented by a callback: shown as it is known here, exit code 3; an unknown job: 3 as well."""
+    """The command prints the stored job and exits with 3, as for a job that is not stored."""
     job_id = new_job_id()
     take(services, job_id)
     services.store.due.note_place([job_id], ("demo-1250000000", "ap-chongqing"))

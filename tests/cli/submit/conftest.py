@@ -44,7 +44,7 @@ Flask = Callable[..., Ran]
 
 
 def command(settings: Settings, *arguments: str, **environment: str) -> tuple[list[str], dict[str, str]]:
-    """What to start, and with which environment."""
+    """The arguments and the environment to start a command with."""
     variables = os.environ | as_environment(settings) | environment
     return [sys.executable, "-m", "flask", *arguments], variables
 
@@ -63,7 +63,7 @@ def settings(valkey: Valkey, ci: Emulated) -> Settings:
 
 @pytest.fixture
 def flask(settings: Settings) -> Flask:
-    """Run a command to its end, in this process: a start takes longer than most of them. Settings can be changed."""
+    """Run a command to its end in this process, since a new process takes longer. Settings can be changed."""
 
     def run(*arguments: str, stdin: str | None = None, **changes: Any) -> Ran:
         app = create_app(settings.model_copy(update=changes))

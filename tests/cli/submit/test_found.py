@@ -8,11 +8,12 @@ from app import create_app
 from harness.emulated import Emulated
 from harness.servers import Emulator, Service, Valkey, eventually, free_port
 from harness.settings import make_settings
-from tests.cli.submit.test_many import COMMON, HEAD, file_of, rows_of, submitted, wanted
+from tests.cli.submit.row_files import COMMON, HEAD, file_of, rows_of, submitted, wanted
 
 
 def test_a_lost_row_is_found_by_the_relay(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> None:
-    """CI took it and its answer was lost: the relay finds the job, and the next run knows that it is done."""
+    """CI accepted the row and its answer was lost: the relay finds the job, and the next run counts the row as
+    submitted."""
     ci, port = Emulated(emulator.url), free_port()
     settings = make_settings(
         valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=ci.url, cos_bucket=ci.bucket

@@ -1,4 +1,4 @@
-"""What breaks a rule is named as the person has written it: by option, by line and column, by node."""
+"""An error names the place as the user wrote it: by option, by line and column, or by node."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BROKEN = (
 
 @pytest.mark.parametrize("path", [path for path, _ in fields()])
 def test_every_option_is_named_by_its_own_name(path: str, flask: Flask) -> None:
-    """A value that no field can hold is refused at the option that it was typed with."""
+    """A value that no field accepts is reported under the option that holds it."""
     name = path.rpartition(".")[2].replace("_", "-")
     option = f"--{path.replace('.', '-')}" if name in {"bucket", "region", "object", "url"} else f"--{name}"
     ran = flask("submit", "voice-separate", option, "a\x01", "--dry-run")
@@ -53,7 +53,7 @@ def test_every_rule_speaks_of_options_alone(arguments: tuple[str, ...], flask: F
 
 
 def test_a_warning_names_the_option_too(flask: Flask) -> None:
-    """Where nothing else is wrong."""
+    """Also if there is no error."""
     ran = flask(
         "submit", "voice-separate", "--input", "a.mp3", "--audio-mode", "IsAudio", "--au-object", "o",
         "--object", "p", "--dry-run",
@@ -63,7 +63,8 @@ def test_a_warning_names_the_option_too(flask: Flask) -> None:
 
 
 def test_a_row_is_named_by_line_and_column(flask: Flask, tmp_path: Path) -> None:
-    """As an editor shows them, also behind a cell of several lines; what an option fills is named by the option."""
+    """With the line number of an editor, also after a cell of several lines; a value from an option is reported under
+    the option."""
     path = tmp_path / "jobs.csv"
     path.write_text(
         "sep=,\n"
@@ -87,7 +88,7 @@ def test_a_row_is_named_by_line_and_column(flask: Flask, tmp_path: Path) -> None
 
 
 def test_a_line_of_json_is_named_by_its_fields(flask: Flask, tmp_path: Path) -> None:
-    """And by the column where it stops being JSON."""
+    """And invalid JSON by its column."""
     path = tmp_path / "jobs.jsonl"
     bad = {"input": {"object": "a.mp3"}, "output": {"au_object": "o"}, "job_level": "9"}
     path.write_text("\n" + json.dumps(bad) + '\n{"input": }\n')
@@ -97,7 +98,7 @@ def test_a_line_of_json_is_named_by_its_fields(flask: Flask, tmp_path: Path) -> 
 
 
 def test_a_csv_that_cannot_be_read_names_its_line(flask: Flask, tmp_path: Path) -> None:
-    """A quotation mark in the wrong place, say."""
+    """Here because of a misplaced quotation mark."""
     path = tmp_path / "jobs.csv"
     path.write_text('input.object,user_data\na.mp3,x\nb.mp3,"y" z\n')
     ran = flask("submit", "voice-separate", "--from", str(path), "--dry-run")
@@ -106,7 +107,7 @@ def test_a_csv_that_cannot_be_read_names_its_line(flask: Flask, tmp_path: Path) 
 
 
 def test_a_ready_file_is_named_by_its_nodes(flask: Flask, tmp_path: Path) -> None:
-    """With CI's names, as they stand in it; its options by theirs."""
+    """By CI's names, as they are in the file; options by their own."""
     path = tmp_path / "request.xml"
     path.write_text(
         "<Request><Tag>VoiceSeparate</Tag><Input><Object>/a.mp3</Object></Input><Operation><VoiceSeparate>"

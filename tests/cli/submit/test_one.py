@@ -49,7 +49,7 @@ def test_every_field_has_an_option_and_a_column() -> None:
 
 
 def test_help_says_cis_own_limits() -> None:
-    """A person need not open CI's pages."""
+    """So a user need not open CI's pages."""
     printed = " ".join(CliRunner().invoke(voice_separate, ["--help"]).output.split())
     for limit in (
         "IsAudio (vocals), IsBackground, AudioAndBackground, or MusicMode",
@@ -100,7 +100,7 @@ SAID = {
 
 
 def test_a_broken_request_names_every_rule_and_exits_2(flask: Flask, ci: Emulated) -> None:
-    """All at once, each with its field and its word; nothing on standard output."""
+    """Each error has its field and its word; standard output is empty."""
     ran = flask(
         "submit", "voice-separate", "--input-object", "in/a.mp3", "--audio-mode", "Loud", "--codec", "amr",
         "--samplerate", "44100", "--job-level", "9", "--user-data", "café", "--callback-type", "TDMQ", "--dry-run",
@@ -131,7 +131,7 @@ def test_a_rule_can_be_let_through_on_purpose(flask: Flask) -> None:
 
 @pytest.mark.parametrize("label", ["foo", "=x", ""])
 def test_a_label_is_name_and_value(label: str, flask: Flask, ci: Emulated) -> None:
-    """Anything else is a mistake, and not silently dropped."""
+    """Anything else is an error."""
     ran = flask("submit", "voice-separate", *ONE, "--label", label)
     assert (ran.code, ran.out) == (2, "")
     assert "is not NAME=VALUE" in ran.err
@@ -139,7 +139,7 @@ def test_a_label_is_name_and_value(label: str, flask: Flask, ci: Emulated) -> No
 
 
 def test_labels_are_kept_as_they_are(flask: Flask, services: Services) -> None:
-    """With an equals sign, or nothing, as their value."""
+    """Also with an equals sign in the value, or an empty value."""
     ran = flask("submit", "voice-separate", *ONE, "--label", "a=b=c", "--label", "d.e=", "--json")
     kept = services.store.submissions.get(ran.json["submission"]["id"])
     assert kept is not None
@@ -185,14 +185,14 @@ def test_a_rule_can_be_let_through_for_a_ready_file(flask: Flask, tmp_path: Path
 
 
 def test_warnings_are_also_in_the_json_output(flask: Flask) -> None:
-    """As the API says it, and for people on standard error."""
+    """In the API's form, and as text on standard error."""
     ran = flask("submit", "voice-separate", *ONE, "--output-object", "out/b.mp3", "--json")
     assert [doubt["word"] for doubt in ran.json["warnings"]] == ["output_unused"]
     assert "[output_unused]" in ran.err
 
 
 def test_a_job_is_submitted_and_shown(flask: Flask, ci: Emulated) -> None:
-    """`--json` is what the API answers; the submission can be looked up."""
+    """`--json` prints the API's document; `show` prints the submission."""
     ran = flask("submit", "voice-separate", *ONE, "--label", "order=7", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["state"], ran.json["tag"]) == ("Submitted", "VoiceSeparate")
@@ -204,7 +204,7 @@ def test_a_job_is_submitted_and_shown(flask: Flask, ci: Emulated) -> None:
 
 
 def test_an_empty_audio_config_needs_no_option(flask: Flask) -> None:
-    """CI wants the container, and nothing in it: its defaults."""
+    """CI requires the container; without values it uses its defaults."""
     ran = flask(
         "submit",
         "voice-separate",
@@ -242,7 +242,7 @@ def test_a_lost_answer_exits_4_and_says_not_to_repeat(flask: Flask, ci: Emulated
 
 
 def test_redis_away_exits_5_and_nothing_is_sent(flask: Flask, ci: Emulated) -> None:
-    """The message says what to look at."""
+    """The error names what to check."""
     ran = flask("submit", "voice-separate", *ONE, redis_url=f"redis://127.0.0.1:{free_port()}")
     assert ran.code == 5, ran.err
     assert "REDIS_URL" in ran.err
@@ -250,7 +250,7 @@ def test_redis_away_exits_5_and_nothing_is_sent(flask: Flask, ci: Emulated) -> N
 
 
 def test_without_a_public_url_it_says_that_ci_is_asked(flask: Flask, ci: Emulated) -> None:
-    """A laptop behind NAT: CallBack=no, and the command says so."""
+    """As on a laptop behind NAT: the request has CallBack=no, and the command says that CI will be asked."""
     ran = flask("submit", "voice-separate", *ONE, "--json", public_url=None)
     assert ran.code == 0, ran.err
     assert "PUBLIC_URL is not set" in ran.err
@@ -260,7 +260,7 @@ def test_without_a_public_url_it_says_that_ci_is_asked(flask: Flask, ci: Emulate
 
 @pytest.mark.parametrize("dash", [False, True], ids=["a file", "standard input"])
 def test_a_ready_file_is_sent_as_it_is(dash: bool, flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """Its own bytes, with our CallBack; `--dry-run` shows them first; a broken one names its fault."""
+    """With our CallBack; `--dry-run` prints the bytes first; an invalid file is refused with its error."""
     xml = (
         f"<Request><Tag>Transcode</Tag><Input><Object>in/a.mp4</Object></Input><Operation><TemplateId>t1</TemplateId>"
         f"<Output><Region>ap-chongqing</Region><Bucket>{ci.bucket}</Bucket><Object>o.mp4</Object></Output>"
@@ -283,7 +283,7 @@ def test_a_ready_file_is_sent_as_it_is(dash: bool, flask: Flask, ci: Emulated, t
 
 @pytest.mark.parametrize("tag", ["MediaInfo", "ImageInspect"])
 def test_a_ready_file_may_have_no_operation(tag: str, flask: Flask, ci: Emulated) -> None:
-    """Where its tag needs none; and a `NO` in it reaches CI as `no`, with every other byte as it was."""
+    """If its tag needs none; a `NO` in its CallBack is sent as `no`, and every other byte is unchanged."""
     xml = f"<Request><Tag>{tag}</Tag>\n<Input><Object>in/a.mp4</Object></Input><CallBack>NO</CallBack>  </Request>"
     ran = flask("submit", "raw", "-", "--json", stdin=xml)
     assert (ran.code, ran.json["tag"]) == (0, tag), ran.err
@@ -294,7 +294,7 @@ def test_a_ready_file_may_have_no_operation(tag: str, flask: Flask, ci: Emulated
 
 
 def test_the_command_as_a_process(settings: Settings, ci: Emulated) -> None:
-    """As a person starts it: the job's id on standard output, exit code 0."""
+    """It prints the job's id and exits with 0."""
     argv, variables = command(settings, "submit", "voice-separate", *ONE)
     done = subprocess.run(
         argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False

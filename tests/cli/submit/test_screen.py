@@ -27,7 +27,7 @@ RESULT = re.compile(r"\d+\tj[0-9a-f]+")
 
 
 class Screen(NamedTuple):
-    """``end`` is what a process writes to, ``shown`` all that came out of it."""
+    """A process writes to ``end``; ``shown`` is all of its output."""
 
     end: int
     shown: bytearray
@@ -72,8 +72,8 @@ def started(settings: Settings, ci: Emulated, tmp_path: Path) -> tuple[list[str]
     return argv, variables | {"TERM": "xterm"}
 
 
-def test_results_have_the_screen_to_themselves(started: tuple[list[str], dict[str, str]]) -> None:
-    """Every line is one result, or the sentence at the end: none is drawn over."""
+def test_results_on_a_terminal_get_no_bar(started: tuple[list[str], dict[str, str]]) -> None:
+    """Every line is one result, or the summary at the end."""
     argv, variables = started
     with screen() as shown:
         done = subprocess.run(
@@ -88,7 +88,7 @@ def test_results_have_the_screen_to_themselves(started: tuple[list[str], dict[st
 
 
 def test_a_bar_is_shown_where_results_go_elsewhere(started: tuple[list[str], dict[str, str]]) -> None:
-    """Results in a pipe, whole; the bar on the screen, up to its end, in one line."""
+    """Results go to a pipe, complete; the terminal shows the bar in one line, up to its end."""
     argv, variables = started
     with screen() as shown:
         done = subprocess.run(
@@ -104,7 +104,7 @@ def test_a_bar_is_shown_where_results_go_elsewhere(started: tuple[list[str], dic
 
 
 def test_a_log_gets_no_bar(started: tuple[list[str], dict[str, str]]) -> None:
-    """Neither end is a terminal: results, and one sentence."""
+    """Without a terminal there are results and one summary."""
     argv, variables = started
     done = subprocess.run(
         argv, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
@@ -112,7 +112,7 @@ def test_a_log_gets_no_bar(started: tuple[list[str], dict[str, str]]) -> None:
     assert done.stderr == f"{ROWS} rows: {ROWS} submitted.\n"
 
 
-def test_every_bar_is_made_where_the_screen_is_looked_at() -> None:
+def test_every_bar_is_made_by_the_code_that_checks_for_a_terminal() -> None:
     """So no command can draw one over its results."""
     drawn = [file.name for file in (ROOT / "app").rglob("*.py") if "progressbar(" in file.read_text()]
     assert drawn == ["output.py"]

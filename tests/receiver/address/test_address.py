@@ -1,4 +1,4 @@
-"""Who is calling: the nearest address that no proxy of ours has, and nothing that a caller can write."""
+"""The caller's address: the nearest one that is no proxy of ours, whatever a caller writes into the header."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_caller_is_found(peer: str | None, forwarded: str, expected: str | N
 
 @given(st.text(max_size=50), st.ip_addresses(v=4))
 def test_nothing_on_the_left_changes_the_answer(left: str, last: ipaddress.IPv4Address) -> None:
-    """Whatever a caller writes, the last hop that a proxy of ours saw is the caller."""
+    """The caller is the last hop that a proxy of ours saw, whatever stands before it."""
     if not is_in(last, PROXIES):
         assert caller("10.0.0.1", f"{left},{last}", PROXIES) == last
 
@@ -93,7 +93,7 @@ def test_a_caller_is_an_address_that_stands_in_the_header(text: str) -> None:
 
 @given(st.text(max_size=80))
 def test_a_peer_without_an_address_has_none(text: str) -> None:
-    """Whatever stands in the header: it is not a proxy that was declared, so nothing that it writes counts."""
+    """It is no declared proxy, so its header does not count."""
     try:
         expected = ipaddress.ip_address(text)
     except ValueError:
@@ -117,7 +117,7 @@ def test_without_proxies_no_header_is_read() -> None:
 
 @pytest.fixture(scope="module")
 def behind(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """Takes callbacks from two networks only, behind a proxy on this host."""
+    """A web process that accepts callbacks from two networks only, behind a proxy on this host."""
     settings = make_settings(
         valkey.url,
         verify="token,ip",
@@ -157,8 +157,8 @@ def test_only_allowed_networks_are_accepted(behind: Web, forwarded: str, status:
     )
 
 
-def test_other_headers_say_nothing(behind: Web) -> None:
-    """Only the header that the declared proxies write is read, and only its rightmost part."""
+def test_other_headers_are_not_read(behind: Web) -> None:
+    """Only the rightmost part of the header that the declared proxies write counts."""
     for name in ("X-Real-IP", "Forwarded", "X-Client-IP", "X_Forwarded_For", "True-Client-IP", "Client-IP"):
         answer = post(behind.url, a_token(behind.settings), body(), **{name: "198.51.100.7"})
         assert answer.status_code == 403, name
@@ -190,7 +190,7 @@ class OnSocket(Web):
 def test_a_proxy_on_a_unix_socket_can_be_declared(
     valkey: Valkey, tmp_path: Path, proxies: str, status: int
 ) -> None:
-    """There is no address to trust there; the word ``unix`` stands for it."""
+    """It has no address, so the word ``unix`` declares it."""
     settings = make_settings(
         valkey.url, verify="token,ip", allowed_ips="198.51.100.0/24", trusted_proxies=proxies
     )

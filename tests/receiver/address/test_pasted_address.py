@@ -1,4 +1,4 @@
-"""A callback URL is taken as people paste it: what a form or an editor puts after it is no part of the token."""
+"""A callback URL is accepted as people paste it: a trailing blank, line end or slash is not part of the token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_AFTER = ["x", "%2E", "%2Fx", "/x", ".", "-", "%00", "%1B"]
 
 @pytest.mark.parametrize("after", AFTER)
 def test_text_after_the_token_is_not_part_of_it(web: Web, after: str) -> None:
-    """The same callback, and the same fingerprint in the log."""
+    """The callback is accepted, and the log has the token's fingerprint."""
     token = a_token(web.settings)
     said = len(web.web.text())
     answer = requests.post(f"{web.url}/callbacks/{token}{after}", data=body(JobId="j1"), timeout=30)
@@ -29,7 +29,7 @@ def test_text_after_the_token_is_not_part_of_it(web: Web, after: str) -> None:
 
 @pytest.mark.parametrize("after", AFTER)
 def test_a_token_is_revoked_in_every_spelling(web: Web, after: str) -> None:
-    """A slash more is no way around a revocation."""
+    """A further slash does not evade a revocation."""
     token = a_token(web.settings)
     web.services.store.refusals.revoke(fingerprint(token))
     answer = requests.post(f"{web.url}/callbacks/{token}{after}", data=body(JobId="j1"), timeout=30)
@@ -38,12 +38,12 @@ def test_a_token_is_revoked_in_every_spelling(web: Web, after: str) -> None:
 
 @pytest.mark.parametrize("after", NOT_AFTER)
 def test_anything_else_is_another_token(web: Web, after: str) -> None:
-    """Only what is invisible, and slashes."""
+    """Only invisible characters and slashes are ignored."""
     answer = requests.post(f"{web.url}/callbacks/{a_token(web.settings)}{after}", data=body(), timeout=30)
     assert (answer.status_code, answer.json()["reason"]) == (403, "bad_token")
 
 
 @pytest.mark.parametrize("after", ["/", " ", "\n", "\r\n", "\t", "\xa0", "\u200b", "\ufeff", " / \n"])
-def test_every_reader_of_a_token_means_the_same(after: str) -> None:
-    """Whatever has been pasted, the command that revokes it included."""
+def test_the_command_that_revokes_a_url_reads_the_same_token(after: str) -> None:
+    """It removes what a paste has added."""
     assert bare(f"https://hooks.example.com/callbacks/a.b-c_d{after}").endswith("/a.b-c_d")

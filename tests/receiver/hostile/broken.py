@@ -1,4 +1,4 @@
-"""The application with a fault of our own in it, to see what is said of that."""
+"""The application with a fault built in, to test the answer and the log of an internal error."""
 
 from __future__ import annotations
 

@@ -121,7 +121,6 @@ def _play(store: Store, step: str) -> list[Outcome]:
 def test_the_outcome_of_news(
     store: Store, known: str, news: str, outcome: str, state: str | None, doubt: str | None
 ) -> None:
-    """Each line of the table."""
     if {"o", "s"} & {step[0] for step in filter(None, [*known.split(", "), news])}:
         create_submission(store, "s1")
     for step in filter(None, known.split(", ")):
@@ -196,7 +195,7 @@ def test_a_contradiction_that_nothing_decides_is_asked_about(
 
 
 def test_a_doubt_stays_until_ci_has_answered(store: Store) -> None:
-    """A later duplicate of the end does not make us forget that it was doubted; CI's answer does."""
+    """A later duplicate of the end does not remove the doubt; CI's answer does."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Failed", EARLY, code="InternalError"))
     tell(store, said("j1", "Success", EARLY))
@@ -213,7 +212,7 @@ def test_a_doubt_stays_until_ci_has_answered(store: Store) -> None:
 
 
 def test_no_handler_for_news_runs_while_a_job_is_doubted(store: Store) -> None:
-    """News that comes meanwhile moves the job; its handlers run once CI has confirmed it."""
+    """A report in that time changes the job; its handlers run once CI has confirmed it."""
     tell(store, said("j1", "Running"))
     tell(store, said("j1", "Failed", FUTURE))
     tell(store, said("j1", "Success", EARLY))
@@ -230,7 +229,7 @@ def test_no_handler_for_news_runs_while_a_job_is_doubted(store: Store) -> None:
 
 
 def test_a_doubt_makes_one_event_for_each_thing_that_is_reported(store: Store) -> None:
-    """The same contradiction again is kept in the history, and makes no noise."""
+    """The same contradiction again is stored in the history, and makes no further event."""
     tell(store, said("j1", "Success", EARLY))
     for _ in range(5):
         assert tell(store, said("j1", "Failed", EARLY)) == ["stale"]
@@ -240,7 +239,7 @@ def test_a_doubt_makes_one_event_for_each_thing_that_is_reported(store: Store) -
 
 
 def test_ci_is_asked_again_about_a_decided_job_at_most_once_an_hour(store: Store) -> None:
-    """After CI's answer, contradictions are stale, and a hundred of them are one question."""
+    """After CI's answer contradictions are stale, and twenty of them cause one question."""
     tell(store, said("j1", "Success", EARLY), source="poll")
     for n in range(20):
         assert tell(store, said("j1", "Failed", f"2022-06-27T08:{n:02}:00Z")) == ["stale"]
@@ -250,8 +249,8 @@ def test_ci_is_asked_again_about_a_decided_job_at_most_once_an_hour(store: Store
     assert store.due.size() == 0
 
 
-def test_the_url_of_a_submission_that_is_gone_means_less(store: Store) -> None:
-    """It names no more jobs than before, owns none of them, and decides nothing."""
+def test_a_url_whose_submission_is_gone_decides_nothing(store: Store) -> None:
+    """It names at most 32 jobs, becomes the owner of none, and each of its reports is only a doubt."""
     for n in range(32):
         assert tell(store, said(f"j{n}", "Success", EARLY), submission="sgone") == ["stale"]
     with pytest.raises(NotBelieved, match="binding_mismatch"):
@@ -271,7 +270,7 @@ def test_several_jobs_in_one_body_are_all_or_nothing(store: Store) -> None:
 
 
 def test_one_body_may_speak_of_one_job_twice(store: Store) -> None:
-    """The second detail is compared with what the first has just made known."""
+    """The second report of a job is compared with the first one of the same body."""
     both = (said("j1", "Running"), said("j1", "Success", EARLY), said("j1", "Running"))
     assert tell(store, *both) == ["accepted", "accepted", "duplicate"]
     assert not broken_invariants(store)

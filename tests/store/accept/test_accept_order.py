@@ -59,7 +59,7 @@ steps = st.builds(
 
 
 def final_states(played: list[Step]) -> set[str | None]:
-    """Where it may end by the rules alone, whatever the order: more than one only where nothing decides."""
+    """The states in which the rules let the job end, whatever the order: several only where no rule decides."""
     reported = [step for step in played if step.state and (step.poll or step.state in STATES_OF_CI)]
     ended = [step for step in reported if step.state in TERMINAL]
     known = ended or reported
@@ -75,7 +75,8 @@ def final_states(played: list[Step]) -> set[str | None]:
 
 
 def _end(valkey: Valkey, played: list[Step], *, always: bool = True) -> str | None:
-    """Play the steps from nothing; nothing may be broken at the end, or always. Returns the final state."""
+    """Play the steps into an empty store and return the final state; check the invariants at the end, or after each
+    step."""
     store = Store.open(valkey.url, f"order-{secrets.token_hex(6)}:", timeout=5)
     for step in played:
         step.play(store)
@@ -107,7 +108,7 @@ def test_every_order_ends_in_the_same_state(
 
 
 def test_every_permutation_of_a_usual_day(valkey: Valkey) -> None:
-    """All 720 orders of what really comes: three callbacks, two polls, and one that says nothing of the state."""
+    """All 720 orders of a usual job: three callbacks, two polls, and a callback without a state."""
     day = [
         Step(False, "Submitted", None, 1, None),
         Step(False, "Running", None, 2, None),
@@ -120,7 +121,7 @@ def test_every_permutation_of_a_usual_day(valkey: Valkey) -> None:
 
 
 def test_an_answer_before_the_end_does_not_outdate_the_answers_about_the_end(valkey: Valkey) -> None:
-    """A later question that found the job unended has no say; of the two about its end, the later one counts."""
+    """A later answer that the job has not ended decides nothing; of two answers about its end, the later one does."""
     answers = [
         Step(True, "Archived", None, 6, None),
         Step(False, "Success", None, 5, "a"),

@@ -1,4 +1,4 @@
-"""Where CI's own word is required: news waits until CI confirms it."""
+"""Where CI's own answer is required, a report waits until CI confirms it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_held_news_moves_nothing_until_ci_confirms(store: Store) -> None:
 
 
 def test_a_held_forgery_ends_as_ci_says(store: Store) -> None:
-    """A lie about a job that is still running changes nothing but the mark that it was doubted, and that goes."""
+    """A forged end of a running job causes a doubt and changes nothing else; CI's answer removes the doubt."""
     tell(store, said("j1", "Running"), source="poll")
     tell(store, said("j1", "Failed", EARLY), hold=True, verification="unconfirmed")
     doubted = store.jobs.get("j1")

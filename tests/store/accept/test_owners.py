@@ -1,4 +1,4 @@
-"""Whose job it is: the submission that CI answered, or the one whose URL reported it first."""
+"""Which submission owns a job: the one in whose answer CI named it, or the one whose URL reported it first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.store.said import said, tell
 
 
 def test_the_answer_binds_its_jobs(store: Store) -> None:
-    """After CI's answer, the token speaks for the jobs that it named and for no other."""
+    """After CI's answer a token is valid for the jobs that the answer names, and for no other."""
     submit(store, "s1", said("j1", "Submitted"), said("j2", "Submitted"))
     assert job_ids_of(store, "s1") == ("j1", "j2")
     assert tell(store, said("j2", "Success", EARLY), submission="s1") == ["accepted"]
@@ -21,7 +21,7 @@ def test_the_answer_binds_its_jobs(store: Store) -> None:
 
 
 def test_a_callback_may_come_before_the_answer(store: Store) -> None:
-    """It is taken on the token's word, and the job is the submission's once CI has named it."""
+    """It is accepted because of its token; the submission owns the job once CI has named it."""
     create_submission(store, "s1")
     tell(store, said("j1", "Success", EARLY), submission="s1")
     assert (owner_of(store, "j1"), job_ids_of(store, "s1")) == ("s1", ())
@@ -31,8 +31,8 @@ def test_a_callback_may_come_before_the_answer(store: Store) -> None:
 
 
 def test_the_answer_wins_over_a_claim(store: Store) -> None:
-    """A job that a callback claimed, and that CI then did not name, loses the claim and all that it said, and is asked
-    about; whatever CI says of it is believed, and so is what another token says."""
+    """A callback claims a job that CI's answer does not name: the claim and all that it reported are removed, and CI
+    is asked. Later reports of CI and of other tokens are accepted."""
     create_submission(store, "s1")
     for job_id in ("jforged", "jother"):
         tell(store, said(job_id, "Running"), submission="s1")
@@ -52,7 +52,7 @@ def test_the_answer_wins_over_a_claim(store: Store) -> None:
 
 
 def test_a_wrong_claim_leaves_earlier_data(store: Store) -> None:
-    """A claim that was wrong takes along only what came with it."""
+    """Only what came with the wrong claim is removed."""
     create_submission(store, "s1")
     tell(store, said("j2", "Running"))
     tell(store, said("j2", "Success", EARLY), submission="s1")
@@ -66,7 +66,7 @@ def test_a_wrong_claim_leaves_earlier_data(store: Store) -> None:
 
 
 def test_a_token_cannot_claim_the_job_of_another_submission(store: Store) -> None:
-    """Not even before CI has answered what the token's own jobs are."""
+    """Not even before CI has named the jobs of the token's own submission."""
     submit(store, "s1", said("j1", "Submitted"))
     create_submission(store, "s2")
     with pytest.raises(NotBelieved, match="binding_mismatch"):
@@ -86,7 +86,7 @@ def test_a_leaked_token_cannot_claim_without_end(store: Store) -> None:
 
 
 def test_a_revoked_token_is_refused(store: Store) -> None:
-    """Nothing of what it brings is kept."""
+    """No report with it is stored."""
     store.refusals.revoke("mark")
     with pytest.raises(NotBelieved, match="revoked_token"):
         tell(store, said("j1", "Success", EARLY), token="mark")

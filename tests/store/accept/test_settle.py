@@ -1,4 +1,4 @@
-"""A person's decision counts only for what he saw: a job that has changed since is decided already, or read again."""
+"""An operator's decision counts only for what they saw: if the job has changed since, it is read again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def history(store: Store) -> list[dict[str, Any]]:
 
 
 class Late:
-    """The acceptor, before which something else happens once: between a person's look and his decision."""
+    """The acceptor, but once something else happens between the operator's look and their decision."""
 
     def __init__(self, store: Store, before: Callable[[], Any]) -> None:
         self._store, self._before = store, [before]
@@ -44,7 +44,7 @@ class Late:
 
 @pytest.mark.parametrize("choice", ["known", "reported"])
 def test_an_answer_of_ci_that_comes_meanwhile_stays(store: Store, choice: Any) -> None:
-    """CI has decided: the person hears that nothing is in doubt any more."""
+    """CI has decided: the operator's decision is not stored, since nothing is in doubt any more."""
     say(store, "Success")
     say(store, "Failed")
     late = Doubts(store.db, Late(store, lambda: say(store, "Cancel", "poll")))  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_an_answer_of_ci_that_comes_meanwhile_stays(store: Store, choice: Any) -
 
 @pytest.mark.parametrize(("choice", "state"), [("known", "Success"), ("reported", "Cancel")])
 def test_another_doubt_that_comes_meanwhile_is_the_one_decided(store: Store, choice: Any, state: str) -> None:
-    """The job is read again: it is still in doubt."""
+    """The job is read again; it is still in doubt, and the decision is about the new contradiction."""
     say(store, "Success")
     say(store, "Failed")
     late = Doubts(store.db, Late(store, lambda: say(store, "Cancel", end=OTHER_END)))  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def test_another_doubt_that_comes_meanwhile_is_the_one_decided(store: Store, cho
 
 
 def test_one_of_many_simultaneous_decisions_counts(store: Store) -> None:
-    """The others hear that nothing is in doubt, and leave no entry."""
+    """The others change nothing and leave no entry in the history."""
     say(store, "Success")
     say(store, "Failed")
     choices: list[Any] = ["known", "reported"] * 6
@@ -79,7 +79,7 @@ def test_one_of_many_simultaneous_decisions_counts(store: Store) -> None:
 
 @pytest.mark.parametrize("choice", ["known", "reported"])
 def test_a_decision_is_seen_in_a_full_history(store: Store, choice: Any) -> None:
-    """Who decided, and what: also where strangers have filled the history before."""
+    """The entry that names the operator and the choice is stored also if contradictions have filled the history."""
     say(store, "Success")
     for minute in range(210):
         say(store, "Failed", end=f"2026-01-02T{10 + minute // 60}:{minute % 60:02}:01+0800")

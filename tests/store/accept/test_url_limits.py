@@ -32,7 +32,7 @@ def test_callbacks_a_minute_are_limited(store: Store, submission: str | None) ->
 
 @pytest.mark.parametrize("limit", [UrlLimit(100, 20, bytes=2000), UrlLimit(100, 20, bytes_per_minute=2000)])
 def test_bytes_are_limited(store: Store, limit: UrlLimit) -> None:
-    """What is kept counts in full size, body and record; a body that is there already counts nothing."""
+    """A stored body counts in full size; a body that is stored already does not count."""
     create_submission(store, "s1")
     more: dict[str, Any] = {"submission": "s1", "token": "t1", "limit": limit}
     for _ in range(5):
@@ -43,7 +43,8 @@ def test_bytes_are_limited(store: Store, limit: UrlLimit) -> None:
 
 
 def test_one_url_runs_a_jobs_handlers_only_so_often(store: Store) -> None:
-    """Past it news is kept, moves nothing, and CI is asked; the end of the job comes through all the same."""
+    """Past the limit a report is stored, runs no handlers, and CI is asked; the handlers of the job's end run all the
+    same."""
     few = Acceptor(store.db, Limits(runs=5), store.durable)
     for n in range(20):
         assert tell(few, said("j1", "Running", progress=n)) == ["accepted"]
@@ -56,7 +57,7 @@ def test_one_url_runs_a_jobs_handlers_only_so_often(store: Store) -> None:
 
 
 def test_a_console_url_is_listed_with_its_first_use(store: Store) -> None:
-    """Its name and last use are kept by its fingerprint, also for one that an earlier release made."""
+    """Its name, expiry and last use are stored under its fingerprint."""
     tell(store, said("j1", "Running"), token="print", url={"name": "console", "expires": 5})
     kept = text_map(store.db.client.hgetall(store.db.key("url", "print")))
     assert (kept["name"], kept["expires"]) == ("console", "5")

@@ -1,4 +1,4 @@
-"""Callback URLs that were made by hand are listed, and never by more than a name and a fingerprint."""
+"""Callback URLs that an operator made are listed by name and fingerprint, never by their token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAY = 86_400_000
 
 
 def test_created_urls_are_listed(store: Store) -> None:
-    """As it was, the newest first; a use and a revocation show."""
+    """Newest first, as they were made; the list shows the last use and a revocation."""
     now = now_ms()
     plain = CallbackUrl("a" * 12, "console", created=now - 5000)
     bound = CallbackUrl("b" * 12, "录音 队列", ("VoiceSeparate", "Transcode"), "b-1", now, now + DAY)
@@ -28,14 +28,15 @@ def test_created_urls_are_listed(store: Store) -> None:
 
 
 def test_a_url_that_was_only_used_is_listed(store: Store) -> None:
-    """One that an earlier release made: its entry is made by its use, and may hold little."""
+    """The URL of an earlier release is listed from its first use on, with what is known of it."""
     store.db.client.hset(store.db.key("url", "c" * 12), mapping={"used": 9, "count": 1, "minute": 2})
     store.db.client.zadd(store.db.key("urls"), {"c" * 12: 7})
     assert store.callback_urls.list() == [CallbackUrl("c" * 12, "", created=7, used=9)]
 
 
 def test_entries_go_a_while_after_their_url_has_expired(store: Store) -> None:
-    """As long after it as it was valid, and at most as long as jobs are kept; those that never expire stay."""
+    """The entry stays as long again as the URL was valid, at most as long as jobs are stored; one that never expires
+    stays."""
     now = now_ms()
     ages = {"never": (now - 900 * DAY, None), "long": (now - 40 * DAY, now - 8 * DAY)}
     ages |= {"short": (now - 3 * DAY, now - 2 * DAY), "late": (now - 40 * DAY, now - 6 * DAY)}

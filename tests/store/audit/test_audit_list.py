@@ -41,7 +41,7 @@ def test_entries_that_come_between_two_pages_move_none(store: Store) -> None:
 
 
 def test_the_oldest_go_beyond_the_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most a node of Redis' stream, a hundred entries, more than the bound."""
+    """The list may exceed its bound by one node of a Redis stream, a hundred entries."""
     monkeypatch.setattr(audit_list, "ENTRIES_MAX", 200)
     for number in range(700):
         store.audit.add(AuditEntry("ops", "api", "lanes.pause", on={"lane": str(number)}))
@@ -53,7 +53,7 @@ def test_the_oldest_go_beyond_the_bound(store: Store, monkeypatch: pytest.Monkey
 def test_submissions_push_out_nothing_else_and_stand_between_the_others(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Page by page, whatever the size of a page: both lists as one, each entry once, in the order of time."""
+    """Pages of any size merge both lists: each entry once, in the order of time."""
     monkeypatch.setattr(audit_list, "ENTRIES_MAX", 100)
     store.audit.add(AuditEntry("ops", "api", "lanes.pause"))
     for number in range(500):
@@ -102,6 +102,6 @@ _NUMBERS = ("", "x", "1", "\u0663-0", "9" * 40 + "-0", "0)-0", "0-2")
 
 @pytest.mark.parametrize("place", [(-1, "0-0"), *((1, each) for each in _NUMBERS)])
 def test_a_cursor_of_another_list_is_a_position_all_the_same(store: Store, place: tuple[int, str]) -> None:
-    """As the document says of every cursor that fits its pattern: here one before all that was done."""
+    """A cursor that fits the documented pattern is accepted: this one is before the first entry."""
     store.audit.add(AuditEntry("shop", "api", "jobs.replay"))
     assert store.audit.page(1, encode_cursor(place)) == ([], None)

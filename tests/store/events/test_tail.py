@@ -1,4 +1,4 @@
-"""Listeners: each hears of every event of its topic once and in order, from the window or from Redis."""
+"""Listeners: each receives every event of its topic once and in order, from the window or from Redis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tail(settings: Settings, store: Store) -> Iterator[Tail]:
 
 
 def heard(listener: Listener, last: str) -> list[str]:
-    """The jobs that it hears of, up to ``last``."""
+    """The jobs whose events the listener receives, up to ``last``."""
     found: list[str] = []
     until = time.monotonic() + 30
     while last not in found and time.monotonic() < until:
@@ -39,7 +39,7 @@ def _put_all(store: Store, names: list[str]) -> None:
 
 
 def test_all_listeners_share_one_reading(tail: Tail, store: Store) -> None:
-    """Those who are at the end of the stream hear of an event without a command to Redis of their own."""
+    """Listeners at the end of the stream receive an event without a Redis command of their own."""
     with tail.listen(store.outbox.last_id(), None, None) as first:
         put(store, "j0")
         assert heard(first, "j0") == ["j0"]
@@ -62,7 +62,7 @@ def test_all_listeners_share_one_reading(tail: Tail, store: Store) -> None:
 
 
 def test_nothing_is_left_out_between_redis_and_the_window(tail: Tail, store: Store) -> None:
-    """One that begins far behind catches up while more come: each once, in order."""
+    """A listener that begins far behind catches up while events are added: each once, in order."""
     start = store.outbox.last_id()
     names = [f"j{n:04}" for n in range(900)]
     for name in names[:700]:
@@ -75,7 +75,7 @@ def test_nothing_is_left_out_between_redis_and_the_window(tail: Tail, store: Sto
 
 
 def test_a_quiet_topic_costs_no_reading(tail: Tail, store: Store) -> None:
-    """A listener of one job skips what it does not want, however much that was."""
+    """A listener of one job skips any number of events of other jobs without a Redis command."""
     with tail.listen(store.outbox.last_id(), "jmine", None) as listener:
         assert listener.next(0.1) == []
         for n in range(700):
@@ -99,10 +99,10 @@ def test_removed_events_are_reported_as_a_gap(tail: Tail, store: Store) -> None:
         assert [each.event.job_id for each in rest if isinstance(each, Posted)] == ["j3", "j4"]
 
 
-def test_news_that_come_at_once_are_read_at_once(
+def test_a_burst_of_events_is_read_in_few_commands(
     tail: Tail, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first is heard without a pause; those behind it share a reading, which costs as much as for one."""
+    """The first event is received without a pause; those behind it share a command."""
     monkeypatch.setattr(tail_module, "_PAUSE_S", 1.0)
     names = [f"j{n}" for n in range(40)]
     with tail.listen(store.outbox.last_id(), None, None) as listener:
@@ -117,7 +117,7 @@ def test_news_that_come_at_once_are_read_at_once(
 def test_nothing_is_read_once_no_client_waits(
     tail: Tail, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else each callback would cost each process that ever had a listener a reading. The next one starts it again."""
+    """Without listeners the process stops reading the stream; the next listener starts it again."""
     monkeypatch.setattr(tail_module, "_LINGER_S", 0.0)
     with tail.listen(store.outbox.last_id(), None, None) as listener:
         put(store, "j0")

@@ -1,4 +1,4 @@
-"""The window of the newest events: complete between its ends, and honest about what it does not cover."""
+"""The window of the newest events: complete between its ends; it says when it does not cover a position."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.store.said import said, tell
 
 
 def test_a_history_is_capped_and_still_ends_with_what_changed_the_job(store: Store) -> None:
-    """Past the cap entries are only counted; but what moves the job takes the last line."""
+    """Past the cap entries are only counted, but one that changes the job replaces the last entry."""
     capped = Acceptor(store.db, Limits(history=5), store.durable)
     tell(capped, said("j1", "Running"))
     for _ in range(20):
@@ -47,7 +47,7 @@ def test_a_body_is_stored_once_for_all_its_jobs(store: Store) -> None:
 
 
 def test_the_exact_bytes_expire_by_themselves(store: Store) -> None:
-    """They live for RETENTION_RAW, from the last time that they came."""
+    """A body's key expires after RETENTION_RAW."""
     short = Acceptor(store.db, Limits(raw_s=60), store.durable)
     tell(short, said("j1", "Running"))
     (kept,) = store.db.client.scan_iter(store.db.key("body", "*"))
@@ -56,7 +56,7 @@ def test_the_exact_bytes_expire_by_themselves(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", ["job", "record", "index", "due", "jobs", "touched", "events", "claims"])
 def test_a_key_of_another_type_stops_the_script_before_its_first_write(store: Store, kind: str) -> None:
-    """A foreign value under one of our keys loses nothing, and leaves nothing half written."""
+    """If one of our keys holds a value of another type, the script fails and has changed nothing."""
     create_submission(store, "s1")
     detail = said("j1", "Running")
     each = {"index": names(detail.report)[-1], "claims": "s1"}.get(kind, "j1")
@@ -74,7 +74,7 @@ def test_a_key_of_another_type_stops_the_script_before_its_first_write(store: St
 
 @pytest.mark.parametrize("suffix", [f":{kind}" for kind in KINDS] + [":runs:", ":", "|"])
 def test_a_job_id_that_looks_like_a_key_is_a_job_like_any_other(store: Store, suffix: str) -> None:
-    """Neither it nor the job that it seems to speak of takes harm."""
+    """Neither that job nor the job whose key it resembles is changed by the other."""
     for job_id in (f"J{suffix}", "J", f"history{suffix}"):
         assert tell(store, said(job_id, "Success", EARLY)) == ["accepted"]
         event = [posted.event for posted in store.outbox.after("0", 10)][-1]
@@ -96,7 +96,7 @@ def test_a_full_outbox_takes_no_news_but_knows_duplicates(store: Store) -> None:
 
 
 def test_the_number_of_jobs_is_capped(store: Store) -> None:
-    """Past JOBS_MAX callbacks of strangers are not taken; what we submit ourselves, and what is known, is."""
+    """Past JOBS_MAX callbacks of unknown jobs are refused; known jobs and our own submissions are accepted."""
     tiny = Acceptor(store.db, Limits(jobs=1), store.durable)
     tell(tiny, said("j1", "Running"))
     with pytest.raises(Unavailable, match="JOBS_MAX"):
@@ -106,7 +106,7 @@ def test_the_number_of_jobs_is_capped(store: Store) -> None:
 
 
 def test_contents_past_the_history_are_not_remembered(store: Store) -> None:
-    """A job with ever new reports does not grow without end."""
+    """The marks by which duplicates are recognized are capped too."""
     capped = Acceptor(store.db, Limits(history=5), store.durable)
     for n in range(50):
         tell(capped, said("j1", "Success", EARLY), said("j1", "Running", message=f"text {n}"))

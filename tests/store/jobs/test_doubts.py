@@ -25,7 +25,7 @@ def _handled(store: Store) -> list[tuple[str, str | None]]:
 
 
 def test_settling_as_known_keeps_the_state(store: Store) -> None:
-    """The doubt is gone, its handlers run no second time, and the same contradiction is no news any more."""
+    """The doubt is removed, no handler runs again, and the same contradiction is now a duplicate."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Failed", EARLY))
     assert store.doubts.settle("j1", "known", "ops")
@@ -39,7 +39,7 @@ def test_settling_as_known_keeps_the_state(store: Store) -> None:
 
 
 def test_the_reported_state_is_accepted(store: Store) -> None:
-    """With its own bytes, and its handlers run; what was known before is no news any more."""
+    """The job gets the reported state and its body, handlers run, and the earlier state is now a duplicate."""
     tell(store, said("j1", "Success", EARLY))
     tell(store, said("j1", "Failed", EARLY))
     assert store.doubts.settle("j1", "reported", "ops")
@@ -52,7 +52,7 @@ def test_the_reported_state_is_accepted(store: Store) -> None:
 
 
 def test_handlers_that_waited_for_the_decision_run(store: Store) -> None:
-    """News that came while the job was doubted is handled when a person says that it is right."""
+    """A report that came while the job was doubted runs its handlers when an operator confirms it."""
     tell(store, said("j1", "Failed", FUTURE))
     tell(store, said("j1", "Success", EARLY))
     assert _handled(store) == []

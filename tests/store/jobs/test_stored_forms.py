@@ -1,4 +1,4 @@
-"""The short forms in which the store writes things say the same as what they are made of."""
+"""The short forms in which the store writes values are read back without loss."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ ODD = [
 
 @pytest.mark.parametrize("job_id", [JOB, f"z{JOB[1:]}", f"a{'f' * 32}", *ODD])
 def test_scripts_make_the_same_members(store: Store, job_id: str) -> None:
-    """What a script adds to a sorted set is found, and removed, by what Python asks for."""
+    """A member that a script adds to a sorted set is found and removed by the member that Python computes."""
     record = (ROOT / "app/store/jobs/record.lua").read_text()
     assert store.db.client.eval(record + "return member_of(ARGV[1])", 0, job_id) == member_of(job_id)
 
 
 @given(st.one_of(USUAL, TEXT.filter(bool)), st.integers(1, 33), USUAL)
 def test_ids_that_begin_alike_stand_side_by_side(job_id: str, length: int, other: str) -> None:
-    """In the short form too, where two digits are one byte: those between the two ends, and no others."""
+    """Also in the short form, where two digits are one byte: a range holds the ids with the prefix, and no others."""
     text = job_id[:length]
     ends = short_range(text)
     between = ends is not None and ends[0] <= member_of(other) <= ends[1]
@@ -69,7 +69,7 @@ def test_ids_that_begin_alike_stand_side_by_side(job_id: str, length: int, other
 
 
 def test_scripts_and_python_know_the_same_indexes() -> None:
-    """In the same order: only their order distinguishes a job's places."""
+    """In the same order, since a job's places are known only by it."""
     lua = (ROOT / "app/store/jobs/record.lua").read_text()
     (listed,) = re.findall(r"INDEXES = \{(.*?)\}", lua)
     assert tuple(re.findall(r"'(\w+)'", listed)) == INDEXED_FIELDS
@@ -92,7 +92,7 @@ def test_scripts_and_python_know_the_same_indexes() -> None:
     )
 )
 def test_an_entry_is_read_as_it_was(entry: dict[str, Any]) -> None:
-    """Also one of an earlier release that has a word for its outcome which is no outcome of ours."""
+    """Also an entry of an earlier release whose outcome is none of today's."""
     assert read_entry(stored_entry(entry)) == entry
 
 
@@ -127,7 +127,7 @@ def test_a_usual_event_with_its_run_takes_one_small_hash(store: Store, worker: s
 
 
 def test_a_usual_submission_takes_one_small_hash(store: Store) -> None:
-    """With what was asked in it: a key of its own takes as much again, and is for longer requests."""
+    """The request is in it; only a longer request has a key of its own."""
     short = replace(submission("s1"), labels={"show": "news"}, facts={"bucket": "b", "region": "r"})
     long = replace(short, id="s2", facts=short.facts | {"input_object": token_hex(64)})
     for each in (short, long):
@@ -162,7 +162,7 @@ FOUND = st.tuples(st.integers(0, 2**40), st.sampled_from(["0" * 32, "f" * 32, No
 
 @given(st.lists(OUTPUT, max_size=6, unique_by=place), st.data(), st.sampled_from([True, False, None]))
 def test_a_check_is_read_as_it_was(outputs: list[Output], data: st.DataObject, ok: bool | None) -> None:
-    """For the outputs that it was made of, and for no others; as earlier releases wrote it too."""
+    """For the outputs that were checked, and for no others; also in the form of earlier releases."""
     found = {place(each): data.draw(FOUND) for each in outputs if data.draw(st.booleans())}
     report = Report(job_id=JOB, outputs=tuple(outputs)).to_dict()
     earlier = json.dumps({"ok": ok, "found": found, "of": [[place(each), each.md5] for each in outputs]})

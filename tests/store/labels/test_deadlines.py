@@ -1,4 +1,4 @@
-"""A submission may say how long its silence may last: until then CI is not asked, and then it is."""
+"""A submission may have a deadline of its own: CI is asked once it has passed, not before."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def overdue_in_s(store: Store, job_id: str) -> float:
 
 
 @pytest.mark.parametrize("order", list(permutations(("answer", "callback"))), ids=", ".join)
-def test_ci_is_asked_after_its_own_deadline(store: Store, order: tuple[str, ...]) -> None:
-    """Whichever came first: the callback does not know of it."""
+def test_ci_is_asked_after_the_deadline_of_the_submission(store: Store, order: tuple[str, ...]) -> None:
+    """Whichever comes first, the answer or a callback, which does not hold the deadline."""
     made(store, OWN_S)
     for way in order:
         if way == "answer":

@@ -51,7 +51,7 @@ WAYS: dict[str, Callable[[Store], Any]] = {
 
 @pytest.mark.parametrize("order", list(permutations(WAYS)), ids=", ".join)
 def test_whichever_comes_first_binds_the_labels(store: Store, order: tuple[str, ...]) -> None:
-    """From the first word on the job has them, and each event that is made."""
+    """The job and each of its events have the labels from its first report on."""
     labelled(store)
     for way in order:
         WAYS[way](store)
@@ -84,8 +84,8 @@ def test_jobs_without_labels_stand_in_no_index(store: Store) -> None:
     assert all(each.event.labels == {} for each in store.outbox.after("0-0", 10))
 
 
-def test_a_job_that_was_claimed_wrongly_loses_them(store: Store) -> None:
-    """CI names another job of the submission than a callback had."""
+def test_a_job_that_was_claimed_wrongly_loses_the_labels(store: Store) -> None:
+    """A callback claims one job for the submission, and CI's answer names another."""
     labelled(store)
     tell(store, said("jwrong", "Running"), submission="s1")
     assert listed(store, show="news") == ["jwrong"]
@@ -96,7 +96,7 @@ def test_a_job_that_was_claimed_wrongly_loses_them(store: Store) -> None:
 
 
 def test_the_indexes_go_with_the_job(store: Store) -> None:
-    """Sixteen labels, several jobs: nothing is left when the last is gone, though its submission went before."""
+    """No index of sixteen labels is left after the last job, although the submission was removed first."""
     labels = {f"l{n}": str(n) for n in range(16)}
     labelled(store, labels)
     tell(store, said("j1", "Success"), said("j2", "Success"), source="submit", submission="s1")
@@ -108,7 +108,7 @@ def test_the_indexes_go_with_the_job(store: Store) -> None:
     assert indexes(store) == set()
 
 
-def test_retention_removes_them_too(store: Store) -> None:
+def test_retention_removes_the_indexes_of_labels(store: Store) -> None:
     labelled(store)
     WAYS["CI's answer"](store)
     WAYS["its callback"](store)
@@ -117,8 +117,8 @@ def test_retention_removes_them_too(store: Store) -> None:
     assert indexes(store) == set()
 
 
-def test_every_event_of_the_job_has_them_and_its_deadline(store: Store) -> None:
-    """A replay, a doubt, what COS says of outputs: a reader of the stream need not look the job up."""
+def test_every_event_of_the_job_has_labels_and_deadline(store: Store) -> None:
+    """A callback, a doubt, a replay and a check: a reader of the stream need not read the job."""
     made = labelled(store)
     WAYS["its callback"](store)
     tell(store, said("j1", "Failed"), submission="s1")

@@ -35,12 +35,12 @@ FILTERS = [
 
 
 def ids(count: int) -> list[str]:
-    """As CI makes them and not: the ones are stored short, with a first byte above all text."""
+    """Ids of CI's form and others: the store shortens the former to a first byte above all text."""
     return [f"{'jab'[n % 3]}{n:032x}" if n % 4 else f"j{n}" for n in range(count)]
 
 
 def walk(store: Store, wanted: Filter, limit: int, cursor: str | None = None) -> list[str]:
-    """The ids on all pages from there on."""
+    """The ids on all pages from ``cursor`` on."""
     found: list[str] = []
     for _ in range(50):
         page = store.jobs.page(wanted, limit, cursor)

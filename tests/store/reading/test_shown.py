@@ -1,4 +1,4 @@
-"""What was shown of a job is shown again only while nothing of it has changed."""
+"""The cached document of a job is used only while nothing of the job has changed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ CHANGES: dict[str, Callable[..., object]] = {
 
 
 def with_output(job_id: str, state: str) -> Detail:
-    """Only a callback names it, until CI's own answer does."""
+    """An output that only a callback names, until CI's own answer does."""
     made = Output(bucket="theirs-1250000000", region="ap-chongqing", object="out/vocals.mp3")
     return said(
         job_id, state, "2022-06-27T07:23:30Z" if state in {"Success", "Failed"} else None, outputs=(made,)
@@ -93,11 +93,11 @@ def with_output(job_id: str, state: str) -> Detail:
 
 @given(st.lists(STEPS, max_size=8))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_kept_is_never_out_of_date(
+def test_a_cached_document_is_never_out_of_date(
     settings: Settings, store: Store, steps: list[tuple[str, Any, Any]]
 ) -> None:
-    """After each change, alone and in a list: what a process shows that has shown the job before is, byte for byte,
-    what is made again; and another record has another ETag."""
+    """After each change, alone and in a list, a process with a cached document answers byte for byte as one without;
+    another record has another ETag."""
     store.db.client.flushdb()
     for each in ("s1", "s2"):
         store.submissions.create(submission(each))
@@ -170,7 +170,7 @@ def test_the_cache_stays_within_its_bytes(put: list[tuple[str, int]]) -> None:
         assert kept.find(name, stored._replace(late=True)) is None
 
 
-def test_a_list_says_what_the_record_says_of_silence(store: Store) -> None:
+def test_overdue_is_the_same_in_a_list_and_in_the_record(store: Store) -> None:
     """``overdue`` follows the clock, without any change of the job."""
     late = submission("s1")
     store.db.client.hset(

@@ -75,12 +75,12 @@ def walk(store: Store, text: str, wanted: Filter | None = None, limit: int = 50)
 
 
 def ids(count: int) -> list[str]:
-    """As CI makes them, and not."""
+    """Ids of CI's form and others."""
     return [f"{USUAL}{n:x}" if n % 2 else f"a{n}" for n in range(count)]
 
 
 def test_any_beginning_of_a_job_id_finds_it(store: Store) -> None:
-    """CI's ids take half of their bytes where they are searched for; others stand there as they are."""
+    """Ids of CI's form are stored at half their length in the index; others are stored as they are."""
     made = [
         "j",
         "j0",
@@ -129,7 +129,7 @@ SAME = JobReport(
 def test_each_job_is_found_once_whatever_the_size_of_the_pages(
     store: Store, jobs: list[JobReport], text: str, state: str | None, limit: int
 ) -> None:
-    """By each of the four, with a filter beside it, and by nothing else."""
+    """By JobId, user data, object or label, with or without a filter, and by nothing else."""
     store.db.client.flushdb()
     by_id = dict(zip(ids(len(jobs)), jobs, strict=True))
     for job_id, job in by_id.items():
@@ -166,7 +166,7 @@ def test_a_job_is_found_by_its_id_before_those_whose_data_names_it(store: Store)
 
 
 def test_the_value_that_a_job_had_before_finds_it_no_more(store: Store) -> None:
-    """The sweep removes it, once no job has it; one that another job has stays."""
+    """The sweep removes the old value once no job has it; a value that another job has stays."""
     tell(store, said("j1", "Submitted", user_data="first"))
     tell(store, said("j2", "Submitted", user_data="shared"))
     tell(store, said("j3", "Submitted", user_data="shared"))

@@ -1,4 +1,5 @@
-"""What a mistaken file would cost is said before, and a budget stops it: for the API and for commands together."""
+"""A command says how many paid jobs a file has before it sends, and a budget stops it, for commands and the API
+together."""
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ def test_all_senders_together_keep_to_the_budget(services: Services, ci: Emulate
 
 @pytest.mark.parametrize(("fault", "counts"), [("error", 0), ("lost_answer", 1)])
 def test_jobs_that_ci_refused_do_not_count(services: Services, ci: Emulated, fault: str, counts: int) -> None:
-    """It costs nothing; a lost answer may be a job, and counts."""
+    """A submission whose answer was lost may be a job, so it counts."""
     changes = {"code": "ResourceNotFound", "status": 400} if fault == "error" else {}
     ci.fault(fault, on="submit", times=1, **changes)
     try:

@@ -1,4 +1,4 @@
-"""A file as a spreadsheet writes it: its delimiter, its columns, and what a misspelt one may mean."""
+"""Files as spreadsheets write them: delimiters, columns, and suggestions for misspelt columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table(delimiter: str, *rows: tuple[str, ...]) -> str:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("said", ["", "sep={}\r\n"])
 def test_the_delimiter_is_found_by_the_header(delimiter: str, said: str) -> None:
-    """Commas, semicolons and tabs; Excel's own line that says it; cells may hold the others."""
+    """Comma, semicolon or tab, or what Excel's `sep=` line names; cells may hold the others."""
     (row,) = read_csv(io.StringIO(said.format(delimiter) + table(delimiter, NAMES, CELLS)), {})
     assert row.data == {
         "input": {"object": CELLS[0]},
@@ -79,7 +79,8 @@ def test_a_column_without_a_similar_name_is_only_named() -> None:
 
 
 def test_the_report_can_be_joined_to_the_file(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
-    """Each line has its row's object and user data, whatever became of it; labels and deadline are those of the row."""
+    """Each line has the object and user data of its row, whatever its status; labels and deadline of the row are
+    used."""
     path, report = tmp_path / "jobs.csv", tmp_path / "report.csv"
     rows = (("in/1.mp3", "out/1.mp3", "row 1", "news", "90"), ("in/2.mp3", "", "row 2", "news", ""))
     path.write_text(table(";", (*NAMES, "deadline"), *rows))
@@ -103,7 +104,7 @@ def test_the_report_can_be_joined_to_the_file(flask: Flask, ci: Emulated, tmp_pa
 def test_a_ready_file_of_xml_has_labels_and_a_deadline_too(
     flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
-    """Options of `flask submit raw`; CI gets neither."""
+    """As options of `flask submit raw`; neither is sent to CI."""
     one = (
         "--input-object",
         "in/a.mp3",
