@@ -19,7 +19,7 @@ from harness.servers import Valkey, Web, as_environment, eventually, free_port
 from harness.settings import make_settings
 from tests.callbacks import body, new_job_id
 from tests.e2e.test_graceful import reload, serving, workers_of
-from tests.store.jobs.test_retention import new_submission
+from tests.store.jobs.populated import new_submission
 from tests.store.said import said, tell
 
 OLD, NEW = "k1:the-old-secret-of-the-tests-0123456789", "k2:the-new-secret-of-the-tests-0123456789"

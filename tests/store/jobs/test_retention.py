@@ -31,8 +31,6 @@ from tests.store.jobs.populated import (
 )
 from tests.store.said import said, tell
 
-__all__ = ["new_submission"]  # tests/e2e/test_reload.py imports it from here
-
 
 def test_nothing_is_left_of_what_is_removed(store: Store) -> None:
     """After a sweep of a full store only keys that do not grow with the jobs are left."""
