@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.json import encode
 from zstandard import train_dictionary
 
@@ -80,7 +81,7 @@ def _of_job(number: str, settings: Settings, chance: random.Random) -> Iterator[
     for body in (*payloads.variety(number, chance), payloads.submitted(number)):
         yield from _of_body(body, chance)
     made = draft(settings, SubmitRequest.model_validate(payloads.request(number)))
-    yield encode(request_of(made.asked.model_dump(mode="json")))
+    yield encode(request_of(to_builtins(made.asked)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from app import create_app
 from app.ci.incoming.payload import parse
 from app.ci.outgoing.request import SubmitRequest
@@ -115,7 +117,7 @@ class Crowd:
             id=made.submission, status="sending", submitted_at=rfc3339(now_ms()),
             deadline=deadline_after(settings.deadline),
             callback="own", bucket=made.asked.bucket, region=made.asked.region, key_id="k1",
-            token_expires=made.expires * 1000, labels=made.labels, facts=made.asked.model_dump(mode="json"),
+            token_expires=made.expires * 1000, labels=made.labels, facts=to_builtins(made.asked),
         )  # fmt: skip
         self._store.submissions.create(record)
         details = parse(payloads.submitted(job)).details

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from msgspec import convert
+
 from app.ci.matching.asked import Asked
 from app.ci.matching.matching import assign, fits
 from app.ci.report import Detail
@@ -34,7 +36,7 @@ def search(services: Services, submission: Submission) -> Search:
     First among the jobs that callbacks named with its token, then in CI's list. A job fits by tag, input object, time,
     outputs and user data.
     """
-    asked = Asked.model_validate(submission.facts)
+    asked = convert(submission.facts, Asked)
     now = now_ms()
     claimed = _claimed(services, submission, asked)
     chosen = assign(asked, claimed) if claimed else None

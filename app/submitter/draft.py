@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.ci.matching.asked import Asked, asked
 from app.ci.outgoing.request import Defaults, SubmitRequest
@@ -107,4 +108,4 @@ def _callback(settings: Settings, binding: Binding, facts: Asked, chosen: str | 
 
 def _as_sent(settings: Settings, facts: Asked) -> Asked:
     unreachable = facts.callback == "own" and settings.public_url is None
-    return facts.model_copy(update={"callback": "no"}) if unreachable else facts
+    return replace(facts, callback="no") if unreachable else facts

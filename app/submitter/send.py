@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from app.ci.incoming.payload import Answer
@@ -173,7 +173,7 @@ class Submitter:
             token_expires=draft.expires * 1000 if own else None,
             labels=draft.labels,
             patience=draft.deadline,
-            facts=draft.asked.model_dump(mode="json"),
+            facts=to_builtins(draft.asked),
         )
 
     def _ask_ci(self, draft: Draft, pace: Pace, turn: Turn, until: float) -> Answer:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict
 
 from app.ci.bounds import cut
 from app.ci.incoming import json_view, limits, reports, xml_view
@@ -67,10 +66,8 @@ class Answer(Struct, frozen=True):
     unreadable: tuple[Unreadable, ...] = ()
 
 
-class CIError(BaseModel):
+class CIError(Struct, frozen=True, kw_only=True):
     """The body of CI's error. Every field may be missing, because a proxy may answer in CI's place."""
-
-    model_config = ConfigDict(frozen=True)
 
     code: str | None = None
     message: str | None = None

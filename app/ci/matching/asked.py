@@ -3,25 +3,21 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from msgspec import Struct
 
 from app.ci.incoming.made.voice_separate import ROLES
 from app.ci.outgoing.operation import View, ci_name, views
 from app.ci.outgoing.request import VOICE_SEPARATE, Defaults, SubmitRequest
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class AskedOutput(_Frozen):
+class AskedOutput(Struct, frozen=True, kw_only=True):
     role: str | None  # vocals, background, bass, drums for VoiceSeparate; else None
     bucket: str | None
     region: str | None
     object: str  # as it was asked: wildcards are CI's to fill in
 
 
-class AskedOperation(_Frozen):
+class AskedOperation(Struct, frozen=True, kw_only=True):
     """One operation; CI makes one job for each."""
 
     tag: str
@@ -32,7 +28,7 @@ class AskedOperation(_Frozen):
     job_level: str | None
 
 
-class Asked(_Frozen):
+class Asked(Struct, frozen=True, kw_only=True):
     bucket: str  # of the host that is asked, and so of the input
     region: str
     input_object: str | None

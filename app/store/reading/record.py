@@ -7,9 +7,8 @@ import json
 from typing import Any, Final, cast
 
 import msgspec
-from msgspec import Struct, to_builtins
+from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.structs import replace
-from pydantic import ValidationError
 
 from app.ci.matching.asked import Asked
 from app.ci.matching.bound import are_in, were_asked_for
@@ -140,7 +139,7 @@ class Records:
 
 def _asked(facts: dict[str, Any] | None) -> Asked | None:
     try:
-        return Asked.model_validate(facts) if facts else None
+        return convert(facts, Asked) if facts else None
     except ValidationError:
         return None  # An early release stored the submission without its request.
 

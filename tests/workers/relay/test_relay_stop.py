@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from app.ci.matching.asked import Asked, AskedOperation
@@ -125,12 +126,12 @@ def test_a_silent_ci_does_not_hold_it(
     endpoint, came = silent
     with Fleet(settings.model_copy(update={"ci_endpoint": endpoint}), tmp_path, relays=0) as fleet:
         store = fleet.store
-        facts = Asked(
+        facts = to_builtins(Asked(
             bucket="demo-1250000000", region="ap-chongqing", input_object="in/a.mp3", input_url=None, queue_id=None,
             callback="own", operations=(AskedOperation(
                 tag="VoiceSeparate", template_id=None, audio_mode=None, outputs=(), user_data=None, job_level=None
             ),),
-        ).model_dump(mode="json")  # fmt: skip
+        ))  # fmt: skip
         for n in range(5):
             store.submissions.create(replace(submission(f"slost{n}"), facts=facts))
             store.submissions.settle(f"slost{n}", "lost", "no answer", look_again_s=0)
