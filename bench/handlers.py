@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from redis import Redis
@@ -19,6 +20,7 @@ from app.submitter.callback_url import callback_url
 from bench import payloads
 from bench.load import Request, run, shared
 from bench.options import Options
+from bench.processes import cpu_seconds
 from bench.reads import fill
 from bench.serve import serve
 from bench.table import Row, ratios, row
@@ -33,9 +35,18 @@ _IDLE_TRIES = 40
 _PATIENCE_S = 600
 
 
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Events a second from the first run to the last, and processor time per event in microseconds."""
+
+    rate: float
+    worker_us: float
+    relay_us: float
+
+
 def measure(options: Options) -> list[Row]:
-    ours: list[float] = []
-    checking: list[float] = []
+    plain: list[Throughput] = []
+    checked: list[Throughput] = []
     workers: list[float] = []
     simple: list[float] = []
     idle: list[float] = []
@@ -43,13 +54,14 @@ def measure(options: Options) -> list[Row]:
         # Pairs in alternating order: on a machine with other work one pair alone is not conclusive.
         for checks in (False, True) if number % 2 == 0 else (True, False):
             if checks:
-                checking.append(_checking_rate())
+                checked.append(_checked())
             else:
-                ours.append(_plain_rate(None if number % 2 else idle))
+                plain.append(_plain(None if number % 2 else idle))
         if number % 2 == 0:
             with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
                 workers.append(rq_rate(store, Path(name), "rq.worker.Worker", FORKED))
                 simple.append(rq_rate(store, Path(name), "rq.worker.SimpleWorker", EVENTS))
+    ours, checking = [each.rate for each in plain], [each.rate for each in checked]
     return [
         row(_SECTION, f"{EVENTS} events, two workers", ours, "/s"),
         row(_SECTION, "RQ's Worker, two of them, a job each", workers, "/s"),
@@ -70,18 +82,22 @@ def measure(options: Options) -> list[Row]:
         ),
         row(_SECTION, f"{EVENTS} events, check_outputs on, COS answers in 50 ms", checking, "/s"),
         row(_SECTION, "check_outputs on / off", ratios(checking, ours), "", aim=0.95, at_least=True),
+        row(_SECTION, "  workers, off: processor time per event", [each.worker_us for each in plain], "µs"),
+        row(_SECTION, "  workers, on", [each.worker_us for each in checked], "µs"),
+        row(_SECTION, "  relay, off", [each.relay_us for each in plain], "µs"),
+        row(_SECTION, "  relay, on: it makes the look-ups", [each.relay_us for each in checked], "µs"),
         row(_SECTION, "idle: from the 200 to the handler's start", idle, "ms", aim=30),
     ]
 
 
-def _plain_rate(idle: list[float] | None) -> float:
+def _plain(idle: list[float] | None) -> Throughput:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
-        return our_rate(store, Path(name), idle)
+        return throughput(store, Path(name), idle)
 
 
-def _checking_rate() -> float:
+def _checked() -> Throughput:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store, _cos(Path(name)) as cos:
-        return our_rate(store, Path(name), check_outputs=True, ci_endpoint=cos)
+        return throughput(store, Path(name), check_outputs=True, ci_endpoint=cos)
 
 
 @contextmanager
@@ -94,8 +110,9 @@ def _cos(folder: Path) -> Iterator[str]:
         yield url
 
 
-def our_rate(store: Valkey, folder: Path, idle: list[float] | None = None, **changes: object) -> float:
-    """Events a second, from the first run to the last; ``idle`` gets the latencies of single events, in ms."""
+def throughput(store: Valkey, folder: Path, idle: list[float] | None = None, **changes: object) -> Throughput:
+    """Of events that wait when worker and relay start; ``idle`` gets the latencies of single events, in ms. Processor
+    time is that between the first run and the last."""
     notes = folder / "notes"
     settings = make_settings(
         store.url,
@@ -112,11 +129,16 @@ def our_rate(store: Valkey, folder: Path, idle: list[float] | None = None, **cha
     with serve(settings, folder, ("ours",)) as servers:
         fill(settings, servers["ours"].port, EVENTS)
         with worker, relay:
+            eventually(lambda: _count(notes), "the first run", _PATIENCE_S)
+            before = cpu_seconds([worker.pid]), cpu_seconds([relay.pid])
+            begun = _count(notes)
             eventually(lambda: _count(notes) >= EVENTS, lambda: worker.text() + relay.text(), _PATIENCE_S)
+            after = cpu_seconds([worker.pid]), cpu_seconds([relay.pid])
             times = [float(line.split()[1]) for line in notes.read_text().splitlines()]
             if idle is not None:
                 idle += _idle(settings, servers["ours"].port, notes)
-    return (EVENTS - 1) / (max(times) - min(times))
+    per_event = [(b - a) / (EVENTS - begun) * 1e6 for a, b in zip(before, after, strict=True)]
+    return Throughput((EVENTS - 1) / (max(times) - min(times)), *per_event)
 
 
 def _idle(settings: Settings, port: int, notes: Path) -> list[float]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from app.core.tokens import Binding
 from app.submitter.callback_url import callback_url
 from bench import payloads
-from bench.handlers import EVENTS, FORKED, our_rate, rq_rate
+from bench.handlers import EVENTS, FORKED, rq_rate, throughput
 from bench.load import Request, Round, run, shared
 from bench.options import Options
 from bench.serve import Server, serve
@@ -50,7 +50,7 @@ def _runs(options: Options) -> list[Row]:
         with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
             forked.append(rq_rate(store, Path(name), "rq.worker.Worker", FORKED))
             simple.append(rq_rate(store, Path(name), "rq.worker.SimpleWorker", EVENTS))
-            ours.append(our_rate(store, Path(name)))
+            ours.append(throughput(store, Path(name)).rate)
     return [
         row(_RUNS, "RQ's Worker: a fork for each", forked, "/s"),
         row(_RUNS, "RQ's SimpleWorker: no fork", simple, "/s"),
