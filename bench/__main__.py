@@ -34,7 +34,7 @@ def main() -> int:
     rows: list[table.Row] = []
     for name in arguments.only or SECTIONS:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        rows += importlib.import_module(f"bench.{name}").measure(options)
+        rows += importlib.import_module(f"bench.sections.{name}").measure(options)
         table.write(rows, Path("var/bench.json"))
     table.show(rows)
     return 0

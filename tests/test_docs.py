@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import accept, idle, memory, reads
+from bench.sections import accept, idle, memory, reads
 from bench.table import row, write
 from docs import measured
 from docs.generate import FOLDER, PAGES

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from app.ci.incoming import limits
-from bench import worst
+from bench.sections import worst
 
 BODIES = worst.bodies()
 

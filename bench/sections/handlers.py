@@ -21,7 +21,7 @@ from bench import payloads
 from bench.load import Request, run, shared
 from bench.options import Options
 from bench.processes import cpu_seconds
-from bench.reads import fill
+from bench.sections.reads import fill
 from bench.serve import serve
 from bench.table import Row, ratios, row
 from harness.servers import ROOT, Process, Valkey, as_environment, eventually, free_port, is_up

@@ -14,9 +14,9 @@ from pathlib import Path
 from app.core.tokens import Binding
 from app.submitter.callback_url import callback_url
 from bench import payloads
-from bench.handlers import EVENTS, FORKED, rq_rate, throughput
 from bench.load import Request, Round, run, shared
 from bench.options import Options
+from bench.sections.handlers import EVENTS, FORKED, rq_rate, throughput
 from bench.serve import Server, serve
 from bench.table import Row, row
 from harness.servers import Process, Valkey, eventually, free_port, is_up
