@@ -30,6 +30,20 @@ def test_links_between_pages_lead_somewhere(path: object) -> None:
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
+def test_files_that_a_page_names_exist() -> None:
+    """A file or folder in backquotes, or a pattern of them; docs/decisions.md and the change log also name earlier
+    ones."""
+    pages = {*ROOT.glob("*.md"), *FOLDER.rglob("*.md"), *(ROOT / "app").rglob("*.md")}
+    folders = {each.name for each in ROOT.iterdir() if each.is_dir()} - {"var"}
+    missing = {
+        f"{page.name}: {named}"
+        for page in pages - {FOLDER / "decisions.md", ROOT / "CHANGELOG.md"}
+        for named in re.findall(r"`([a-z_]+/[\w./*-]+)`", page.read_text())
+        if named.partition("/")[0] in folders and not list(ROOT.glob(named.rstrip("/.")))
+    }
+    assert missing == set()
+
+
 def test_every_requirement_is_accounted_for() -> None:
     """Each line of the hand-written lists has its sentence in docs/decisions.md."""
     decisions = (FOLDER / "decisions.md").read_text()
