@@ -20,7 +20,7 @@ from app.submitter import SubmitRequest, Submitter
 from app.submitter.callback_url import binding_of, valid_until
 from tests.ci import samples
 from tests.ci.samples import Tree
-from tests.receiver.callbacks import a_token, body, body_of
+from tests.receiver.callbacks import a_token, body, body_of, due_in_s
 
 JOB = "j0123456789abcdef0123456789abcdef"
 INPUT = {"BucketId": "songs-1250000000", "Object": "in/tune.mp3", "Region": "ap-chongqing"}
@@ -54,12 +54,6 @@ def answered(store: Store, submission: str, *jobs: str) -> None:
 
 def submission_of(services: Services, token: str) -> str:
     return read_token(token, services.settings.callback_keys).submission or ""
-
-
-def due_in_s(store: Store, job_id: str) -> float | None:
-    """Seconds until CI is to be asked about the job."""
-    score = store.db.client.zscore(store.db.key("due"), job_id)
-    return None if score is None else (float(score) - now_ms()) / 1000
 
 
 @pytest.mark.parametrize(
