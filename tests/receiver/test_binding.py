@@ -131,10 +131,7 @@ def test_a_tag_that_is_only_the_event_is_absent(client: FlaskClient, settings: S
 def test_any_object_key_agrees_with_itself(client: FlaskClient, services: Services, key: str) -> None:
     """Whatever number of slashes either side begins with."""
     request = REQUEST | {"input": {"bucket": "songs-1250000000", "region": "ap-chongqing", "object": key}}
-    try:
-        token = submitted(services, request)
-    except ValueError:
-        pytest.skip("CI would not take such a key")
+    token = submitted(services, request)
     for claim in (key, "/" + key.lstrip("/"), key.lstrip("/")):
         detail = samples.voice_separate(JobId=JOB, Input={**INPUT, "Object": claim})
         for content in (body_of(detail), samples.xml(samples.event(detail))):
