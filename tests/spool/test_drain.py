@@ -154,9 +154,8 @@ def test_an_unreadable_record_delays_no_other(home: Home) -> None:
     assert home.said == {"accepted": 2, "set_aside": 2}
 
 
-def test_a_job_that_redis_cannot_store_is_set_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_redis_cannot_store_is_set_aside(home: Home) -> None:
     """An error that Redis answers for one record sets that record aside; the next one is drained."""
-    monkeypatch.setattr("app.spool.drain._AWAY_S", 0.01)
     home.store.db.client.set(home.store.db.key("job", "jodd"), "not a hash")
     home.put(encode_record(news("jodd")), encode_record(news("j2")))
     home.drainer.step()
