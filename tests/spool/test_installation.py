@@ -145,7 +145,11 @@ def test_a_mark_that_cannot_be_read_is_made_again(settings: Settings, tmp_path: 
 
 @pytest.mark.parametrize(("state", "drains"), [("lost", True), ("foreign", False)])
 def test_an_operator_decides_about_the_spool_of_another_installation(
-    state: InstallationState, drains: bool, settings: Settings, tmp_path: Path
+    state: InstallationState,
+    drains: bool,
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An empty Redis gets its spooled records at once. Records of another installation wait until an operator accepts
     them."""
@@ -159,10 +163,15 @@ def test_an_operator_decides_about_the_spool_of_another_installation(
     job_id = new_job_id()
     services.spool.append(encode_record(news(job_id)))
     services.spool.hand_over(at_once=True)
+    caplog.set_level("DEBUG", "app.spool.drain")
     services.drainer.start()
     try:
         if not drains:
-            services.drainer._stop.wait(1.5)
+            waits = f"the spool waits: {services.installation.explain(state)}"
+            eventually(
+                lambda: caplog.messages.count(waits) > 1 or services.store.jobs.get(job_id),
+                "the drainer to look twice",
+            )
             assert services.store.jobs.get(job_id) is None
             assert list(tmp_path.glob(f"*{SUFFIX}"))
             services.installation.accept()
