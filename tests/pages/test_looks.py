@@ -177,6 +177,7 @@ def test_twenty_jobs_on_a_laptop_s_screen(page: Page, web: Web) -> None:
         put(web.services.store, f"j{n:02}")
     miss(web.services.store, "j20")
     sign_in(page, web)
+    expect(page.locator("#rows tr")).to_have_count(25)
     boxes = [row.bounding_box() for row in page.locator("#rows tr").all()]
     assert sum(box is not None and box["y"] + box["height"] <= 800 for box in boxes) >= 20
 
