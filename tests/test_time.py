@@ -11,6 +11,7 @@ import pytest
 from harness.servers import ROOT
 
 MAY_SLEEP = {
+    "harness/downstream.py": "an answer that drips",
     "harness/servers.py": "eventually() polls",
     "tests/callbacks.py": "callbacks at the rate of a busy day",
     "tests/api/test_jobs.py": "links are signed for a second; another one has to begin",
@@ -20,6 +21,7 @@ MAY_SLEEP = {
     "tests/e2e/test_spool_crash.py": "kills at moments that nothing chooses; any of them will do",
     "tests/e2e/test_spool_trouble.py": "kills at moments that nothing chooses; any of them will do",
     "tests/docs/console.py": "a reader who does not see yet what the page shows looks again",
+    "tests/docs/test_how_to.py": "callbacks one after the other, until the upgrade is over",
     "tests/emulator/running.py": "eventually() polls",
     "tests/receiver/hostile/test_hostile_connections.py": "spaces packets",
     "tests/receiver/hostile/test_slow_and_idle.py": "spaces packets; a client that trickles",
@@ -29,14 +31,16 @@ MAY_SLEEP = {
     "tests/store/jobs/test_callback_url_life.py": "a life of a millisecond is over",
     "tests/store/jobs/test_retention.py": "kills at random moments",
     "tests/workers/lanes/lane_handlers.py": "handlers that take long, or hang",
+    "tests/workers/relay/test_relay_stop.py": "load that is spread",
     "tests/workers/some_handlers.py": "handlers that take long, or hang",
     "tests/workers/test_outage.py": "an outage lasts that long, and nothing is said twice in it",
     "tests/workers/test_recovery.py": "kills at random moments, and load that is spread",
 }
-"""Files with a call of ``time.sleep``, and why no state could be waited for. A sleep of these may be too short to show
-a fault; none may be too short for the test to pass."""
+"""Files that wait for a fixed time, and why no state could be waited for. A wait of these may be too short to show a
+fault; none may be too short for the test to pass."""
 
 CLOCKS = frozenset({"time", "monotonic", "perf_counter"})
+FOLDERS = ("tests", "harness", "app", "workers")
 LEAST_BOUND_S = 10
 LEAST_PATIENCE_S = 60
 RUNS = frozenset({"run", "communicate", "check_output", "check_call"})
@@ -107,14 +111,54 @@ def _impatient(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
+def _called(node: ast.AST) -> tuple[str, str]:
+    """The last name of the object whose method is called, and the method's name."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return "", ""
+    where = node.func.value
+    return getattr(where, "attr", getattr(where, "id", "")), node.func.attr
+
+
+@cache
+def _events() -> frozenset[str]:
+    """Every name that an event has, here or in the product: ``wait`` of other objects is no pause."""
+    texts = (file.read_text() for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
+    trees = [ast.parse(text) for text in texts if "Event()" in text]
+    return frozenset(name for tree in trees for name in _events_of(tree))
+
+
+def _events_of(tree: ast.AST) -> Iterator[str]:
+    """The names to which ``Event()`` is assigned, also one of several at once."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            for name, value in zip(names, values, strict=False):
+                if isinstance(value, ast.Call) and "Event" in {
+                    _called(value)[1],
+                    getattr(value.func, "id", ""),
+                }:
+                    yield getattr(name, "attr", getattr(name, "id", ""))
+
+
+def _pauses(tree: ast.AST, events: frozenset[str]) -> Iterator[int]:
+    """Lines that wait for a fixed time. ``assert event.wait(60)`` does not: it ends when the event comes."""
+    awaited = {id(node.test) for node in ast.walk(tree) if isinstance(node, ast.Assert)}
+    for node in ast.walk(tree):
+        where, what = _called(node)
+        if what == "wait_for_timeout" or _named(node, frozenset({"sleep"})):
+            yield node.lineno  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Call) and what == "wait" and where in events and id(node) not in awaited:
+            given = [*node.args, *(each.value for each in node.keywords)]
+            if any(isinstance(each, ast.Constant) and isinstance(each.value, int | float) for each in given):
+                yield node.lineno
+
+
 def test_a_sleep_has_a_reason() -> None:
     """Where a state can be waited for, it is; the list has no entry for what is gone."""
-    sleeping = {
-        file
-        for file, tree in _trees().items()
-        if any(_named(node, frozenset({"sleep"})) for node in ast.walk(tree))
-    }
-    assert sleeping == set(MAY_SLEEP)
+    assert {file for file, tree in _trees().items() if any(_pauses(tree, _events()))} == set(MAY_SLEEP)
 
 
 def test_no_time_is_bounded_tightly() -> None:
@@ -164,3 +208,23 @@ def test_a_program_has_time_to_end() -> None:
 def test_these_tests_can_fail(code: str, bounds: list[float]) -> None:
     """What is looked for is found, in each way of writing it."""
     assert [seconds for _, seconds in _durations(ast.parse(code))] == bounds
+
+
+@pytest.mark.parametrize(
+    ("code", "is_one"),
+    [
+        ("time.sleep(1)", True),
+        ("page.wait_for_timeout(300)", True),
+        ("assert not done.wait(0.2)", True),
+        ("services.drainer._stop.wait(1.5)", True),
+        ("while not self._over.wait(timeout=1): pass", True),
+        ("if stop.wait(2): pass", True),
+        ("assert done.wait(60), 'it came'", False),
+        ("done.wait()", False),
+        ("process.wait(10)", False),
+        ("receiver.wait(4)", False),
+    ],
+)
+def test_each_kind_of_pause_is_found(code: str, is_one: bool) -> None:
+    """A sleep by any name; not a wait that ends with what it waits for."""
+    assert any(_pauses(ast.parse(code), _events())) == is_one

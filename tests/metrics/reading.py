@@ -27,3 +27,13 @@ def samples_of(page: str, name: str) -> Values:
 def names_of(page: str) -> set[str]:
     """All names of samples."""
     return {sample.name for family in text_string_to_metric_families(page) for sample in family.samples}
+
+
+def risen(before: str, after: str, name: str) -> Values:
+    """How much each sample of that name has grown between two pages, without those that have not changed."""
+    old = samples_of(before, name)
+    return {
+        labels: value - old.get(labels, 0.0)
+        for labels, value in samples_of(after, name).items()
+        if value != old.get(labels, 0.0)
+    }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import requests
 
+from app.core.clock import now_ms
 from app.core.tokens import Binding, mint, new_nonce
 from app.settings import Settings
+from app.store import Store
 from tests.ci import samples
 from tests.ci.samples import Tree
 
@@ -27,3 +29,9 @@ def body_of(detail: Tree | list[Tree]) -> bytes:
 def post(url: str, token: str, content: bytes, **headers: str) -> requests.Response:
     """One callback over real HTTP."""
     return requests.post(f"{url}/callbacks/{token}", data=content, headers=headers, timeout=60)
+
+
+def due_in_s(store: Store, job_id: str) -> float | None:
+    """Seconds until CI is to be asked about the job."""
+    score = store.db.client.zscore(store.db.key("due"), job_id)
+    return None if score is None else (float(score) - now_ms()) / 1000

@@ -12,7 +12,8 @@ from app.store import Store
 from app.web.problems import PROBLEMS
 from harness.servers import Web
 from tests.ci import samples
-from tests.receiver.callbacks import a_token, body, post
+from tests.metrics.reading import page_of, risen
+from tests.receiver.callbacks import a_token, body, due_in_s, post
 
 GZIP = {"Content-Encoding": "gzip"}
 OTHER = body(Input={"BucketId": "other-1250000000", "Object": "in/tune.mp3"})
@@ -59,7 +60,9 @@ def bound(web: Web) -> str:
 def test_a_refusal_names_its_reason(
     web: Web, bound: str, token: str, content: bytes, headers: dict[str, str], status: int, reason: str
 ) -> None:
-    """403 token, 413, 415, 400, 403 contradiction: in this order, whatever else is wrong."""
+    """403 token, 413, 415, 400, 403 contradiction: in this order, whatever else is wrong. Only this reason is counted,
+    once."""
+    before = page_of(web.url)
     url = f"{web.url}/callbacks/{bound if token == 'good' else token}"
     request = requests.Request("POST", url, data=content, headers=headers).prepare()
     request.url = url  # as it is written: no part of the path is tidied up
@@ -69,7 +72,7 @@ def test_a_refusal_names_its_reason(
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["type"] == f"/problems/{reason}"
     assert PROBLEMS[reason][0] == status
-    assert f'reason="{reason}"' in requests.get(f"{web.url}/metrics", timeout=10).text
+    assert risen(before, page_of(web.url), "ci_refusals_total") == {(reason,): 1}
 
 
 @pytest.mark.parametrize(
@@ -87,16 +90,24 @@ def test_an_expired_token_has_its_own_reason(client: FlaskClient, settings: Sett
     assert (answer.status_code, answer.json["reason"]) == (403, "expired_token")  # type: ignore[index]
 
 
-def test_a_callback_with_an_expired_token_is_kept(
+def test_a_callback_with_an_expired_token_is_kept_and_ci_is_asked(
     client: FlaskClient, settings: Settings, store: Store
 ) -> None:
-    """It may be true, since the token was ours: the refusal is stored with the token's fingerprint."""
+    """It may be true, since the token was ours: the refusal is stored whole, with the token's fingerprint; the job
+    keeps its state, and CI is asked about it at once instead of at its deadline."""
     named = a_token(settings, name="console")
     assert client.post(f"/callbacks/{named}", data=body(JobId="j1", State="Running")).status_code == 200
+    assert (due_in_s(store, "j1") or 0) > 1000
     late = a_token(settings, name="console", expires=1000)
     assert client.post(f"/callbacks/{late}", data=body(JobId="j1")).status_code == 403
     (newest,) = store.refusals.newest(1)
     assert (newest.reason, newest.token) == ("expired_token", fingerprint(late))
+    kept = store.refusals.get(newest.id)
+    assert kept is not None
+    assert (kept.job_ids, kept.body, kept.whole) == (("j1",), body(JobId="j1"), True)
+    job, due = store.jobs.get("j1"), due_in_s(store, "j1")
+    assert job is not None and job.state == "Running"
+    assert due is not None and due <= 0
 
 
 @pytest.mark.parametrize("bent", ["{}%0Aa", "a%0Ab", "/{}", "{}/a", "", "%00", "../{}", "{}%2F.."])

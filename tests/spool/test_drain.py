@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.services import Services
+from app.settings import Settings
 from app.spool import SUFFIX
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
@@ -18,9 +19,10 @@ from app.spool.record import decode_record, encode_record, pack_refusal
 from app.spool.replay import Away
 from app.store import News
 from app.store.refusals.refusal import Refusal
-from harness.servers import Valkey
+from harness.servers import Valkey, eventually
 from harness.settings import make_settings
 from tests.callbacks import new_job_id
+from tests.spool.holder import Holder
 from tests.spool.home import Home
 from tests.store.samples import news
 
@@ -154,9 +156,8 @@ def test_an_unreadable_record_delays_no_other(home: Home) -> None:
     assert home.said == {"accepted": 2, "set_aside": 2}
 
 
-def test_a_job_that_redis_cannot_store_is_set_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_redis_cannot_store_is_set_aside(home: Home) -> None:
     """An error that Redis answers for one record sets that record aside; the next one is drained."""
-    monkeypatch.setattr("app.spool.drain._AWAY_S", 0.01)
     home.store.db.client.set(home.store.db.key("job", "jodd"), "not a hash")
     home.put(encode_record(news("jodd")), encode_record(news("j2")))
     home.drainer.step()
@@ -183,6 +184,36 @@ def test_one_process_drains_a_folder(home: Home) -> None:
     first.release()
     assert second.take()
     second.release()
+
+
+def test_another_process_drains_the_file_of_a_killed_writer(
+    home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    """SIGKILL of a process that has never closed its file: until then the file is left alone, then it is drained."""
+    with Holder("writer", settings, home.spool.folder, tmp_path / "log") as writer:
+        home.drainer.step()
+        assert (len(home.files()), home.outcomes("j1")) == (1, [])
+        writer.kill()
+        home.drainer.step()
+        assert (home.files(), home.outcomes("j1")) == ([], ["accepted"])
+
+
+def test_another_process_drains_the_folder_of_a_killed_drainer(
+    home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    """SIGKILL of the process that holds the folder's lock, in the middle of a file: another one takes the lock and
+    drains the whole file. What was stored before is a duplicate."""
+    home.put(encode_record(news("j1")), encode_record(news("j2")))
+    with Holder("drainer", settings, home.spool.folder, tmp_path / "log") as drainer:
+        assert not FolderLock(home.spool.folder).take()
+        drainer.kill()
+        assert (home.outcomes("j1"), home.outcomes("j2")) == (["accepted"], [])
+        home.drainer.start()
+        try:
+            eventually(lambda: not home.files(), "the file to be drained")
+        finally:
+            home.drainer.stop()
+    assert (home.outcomes("j1"), home.outcomes("j2")) == (["accepted", "duplicate"], ["accepted"])
 
 
 def test_while_redis_is_away_nothing_moves(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -38,6 +39,21 @@ def test_the_id_is_made_at_the_first_start_and_stays_the_same(settings: Settings
     before = mark.read_bytes()
     installation(settings, tmp_path).state()
     assert mark.read_bytes() == before
+
+
+def test_an_id_that_an_earlier_release_made_is_read(settings: Settings, tmp_path: Path) -> None:
+    """The key in Redis and the file in the folder, as every release with an id has written them: they agree, and the
+    file stays as it is. Without the key Redis has lost its data."""
+    client = connect(settings.redis_url, timeout=5)
+    client.set(f"{settings.key_prefix}installation", "0123456789abcdef")
+    place = {"id": "0123456789abcdef", "redis": settings.redis_url, "prefix": settings.key_prefix}
+    before = json.dumps(place).encode()
+    (tmp_path / "installation").write_bytes(before)
+    assert installation(settings, tmp_path).state() == "ok"
+    assert (tmp_path / "installation").read_bytes() == before
+    assert client.get(f"{settings.key_prefix}installation") == b"0123456789abcdef"
+    forget(settings)
+    assert installation(settings, tmp_path).state() == "lost"
 
 
 def test_receivers_that_start_at_the_same_time_agree(settings: Settings, tmp_path: Path) -> None:
@@ -129,7 +145,11 @@ def test_a_mark_that_cannot_be_read_is_made_again(settings: Settings, tmp_path: 
 
 @pytest.mark.parametrize(("state", "drains"), [("lost", True), ("foreign", False)])
 def test_an_operator_decides_about_the_spool_of_another_installation(
-    state: InstallationState, drains: bool, settings: Settings, tmp_path: Path
+    state: InstallationState,
+    drains: bool,
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An empty Redis gets its spooled records at once. Records of another installation wait until an operator accepts
     them."""
@@ -143,10 +163,15 @@ def test_an_operator_decides_about_the_spool_of_another_installation(
     job_id = new_job_id()
     services.spool.append(encode_record(news(job_id)))
     services.spool.hand_over(at_once=True)
+    caplog.set_level("DEBUG", "app.spool.drain")
     services.drainer.start()
     try:
         if not drains:
-            services.drainer._stop.wait(1.5)
+            waits = f"the spool waits: {services.installation.explain(state)}"
+            eventually(
+                lambda: caplog.messages.count(waits) > 1 or services.store.jobs.get(job_id),
+                "the drainer to look twice",
+            )
             assert services.store.jobs.get(job_id) is None
             assert list(tmp_path.glob(f"*{SUFFIX}"))
             services.installation.accept()

@@ -20,7 +20,7 @@ import pytest
 from app.spool import SUFFIX, NoRoom, Spool
 from app.spool.files import keep_bytes
 from app.spool.frames import Frame, scan
-from harness.servers import ROOT, eventually
+from harness.servers import PATIENCE_S, ROOT, eventually
 
 T = TypeVar("T")
 
@@ -205,10 +205,23 @@ def test_a_removed_folder_loses_no_answered_record(
     assert spool.condition()[0] == "ok"
 
 
+class Turn(threading.Condition):
+    """Tells when a thread begins to wait for its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.awaited.set()
+        return super().wait(timeout)
+
+
 def test_a_file_is_handed_over_only_between_writes(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that closes the file waits for the sync of another: no drainer can remove the file before the
     answer."""
     sync, done = os.fsync, threading.Event()
+    spool._turn = turn = Turn()
 
     def hand_over() -> None:
         spool.hand_over(at_once=True)
@@ -217,13 +230,14 @@ def test_a_file_is_handed_over_only_between_writes(spool: Spool, monkeypatch: py
     def during(fd: int) -> None:
         monkeypatch.undo()
         threading.Thread(target=hand_over).start()
-        assert not done.wait(0.2)
+        eventually(lambda: turn.awaited.is_set() or done.is_set(), "the other thread to wait, or to close it")
+        assert not done.is_set()
         sync(fd)
 
     spool.append(b"one")
     monkeypatch.setattr("os.fsync", during)
     spool.append(b"two")
-    assert done.wait(10)
+    assert done.wait(PATIENCE_S)
     (file,) = spool.folder.glob(f"*{SUFFIX}")
     with file.open() as free:
         fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)

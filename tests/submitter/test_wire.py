@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.core.tokens import read_token
+from app.provider import RequestRejected
 from app.services import Services
 from app.submitter import SubmitRequest, Submitter
 from harness.emulated import Emulated
@@ -172,23 +173,41 @@ def test_a_submit_goes_to_cis_own_host_as_xml(submitter: Submitter, ci: Emulated
     assert int(header(request, "Content-Length")) == len(request["full"]["body"].encode())
 
 
+def with_credentials(services: Services, **credentials: str) -> Submitter:
+    """A submitter of the same installation with other credentials."""
+    values = {name: value for name, value in services.settings if value is not None}
+    settings = type(services.settings)(_env_file=None, **values | credentials)
+    return Submitter(Services.open(settings, timeout=5))
+
+
 def test_a_temporary_token_travels_with_the_request(services: Services, ci: Emulated) -> None:
     """Credentials from STS: the token is CI's own header."""
-    values = {name: value for name, value in services.settings if value is not None}
-    settings = type(services.settings)(_env_file=None, **values | {"cos_token": "a-session-token"})
-    Submitter(Services.open(settings, timeout=5)).submit(REQUEST)
+    with_credentials(services, cos_token="a-session-token").submit(REQUEST)
     assert header(ci.requests()[0], "x-ci-security-token") == "a-session-token"
 
 
 def test_nothing_secret_is_logged(
-    submitter: Submitter, ci: Emulated, caplog: pytest.LogCaptureFixture
+    services: Services, submitter: Submitter, ci: Emulated, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At any level, also by the SDK: no callback token and no signature."""
+    """At any level, also by the SDK, whether CI answers, its answer is lost, or it refuses the credentials: no callback
+    token, no secret key, no session token, and no signature or the key of one."""
     caplog.set_level("DEBUG")
     ci.fault("lost_answer", on="submit", times=1)
     submitter.submit(REQUEST)
     submitter.submit(REQUEST)
-    tokens = re.findall(r"callbacks/([^<]+)<", "".join(one["full"]["body"] for one in ci.requests()))
-    assert len(tokens) == 2
-    for secret in (*tokens, "q-signature", "q-key-time"):
+    # The emulator's own key is a word that its paths contain too.
+    own, session = "a-secret-key-of-this-test", "a-session-token-of-this-test"
+    with pytest.raises(RequestRejected, match="InvalidAuthorization"):
+        with_credentials(services, cos_secret_key=own, cos_token=session).submit(REQUEST)
+    sent = ci.requests()
+    assert [one["status"] for one in sent] == [0, 200, 401]
+    tokens = re.findall(r"callbacks/([^<]+)<", "".join(one["full"]["body"] for one in sent))
+    assert len(tokens) == 3
+    claims = [claim_of(header(one, "Authorization")) for one in sent]
+    keys = [
+        hmac.new(key, claim["q-key-time"].encode(), "sha1").hexdigest()
+        for key, claim in zip((SECRET, SECRET, own.encode()), claims, strict=True)
+    ]
+    signatures = [claim["q-signature"] for claim in claims]
+    for secret in (*tokens, own, session, *keys, *signatures, "q-signature", "q-key-time"):
         assert secret not in caplog.text

@@ -198,21 +198,56 @@ def test_simultaneous_repeats_after_a_crash_send_once(
 
 
 def test_a_killed_web_process_leaves_a_submission_and_no_second_job(service: Any) -> None:
-    """kill -9 of the real web process while CI holds the request: the repeat sends nothing to CI."""
+    """kill -9 of the real web process while CI holds the request: no repeat sends anything to CI. A repeat gets 409
+    while the first process may be alive, 202 while the relay searches, and then 201 with the one job that CI has."""
     emulated = Emulated(service.settings.ci_endpoint, service.settings.cos_bucket)
+    store = service.services.store
     marked = REQUEST | {"user_data": f"kill-{time.time_ns()}"}
     emulated.fault("slow", on="submit", seconds=3, times=1)
+    began = time.monotonic()
     thread = threading.Thread(target=lambda: _ignoring(service, marked), daemon=True)
     thread.start()
-    eventually(service.services.store.submissions.unanswered, "the submission to be stored")
+    (submission,) = eventually(store.submissions.unanswered, "the submission to be stored")
     eventually(lambda: emulated.struck("slow"), "CI to hold the request")
     service.web.clear()
+    kept = store.submissions.get(submission)
+    assert kept is not None and kept.status == "sending"
+    assert kept.facts["operations"][0]["user_data"] == marked["user_data"]
     service.web.start()
     eventually(lambda: service.ready().get("status") in {"ok", "degraded"}, "the web to be back")
-    repeat = service.call("POST", "/v1/jobs", json=marked, headers={"Idempotency-Key": "killed"})
-    assert repeat.status_code in {201, 202, 409}, repeat.text
+
+    def repeat() -> Any:
+        """The answer to a repeat: one that our record of the submission allows as it was just before or just after."""
+        before = store.submissions.get(submission)
+        answer = service.call("POST", "/v1/jobs", json=marked, headers={"Idempotency-Key": "killed"})
+        after = store.submissions.get(submission)
+        is_old = time.monotonic() - began > idempotency._IN_FLIGHT_S
+        allows = {"sending": {409, 202} if is_old else {409}, "lost": {202}, "submitted": {201}}
+        assert before is not None and after is not None
+        assert answer.status_code in allows[before.status] | allows[after.status], answer.text
+        return answer
+
+    first = repeat()
+    if first.status_code == 409:
+        assert first.json()["reason"] == "idempotency_in_flight"
+        assert int(first.headers["Retry-After"]) > 0
+    elif first.status_code == 202:
+        assert first.json()["id"] == submission
+
+    def found() -> Any:
+        store.submissions.look_again(submission, 0)
+        answer = repeat()
+        return answer if answer.status_code == 201 else None
+
+    last = eventually(found, "the relay to find the job at CI")
+    page = service.services.provider.list_jobs(emulated.bucket, service.settings.cos_region, "VoiceSeparate")
+    jobs = [each.report.job_id for each in page.details if each.report.user_data == marked["user_data"]]
+    assert jobs == [last.json()["job_id"]], "CI has one job"
+    assert last.json()["submission"]["id"] == submission
+    kept = store.submissions.get(submission)
+    assert kept is not None and (kept.status, kept.job_ids) == ("submitted", tuple(jobs))
     bodies = [json.dumps(one["full"]["body"]) for one in emulated.requests()]
-    assert sum(marked["user_data"] in body for body in bodies) <= 1
+    assert sum(marked["user_data"] in body for body in bodies) == 1, "sent exactly once"
 
 
 def _ignoring(service: Any, marked: dict[str, Any]) -> None:

@@ -129,11 +129,30 @@ def test_json_bombs(web: Web, name: str) -> None:
     assert memory(web) - before < 80 * MIB
 
 
-def test_a_hundred_jobs_in_one_body(web: Web) -> None:
-    """The maximum of jobs in one body does not make the process grow."""
-    details = [samples.voice_separate(JobId=f"jmany{n}") for n in range(100)]
-    before = memory(web)
-    content = body_of(details)
-    answer = post(web.url, a_token(web.settings), content[: web.settings.max_body])
-    assert answer.status_code in {200, 400}
+def of_many(jobs: int, name: str) -> bytes:
+    """A body of that many finished jobs, within MAX_BODY."""
+    return body_of([samples.voice_separate(JobId=f"j{name}{n}") for n in range(jobs)])
+
+
+def test_a_hundred_jobs_in_one_body_are_stored(web: Web) -> None:
+    """The maximum of jobs in one body: each is accepted and stored as it was reported, and the process does not
+    grow."""
+    content, before = of_many(100, "most"), memory(web)
+    assert len(content) <= web.settings.max_body
+    answer = post(web.url, a_token(web.settings), content)
     assert memory(web) - before < 80 * MIB
+    assert answer.status_code == 200, answer.text
+    names = [f"jmost{n}" for n in range(100)]
+    assert answer.json()["results"] == [{"job_id": name, "outcome": "accepted"} for name in names]
+    stored = {name: web.services.store.jobs.get(name) for name in names}
+    assert {name: job and job.state for name, job in stored.items()} == dict.fromkeys(names, "Success")
+
+
+def test_a_hundred_and_one_jobs_in_one_body_are_refused(web: Web) -> None:
+    """400 ``too_complex`` although the size is allowed, and none of the jobs is stored."""
+    content = of_many(101, "more")
+    assert len(content) <= web.settings.max_body
+    answer = post(web.url, a_token(web.settings), content)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "too_complex")
+    assert answer.json()["detail"] == "Found 101 jobs in one body; expected at most 100"
+    assert [n for n in range(101) if web.services.store.jobs.get(f"jmore{n}")] == []

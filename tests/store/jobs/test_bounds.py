@@ -54,6 +54,20 @@ def test_the_exact_bytes_expire_by_themselves(store: Store) -> None:
     assert 50_000 < store.db.client.pttl(kept) <= 60_000
 
 
+def test_exact_bytes_that_come_again_expire_later(store: Store) -> None:
+    """RETENTION_RAW counts from the last time that they were received: as a duplicate, or as the body of another
+    job."""
+    short, redis = Acceptor(store.db, Limits(raw_s=60), store.durable), store.db.client
+    tell(short, said("j1", "Running"), body=b"the body")
+    (kept,) = redis.scan_iter(store.db.key("body", "*"))
+    for job_id, outcome in (("j1", "duplicate"), ("j2", "accepted")):
+        redis.pexpire(kept, 30_000)
+        assert tell(short, said(job_id, "Running"), body=b"the body") == [outcome]
+        assert 50_000 < redis.pttl(kept) <= 60_000
+    assert list(redis.scan_iter(store.db.key("body", "*"))) == [kept]
+    assert store.jobs.raw_bytes("j1", 1) == store.jobs.raw_bytes("j2", 1) == b"the body"
+
+
 @pytest.mark.parametrize("kind", ["job", "record", "index", "due", "jobs", "touched", "events", "claims"])
 def test_a_key_of_another_type_stops_the_script_before_its_first_write(store: Store, kind: str) -> None:
     """If one of our keys holds a value of another type, the script fails and has changed nothing."""
