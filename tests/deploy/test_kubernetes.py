@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from app.core.processes import RELEASE
 from app.settings import Settings
 from harness.servers import ROOT
 
@@ -58,7 +59,7 @@ def test_kustomize_builds_the_base() -> None:
     found = list(yaml.safe_load_all(built))
     assert len(found) == len(OBJECTS)
     images = re.findall(r"image: (\S+)", built)
-    assert images == ["registry.example.com/ci-callback-receiver:0.1.0"] * len(ROLES)
+    assert images == [f"registry.example.com/ci-callback-receiver:{RELEASE}"] * len(ROLES)
 
 
 @pytest.mark.parametrize("role", ROLES)
