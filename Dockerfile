@@ -26,8 +26,9 @@ COPY ci_callback_receiver ci_callback_receiver
 COPY server server
 COPY workers workers
 COPY gunicorn.conf.py ./
-# A read-only root keeps no bytecode that a process makes.
-RUN /venv/bin/python -m compileall -q /srv
+# A read-only root keeps no bytecode that a process makes. COPY keeps modes: those of a checkout made with umask 077 would
+# leave files that only root can read.
+RUN /venv/bin/python -m compileall -q /srv && chmod -R a+rX /srv
 
 FROM python
 RUN useradd --uid 10001 --no-create-home --home-dir /srv ci \

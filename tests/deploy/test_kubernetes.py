@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.core.processes import RELEASE
 from app.settings import Settings
 from harness.servers import ROOT
 
@@ -60,7 +61,7 @@ def test_kustomize_builds_the_base() -> None:
     found = list(yaml.safe_load_all(built))
     assert len(found) == len(OBJECTS)
     images = re.findall(r"image: (\S+)", built)
-    assert images == ["registry.example.com/ci-callback-receiver:0.1.0"] * len(ROLES)
+    assert images == [f"registry.example.com/ci-callback-receiver:{RELEASE}"] * len(ROLES)
 
 
 @pytest.mark.parametrize("role", ROLES)
