@@ -172,14 +172,10 @@ IMPORT = "from workers.handlers import handler\n"
         (IMPORT + "def f(e, j): ...", "declares no handler"),
     ],
 )
-def test_a_broken_module_stops_the_start(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize("process", ["workers.worker", "workers.relay"])
+def test_a_broken_module_stops_the_start(tmp_path: Path, text: str, said: str, process: str) -> None:
     """With one message that names the setting, the module, the fault and its place; not with the first job."""
-    assert said in refused_start(tmp_path, text, "workers.worker")
-
-
-def test_a_broken_module_stops_a_relay_too(tmp_path: Path) -> None:
-    """With the same message."""
-    assert "SyntaxError" in refused_start(tmp_path, "def f(:", "workers.relay")
+    assert said in refused_start(tmp_path, text, process)
 
 
 def refused_start(tmp_path: Path, text: str, process: str) -> str:

@@ -92,7 +92,7 @@ def test_scripts_and_python_know_the_same_indexes() -> None:
     )
 )
 def test_an_entry_is_read_as_it_was(entry: dict[str, Any]) -> None:
-    """Also an entry of an earlier release whose outcome is none of today's."""
+    """Also an entry of an earlier release with an outcome that this release does not have."""
     assert read_entry(stored_entry(entry)) == entry
 
 
