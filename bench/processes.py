@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable
 
 import psutil
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    root = psutil.Process(pid)
-    return [root, *root.children(recursive=True)]
+def _sum(pids: Iterable[int], measure: Callable[[psutil.Process], float]) -> float:
+    """Reads the children before their parent: a child that ends in between is counted by the parent."""
+    total = 0.0
+    for pid in pids:
+        root = psutil.Process(pid)
+        for child in root.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += measure(child)
+        total += measure(root)
+    return total
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of these processes and all their children, including ended ones."""
-    total = 0.0
-    for pid in pids:
-        for process in _family(pid):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
+    return _sum(pids, _seconds)
 
 
-def memory(pids: Iterable[int]) -> tuple[int, int]:
-    """In bytes: proportional set size (each shared page divided by the number of processes that share it), and resident
-    set size."""
-    pss = rss = 0
-    for pid in pids:
-        for process in _family(pid):
-            full = process.memory_full_info()
-            pss, rss = pss + full.pss, rss + full.rss
-    return pss, rss
+def memory(pids: Iterable[int]) -> int:
+    """Proportional set size in bytes: each shared page divided by the number of processes that share it."""
+    return int(_sum(pids, lambda process: float(process.memory_full_info().pss)))

@@ -52,8 +52,7 @@ def measure(options: Options) -> list[Row]:
                 used = {name: cpu_seconds([pid]) - before[name] for name, pid in programs.items()}
                 used["runner"] = _own_seconds(runner) - own
                 sizes = {name: memory([pid]) for name, pid in programs.items()}
-                full = psutil.Process(runner).memory_full_info()
-                sizes["runner"] = full.pss, full.rss
+                sizes["runner"] = psutil.Process(runner).memory_full_info().pss
         finally:
             subprocess.run(
                 [sys.executable, "-m", "stack", "stop"], cwd=copy, capture_output=True, check=False
@@ -61,17 +60,14 @@ def measure(options: Options) -> list[Row]:
     return _rows(used, sizes)
 
 
-def _rows(used: dict[str, float], sizes: dict[str, tuple[int, int]]) -> list[Row]:
-    """``used`` in seconds of processor, ``sizes`` in bytes (PSS, RSS); both by program."""
+def _rows(used: dict[str, float], sizes: dict[str, int]) -> list[Row]:
+    """``used`` in seconds of processor, ``sizes`` in bytes (PSS); both by program."""
     product = [name for name in sizes if name not in _NOT_DEPLOYED]
     percent = {name: seconds / _WATCH_S * 100 for name, seconds in used.items()}
     return [
-        row(_SECTION, _PSS, [sum(sizes[name][0] for name in product) / 2**20], "MiB", aim=200),
+        row(_SECTION, _PSS, [sum(sizes[name] for name in product) / 2**20], "MiB", aim=200),
         row(_SECTION, "processor, of one core", [sum(percent[name] for name in product)], "%", aim=1),
-        row(
-            _SECTION, "RSS, each process on its own", [sum(sizes[name][1] for name in product) / 2**20], "MiB"
-        ),
-        *(row(_SECTION, f"  {name}: memory (PSS)", [size[0] / 2**20], "MiB") for name, size in sizes.items()),
+        *(row(_SECTION, f"  {name}: memory (PSS)", [size / 2**20], "MiB") for name, size in sizes.items()),
         *(row(_SECTION, f"  {name}: processor, of one core", [part], "%") for name, part in percent.items()),
     ]
 

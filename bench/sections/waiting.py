@@ -92,7 +92,7 @@ def measure(options: Options) -> list[Row]:
                 # Starts when all clients wait, so that the cost of their requests is not counted.
                 _until_all_wait(waiters, server.port)
                 time.sleep(1)
-                used.append(memory([server.pid])[0] / 2**20)
+                used.append(memory([server.pid]) / 2**20)
                 beside = run(server.port, others[1], pids)
                 delays += _end(server.port, path, names, waiters)
                 if number:
