@@ -1,4 +1,4 @@
-"""A reader of the docs: a copy of the checkout, a Redis, the emulator as CI, and the settings of deploy.md."""
+"""What a reader of the docs has: a copy of the checkout, a Redis, the emulator as CI, the settings of deploy.md."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _FILES = (
 
 
 BEING_WRITTEN = shutil.ignore_patterns("*.pyc.*")
-"""What another process has not renamed to its final name yet."""
+"""Compiled modules that another process is writing, before it renames them."""
 
 
 class RedisServer(Valkey):
-    """By TCP, as in deploy.md: with its file, synced before each answer."""
+    """A server on TCP, as in deploy.md, that syncs its append-only file before each answer."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
@@ -78,7 +78,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """``redis-server`` by that name is the server of `make run`: an older one cannot read its data."""
+    """A folder with the server of `make run` as ``redis-server``: an older one cannot read its data."""
     folder = tmp_path / "programs"
     folder.mkdir()
     (folder / "redis-server").symlink_to(embedded.binary())
@@ -100,7 +100,7 @@ def deployed(redis_server: RedisServer, emulator: Emulator) -> Settings:
 
 @pytest.fixture
 def environment(programs: Path) -> Callable[[Settings], dict[str, str]]:
-    """What a shell has in which these settings were exported."""
+    """The environment of a shell that has exported these settings."""
 
     def of(settings: Settings) -> dict[str, str]:
         ours = as_environment(settings)
@@ -121,7 +121,7 @@ Follow = Callable[..., int]
 
 @pytest.fixture
 def follow(checkout: Path, deployed: Settings, environment: Callable[[Settings], dict[str, str]]) -> Follow:
-    """Do what a page of docs/ says, with the settings in the environment; how many commands it has."""
+    """Follow a page of docs/ with the settings in the environment; return how many commands were run."""
 
     def page(
         name: str,
@@ -142,7 +142,7 @@ def follow(checkout: Path, deployed: Settings, environment: Callable[[Settings],
 
 @pytest.fixture(autouse=True)
 def redis_cli() -> None:
-    """The pages use it, as every operator does."""
+    """Fail if redis-cli, which the pages use, is missing."""
     if not shutil.which("redis-cli"):
         pytest.fail(
             "These tests need redis-cli: install the package `redis-tools` (`make test` does, as root)."

@@ -1,9 +1,9 @@
 """Runs a page of the docs as its reader would: the commands of its ``console`` blocks, and the files that it shows.
 
-- `` ```console ``: each line that begins with ``$`` is a command, the lines below are what it prints: each in its
-  place, ``…`` standing for anything. A command must succeed, unless ``# exit 3`` behind it names another code.
-- `` ```console title="terminal: NAME" ``: a program that goes on in a terminal of its own, once it has
-  printed these lines. ``^C`` ends what runs there.
+- `` ```console ``: each line that begins with ``$`` is a command. It must print the lines below it, in this order;
+  ``…`` matches any text. A command must succeed, unless ``# exit 3`` behind it names another code.
+- `` ```console title="terminal: NAME" ``: a program that keeps running in a terminal of its own. The page
+  goes on when the program has printed these lines; ``^C`` ends it.
 - `` ```LANGUAGE title="FILE" ``: a file with this content.
 - ``<!-- not run: WHY -->`` before a block: only shown.
 """
@@ -34,7 +34,7 @@ _ONLY_READS = re.compile(
     r"(\.venv/bin/)?(curl (?!.*(-X|-d|--data))|flask (doctor|\w+ (list|show|history|wait))"
     r"|redis-cli .*\b(info|get|ping|sentinel))"
 )
-"""A reader who does not see yet what the page shows looks again."""
+"""Commands that only read: they are repeated until they print what the page shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Block:
     is_run: bool
 
     def steps(self) -> Iterator[Step]:
-        """Of a console block. Raises ValueError for output without a command."""
+        """The steps of a console block. Raises ValueError for output without a command."""
         command, lines = "", list[str]()
         for line in self.text.splitlines():
             if command.endswith("\\"):
@@ -83,7 +83,7 @@ def _step(command: str, lines: list[str]) -> Step:
     said = tuple(line for line in lines if line.strip() not in {"", "…"})
     if code:
         return Step(_EXIT.sub("", command), said, int(code[1]))
-    # Doctor also reports what a page has not started yet: only the lines that it shows count.
+    # Doctor also reports what a page has not started yet, so its exit code does not count.
     return Step(command, said, None if re.search(r"flask doctor$", command) else 0)
 
 
@@ -108,15 +108,15 @@ def blocks(page: Path) -> list[Block]:
 
 @dataclass
 class Reader:
-    """Follows a page in a folder, with an environment; ``instead`` replaces what this machine cannot have, such as a
-    port that is in use."""
+    """Follows a page in a folder, with an environment; ``instead`` replaces texts of the page, such as a port that is
+    in use on this machine."""
 
     folder: Path
     environment: Mapping[str, str]
     instead: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._seen: dict[str, str] = {}  # what a command that only reads has printed since something was done
+        self._seen: dict[str, str] = {}  # outputs of commands that only read, since the last other one
         self._terminals: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
         self._transcript = self.folder.parent / f"{self.folder.name}-terminals"
         self._transcript.mkdir(exist_ok=True)
@@ -143,8 +143,8 @@ class Reader:
         _end(self._shell, signal.SIGTERM)
 
     def follow(self, page: Path, at: Mapping[str, Callable[[], object]]) -> int:
-        """Do all that the page says; how many commands were run. Raises AssertionError where it says otherwise.
-        ``at``: what happens in the world when the reader comes to a heading."""
+        """Follow the page and return how many commands were run. Raises AssertionError if an output differs.
+        ``at``: a function to call when the reader reaches a heading."""
         count, happens = 0, dict(at)
         for block in blocks(page):
             if not block.is_run:
@@ -197,7 +197,7 @@ class Reader:
         raise AssertionError(f"{where}: `{command}` does not print {wrong!r}:\n{said}\n{logs}")
 
     def say(self, command: str) -> tuple[int, str]:
-        """Run it in the reader's own shell: the exit code, and what it printed."""
+        """Run a command in the reader's shell; return its exit code and its output."""
         self._stdin.write(f"eval {shlex.quote(command)} </dev/null; printf '\\n{_END} %s\\n' $?\n")
         self._stdin.flush()
         said = list[str]()
@@ -223,7 +223,7 @@ class Reader:
                 start_new_session=True,
             )
         self._terminals[terminal] = (process, log)
-        # As the shell of a terminal: a program that has ended is gone for `kill -0`, and no zombie.
+        # Reap a program that has ended, as the shell of a terminal does: `kill -0` must not find it.
         threading.Thread(target=process.wait, daemon=True).start()
         eventually(
             lambda: (
@@ -234,7 +234,7 @@ class Reader:
         assert process.poll() is None, f"{where}: `{step.command}` has ended: {log.read_text()}"
 
     def _difference(self, step: Step, said: str) -> str | None:
-        """The first expected line that does not come, in its place."""
+        """The first expected line that is missing or out of order."""
         left = iter(said.splitlines())
         for line in map(self._here, step.lines):
             pattern = re.compile(".*".join(map(re.escape, re.split(r"\s*…\s*", line.strip()))))
@@ -254,7 +254,7 @@ class Reader:
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str], number: signal.Signals) -> None:
-    """First as a person would, then all that is left of its session."""
+    """Send the signal as a person would, then kill all that is left of the session."""
     if process.poll() is None:
         process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
-"""``redis-cli``, which the how-tos use: found, or installed where that is possible, or named in one line.
+"""Find ``redis-cli``, which the how-tos use, or install it, or print one line that names it.
 
-``python -m tests.docs.redis_tools`` is what ``make test`` runs first.
+``make test`` runs ``python -m tests.docs.redis_tools`` first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The picture of the dashboard is of the dashboard that there is."""
+"""The picture of the dashboard shows the current dashboard."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def titles(picture: str) -> list[str]:
-    """Of panels and of rows."""
+    """The titles of panels and rows."""
     root = ElementTree.fromstring(picture)  # noqa: S314 - ours
     return [str(text.text) for text in root.iter(f"{SVG}text") if text.get("class") in {"title", "head"}]
 
 
 def test_the_picture_shows_each_panel_in_its_order() -> None:
-    """After a change of the dashboard: `python -m docs.dashboard_picture`."""
+    """After a change of the dashboard, run `python -m docs.dashboard_picture`."""
     assert titles(FILE.read_text()) == [panel["title"] for panel in PANELS]
 
 
@@ -31,7 +31,7 @@ def test_most_panels_of_the_picture_have_data() -> None:
 
 
 def test_each_series_is_a_line_within_its_panel() -> None:
-    """Also one that is always 0, and one of a single point."""
+    """Also a series that is always 0, and a series of one point."""
     panel = next(each for each in PANELS if each["type"] == "timeseries")
     series = {
         panel["id"]: [

@@ -1,4 +1,4 @@
-"""The page of events shows what a service makes."""
+"""The page of event kinds shows the events that a service makes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shape(body: dict[str, Any]) -> dict[str, Any]:
 def test_each_kind_of_event_has_an_example_that_a_service_makes_now(
     valkey: Valkey, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """The same kinds, each with the same members."""
+    """Page and service have the same kinds, each with the same members."""
     with running(valkey, emulator, tmp_path) as service:
         made = make_events(service)
     shown = json.loads(FILE.read_text())
@@ -33,7 +33,7 @@ def test_each_kind_of_event_has_an_example_that_a_service_makes_now(
 
 
 def test_the_page_names_each_member_of_the_details() -> None:
-    """Of each kind about trouble: those that are made, and no others."""
+    """For each kind about trouble the page names exactly the members in the example; other kinds have no details."""
     shown = json.loads(FILE.read_text())
     assert DETAILS.keys() == TROUBLES
     assert {kind: set(shown[kind]["data"]["details"]) for kind in TROUBLES} == {

@@ -1,4 +1,4 @@
-"""Each how-to does what it promises, typed as it is written, with real servers; the tests check the results."""
+"""Each how-to is followed as it is written, with real servers; the tests check outputs and results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def port_of(settings: Settings) -> int:
 
 @pytest.mark.parametrize("page", sorted(HOW_TO.glob("*.md")), ids=lambda page: page.name)
 def test_every_block_of_a_how_to_can_be_run_or_says_why_not(page: Path) -> None:
-    """Shell that is not in a `console` block would be run by no test."""
+    """A block of shell is a `console` block, so that a test runs it, or says `not run` and why."""
     wrong = [
         block.line for block in blocks(page) if block.language in {"sh", "bash", "shell", ""} and block.is_run
     ]
@@ -38,7 +38,7 @@ def test_every_block_of_a_how_to_can_be_run_or_says_why_not(page: Path) -> None:
 
 
 def test_callbacks_by_a_console_queue(follow: Follow, deployed: Settings, tmp_path: Path) -> None:
-    """The URL works and is listed; the one that took its place goes on when it is revoked."""
+    """At the end the first callback URL is revoked, and its replacement is in use."""
     with Service(deployed, port_of(deployed), tmp_path, WEB_CONCURRENCY="1") as service:
         follow("how-to/console-queue.md")
         urls = {url.name: url for url in service.services.store.callback_urls.list()}
@@ -46,7 +46,7 @@ def test_callbacks_by_a_console_queue(follow: Follow, deployed: Settings, tmp_pa
 
 
 def test_rotating_each_kind_of_key(follow: Follow, deployed: Settings, redis_server: RedisServer) -> None:
-    """Old and new are good at once, then only the new; nothing is refused in between."""
+    """At the end the Redis user has one password, and only the new API key exists."""
     admin = redis_server.url
     client = Redis.from_url(admin)
     rights = ["on", ">OLD-PASSWORD", "~*", "&*", "+@all"]
@@ -67,7 +67,7 @@ def test_rotating_each_kind_of_key(follow: Follow, deployed: Settings, redis_ser
 def test_backup_and_restore(
     follow: Follow, deployed: Settings, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    """What was stored before the snapshot is there again, and what only CI has is fetched; processes go on."""
+    """After the restore the job and the API key of the snapshot are there, and a later job is fetched from CI."""
     settings = deployed.model_copy(update={"spool_dir": tmp_path / "spool"})
     with Service(settings, port_of(settings), tmp_path, WEB_CONCURRENCY="1") as service:
         store = service.services.store
@@ -100,7 +100,7 @@ def test_backup_and_restore(
 
 
 def test_a_managed_redis_with_a_user_of_its_own(follow: Follow, deployed: Settings, tmp_path: Path) -> None:
-    """A server without CONFIG: the user has every right that is needed, and no other."""
+    """The page works on a server without CONFIG, and its Redis user has no dangerous commands."""
     with RedisServer(tmp_path / "managed", "--rename-command", "CONFIG", "") as managed:
 
         def look() -> None:
@@ -117,14 +117,14 @@ def test_a_managed_redis_with_a_user_of_its_own(follow: Follow, deployed: Settin
 
 
 def test_scaling_out(follow: Follow, deployed: Settings) -> None:
-    """Two of each role on one Redis; a URL that one made is good at the other."""
+    """Two processes of each role share one Redis; both accept a callback URL that one of them made."""
     follow("how-to/scale-out.md", instead={"8100": str(free_port())})
 
 
 def test_sentinel_with_passwords(follow: Follow, deployed: Settings) -> None:
-    """A real failover of three servers and three sentinels, with the callbacks of that time in their jobs."""
+    """A real failover of three servers and three sentinels; callbacks during it are stored."""
     ports = {f"7{kind}0{n}": str(free_port()) for kind in (0, 1) for n in (1, 2, 3)}
-    # The loop of the page makes the sentinels' ports of the first: they follow each other here, too.
+    # The loop of the page counts the sentinels' ports up from the first: they are consecutive here, too.
     first = free_port()
     ports |= {
         "7101": str(first),
@@ -136,7 +136,7 @@ def test_sentinel_with_passwords(follow: Follow, deployed: Settings) -> None:
 
 
 class Caller(threading.Thread):
-    """CI, as it goes on sending while the service is upgraded."""
+    """Sends callbacks, as CI does, while the service is upgraded."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
@@ -156,7 +156,7 @@ class Caller(threading.Thread):
 def test_upgrading_from_the_oldest_release(
     follow: Follow, deployed: Settings, redis_server: RedisServer
 ) -> None:
-    """Its data is converted; each callback that comes meanwhile is answered 200, and is there afterwards."""
+    """Data of that release is converted; each callback during the upgrade is answered 200 and stored."""
     RELEASE1.load(Redis.from_url(redis_server.url))
     settings = RELEASE1.settings(
         redis_server,

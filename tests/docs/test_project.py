@@ -1,4 +1,4 @@
-"""The files that a stranger looks for in a project, and what they promise."""
+"""The files that a newcomer expects in a project agree with the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHANGES = (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_newest_change_is_this_release() -> None:
-    """Which a package, the processes and doctor name as well."""
+    """The first heading of the change log is the release that package, processes and doctor name."""
     assert re.findall(r"^## (.+)$", CHANGES, re.MULTILINE)[0] == RELEASE
 
 

@@ -1,4 +1,4 @@
-"""The runbook: each alert leads to a section of it, and what it says to type was typed."""
+"""The runbook: each alert links to one of its sections, and its commands are run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ANCHORS = {anchor(section.partition("\n")[0]) for section in SECTIONS}
 
 
 def test_every_alert_has_its_section() -> None:
-    """The anchor is the alert's name in lower case with hyphens, and the alert's own link says the same."""
+    """The anchor is the alert's name in lower case with hyphens, and the alert's own link ends with it."""
     for name, url in alerts().items():
         expected = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
         assert expected in ANCHORS, f"the alert {name} has no section {expected!r} in docs/runbook.md"
@@ -41,7 +41,7 @@ def test_every_alert_has_its_section() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: anchor(section.partition("\n")[0]))
 def test_a_section_says_what_it_means_and_what_to_do(section: str) -> None:
-    """What you see, what it means for callbacks, and commands."""
+    """Each section, except the general ones, has "You see", "For callbacks", "Do" and commands."""
     heading = section.partition("\n")[0]
     if heading in {"Start here", "By message", "Other tasks"}:
         return
@@ -53,7 +53,7 @@ def test_a_section_says_what_it_means_and_what_to_do(section: str) -> None:
 def test_every_command_of_the_runbook_runs(
     follow: Follow, deployed: Settings, tmp_path: Path, environment: Callable[[Settings], dict[str, str]]
 ) -> None:
-    """Against a service that is well, with real Redis, workers and relay: none is misspelled, none harms."""
+    """On a healthy service with real Redis, workers and relay each command succeeds and prints what is shown."""
     settings = deployed.model_copy(update={"spool_dir": tmp_path / "spool"})
     port = int((settings.public_url or "").rpartition(":")[2])
     with Service(settings, port, tmp_path, WEB_CONCURRENCY="1"):

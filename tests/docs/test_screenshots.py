@@ -1,4 +1,4 @@
-"""The pictures of the README are made by a command, of a stack that really runs."""
+"""A command makes the pictures of the README from a running stack."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ def size(picture: Path) -> tuple[int, int]:
 
 @pytest.mark.timeout(300)
 def test_the_command_makes_each_picture_of_the_readme(tmp_path: Path) -> None:
-    """Light and dark are different pictures of the same size. It waits until the jobs are as the pictures show them: a
-    doubt, missing outputs, a handler that failed."""
+    """Light and dark pictures differ, and have the size of the committed ones."""
     screenshots.main(tmp_path)
     made = {each.name: each for each in tmp_path.iterdir()}
     assert sorted(f"docs/pictures/{name}" for name in made) == sorted(SHOWN)
@@ -36,6 +35,6 @@ def test_the_command_makes_each_picture_of_the_readme(tmp_path: Path) -> None:
 
 
 def test_the_pictures_are_small() -> None:
-    """A clone takes them along."""
+    """Together they are below 1 MB, since every clone has them."""
     assert SHOWN
     assert sum((ROOT / each).stat().st_size for each in SHOWN) < 1_000_000

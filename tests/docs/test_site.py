@@ -1,4 +1,4 @@
-"""The docs as a site: built by the real generator, without a link that leads nowhere, and usable offline."""
+"""The docs as a site: built by the real generator, without broken links, and usable offline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from docs import site
 
-pytestmark = pytest.mark.xdist_group("site")  # One folder, build/, for all of them.
+pytestmark = pytest.mark.xdist_group("site")  # All tests here use the folder build/.
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def built() -> Path:
 
 @pytest.mark.timeout(300)
 def test_every_page_is_on_the_site_and_in_its_search(built: Path) -> None:
-    """Strictly built: a broken link would have ended it."""
+    """The build is strict: it fails on a broken link."""
     pages = {name.removesuffix(".md") + ".html" for name in site.sources().values()}
     assert {str(page.relative_to(built)) for page in built.rglob("*.html")} >= pages
     found = {
@@ -42,8 +42,8 @@ def test_the_site_loads_nothing_from_elsewhere(built: Path) -> None:
         assert loaded == [], page.name
 
 
-def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
-    """In the built pages, by page and place."""
+def test_a_broken_link_is_named(tmp_path: Path) -> None:
+    """The report names the page with the link, and the page and anchor that are missing."""
     (tmp_path / "a.html").write_text('<article><a href="b.html#there">x</a><a href="c.html">y</a></article>')
     (tmp_path / "b.html").write_text('<article><h2 id="here">z</h2></article>')
     assert sorted(site.lost(tmp_path)) == ["a.html links to b.html#there", "a.html links to c.html#"]

@@ -1,4 +1,4 @@
-"""The tutorial: from a copy of the checkout to one's own handler, typed as it stands there."""
+"""The tutorial is followed as it is written, from a copy of the checkout to a handler of one's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.docs.console import Reader
 
 @pytest.mark.timeout(600)
 def test_the_tutorial_ends_with_a_handler_of_ones_own(checkout: Path) -> None:
-    """With nothing set but the ports, which are in use on a machine that tests in parallel."""
+    """Only the ports are set, since parallel tests may use the default ones; the handler writes its notes."""
     ours = {name.upper() for name in Settings.model_fields} | {"PYTHONPATH"}
     clean = {name: value for name, value in os.environ.items() if name not in ours}
     ports = {"PORT": str(free_port()), "EMULATOR_PORT": str(free_port()), "COLUMNS": "200", "TERM": "dumb"}
