@@ -1,4 +1,4 @@
-"""With ``confirm`` a callback is only a hint: what CI itself answers is believed."""
+"""With ``confirm`` a callback only makes us ask CI, and CI's own answer sets the state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def confirming(
 
 @pytest.fixture
 def ci(confirming: Service) -> Iterator[Any]:
-    """Arms a fault of the emulator for this bucket; gone after the test."""
+    """Arms faults of the emulator for this bucket, and removes them after the test."""
     url = f"{confirming.settings.ci_endpoint}/_emulator/faults"
     armed = []
 
@@ -66,7 +66,7 @@ def history(service: Service, job_id: str) -> list[dict[str, Any]]:
 
 
 def forge(service: Service, submitted: dict[str, Any], **claims: object) -> int:
-    """A callback with the submission's own token, as anyone could send it who saw the URL."""
+    """Post a callback with the submission's own token, as anyone who has seen the URL could."""
     token = mint(Binding(submission=submitted["submission"]["id"]), service.settings.callback_keys)
     detail = samples.voice_separate(
         JobId=submitted["job_id"], Input={"BucketId": service.settings.cos_bucket}, Operation={}, **claims
@@ -75,7 +75,7 @@ def forge(service: Service, submitted: dict[str, Any], **claims: object) -> int:
 
 
 def test_a_true_callback_is_confirmed(confirming: Service) -> None:
-    """The state moves when CI has answered; handlers run once, and the history says what each entry rests on."""
+    """The state changes when CI has answered; the handler runs once; the history says how each entry was verified."""
     job_id = confirming.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
     done = confirming.call("GET", f"/v1/jobs/{job_id}?wait=30").json()
     assert (done["state"], done["source"], done["verification"]) == ("Success", "poll", "confirmed")
@@ -96,7 +96,7 @@ def test_a_true_callback_is_confirmed(confirming: Service) -> None:
 
 
 def test_a_forged_success_of_a_failed_job_is_failed(confirming: Service, ci: Any) -> None:
-    """CI says Failed, so Failed it is; no handler ever saw a success."""
+    """The job is Failed, as CI says, and no handler ran for a success."""
     ci("fail", code="NoSuchAudio", message="no audio in it", times=1)
     ci("lose", times=1)
     submitted = confirming.call("POST", "/v1/jobs", json=REQUEST).json()
@@ -109,7 +109,7 @@ def test_a_forged_success_of_a_failed_job_is_failed(confirming: Service, ci: Any
 
 
 def test_a_forged_job_never_has_a_state(confirming: Service) -> None:
-    """CI does not know it: it stays without a state, unconfirmed, and no handler runs."""
+    """CI does not know the job: it has no state, is unconfirmed, and no handler runs."""
     detail = samples.voice_separate(JobId="jforged", Input={"BucketId": confirming.settings.cos_bucket})
     assert post(confirming.url, a_token(confirming.settings), body_of(detail)).status_code == 200
     asked = confirming.services.store.due
@@ -120,8 +120,8 @@ def test_a_forged_job_never_has_a_state(confirming: Service) -> None:
     assert all(entry["runs"] == [] for entry in history(confirming, "jforged"))
 
 
-def test_while_ci_is_away_it_stays_unconfirmed(confirming: Service, ci: Any) -> None:
-    """Asking goes on, and the first answer settles it."""
+def test_while_ci_is_away_a_job_stays_unconfirmed(confirming: Service, ci: Any) -> None:
+    """CI is asked again until it answers, and its answer confirms the job."""
     submitted = confirming.call("POST", "/v1/jobs", json=REQUEST).json()
     job_id = submitted["job_id"]
     ci("error", code="InternalError", status=500, on="describe")
@@ -145,7 +145,7 @@ def test_while_ci_is_away_it_stays_unconfirmed(confirming: Service, ci: Any) -> 
 
 
 def test_a_callback_before_the_submit_answer(confirming: Service, ci: Any) -> None:
-    """The job ends, and CI calls back, before the answer to its submission: one job, bound, confirmed."""
+    """CI calls back about the end before it answers the submission: the job has its submission and is confirmed."""
     ci("early", times=1)
     submitted = confirming.call("POST", "/v1/jobs", json=REQUEST)
     assert submitted.status_code == 201
@@ -155,7 +155,7 @@ def test_a_callback_before_the_submit_answer(confirming: Service, ci: Any) -> No
 
 
 def test_early_callbacks_race_with_their_answers(service: Service) -> None:
-    """Without ``confirm`` too: many jobs whose callback overtakes the answer all end bound, in success, handled."""
+    """Without ``confirm``: ten jobs whose callback arrives before the answer are Success, each with its submission."""
     url = f"{service.settings.ci_endpoint}/_emulator/faults"
     fault = requests.post(url, json={"kind": "early"}, timeout=10).json()["id"]
     try:

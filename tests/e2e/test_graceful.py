@@ -29,7 +29,7 @@ def service(valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
 
 
 def workers_of(pid: int) -> set[int]:
-    """The workers of one gunicorn master; another master that it has started is none."""
+    """The workers of one gunicorn master, without a second master that it has started."""
     try:
         return {
             child.pid
@@ -41,7 +41,7 @@ def workers_of(pid: int) -> set[int]:
 
 
 def serving(service: Service) -> set[int]:
-    """The workers that have said that they have loaded the application."""
+    """The workers that have logged that they serve."""
     return {int(pid) for pid in re.findall(r"worker (\d+) serves", service.web.text())}
 
 
@@ -53,7 +53,7 @@ def reload(service: Service) -> None:
 
 
 def upgrade(service: Service) -> None:
-    """SIGUSR2 and SIGTERM: a new master on the same socket, and the old one goes."""
+    """SIGUSR2 and SIGTERM: a new master on the same socket, and the old one ends."""
     service.web.signal(signal.SIGUSR2)
 
     def new_master() -> int | None:
@@ -67,7 +67,7 @@ def upgrade(service: Service) -> None:
 
 
 def sent_by_all(senders: list[Sender], more: int) -> None:
-    """Wait until each of them has had that many more answers."""
+    """Wait until each sender has had that many more answers or errors."""
     before = [len(sender.answered) for sender in senders]
     eventually(
         lambda: all(
@@ -79,8 +79,7 @@ def sent_by_all(senders: list[Sender], more: int) -> None:
 
 @pytest.mark.parametrize("deploy", [reload, upgrade])
 def test_a_deploy_under_load_fails_no_callback(deploy: Callable[[Service], None], service: Service) -> None:
-    """New processes start and old ones end under constant load, over new connections and kept ones: every single
-    callback is answered with 200."""
+    """Processes are replaced under load, over new connections and kept ones: each callback gets 200 and is stored."""
     over = threading.Event()
     url = service.url + path(service.settings)
     senders = [Sender(url, keep_alive=keep_alive) for keep_alive in (False, False, True, True)]
@@ -112,8 +111,8 @@ def _stop_masters(service: Service) -> None:
             continue
 
 
-def test_a_request_in_the_middle_is_finished(service: Service) -> None:
-    """SIGTERM while half of a body has arrived: the other half is read, kept and answered."""
+def test_a_half_received_request_is_finished(service: Service) -> None:
+    """SIGTERM while half of a body has arrived: the other half is read, stored and answered."""
     job_id = new_job_id()
     with _half_sent(service, body(job_id)) as (connection, rest):
         service.web.signal(signal.SIGTERM)
@@ -126,7 +125,7 @@ def test_a_request_in_the_middle_is_finished(service: Service) -> None:
 
 
 def test_waiting_clients_are_answered_early(service: Service) -> None:
-    """SIGTERM while a client waits for a job: it gets the job as it is, with 200, and not after a minute."""
+    """SIGTERM while clients wait for a job: each gets 200 and the job as it is, before its minute is over."""
     sender, job_id = Sender(service.url + path(service.settings)), new_job_id()
     sender.send(job_id, "Running")
     got: list[tuple[int, str]] = []
@@ -165,7 +164,7 @@ def test_spooled_records_outlive_the_process(tmp_path: Path) -> None:
 
 
 class _half_sent:  # noqa: N801 - reads as a function
-    """A connection over which half of a callback has been sent, and the other half."""
+    """A connection that has sent half of a callback, and the bytes of the other half."""
 
     def __init__(self, service: Service, text: bytes) -> None:
         settings = service.settings
@@ -177,7 +176,7 @@ class _half_sent:  # noqa: N801 - reads as a function
         mine = self._connection.getsockname()[1]
 
         def taken() -> bool:
-            """By one of the workers, and no longer only in the queue of the socket that listens."""
+            """Whether a worker has accepted the connection from the queue of the listening socket."""
             return any(
                 each.raddr and each.raddr.port == mine
                 for pid in workers_of(service.web.pid)

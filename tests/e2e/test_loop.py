@@ -14,8 +14,8 @@ REQUEST = {
 }
 
 
-def test_a_job_goes_the_whole_way(service: Service) -> None:
-    """A submitted job comes back by its callback, with roles, and its handler has run."""
+def test_a_job_is_submitted_called_back_and_handled(service: Service) -> None:
+    """A submitted job ends by its callback; its outputs have roles, links and sizes, and its handlers have run."""
     answer = service.call("POST", "/v1/jobs", json=REQUEST)
     assert answer.status_code == 201, answer.text
     job_id = answer.json()["job_id"]
@@ -43,7 +43,7 @@ def test_a_job_goes_the_whole_way(service: Service) -> None:
     assert all(output["size"] and output["etag"] == output["md5"] for output in job["outputs"])
 
 
-def test_a_waiting_client_hears_of_the_end(service: Service) -> None:
+def test_a_waiting_client_is_answered_when_the_job_ends(service: Service) -> None:
     """``?wait=`` answers as soon as the job has ended, not when the time is up."""
     job_id = service.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
     answer = service.call("GET", f"/v1/jobs/{job_id}?wait=60")
@@ -51,8 +51,8 @@ def test_a_waiting_client_hears_of_the_end(service: Service) -> None:
     assert answer.elapsed.total_seconds() < 50
 
 
-def test_a_finished_job_is_answered_at_once(service: Service) -> None:
-    """An unknown job is a 404, however long the client would wait."""
+def test_a_wait_for_an_unknown_job_is_answered_at_once(service: Service) -> None:
+    """An unknown job is a 404, however long ``?wait=`` is."""
     answer = service.call("GET", "/v1/jobs/jnone?wait=60")
     assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
     assert answer.elapsed.total_seconds() < 20

@@ -1,4 +1,4 @@
-"""SIGHUP with a fault in what would be loaded: the old configuration stays in use, and one line says why."""
+"""SIGHUP with a fault in settings, configuration or code: the old ones stay in use, and one line says why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WEBHOOK = "whsec_" + "A" * 44
 
 
 class Installation:
-    """A web process that reads its settings from files in a folder of its own, as operators have it."""
+    """A web process that reads its settings from files in a folder of its own, as in a deployment."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Installation:
         del values["CALLBACK_KEYS"]
         self.write_env(values | {"CALLBACK_KEYS_FILE": str(self.keys), "FORWARD_KEYS_FILE": str(self.hooks)})
         self.web = Web(settings, free_port(), folder)
-        # Only what no file says: the environment would win.
+        # Without settings in the environment, which would override the files.
         outside = {name.upper() for name in all_settings.Settings.model_fields}
         environment = {name: value for name, value in os.environ.items() if name not in outside}
         self.web.web._environment = environment | {
@@ -56,7 +56,7 @@ class Installation:
         self.env.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
 
     def answer(self, key: str) -> int:
-        """To a callback whose URL that key has signed."""
+        """The status of the answer to a callback whose URL this key has signed."""
         name, _, secret = key.partition(":")
         token = mint(Binding(nonce=new_nonce()), [CallbackKey(name, SecretStr(secret))])
         return requests.post(
@@ -67,7 +67,7 @@ class Installation:
         return [line for line in self.web.web.text().splitlines() if "The reload was refused" in line]
 
     def refuse(self) -> str:
-        """SIGHUP, and the line by which it is refused."""
+        """Send SIGHUP, and return the line by which the reload is refused."""
         before = len(self.refusals())
         self.web.web.signal(signal.SIGHUP)
         lines: list[str] = eventually(
@@ -81,7 +81,7 @@ class Installation:
 def installed(valkey: Valkey, tmp_path: Path) -> Iterator[Installation]:
     installation = Installation(tmp_path, valkey.url)
     with installation.web:
-        # The first answer comes from one worker.
+        # The block begins when one worker answers.
         eventually(lambda: len(serving(installation.web)) == 2, "both workers to serve")
         yield installation
 
@@ -113,12 +113,12 @@ MISTAKES: dict[Callable[[Installation], None], str] = {
     break_env: "COS_BUCKET",
     move_redis: "REDIS_URL",
 }
-"""What each line of refusal names."""
+"""Each mistake, and the setting that its line of refusal names."""
 
 
 def test_a_wrong_setting_changes_nothing(installed: Installation) -> None:
-    """The same workers go on with the same settings, and one line names the setting. A worker that dies is followed by
-    one with the old settings too; after the fix, a reload brings the new ones."""
+    """The same workers keep the old settings, and one line names the wrong one. Workers that replace killed ones have
+    the old settings too; after the fix, a reload loads the new ones."""
     before = workers_of(installed.web.web.pid)
     values, keys, hooks = installed.values, NEW + "," + OLD, WEBHOOK
     for mistake, word in MISTAKES.items():
@@ -146,8 +146,8 @@ def test_a_wrong_setting_changes_nothing(installed: Installation) -> None:
     assert (installed.answer(OLD), installed.answer(NEW)) == (200, 200)
 
 
-def test_a_key_that_an_open_job_needs(installed: Installation) -> None:
-    """Well written, and wrong all the same: the job's callback would be refused."""
+def test_a_reload_without_a_key_that_an_open_job_needs_is_refused(installed: Installation) -> None:
+    """The new keys are valid, but the job's callback would be refused; the old key still works."""
     store = installed.web.services.store
     tell(store, said("j1", "Submitted"), source="submit", submission=new_submission(store))
     installed.keys.write_text(NEW)
@@ -155,8 +155,8 @@ def test_a_key_that_an_open_job_needs(installed: Installation) -> None:
     assert installed.answer(OLD) == 200
 
 
-def test_a_second_mistake_is_said_too(installed: Installation) -> None:
-    """And the master still serves after several."""
+def test_each_of_several_refused_reloads_is_logged(installed: Installation) -> None:
+    """After three refused reloads the web service still answers."""
     break_hooks(installed)
     for _ in range(3):
         installed.refuse()
@@ -165,7 +165,7 @@ def test_a_second_mistake_is_said_too(installed: Installation) -> None:
 
 
 def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation) -> None:
-    """A file that a deploy has half written is not loaded."""
+    """A half-written gunicorn.conf.py is refused by name, and the same workers go on."""
     mine = installed.folder / "gunicorn.conf.py"
     mine.write_text((Path.cwd() / "gunicorn.conf.py").read_text())
     installed.web.web.clear()
@@ -179,7 +179,7 @@ def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation
 
 
 def test_code_that_cannot_be_loaded(installed: Installation) -> None:
-    """New code with a fault in it: its workers would not start, and gunicorn would end for that."""
+    """New code that cannot be imported is refused, and the same workers go on; gunicorn alone would end."""
     (installed.folder / "app").symlink_to(Path.cwd() / "app")
     (installed.folder / "server").symlink_to(Path.cwd() / "server")
     (installed.folder / "defusedxml.py").write_text("import nothing_of_that_name\n")

@@ -1,4 +1,4 @@
-"""CI is silent, and the service as it is run by an operator notices by itself."""
+"""A callback or an answer of CI is lost, and the whole service finds the job's end by itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.workers.relay.asking import REQUEST, fault
 
 @pytest.fixture
 def hasty(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Service]:
-    """A service whose deadline is over in a moment."""
+    """A service with a deadline of 2 s."""
     port = free_port()
     settings = make_settings(
         valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url, deadline="2s"
@@ -27,7 +27,7 @@ def hasty(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Servic
 
 
 def test_a_callback_that_never_comes(hasty: Service, emulator: Emulator) -> None:
-    """Past the deadline CI is asked; the end is in the record and in the history, and its handler has run."""
+    """After the deadline CI is asked; the end is in the record and in the history, and its handlers have run."""
     fault(emulator, "lose")
     job_id = hasty.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
     job = hasty.call("GET", f"/v1/jobs/{job_id}?wait=30").json()
@@ -42,7 +42,7 @@ def test_a_callback_that_never_comes(hasty: Service, emulator: Emulator) -> None
 
 
 def test_an_answer_that_was_lost(hasty: Service, emulator: Emulator) -> None:
-    """202 and the submission; the relay finds its job in CI's list, and it is submitted once."""
+    """The answer is 202 and the submission; the relay finds the job in CI's list, and there is only one."""
     fault(emulator, "lost_answer", on="submit", times=1)
     fault(emulator, "lose")
     answer = hasty.call("POST", "/v1/jobs", json=REQUEST)

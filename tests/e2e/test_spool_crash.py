@@ -26,8 +26,8 @@ def kill_a_worker(service: Service, chosen: random.Random) -> None:
 
 
 def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
-    """Redis goes away and comes back, workers of gunicorn are killed all the while: every callback that was answered
-    with 200 is in its job's history, accepted once, and made one event."""
+    """Gunicorn's workers are killed while Redis is killed and restarted: every callback that was answered 200 is
+    accepted once in its job's history, and made one event."""
     (tmp_path / "redis").mkdir()
     spool, chosen = tmp_path / "spool", random.Random(7)
     with Valkey(tmp_path / "redis") as server:
@@ -46,7 +46,7 @@ def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
             for _ in range(5):
                 time.sleep(0.5)
                 kill_a_worker(service, chosen)
-            # Redis stays away until there is something to lose, however slow this machine is.
+            # Redis stays away until enough callbacks are spooled, however slow this machine is.
             eventually(
                 lambda: (
                     Counter(word for sender in senders for word in sender.answered.copy().values())["spooled"]

@@ -1,4 +1,4 @@
-"""What people and strangers do to a running service's spool and Redis, under load, and what stays true of each 200."""
+"""Operators and hostile senders disturb spool and Redis under load: no callback that was answered 200 is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SENDERS = 4
 
 
 class Noted(Sender):
-    """Keeps also when each request began."""
+    """Also keeps the time at which each request began."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -37,7 +37,7 @@ class Noted(Sender):
 
 @contextmanager
 def load(url: str) -> Iterator[list[Noted]]:
-    """Callbacks from several clients, all the while."""
+    """Several clients send callbacks until the block ends."""
     over, senders = threading.Event(), [Noted(url) for _ in range(SENDERS)]
     threads = [
         threading.Thread(target=each.send_while, args=(lambda: not over.is_set(),)) for each in senders
@@ -63,12 +63,12 @@ def sent_after(senders: list[Noted], moment: float, count: int = 5) -> None:
 
 
 def jobs_of(path: Path) -> set[str]:
-    """The jobs of a file's whole records."""
+    """The jobs in a file's complete records."""
     return {job for each in payloads(path) for job in record_summary(each)[1]}
 
 
 def jobs_in(folder: Path) -> set[str]:
-    """The jobs of all whole records in a folder that no process uses, pending or set aside."""
+    """The jobs in all complete records of a folder that no process uses, pending or set aside."""
     return set().union(*map(jobs_of, (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{RECORDS}"))))
 
 
@@ -144,8 +144,8 @@ def test_poison_under_load(tmp_path: Path) -> None:
 
 
 def test_redis_is_emptied_under_load(tmp_path: Path) -> None:
-    """FLUSHALL: callbacks go on to be taken, /readyz says that Redis has lost its data and stays 200, a token that the
-    settings revoke stays revoked; until an operator accepts it."""
+    """After FLUSHALL callbacks are accepted, and a token that the settings revoke stays revoked. /readyz stays 200 and
+    reports the loss until an operator accepts it."""
     (tmp_path / "redis").mkdir()
     with Valkey(tmp_path / "redis") as server:
         settings = make_settings(server.url, spool_dir=str(tmp_path / "spool"))

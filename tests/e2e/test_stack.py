@@ -1,4 +1,4 @@
-"""``make run``, as a newcomer meets it: in a copy of the checkout, in a folder with a space in its name."""
+"""``make run`` in a copy of the checkout, in a folder with a space in its name."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Checkout:
         )
 
     def end(self, run: Process, how: str) -> None:
-        """By Ctrl-C or ``make stop``: the exit code is 0, no error is shown, no process is left."""
+        """Stop it by Ctrl-C or ``make stop``: the exit code is 0, no error is shown, no process is left."""
         if how == "Ctrl-C":
             run.signal(signal.SIGINT)
         else:
@@ -101,7 +101,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 @pytest.mark.timeout(240)
 def test_make_run(checkout: Checkout) -> None:
-    """One command brings everything up; its job ends; commands need no settings; a second start finds the job."""
+    """One command starts everything; its job ends; commands need no settings; a second start finds the jobs."""
     first = checkout.start()
     command = re.search(r"curl -s -H 'Authorization: Bearer (\S+)' '(\S+)'", first.text())
     assert command, first.text()
@@ -148,8 +148,8 @@ def test_make_run(checkout: Checkout) -> None:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", ["Ctrl-C", "make stop"])
-def test_stopping_it_while_it_starts_shows_no_error(checkout: Checkout, how: str) -> None:
-    """Not in the terminal of ``make run`` either."""
+def test_a_stop_during_the_start_shows_no_error(checkout: Checkout, how: str) -> None:
+    """``make run`` ends with code 0, and its terminal shows no error."""
     run = checkout.begin()
     eventually(lambda: "starting" in run.text(), "the moment", _SECONDS)
     checkout.end(run, how)
@@ -157,7 +157,7 @@ def test_stopping_it_while_it_starts_shows_no_error(checkout: Checkout, how: str
 
 @pytest.mark.timeout(240)
 def test_a_killed_process_is_started_again_and_a_killed_runner_ends_the_run(checkout: Checkout) -> None:
-    """``kill -9`` of each program is seen and reported; where the runner itself is killed, nothing is left behind."""
+    """After ``kill -9`` each program is restarted, and a line says so; if the runner is killed, no process is left."""
     run = checkout.start()
     before = checkout.programs()
     for pid in before.values():
