@@ -1,4 +1,4 @@
-"""The whole service with settings of choice; CI that forgets everything between tests, and the relay that asks it."""
+"""The whole service with chosen settings; a CI that is reset between tests, and the relay that asks it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def downstream() -> Iterator[Downstream]:
-    """Someone who wants our events."""
+    """An endpoint that receives our deliveries."""
     with Downstream() as server:
         yield server
 
@@ -43,7 +43,7 @@ def start(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Start]
                 "forward_backoff": "0.3s",
             }
             settings = make_settings(valkey.url, **(wanted | changes))
-            # What is tested here happens behind the web: one process of it will do.
+            # These tests are about relay and workers: one web process is enough.
             variables = {"WEB_CONCURRENCY": "1"} | (environment or {})
             return stack.enter_context(Service(settings, port, tmp_path, **variables))
 
@@ -62,7 +62,7 @@ def ci(emulator: Emulator) -> Iterator[Emulator]:
 
 @pytest.fixture
 def ours(settings: Settings, ci: Emulator) -> Services:
-    """Our side; its callbacks lead nowhere."""
+    """Services that use the emulator; nothing listens at their callback URL."""
     changes = {"ci_endpoint": ci.url, "public_url": "http://127.0.0.1:9", "deadline": 3600.0}
     return Services.open(settings.model_copy(update=changes), timeout=5)
 

@@ -22,7 +22,7 @@ from tests.store.said import said, tell
 
 
 class Fleet:
-    """``relays`` and ``workers`` can be killed, added and asked what they have noted."""
+    """Relays and workers that a test can kill and add, and the notes of their handlers."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Fleet:
         return "\n".join(f"{p.log.name}:\n{p.text()[-3000:]}" for p in (*self.relays, *self.workers))
 
     def end(self, job_id: str, tag: str, user_data: str | None = None) -> None:
-        """A callback: this job has ended."""
+        """Store a callback: this job has ended."""
         tell(self.store, said(job_id, "Success", tag=tag, user_data=user_data))
 
     def notes(self, word: str) -> list[list[str]]:
@@ -114,13 +114,13 @@ def family(process: Process) -> list[psutil.Process]:
 
 
 def send(process: psutil.Process, number: signal.Signals) -> None:
-    """One that has just ended by itself is none to complain about."""
+    """Send a signal; a process that has already ended is no error."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)
 
 
 def kill_family(process: Process) -> None:
-    """As a machine that loses power: SIGKILL to the worker, its members and their batches at the same time."""
+    """SIGKILL to the worker and all its child processes at once, as when a machine loses power."""
     members = family(process)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for each in members:

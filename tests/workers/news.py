@@ -1,4 +1,4 @@
-"""News about jobs, put into the store the way that a callback is."""
+"""News about jobs, stored as those of a callback are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def body(job_id: str, state: str = "Success", **changes: Any) -> bytes:
 def tell(
     services: Services, state: str = "Success", job_id: str | None = None, **changes: Any
 ) -> tuple[str, str]:
-    """Take the news in; returns the job's id and the event's."""
+    """Store the news; return the ids of the job and of the event."""
     job_id = job_id or f"j{secrets.token_hex(8)}"
     content = body(job_id, state, **changes)
     details = parse(content).details

@@ -1,4 +1,4 @@
-"""Handlers of every bad kind, for HANDLERS: each job's tag chooses. What they do is noted in the file NOTES."""
+"""Handlers that misbehave, for HANDLERS: a job's tag selects one. Each notes what it does in the file NOTES."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def quick(event: Event, job: Job) -> None:
 
 @handler(tag="Nothing", name="nothing")
 def nothing(event: Event, job: Job) -> None:
-    """For measuring."""
+    """Does nothing, for measurements."""
 
 
 @handler(tag="Long", name="long", tries=5, timeout=120)
 def long(event: Event, job: Job) -> None:
-    """As many seconds as its user data says, in small pieces."""
+    """Sleeps as many seconds as the user data says, in small steps."""
     note("begin", event)
     until = time.monotonic() + float(job.user_data or 1)
     while time.monotonic() < until:
@@ -90,7 +90,7 @@ def swallow(event: Event, job: Job) -> None:
 
 @handler(tag="Block", name="block", tries=2, timeout=1, backoff=0.1)
 def block(event: Event, job: Job) -> None:
-    """Blocks every signal that can be blocked, and keeps the interpreter's lock: no thread of ours runs."""
+    """Blocks every signal that can be blocked, and holds the interpreter's lock: no other thread runs."""
     note("block", event)
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
     ctypes.PyDLL(None).sleep(600)

@@ -1,4 +1,4 @@
-"""Whether the outputs that CI reports are really there: looked up at COS, kept in the record."""
+"""Outputs that CI reports are looked up at COS, and the result is kept in the record."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def checked(service: Service, job_id: str) -> Any:
 
 
 def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
-    """Size and ETag of each; the record's version moves; the run says when; a later poll does not lose it."""
+    """The record gets size and ETag of each, and keeps the sizes after a later poll."""
     service = start(check_outputs=True)
     job_id = a_finished_job(service)
     job = eventually(lambda: checked(service, job_id), "the check")
@@ -74,7 +74,7 @@ def test_odd_keys_are_found_where_they_were_asked_for(start: Start) -> None:
                 assert len(link.read()) == each["size"]
 
 
-def test_a_missing_output_is_a_failure_to_look_at(start: Start) -> None:
+def test_a_missing_output_is_a_failure(start: Start) -> None:
     """``outputs_ok`` is false, and the failure names the object."""
     service = start(check_outputs=True, trust_outputs="songs-1250000000")
     job_id, event_id = tell(service.services)
@@ -90,7 +90,7 @@ def test_a_missing_output_is_a_failure_to_look_at(start: Start) -> None:
     assert len(failure["tries"]) == 1
 
 
-def test_another_file_in_its_place_is_seen(start: Start) -> None:
+def test_an_output_with_another_md5_is_a_failure(start: Start) -> None:
     """The MD5 that CI named is compared with the ETag."""
     service = start(check_outputs=True)
     job_id = a_finished_job(service)
@@ -106,7 +106,7 @@ def test_another_file_in_its_place_is_seen(start: Start) -> None:
     assert "is another file" in failure["tries"][-1]["error"]
 
 
-def test_cos_that_cannot_be_asked_says_nothing(start: Start) -> None:
+def test_while_cos_is_unreachable_the_result_stays_open(start: Start) -> None:
     """``outputs_ok`` stays null, and the run is tried again."""
     service = start(check_outputs=True, ci_endpoint="http://127.0.0.1:9", trust_outputs="songs-1250000000")
     job_id, _ = tell(service.services)
@@ -159,7 +159,7 @@ def test_checks_that_earlier_releases_sent_to_workers_are_performed(start: Start
     assert store.db.client.zcard(store.db.key("runs")) == 0
 
 
-def test_late_checks_are_seen(services: Services) -> None:
+def test_late_checks_are_reported(services: Services) -> None:
     """Their number and age are metrics; once one has been due for a minute, ``/readyz`` says so, and stays 200."""
     client = create_app(services.settings).test_client()
     store = services.store
@@ -176,8 +176,8 @@ def test_late_checks_are_seen(services: Services) -> None:
     assert float(age.split()[-1]) >= 90
 
 
-def test_news_that_came_in_between_wins(services: Services) -> None:
-    """A check of what the job no longer is changes nothing."""
+def test_a_check_of_an_older_report_is_dropped(services: Services) -> None:
+    """The check changes nothing if newer news was stored meanwhile."""
     job_id, _ = tell(services)
     old = parse(body(job_id)).details[0].report
     new = parse(body(job_id, EndTime="2024-03-05T23:00:31+0800", Message="again")).details
@@ -188,7 +188,7 @@ def test_news_that_came_in_between_wins(services: Services) -> None:
 
 
 def test_listeners_get_a_check_once(services: Services) -> None:
-    """The same finding twice is one event, which runs no handlers."""
+    """The same result twice is one event, which runs no handlers."""
     trusting = {"trust_outputs": frozenset({"songs-1250000000"})}
     services = Services.open(services.settings.model_copy(update=trusting), timeout=5)
     job_id, _ = tell(services)

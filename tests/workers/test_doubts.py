@@ -1,4 +1,4 @@
-"""While a job is in doubt nothing runs for what callbacks say of it; when the doubt is decided, it does."""
+"""While a job is in doubt no handler runs for its callbacks; when the doubt is settled, they run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_nothing_runs_while_a_job_is_in_doubt(
     after: list[tuple[str, str]],
     answer: str,
 ) -> None:
-    """No handler, also none for every news: it would look at outputs that are in doubt."""
+    """No handler, not even one for every news, gets the events of that time; afterwards both kinds do."""
     for each in before:
         say(store, *each)
     known = len(store.outbox.after("0-0", 100))

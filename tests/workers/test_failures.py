@@ -1,4 +1,4 @@
-"""What is out of tries stays until someone retries it or dismisses it."""
+"""A run that is out of tries stays a failure until an operator retries or dismisses it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def worked(tmp_path: Path) -> list[list[str]]:
 
 
 def test_a_failure_is_listed_and_retried(service: Service, tmp_path: Path) -> None:
-    """With each try's time, worker and error; a retry gives new tries, and leaves the old ones in the history."""
+    """The list shows time, worker and error of each try; a retry adds tries, and the history keeps the old ones."""
     job_id, event_id = tell(service.services)
     (failure,) = eventually(lambda: listed(service), "the failure")
     assert (failure["handler"], failure["job_id"], failure["event_id"]) == (
@@ -89,7 +89,7 @@ def test_a_failure_is_listed_and_retried(service: Service, tmp_path: Path) -> No
 
 
 def test_a_traceback_is_for_admins(service: Service) -> None:
-    """Others see the error in one line."""
+    """A key with the scope read gets the error without the traceback."""
     tell(service.services)
     eventually(lambda: listed(service), "the failure")
     key = service.services.store.api_keys.create("reader", frozenset({"read"}))
@@ -99,22 +99,22 @@ def test_a_traceback_is_for_admins(service: Service) -> None:
     assert "traceback" not in failure["tries"][0]
 
 
-def test_giving_up_ends_it_at_once(service: Service) -> None:
-    """``GiveUp`` is for what no further try can help."""
+def test_give_up_is_a_failure_after_one_try(service: Service) -> None:
+    """A handler that raises ``GiveUp`` is not tried again."""
     tell(service.services, "Failed")
     (failure,) = eventually(lambda: listed(service, "?handler=my_handlers.gives_up"), "the failure")
     assert [each["error"] for each in failure["tries"]] == ["gave up: no customer"]
 
 
-def test_one_handlers_fault_is_not_anothers(service: Service, tmp_path: Path) -> None:
-    """The one that works has run once for each event, whatever became of the other."""
+def test_a_failing_handler_does_not_affect_another(service: Service, tmp_path: Path) -> None:
+    """The other handler has run once for each event."""
     reported = [tell(service.services)[1] for _ in range(3)]
     eventually(lambda: len(listed(service)) == 3, "three failures")
     assert sorted(line[0] for line in worked(tmp_path)) == sorted(reported)
 
 
 def test_failures_are_filtered_counted_and_retried_together(service: Service, tmp_path: Path) -> None:
-    """The count comes first, with ``dry_run``; the pages follow one another."""
+    """``dry_run`` only counts failures; two pages list each failure once."""
     for _ in range(5):
         tell(service.services)
     tell(service.services, "Failed")
@@ -155,7 +155,7 @@ def test_a_dismissed_failure_keeps_its_reason(service: Service) -> None:
 
 
 def test_a_replay_is_an_event_of_its_own(service: Service, tmp_path: Path) -> None:
-    """With its own id and ``replay_of``, so that no idempotency swallows it: handlers run again."""
+    """A replay has its own id and ``replay_of``, so that it is no duplicate: handlers run again."""
     job_id, event_id = tell(service.services)
     eventually(lambda: worked(tmp_path), "the first run")
     answer = service.call("POST", f"/v1/jobs/{job_id}/replay")

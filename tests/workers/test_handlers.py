@@ -1,4 +1,4 @@
-"""Handlers in a module outside of the repository: found, tried, timed, kept apart; and tested without a server."""
+"""Handlers in a module outside of the repository: loaded, retried, timed out, isolated; tested without a server."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def run_of(service: Service, job_id: str, state: str) -> Any:
 
 
 def test_a_handler_that_hangs_is_stopped(service: Service) -> None:
-    """After its timeout; the next one runs meanwhile or right after."""
+    """Each try ends after its timeout; the run of another job is performed."""
     hanging, _ = tell(service.services, Tag="Hangs")
     fine, _ = tell(service.services)
     assert run_of(service, fine, "done")
@@ -109,7 +109,7 @@ def test_a_handler_that_hangs_is_stopped(service: Service) -> None:
 
 
 def test_a_handler_that_ends_its_process_harms_no_other_run(service: Service) -> None:
-    """Each start counts as a try, and those who were in the same batch run all the same."""
+    """Each start counts as a try, and all other runs, also of the same batch, are performed."""
     others = [tell(service.services)[0] for _ in range(10)]
     poison, _ = tell(service.services, Tag="Exits")
     others += [tell(service.services)[0] for _ in range(10)]
@@ -120,8 +120,8 @@ def test_a_handler_that_ends_its_process_harms_no_other_run(service: Service) ->
     assert all("exited with code 1" in each["error"] for each in run.tries)
 
 
-def test_exiting_politely_is_an_error_like_others(service: Service) -> None:
-    """``sys.exit`` does not take the batch with it."""
+def test_sys_exit_is_an_error_like_others(service: Service) -> None:
+    """``SystemExit`` is the error of the try, and the handler is tried again."""
     job_id, _ = tell(service.services, Tag="Quits")
     assert [each["error"] for each in run_of(service, job_id, "failed").tries] == ["SystemExit: enough"] * 2
 
@@ -134,8 +134,8 @@ def test_a_handler_that_runs_out_of_memory_is_tried_again(service: Service) -> N
     assert len(run_of(service, hungry, "failed").tries) == 2
 
 
-def test_a_handler_may_say_when(service: Service) -> None:
-    """``Later`` replaces the pause of the back-off."""
+def test_a_handler_that_raises_later_is_tried_again(service: Service) -> None:
+    """The error of the first try is the reason that ``Later`` gives."""
     job_id, _ = tell(service.services, Tag="Later")
     run = run_of(service, job_id, "done")
     assert [each["error"] for each in run.tries] == ["later: the archive is locked", None]
@@ -174,12 +174,12 @@ IMPORT = "from workers.handlers import handler\n"
 )
 @pytest.mark.parametrize("process", ["workers.worker", "workers.relay"])
 def test_a_broken_module_stops_the_start(tmp_path: Path, text: str, said: str, process: str) -> None:
-    """With one message that names the setting, the module, the fault and its place; not with the first job."""
+    """Worker and relay exit with code 2 and one message that names the setting, the module and the fault."""
     assert said in refused_start(tmp_path, text, process)
 
 
 def refused_start(tmp_path: Path, text: str, process: str) -> str:
-    """What the process says that is started with a module of this text."""
+    """The error output of a process that is started with a module of this text."""
     (tmp_path / "broken.py").write_text(text)
     environment = as_environment(make_settings("unix:///nowhere", handlers="broken"))
     ended = subprocess.run(
@@ -209,8 +209,10 @@ def refused_start(tmp_path: Path, text: str, process: str) -> str:
         (["one", "two"], {"one.py": IMPORT + "@handler()\ndef f(event, job): ...", "two.py": "from one import f"}),
     ],
 )  # fmt: skip
-def test_whatever_can_work_is_taken(tmp_path: Path, modules: list[str], files: dict[str, str]) -> None:
-    """Defaults, decorators, packages that import their parts, modules that import each other."""
+def test_each_valid_kind_of_module_is_accepted(
+    tmp_path: Path, modules: list[str], files: dict[str, str]
+) -> None:
+    """Handlers with defaults or decorators, packages that import their parts, modules that import each other."""
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -222,15 +224,15 @@ def test_whatever_can_work_is_taken(tmp_path: Path, modules: list[str], files: d
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_handler_that_only_seems_to_run_is_a_failure(service: Service) -> None:
-    """A decorator may hide that it is an `async def`: it is never noted as done."""
+def test_a_handler_that_returns_a_coroutine_is_a_failure(service: Service) -> None:
+    """A decorator may hide an `async def` from the check at the start."""
     job_id, _ = tell(service.services, Tag="Hidden")
     assert "returned a coroutine" in run_of(service, job_id, "failed").tries[0]["error"]
 
 
 @pytest.mark.parametrize("form", ["JSON", "XML"])
 def test_ones_own_handlers_can_be_tested(service: Service, tmp_path: Path, form: str) -> None:
-    """docs/handlers.md to the letter: a callback of the running service, recorded, and a test without any server."""
+    """As docs/handlers.md says: a callback of the running service is recorded, and a test with it needs no server."""
     mine = tmp_path / "srv"
     mine.mkdir()
     page = (ROOT / "docs" / "handlers.md").read_text()
@@ -245,7 +247,7 @@ def test_ones_own_handlers_can_be_tested(service: Service, tmp_path: Path, form:
 
 
 def shell(service: Service, line: str, mine: Path) -> str:
-    """The line in this checkout, with the folder of one's own and the environment of the tests put in."""
+    """Run a line of the page in this checkout, with the folder and the environment of the tests."""
     bin_ = f"{Path(sys.executable).parent}/"
     line = line.replace("/srv/mine", str(mine)).replace(".venv/bin/", "")
     environment = os.environ | as_environment(service.settings)

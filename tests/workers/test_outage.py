@@ -1,4 +1,4 @@
-"""Redis cannot be used: every process says why, once, and when that is over, once."""
+"""Redis cannot be used: every process logs the reason once, and the end once."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def change_back(server: Guarded) -> None:
     [(stop, restart, "Redis is away"), (change_password, change_back, "WRONGPASS")],
     ids=["away", "wrong password"],
 )
-def test_an_outage_is_said_when_it_begins_and_when_it_ends(
+def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
     begin: Callable[[Guarded], None],
     end: Callable[[Guarded], None],
     words: str,
     service: Service,
     server: Guarded,
 ) -> None:
-    """Web, relay and worker say why, once; no worker dies of it, nothing is a traceback; and all go on afterwards."""
+    """Web, relay and worker log the reason once, without a traceback; no process ends, and all go on afterwards."""
     before = {process: process.text() for process in service.processes}
 
     def said(process: Process, word: str) -> int:
@@ -100,7 +100,7 @@ def test_an_outage_is_said_when_it_begins_and_when_it_ends(
 
 
 def test_workers_that_start_with_a_wrong_password_wait(server: Guarded, tmp_path: Path) -> None:
-    """One line says what is wrong; none ends and starts again, and when the password is right they serve."""
+    """Worker and relay log the reason and do not restart; when the password is right they serve."""
     change_password(server)
     settings = make_settings(server.url, check_outputs=False)
     service = Service(settings, free_port(), tmp_path)
@@ -110,7 +110,7 @@ def test_workers_that_start_with_a_wrong_password_wait(server: Guarded, tmp_path
         eventually(lambda: "ready" in service.worker.text() and "ready" in service.relay.text(), "the start")
         for process in (service.worker, service.relay):
             eventually(lambda p=process: "WRONGPASS" in p.text(), "what is wrong")  # type: ignore[misc]
-        time.sleep(OUTAGE_S / 2)  # for what must not be said again and again
+        time.sleep(OUTAGE_S / 2)  # a repeated line would come in this time
         for process in (service.worker, service.relay):
             assert process.text().count("\n") <= 6, process.text()
             assert "Traceback" not in process.text() and "has ended" not in process.text()

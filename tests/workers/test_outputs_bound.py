@@ -1,4 +1,4 @@
-"""What a callback alone names is neither linked nor looked up: only what was asked for, or what CI itself has named."""
+"""Outputs are linked and looked up only if we asked for them or CI itself named them, not a callback alone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def accept_callback(services: Services, body: bytes, submission: str | None = No
 
 
 def check(services: Services, job_id: str) -> None:
-    """What the handler does for the job's newest event."""
+    """Check the outputs of the job's newest event, as the relay does."""
     posted = [each.event for each in services.store.outbox.after("0-0", 1000)]
     event = [each for each in posted if each.job_id == job_id and each.kind != "check"][-1]
     job = services.store.jobs.lean(event)
@@ -68,7 +68,7 @@ def links(ours: Services) -> Any:
 def test_a_forged_success_gets_no_link_and_no_head(
     ours: Services, ci: Emulator, relay: Relay, links: Any
 ) -> None:
-    """Whatever object it names, in our own bucket too; the record says why; CI is asked once, and does not know it."""
+    """The callback names an object in our bucket, and CI does not know the job; the record says why it has no link."""
     accept_callback(ours, callback("jforged", ["backups/customers.sql.gz"]))
     check(ours, "jforged")
     job = links("jforged")
@@ -86,7 +86,7 @@ def test_a_forged_success_gets_no_link_and_no_head(
 def test_the_own_url_of_a_submission_links_nothing_that_it_did_not_ask_for(
     ours: Services, ci: Emulator, links: Any
 ) -> None:
-    """One good name does not vouch for another one."""
+    """If one of two names was not asked for, neither is linked or looked up."""
     submission, (job_id,) = submit(ours)
     accept_callback(ours, callback(job_id, ["out/background.mp3", "backups/customers.sql.gz"]), submission)
     check(ours, job_id)
@@ -95,7 +95,7 @@ def test_the_own_url_of_a_submission_links_nothing_that_it_did_not_ask_for(
 
 
 def test_requested_outputs_are_linked_at_once(ours: Services, ci: Emulator, links: Any) -> None:
-    """Its wildcards filled in; CI is not asked first."""
+    """Wildcards of the request are filled in; a confirmation by CI is not needed."""
     submission, (job_id,) = submit(ours)
     names = ["out/background.mp3", f"out/{job_id}/vocals.mp3"]
     accept_callback(ours, callback(job_id, names), submission)
@@ -110,8 +110,8 @@ def test_requested_outputs_are_linked_at_once(ours: Services, ci: Emulator, link
 def test_after_ci_has_confirmed_the_outputs_are_looked_up(
     ours: Services, ci: Emulator, relay: Relay, links: Any
 ) -> None:
-    """A job that only callbacks reported: CI is asked in a moment, in one question for many; its answer is an event,
-    after which each is looked up and linked."""
+    """CI is asked about three jobs that only callbacks reported, in one request. Its answer is one event for each job,
+    and then their outputs are looked up and linked."""
     output = {"object": "out/${jobid}/b.${ext}", "au_object": "out/${jobid}/v.${ext}"}
     ids = [submit(ours, callback="no", output=output)[1][0] for _ in range(3)]
     db = ours.store.db
@@ -140,8 +140,8 @@ def test_after_ci_has_confirmed_the_outputs_are_looked_up(
         assert all(each["url"] and each["size"] for each in job["outputs"])
 
 
-def test_ci_word_about_one_report_does_not_vouch_for_another(ours: Services, ci: Emulator) -> None:
-    """A forged event is looked at after CI's answer has replaced what it said."""
+def test_a_confirmation_of_one_report_does_not_confirm_another(ours: Services, ci: Emulator) -> None:
+    """A forged event is checked after CI's answer has replaced its report: nothing is looked up."""
     _, (job_id,) = submit(ours, callback="no")
     db = ours.store.db
     db.client.hdel(db.key("job", job_id), "submission")
@@ -158,7 +158,7 @@ def test_ci_word_about_one_report_does_not_vouch_for_another(ours: Services, ci:
 
 
 def test_a_bucket_that_ci_cannot_be_asked_about(ours: Services, relay: Relay, links: Any) -> None:
-    """The record says so."""
+    """The record says ``not_askable``."""
     body = samples.to_json(samples.event(samples.voice_separate(JobId="j1")))  # in songs-1250000000
     accept_callback(ours, body)
     check(ours, "j1")
@@ -167,7 +167,7 @@ def test_a_bucket_that_ci_cannot_be_asked_about(ours: Services, relay: Relay, li
 
 
 def test_a_trusted_bucket_needs_no_confirmation_by_ci(ours: Services, ci: Emulator) -> None:
-    """``TRUST_OUTPUTS``; at most a hundred are looked up, and the record says that there are more."""
+    """Of a bucket in TRUST_OUTPUTS a hundred outputs are looked up, and the record says that there are more."""
     ours = with_settings(ours, trust_outputs=frozenset({OURS}))
     names = [f"out/{n}.mp3" for n in range(5000)]
     accept_callback(ours, callback("jmany", names))
@@ -181,7 +181,7 @@ def test_a_trusted_bucket_needs_no_confirmation_by_ci(ours: Services, ci: Emulat
 
 
 def test_a_list_shows_a_hundred_outputs(ours: Services, key: dict[str, str]) -> None:
-    """And how many there are; the job itself shows all."""
+    """The list also shows how many there are; the job itself shows all."""
     client = create_app(ours.settings).test_client()
     accept_callback(ours, callback("jmany", [f"out/{n}.mp3" for n in range(2000)]))
     (listed,) = client.get("/v1/jobs", headers=key).get_json()["jobs"]
@@ -192,8 +192,8 @@ def test_a_list_shows_a_hundred_outputs(ours: Services, key: dict[str, str]) -> 
 
 @pytest.mark.parametrize("trusted", [False, True])
 def test_thousands_of_names_do_not_keep_others_waiting(start: Start, ci: Emulator, trusted: bool) -> None:
-    """Three callbacks of 5,000 names each: at most a hundred HEADs a job, none where the bucket is not trusted; an
-    innocent job that comes after them is handled before they could have been looked up one by one."""
+    """Three callbacks of 5,000 names each cause a hundred HEADs a job, none if the bucket is not trusted; a later job's
+    handlers run."""
     service = start(
         {"HANDLERS": "workers.handlers"}, check_outputs=True, **({"trust_outputs": OURS} if trusted else {})
     )
@@ -261,7 +261,7 @@ ASKED = Asked(
     ],
 )
 def test_which_names_were_asked_for(key: str, right: bool) -> None:
-    """``${jobid}`` is this job's, ``${ext}`` one short word; a wildcard that could be any name is none we asked for."""
+    """``${jobid}`` is this job's, ``${ext}`` one short word; a wildcard that could be any name matches none."""
     output = Output(bucket=OURS, region="ap-chongqing", object=key)
     assert were_asked_for(Report(job_id="j1", outputs=(output,)), ASKED) is right
 
@@ -276,7 +276,7 @@ def test_the_bucket_must_be_the_one_asked_for(bucket: str | None, region: str | 
 
 
 def test_a_name_of_wildcards_costs_no_time() -> None:
-    """Linear, whatever stands in it."""
+    """A name of 100,000 wildcards is matched before the timeout of the test."""
     many = replace(ASKED.operations[0].outputs[0], object="${ext}" * 100_000)
     operation = replace(ASKED.operations[0], outputs=(many,))
     output = Output(bucket=OURS, region="ap-chongqing", object="a" * 100_000)

@@ -31,7 +31,7 @@ def fleet(settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
 
 @pytest.mark.parametrize("tag", KINDS)
 def test_poison_ends_as_a_failure_and_delays_no_other_run(fleet: Fleet, tag: str) -> None:
-    """In the middle of a batch: starts are counted, the others of the batch are performed once and soon."""
+    """Each start counts as a try; the other runs are performed, each once."""
     tries, error = KINDS[tag]
     ids = [f"j{n}" for n in range(40)]
     for job_id in ids:
@@ -49,7 +49,7 @@ def test_poison_ends_as_a_failure_and_delays_no_other_run(fleet: Fleet, tag: str
 
 
 def test_a_thread_left_behind_does_not_hold_a_batch(fleet: Fleet) -> None:
-    """The process of a batch ends with its last run, whatever the handlers have left running."""
+    """A run is performed although earlier handlers have left threads that sleep for ten minutes."""
     for n in range(4):
         fleet.end(f"j{n}", "Thread")
     fleet.end("j9", "Quick")

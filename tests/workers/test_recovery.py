@@ -1,4 +1,4 @@
-"""Relays and workers die at any line: every event's run is performed, soon, and a healthy one only once."""
+"""Relays and workers are killed at any line: every event's run is performed soon, and a healthy one only once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from harness.servers import Valkey, eventually
 from tests.workers.fleet import Fleet, family, kill_family, send
 
 SOON_S = 90
-"""The promise is half a minute on a machine that has time; the busiest of ours gets three times that."""
+"""The promise is half a minute on an idle machine; a busy one gets three times that."""
 
 
 def _begun(fleet: Fleet, job_id: str, times: int) -> float:
-    """When the run of this job was begun for the n-th time."""
+    """When the run of this job began for the n-th time; 0 if it has not."""
     begins = [float(line[4]) for line in fleet.notes("begin") if line[1] == job_id]
     return begins[times - 1] if len(begins) >= times else 0.0
 
@@ -48,7 +48,7 @@ def test_a_run_whose_worker_died_starts_again(
 
 
 def test_a_run_whose_process_died_starts_again_in_a_moment(settings: Settings, tmp_path: Path) -> None:
-    """Where only the process of the batch was killed, its worker sees it at once."""
+    """If only the process of the batch is killed, its worker does not wait for the end of the lease."""
     with Fleet(settings, tmp_path) as fleet:
         fleet.end("jlong", "Long", "20")
         eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
@@ -59,7 +59,7 @@ def test_a_run_whose_process_died_starts_again_in_a_moment(settings: Settings, t
         assert "stopped answering" not in run.tries[0]["error"], "no worker waited for the end of its lease"
 
 
-def test_a_run_outlives_its_worker_alone(settings: Settings, tmp_path: Path) -> None:
+def test_a_run_outlives_its_worker(settings: Settings, tmp_path: Path) -> None:
     """SIGKILL to the worker but not to the process of its batch: the run goes on, and is not started twice."""
     with Fleet(settings, tmp_path) as fleet:
         fleet.end("jlong", "Long", "25")
@@ -118,7 +118,7 @@ def test_relays_may_be_killed_at_any_line(settings: Settings, tmp_path: Path) ->
 
 
 def test_a_redis_that_comes_back_empty_needs_no_restart(settings: Settings, tmp_path: Path) -> None:
-    """FLUSHALL takes the consumer group away; relays and workers go on with what comes after it."""
+    """FLUSHALL removes the consumer group; relays and workers go on with later events."""
     with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
         fleet.end("j1", "Quick")
         eventually(lambda: fleet.times("quick") == {"j1": 1}, f"the first: {fleet.logs()}")
@@ -128,7 +128,7 @@ def test_a_redis_that_comes_back_empty_needs_no_restart(settings: Settings, tmp_
 
 
 def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Path) -> None:
-    """SIGKILL to Redis under load, several times; what it had acknowledged and kept is performed."""
+    """SIGKILL to Redis under load, several times: every run that it had acknowledged is performed."""
     synced = Valkey(tmp_path, "--appendfsync", "always")
     with synced as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
         for turn in range(4):
@@ -145,7 +145,7 @@ def test_a_redis_that_is_restarted_loses_no_run(settings: Settings, tmp_path: Pa
 
 
 def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
-    """However many runs there were, RQ's own keys are those of its workers and its queue."""
+    """After 150 runs RQ's own keys are only those of its workers and its queue."""
     with Valkey(tmp_path) as own, Fleet(_with(settings, redis_url=own.url), tmp_path) as fleet:
         for n in range(150):
             fleet.end(f"j{n}", "Quick" if n % 3 else "Raise")
@@ -153,7 +153,7 @@ def test_rq_keeps_nothing(settings: Settings, tmp_path: Path) -> None:
         redis = fleet.store.db.client
 
         def names() -> set[str]:
-            """Without the names of workers, and the notes of jobs that were on their way when RQ looked, which end."""
+            """RQ's keys, without those of single workers and without ``first_seen`` keys, which expire."""
             found = decoded_all(redis.scan_iter("rq:*"))
             passing = {name for name in found if ":first_seen:" in name and int(redis.ttl(name)) > 0}
             return {name for name in found if not name.startswith("rq:worker:")} - passing

@@ -1,4 +1,4 @@
-"""Time passes for what waits to be delivered, by moving what is due: no test has to sit through a pause."""
+"""Ends pauses of deliveries by changing the times at which they are due, so that no test has to wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PAUSES = ("not_before", "named")
 
 
 def pauses_end(store: Store, endpoint: str) -> None:
-    """As if the pause of the endpoint and the back-off of each of its deliveries were over."""
+    """End the pause of the endpoint and the back-off of each of its deliveries."""
     redis, state = store.db.client, store.db.key("endpoint", endpoint)
     schedule = store.db.key("deliveries", endpoint)
     pipe = redis.pipeline()

@@ -1,4 +1,4 @@
-"""Forwarding, by real processes, to a receiver that trusts Standard Webhooks' own verifier."""
+"""Forwarding, by real processes, to a receiver that verifies with the library of Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def state_of(service: Service, job_id: str) -> Any:
 
 
 def test_an_event_arrives_signed_as_a_cloud_event(start: Start, downstream: Downstream) -> None:
-    """CloudEvents 1.0 in structured JSON, Standard Webhooks headers, both readable by their own libraries; while keys
-    are rotated, holders of the new and of the old one can verify."""
+    """A delivery is a CloudEvent 1.0 in structured JSON with the headers of Standard Webhooks, which their own
+    libraries can read. It has a signature for each of two keys."""
     service = start(forward_urls=f"{downstream.url}/hook")
     job_id, event_id = tell(service.services)
     (got,) = eventually(lambda: downstream.on("/hook"), "the delivery")
@@ -57,7 +57,7 @@ def test_an_event_arrives_signed_as_a_cloud_event(start: Start, downstream: Down
 
 
 def test_the_holder_of_the_old_key_verifies_too(start: Start) -> None:
-    """The second signature is the old key's."""
+    """A receiver that has only the old key verifies the delivery."""
     with Downstream(OLD_KEY) as downstream:
         service = start(forward_urls=f"{downstream.url}/hook")
         tell(service.services)
@@ -66,7 +66,7 @@ def test_the_holder_of_the_old_key_verifies_too(start: Start) -> None:
 
 
 def test_each_endpoint_gets_what_it_wants(start: Start, downstream: Downstream) -> None:
-    """Filters by tag, state and bucket; a repeated one takes any of its values."""
+    """Filters are by tag, state and bucket; a repeated filter matches any of its values."""
     url = downstream.url
     service = start(
         forward_urls=",".join(
@@ -89,7 +89,7 @@ def test_each_endpoint_gets_what_it_wants(start: Start, downstream: Downstream) 
 
 
 def test_an_endpoint_that_hangs_delays_no_other(start: Start, downstream: Downstream) -> None:
-    """Nor other endpoints, nor handlers; and it is left alone for longer and longer."""
+    """Another endpoint and handlers go on; the endpoint that hangs is paused, and gets one delivery at a time."""
     downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=60)
     service = start(
         handlers="workers.handlers",
@@ -97,7 +97,7 @@ def test_an_endpoint_that_hangs_delays_no_other(start: Start, downstream: Downst
         forward_timeout="5s",
     )
     jobs = [tell(service.services)[0] for _ in range(60)]
-    # Sixty, four at a time, five seconds each: were the silent one waited for, it would take over a minute.
+    # If the others waited for the silent one, 60 deliveries of 5 s each, four at a time, would take over a minute.
     eventually(lambda: len(downstream.on("/fine")) == 60, "all sixty at the endpoint that works")
     eventually(lambda: handled(service, jobs), "all handlers to have run")
     state = eventually(lambda: paused(service, "/hangs"), "the silent endpoint to be paused")
@@ -108,7 +108,7 @@ def test_an_endpoint_that_hangs_delays_no_other(start: Start, downstream: Downst
 
 
 def test_an_endpoint_that_comes_back_gets_everything(start: Start, downstream: Downstream) -> None:
-    """Flapping costs tries, and no event."""
+    """Every event is delivered, although the endpoint answers three of four requests with 500."""
     downstream.behaviours["/flaps"] = lambda _, before: Reply(500 if before % 4 != 3 else 204)
     service = start(forward_urls=f"{downstream.url}/flaps", forward_backoff="0.1s")
     jobs = [tell(service.services)[0] for _ in range(5)]
@@ -120,7 +120,7 @@ def test_an_endpoint_that_comes_back_gets_everything(start: Start, downstream: D
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_obeyed(start: Start, downstream: Downstream, form: str) -> None:
-    """In both of its forms, and for the whole endpoint: events that come later wait as well."""
+    """In both of its forms, and for the whole endpoint: later events wait as well."""
 
     def full_at_first(_: Delivery, before: int) -> Reply:
         when = str(_HOUR_S) if form == "seconds" else formatdate(time.time() + _HOUR_S, usegmt=True)
@@ -144,8 +144,8 @@ def test_retry_after_is_obeyed(start: Start, downstream: Downstream, form: str) 
     assert len(downstream.on("/full")) == 3
 
 
-def test_410_ends_it_at_once(start: Start, downstream: Downstream) -> None:
-    """One try, and a failure to look at."""
+def test_410_is_a_failure_after_one_try(start: Start, downstream: Downstream) -> None:
+    """The only try shows status and answer."""
     downstream.behaviours["/gone"] = lambda *_: Reply(410, body=b"no such customer")
     service = start(forward_urls=f"{downstream.url}/gone")
     job_id, _ = tell(service.services)
@@ -156,7 +156,7 @@ def test_410_ends_it_at_once(start: Start, downstream: Downstream) -> None:
 
 
 def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> None:
-    """Wherever they lead; it is an error like others."""
+    """A redirect is an error of that try, and its target gets no request."""
     downstream.behaviours["/moved"] = lambda *_: Reply(307, {"Location": f"{downstream.url}/secret"})
     service = start(forward_urls=f"{downstream.url}/moved", forward_tries=2, forward_backoff="0.1s")
     job_id, _ = tell(service.services)
@@ -178,7 +178,7 @@ def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> Non
 def test_an_endpoint_that_accepts_nothing_shows_why(
     start: Start, downstream: Downstream, reply: Reply, allowed: str, said: str
 ) -> None:
-    """Its last error, when that was, how often in a row; it is not left alone for that: others would only wait."""
+    """The endpoint shows its last error, the time, and the failures in a row; it is not paused."""
     downstream.behaviours["/no"] = lambda *_: reply
     service = start(
         forward_urls=f"{downstream.url}/no",
@@ -195,8 +195,8 @@ def test_an_endpoint_that_accepts_nothing_shows_why(
     assert (shown["paused_until"], shown["last_success_at"]) == (None, None)
 
 
-def test_an_endpoint_that_says_no_is_not_out_of_order_any_more(services: Services) -> None:
-    """It was left alone, answers again, and refuses that one event: the others need not wait."""
+def test_an_endpoint_that_refuses_an_event_is_no_longer_paused(services: Services) -> None:
+    """A paused endpoint that refuses one event answers again: its other events need not wait."""
     deliveries = services.store.deliveries
     for _ in range(5):
         deliveries.in_trouble("mine", "answered 500")
@@ -209,7 +209,7 @@ def test_an_endpoint_that_says_no_is_not_out_of_order_any_more(services: Service
 
 
 def test_private_addresses_are_not_forwarded_to(start: Start, downstream: Downstream) -> None:
-    """Unless allowed: a failure at once, that says which setting would."""
+    """A private address that is not allowed is a failure at once, whose error names the setting."""
     service = start(forward_urls=f"{downstream.url}/hook", forward_allow_private="10.0.0.0/8")
     job_id, _ = tell(service.services)
     eventually(lambda: state_of(service, job_id) == "failed", "the failure")
@@ -218,7 +218,7 @@ def test_private_addresses_are_not_forwarded_to(start: Start, downstream: Downst
 
 
 def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstream) -> None:
-    """What was under way is done again by the next one: at least once, with the same webhook-id."""
+    """The next relay repeats deliveries in progress: each arrives at least once, with the same webhook-id."""
     downstream.behaviours["/slow"] = lambda *_: Reply(seconds=1.5)
     service = start(forward_urls=f"{downstream.url}/slow", forward_timeout="60s")
     reported = [tell(service.services) for _ in range(6)]
@@ -230,8 +230,8 @@ def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstre
     assert seen == {event_id for _, event_id in reported}
 
 
-def test_a_delivery_without_an_endpoint_becomes_a_failure(start: Start, downstream: Downstream) -> None:
-    """An endpoint that stays out of order, or leaves the settings, strands nothing in silence."""
+def test_an_expired_delivery_becomes_a_failure(start: Start, downstream: Downstream) -> None:
+    """A delivery expires when it has been due for too long; its failure says why."""
     downstream.behaviours["/down"] = lambda *_: Reply(503)
     service = start(forward_urls=f"{downstream.url}/down")
     jobs = [tell(service.services)[0] for _ in range(8)]

@@ -1,4 +1,4 @@
-"""Where what is forwarded may go, and how long that may take."""
+"""Which addresses a delivery may go to, and how long it may take."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"),)
     ],
 )  # fmt: skip
 def test_no_private_address_is_connected_to(address: str) -> None:
-    """Loopback, private, link-local, multicast, a cloud's metadata; and IPv4 inside IPv6 is judged as what it is."""
+    """Loopback, private, link-local, multicast, a cloud's metadata; and IPv4 inside IPv6 is judged as IPv4."""
     with pytest.raises(Blocked, match="FORWARD_ALLOW_PRIVATE"):
         permitted("name.example", [address], ())
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
-def test_public_addresses_are(address: str) -> None:
-    """What is public needs no setting."""
+def test_public_addresses_are_permitted(address: str) -> None:
+    """A public address needs no setting."""
     assert permitted("name.example", [address], ()) == [address]
 
 
@@ -47,23 +47,23 @@ def test_an_allowed_address_is_chosen_of_several() -> None:
 
 
 def test_a_private_network_can_be_allowed() -> None:
-    """And only that one."""
+    """Only that network is allowed."""
     allowed = (ipaddress.ip_network("10.0.0.0/8"),)
     assert permitted("name.example", ["10.0.0.1"], allowed) == ["10.0.0.1"]
     with pytest.raises(Blocked):
         permitted("name.example", ["192.168.0.1"], allowed)
 
 
-def test_other_spellings_of_loopback_are_seen_through() -> None:
-    """An address is judged after it is resolved, however it is written."""
+def test_other_spellings_of_loopback_are_blocked_or_unreachable() -> None:
+    """The spellings are a number, a hexadecimal form, a name, and IPv4 inside IPv6."""
     for host in ("2130706433", "0x7f.1", "localhost", "[::ffff:7f00:1]"):
         with pytest.raises((Blocked, Unreachable)):
             post(f"http://{host}:9/", b"", {}, PostLimits(2))
 
 
 def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is public when judged and private a moment later (DNS rebinding) leads nowhere: the connection goes
-    to the address that was judged, with the name in Host."""
+    """The connection goes to the address that was checked, although the name has a private one a moment later (DNS
+    rebinding)."""
     real, asked = socket.getaddrinfo, []
 
     def rebinding(host: str, *args: object, **options: object) -> object:
@@ -85,8 +85,8 @@ def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (asked, connected) == (["rebind.example"], ["1.1.1.1"])
 
 
-def test_the_name_goes_along_in_host() -> None:
-    """The endpoint sees the name it was called by, although the connection was made to a number."""
+def test_the_host_header_has_the_name() -> None:
+    """The endpoint gets the name of the URL, although the connection is made to its address."""
     with Downstream() as downstream:
         port = downstream.url.rpartition(":")[2]
         answer = post(f"http://localhost:{port}/x?y=1", b"{}", sign_for(b"{}"), PostLimits(5, LOOPBACK + V6))
@@ -95,8 +95,8 @@ def test_the_name_goes_along_in_host() -> None:
         assert got.headers["host"] == f"localhost:{port}"
 
 
-def test_an_endpoint_that_hangs_is_left() -> None:
-    """Neither silence nor an answer that comes byte by byte lasts longer than the whole request may take."""
+def test_an_endpoint_that_hangs_is_given_up() -> None:
+    """Silence, or an answer that comes byte by byte, ends at the timeout of the whole request."""
     with Downstream() as downstream:
         downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=30)
         downstream.behaviours["/drips"] = lambda *_: Reply(200, drip=True)
@@ -106,7 +106,7 @@ def test_an_endpoint_that_hangs_is_left() -> None:
 
 
 def test_only_the_beginning_of_an_answer_is_read() -> None:
-    """However much an endpoint sends."""
+    """An answer of 5 MB is cut."""
     with Downstream() as downstream:
         downstream.behaviours["/"] = lambda *_: Reply(500, body=b"x" * 5_000_000)
         answer = post(downstream.url + "/", b"{}", sign_for(b"{}"), PostLimits(5, LOOPBACK))
@@ -114,7 +114,7 @@ def test_only_the_beginning_of_an_answer_is_read() -> None:
 
 
 def test_a_refused_connection_is_described() -> None:
-    """A refused connection is an ordinary failure, in a sentence."""
+    """The error says that the connection was refused."""
     with pytest.raises(Unreachable, match="refused"):
         post(f"http://127.0.0.1:{free_port()}/", b"", {}, PostLimits(2, LOOPBACK))
 

@@ -1,4 +1,4 @@
-"""python -m workers.health: one line and an exit code for each role, as a container asks."""
+"""``python -m workers.health``, the check of a container: one line and an exit code for each role."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def service(own_valkey: Valkey, emulator: Emulator, tmp_path: Path, folder: Path
         yield running
 
 
-def test_each_process_that_runs_is_well(service: Service, folder: Path) -> None:
-    """The web service by HTTP, the others by what they report."""
+def test_each_process_that_runs_is_healthy(service: Service, folder: Path) -> None:
+    """The web service is checked by HTTP, relay and worker by their reports."""
     assert health(folder, "web", PORT=str(service.port))[0] == 0
     eventually(
         lambda: health(folder, "relay") == (0, "relay: all loops are running\n"), "the relay to report"
@@ -69,7 +69,7 @@ def test_each_process_that_runs_is_well(service: Service, folder: Path) -> None:
     )
 
 
-def test_a_process_that_has_died_is_not(service: Service, folder: Path) -> None:
+def test_a_process_that_has_died_is_unhealthy(service: Service, folder: Path) -> None:
     """Its last report does not count."""
     for process, role in ((service.relay, "relay"), (service.worker, "worker")):
         eventually(partial(is_well, folder, role), "it to report")
@@ -83,8 +83,8 @@ def test_a_process_that_has_died_is_not(service: Service, folder: Path) -> None:
     assert f":{service.port}/healthz does not answer" in line
 
 
-def test_a_process_that_hangs_is_not(service: Service, folder: Path) -> None:
-    """It lives, and reports nothing."""
+def test_a_process_that_hangs_is_unhealthy(service: Service, folder: Path) -> None:
+    """The process is alive, but its last report is more than half a minute old."""
     eventually(lambda: health(folder, "relay")[0] == 0, "it to report")
     service.relay.signal(signal.SIGSTOP)
     (report,) = folder.glob("*/relay-*")
@@ -98,7 +98,7 @@ def test_a_process_that_hangs_is_not(service: Service, folder: Path) -> None:
     eventually(lambda: health(folder, "relay")[0] == 0, "it to go on")
 
 
-def test_redis_away_is_said_and_no_reason_for_a_restart(
+def test_an_outage_of_redis_is_reported_and_no_reason_for_a_restart(
     service: Service, own_valkey: Valkey, folder: Path
 ) -> None:
     eventually(lambda: health(folder, "relay")[0] == 0, "it to report")
@@ -113,10 +113,10 @@ def test_redis_away_is_said_and_no_reason_for_a_restart(
     eventually(lambda: "all loops are running" in health(folder, "relay")[1], "the outage to end")
 
 
-def test_without_an_argument_it_asks_about_what_runs_here(
+def test_without_an_argument_the_check_finds_the_role_that_runs_here(
     service: Service, folder: Path, tmp_path: Path
 ) -> None:
-    """One image, one check: a container has one process."""
+    """One image has one check for all roles, since a container has one process."""
     eventually(lambda: health(folder)[1].startswith("relay: "), "the relay")
     service.relay.kill()
     eventually(lambda: health(folder)[1].startswith("worker: "), "the worker")
@@ -146,9 +146,9 @@ def test_a_wrong_role_is_named(folder: Path) -> None:
     assert health(folder, "waiter") == (2, "usage: python -m workers.health [web|worker|relay]\n")
 
 
-def test_it_costs_little() -> None:
-    """A container runs it every few seconds: it imports nothing that is installed."""
-    # Without site-packages: an import of ours or of a library fails.
+def test_the_check_imports_no_library() -> None:
+    """A container runs the check every few seconds, so it must cost little."""
+    # Without site-packages an import of a library fails.
     code = "import workers.health"
     command = [sys.executable, "-S", "-c", code]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Labels and deadlines by real processes: from a submission to handlers, deliveries, streams; replays for one only."""
+"""Labels and deadlines by real processes: in handlers, deliveries and streams; replays for one receiver."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def submitted(service: Service) -> dict[str, Any]:
 def test_labels_and_deadline_reach_all_receivers_of_the_job(
     service: Service, tmp_path: Path, downstream: Downstream
 ) -> None:
-    """The answer to the submission, the job, handlers, deliveries, server-sent events and the stream; CI gets none."""
+    """The answer, handlers, deliveries, the filtered list, server-sent events and the stream have the labels."""
     job = submitted(service)
     assert job["labels"] == LABELS
     said = eventually(lambda: len(noted(tmp_path)) == 2 and noted(tmp_path), "both handlers")
@@ -93,8 +93,10 @@ def test_labels_and_deadline_reach_all_receivers_of_the_job(
     assert due is None, "it has ended"
 
 
-def test_a_replay_for_one_runs_only_that(service: Service, tmp_path: Path, downstream: Downstream) -> None:
-    """For a handler no endpoint hears of it, and the other way round; `forward` means all endpoints."""
+def test_a_replay_for_one_receiver_runs_only_that(
+    service: Service, tmp_path: Path, downstream: Downstream
+) -> None:
+    """A replay for a handler makes no delivery, one for an endpoint runs no handler; `forward` means all endpoints."""
     job_id = submitted(service)["job_id"]
     eventually(
         lambda: len(noted(tmp_path)) == 2 and downstream.on("/one") and downstream.on("/two"), "the first"

@@ -1,1 +1,1 @@
-"""Lanes: no handler holds up those of another lane."""
+"""Lanes: no handler delays those of another lane."""

@@ -1,4 +1,4 @@
-"""Handlers in lanes, for HANDLERS: each job's tag chooses. What they do is noted in the file NOTES."""
+"""Handlers in lanes, for HANDLERS: a job's tag selects one. Each notes what it does in the file NOTES."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hang(event: Event, job: Job) -> None:
 
 @handler(tag="Leak", name="leak", queue="big", tries=2, backoff=0.1)
 def leak(event: Event, job: Job) -> None:
-    """Keeps what it takes, until there is no more."""
+    """Allocates memory and frees none, until no more is left."""
     note("leak", event)
     while True:
         LEAK.append(bytearray(8 << 20))
@@ -50,7 +50,7 @@ def leak(event: Event, job: Job) -> None:
 
 @handler(tag="Grab", name="grab", queue="big", tries=1)
 def grab(event: Event, job: Job) -> None:
-    """Takes gigabytes at once."""
+    """Allocates gigabytes at once."""
     note("grab", event)
     LEAK.append(bytearray(4 << 30))
 

@@ -1,4 +1,4 @@
-"""Handlers read the outputs of their job, with the service's own client; and are listed, and run in the foreground."""
+"""Handlers read the outputs of their job; `flask handlers` lists them and runs one in the foreground."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _latest(services: Services, job_id: str) -> Job:
 def test_an_output_is_opened_downloaded_and_linked(
     ours: Services, ci: Emulator, relay: Relay, tmp_path: Path
 ) -> None:
-    """A job that we submitted: what CI wrote where we asked for it. The file is there only when it is whole."""
+    """The outputs of a job that we submitted; a download leaves no temporary file."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
     relay.ask()
@@ -61,7 +61,7 @@ def test_an_output_is_opened_downloaded_and_linked(
 def test_a_missing_object_raises_file_not_found(
     ours: Services, ci: Emulator, relay: Relay, tmp_path: Path
 ) -> None:
-    """FileNotFoundError, and no file is left."""
+    """The download leaves no file."""
     _, (job_id,) = submit(ours)
     end_at_ci(ci, job_id)
     relay.ask()
@@ -73,7 +73,7 @@ def test_a_missing_object_raises_file_not_found(
 
 
 def test_an_output_named_only_by_a_callback_is_not_read(ours: Services, ci: Emulator) -> None:
-    """It could be anybody's object: no link, no bytes; the attempt to read asks CI."""
+    """The object could belong to anyone: it has no link, cannot be read, and CI is asked."""
     job_id, _ = tell(ours, "Success")
     output = _latest(ours, job_id).outputs[0]
     assert output.url is None
@@ -83,8 +83,8 @@ def test_an_output_named_only_by_a_callback_is_not_read(ours: Services, ci: Emul
     assert ours.store.due.take(10, 1) == [] and ours.store.due.size() == 1
 
 
-def test_a_test_gives_outputs_labels_and_submission() -> None:
-    """workers.testing: event and job agree in state, tag, labels; outputs are read from what the test gives."""
+def test_event_from_takes_state_labels_submission_and_outputs() -> None:
+    """Event and job agree in state and labels; outputs have the given content; a wrong state is refused."""
     names = [each.object for each in event_from(body("j1"))[1].outputs]
     event, job = event_from(
         body("j1"),
@@ -107,7 +107,7 @@ def test_a_test_gives_outputs_labels_and_submission() -> None:
 def test_a_doubtful_tag_is_a_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A handler for a tag that CI does not use would never run; for a near miss the right one is named."""
+    """A handler for a tag that CI does not use would never run; for a misspelt one the right one is named."""
     monkeypatch.setattr(registry, "_handlers", {})
     for tag in ("VoiceSeperate", "Transcode", "Zebra"):
         registry.handler(tag=tag, name=tag)(lambda event, job: None)
@@ -149,8 +149,8 @@ def _flask(service: Service, folder: Path, *arguments: str) -> subprocess.Comple
 
 
 def test_handlers_are_listed_and_run_in_the_foreground(service: Service, tmp_path: Path) -> None:
-    """`flask handlers list` shows what is declared; `run` calls one on a stored job, with its outputs, and records
-    nothing; its exit code says whether it failed."""
+    """`flask handlers list` shows what is declared; `run` calls one on a stored job, and its exit code says whether the
+    handler failed, or handler or job is unknown."""
     folder = tmp_path / "mine"
     listed = _flask(service, folder, "list", "--json")
     assert listed.returncode == 0
@@ -169,7 +169,7 @@ def test_handlers_are_listed_and_run_in_the_foreground(service: Service, tmp_pat
 
 
 def test_a_worker_s_handler_downloads(service: Service, ci: Emulator, tmp_path: Path) -> None:
-    """In the worker's own child process, by the worker's provider."""
+    """The handler downloads an output in a worker, and with `flask handlers run`."""
     change(ci, queue_seconds=0, run_seconds=0.2)
     made = Submitter(service.services).submit(SubmitRequest.model_validate(REQUEST))
     (job_id,) = made.job_ids

@@ -1,4 +1,4 @@
-"""A slow, hanging or leaking handler harms no other lane, by real processes; lanes are seen, paused and resumed."""
+"""A slow, hanging or leaking handler harms no other lane, by real processes; lanes are shown, paused and resumed."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ HANDLERS = ("tests.workers.lanes.lane_handlers",)
 
 @pytest.fixture
 def fleet(settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
-    """One relay, one worker with two processes and no word about lanes but a bound on the memory of one."""
+    """One relay and one worker with two processes; LANES only bounds the memory of one lane."""
     bounded = settings.model_copy(update={"lanes": (Lane.parse("big:memory=200MiB"),)})
     with Fleet(bounded, tmp_path, handlers=HANDLERS) as fleet:
         yield fleet
 
 
-def test_a_starved_lane_starves_no_other(fleet: Fleet) -> None:
-    """Slow and hanging handlers fill their lane; a handler of the default lane runs meanwhile, and the lane that waits
-    shows how many wait and for how long."""
+def test_a_lane_that_is_full_delays_no_other(fleet: Fleet) -> None:
+    """While a hanging handler fills its lane, handlers of the default lane run; the full lane shows how many runs wait
+    and for how long."""
     eventually(lambda: fleet.store.presence.seen(lane_role("slow")), "the lane's worker")
     fleet.end("h1", "Hang")
     eventually(lambda: fleet.notes("hang"), f"the hanging handler: {fleet.logs()}")
@@ -59,9 +59,9 @@ def _waiting(store: Store, name: str) -> Any:
 
 
 @pytest.mark.parametrize("tag", ["Leak", "Grab"])
-def test_a_handler_that_eats_memory_is_stopped(fleet: Fleet, tag: str) -> None:
-    """Slowly or at once: beyond its lane's bound it gets MemoryError, a failed try with a traceback; the next run of
-    that lane, within the bound, is performed."""
+def test_a_handler_beyond_its_memory_bound_fails(fleet: Fleet, tag: str) -> None:
+    """Beyond the bound of its lane a handler gets MemoryError, a failed try with a traceback; the next run of that
+    lane is performed."""
     fleet.end("l1", tag)
     failed = eventually(
         lambda: fleet.store.failures.page(FailureFilter(), 5)[0], f"the failure: {fleet.logs()}"
@@ -73,7 +73,7 @@ def test_a_handler_that_eats_memory_is_stopped(fleet: Fleet, tag: str) -> None:
 
 
 def test_a_worker_serves_the_lanes_it_is_given(settings: Settings, tmp_path: Path) -> None:
-    """``--queues slow``: nothing of the default lane runs there, which is then named as served by no worker."""
+    """With ``--queues slow`` no run of the default lane starts, and that lane is listed as served by no worker."""
     with Fleet(settings, tmp_path, handlers=HANDLERS, workers=0) as fleet:
         fleet.add_worker("--queues", "slow")
         eventually(lambda: fleet.store.presence.seen(lane_role("slow")) == 2, "two workers of the lane")
@@ -90,7 +90,7 @@ def test_a_worker_serves_the_lanes_it_is_given(settings: Settings, tmp_path: Pat
 def test_runs_whose_handler_has_moved_run_in_its_new_lane(
     store: Store, settings: Settings, tmp_path: Path
 ) -> None:
-    """Runs planned in a lane that no handler is in any more are sent to where the handler is now."""
+    """Runs in a lane that no handler uses any more are moved to the lane of their handler."""
     tell(store, said("q1", "Success", tag="Quick"))
     (posted,) = store.outbox.after("0-0", 10)
     store.outbox.open()
@@ -102,10 +102,8 @@ def test_runs_whose_handler_has_moved_run_in_its_new_lane(
         assert len(fleet.notes("quick")) == 1
 
 
-def test_an_idle_worker_without_lanes_has_as_many_processes_as_before(
-    settings: Settings, tmp_path: Path
-) -> None:
-    """One lane: WORKER_PROCESSES processes and no more."""
+def test_a_worker_without_lanes_has_no_additional_processes(settings: Settings, tmp_path: Path) -> None:
+    """With one lane a worker has WORKER_PROCESSES processes."""
     with Fleet(settings, tmp_path) as fleet:
         eventually(lambda: fleet.store.presence.seen(lane_role("default")) == 2, "both workers")
         assert len(psutil.Process(fleet.workers[0].pid).children()) == 2
@@ -122,7 +120,7 @@ def _planned(store: Store, lane: str = "slow") -> str:
 
 
 def test_a_run_stays_in_its_lane(store: Store) -> None:
-    """However it is leased, ended, retried or released, without naming the lane: only its lane's schedule has it."""
+    """After a lease, a release, an end and a retry, which name no lane, only its lane's schedule has the run."""
     each = _planned(store)
     redis, lane = store.db.client, store.db.key("lane", "slow")
     assert store.schedules.take_due(10, 5) == [] and store.schedules.take_due(10, 5, "slow") == [each]
@@ -138,7 +136,7 @@ def test_a_run_stays_in_its_lane(store: Store) -> None:
 
 
 def test_a_paused_lane_starts_nothing(store: Store) -> None:
-    """Also not what was handed out before; resumed, it is due at once. Other lanes go on."""
+    """A run that was handed out before does not start either; after the lane is resumed it does."""
     store.lanes.declare(["default", "slow"])
     each = _planned(store)
     assert store.schedules.take_due(10, 60, "slow") == [each]
@@ -181,13 +179,13 @@ def test_a_pause_of_the_default_lane_holds_up_no_delivery(store: Store) -> None:
 def test_each_lane_has_a_process(
     processes: int, lanes: str, served: list[str], expected: dict[str, int]
 ) -> None:
-    """What LANES says holds; the others share what is left, and each has one whatever WORKER_PROCESSES says."""
+    """A lane has the processes that LANES gives it; the others share the rest, at least one process each."""
     settings = make_settings("redis://127.0.0.1:1", worker_processes=processes, lanes=lanes)
     assert divided(settings, served) == expected
 
 
-def test_a_lane_s_own_bound_is_before_the_general_one() -> None:
-    """``memory=`` of LANES, else HANDLER_MEMORY, else none."""
+def test_a_lane_s_own_memory_bound_overrides_the_general_one() -> None:
+    """``memory=`` of LANES, else HANDLER_MEMORY."""
     settings = make_settings("redis://127.0.0.1:1", lanes="big:memory=1GiB", handler_memory="10MiB")
     assert (memory_of(settings, "big"), memory_of(settings, "default")) == (2**30, 10 * 2**20)
 
@@ -196,12 +194,12 @@ def test_a_lane_s_own_bound_is_before_the_general_one() -> None:
     "text", ["Slow", "a b", "slow:processes=0", "slow:memory=lots", "slow:speed=1", "a,a"]
 )
 def test_a_wrong_lane_is_refused(text: str) -> None:
-    """At the start, with a message."""
+    """The settings cannot be made, and the message names the fault."""
     with pytest.raises(ValueError, match=r"lane|processes|memory"):
         make_settings("redis://127.0.0.1:1", lanes=text)
 
 
-# ── what people see ──
+# ── the API ──
 
 
 @pytest.fixture
@@ -210,7 +208,7 @@ def service(start: StartService) -> Service:
 
 
 def test_lanes_are_shown_paused_and_resumed(service: Service) -> None:
-    """By the API, to keys with the scope for it; the numbers are in the metrics."""
+    """The API shows, pauses and resumes lanes; the metrics have the number of due runs of each."""
     lanes = service.call("GET", "/v1/lanes").json()["lanes"]
     assert [(each["name"], each["workers"]) for each in lanes] == [("default", 1), ("big", 1), ("slow", 1)]
     answer = service.call("POST", "/v1/lanes/default/pause").json()

@@ -15,7 +15,7 @@ from workers.testing import event_from
 BODY = b"""{"JobsDetail": {"JobId": "j1", "Tag": "VoiceSeparate", "State": "Success"}}"""
 RAW = {"JobId": "j1", "State": "Success", "Message": "as CI wrote it"}
 _, STORED = event_from(BODY)
-"""One for all: each that is made has its own ``updated_at``."""
+"""One job for all tests, since each new one has another ``updated_at``."""
 
 
 class Payload:
@@ -40,7 +40,7 @@ def test_a_payload_that_is_not_used_is_not_read() -> None:
     assert payload.reads == 0
 
 
-def test_it_is_read_once() -> None:
+def test_a_payload_is_read_once() -> None:
     payload = Payload()
     job = _job(payload)
     assert (job.raw, job.raw) == (RAW, RAW)
@@ -61,16 +61,16 @@ def test_it_is_read_once() -> None:
         pytest.param(lambda job: getattr(job, "raw", None), id="getattr"),
     ],
 )
-def test_every_way_to_read_the_whole_job_has_it(raw_in: Callable[[Job], object]) -> None:
+def test_every_way_to_read_the_whole_job_has_the_payload(raw_in: Callable[[Job], object]) -> None:
     assert raw_in(_job(Payload())) == RAW
 
 
-def test_a_name_that_a_job_does_not_have_is_an_error_as_with_any_object() -> None:
+def test_an_attribute_that_a_job_does_not_have_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="voice"):
         _ = _job(Payload()).voice  # type: ignore[attr-defined]
 
 
-def test_what_a_test_makes_of_a_body_has_its_payload() -> None:
+def test_a_job_of_event_from_has_the_payload_of_its_body() -> None:
     event, job = event_from(BODY)
     assert isinstance(event, Event)
     assert job.raw is not None

@@ -1,4 +1,4 @@
-"""CI as the emulator plays it, and the relay's loops as functions, for tests of what is asked and when."""
+"""The emulator as CI, and the relay's loops as functions, for tests of what is asked and when."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUEST: dict[str, Any] = {
 
 
 class Relay:
-    """The loops that ask CI, run by hand: time passes only where a test says so."""
+    """The loops that ask CI, one step at each call of a test."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -32,7 +32,7 @@ class Relay:
         self._audit = missing_records.Audit(services)
 
     def ask(self) -> None:
-        """Whatever is due, as if all pauses were over."""
+        """Ask about every planned job, as if all pauses were over."""
         self._all_due("due")
         due_jobs.step(self.services, self._now)
 
@@ -83,6 +83,6 @@ def job_of(services: Services, job_id: str) -> Job:
 
 
 def end_at_ci(emulator: Emulator, job_id: str, state: str = "Success") -> None:
-    """The job ends now."""
+    """End the job at CI, in this state."""
     answer = requests.post(f"{emulator.url}/_emulator/jobs/{job_id}", json={"state": state}, timeout=5)
     assert answer.ok, answer.text

@@ -1,4 +1,4 @@
-"""The relay is reported to stop in the middle of its work: it ends by itself, and another goes on where it stopped."""
+"""The relay gets SIGTERM in the middle of its work: it ends by itself, and another goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS = 45
 
 @pytest.fixture
 def settings(valkey: Valkey, downstream: Downstream) -> Settings:
-    """An endpoint too: what the relay delivers itself must not be cut off either."""
+    """Settings with an endpoint: deliveries of the relay must not be cut off either."""
     return make_settings(
         valkey.url,
         forward_urls=f"{downstream.url}/hook",
@@ -40,7 +40,7 @@ def settings(valkey: Valkey, downstream: Downstream) -> Settings:
 
 
 class Load:
-    """Jobs that end one after the other, in a thread, until they are enough."""
+    """Ends jobs one after the other, in a thread, until the block ends."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -87,7 +87,7 @@ def test_nothing_is_lost_or_done_twice(settings: Settings, tmp_path: Path, downs
         assert delivered == wanted
 
 
-def test_an_endpoint_that_is_silent_does_not_hold_it(
+def test_a_silent_endpoint_does_not_delay_the_stop(
     settings: Settings, tmp_path: Path, downstream: Downstream
 ) -> None:
     """The stop does not wait for FORWARD_TIMEOUT, a minute: deliveries in progress are released, so that another relay
@@ -105,7 +105,7 @@ def test_an_endpoint_that_is_silent_does_not_hold_it(
 
 @pytest.fixture
 def silent() -> Iterator[tuple[str, list[socket.socket]]]:
-    """Takes connections and never says a word: its address, and who has come."""
+    """A server that accepts connections and never answers: its address, and its connections."""
     came: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
 
@@ -119,10 +119,10 @@ def silent() -> Iterator[tuple[str, list[socket.socket]]]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_silent_ci_does_not_hold_it(
+def test_a_silent_ci_does_not_delay_the_stop(
     settings: Settings, tmp_path: Path, silent: tuple[str, list[socket.socket]]
 ) -> None:
-    """Every loop that asks CI waits for an answer: about jobs, about lost submissions, about lost records."""
+    """The loops that ask about jobs, lost submissions and lost records all wait for an answer of CI."""
     endpoint, came = silent
     with Fleet(settings.model_copy(update={"ci_endpoint": endpoint}), tmp_path, relays=0) as fleet:
         store = fleet.store

@@ -19,7 +19,7 @@ from workers.rq.queue import job_description
 
 
 def rq_info(settings: Settings) -> str:
-    """The output of the command ``rq info``, as it stands in the environment of this test."""
+    """The output of the command ``rq info`` of this environment."""
     command = [str(Path(sys.executable).with_name("rq")), "info", "--raw", "--url", settings.redis_url]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"COLUMNS": "120"}
@@ -68,6 +68,6 @@ def test_rq_jobs_are_described(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_a_description_holds_no_more_than_names() -> None:
-    """One run and several; a run id holds an event id and a handler's name, and nothing from a callback."""
+    """A description has the number of runs, the lane, a handler and an event id, and nothing from a callback."""
     assert job_description(["e1|publish"]) == "1 run in lane default, first: publish for event e1"
     assert job_description(["e1|publish", "e2|x"]) == "2 runs in lane default, first: publish for event e1"

@@ -1,1 +1,1 @@
-"""Events about what goes wrong, and the chats that hear of it."""
+"""Events about trouble, and the chats that get them."""

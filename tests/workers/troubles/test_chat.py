@@ -1,4 +1,4 @@
-"""The chats of CHAT_WEBHOOK hear what goes wrong, by real processes, in the bodies that each product takes."""
+"""The chats of CHAT_WEBHOOK get messages about trouble, by real processes, in the format of each product."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def room() -> Iterator[Room]:
 
 @pytest.fixture
 def service(start: Start, room: Room, tmp_path: Path) -> Service:
-    """One whose only handler fails, with a chat of each kind."""
+    """A service whose only handler fails, with a chat of each kind."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "chatty_handlers.py").write_text(MODULE)
     chats = [
@@ -102,8 +102,8 @@ def service(start: Start, room: Room, tmp_path: Path) -> Service:
 
 
 def test_each_chat_gets_its_own_body(service: Service, room: Room) -> None:
-    """One message each, in its product's body and signature; a chat that asked for another kind gets none. Text that
-    came from outside cannot call a channel."""
+    """One message each, with its product's body and signature; a chat for another kind of event gets none. Text from
+    outside is escaped, so that it cannot mention a channel."""
     job_id, _ = tell(service.services)
     eventually(lambda: len(room.posted) == 4, "four messages")
     ((_, slack),), ((_, wecom),) = room.on("/slack"), room.on("/wecom")
@@ -123,7 +123,7 @@ def test_each_chat_gets_its_own_body(service: Service, room: Room) -> None:
 
 
 def test_a_chat_that_refuses_is_tried_again_and_shows_no_secret(service: Service, room: Room) -> None:
-    """A code in an answer of 200 is a refusal. The webhook's URL is in no log, record or answer."""
+    """An error code in an answer of 200 is a refusal. The webhook's secrets are in no log, metric or answer."""
     room.answers = {
         "/wecom": [(200, '{"errcode":45009,"errmsg":"reach max api limit"}')],
         "/dingtalk": [(302, "")],
@@ -208,27 +208,27 @@ def _event(kind: str, details: dict[str, Any], **more: Any) -> Event:
     ],
 )
 def test_a_message_says_what_went_wrong(event: Event, words: list[str]) -> None:
-    """Which job or submission, what is wrong, and of how many events it speaks."""
+    """The message names the job or submission, the trouble, and the number of events."""
     text = text_of_event(event, None, make_settings("redis://127.0.0.1:1"))
     assert all(word in text for word in words), text
 
 
 def test_a_long_error_is_cut() -> None:
-    """WeCom takes 2048 bytes."""
+    """The message stays below WeCom's limit of 2048 bytes."""
     event = _event("run_failed", {"handler": "h", "error": "é" * 5000}, count=9)
     chat = Chat.parse("https://qyapi.weixin.qq.com/x")
     _, body, _ = chat_message(chat, event, None, make_settings("redis://127.0.0.1:1"))
     assert len(body) < 2048 and b"And 8 more" in body
 
 
-def test_an_answer_of_another_status_is_retried() -> None:
-    """With its Retry-After."""
+def test_an_answer_429_is_retried() -> None:
+    """The next try comes after the time of Retry-After."""
     result = chat_result(EndpointAnswer(429, {"Retry-After": "30"}, "slow down"))
     assert result.error and result.trouble and result.again_in_s == 30
 
 
 def test_a_message_links_to_the_job() -> None:
-    """Where people can reach this service; the id is encoded."""
+    """The link begins with PUBLIC_URL, and the id is encoded."""
     settings = make_settings("redis://127.0.0.1:1", public_url="https://ci.example.com/x")
     job = Job.model_validate(
         {

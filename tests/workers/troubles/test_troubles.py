@@ -1,4 +1,4 @@
-"""Events about trouble are made in the same step as the fact, and merged in a burst."""
+"""Events about trouble: which facts make one, who gets them, and how a burst is merged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def news(store: Store) -> list[Event]:
 
 
 def fail(store: Store, event: Event, target: RunTarget = H) -> str:
-    """Its run's only try fails; returns the run's id."""
+    """Fail the only try of the event's run; return the run's id."""
     store.runs.plan([(event, [target])])
     each = run_id(event.event_id, *target)
     number = store.runs.start(Start(each, 15, 1, "w"))
@@ -46,7 +46,7 @@ def fail(store: Store, event: Event, target: RunTarget = H) -> str:
 
 
 def test_a_run_out_of_tries_is_an_event(store: Store) -> None:
-    """It says which handler failed for which event, and of the job what that event said."""
+    """The new event names the failed handler and its event, and has the job as that event reported it."""
     tell(store, said("j1", "Success", user_data="order-42"))
     (event,) = news(store)
     fail(store, event)
@@ -64,7 +64,7 @@ def test_a_run_out_of_tries_is_an_event(store: Store) -> None:
 
 
 def test_a_run_whose_process_died_in_its_last_try_is_an_event(store: Store) -> None:
-    """Also if the end of the try was never recorded, and the next start finds that it was the last."""
+    """The end of the try was never recorded; the next start finds that it was the last, and makes one event."""
     tell(store, said("j1", "Success"))
     (event,) = news(store)
     store.runs.plan([(event, [H])])
@@ -78,7 +78,7 @@ def test_a_run_whose_process_died_in_its_last_try_is_an_event(store: Store) -> N
 
 
 def test_a_delivery_that_is_given_up_is_an_event(store: Store) -> None:
-    """It names the endpoint."""
+    """The event names the endpoint and the error."""
     tell(store, said("j1", "Success"))
     (event,) = news(store)
     store.runs.plan([(event, [("forward", "shop")])])
@@ -92,7 +92,7 @@ def test_a_delivery_that_is_given_up_is_an_event(store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(TROUBLES))
-def test_a_failed_run_of_such_an_event_makes_none(store: Store, kind: str) -> None:
+def test_a_failed_run_of_an_event_about_trouble_makes_no_event(store: Store, kind: str) -> None:
     """Otherwise a failing handler would be called for its own failures without end."""
     tell(store, said("j1", "Success"))
     (event,) = news(store)
@@ -115,8 +115,8 @@ def test_a_failed_submission_is_an_event_without_a_job(ours: Services, ci: Emula
     assert made.report["input"]["object"] == "input/demo.mp3" and made.report["user_data"] == "order-42"
 
 
-def test_runs_of_a_submission_go_with_it(ours: Services, ci: Emulator) -> None:
-    """Its event and runs are kept while it is, are read as those of a job, and leave nothing behind."""
+def test_runs_of_a_submission_are_removed_with_it(ours: Services, ci: Emulator) -> None:
+    """Its event and runs are read as those of a job, and none of their keys is left when it expires."""
     store = ours.store
     fault(ci, "error", on="submit", status=400, code="InvalidArgument", times=1)
     with pytest.raises(ProviderError):
@@ -137,7 +137,7 @@ def test_runs_of_a_submission_go_with_it(ours: Services, ci: Emulator) -> None:
 
 
 def test_overdue_is_announced_once_for_each_deadline(ours: Services, relay: Relay) -> None:
-    """A job past its deadline; asked about again and again it makes no second event, with a new deadline it does."""
+    """A job past its deadline makes one event, and another one after a new deadline."""
     store = ours.store
     submission, (job_id,) = submit(ours)
     relay.ask()
@@ -158,7 +158,7 @@ def test_overdue_is_announced_once_for_each_deadline(ours: Services, relay: Rela
 
 
 def test_a_doubt_says_what_contradicts(store: Store) -> None:
-    """The event has the reason and what was reported, also after the doubt is settled."""
+    """The event has the reason and the reported state."""
     tell(store, said("j1", "Success", ended_at="2026-01-02T10:00:00+0800"))
     tell(store, said("j1", "Failed", ended_at="2026-01-02T10:00:00+0800"))
     (made,) = troubles(store)
@@ -167,7 +167,7 @@ def test_a_doubt_says_what_contradicts(store: Store) -> None:
 
 
 def test_a_burst_is_one_run_a_minute_for_each_handler_and_kind(store: Store) -> None:
-    """The first at once; all others within the minute in one run, due when it is over, which counts them."""
+    """The first run is due at once; all others within the minute are one run, due when it is over, with their count."""
     for n in range(30):
         tell(store, said(f"j{n}", "Success"))
     for n, event in enumerate(news(store)):
@@ -191,7 +191,7 @@ def test_a_burst_is_one_run_a_minute_for_each_handler_and_kind(store: Store) -> 
 
 
 def test_news_is_never_merged(store: Store) -> None:
-    """Each piece of news counts for each handler."""
+    """Each piece of news has a run of its own."""
     for n in range(5):
         tell(store, said(f"j{n}", "Success"))
     assert store.runs.plan([(each, [H]) for each in news(store)]) == 5
@@ -199,8 +199,8 @@ def test_news_is_never_merged(store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", [*sorted(TROUBLES), "callback"])
-def test_who_asks_for_trouble_gets_nothing_else(kind: str) -> None:
-    """A handler without on= gets news alone."""
+def test_a_handler_for_trouble_gets_nothing_else(kind: str) -> None:
+    """A handler with on= gets only that kind, and one without on= only news."""
     event = Event("e", "j1", kind, "Success", "T", 1, "", 1, {}, runs_handlers=kind == "callback")
     plain = Handler("each", print, frozenset(), frozenset(), 1, 1, 1, 1)
     assert plain.wants(event) == (kind == "callback")
@@ -227,11 +227,11 @@ def watch(event: Event, job: Job | None) -> None:
 """
 
 
-def test_handlers_endpoints_and_streams_get_it(
+def test_handlers_and_endpoints_get_events_about_trouble(
     start: StartService, tmp_path: Path, downstream: Downstream
 ) -> None:
-    """By real processes: a handler on=run_failed is called once and its own failure is no event; an endpoint with
-    #on=run_failed gets a signed delivery, and one without gets news only; the stream has it."""
+    """By real processes: a handler with on=run_failed is called once, and its own failure makes no event; an endpoint
+    with #on=run_failed gets a delivery, and one without gets only news."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "mine_handlers.py").write_text(MODULE)
     service = start(
