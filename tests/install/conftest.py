@@ -20,7 +20,7 @@ _LEFT_OUT = shutil.ignore_patterns(".*", "var", "build", "*.egg-info", "__pycach
 
 
 class Installation:
-    """A virtual environment, and a folder with nothing of ours in it to work from."""
+    """A virtual environment, and an empty folder to work from."""
 
     def __init__(self, folder: Path) -> None:
         self.python = folder / "venv" / "bin" / "python"
@@ -28,7 +28,7 @@ class Installation:
         self.prefix = folder / "venv"
 
     def run(self, *arguments: str, **environment: str) -> str:
-        """What a program of this environment prints. Fails with all that it said where it fails."""
+        """Run a program of this environment and return its output; an error fails the test with all output."""
         command = [str(self.python.with_name(arguments[0])), *arguments[1:]]
         return run(command, cwd=self.empty, environment=environment)
 
@@ -42,12 +42,12 @@ def run(command: list[str], cwd: Path = ROOT, environment: dict[str, str] | None
 
 
 def uv() -> str:
-    """The program of the development requirements, beside the Python that runs the tests."""
+    """The path of uv, a development requirement, beside the Python that runs the tests."""
     return str(Path(sys.executable).with_name("uv"))
 
 
 def other_python() -> str:
-    """Debian's own Python, else another one on PATH than that of the tests, else that one."""
+    """The first Python of another version than that of the tests, Debian's own first; else that of the tests."""
     for name in _PYTHONS:
         path = shutil.which(name)
         version = _version(path) if path else None
@@ -68,7 +68,7 @@ def _version(python: str) -> tuple[int, ...] | None:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Made once, by whichever of pytest's processes comes first."""
+    """Made once, by the first of pytest's processes that needs it."""
     folder = tmp_path_factory.getbasetemp().parent / "installation"
     folder.mkdir(exist_ok=True)
     made = folder / "made"
@@ -81,11 +81,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 
 def _install(folder: Path) -> None:
-    """As the README says, with the pip that the Python came with; then ``pip install .`` in a copy of the checkout."""
+    """Install the lock as the README says, with the Python's own pip, then our package from a copy of the checkout."""
     shutil.rmtree(folder / "venv", ignore_errors=True)
     checkout = folder / "checkout"
     shutil.copytree(ROOT, checkout, ignore=_LEFT_OUT, dirs_exist_ok=True)
-    # What a checkout looks like where `make run` was used.
+    # A checkout has this folder after `make run`.
     (checkout / "var").mkdir(exist_ok=True)
     (folder / "empty").mkdir(exist_ok=True)
     python = other_python()

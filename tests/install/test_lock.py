@@ -12,13 +12,13 @@ from harness.servers import ROOT
 from tests.install.conftest import run, uv
 
 _LISTS = ("requirements", "requirements-dev")
-# It has no wheels at all, and builds without a compiler.
+# This package has no wheels, and builds without a compiler.
 _FROM_SOURCE = "crcmod"
 
 
 @pytest.mark.parametrize("python", ["3.11.0", "3.11.2", "3.12", "3.13", "3.14"])
-def test_the_lock_resolves_for(python: str, tmp_path: Path) -> None:
-    """Everything, the development tools too, has a wheel for this Python, and its hash is in the lock."""
+def test_the_lock_resolves_for_each_python(python: str, tmp_path: Path) -> None:
+    """Every package, the development tools too, has a wheel for this Python, and its hash is in the lock."""
     command = [uv(), "pip", "install", "--dry-run", "--target", str(tmp_path), "--no-python-downloads"]
     wheels = ["--only-binary", ":all:", "--no-binary", _FROM_SOURCE, "--require-hashes"]
     platform = ["--python-version", python, "--python-platform", "x86_64-manylinux_2_28"]
@@ -26,7 +26,7 @@ def test_the_lock_resolves_for(python: str, tmp_path: Path) -> None:
 
 
 def test_the_lock_is_that_of_the_lists(tmp_path: Path) -> None:
-    """After a change of a hand-written list: ``make lock``."""
+    """The lock is what the hand-written lists resolve to; after a change of a list, run ``make lock``."""
     for name in _LISTS:
         for ending in (".in", ".txt"):
             shutil.copy(ROOT / (name + ending), tmp_path)
@@ -39,11 +39,11 @@ def test_the_lock_is_that_of_the_lists(tmp_path: Path) -> None:
 
 
 def _pins(path: Path) -> list[str]:
-    """Names, versions and markers; a release that got one more file has one more hash."""
+    """Names, versions and markers, without hashes: a release may get more files later."""
     return re.findall(r"^\w.*==.*$", path.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", [*_LISTS, "requirements-fuzz"])
 def test_the_lock_names_no_index(name: str) -> None:
-    """Whose index is used is the installer's business, not the file's."""
+    """A lock has no URL and no index: the installer chooses the index."""
     assert not re.search(r"https?:|--index|--find-links|--extra", (ROOT / f"{name}.txt").read_text())

@@ -15,7 +15,7 @@ from tests.install.conftest import Installation
 
 
 class Installed(Service):
-    """The processes of the Procfile from an installed package: nothing of the checkout is in reach."""
+    """The processes of the Procfile from an installed package, without access to the checkout."""
 
     def __init__(self, installation: Installation, settings: Settings, port: int, folder: Path) -> None:
         super().__init__(settings, port, folder)
@@ -59,7 +59,7 @@ def test_the_package_states_each_requirement(installation: Installation) -> None
 
 
 def test_the_package_holds_every_file_of_its_folders(installation: Installation) -> None:
-    """Scripts, pages and modules: what the checkout has of app, server and workers is installed."""
+    """All scripts, pages and modules that the checkout has in these folders are installed."""
     names = ("app", "ci_callback_receiver", "server", "workers")
     code = (
         f"import {', '.join(names)}; print(*(each.__path__[0] for each in ({', '.join(names)})), sep='\\n')"
@@ -86,7 +86,7 @@ def test_flask_finds_the_installed_application(installation: Installation, setti
 def test_the_installed_package_serves(
     installation: Installation, valkey: Valkey, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """Web, worker and relay start with this Python, find each other, and answer."""
+    """Web, worker and relay start with this Python; health, API, docs and page answer."""
     port = free_port()
     settings = make_settings(valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url)
     with Installed(installation, settings, port, tmp_path) as running:
