@@ -10,7 +10,7 @@ from app.web import lifecycle
 
 
 def serving(settings: Settings) -> Flask:
-    """Its drainer runs; the test ends it with ``lifecycle.stopped``."""
+    """An application whose drainer runs; the test stops it with ``lifecycle.stopped``."""
     app = create_app(settings)
     lifecycle.started(app)
     return app

@@ -1,4 +1,4 @@
-"""POST /callbacks is answered before Flask's contexts: neither the answer nor the log shows it."""
+"""POST /callbacks is answered without Flask's contexts; answer and log line are the same as with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BODIES = {
 
 
 def by_flask(settings: Settings) -> Flask:
-    """The same application, without the short way, on keys of its own."""
+    """The same application, with Flask's own dispatch and a key prefix of its own."""
     app = create_app(settings.model_copy(update={"key_prefix": f"{settings.key_prefix}flask:"}))
     app.wsgi_app = Flask.wsgi_app.__get__(app)  # type: ignore[method-assign]
     return app
@@ -44,16 +44,16 @@ def answers(app: Flask, path: str, content: bytes, **headers: str) -> tuple[int,
 def test_the_answer_is_that_of_flask_s_own_view(
     app: Flask, settings: Settings, content: bytes, headers: dict[str, str], is_good: bool
 ) -> None:
-    """Status, headers and body."""
+    """Status, headers and body are equal."""
     token = a_token(settings) if is_good else "no-token"
     path = f"/callbacks/{token}"
     assert answers(app, path, content, **headers) == answers(by_flask(settings), path, content, **headers)
 
 
-def test_and_so_is_the_line_in_the_access_log(
+def test_the_line_in_the_access_log_is_that_of_flask_s_own_view(
     app: Flask, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Method, route, status, fields."""
+    """Both lines have the same fields: method, route, status, token, reason."""
     caplog.set_level(logging.INFO, logs.access.name)
     for each in (app, by_flask(settings)):
         answers(each, "/callbacks/no-token", b"")
@@ -77,7 +77,7 @@ def test_and_so_is_the_line_in_the_access_log(
 def test_an_internal_error_is_never_a_4xx(
     app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    """500 and a problem document without a stack trace: CI comes back."""
+    """The answer is 500 and a problem document that shows nothing of the exception."""
 
     def broken(*_: object) -> None:
         raise fault

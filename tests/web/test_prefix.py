@@ -1,4 +1,4 @@
-"""A PUBLIC_URL with a path: whether a proxy strips it or passes it on, everything is found."""
+"""A PUBLIC_URL with a path: every address works, whether a proxy strips the path or passes it on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """No regular expression takes more than linear time, whatever it reads.
 
-All of them are found: compiled ones by import, others in the source. Each is fed strings that are made after itself:
-the beginning of what it matches, then many times each letter that it knows, then something that does not fit.
+Compiled patterns are found by import, others in the source. Each reads strings that are made from itself: the
+beginning of a match, then many times a letter of the pattern, then something that does not match.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MANY = 6_000
 
 
 class Use(NamedTuple):
-    """A pattern, and the way in which it is used."""
+    """A pattern, where it is, and the method that uses it."""
 
     where: str
     method: str
@@ -61,7 +61,7 @@ def uses() -> Iterator[Use]:
 
 
 def _filled(pattern: ast.expr) -> str:
-    """An f-string in which what is filled in is a letter."""
+    """An f-string with a letter for each value."""
     assert isinstance(pattern, ast.JoinedStr), ast.unparse(pattern)
     return "".join(str(part.value) if isinstance(part, ast.Constant) else "w" for part in pattern.values)
 
@@ -73,7 +73,7 @@ def parsed(pattern: re.Pattern[Any]) -> list[Any]:
 
 
 def letters(items: list[Any]) -> Iterator[str]:
-    """Those that the pattern knows: of each set both ends of its ranges."""
+    """The letters of a pattern; of a range, both ends."""
     for op, value in items:
         if op in (c.LITERAL, c.NOT_LITERAL):
             yield chr(value)
@@ -104,7 +104,7 @@ def _inner(op: Any, value: Any) -> list[list[Any]]:
 
 
 def sample(items: list[Any]) -> str:
-    """Something that these parts match, optional ones included."""
+    """A string that these parts match, optional ones included."""
     made = ""
     for op, value in items:
         if op in (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT):
@@ -138,7 +138,7 @@ def worst(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def seconds(use: Use, text: str) -> float:
-    """Of CPU, the better of two runs; the caller's own cap on the length is not counted on."""
+    """CPU time, the better of two runs. Limits of the calling code on the length do not count."""
     given: Any = text.encode("latin-1", "replace") if isinstance(use.pattern.pattern, bytes) else text
     arguments = ("x", given) if use.method in ("sub", "subn") else (given,)
     if isinstance(use.pattern.pattern, bytes) and use.method in ("sub", "subn"):
@@ -157,12 +157,12 @@ def seconds(use: Use, text: str) -> float:
 
 @pytest.fixture(scope="module")
 def found() -> list[Use]:
-    """Not made at import: every process that collects the tests would import all modules and search them."""
+    """All uses of patterns. Not made at import: every process that collects the tests would import all modules."""
     return sorted(set(uses()), key=lambda use: (use.where, use.method))
 
 
 def check(use: Use) -> None:
-    """Eight times the text may take sixteen times as long; what is quadratic takes 64."""
+    """Eight times the text may take 24 times as long; quadratic time is 64 times as long."""
     for before, pump, after in worst(use.pattern):
         lengths = [MANY // 8 // len(pump) + 1, MANY // len(pump) + 1]
         long = seconds(use, before + pump * lengths[1] + after)
@@ -171,8 +171,8 @@ def check(use: Use) -> None:
             assert long < 24 * short, (before[:80], pump[:80], after, short, long)
 
 
-def test_each_is_linear(found: list[Use]) -> None:
-    """Each with its own worst."""
+def test_each_pattern_is_linear(found: list[Use]) -> None:
+    """No pattern is slow for the worst strings that are made from it."""
     assert len(found) > 50
     slow = []
     for use in found:
@@ -192,14 +192,14 @@ def test_each_is_linear(found: list[Use]) -> None:
         ("search", r"\s+\Z"),
     ],
 )
-def test_this_test_can_fail(method: str, pattern: str) -> None:
-    """It finds those that are not."""
+def test_a_pattern_that_is_not_linear_is_found(method: str, pattern: str) -> None:
+    """``check`` fails for patterns that are known to be slow."""
     with pytest.raises(AssertionError):
         check(Use("here", method, re.compile(pattern)))
 
 
-def test_all_are_found(found: list[Use]) -> None:
-    """As many as a plain search of the source finds: none is made where this test cannot see it."""
+def test_all_patterns_are_found(found: list[Use]) -> None:
+    """In each module at least as many are found as its source has calls of ``re.compile``."""
     sources = [path for package in ("app", "workers") for path in sorted((ROOT / package).rglob("*.py"))]
     for path in sources:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

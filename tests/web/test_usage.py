@@ -1,4 +1,4 @@
-"""What a web process remembers of each callback URL is bounded."""
+"""A web process remembers a bounded number of refused callback URLs."""
 
 from app.store.accept.news import UrlLimit
 from app.web import usage
@@ -8,7 +8,7 @@ LIMIT = UrlLimit(per_minute=100, runs=20)
 
 
 def test_the_newest_refusals_are_remembered() -> None:
-    """More URLs than the bound: the oldest is forgotten, each of the others is refused still."""
+    """Beyond the bound the oldest URLs are forgotten; newer ones are still refused."""
     urls = UrlUsage()
     most = usage._REMEMBERED
     for n in range(most + 5):
@@ -19,7 +19,7 @@ def test_the_newest_refusals_are_remembered() -> None:
 
 
 def test_a_refused_url_is_refused_once() -> None:
-    """The second one changes nothing, so that its log line and its question are not repeated."""
+    """The second refusal returns false, so that neither log line nor question to CI is repeated."""
     urls = UrlUsage()
     assert urls.refuse("token", 600)
     assert not urls.refuse("token", 600)
