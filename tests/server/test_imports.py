@@ -1,4 +1,4 @@
-"""What a process does not need it does not import: memory for as long as it runs, and time at each start."""
+"""A process imports only what it needs: that saves memory, and time at each start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SDK = ("qcloud_cos", "requests", "crcmod", "xmltodict", "Crypto")
 
 WEB = ("flask", "werkzeug", "jinja2", "prometheus_client", "gunicorn", "gevent")
 UNUSED = ("redis.asyncio.client", "redis.asyncio.connection")
-"""redis-py imports its asyncio half before anything else."""
+"""The asyncio half of redis-py, which redis-py imports by default."""
 
 
 def _command(*words: str) -> str:
@@ -30,7 +30,7 @@ def _command(*words: str) -> str:
 
 
 VIEWS = ("app.api", "app.pages", "app.receiver.views", "prometheus_client", "gunicorn", "gevent")
-"""What answers requests."""
+"""Modules that answer requests."""
 
 STARTS = {
     "web": ("from app import create_app; create_app()", (*SDK, *UNUSED, "rq", "workers")),
@@ -83,9 +83,8 @@ def test_a_start_leaves_out_what_is_not_needed_yet(name: str) -> None:
     assert not _imported(start, absent)
 
 
-def test_a_command_looks_for_no_garbage_while_it_starts() -> None:
-    """Imports make none, and a tenth of a command's time went into looking, dozens of times. What the command itself
-    makes is collected: one collection may have been due."""
+def test_a_command_starts_without_garbage_collections() -> None:
+    """At most two run while a command is imported (dozens took a tenth of its time); then they are on again."""
     watch = (
         "import gc\nseen = []\n"
         "from flask.cli import FlaskGroup; from app import create_app; from app.cli import LateCommand\n"
@@ -102,7 +101,7 @@ def test_a_command_looks_for_no_garbage_while_it_starts() -> None:
 
 
 def test_a_call_to_ci_imports_the_sdk() -> None:
-    """So the names above are those of modules that exist, and a first call finds them."""
+    """The first call imports the SDK; so the names in ``SDK`` are those of modules that exist."""
     call = (
         "from app.provider import Provider, ProviderConfig\n"
         "Provider(ProviderConfig('id', 'key')).presigned_url('demo-1250000000', 'ap-chongqing', 'key', 60)"
@@ -110,13 +109,13 @@ def test_a_call_to_ci_imports_the_sdk() -> None:
     assert {"qcloud_cos", "requests", "crcmod", "xmltodict"} <= _imported(call, SDK)
 
 
-def test_a_deferred_package_is_there_for_who_uses_it() -> None:
+def test_a_deferred_package_can_be_imported_later() -> None:
     """A user's handler may use redis-py's asyncio half."""
     _run("import app, redis, redis.asyncio as later\nassert later.Redis.__module__ == 'redis.asyncio.client'")
 
 
-def test_flask_run_has_the_views() -> None:
-    """Only where `flask` looks for a command it gets an application without them."""
+def test_flask_routes_has_the_views() -> None:
+    """`flask` gets an application without views only when it looks for one of our commands."""
     shown = _run(_command("routes") + "\nprint('imported')")
     assert "/callbacks/" in shown
     assert "/v1/jobs" in shown
@@ -128,12 +127,12 @@ def test_no_opentelemetry_is_deployed() -> None:
 
 
 def test_workers_share_the_sdk() -> None:
-    """Their parent imports it, once, before it forks."""
+    """Their parent process imports it once, before it forks."""
     assert "qcloud_cos" in _imported("import workers.worker.__main__", SDK)
 
 
 def test_the_sdk_logs_nothing_once_it_is_imported() -> None:
-    """Also those loggers that its modules make only then."""
+    """This includes the loggers that its modules make at import."""
     code = (
         "import logging; logging.basicConfig(level=logging.DEBUG)\n"
         "from app.provider import wire\n"
@@ -153,7 +152,7 @@ def _run(code: str) -> str:
     environment = os.environ | {
         "CALLBACK_KEYS": "k1:" + "a" * 43,
         "API_KEY": "ck_" + "b" * 32,
-        "REDIS_URL": "redis://127.0.0.1:1/0",  # nothing listens, and nothing asks
+        "REDIS_URL": "redis://127.0.0.1:1/0",  # nothing listens there
         "COS_SECRET_ID": "id",
         "COS_SECRET_KEY": "a secret key",
         "COS_BUCKET": "demo-1250000000",
@@ -166,8 +165,8 @@ def _run(code: str) -> str:
     return done.stdout
 
 
-def test_the_store_names_where_each_of_its_words_is() -> None:
-    """It imports them when they are asked for; mypy reads where they are from a second list."""
+def test_the_store_lists_the_module_of_each_of_its_names() -> None:
+    """A name is imported when it is first used, by one list; mypy reads a second list, which is equal."""
     listed = ast.parse((ROOT / "app/store/__init__.py").read_text())
     imports = {
         alias.name: node.module

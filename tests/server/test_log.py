@@ -1,4 +1,4 @@
-"""The lines of gunicorn's master hold no secret, in either form."""
+"""The log lines of gunicorn's master hold no secret, in JSON and in text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The temporary folder holds one folder for each web service that runs, however many were killed before."""
+"""The metrics folders of killed web services are removed, and those in use are kept."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ def test_one_start_removes_a_bounded_number_and_the_next_goes_on(
     assert sum(each.exists() for each in left) == 0
 
 
-def test_a_new_folder_that_another_start_took_for_a_dead_one_is_made_again(
+def test_a_new_folder_that_another_start_has_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between its making and its lock it looks like one."""
+    """Before it is locked, a new folder looks like that of a killed service."""
     real = tempfile.mkdtemp
     taken: list[str] = []
 

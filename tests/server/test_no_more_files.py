@@ -38,7 +38,7 @@ def the_worker(web: Web) -> psutil.Process:
 
 @contextmanager
 def few_files(web: Web) -> Iterator[None]:
-    """A real RLIMIT_NOFILE of the process that serves, which leaves it ``SPARE`` more than it has open."""
+    """Set RLIMIT_NOFILE of the worker to ``SPARE`` more files than it has open."""
     worker = the_worker(web)
     soft, hard = worker.rlimit(psutil.RLIMIT_NOFILE)
     worker.rlimit(psutil.RLIMIT_NOFILE, (worker.num_fds() + SPARE, hard))
@@ -58,8 +58,8 @@ def a_crowd(web: Web, stack: ExitStack, said: bytes) -> None:
     [b"", b"POST /callbacks/x HTTP/1.1\r\n", raw.head("POST", "/callbacks/x", "Content-Length: 1000") + b"{"],
     ids=["idle", "half a head", "half a body"],
 )
-def test_callbacks_are_taken_although_a_crowd_holds_every_file(web: Web, said: bytes) -> None:
-    """The log says so; those of the crowd are let go, although none of them hangs up, and the process is the same."""
+def test_callbacks_are_accepted_although_idle_clients_hold_every_file(web: Web, said: bytes) -> None:
+    """The limit is logged; connections that clients keep open are closed, and the worker is not restarted."""
     worker, before = the_worker(web), the_worker(web).num_fds()
     began = time.monotonic()
     with few_files(web), ExitStack() as crowd:
@@ -75,8 +75,8 @@ def test_callbacks_are_taken_although_a_crowd_holds_every_file(web: Web, said: b
     assert "Traceback" not in web.web.text()
 
 
-def test_kept_connections_make_room_too(web: Web) -> None:
-    """A client with a keep-alive connection is asked to connect again."""
+def test_a_callback_is_accepted_although_kept_connections_hold_every_file(web: Web) -> None:
+    """The process reaches the limit, logs it, and answers a callback with 200."""
     with few_files(web), ExitStack() as crowd:
         for _ in range(CROWD):
             session = crowd.enter_context(requests.Session())

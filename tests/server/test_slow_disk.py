@@ -1,4 +1,4 @@
-"""A disk that takes long to sync keeps only those waiting whose callbacks it stores."""
+"""A disk that is slow to sync delays only the callbacks that it stores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ os.fsync = slow
 
 
 def test_others_are_served_while_the_disk_syncs(tmp_path: Path) -> None:
-    """Redis is away, and a callback is spooled: until it is answered, everyone else is."""
+    """While Redis is away and a callback is spooled to the slow disk, other requests are answered."""
     (tmp_path / "redis").mkdir()
     (tmp_path / "sitecustomize.py").write_text(SLOW_DISK)
     with Valkey(tmp_path / "redis") as server:
