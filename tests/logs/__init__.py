@@ -1,1 +1,1 @@
-"""What the logs of all processes say together."""
+"""The logs and traces of all processes together."""

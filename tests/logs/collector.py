@@ -1,7 +1,7 @@
-"""A collector of traces that says on standard output what it was sent: first its port, then a line of JSON a span.
+"""A collector of traces that prints its port, then each span that it receives as a line of JSON.
 
-It runs in a process of its own, with the libraries of requirements-traces.txt: in that of the tests they would be
-imported by redis-py.
+It runs in a process of its own, with the libraries of requirements-traces.txt: in the process of the tests redis-py
+would import them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Collector(BaseHTTPRequestHandler):
-    """POST /v1/traces, as OTLP over HTTP has it."""
+    """POST /v1/traces, as in OTLP over HTTP."""
 
     def do_POST(self) -> None:
         sent = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
@@ -36,7 +36,7 @@ class Collector(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing but spans is said."""
+        """Print only spans, no access log."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One search in the logs shows the whole way of a callback; none of them holds a secret."""
+"""One search in the logs shows a callback in all processes; no log holds a secret."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def lines_about(service: Service, found: str) -> dict[str, list[dict[str, Any]]]:
-    """What each process says in lines with that text."""
+    """The log lines of each process that contain this text."""
     return {
         role: [json.loads(line) for line in process.text().splitlines() if found in line]
         for role, process in (("web", service.web), ("worker", service.worker), ("relay", service.relay))
     }
 
 
-def test_one_search_shows_the_whole_way(start: Start, downstream: Downstream) -> None:  # noqa: F811
-    """From the request over the event and the handler's run to the delivery, and on to the endpoint."""
+def test_a_request_id_is_in_the_logs_of_all_processes(start: Start, downstream: Downstream) -> None:  # noqa: F811
+    """The lines of request, run and delivery have the trace id too; the endpoint gets both ids."""
     service = start(
         {"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers", forward_urls=downstream.url
     )
@@ -68,11 +68,11 @@ def test_one_search_shows_the_whole_way(start: Start, downstream: Downstream) ->
     assert delivery.headers["traceparent"] == TRACE
 
 
-def test_a_replay_goes_on_under_the_request_that_asked_for_it(
+def test_a_replay_has_the_id_of_the_request_that_asked_for_it(
     start: Start,  # noqa: F811
     downstream: Downstream,  # noqa: F811
 ) -> None:
-    """By API; and a command's under an id of its own. Both go to the endpoint too."""
+    """A replay by the API has that id, one without a request has a new id; the endpoint gets both."""
     service = start(
         {"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers", forward_urls=downstream.url
     )
@@ -105,7 +105,7 @@ def test_an_answer_of_ci_that_no_request_asked_for_has_an_id_of_its_own(
     start: Start,  # noqa: F811
     downstream: Downstream,  # noqa: F811
 ) -> None:
-    """From the poll over its runs to the endpoint; one that a request asked for goes on under that request."""
+    """The id is in the logs of its runs and reaches the endpoint; an answer for a request has that one's id."""
     service = start(
         {"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers", forward_urls=downstream.url
     )
@@ -124,12 +124,12 @@ def test_an_answer_of_ci_that_no_request_asked_for_has_an_id_of_its_own(
         assert {line["job_id"] for line in lines_about(service, request)["worker"]} == {job_id}
 
 
-def test_what_a_refresh_finds_goes_on_under_the_request_that_asked(
+def test_what_a_refresh_finds_has_the_id_of_the_request_that_asked(
     start: Start,  # noqa: F811
     downstream: Downstream,  # noqa: F811
     ci: Emulator,  # noqa: F811
 ) -> None:
-    """CI's callback is lost, so the refresh is what brings the end: its request id and trace reach the endpoint."""
+    """CI's callback is lost and a refresh finds the end: its request id and trace reach the endpoint."""
     service = start(forward_urls=downstream.url)
     job_id = service.call("POST", "/v1/jobs", json=SUBMISSION).json()["job_id"]
     Emulated(ci.url, service.settings.cos_bucket).fault("lose", times=1)
@@ -146,7 +146,7 @@ def test_what_a_refresh_finds_goes_on_under_the_request_that_asked(
 
 
 def test_without_the_headers_the_request_gets_an_id(start: Start) -> None:  # noqa: F811
-    """A new one, as where what came has not its form: it could be anything."""
+    """The new id has 16 hexadecimal digits; invalid headers are replaced by one too."""
     service = start({"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers")
     token = a_token(service.settings)
     ids: set[str] = set()
@@ -160,7 +160,7 @@ def test_without_the_headers_the_request_gets_an_id(start: Start) -> None:  # no
 
 
 def test_no_secret_is_in_any_log(start: Start, downstream: Downstream) -> None:  # noqa: F811
-    """Planted in settings, addresses, headers and bodies; at DEBUG."""
+    """Planted in settings, addresses, headers and queries; at DEBUG."""
     secrets = {
         "cos_secret_key": "plantedsecretofcos",
         "cos_token": "plantedtokenofcos",
@@ -188,8 +188,8 @@ def test_no_secret_is_in_any_log(start: Start, downstream: Downstream) -> None: 
     assert [each for each in planted if each in said] == []
 
 
-def test_health_checks_are_no_lines(start: Start) -> None:  # noqa: F811
-    """Machines ask every few seconds."""
+def test_health_checks_are_not_logged(start: Start) -> None:  # noqa: F811
+    """/healthz, /readyz and /metrics are requested every few seconds."""
     service = start({"NOTES": "/dev/null"}, handlers="tests.workers.some_handlers")
     for path in ("/healthz", "/readyz", "/metrics"):
         assert service.call("GET", path).ok
@@ -198,8 +198,8 @@ def test_health_checks_are_no_lines(start: Start) -> None:  # noqa: F811
     assert not any(path in service.web.text() for path in ("/healthz", "/readyz", '"/metrics"'))
 
 
-def test_each_line_of_the_web_service_is_json_its_masters_too(valkey: Valkey, tmp_path: Path) -> None:
-    """From the start over a reload to the end."""
+def test_each_line_of_the_web_service_and_its_master_is_json(valkey: Valkey, tmp_path: Path) -> None:
+    """From the start through a reload to the end."""
     settings = make_settings(valkey.url, log_format="json")
     with Web(settings, free_port(), tmp_path, WEB_CONCURRENCY="1") as web:
         web.web.signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""The spans of one callback across the processes, as a collector gets them; and what there is where they are off."""
+"""The spans of a callback across the processes, as a collector gets them; and processes without traces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Said = dict[str, Any]
 
 
 class Collector:
-    """What it was sent, by the names of spans."""
+    """The spans that the collector's process has received."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -37,7 +37,7 @@ class Collector:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For the processes that send to it: at once, not every five seconds."""
+        """Variables for the processes that send spans: every 100 ms, not every five seconds."""
         port = self._process.text().splitlines()[0]
         return {
             "PYTHONPATH": str(LIBRARIES),
@@ -76,7 +76,7 @@ class Traced(NamedTuple):
 
 @pytest.fixture(scope="module")
 def traced(valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
-    """One for all tests that only look at what came: each has a trace and jobs of its own."""
+    """One for all tests that only read spans: each has a trace and jobs of its own."""
     folder, port = tmp_path_factory.mktemp("traced"), free_port()
     with Downstream() as downstream, collecting(folder) as collector:
         settings = make_settings(
@@ -95,7 +95,7 @@ def traced(valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPath
 
 
 def facts(span: Said) -> dict[str, Any]:
-    """Attributes: a list as a list, anything else as its text."""
+    """The attributes of a span: a list as a list, anything else as its value."""
     found = {}
     for each in span["attributes"]:
         ((kind, value),) = each["value"].items()
@@ -106,7 +106,7 @@ def facts(span: Said) -> dict[str, Any]:
 
 
 def test_a_trace_shows_one_callback_from_its_request_to_its_deliveries(traced: Traced) -> None:
-    """One trace, the caller's; each step is part of the callback, and the endpoint's work part of the delivery."""
+    """All spans are in the caller's trace, each step below the callback; the endpoint gets the delivery's span."""
     service, downstream, collector = traced
     token = a_token(service.settings)
     sent = {"X-Request-Id": "r-4711", "traceparent": f"00-{TRACE}-{CALLER}-01"}
@@ -133,7 +133,7 @@ def test_a_trace_shows_one_callback_from_its_request_to_its_deliveries(traced: T
 
 
 def test_the_submission_of_a_job_is_part_of_the_request_that_asked_for_it(traced: Traced) -> None:
-    """And so is the event of CI's answer."""
+    """The call to CI and the event of its answer have the request as parent."""
     service, _, collector = traced
     trace = "1af7651916cd43dd8448eb211c80319c"
     wanted = {
@@ -154,8 +154,8 @@ def test_the_submission_of_a_job_is_part_of_the_request_that_asked_for_it(traced
     assert facts(asked)["ci.job_ids"] == [answer.json()["job_id"]]
 
 
-def test_a_trace_says_nothing_that_logs_may_not(traced: Traced) -> None:
-    """Its attributes are the fields of logs; a failed run has a word, and not the text of its exception."""
+def test_a_trace_holds_nothing_that_logs_must_not_hold(traced: Traced) -> None:
+    """The attributes of spans are fields of logs, without secrets and without the text of an exception."""
     service, _, collector = traced
     token = a_token(service.settings)
     post(service.url, token, body(JobId="jsecret", Tag="Raise"), Authorization="Bearer plantedbearer")
@@ -175,8 +175,8 @@ def test_a_trace_says_nothing_that_logs_may_not(traced: Traced) -> None:
     assert [each for each in planted if each in said] == []
 
 
-def test_a_collector_that_is_away_holds_no_callback_up(start: Start) -> None:  # noqa: F811
-    """Answered, stored and handled as ever."""
+def test_callbacks_are_handled_while_the_collector_is_away(start: Start) -> None:  # noqa: F811
+    """Each callback is accepted, and its handler runs."""
     nowhere = {
         "PYTHONPATH": str(LIBRARIES),
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
@@ -197,8 +197,8 @@ def test_a_collector_that_is_away_holds_no_callback_up(start: Start) -> None:  #
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"},
     ],
 )
-def test_where_traces_are_off_no_library_of_theirs_is_imported(switches: dict[str, str]) -> None:
-    """Although it could be; and a step is the same constant each time."""
+def test_without_traces_no_tracing_library_is_imported(switches: dict[str, str]) -> None:
+    """The libraries are on the path; every span is the constant ``NO_SPAN``."""
     asked = (
         "import sys; sys.path.append(sys.argv[1]); from app.core import traces;"
         "traces.prepare(); traces.open_traces('web');"
@@ -217,8 +217,8 @@ def test_where_traces_are_off_no_library_of_theirs_is_imported(switches: dict[st
     assert done.stdout.strip() == "[]"
 
 
-def test_where_a_library_is_missing_a_line_says_what_to_do() -> None:
-    """And work goes on: this environment has none of them."""
+def test_a_missing_tracing_library_is_logged_with_what_to_do() -> None:
+    """The process goes on without traces; this environment has none of the libraries."""
     asked = "from app.core import logs, traces; logs.configure('web', 'json'); traces.open_traces('web')"
     done = subprocess.run(
         [sys.executable, "-c", asked],
