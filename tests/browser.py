@@ -1,6 +1,6 @@
-"""The browser that the tests of the pages need: found, or installed where that is possible, or named in one line.
+"""Find the browser that the tests of the pages need, or install it, or print one line that names it.
 
-``python -m tests.browser`` is what ``make test`` runs first.
+``make test`` runs ``python -m tests.browser`` first.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import sys
 NAMES = (
     "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
 )  # fmt: skip
-"""Chromium without the windows of a desktop comes first: the tests of the pages take half of the processor time."""
+"""The headless shell comes first: with it the tests of the pages need half of the processor time."""
 PACKAGES = ("chromium-headless-shell", "chromium")
-"""Of Debian; the first is not in every release."""
+"""Debian packages; the first is not in every release."""
 
 
 def find() -> str | None:
@@ -24,7 +24,7 @@ def find() -> str | None:
 
 
 def install(package: str, purpose: str) -> None:
-    """By apt, where that is possible; the caller looks whether it was."""
+    """Try to install it with apt, as root; the caller checks the result."""
     apt = shutil.which("apt-get")
     if apt and os.geteuid() == 0:
         sys.stdout.write(f"installing {package} for {purpose} …\n")

@@ -1,4 +1,4 @@
-"""Callbacks of our own making, after the published shapes, and how to post them."""
+"""Callbacks that the tests make in CI's published format, and a client that posts them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Sender:
         self.failed: list[str] = []
 
     def send(self, job_id: str, state: str = "Success") -> None:
-        """Post one; what happened stands in ``answered`` or ``failed``."""
+        """Post one callback, and record the result in ``answered`` or ``failed``."""
         headers = {} if self._keep_alive else {"Connection": "close"}
         try:
             answer = self._session.post(self._url, data=body(job_id, state), headers=headers, timeout=30)
@@ -70,7 +70,7 @@ class Sender:
             self.failed.append(f"{job_id}: {answer.status_code} {answer.text[:200]}")
 
     def send_while(self, wanted: Callable[[], bool]) -> None:
-        """At most fifty a second: what is tried meanwhile needs processors too."""
+        """Send at most 50 a second, so that the code under test gets processor time too."""
         while wanted():
             self.send(new_job_id())
             time.sleep(0.02)

@@ -19,20 +19,20 @@ from app.web.services import WebServices
 from harness.servers import Emulator, Service, Valkey, free_port
 from harness.settings import make_settings
 
-# The tests start some two thousand processes: with this each would compile the application again.
+# The tests start about 2,000 processes; with this variable each would compile the application again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# How long one example takes says how busy the machine is, and nothing about what it shows.
+# No deadline for an example: its time only shows how busy the machine is.
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
 
 WHOLE_SERVICES = ("install", "docs", "e2e", "workers", "deploy", "server", "doctor", "pages")
-"""Rooms whose tests start whole services and wait for them; those with the longest files first."""
+"""Folders whose tests start whole services and wait for them; those with the slowest files first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start these rooms first: xdist would begin with the files of most tests, and end with the slow ones."""
+    """Start these folders first: xdist would begin with the files of most tests, and end with the slow ones."""
     items.sort(key=lambda item: _rank(item.path))
 
 
@@ -50,7 +50,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture(scope="module", autouse=True)
 def emptied(valkey: Valkey) -> Iterator[None]:
-    """What the tests of one file leave is not there for those of the next: many walk through all keys."""
+    """Empty the server after each file of tests: many tests scan all keys."""
     yield
     valkey.empty()
 
@@ -113,6 +113,6 @@ def service(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Serv
 def shared_service(
     valkey: Valkey, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """The same, one for all tests of a file that neither stop it nor count all that it holds."""
+    """One such service for all tests of a file, which must not stop it or count all that it holds."""
     with _whole(valkey, emulator, tmp_path_factory.mktemp("shared")) as running:
         yield running

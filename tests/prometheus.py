@@ -1,6 +1,6 @@
-"""Prometheus and promtool, with which the alerts are tested: found, installed where possible, or named in one line.
+"""Find Prometheus and promtool, which the tests of the alerts need, or install them, or print one line that names them.
 
-``python -m tests.prometheus`` is what ``make test`` runs first.
+``make test`` runs ``python -m tests.prometheus`` first.
 """
 
 from __future__ import annotations

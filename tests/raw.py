@@ -1,4 +1,4 @@
-"""HTTP by hand: bytes on a socket, for what no well-behaved client would send."""
+"""Raw HTTP over a socket, for requests that no well-behaved client sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. ``status`` is 0 if the connection was closed without an answer."""
+    """The server's answer. ``status`` is 0 if the connection was closed without an answer."""
 
     status: int
     headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""Pages that are made of the code are up to date; what the docs name exists."""
+"""Pages that are generated from the code are up to date; files that the docs name exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.servers import ROOT
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_generated_page_is_up_to_date(page: str) -> None:
-    """After a change of a setting or a problem: ``make docs``."""
+    """The page is what ``make docs`` writes now."""
     assert (FOLDER / page).read_text() == PAGES[page](), "run `make docs`"
 
 
@@ -31,8 +31,7 @@ def test_links_between_pages_lead_somewhere(path: object) -> None:
 
 
 def test_files_that_a_page_names_exist() -> None:
-    """A file or folder in backquotes, or a pattern of them; docs/decisions.md and the change log also name earlier
-    ones."""
+    """Each path or pattern in backquotes matches a file; docs/decisions.md and the change log may name removed ones."""
     pages = {*ROOT.glob("*.md"), *FOLDER.rglob("*.md"), *(ROOT / "app").rglob("*.md")}
     folders = {each.name for each in ROOT.iterdir() if each.is_dir()} - {"build", "var"}
     missing = {
@@ -45,7 +44,7 @@ def test_files_that_a_page_names_exist() -> None:
 
 
 def test_every_requirement_is_accounted_for() -> None:
-    """Each line of the hand-written lists has its sentence in docs/decisions.md."""
+    """docs/decisions.md names each package of the hand-written lists."""
     decisions = (FOLDER / "decisions.md").read_text()
     for name in ("requirements.in", "requirements-dev.in", "requirements-traces.in"):
         for line in (ROOT / name).read_text().splitlines():
@@ -54,7 +53,7 @@ def test_every_requirement_is_accounted_for() -> None:
 
 
 def test_pages_take_over_what_was_measured_and_keep_the_rest(tmp_path: Path) -> None:
-    """`make bench --only idle` renews one section."""
+    """A measurement replaces the figures of its own sections only, and a section that no page uses is dropped."""
     new, kept = tmp_path / "bench.json", tmp_path / "measured.json"
     write(
         [row("idle: all", "memory", [220.0], "MiB"), row("reading (µs)", "a job", [800.0, 900.0], "µs")], new
@@ -70,7 +69,7 @@ def test_pages_take_over_what_was_measured_and_keep_the_rest(tmp_path: Path) -> 
 
 
 def test_the_sections_that_pages_use_are_those_of_the_bench() -> None:
-    """A section of another name would leave the pages with old figures."""
+    """Each name is the beginning of a section name of the bench; otherwise pages would keep old figures."""
     named = (
         accept._SECTION,
         reads._SECTION,

@@ -1,4 +1,4 @@
-"""The suite waits for states, not for times: a busy machine is no reason for a test to fail."""
+"""Tests wait for conditions, not for fixed times, so that they pass on a busy machine."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import pytest
 from harness.servers import ROOT
 
 MAY_SLEEP = {
-    "harness/downstream.py": "an answer that drips",
+    "harness/downstream.py": "sends an answer byte by byte",
     "harness/servers.py": "eventually() polls",
     "tests/callbacks.py": "callbacks at the rate of a busy day",
-    "tests/api/test_jobs.py": "links are signed for a second; another one has to begin",
-    "tests/api/events/test_stream_examples.py": "its silence is longer than the time-out of the library",
-    "tests/e2e/test_graceful.py": "the signal is to arrive before the rest of the body does",
-    "tests/e2e/test_reload.py": "to be gone through with the reload",
-    "tests/e2e/test_spool_crash.py": "kills at moments that nothing chooses; any of them will do",
-    "tests/e2e/test_spool_trouble.py": "kills at moments that nothing chooses; any of them will do",
-    "tests/docs/console.py": "a reader who does not see yet what the page shows looks again",
+    "tests/api/test_jobs.py": "links are signed with the current second; the next one must begin",
+    "tests/api/events/test_stream_examples.py": "a silence that is longer than the library's timeout",
+    "tests/e2e/test_graceful.py": "the signal must arrive before the rest of the body",
+    "tests/e2e/test_reload.py": "the master has time to fail after a refused reload",
+    "tests/e2e/test_spool_crash.py": "kills at arbitrary moments",
+    "tests/e2e/test_spool_trouble.py": "kills at arbitrary moments",
+    "tests/docs/console.py": "repeats a command until it prints what the page shows",
     "tests/docs/test_how_to.py": "callbacks one after the other, until the upgrade is over",
     "tests/emulator/running.py": "eventually() polls",
     "tests/receiver/hostile/test_hostile_connections.py": "spaces packets",
     "tests/receiver/hostile/test_slow_and_idle.py": "spaces packets; a client that trickles",
-    "tests/redis/test_durable.py": "the drainer has to have had a chance to be wrong",
-    "tests/redis/test_sentinel.py": "a silence that is longer than the client's time-out",
+    "tests/redis/test_durable.py": "the drainer has time to make the mistake",
+    "tests/redis/test_sentinel.py": "a silence that is longer than the client's timeout",
     "tests/store/accept/test_accept_order.py": "kills at random moments",
-    "tests/store/jobs/test_callback_url_life.py": "a life of a millisecond is over",
+    "tests/store/jobs/test_callback_url_life.py": "a lifetime of a millisecond must expire",
     "tests/store/jobs/test_retention.py": "kills at random moments",
     "tests/workers/lanes/lane_handlers.py": "handlers that take long, or hang",
-    "tests/workers/relay/test_relay_stop.py": "load that is spread",
+    "tests/workers/relay/test_relay_stop.py": "spreads the load",
     "tests/workers/some_handlers.py": "handlers that take long, or hang",
-    "tests/workers/test_outage.py": "an outage lasts that long, and nothing is said twice in it",
-    "tests/workers/test_recovery.py": "kills at random moments, and load that is spread",
+    "tests/workers/test_outage.py": "an outage lasts that long, and must be logged only once",
+    "tests/workers/test_recovery.py": "kills at random moments, and spreads the load",
 }
-"""Files that wait for a fixed time, and why no state could be waited for. A wait of these may be too short to show a
-fault; none may be too short for the test to pass."""
+"""Files that wait for a fixed time, and why. If such a wait is too short, a fault may go unnoticed, but the test must
+not fail."""
 
 CLOCKS = frozenset({"time", "monotonic", "perf_counter"})
 FOLDERS = ("tests", "harness", "app", "workers")
@@ -64,14 +64,14 @@ def _named(node: ast.AST, names: frozenset[str]) -> bool:
 
 
 def _reads(node: ast.AST, known: set[str]) -> bool:
-    """Whether a clock, or a name that holds what one said, is part of this expression."""
+    """Whether the expression reads a clock, or a variable that was set from one."""
     return any(
         _named(each, CLOCKS) or (isinstance(each, ast.Name) and each.id in known) for each in ast.walk(node)
     )
 
 
 def _durations(function: ast.AST) -> Iterator[tuple[int, float]]:
-    """Each upper bound of a time that was measured: its line, and its seconds."""
+    """Each upper bound on a measured time: its line and its seconds."""
     known = {
         target.id
         for node in ast.walk(function)
@@ -121,14 +121,14 @@ def _called(node: ast.AST) -> tuple[str, str]:
 
 @cache
 def _events() -> frozenset[str]:
-    """Every name that an event has, here or in the product: ``wait`` of other objects is no pause."""
+    """The names of all events in tests and product: ``wait`` of other objects is no pause."""
     texts = (file.read_text() for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
     trees = [ast.parse(text) for text in texts if "Event()" in text]
     return frozenset(name for tree in trees for name in _events_of(tree))
 
 
 def _events_of(tree: ast.AST) -> Iterator[str]:
-    """The names to which ``Event()`` is assigned, also one of several at once."""
+    """The names to which ``Event()`` is assigned, also in a tuple assignment."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign):
             continue
@@ -157,12 +157,12 @@ def _pauses(tree: ast.AST, events: frozenset[str]) -> Iterator[int]:
 
 
 def test_a_sleep_has_a_reason() -> None:
-    """Where a state can be waited for, it is; the list has no entry for what is gone."""
+    """The files that wait for a fixed time are exactly those of ``MAY_SLEEP``."""
     assert {file for file, tree in _trees().items() if any(_pauses(tree, _events()))} == set(MAY_SLEEP)
 
 
 def test_no_time_is_bounded_tightly() -> None:
-    """A bound on a time that was measured is at least ten seconds: it detects a wait without end, not slowness."""
+    """An upper bound on a measured time is at least ten seconds: it detects a hang, not slowness."""
     tight = {
         f"{file}:{line}: {seconds:g} s"
         for file, tree in _trees().items()
@@ -174,7 +174,7 @@ def test_no_time_is_bounded_tightly() -> None:
 
 
 def test_a_wait_for_a_condition_has_time_enough() -> None:
-    """A minute at the least: patience costs nothing where all is well."""
+    """``eventually`` waits for at least a minute before it fails: a long limit does not slow a test that passes."""
     hasty = {f"{file}:{line}" for file, tree in _trees().items() for line in _impatient(tree)}
     assert hasty == set()
 
@@ -190,7 +190,7 @@ def _cut_off(tree: ast.AST) -> Iterator[int]:
 
 
 def test_a_program_has_time_to_end() -> None:
-    """Minutes, on a machine that does much else: only one that hangs is cut off."""
+    """The limit is more than a minute, so that on a busy machine only a program that hangs is stopped."""
     hasty = {f"{file}:{line}" for file, tree in _trees().items() for line in _cut_off(tree)}
     assert hasty == set()
 
@@ -205,8 +205,8 @@ def test_a_program_has_time_to_end() -> None:
         ("assert len(rows) < 3", []),
     ],
 )
-def test_these_tests_can_fail(code: str, bounds: list[float]) -> None:
-    """What is looked for is found, in each way of writing it."""
+def test_each_form_of_a_time_bound_is_found(code: str, bounds: list[float]) -> None:
+    """Upper bounds on measured times are found in each form, and other comparisons are not."""
     assert [seconds for _, seconds in _durations(ast.parse(code))] == bounds
 
 
@@ -226,5 +226,5 @@ def test_these_tests_can_fail(code: str, bounds: list[float]) -> None:
     ],
 )
 def test_each_kind_of_pause_is_found(code: str, is_one: bool) -> None:
-    """A sleep by any name; not a wait that ends with what it waits for."""
+    """A wait for a fixed time is found in each form; a wait that ends with its condition is not."""
     assert any(_pauses(ast.parse(code), _events())) == is_one

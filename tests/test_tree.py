@@ -1,4 +1,4 @@
-"""The tree: a folder can be seen whole."""
+"""Rules for the source tree: how many files a folder holds, and how values are defined."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST = 12
 
 
 def test_a_folder_has_at_most_a_dozen_files() -> None:
-    """Without ``__init__.py``; published data and prepared samples are not counted."""
+    """Python, Lua and HTML files are counted, without ``__init__.py``."""
     files = [
         file
         for room in ROOMS
@@ -22,13 +22,13 @@ def test_a_folder_has_at_most_a_dozen_files() -> None:
     ]
     sizes = Counter(file.parent.relative_to(ROOT) for file in files)
     assert len(sizes) > 50
-    # The checks of the whole project stand at the top of the tests, beside conftest.py.
+    # The top of the tests also holds the checks of the whole project, so it may have more.
     sizes.pop(Path("tests"))
     assert {str(folder): size for folder, size in sizes.items() if size > MOST} == {}
 
 
 def test_values_of_the_product_are_structs() -> None:
-    """One kind of value: each dataclass costs every start half a millisecond (docs/decisions.md)."""
+    """No module uses dataclasses: each costs every start half a millisecond (docs/decisions.md)."""
     sources = [file for room in ("app", "workers", "server") for file in (ROOT / room).rglob("*.py")]
     assert len(sources) > 200
     assert [str(file) for file in sources if "dataclasses" in file.read_text()] == []

@@ -109,7 +109,7 @@ _PARTS = (
 
 
 def files() -> Iterator[Path]:
-    """Every file of the repository with text for people; this one quotes the phrases."""
+    """Every file of the repository with text for people, without this one, which quotes the phrases."""
     for pattern in _TEXT:
         yield from ROOT.glob(pattern)
         for part in _PARTS:
