@@ -62,12 +62,13 @@ def free_port() -> int:
 
 def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = PATIENCE_S) -> Any:
     """The first truthy result of ``true()``. Raises AssertionError after ``seconds``, naming ``what``; a callable
-    ``what`` is called only then, so that it can quote a log."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    ``what`` is called only then, so that it can quote a log. The longer it has waited, the less often it asks: asking
+    takes processor time from what it waits for."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
         if answer := true():
             return answer
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited / 20, 0.25))
     raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -36,6 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path))
 
 
+@cache
 def _rank(path: Path) -> int:
     room = path.relative_to(Path(__file__).parent).parts[0]
     return WHOLE_SERVICES.index(room) if room in WHOLE_SERVICES else len(WHOLE_SERVICES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 from app.ci.incoming.limits import CALLBACK
 from app.ci.incoming.payload import Refused, parse
@@ -24,12 +25,16 @@ XF = b"<Operation><MediaResult><OutputFile>", b"</OutputFile></MediaResult></Ope
 JF = b',"Operation":{"MediaResult":{"OutputFile":', b"}}"
 
 
-def _xml(unit: bytes | Callable[[int], bytes], before: bytes = b"", after: bytes = b"") -> bytes:
-    return _filled(X0 + before, unit, after + X1)
+Body = Callable[[], bytes]
+"""Makes a body; what is only named costs nothing."""
 
 
-def _json(unit: bytes | Callable[[int], bytes], before: bytes = b"", after: bytes = b"") -> bytes:
-    return _filled(J0 + before, unit, after + J1)
+def _xml(unit: bytes | Callable[[int], bytes], before: bytes = b"", after: bytes = b"") -> Body:
+    return partial(_filled, X0 + before, unit, after + X1)
+
+
+def _json(unit: bytes | Callable[[int], bytes], before: bytes = b"", after: bytes = b"") -> Body:
+    return partial(_filled, J0 + before, unit, after + J1)
 
 
 def _filled(head: bytes, unit: bytes | Callable[[int], bytes], tail: bytes) -> bytes:
@@ -43,11 +48,11 @@ def _filled(head: bytes, unit: bytes | Callable[[int], bytes], tail: bytes) -> b
     return bytes(made) + tail
 
 
-def _long(before: bytes, after: bytes) -> bytes:
-    return before + b"1" * (SIZE - len(before) - len(after)) + after
+def _long(before: bytes, after: bytes) -> Body:
+    return lambda: before + b"1" * (SIZE - len(before) - len(after)) + after
 
 
-def bodies() -> dict[str, bytes]:
+def bodies() -> dict[str, Body]:
     """The bodies by name."""
     a, b = b"<A>", b"</A>"
     text, end = b',"a":"', b'"'
@@ -97,7 +102,7 @@ def bodies() -> dict[str, bytes]:
         "json: control characters, escaped": _json(rb"\b\u001b", text, end),
         "json: control characters": _json(b"\x01a", text, end),
         "json: not UTF-8": _json(b"\xffa", text, end),
-        "json: unterminated quotes": _filled(J0 + text, rb"\"", b""),
+        "json: unterminated quotes": partial(_filled, J0 + text, rb"\"", b""),
         "json: commas in a string": _json(b",", text, end),
         "json: states": _json(b'"a",', b',"State":[', close),
         "json: output names": _json(lambda n: b'"a%d",' % n, JF[0] + b'{"ObjectName":[', b'"z"]}' + JF[1]),
@@ -108,24 +113,32 @@ def bodies() -> dict[str, bytes]:
             b"{}]}" + JF[1],
         ),
         **_within(),
-        "xml: 10,000 files with MD5": snapshots_xml(10_000),
-        "json: 10,000 files with MD5": snapshots_json(10_000),
+        "xml: 10,000 files with MD5": partial(snapshots_xml, 10_000),
+        "json: 10,000 files with MD5": partial(snapshots_json, 10_000),
     }
 
 
-def _within() -> dict[str, bytes]:
+def _within() -> dict[str, Body]:
     """Bodies just within the limits, which are read to the end."""
-    nodes, files = CALLBACK.nodes - 20, CALLBACK.outputs
-    prefix = b"<ObjectPrefix>" + b"p" * 200 + b"</ObjectPrefix>"
-    names = b"".join(b"<ObjectName>a%d</ObjectName>" % n for n in range(files))
-    jobs = [{"JobId": f"j{n}", "a": [0] * (nodes // 102)} for n in range(CALLBACK.details)]
+    nodes = CALLBACK.nodes - 20
     return {
-        "xml: the maximum of nodes": X0 + b"".join(b"<a%x/>" % n for n in range(nodes)) + X1,
-        "xml: the maximum of files": X0 + XF[0] + prefix + names + XF[1] + X1,
-        "json: the maximum of names": J0 + b"".join(b',"%x":0' % n for n in range(nodes)) + J1,
-        "json: the maximum of objects": J0 + b',"a":[' + b"{}," * (nodes // 2) + b"0]" + J1,
-        "json: the maximum of jobs": json.dumps({"JobsDetail": jobs}).encode(),
+        "xml: the maximum of nodes": lambda: X0 + b"".join(b"<a%x/>" % n for n in range(nodes)) + X1,
+        "xml: the maximum of files": _most_files,
+        "json: the maximum of names": lambda: J0 + b"".join(b',"%x":0' % n for n in range(nodes)) + J1,
+        "json: the maximum of objects": lambda: J0 + b',"a":[' + b"{}," * (nodes // 2) + b"0]" + J1,
+        "json: the maximum of jobs": partial(_most_jobs, nodes),
     }
+
+
+def _most_files() -> bytes:
+    prefix = b"<ObjectPrefix>" + b"p" * 200 + b"</ObjectPrefix>"
+    names = b"".join(b"<ObjectName>a%d</ObjectName>" % n for n in range(CALLBACK.outputs))
+    return X0 + XF[0] + prefix + names + XF[1] + X1
+
+
+def _most_jobs(nodes: int) -> bytes:
+    jobs = [{"JobId": f"j{n}", "a": [0] * (nodes // 102)} for n in range(CALLBACK.details)]
+    return json.dumps({"JobsDetail": jobs}).encode()
 
 
 def snapshots_xml(count: int) -> bytes:
@@ -168,7 +181,7 @@ def milliseconds(body: bytes, tries: int = 3) -> float:
 
 def measure(_options: Options) -> list[Row]:
     """The rows of the slowest bodies."""
-    made = bodies()
+    made = {name: make() for name, make in bodies().items()}
     measured = sorted(((milliseconds(body), name) for name, body in made.items()), reverse=True)
     section = f"worst bodies: the slowest {_SHOWN} of {len(made)}, processor time of reading one"
     return [

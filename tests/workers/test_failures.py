@@ -35,12 +35,12 @@ def works(event: Event, job: Job) -> None:
 
 
 @pytest.fixture
-def service(start: Start, tmp_path: Path) -> Iterator[Service]:
+def service(start_background: Start, tmp_path: Path) -> Iterator[Service]:
     """A service whose handlers are in a folder outside of the repository."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "my_handlers.py").write_text(MODULE)
-    yield start(environment={"PYTHONPATH": str(folder)}, handlers="my_handlers")
+    yield start_background(environment={"PYTHONPATH": str(folder)}, handlers="my_handlers")
 
 
 def listed(service: Service, query: str = "") -> list[dict[str, Any]]:

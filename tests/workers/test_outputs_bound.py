@@ -191,10 +191,12 @@ def test_a_list_shows_a_hundred_outputs(ours: Services, key: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_thousands_of_names_do_not_keep_others_waiting(start: Start, ci: Emulator, trusted: bool) -> None:
+def test_thousands_of_names_do_not_keep_others_waiting(
+    start_background: Start, ci: Emulator, trusted: bool
+) -> None:
     """Three callbacks of 5,000 names each cause a hundred HEADs a job, none if the bucket is not trusted; a later job's
     handlers run."""
-    service = start(
+    service = start_background(
         {"HANDLERS": "workers.handlers"}, check_outputs=True, **({"trust_outputs": OURS} if trusted else {})
     )
     services = service.services

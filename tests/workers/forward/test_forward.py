@@ -34,10 +34,10 @@ def state_of(service: Service, job_id: str) -> Any:
     return run["state"]
 
 
-def test_an_event_arrives_signed_as_a_cloud_event(start: Start, downstream: Downstream) -> None:
+def test_an_event_arrives_signed_as_a_cloud_event(start_relay: Start, downstream: Downstream) -> None:
     """A delivery is a CloudEvent 1.0 in structured JSON with the headers of Standard Webhooks, which their own
     libraries can read. It has a signature for each of two keys."""
-    service = start(forward_urls=f"{downstream.url}/hook")
+    service = start_relay(forward_urls=f"{downstream.url}/hook")
     job_id, event_id = tell(service.services)
     (got,) = eventually(lambda: downstream.on("/hook"), "the delivery")
 
@@ -56,19 +56,19 @@ def test_an_event_arrives_signed_as_a_cloud_event(start: Start, downstream: Down
     }
 
 
-def test_the_holder_of_the_old_key_verifies_too(start: Start) -> None:
+def test_the_holder_of_the_old_key_verifies_too(start_relay: Start) -> None:
     """A receiver that has only the old key verifies the delivery."""
     with Downstream(OLD_KEY) as downstream:
-        service = start(forward_urls=f"{downstream.url}/hook")
+        service = start_relay(forward_urls=f"{downstream.url}/hook")
         tell(service.services)
         eventually(lambda: downstream.on("/hook"), "the delivery")
         assert not downstream.unverified
 
 
-def test_each_endpoint_gets_what_it_wants(start: Start, downstream: Downstream) -> None:
+def test_each_endpoint_gets_what_it_wants(start_relay: Start, downstream: Downstream) -> None:
     """Filters are by tag, state and bucket; a repeated filter matches any of its values."""
     url = downstream.url
-    service = start(
+    service = start_relay(
         forward_urls=",".join(
             (
                 f"{url}/failed#state=Failed",
@@ -88,10 +88,10 @@ def test_each_endpoint_gets_what_it_wants(start: Start, downstream: Downstream) 
     assert not downstream.on("/elsewhere")
 
 
-def test_an_endpoint_that_hangs_delays_no_other(start: Start, downstream: Downstream) -> None:
+def test_an_endpoint_that_hangs_delays_no_other(start_background: Start, downstream: Downstream) -> None:
     """Another endpoint and handlers go on; the endpoint that hangs is paused, and gets one delivery at a time."""
     downstream.behaviours["/hangs"] = lambda *_: Reply(seconds=60)
-    service = start(
+    service = start_background(
         handlers="workers.handlers",
         forward_urls=f"{downstream.url}/hangs,{downstream.url}/fine",
         forward_timeout="5s",
@@ -107,10 +107,10 @@ def test_an_endpoint_that_hangs_delays_no_other(start: Start, downstream: Downst
     assert len(taken) <= 1, "it is not hammered: one at a time, to see"
 
 
-def test_an_endpoint_that_comes_back_gets_everything(start: Start, downstream: Downstream) -> None:
+def test_an_endpoint_that_comes_back_gets_everything(start_relay: Start, downstream: Downstream) -> None:
     """Every event is delivered, although the endpoint answers three of four requests with 500."""
     downstream.behaviours["/flaps"] = lambda _, before: Reply(500 if before % 4 != 3 else 204)
-    service = start(forward_urls=f"{downstream.url}/flaps", forward_backoff="0.1s")
+    service = start_relay(forward_urls=f"{downstream.url}/flaps", forward_backoff="0.1s")
     jobs = [tell(service.services)[0] for _ in range(5)]
     eventually(lambda: all(state_of(service, job) == "done" for job in jobs), "all five delivered")
     (run,) = runs(service, jobs[0])
@@ -119,7 +119,7 @@ def test_an_endpoint_that_comes_back_gets_everything(start: Start, downstream: D
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_retry_after_is_obeyed(start: Start, downstream: Downstream, form: str) -> None:
+def test_retry_after_is_obeyed(start_relay: Start, downstream: Downstream, form: str) -> None:
     """In both of its forms, and for the whole endpoint: later events wait as well."""
 
     def full_at_first(_: Delivery, before: int) -> Reply:
@@ -127,7 +127,7 @@ def test_retry_after_is_obeyed(start: Start, downstream: Downstream, form: str) 
         return Reply() if before else Reply(429, {"Retry-After": when})
 
     downstream.behaviours["/full"] = full_at_first
-    service = start(forward_urls=f"{downstream.url}/full")
+    service = start_relay(forward_urls=f"{downstream.url}/full")
     store, name = service.services.store, f"{downstream.url}/full"
     first, _ = tell(service.services)
     # Requests to one endpoint overlap: the pause holds from when it is stored, not from when it was answered.
@@ -144,10 +144,10 @@ def test_retry_after_is_obeyed(start: Start, downstream: Downstream, form: str) 
     assert len(downstream.on("/full")) == 3
 
 
-def test_410_is_a_failure_after_one_try(start: Start, downstream: Downstream) -> None:
+def test_410_is_a_failure_after_one_try(start_relay: Start, downstream: Downstream) -> None:
     """The only try shows status and answer."""
     downstream.behaviours["/gone"] = lambda *_: Reply(410, body=b"no such customer")
-    service = start(forward_urls=f"{downstream.url}/gone")
+    service = start_relay(forward_urls=f"{downstream.url}/gone")
     job_id, _ = tell(service.services)
     eventually(lambda: state_of(service, job_id) == "failed", "the failure")
     (run,) = runs(service, job_id)
@@ -155,10 +155,10 @@ def test_410_is_a_failure_after_one_try(start: Start, downstream: Downstream) ->
     assert run["tries"][0]["answer"] == "no such customer"
 
 
-def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> None:
+def test_redirects_are_not_followed(start_relay: Start, downstream: Downstream) -> None:
     """A redirect is an error of that try, and its target gets no request."""
     downstream.behaviours["/moved"] = lambda *_: Reply(307, {"Location": f"{downstream.url}/secret"})
-    service = start(forward_urls=f"{downstream.url}/moved", forward_tries=2, forward_backoff="0.1s")
+    service = start_relay(forward_urls=f"{downstream.url}/moved", forward_tries=2, forward_backoff="0.1s")
     job_id, _ = tell(service.services)
     eventually(lambda: state_of(service, job_id) == "failed", "the failure")
     assert not downstream.on("/secret")
@@ -176,11 +176,11 @@ def test_redirects_are_not_followed(start: Start, downstream: Downstream) -> Non
     ids=["410", "redirect", "400", "blocked"],
 )
 def test_an_endpoint_that_accepts_nothing_shows_why(
-    start: Start, downstream: Downstream, reply: Reply, allowed: str, said: str
+    start_relay: Start, downstream: Downstream, reply: Reply, allowed: str, said: str
 ) -> None:
     """The endpoint shows its last error, the time, and the failures in a row; it is not paused."""
     downstream.behaviours["/no"] = lambda *_: reply
-    service = start(
+    service = start_relay(
         forward_urls=f"{downstream.url}/no",
         forward_allow_private=allowed,
         forward_tries=2,
@@ -208,19 +208,19 @@ def test_an_endpoint_that_refuses_an_event_is_no_longer_paused(services: Service
     assert deliveries.state("mine").failures_in_a_row == 0
 
 
-def test_private_addresses_are_not_forwarded_to(start: Start, downstream: Downstream) -> None:
+def test_private_addresses_are_not_forwarded_to(start_relay: Start, downstream: Downstream) -> None:
     """A private address that is not allowed is a failure at once, whose error names the setting."""
-    service = start(forward_urls=f"{downstream.url}/hook", forward_allow_private="10.0.0.0/8")
+    service = start_relay(forward_urls=f"{downstream.url}/hook", forward_allow_private="10.0.0.0/8")
     job_id, _ = tell(service.services)
     eventually(lambda: state_of(service, job_id) == "failed", "the failure")
     assert "FORWARD_ALLOW_PRIVATE" in runs(service, job_id)[0]["tries"][0]["error"]
     assert not downstream.deliveries
 
 
-def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstream) -> None:
+def test_a_relay_that_is_killed_loses_nothing(start_relay: Start, downstream: Downstream) -> None:
     """The next relay repeats deliveries in progress: each arrives at least once, with the same webhook-id."""
     downstream.behaviours["/slow"] = lambda *_: Reply(seconds=1.5)
-    service = start(forward_urls=f"{downstream.url}/slow", forward_timeout="60s")
+    service = start_relay(forward_urls=f"{downstream.url}/slow", forward_timeout="60s")
     reported = [tell(service.services) for _ in range(6)]
     eventually(lambda: downstream.on("/slow"), "the first to be under way")
     service.relay.kill()
@@ -230,10 +230,10 @@ def test_a_relay_that_is_killed_loses_nothing(start: Start, downstream: Downstre
     assert seen == {event_id for _, event_id in reported}
 
 
-def test_an_expired_delivery_becomes_a_failure(start: Start, downstream: Downstream) -> None:
+def test_an_expired_delivery_becomes_a_failure(start_relay: Start, downstream: Downstream) -> None:
     """A delivery expires when it has been due for too long; its failure says why."""
     downstream.behaviours["/down"] = lambda *_: Reply(503)
-    service = start(forward_urls=f"{downstream.url}/down")
+    service = start_relay(forward_urls=f"{downstream.url}/down")
     jobs = [tell(service.services)[0] for _ in range(8)]
     eventually(lambda: paused(service, "/down"), "the pause")
     store = service.services.store

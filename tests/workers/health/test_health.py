@@ -54,7 +54,8 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 @pytest.fixture
 def service(own_valkey: Valkey, emulator: Emulator, tmp_path: Path, folder: Path) -> Iterator[Service]:
     settings = make_settings(own_valkey.url, ci_endpoint=emulator.url)
-    with Service(settings, free_port(), tmp_path, TMPDIR=str(folder)) as running:
+    variables = {"TMPDIR": str(folder), "WEB_CONCURRENCY": "1"}
+    with Service(settings, free_port(), tmp_path, **variables) as running:
         yield running
 
 

@@ -228,13 +228,13 @@ def watch(event: Event, job: Job | None) -> None:
 
 
 def test_handlers_and_endpoints_get_events_about_trouble(
-    start: StartService, tmp_path: Path, downstream: Downstream
+    start_background: StartService, tmp_path: Path, downstream: Downstream
 ) -> None:
     """By real processes: a handler with on=run_failed is called once, and its own failure makes no event; an endpoint
     with #on=run_failed gets a delivery, and one without gets only news."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "mine_handlers.py").write_text(MODULE)
-    service = start(
+    service = start_background(
         {"PYTHONPATH": str(tmp_path / "mine")},
         handlers="mine_handlers",
         forward_urls=f"{downstream.url}/trouble#on=run_failed,{downstream.url}/news",
