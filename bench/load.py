@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.processes import cpu_seconds
+from harness.servers import eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,15 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def run(port: int, shares: Sequence[Sequence[Request]], pids: Sequence[int]) -> Round:
+def run(
+    port: int,
+    shares: Sequence[Sequence[Request]],
+    pids: Sequence[int],
+    finished: Callable[[], bool] = lambda: True,
+) -> Round:
     """One connection for each share, all concurrently. The requests are built before the clock starts, because clients
-    and servers share the machine. The processor time of ``pids`` is counted."""
+    and servers share the machine. The processor time of ``pids`` is counted, until ``finished``: a server may answer
+    before its work is done."""
     latencies: list[float] = []
     failures: list[str] = []
     before, began = cpu_seconds(pids), time.perf_counter()
@@ -49,9 +56,11 @@ def run(port: int, shares: Sequence[Sequence[Request]], pids: Sequence[int]) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    seconds, cpu = time.perf_counter() - began, cpu_seconds(pids) - before
+    seconds = time.perf_counter() - began
     if failures:
         raise SystemExit(failures[0])
+    eventually(finished, "the work after the answers to end")
+    cpu = cpu_seconds(pids) - before
     return Round(len(latencies) / seconds, latencies, cpu * 1e6 / len(latencies))
 
 

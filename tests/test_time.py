@@ -228,3 +228,29 @@ def test_each_form_of_a_time_bound_is_found(code: str, bounds: list[float]) -> N
 def test_each_kind_of_pause_is_found(code: str, is_one: bool) -> None:
     """A wait for a fixed time is found in each form; a wait that ends with its condition is not."""
     assert any(_pauses(ast.parse(code), _events())) == is_one
+
+
+@pytest.mark.parametrize(
+    ("code", "is_one"),
+    [
+        ("eventually(it_is_there, 'it', 5)", True),
+        ("eventually(it_is_there, 'it', seconds=1.5)", True),
+        ("eventually(it_is_there, 'it')", False),
+        ("eventually(it_is_there, 'it', 90)", False),
+    ],
+)
+def test_each_short_wait_for_a_condition_is_found(code: str, is_one: bool) -> None:
+    assert any(_impatient(ast.parse(code))) == is_one
+
+
+@pytest.mark.parametrize(
+    ("code", "is_one"),
+    [
+        ("subprocess.run(command, timeout=5)", True),
+        ("process.communicate(timeout=30)", True),
+        ("subprocess.run(command, timeout=300)", False),
+        ("subprocess.run(command)", False),
+    ],
+)
+def test_each_short_limit_of_a_program_is_found(code: str, is_one: bool) -> None:
+    assert any(_cut_off(ast.parse(code))) == is_one

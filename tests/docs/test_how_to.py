@@ -28,13 +28,13 @@ def port_of(settings: Settings) -> int:
     return int((settings.public_url or "").rpartition(":")[2])
 
 
-@pytest.mark.parametrize("page", sorted(HOW_TO.glob("*.md")), ids=lambda page: page.name)
-def test_every_block_of_a_how_to_can_be_run_or_says_why_not(page: Path) -> None:
+def test_every_block_of_a_how_to_can_be_run_or_says_why_not() -> None:
     """A block of shell is a `console` block, so that a test runs it, or says `not run` and why."""
-    wrong = [
-        block.line for block in blocks(page) if block.language in {"sh", "bash", "shell", ""} and block.is_run
-    ]
-    assert not wrong, f"{page.name}: write the blocks of lines {wrong} as `console`, or say `not run` and why"
+    found = [(page.name, block) for page in HOW_TO.glob("*.md") for block in blocks(page)]
+    run = [(name, block) for name, block in found if block.is_run]
+    assert len(run) > 50
+    wrong = [(name, block.line) for name, block in run if block.language in {"sh", "bash", "shell", ""}]
+    assert not wrong, "write these blocks as `console`, or say `not run` and why"
 
 
 def test_callbacks_by_a_console_queue(follow: Follow, deployed: Settings, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ def test_the_newest_change_is_this_release() -> None:
 
 
 def test_each_release_says_first_what_an_operator_must_do() -> None:
-    for release in re.split(r"^## ", CHANGES, flags=re.MULTILINE)[1:]:
+    releases = re.split(r"^## ", CHANGES, flags=re.MULTILINE)[1:]
+    assert releases
+    for release in releases:
         headings = re.findall(r"^### (.+)$", release, re.MULTILINE)
         assert headings and headings[0] == "What an operator must do", release.partition("\n")[0]
 

@@ -64,7 +64,9 @@ def test_the_package_holds_every_file_of_its_folders(installation: Installation)
     code = (
         f"import {', '.join(names)}; print(*(each.__path__[0] for each in ({', '.join(names)})), sep='\\n')"
     )
-    for folder in map(Path, installation.run("python", "-c", code).split()):
+    folders = list(map(Path, installation.run("python", "-c", code).split()))
+    assert [folder.name for folder in folders] == list(names)
+    for folder in folders:
         source = ROOT / folder.name
         assert installation.prefix in folder.parents, folder
         assert _files(folder) == _files(source)
@@ -102,5 +104,6 @@ def test_an_installed_package_needs_no_checkout(name: str) -> None:
     tools = re.compile(
         r"^\s*(?:from|import) (stack|tests|bench|chaos|docs|fuzz|ci_receiver_client)\b", re.MULTILINE
     )
-    for path in (ROOT / name).rglob("*.py"):
-        assert not tools.search(path.read_text()), path
+    paths = list((ROOT / name).rglob("*.py"))
+    assert paths
+    assert [path for path in paths if tools.search(path.read_text())] == []

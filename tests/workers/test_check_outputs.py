@@ -47,6 +47,7 @@ def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
     job_id = a_finished_job(service)
     job = eventually(lambda: checked(service, job_id), "the check")
     assert job["outputs_ok"] is True
+    assert job["outputs"]
     assert all(each["size"] > 0 and each["etag"] for each in job["outputs"])
     entry = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"][-1]
     assert ("check_outputs", "done") in [(run["handler"], run["state"]) for run in entry["runs"]]

@@ -47,7 +47,7 @@ def exits(event: Event, job: Job) -> None:
 def quits(event: Event, job: Job) -> None:
     sys.exit("enough")
 
-@handler(tag="Later", tries=3, backoff=60)
+@handler(tag="Later", tries=3, backoff=3600)
 def waits(event: Event, job: Job) -> None:
     if note("waits", event) == 1:
         raise Later(0.5, "the archive is locked")
@@ -135,7 +135,7 @@ def test_a_handler_that_runs_out_of_memory_is_tried_again(service: Service) -> N
 
 
 def test_a_handler_that_raises_later_is_tried_again(service: Service) -> None:
-    """The error of the first try is the reason that ``Later`` gives."""
+    """After the pause that ``Later`` names instead of the back-off of an hour; its reason is the error of that try."""
     job_id, _ = tell(service.services, Tag="Later")
     run = run_of(service, job_id, "done")
     assert [each["error"] for each in run.tries] == ["later: the archive is locked", None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.settings import Settings
@@ -49,8 +50,11 @@ def test_poison_ends_as_a_failure_and_delays_no_other_run(fleet: Fleet, tag: str
 
 
 def test_a_thread_left_behind_does_not_hold_a_batch(fleet: Fleet) -> None:
-    """A run is performed although earlier handlers have left threads that sleep for ten minutes."""
+    """The process of a batch ends although handlers have left threads in it that sleep for ten minutes."""
     for n in range(4):
         fleet.end(f"j{n}", "Thread")
     fleet.end("j9", "Quick")
     eventually(lambda: fleet.state_of("j9") == "done", f"the others: {fleet.logs()}")
+    eventually(lambda: len(fleet.notes("thread")) == 4, f"the four handlers: {fleet.logs()}")
+    pids = {int(pid) for _, _, _, pid, *_ in fleet.notes("thread")}
+    eventually(lambda: not any(map(psutil.pid_exists, pids)), f"their processes to end: {fleet.logs()}")

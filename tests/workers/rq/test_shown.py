@@ -58,6 +58,7 @@ def test_rq_jobs_are_described(settings: Settings, tmp_path: Path) -> None:
         shown, jobs = rq_info(settings), queue.jobs
         events = {run.event_id for job_id in ids if (run := fleet.run_of(job_id))}
     assert re.search(rf"queue {re.escape(lane(settings))} [1-9]", shown), shown
+    assert jobs
     for job in jobs:
         assert isinstance(job, RQJob)
         pattern = r"(\d+) runs? in lane default, first: quick for event ([0-9a-f]+)"
