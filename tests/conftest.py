@@ -28,19 +28,22 @@ hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
 
-WHOLE_SERVICES = ("install", "docs", "e2e", "workers", "deploy", "server", "doctor", "pages")
-"""Folders whose tests start whole services and wait for them; those with the slowest files first."""
+LONG_FILES = (
+    "install", "docs", "e2e", "workers", "pages", "metrics", "receiver", "redis", "logs", "chaos", "api",
+    "deploy", "server", "doctor", "store", "emulator",
+)  # fmt: skip
+"""Rooms with files that take long, mostly of tests that start whole services; the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start these folders first: xdist would begin with the files of most tests, and end with the slow ones."""
+    """Start these rooms first: otherwise one process works on a long file at the end while the others have nothing."""
     items.sort(key=lambda item: _rank(item.path))
 
 
 @cache
 def _rank(path: Path) -> int:
     room = path.relative_to(Path(__file__).parent).parts[0]
-    return WHOLE_SERVICES.index(room) if room in WHOLE_SERVICES else len(WHOLE_SERVICES)
+    return LONG_FILES.index(room) if room in LONG_FILES else len(LONG_FILES)
 
 
 @pytest.fixture(scope="session")
