@@ -11,7 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from chaos import hosts, machine, namespaces
+from chaos import hosts, machine
+from chaos.hosts import namespaces
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _COUNT = 50
 """Jobs in one question to CI, at most."""
 _PUT_OFF_S = 120.0
-_IDLE_S = 0.5
+_IDLE_S = 1.0
 _GIVE_UP_AFTER = 8
 """Questions about a job that CI does not know, if it has ended or is in doubt; then CI is not asked again."""
 _LONGEST_UNKNOWN_S = 6 * 3600.0

@@ -26,7 +26,7 @@ from app.store.refusals.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.25
+_LOOK_S = 1.0
 _AWAY_S = 1.0
 _SETTLE_S = 2.0
 """Seconds of work that may have to be repeated if Redis becomes unavailable."""

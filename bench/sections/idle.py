@@ -33,7 +33,6 @@ def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "checkout"
         # A separate checkout, so that a stack that runs in this one is not disturbed.
-        subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, check=False)
         shutil.copytree(
             ROOT, copy, ignore=shutil.ignore_patterns("var", ".git", ".venv", "*.rdb", ".*_cache")
         )

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from chaos import __main__ as command
-from chaos import namespaces
-from chaos.network import Host
+from chaos.hosts import namespaces
+from chaos.hosts.network import Host
+from chaos.hosts.rounds import Fault, outages, rounds
 from chaos.plan import Message
-from chaos.rounds import Fault, outages, rounds
 from chaos.sender import Acknowledgement
 
 ONE, TWO, REDIS = Host("receiver-1", 14), Host("receiver-2", 15), Host("redis-1", 11)

@@ -25,7 +25,7 @@ _PUT_OFF_S = 20.0
 """A run that was sent and not started by then is sent again. It is performed once, because it takes a lease."""
 _LOOK_S = 1.0
 """How often (seconds) the list of paused lanes is read."""
-_IDLE_S = 0.5
+_IDLE_S = 1.0
 _BUSY_S = 0.05
 _AFTER_OUTAGE_S = 5.0
 """After an outage of Redis, leases may have ended only because they could not be renewed: healthy runs get that long to

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _TOO_SOON_S = 10.0
 """A worker that ends sooner than that (seconds) is replaced after a pause, which doubles each time."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-_TICK_S = 0.2
+_TICK_S = 0.5
 
 
 class Crew:

@@ -1,4 +1,4 @@
-"""The part on several hosts. ``chaos.__main__`` starts ``python -m chaos.hosts`` inside ``chaos.namespaces``."""
+"""``python -m chaos.hosts``: send and inject faults on several hosts, wait, verify, report."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from app.core.tokens import Binding, mint
 from app.services import Services
 from chaos import plan, report
 from chaos.calm import is_calm, until
-from chaos.cluster import Cluster
 from chaos.downstream import CountingEndpoint
-from chaos.fleet import PORT, Fleet
-from chaos.network import US, VirtualNetwork
-from chaos.rounds import BACK_WITHIN_S, FaultInjector, ReceiverOutage, outages, rounds
+from chaos.hosts import LOST, TITLE
+from chaos.hosts.cluster import Cluster
+from chaos.hosts.fleet import PORT, Fleet
+from chaos.hosts.network import US, VirtualNetwork
+from chaos.hosts.rounds import BACK_WITHIN_S, FaultInjector, ReceiverOutage, outages, rounds
 from chaos.sender import Sender
 from chaos.settings import settings_of
 from chaos.verify import verify
 
-TITLE = "several hosts"
-LOST = "traces are in"
 _READY_S = 60
 _CALM_S = 90
 

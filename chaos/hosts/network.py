@@ -1,4 +1,4 @@
-"""Virtual hosts with their own addresses, and partitions between them. Used only inside ``chaos.namespaces``.
+"""Virtual hosts with their own addresses, and partitions between them. Used only inside ``chaos.hosts.namespaces``.
 
 Two networks: the front has CI and the downstream, the back has Redis. Only the back is partitioned: an
 isolated host is attached to another bridge, so that packets to it are lost without an error.
@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chaos.namespaces import RUN, tool
+from chaos.hosts.namespaces import RUN, tool
 
 _IP = tool("ip") or "ip"
 _FRONT, _BACK, _ISLAND = "front", "back", "island"

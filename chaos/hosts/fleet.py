@@ -11,7 +11,7 @@ import requests
 
 from app.settings import Settings
 from chaos.handlers import NOTES
-from chaos.network import Host
+from chaos.hosts.network import Host
 from chaos.processes import Supervised
 from harness.servers import as_environment
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaos.calm import until
-from chaos.cluster import Cluster
-from chaos.network import Host, VirtualNetwork
+from chaos.hosts.cluster import Cluster
+from chaos.hosts.network import Host, VirtualNetwork
 from chaos.sender import Acknowledgement
 
 BACK_WITHIN_S = 15.0

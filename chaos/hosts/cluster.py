@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from chaos.network import Host
+from chaos.hosts.network import Host
 from chaos.processes import Supervised
 from stack import valkey as embedded
 
