@@ -74,7 +74,7 @@ def post_fork(server, worker):
     gc.disable()
     from gevent import events, monkey
 
-    # Not with a search among all installed packages for each of 25 events: none of ours listens.
+    # gevent would search all installed packages for a plugin, for each of 25 events; none of ours is one.
     events.notify_and_call_entry_points = events.notify
     # Before the first import of the application, and of the libraries that keep sockets and locks.
     monkey.patch_all()

@@ -35,16 +35,16 @@ def took(sending_s: float, calm_s: float, downstream: CountingEndpoint) -> dict[
 
 
 def render_page(title: str, head: str, planned: int, numbers: dict[str, str], verdict: Verification) -> str:
-    lines = [f"make chaos: {title}", head, "", f"{'callbacks':<20}{planned}, duplicates included"]
-    lines += [f"{name:<20}{value}" for name, value in numbers.items()]
+    lines = [f"make chaos: {title}", head, "", f"{'callbacks':<24}{planned}, duplicates included"]
+    lines += [f"{name:<24}{value}" for name, value in numbers.items()]
     lines += [
-        f"{'kept':<20}{verdict.jobs} jobs, {verdict.entries} entries, {verdict.events} events of an end",
-        f"{'more than once':<20}{verdict.runs_again} handler runs, {verdict.forwarded_again} deliveries",
+        f"{'kept':<24}{verdict.jobs} jobs, {verdict.entries} entries, {verdict.events} events of an end",
+        f"{'more than once':<24}{verdict.runs_again} handler runs, {verdict.forwarded_again} deliveries",
         "",
     ]
     for what in ("missing", "wrong_state", "not_handled", "not_forwarded", "strange"):
         found: list[str] = getattr(verdict, what)
-        lines.append(f"{what.replace('_', ' '):<20}{len(found)}")
+        lines.append(f"{what.replace('_', ' '):<24}{len(found)}")
         lines += [f"    {each}" for each in found[:10]]
     lines += ["", f"LOST: {verdict.lost}", ""]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
@@ -231,26 +231,18 @@ def test_each_kind_of_pause_is_found(code: str, is_one: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "is_one"),
+    ("find", "code", "is_one"),
     [
-        ("eventually(it_is_there, 'it', 5)", True),
-        ("eventually(it_is_there, 'it', seconds=1.5)", True),
-        ("eventually(it_is_there, 'it')", False),
-        ("eventually(it_is_there, 'it', 90)", False),
+        (_impatient, "eventually(it_is_there, 'it', 5)", True),
+        (_impatient, "eventually(it_is_there, 'it', seconds=1.5)", True),
+        (_impatient, "eventually(it_is_there, 'it')", False),
+        (_impatient, "eventually(it_is_there, 'it', 90)", False),
+        (_cut_off, "subprocess.run(command, timeout=5)", True),
+        (_cut_off, "process.communicate(timeout=30)", True),
+        (_cut_off, "subprocess.run(command, timeout=300)", False),
+        (_cut_off, "subprocess.run(command)", False),
     ],
 )
-def test_each_short_wait_for_a_condition_is_found(code: str, is_one: bool) -> None:
-    assert any(_impatient(ast.parse(code))) == is_one
-
-
-@pytest.mark.parametrize(
-    ("code", "is_one"),
-    [
-        ("subprocess.run(command, timeout=5)", True),
-        ("process.communicate(timeout=30)", True),
-        ("subprocess.run(command, timeout=300)", False),
-        ("subprocess.run(command)", False),
-    ],
-)
-def test_each_short_limit_of_a_program_is_found(code: str, is_one: bool) -> None:
-    assert any(_cut_off(ast.parse(code))) == is_one
+def test_each_short_limit_is_found(find: Callable[[ast.AST], Iterator[int]], code: str, is_one: bool) -> None:
+    """A limit of a few seconds is found, for a condition and for a program; a long one or none is not."""
+    assert any(find(ast.parse(code))) == is_one

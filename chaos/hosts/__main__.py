@@ -90,7 +90,7 @@ def run_on_several_hosts(callbacks: int, seconds: float, seed: int, folder: Path
 
 def _lines(found: Sequence[ReceiverOutage]) -> dict[str, str]:
     """One line for each receiver in each round."""
-    return {f"{each.fault.kind}, {each.receiver.name} ": _line(each) for each in found}
+    return {f"{each.fault.kind}, {each.receiver.name}": _line(each) for each in found}
 
 
 def _line(outage: ReceiverOutage) -> str:
