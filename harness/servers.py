@@ -243,6 +243,12 @@ class Service:
         for process in self.processes:
             process.clear()
 
+    def restart_web(self) -> None:
+        """End gunicorn with its workers, which outlive a killed master, and wait until the next serves."""
+        self.web.clear()
+        self.web.start()
+        eventually(lambda: is_up(f"{self.url}/healthz"), self.web.text)
+
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])

@@ -195,6 +195,19 @@ def test_a_program_has_time_to_end() -> None:
     assert hasty == set()
 
 
+def _unready(tree: ast.AST) -> Iterator[int]:
+    """Lines that start a web service and do not wait until it serves."""
+    for node in ast.walk(tree):
+        if _called(node) == ("web", "start"):
+            yield node.lineno  # type: ignore[attr-defined]
+
+
+def test_a_web_service_that_is_started_again_serves() -> None:
+    """``Service.restart_web`` waits, and ends the workers of a killed master, which would answer in its place."""
+    hasty = {f"{file}:{line}" for file, tree in _trees().items() for line in _unready(tree)}
+    assert {each.partition(":")[0] for each in hasty} == {"harness/servers.py"}
+
+
 @pytest.mark.parametrize(
     ("code", "bounds"),
     [
@@ -241,8 +254,13 @@ def test_each_kind_of_pause_is_found(code: str, is_one: bool) -> None:
         (_cut_off, "process.communicate(timeout=30)", True),
         (_cut_off, "subprocess.run(command, timeout=300)", False),
         (_cut_off, "subprocess.run(command)", False),
+        (_unready, "service.web.start()", True),
+        (_unready, "installed.web.web.start()", True),
+        (_unready, "service.relay.start()", False),
     ],
 )
-def test_each_short_limit_is_found(find: Callable[[ast.AST], Iterator[int]], code: str, is_one: bool) -> None:
-    """A limit of a few seconds is found, for a condition and for a program; a long one or none is not."""
+def test_each_form_of_haste_is_found(
+    find: Callable[[ast.AST], Iterator[int]], code: str, is_one: bool
+) -> None:
+    """A limit of a few seconds for a condition or a program, and a start without a wait; a long limit is not."""
     assert any(find(ast.parse(code))) == is_one

@@ -159,7 +159,7 @@ def test_spooled_records_outlive_the_process(tmp_path: Path) -> None:
             assert sender.answered == {job_id: "spooled"}
             assert service.web.stop() == 0
             server.start()
-            service.web.start()
+            service.restart_web()
             eventually(lambda: service.services.store.jobs.get(job_id), "it to be drained")
 
 

@@ -168,10 +168,8 @@ def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation
     """A half-written gunicorn.conf.py is refused by name, and the same workers go on."""
     mine = installed.folder / "gunicorn.conf.py"
     mine.write_text((Path.cwd() / "gunicorn.conf.py").read_text())
-    installed.web.web.clear()
     installed.web.web._command[3] = str(mine)
-    installed.web.web.start()
-    eventually(installed.web.ready, "it to serve")
+    installed.web.restart_web()
     before = workers_of(installed.web.web.pid)
     mine.write_text("workers = (\n")
     assert "gunicorn.conf.py" in installed.refuse()

@@ -115,8 +115,7 @@ def test_the_time_of_the_newest_callback_outlives_the_web_service(fresh: Watched
 
     eventually(lambda: newest() >= before, "the web service to report it")
     known = newest()
-    fresh.web.kill()
-    fresh.web.start()
+    fresh.restart_web()
     assert newest() == known
 
 

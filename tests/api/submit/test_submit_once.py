@@ -213,8 +213,7 @@ def test_a_killed_web_process_leaves_a_submission_and_no_second_job(service: Any
     kept = store.submissions.get(submission)
     assert kept is not None and kept.status == "sending"
     assert kept.facts["operations"][0]["user_data"] == marked["user_data"]
-    service.web.start()
-    eventually(lambda: service.ready().get("status") in {"ok", "degraded"}, "the web to be back")
+    service.restart_web()
 
     def repeat() -> Any:
         """The answer to a repeat: one that our record of the submission allows as it was just before or just after."""
