@@ -130,7 +130,7 @@ def show_job(job: Job, json_wanted: bool) -> None:
     for line in (_media(job), _result(job)):
         if line:
             say(f"  {line}")
-    say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, known by {job.source}")
+    say(f"  created {job.created_at or '-'}, ended {job.ended_at or '-'}, source {job.source}")
 
 
 def _media(job: Job) -> str | None:

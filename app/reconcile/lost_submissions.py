@@ -65,12 +65,12 @@ def _search_for(services: Services, submission: Submission) -> None:
 
 _SEARCHING_MESSAGES = {
     Search.NOTHING: "CI's answer was lost, and CI's list has no such job yet. The search goes on.",
-    Search.AMBIGUOUS: "CI's answer was lost, and more than one job in CI's list fits the request. The search goes on.",
+    Search.AMBIGUOUS: "CI's answer was lost, and CI's list has jobs that may be its own. The search goes on.",
 }
 _GIVEN_UP_MESSAGES = {
     Search.NOTHING: "CI's answer was lost, and CI never had such a job: it was not received. Submit it again.",
-    Search.AMBIGUOUS: "CI's answer was lost, and more than one job at CI fits the request: none was chosen. Its "
-    "callback would have distinguished them. Look at CI's list before you submit it again.",
+    Search.AMBIGUOUS: "CI's answer was lost, and CI's list has jobs that may be its own: none was chosen. "
+    "Its callback would have distinguished them. Look at CI's list before you submit it again.",
 }
 
 

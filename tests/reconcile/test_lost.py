@@ -8,10 +8,12 @@ import pytest
 import requests
 from msgspec.structs import replace
 
+from app.provider import Provider
 from app.services import Services
 from app.store.members import member_of
 from app.store.submissions.submissions import Submission
 from harness.servers import Emulator
+from tests.reconcile.fake_ci import FakeCI
 from tests.store.said import tell
 from tests.workers.relay.asking import REQUEST, Relay, asked, end_at_ci, fault, job_of, submit
 
@@ -168,7 +170,47 @@ def test_of_two_equal_jobs_none_is_bound(ours: Services, ci: Emulator, relay: Re
     for submission in (first, second):
         kept = _kept(ours, submission)
         assert (kept.status, kept.job_ids) == ("lost", ())
-        assert "more than one" in (kept.error or "")
+        assert "may be its own" in (kept.error or "")
+
+
+def test_a_job_for_one_of_two_operations_may_be_its_own(ours: Services, ci: Emulator, relay: Relay) -> None:
+    """The search does not end with "submit it again" while CI has a job that may be paid for already."""
+    _lose_answer(ours, ci)
+    one = {name: value for name, value in REQUEST.items() if name != "input"} | {"tag": "VoiceSeparate"}
+    fault(ci, "drop", on="submit", times=1)
+    both = {"operations": [one, one | {"user_data": "order-43"}], "voice_separate": None, "output": None}
+    submission, _ = submit(ours, **both, user_data=None)
+    relay.look_for_lost()
+    kept = _kept(ours, submission)
+    assert (kept.status, kept.job_ids) == ("lost", ())
+    assert "may be its own" in (kept.error or "")
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        b'{"JobsDetail": [{"JobId": "j9", "Code": {}}, "Success"]}',
+        b'{"JobsDetail": [], "NextToken": "and more"}',
+    ],
+    ids=["no object", "longer than what is read"],
+)
+def test_a_list_that_cannot_be_read_whole_may_hold_its_job(
+    ours: Services, ci: Emulator, fake: FakeCI, listing: bytes
+) -> None:
+    """After SEARCH_FOR such a submission fails, and a repeat does not send it to CI again."""
+    fault(ci, "drop", on="submit", times=1)
+    submission, _ = submit(ours)
+    fake.listing = listing
+    services = replace(
+        ours,
+        settings=ours.settings.model_copy(update={"search_for": 0.001}),
+        provider=Provider(replace(ours.provider.config, endpoint=fake.url)),
+    )
+    Relay(services).look_for_lost()
+    kept = _kept(ours, submission)
+    assert kept.status == "failed"
+    assert not kept.came_to_nothing
+    assert "Look at CI's list" in (kept.error or "")
 
 
 def test_a_job_of_another_submission_is_not_bound(ours: Services, ci: Emulator, relay: Relay) -> None:

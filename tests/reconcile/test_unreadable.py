@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-
 import pytest
 from msgspec.structs import replace
 
 from app import reconcile
 from app.provider import AnswerLost, Provider
 from app.services import Services
+from tests.reconcile.fake_ci import BAD, FakeCI
 from tests.store.said import said, tell
 from tests.workers.relay.asking import Relay, job_of
 
-BAD = "j2"
 ODD = {
     "no JSON at all": b"{oops",
     "an id that is none": b'{"JobsDetail": [%s, {"JobId": "j 2", "State": "Success"}]}',
@@ -29,48 +23,6 @@ REPAIRED = {
     "an escape": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\\u001b"}]}',
     "no UTF-8": b'{"JobsDetail": [%s, {"JobId": "j2", "State": "Failed", "Message": "\xe9"}]}',
 }
-
-
-class FakeCI(ThreadingHTTPServer):
-    """Answers Success for every job that it is asked about, and something unreadable if j2 is among them."""
-
-    odd = b""
-
-    def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-    def answer(self, ids: list[str]) -> bytes:
-        self.asked.append(ids)
-        good = ", ".join(json.dumps({"JobId": one, "State": "Success"}) for one in ids if one != BAD)
-        if BAD not in ids:
-            return b'{"JobsDetail": [%s]}' % good.encode()
-        if b"%s" not in self.odd:
-            return self.odd
-        return (self.odd % good.encode()).replace(b"[, ", b"[")
-
-
-class Answering(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        assert isinstance(self.server, FakeCI)
-        found = re.match(r"/jobs/([^?]*)", self.path)
-        body = self.server.answer(found[1].replace("%2C", ",").split(",") if found else [])
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeCI]:
-    with FakeCI() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @pytest.fixture
