@@ -32,6 +32,13 @@ def _lose_answer(services: Services, ci: Emulator, **changes: Any) -> str:
     return submission
 
 
+def _look_only_for(services: Services, relay: Relay, submission: str) -> None:
+    lost = services.store.db.key("lost")
+    services.store.db.client.delete(lost)
+    services.store.db.client.zadd(lost, {submission: 0})
+    relay.look_for_lost()
+
+
 def _jobs_at_ci(services: Services) -> list[str]:
     answer = services.provider.list_jobs("demo-1250000000", "ap-chongqing", "VoiceSeparate")
     return [detail.report.job_id for detail in answer.details]
@@ -156,10 +163,7 @@ def test_a_job_that_differs_is_not_bound(
     fault(ci, "drop", on="submit", times=1)
     submission, _ = submit(ours)
     _lose_answer(ours, ci, **other)
-    # Only the one whose request CI never saw is looked for.
-    ours.store.db.client.delete(ours.store.db.key("lost"))
-    ours.store.db.client.zadd(ours.store.db.key("lost"), {submission: 0})
-    relay.look_for_lost()
+    _look_only_for(ours, relay, submission)
     assert _kept(ours, submission).status == "lost"
 
 
@@ -180,7 +184,7 @@ def test_a_job_for_one_of_two_operations_may_be_its_own(ours: Services, ci: Emul
     fault(ci, "drop", on="submit", times=1)
     both = {"operations": [one, one | {"user_data": "order-43"}], "voice_separate": None, "output": None}
     submission, _ = submit(ours, **both, user_data=None)
-    relay.look_for_lost()
+    _look_only_for(ours, relay, submission)
     kept = _kept(ours, submission)
     assert (kept.status, kept.job_ids) == ("lost", ())
     assert "may be its own" in (kept.error or "")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 
+from app.store import UNAVAILABLE
 from app.store.schedules.schedules import Schedules
 from workers.rq.shared_flags import SharedFlags
 
@@ -31,9 +33,12 @@ class Batch:
             return self._left.popleft() if self._left else None
 
     def close(self) -> None:
-        """Start no further run: those that are left are due again at once, for any free worker."""
+        """Start no further run: those that are left are due again at once, for any free worker; while Redis is away
+        they stay as they are, and are due again when what the relay has put them off by is over."""
         with self._lock:
             rest = list(self._left)
             self._left.clear()
         if rest:
-            self._schedules.hand_back(rest)
+            # The end of the run before them is still to be recorded, so this must not raise.
+            with suppress(*UNAVAILABLE):
+                self._schedules.hand_back(rest)

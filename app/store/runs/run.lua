@@ -1,7 +1,7 @@
 -- The stored form of a run. Scripts that read or change runs are sent behind this file.
 -- Each run of an event is a field of its hash, `run|<handler>` or `run|<handler>|<endpoint>`: the state, the number of
 -- starts, then, if there is one, `e<ms>` (when it ended), `f<tries>` (how many of the tries are forgiven), and the last try
--- (JSON). `lease|…` is the end of its lease (ms), `try:<n>|…` an earlier try. They are fields of their own because a hash
+-- (JSON). `lease|…` is the end of its lease (ms), `holder|…` whose it is, `try:<n>|…` an earlier try. They are fields of their own because a hash
 -- stays compact only while none of its values has more than 64 bytes.
 
 local function field_of(id, name) return name .. string.match(id, '|.*$') end
@@ -30,11 +30,18 @@ local function write_run(hash, id, run)
   redis.call('HSET', hash, field_of(id, 'run'), kept)
 end
 
-local function hold(hash, id, lease) redis.call('HSET', hash, field_of(id, 'lease'), string.format('%.0f', lease)) end
+-- `holder`: unless it stays.
+local function hold(hash, id, lease, holder)
+  local fields = {field_of(id, 'lease'), string.format('%.0f', lease)}
+  if holder then fields[3], fields[4] = field_of(id, 'holder'), holder end
+  redis.call('HSET', hash, unpack(fields))
+end
+
+local function is_held_by(hash, id, holder) return redis.call('HGET', hash, field_of(id, 'holder')) == holder end
 
 local function lease_of(hash, id) return tonumber(redis.call('HGET', hash, field_of(id, 'lease')) or 0) end
 
-local function let_go(hash, id) redis.call('HDEL', hash, field_of(id, 'lease')) end
+local function let_go(hash, id) redis.call('HDEL', hash, field_of(id, 'lease'), field_of(id, 'holder')) end
 
 -- The schedule of a run: that of its lane, if the event names one (`lane|…`), else the one given.
 local function schedule_of(hash, id, given)

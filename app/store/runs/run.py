@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
+from functools import partial
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from app.core.clock import rfc3339, time_of, to_ms
 from app.store.events.event import tag_in
@@ -39,12 +41,14 @@ class Run(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True):
-    """The request to begin a try: the run is leased for ``lease_s`` seconds, if it has had fewer than ``tries``."""
+    """The request to begin a try: the run is leased for ``lease_s`` seconds, if it has had fewer than ``tries``.
+    ``holder`` is unique: a repeat of the same request, whose answer was lost, gets the same answer."""
 
     run_id: str
     lease_s: float
     tries: int
     worker: str
+    holder: str = field(default_factory=partial(secrets.token_hex, 4))
 
 
 class End(Struct, frozen=True):

@@ -133,7 +133,7 @@ class Runs:
 
     def _start_call(self, start: Start) -> Call:
         held = int(start.lease_s * 1000)
-        arguments = [start.run_id, held, start.tries, start.worker, rfc3339(now_ms())]
+        arguments = [start.run_id, held, start.tries, start.worker, rfc3339(now_ms()), start.holder]
         return self._start, self.keys(start.run_id), arguments
 
     def _finish_call(self, end: End) -> Call:
