@@ -27,6 +27,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.api.auth import may
 from app.pages import session, words
+from app.pages.filters import list_url
 from app.store import UNAVAILABLE, Unavailable
 from app.web.problems import PROBLEMS, Problem
 from app.web.services import services
@@ -95,7 +96,7 @@ def protect(answer: Response) -> Response:
 
 @blueprint.app_context_processor
 def _for_templates() -> dict[str, Any]:
-    return {"may": may, "form_proof": session.form_proof}
+    return {"may": may, "form_proof": session.form_proof, "list_url": list_url}
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:

@@ -79,11 +79,6 @@ def went(bulk: Bulk, step: Step) -> AnyResponse:
     return answer
 
 
-def filters(given: Mapping[str, str], fields: Sequence[str]) -> dict[str, Any]:
-    """The filters of a list that the address or a form names."""
-    return {name: value for name in fields if (value := given.get(name))}
-
-
 def retry_or_dismiss(
     bulk: Bulk, *, count: Callable[[Bulk], int], step: Callable[[Bulk, str], Step]
 ) -> AnyResponse:

@@ -11,7 +11,8 @@ from app.api import failures as failures_api
 from app.api.auth import may, require
 from app.documents.runs import FailurePage
 from app.pages import blueprint, page
-from app.pages.bulk import Bulk, Step, filters, retry_or_dismiss, selected
+from app.pages.bulk import Bulk, Step, retry_or_dismiss, selected
+from app.pages.filters import chosen_filters, list_url
 from app.store.failures.failures import FailureFilter
 from app.store.runs.run import Run
 from app.web.acts import acting
@@ -25,7 +26,7 @@ FAILURES_A_STEP: Final = 1000
 @blueprint.get("/failures")
 def failures() -> Response:
     found = services().store.failures
-    chosen = filters(request.args, _FIELDS)
+    chosen = chosen_filters(request.args, _FIELDS)
     runs, cursor = found.page(FailureFilter(**chosen), 50, request.args.get("cursor"))
     listed = FailurePage.of(runs, cursor, private=may("admin"))
     return page("failures.html", listed=listed, chosen=chosen, count=found.count(), fields=_FIELDS)
@@ -35,13 +36,13 @@ def failures() -> Response:
 def act_on_failures() -> AnyResponse:
     """Show how many match; with ``sure`` retry or dismiss them."""
     require("submit")
-    action, chosen = request.form.get("action", ""), filters(request.form, _FIELDS)
+    action, chosen = request.form.get("action", ""), chosen_filters(request.form, _FIELDS)
     bulk = Bulk(
         verb=action.capitalize(),
         noun="failure",
         action=action,
         to=url_for("pages.act_on_failures"),
-        back=url_for("pages.failures", **chosen),
+        back=list_url("failures", chosen),
         chosen=chosen,
         id_name="run",
         ids=selected("run"),

@@ -11,13 +11,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.api import jobs as jobs_api
 from app.api.chosen import many_jobs
-from app.api.chosen.filters import JobsQuery
+from app.api.chosen.filters import JOB_FILTERS, JobsQuery
 from app.api.requests import read_values
 from app.ci.incoming.made.nodes import TAGS
 from app.pages import blueprint, done, page
 from app.pages.bulk import Bulk, Step, confirm, went
 from app.pages.charts import chart
+from app.pages.filters import chosen_filters, list_url
 from app.store import Job
+from app.store.jobs.index import LABEL
 from app.store.runs.run import OUTPUTS_HANDLER, Run
 from app.web.acts import acting
 from app.web.problems import Problem
@@ -112,7 +114,7 @@ def act() -> AnyResponse:
         noun="job",
         action=action,
         to=url_for("pages.act"),
-        back=url_for("pages.jobs", **chosen),
+        back=list_url("jobs", chosen),
         chosen=chosen,
         id_name="job",
         ids=() if is_all else request.form.getlist("job"),
@@ -161,12 +163,13 @@ def _one(action: str, job_id: str) -> str | None:
 
 
 def _listed() -> Listed:
-    chosen = {
+    given = {
         name: value for name, value in request.args.items() if name not in {"q", "rows", "cursor"} and value
     }
+    chosen = chosen_filters(given, JOB_FILTERS | {name for name in given if name.startswith(LABEL)})
     q = request.args.get("q", "").strip()
     try:
-        query = read_values(JobsQuery, {"limit": str(LIMIT), "cursor": request.args.get("cursor"), **chosen})
+        query = read_values(JobsQuery, {"limit": str(LIMIT), "cursor": request.args.get("cursor"), **given})
         wanted = query.wanted(), query.limit, query.cursor
     except Problem as problem:
         return Listed((), None, chosen, q, tuple(problem.members.get("errors", ())))

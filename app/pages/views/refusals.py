@@ -11,7 +11,8 @@ from app.api import refusals as refusals_api
 from app.api.auth import require
 from app.documents.refusals import RefusalPage, RefusalWithBody
 from app.pages import blueprint, done, page
-from app.pages.bulk import REASON_MAX, Bulk, Step, filters, retry_or_dismiss, selected
+from app.pages.bulk import REASON_MAX, Bulk, Step, retry_or_dismiss, selected
+from app.pages.filters import chosen_filters, list_url
 from app.store.refusals.refusal import RefusalFilter
 from app.web.acts import acting
 from app.web.problems import Problem
@@ -25,7 +26,7 @@ REFUSALS_A_STEP: Final = 200
 @blueprint.get("/refusals")
 def refusals() -> Response:
     require("admin")
-    chosen = filters(request.args, _FIELDS)
+    chosen = chosen_filters(request.args, _FIELDS)
     found = services().store.refusals.page(RefusalFilter(**chosen), 50, request.args.get("cursor"))
     return page("refusals.html", listed=RefusalPage.of(*found), chosen=chosen, fields=_FIELDS)
 
@@ -34,13 +35,13 @@ def refusals() -> Response:
 def act_on_refusals() -> AnyResponse:
     """Show how many match; with ``sure`` retry or dismiss them."""
     require("admin")
-    action, chosen = request.form.get("action", ""), filters(request.form, _FIELDS)
+    action, chosen = request.form.get("action", ""), chosen_filters(request.form, _FIELDS)
     bulk = Bulk(
         verb=action.capitalize(),
         noun="refusal",
         action=action,
         to=url_for("pages.act_on_refusals"),
-        back=url_for("pages.refusals", **chosen),
+        back=list_url("refusals", chosen),
         chosen=chosen,
         id_name="refusal",
         ids=selected("refusal"),

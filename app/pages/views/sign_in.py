@@ -17,13 +17,13 @@ def sign_in() -> Response:
     code = request.args.get("code")
     if code:
         return _with_code(code)
-    return page("sign_in.html", next=_next(request.args.get("next")), error=None)
+    return page("sign_in.html", next=_own_path(request.args.get("next")), error=None)
 
 
 @blueprint.post("/login")
 def sign_in_with_key() -> Response:
     key = request.form.get("key", "").strip()
-    to = _next(request.form.get("next"))
+    to = _own_path(request.form.get("next"))
     found = _find(key) if key else None
     if found is None:
         error = (
@@ -37,7 +37,7 @@ def sign_in_with_key() -> Response:
             f"The key {found.name} lacks the scope read. Make another: flask keys create NAME --scope read."
         )
         return page("sign_in.html", 403, next=to, error=error)
-    answer = redirect(to, 303)
+    answer = redirect(request.script_root + to, 303)
     session.begin(answer, key_digest(key))
     return answer
 
@@ -67,7 +67,7 @@ def _with_code(code: str) -> Response:
         return page(
             "sign_in.html",
             403,
-            next=url_for("pages.jobs"),
+            next="/",
             error="This link was used already. Enter an API key.",
         )
     answer = redirect(url_for("pages.jobs"))
@@ -75,8 +75,9 @@ def _with_code(code: str) -> Response:
     return answer
 
 
-def _next(wanted: str | None) -> str:
-    """The path to go to after signing in: a page of ours, never another site."""
-    if wanted and wanted.startswith("/") and not wanted.startswith(("//", "/\\")):
-        return request.script_root + wanted
-    return url_for("pages.jobs")
+def _own_path(wanted: str | None) -> str:
+    """The path below our own prefix to go to after signing in: a page of ours, never another site. Browsers drop a tab
+    or a line end, and take a backslash for a slash: https://url.spec.whatwg.org/#url-parsing."""
+    if wanted and wanted.isprintable() and wanted.startswith("/") and not wanted.startswith(("//", "/\\")):
+        return wanted
+    return "/"
