@@ -10,8 +10,8 @@ from flask import url_for
 
 
 def chosen_filters(given: Mapping[str, str], names: Container[str]) -> dict[str, Any]:
-    """Those of these names that an address or a form holds. Other names reach no form: one may be that of a field of
-    its own, which would then be filled in by whoever wrote the address."""
+    """Those of these names that an address or a form holds. Others reach no form: a link could
+    otherwise fill in its fields, such as the action or its confirmation."""
     return {name: value for name, value in given.items() if name in names and value}
 
 
