@@ -49,13 +49,7 @@ blueprint = Blueprint("submissions", __name__, url_prefix="/v1")
     )
 )
 def submit() -> ViewAnswer | RepeatedAnswer:
-    body = body_of_request()
-    return once(
-        request.headers.get("Idempotency-Key"),
-        body,
-        lambda submission_id: _submit(submission_id, body),
-        _recalled,
-    )
+    return submit_once(request.headers.get("Idempotency-Key"), body_of_request())
 
 
 @blueprint.get("/submissions/<submission_id>")
@@ -66,6 +60,11 @@ def show(submission_id: str) -> SubmissionView:
     if submission is None:
         raise Problem("not_found", "No submission with that id is stored.")
     return SubmissionView.of(submission)
+
+
+def submit_once(key: str | None, body: bytes) -> ViewAnswer | RepeatedAnswer:
+    """Submit what ``body`` (JSON) asks for; under the same ``key`` only once. Raises ``Problem``."""
+    return once(key, body, lambda submission_id: _submit(submission_id, body), _recalled)
 
 
 def _submit(submission_id: str, body: bytes) -> ViewAnswer:

@@ -112,6 +112,38 @@ def test_a_request_that_breaks_a_rule_is_never_sent(visitor: FlaskClient, ci: Em
     assert ci.requests() == []
 
 
+def test_a_form_that_is_sent_twice_is_one_job(visitor: FlaskClient, store: Store, ci: Emulated) -> None:
+    """A second click, or the browser's reload: both lead to the same job."""
+    once = re.findall(r'name="once" value="(\w+)"', sent(visitor))
+    assert len(once) == 1
+    first, second = (sent(visitor, "send", once=once[0]) for _ in range(2))
+    assert first == second
+    assert first.startswith("/jobs/")
+    assert ci.statuses() == [200]
+
+
+def test_a_form_that_was_sent_before_is_checked_again(visitor: FlaskClient, ci: Emulated) -> None:
+    """After the browser's way back, with another value: nothing is sent, and the new form is another submission."""
+    (once,) = re.findall(r'name="once" value="(\w+)"', sent(visitor))
+    sent(visitor, "send", once=once)
+    page = sent(visitor, "send", once=once, user_data="order-43")
+    assert "This form was sent before" in page
+    (new,) = re.findall(r'name="once" value="(\w+)"', page)
+    assert ci.statuses() == [200]
+    assert sent(visitor, "send", once=new, user_data="order-43").startswith("/jobs/")
+    assert ci.statuses() == [200, 200]
+
+
+def test_a_spent_budget_is_said(app: Flask, visitor: FlaskClient, ci: Emulated) -> None:
+    """SUBMIT_MAX_PER_DAY: how many were sent, and that this one was not."""
+    app.extensions["services"].settings.__dict__["submit_max_per_day"] = 1
+    assert sent(visitor, "send").startswith("/jobs/")
+    page = unescape(sent(visitor, "send"))
+    assert 'role="alert"' in page
+    assert "SUBMIT_MAX_PER_DAY" in page
+    assert ci.statuses() == [200]
+
+
 def test_what_ci_refuses_is_said_in_its_words(visitor: FlaskClient, ci: Emulated) -> None:
     """The form keeps what was typed, so that it can be sent again."""
     ci.fault("error", on="submit", status=404, code="NoSuchBucket")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -9,15 +11,15 @@ from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.api.auth import require
-from app.api.ci_errors import from_ci
+from app.api.submissions import submit_once
 from app.ci.outgoing import facts
 from app.ci.outgoing.rules.broken import BadRequest, BrokenRule
 from app.ci.outgoing.rules.field_names import FieldNames
 from app.ci.outgoing.rules.rules import examine
 from app.pages import blueprint, page
-from app.provider import ProviderError
 from app.submitter import Submitter
-from app.submitter.audited import send_audited
+from app.web.describe import RepeatedAnswer, text_of
+from app.web.problems import PROBLEMS, Problem
 from app.web.services import services
 
 ANY_CODEC: Final = tuple(sorted({*facts.CODECS, *facts.MUSIC_CODECS}))
@@ -38,6 +40,13 @@ FIELDS: Final = (
     ("queue_id", "Queue", "Empty: CI's default", ()),
 )
 """Path in the request, name, explanation, and the values if they are a closed list."""
+_ONCE: Final = "once"
+"""The field of the form that holds its Idempotency-Key: sent twice, it is one submission."""
+_SENT_TWICE: Final = {
+    "idempotency_in_flight": "CI has not answered yet. Wait a few seconds, then send the same form again: "
+    "it is sent to CI only once.",
+    "idempotency_mismatch": "This form was sent before, with other values. Check the request again, then send it.",
+}
 _LABELS: Final = {path: label for path, label, *_ in FIELDS}
 _NAMES: Final = FieldNames(_LABELS)
 
@@ -57,19 +66,25 @@ def submit_form() -> Response:
     wanted, broken = examine(_nested(given), submitter.defaults)
     if wanted is None or any(each.severity == "error" for each in broken):
         return _form(given, broken, status=422)
+    if "send" in request.form:
+        return _send(given, broken)
     try:
-        draft = submitter.draft(wanted)
-        if "send" not in request.form:
-            return _form(given, broken, xml=draft.xml.decode())
-        receipt = send_audited(submitter, draft)
+        return _form(given, broken, xml=submitter.draft(wanted).xml.decode())
     except BadRequest as error:
         return _form(given, error.broken, status=422)
-    except ProviderError as error:
-        return _form(given, broken, status=502, trouble=from_ci(error).detail)
-    if receipt.job_ids:
+
+
+def _send(given: dict[str, str], broken: list[BrokenRule]) -> Response:
+    try:
+        answer = submit_once(request.form.get(_ONCE), json.dumps(_nested(given)).encode())
+    except Problem as problem:
+        trouble = _SENT_TWICE.get(problem.reason, problem.detail)
+        return _form(given, broken, status=PROBLEMS[problem.reason][0], trouble=trouble)
+    sent = json.loads(answer.text if isinstance(answer, RepeatedAnswer) else text_of(answer.document))
+    if job_id := sent.get("job_id"):
         flash("CI has taken the job.")
-        return redirect(url_for("pages.job", job_id=receipt.job_ids[0]), 303)
-    flash(f"CI has not answered. The submission {receipt.submission} is looked for in CI's list.")
+        return redirect(url_for("pages.job", job_id=job_id), 303)
+    flash(f"CI has not answered. The submission {sent['id']} is looked for in CI's list.")
     return redirect(url_for("pages.jobs"), 303)
 
 
@@ -84,6 +99,7 @@ def _form(
     faults, others = _placed(given, broken)
     first = next((path for path in _LABELS if path in faults), "")
     shown = {"fields": FIELDS, "given": given, "faults": faults, "first": first, "others": others}
+    shown["once"] = (status != 422 and request.form.get(_ONCE)) or secrets.token_hex(8)
     return page("submit.html", status, **shown, xml=xml, trouble=trouble)
 
 
