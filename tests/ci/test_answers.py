@@ -1,11 +1,14 @@
 """CI's answers to our own calls: jobs described and listed, and errors."""
 
 import json
+from typing import Any
 
 import pytest
 from msgspec import to_builtins
 
+from app.ci.incoming import reports
 from app.ci.incoming.payload import Refused, parse, parse_answer, parse_error
+from app.ci.report import Report
 from tests.ci.samples import Dialect, event, to_json, voice_separate, workflow_run, xml
 
 
@@ -118,6 +121,24 @@ def test_a_job_that_cannot_be_read_does_not_hide_the_others(bad: object) -> None
     (unreadable,) = answer.unreadable
     assert unreadable.why.startswith("Found")
     assert len(unreadable.job_id) <= 128
+
+
+def test_a_fault_of_ours_does_not_hide_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has its traceback, once."""
+    right = reports.of_job
+
+    def broken(raw: dict[str, Any], *more: Any) -> Report:
+        if raw["JobId"] == "j2":
+            raise ZeroDivisionError
+        return right(raw, *more)
+
+    monkeypatch.setattr(reports, "of_job", broken)
+    answer = parse_answer(json.dumps({"JobsDetail": [{"JobId": f"j{n}"} for n in (1, 2, 3)]}).encode())
+    assert [detail.report.job_id for detail in answer.details] == ["j1", "j3"]
+    assert [(one.job_id, one.reason) for one in answer.unreadable] == [("j2", "internal")]
+    assert caplog.text.count("ZeroDivisionError") == 1
 
 
 def test_a_job_that_is_too_large_does_not_hide_the_others() -> None:

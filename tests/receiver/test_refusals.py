@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.core.tokens import Binding, fingerprint, mint
 from app.receiver import retry as retries
+from app.receiver import take
 from app.receiver.views import CALLBACK_PROBLEMS
 from app.redis.scripts import decoded_all
 from app.settings import Settings
@@ -63,8 +64,8 @@ CASES: dict[str, tuple[Send, bytes, bool]] = {
 }
 """Each reason with what sends it, and what is kept of the body."""
 
-ELSEWHERE = {"expired_token", "ip_not_allowed", "slow_body"}
-"""Refused by the head or by time: tests of their own, here and in test_slow_and_idle.py."""
+ELSEWHERE = {"expired_token", "ip_not_allowed", "slow_body", "internal"}
+"""Refused by the head, by time or for a fault of ours: tests of their own, here and in test_slow_and_idle.py."""
 
 
 def newest(store: Store) -> Refusal:
@@ -72,6 +73,28 @@ def newest(store: Store) -> Refusal:
     whole = store.refusals.get(found.id)
     assert whole is not None
     return whole
+
+
+@pytest.mark.parametrize("where", ["parse", "check_binding", "_news", "keep"])
+def test_a_fault_of_ours_loses_no_callback(
+    client: FlaskClient, services: WebServices, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The answer is 500, and the callback is kept with its body: it is accepted when the fault is mended."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    token = a_token(services.settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(take, where, broken)
+        answer = client.post(f"/callbacks/{token}", data=body(JobId="j500"))
+    assert (answer.status_code, json.loads(answer.data)["reason"]) == (500, "internal")
+    kept = newest(services.store)
+    assert (kept.reason, kept.body, kept.whole) == ("internal", body(JobId="j500"), True)
+    retries.retry_refusal(services, kept, by="someone")
+    job = services.store.jobs.get("j500")
+    assert job is not None
+    assert job.state == "Success"
 
 
 def test_every_reason_is_accounted_for() -> None:

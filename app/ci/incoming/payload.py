@@ -4,6 +4,7 @@ Every dialect that CI has published gives the same values; ``raw`` keeps how the
 body, or whether it is true.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ __all__ = [
     "parse_error",
     "read_body_view",
 ]
+
+log = logging.getLogger(__name__)
 
 Format = Literal["xml", "json"]
 Kind = Literal["jobs", "workflow", "review", "probe"]
@@ -131,8 +134,13 @@ def _one(raw: Any, report_of: Callable[[dict[str, Any]], Report]) -> Detail | Un
     try:
         return Detail(report_of(raw), raw)
     except Refused as error:
-        job_id = text(raw.get("JobId")) or text(raw.get("RunId")) or ""
-        return Unreadable(cut("job_id", job_id), error.reason, str(error))
+        reason, why = error.reason, str(error)
+    except Exception as error:
+        # A fault of ours, which must not hide the answer's other jobs.
+        log.exception("cannot read a job in CI's answer")
+        reason, why = "internal", f"This is a bug of the service: {type(error).__name__}"
+    job_id = text(raw.get("JobId")) or text(raw.get("RunId")) or ""
+    return Unreadable(cut("job_id", job_id), reason, why)
 
 
 def _job(raw: dict[str, Any]) -> Report:

@@ -1,5 +1,6 @@
 """CI's MediaInfo, typed."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -52,6 +53,25 @@ def test_the_bitrates_unit_is_the_one_that_fits_the_file(bitrate: Any, bits: int
     """Both kbit and bit are in CI's own samples."""
     found = of(Bitrate=bitrate, Duration="13.654", Size="1424687")
     assert found is not None and found.bitrate == bits
+
+
+def test_no_numbers_break_the_reader() -> None:
+    """The smallest, the largest, and zero, in each field at once: a callback with them is not lost."""
+    numbers = (
+        "0",
+        "0.000000000001",
+        "0.0004",
+        "0.0005",
+        "0.001",
+        "1",
+        "999999999999.999999999999",
+        "1/999999999999",
+    )
+    for bitrate, duration, size in product(numbers, numbers, (*numbers, "9" * 18)):
+        found = of(Bitrate=bitrate, Duration=duration, Size=size)
+        assert found is not None
+        assert found.bitrate is not None
+        assert 0 <= found.bitrate <= 10**15
 
 
 def test_without_a_size_it_is_kbit() -> None:

@@ -56,9 +56,9 @@ def _bits(bitrate: float | None, duration: float | None, size: int | None) -> in
     are given, the unit that agrees better with them is taken."""
     if bitrate is None:
         return None
-    as_kbit = round(bitrate * _KBIT)
+    in_bits = bitrate * _KBIT
     if not bitrate or not duration or not size:
-        return as_kbit
+        return round(in_bits)
     average = size * 8 / duration
-    is_bit = max(bitrate, average) / min(bitrate, average) < max(as_kbit, average) / min(as_kbit, average)
-    return round(bitrate) if is_bit else as_kbit
+    is_bit = max(bitrate, average) / min(bitrate, average) < max(in_bits, average) / min(in_bits, average)
+    return round(bitrate if is_bit else in_bits)
