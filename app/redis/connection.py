@@ -186,11 +186,19 @@ def _exchanged(connection: Any, packed: Any, count: int) -> list[Any]:
 
 
 def _note_refusals(pool: ConnectionPool, answers: Sequence[Any]) -> None:
-    for refusal in [as_write_refusal(each) for each in answers if isinstance(each, Exception)]:
-        if isinstance(refusal, WritesRefused):
-            ask_another_sentinel(pool)
-        if isinstance(refusal, UNAVAILABLE):
-            OUTAGE.failed(refusal)
+    for each in answers:
+        if isinstance(each, Exception):
+            _note_refusal(pool, as_write_refusal(each))
+
+
+def _note_refusal(pool: ConnectionPool, error: Exception) -> None:
+    if isinstance(error, WritesRefused):
+        ask_another_sentinel(pool)
+    if isinstance(error, ReadOnlyError):
+        # Behind an address that has moved (managed Redis, DNS), idle connections would stay with the former primary.
+        pool.disconnect(inuse_connections=False)
+    if isinstance(error, UNAVAILABLE):
+        OUTAGE.failed(error)
 
 
 def call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[], T]) -> T:
@@ -220,10 +228,7 @@ def _call_redis(breaker: Breaker | None, pool: ConnectionPool, call: Callable[[]
     except ResponseError as error:
         _answered(breaker)
         found = as_write_refusal(error)
-        if isinstance(found, WritesRefused):
-            ask_another_sentinel(pool)
-        if isinstance(found, UNAVAILABLE):
-            OUTAGE.failed(found)
+        _note_refusal(pool, found)
         raise found from error
     _answered(breaker)
     OUTAGE.succeeded()

@@ -20,7 +20,7 @@ from app.spool.installation import Installation
 from app.spool.lock import FolderLock
 from app.spool.progress import Progress
 from app.spool.record import with_reason
-from app.spool.replay import Away, Drained, Replay
+from app.spool.replay import Away, Drained, Replay, StoreFull
 from app.store.accept.acceptor import Acceptor
 from app.store.refusals.refusals import Refusals
 
@@ -125,7 +125,11 @@ class Drainer:
                 self._drain(path)
             self._settle()
             self._try_again(due)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, StoreFull):
+                # Else what it has stored would be replayed every second, and fill the jobs' histories with duplicates.
+                with suppress(Away):
+                    self._settle()
             self._progress.undo()
             self._disk(self._aside.drop)
             raise

@@ -19,7 +19,7 @@ from app.redis.connection import UNAVAILABLE, NotAsked
 from app.spool.record import UnreadableRecord, decode_record
 from app.store.accept.acceptor import Acceptor
 from app.store.accept.news import News
-from app.store.accept.outcomes import NotBelieved, NotDurable, Unavailable
+from app.store.accept.outcomes import CapReached, NotBelieved, NotDurable, Unavailable
 from app.store.refusals.refusal import Refusal
 from app.store.refusals.refusals import Refusals
 
@@ -41,6 +41,10 @@ ReplayPosition = tuple[Path, int]
 
 class Away(Exception):
     """Redis stores no record now; all stay pending."""
+
+
+class StoreFull(Away):
+    """Redis answers, but has no room for this record (JOBS_MAX, OUTBOX_MAX)."""
 
 
 class Replay:
@@ -97,6 +101,8 @@ class Replay:
             self._refuse(news, error.reason)
         except NotDurable as error:
             raise Away(str(error)) from error
+        except CapReached as error:
+            raise StoreFull(str(error)) from error
         except Unavailable as error:
             if isinstance(error.__cause__, RedisError):
                 raise error.__cause__ from None

@@ -79,7 +79,7 @@ def newest(store: Store) -> Refusal:
 def test_a_fault_of_ours_loses_no_callback(
     client: FlaskClient, services: WebServices, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """The answer is 500, and the callback is kept with its body: it is accepted when the fault is mended."""
+    """The answer is 500, and the callback is kept with its body: a retry accepts it when the fault is fixed."""
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError

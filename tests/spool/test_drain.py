@@ -120,6 +120,25 @@ def test_a_redis_that_loses_its_last_writes(tmp_path: Path, taken: int) -> None:
         assert [home.outcomes(job_id) for job_id in ids] == again
 
 
+@pytest.mark.parametrize("cap", ["jobs_max", "outbox_max"])
+def test_a_full_store_gets_no_record_twice(settings: Settings, tmp_path: Path, cap: str) -> None:
+    """The drainer waits at the first record for which there is no room, and what is stored gets no duplicates."""
+    services = Services.open(settings.model_copy(update={cap: 2}), timeout=5)
+    home = Home(services.store, tmp_path / "spool")
+    ids = [new_job_id() for _ in range(4)]
+    home.put(*(encode_record(news(job_id)) for job_id in ids))
+    for _ in range(5):
+        with pytest.raises(Away, match=cap.upper()):
+            home.drainer.step()
+    assert [home.outcomes(job_id) for job_id in ids] == [["accepted"], ["accepted"], [], []]
+    services.store.retention.drop_job(ids[0])
+    services.store.retention.drop_job(ids[1])
+    services.store.db.client.xtrim(services.store.db.key("events"), maxlen=0)
+    home.drainer.step()
+    assert [home.outcomes(job_id) for job_id in ids[2:]] == [["accepted"], ["accepted"]]
+    assert not home.files()
+
+
 def test_a_torn_record_is_skipped_and_reported(home: Home) -> None:
     """A crash cut the file off: only its last record is lost."""
     home.put(encode_record(news("j1")), encode_record(news("j2")))

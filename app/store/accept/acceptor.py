@@ -14,7 +14,15 @@ from app.redis.durable import Durable, WriteResult
 from app.redis.scripts import script
 from app.store.accept.arguments import arguments
 from app.store.accept.news import Limits, News
-from app.store.accept.outcomes import NotBelieved, NotDurable, Outcome, OverLimit, Taken, Unavailable
+from app.store.accept.outcomes import (
+    CapReached,
+    NotBelieved,
+    NotDurable,
+    Outcome,
+    OverLimit,
+    Taken,
+    Unavailable,
+)
 from app.store.accept.snapshot import NOTHING, TRIES, Snapshot, snapshots
 from app.store.database import Database
 from app.store.schema.version import mismatch
@@ -90,7 +98,7 @@ class Acceptor:
         if verdict == "refused":
             raise NotBelieved(rest[0])
         if verdict == "full":
-            raise Unavailable(_FULL[rest[0]])
+            raise CapReached(_FULL[rest[0]])
         if verdict == "limited":
             raise OverLimit(int(rest[0]))
         if verdict == "schema":

@@ -36,6 +36,10 @@ class NotBelieved(Exception):
         self.reason = reason
 
 
+class CapReached(Unavailable):
+    """``JOBS_MAX`` or ``OUTBOX_MAX`` is reached; nothing was stored."""
+
+
 class OverLimit(Exception):
     """The URL is over its ``CALLBACK_LIMITS``; nothing was stored. It may be used again in ``seconds``."""
 
