@@ -53,11 +53,12 @@ def load(url: str) -> Iterator[list[Noted]]:
 
 
 def sent_after(senders: list[Noted], moment: float, count: int = 5) -> None:
-    """Wait until that many callbacks were sent after this moment, and have been answered."""
+    """Wait until that many callbacks were sent after this moment, at least one by each client, and have been answered.
+    A client sends one after the other: all that were sent earlier are answered then too."""
 
     def enough() -> bool:
-        answered = [each.began[job] for each in senders for job in list(each.answered)]
-        return sum(at > moment for at in answered) >= count
+        late = [[job for job in list(each.answered) if each.began[job] > moment] for each in senders]
+        return all(late) and sum(map(len, late)) >= count
 
     eventually(enough, f"{count} more answers")
 

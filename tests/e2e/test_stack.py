@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 
-from harness.servers import ROOT, Process, eventually, free_port
+from harness.servers import PATIENCE_S, ROOT, Process, eventually, free_port
 from tests.docs.conftest import BEING_WRITTEN
 
 _SECONDS = 60
@@ -70,9 +70,9 @@ class Checkout:
             stop = [sys.executable, "-m", "stack", "stop"]
             subprocess.run(stop, cwd=self.folder, env=self.environment, timeout=300, check=True)
         assert run.popen is not None
-        assert run.popen.wait(60) == 0, run.text()
+        assert run.popen.wait(PATIENCE_S) == 0, run.text()
         assert "has died" not in run.text() and "Not ready" not in run.text()
-        assert self.leftovers() == []
+        eventually(lambda: not self.leftovers(), "every process to end")
 
     def programs(self) -> dict[str, int]:
         """The process id of each program, by its name."""
@@ -176,9 +176,9 @@ def test_a_killed_process_is_started_again_and_a_killed_runner_ends_the_run(chec
     assert runner
     os.kill(int(runner[1]), signal.SIGKILL)
     assert run.popen is not None
-    assert run.popen.wait(60) == 1
+    assert run.popen.wait(PATIENCE_S) == 1
     assert "runner has died" in run.text()
-    assert checkout.leftovers() == []
+    eventually(lambda: not checkout.leftovers(), "every process to end")
 
 
 def _status(url: str) -> str | None:

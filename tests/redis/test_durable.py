@@ -31,7 +31,7 @@ def server_in(folder: Path, *options: str) -> Valkey:
 
 
 def opened(server: Valkey, level: Level, prefix: str = "t:") -> Store:
-    return Store.open(server.url, prefix, timeout=2.0, durability=level)
+    return Store.open(server.url, prefix, timeout=5.0, durability=level)
 
 
 @pytest.fixture
@@ -121,7 +121,8 @@ def test_fsync_with_the_file_switched_off_later(tmp_path: Path) -> None:
         assert len(ours.store.jobs.history(job_id)[0]) == 1
         ours.store.db.client.config_set("appendonly", "yes")
         eventually(lambda: not list((tmp_path / "spool").glob(f"*{SUFFIX}")), "the copy to be compared")
-        assert [e["outcome"] for e in ours.store.jobs.history(job_id)[0]] == ["accepted", "duplicate"]
+        first, *others = [entry["outcome"] for entry in ours.store.jobs.history(job_id)[0]]
+        assert (first, set(others)) == ("accepted", {"duplicate"})
         ours.drainer.stop()
 
 
@@ -175,7 +176,7 @@ def test_without_a_replica_the_spool_is_the_second_copy(
             "redis_url": primary.url,
             "durability": "replicated",
             "spool_dir": spool,
-            "redis_timeout": 2.0,
+            "redis_timeout": 5.0,
         }
     )
     app, bare = serving(chosen), serving(chosen.model_copy(update={"spool_dir": None}))
@@ -184,15 +185,15 @@ def test_without_a_replica_the_spool_is_the_second_copy(
     started = time.monotonic()
     for job_id in ids:
         assert outcome(client.post(path(chosen), data=body(job_id))) == "accepted"
-    assert time.monotonic() - started < 10 * 2.0 * 0.8, "not every request waits for the absent replica"
+    assert time.monotonic() - started < 10 * 5.0 * 0.8, "not every request waits for the absent replica"
     assert bare.test_client().post(path(chosen), data=body(new_job_id())).status_code == 503
     assert list(spool.glob(f"*{SUFFIX}"))
     replica.signal(signal.SIGCONT)
     eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the copies to be compared")
     for job_id in ids:
-        first, second = ours.store.jobs.history(job_id)[0]
-        assert (first["outcome"], second["outcome"]) == ("accepted", "duplicate")
-        assert "spooled_at" in second
+        first, *others = ours.store.jobs.history(job_id)[0]
+        assert first["outcome"] == "accepted"
+        assert {(each["outcome"], "spooled_at" in each) for each in others} == {("duplicate", True)}
     ours.drainer.stop()
 
 
