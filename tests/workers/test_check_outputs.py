@@ -49,8 +49,12 @@ def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
     assert job["outputs_ok"] is True
     assert job["outputs"]
     assert all(each["size"] > 0 and each["etag"] for each in job["outputs"])
-    entry = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"][-1]
-    assert ("check_outputs", "done") in [(run["handler"], run["state"]) for run in entry["runs"]]
+
+    def is_recorded() -> bool:
+        entry = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"][-1]
+        return ("check_outputs", "done") in [(run["handler"], run["state"]) for run in entry["runs"]]
+
+    eventually(is_recorded, "the run to end")
 
     again = service.call("POST", f"/v1/jobs/{job_id}/refresh").json()
     assert again["outputs_ok"] is True

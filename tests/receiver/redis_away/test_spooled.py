@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from redis.exceptions import BusyLoadingError
 
 from app.core.tokens import Binding, fingerprint
+from app.redis.connection import connect
 from app.settings import Settings
 from app.store import UNAVAILABLE
 from app.web.services import WebServices
@@ -45,7 +46,7 @@ def test_a_redis_that_is_loading(
 ) -> None:
     """After a restart Redis loads its file and refuses writes: callbacks are spooled."""
     url, job_id = path(settings), new_job_id()
-    pipe = ours.store.db.client.pipeline(transaction=False)
+    pipe = connect(settings.redis_url, timeout=120).pipeline(transaction=False)
     for n in range(60_000):
         pipe.set(f"{settings.key_prefix}filler:{n}", n)
     pipe.execute()
