@@ -23,7 +23,7 @@ from app.receiver.received import ReceivedCallback, as_refusal
 from app.receiver.take import Result, take, understand
 from app.receiver.verify import check_address, check_expiry, check_revoked, check_token
 from app.web.access_log import Fields, fields_of, origin_in
-from app.web.body import Unfinished, read_body
+from app.web.body import Unfinished, most_bytes, read_body
 from app.web.problems import Problem, problem_of
 from app.web.services import WebServices, services
 
@@ -127,8 +127,10 @@ def _results(
 def _receive(web: WebServices, environ: dict[str, Any], received: ReceivedCallback) -> None:
     """Read the body. A callback refused for its URL or its sender is read too, because a person may retry it."""
     objection = _objection(web, environ, received.binding)
+    most = web.settings.max_body
     try:
-        received.body = read_body(environ, web.settings.max_body)
+        with web.body_room.reading(received.token, most_bytes(environ, most)):
+            received.body = read_body(environ, most)
         received.whole = True
     except Problem as problem:
         received.body = problem.read if isinstance(problem, Unfinished) else b""

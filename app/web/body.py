@@ -18,6 +18,12 @@ class Unfinished(Problem):
     read = b""
 
 
+def most_bytes(environ: dict[str, Any], limit: int) -> int:
+    """How many bytes ``read_body`` may read."""
+    declared = get_content_length(environ)
+    return limit if declared is None else min(declared, limit)
+
+
 def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """The whole body of a request (WSGI), at most ``limit`` bytes; a larger one is refused before it is read.
 

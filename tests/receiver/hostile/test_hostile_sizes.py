@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import repeat
 
 import pytest
 
-from harness.servers import Web
+from app.web.body_room import BYTES_AT_ONCE
+from harness.servers import Web, eventually
 from tests import raw
-from tests.receiver.callbacks import body, post
+from tests.receiver.callbacks import a_token, body, post
 from tests.receiver.hostile.problem import is_problem
 from tests.receiver.hostile.process import MIB
 
@@ -31,6 +33,24 @@ def test_a_sender_of_an_oversized_body_gets_the_reason(web: Web, path: str) -> N
         with raw.connect(web.port) as link:
             link.sendall(head + large)
             is_problem(raw.read_answer(link), 413, "body_too_large")
+
+
+def test_one_url_cannot_fill_the_memory(web: Web, path: str) -> None:
+    """Bodies that never end, on many connections: beyond 16 MiB at once the URL gets 429, and another URL is served."""
+    size, other = web.settings.max_body, a_token(web.settings, name="other")
+    fitting = BYTES_AT_ONCE // size
+    with ExitStack() as links:
+        for _ in range(fitting):
+            link = links.enter_context(raw.connect(web.port))
+            link.sendall(raw.head("POST", path, f"Content-Length: {size}") + b" " * 1000)
+
+        def is_full() -> bool:
+            answer = post(web.url, path.rpartition("/")[2], body())
+            return answer.status_code == 429 and answer.json()["reason"] == "too_many_callbacks"
+
+        eventually(is_full, "all these bodies to be begun")
+        assert post(web.url, other, body()).status_code == 200
+    eventually(lambda: post(web.url, path.rpartition("/")[2], body()).status_code == 200, "room again")
 
 
 def test_a_gigabyte_declared_and_sent_is_refused_early(web: Web, path: str) -> None:
