@@ -130,6 +130,6 @@ def _spool(web: WebServices, news: News, why: str) -> None:
 def _not_kept() -> Problem:
     return Problem(
         "store_unavailable",
-        "Nothing was stored. Send the callback again after Retry-After.",
+        "It could not be stored safely. Send the callback again after Retry-After.",
         retry_after=RETRY_AFTER_S,
     )

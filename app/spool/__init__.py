@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal
 
 from msgspec import Struct
 
@@ -24,7 +23,6 @@ from app.spool.room import Room
 log = logging.getLogger(__name__)
 
 Condition = Literal["none", "ok", "full", "unwritable"]
-T = TypeVar("T")
 
 _FILE_S = 1.0
 """Age in seconds at which a file is closed: its records may stay pending for that long after the outage."""
@@ -35,17 +33,6 @@ _PROBE = bytes(16 * 2**10)
 
 class NoRoom(Exception):
     """The spool did not store the record: its limit is reached, or its disk fails. The message says which."""
-
-
-class Blocking(Protocol):
-    """Runs ``work(*args)``, which waits for the disk; where threads are greenlets, in a native thread."""
-
-    def __call__(self, work: Callable[..., T], /, *args: object) -> T: ...
-
-
-def direct(work: Callable[..., T], /, *args: object) -> T:
-    """On the calling thread."""
-    return work(*args)
 
 
 class _Append(Struct, eq=False):
@@ -61,12 +48,12 @@ class Spool:
     """This process's file in the folder, and the limit that all processes share.
 
     Callers commit in groups: one of them writes and syncs the records of all who wait, the others sleep until it has.
-    So the file is used by one thread at a time, and all its disk work is one call through ``blocking``.
+    So the file is used by one thread at a time. Where threads are greenlets, only the sync leaves the event loop, for a
+    native thread: ``server/worker.py`` replaces ``os.fsync``.
     """
 
-    def __init__(self, folder: Path, limit: int, *, blocking: Blocking = direct) -> None:
+    def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
-        self.blocking = blocking
         self._room = Room(folder, limit)
         self._aside = Counter(folder)
         self._reset()
@@ -102,21 +89,18 @@ class Spool:
 
     def waiting(self) -> int:
         """How many bytes are pending."""
-        return self.blocking(self._room.sizes)[0]
+        return self._room.sizes()[0]
 
     def oldest_s(self) -> float:
         """How long (seconds) the oldest pending record has waited."""
-        return self.blocking(self._room.oldest_s)
+        return self._room.oldest_s()
 
     def set_aside(self) -> SetAside:
         """The records that are set aside: they wait until Redis or a person acts."""
-        return self.blocking(self._aside.count)
+        return self._aside.count()
 
     def condition(self) -> tuple[Condition, int]:
         """Whether a callback could be stored now, probed by a real write; and the number of bytes that are pending."""
-        return self.blocking(self._condition)
-
-    def _condition(self) -> tuple[Condition, int]:
         pending = 0
         probe = self.folder / f"probe-{os.getpid()}-{threading.get_ident()}"
         try:
@@ -136,7 +120,7 @@ class Spool:
         for each in batch:
             each.error = NoRoom("the write to the spool was interrupted")
         try:
-            self.blocking(self._commit, batch)
+            self._commit(batch)
         finally:
             with self._turn:
                 self._busy = False
@@ -155,6 +139,10 @@ class Spool:
                 left = [each for each in left if self._write(file, each)]
                 file.sync()
                 there = file.is_there()
+            except FileNotFoundError:
+                # The folder went away between its creation and that of the file.
+                self._drop()
+                continue
             except OSError as error:
                 self._drop()
                 _fail(left, _unwritable(error))
@@ -207,4 +195,4 @@ def _unwritable(error: OSError) -> str:
     return f"the spool cannot be written: {error.strerror or error}"
 
 
-__all__ = ["SUFFIX", "Blocking", "Condition", "NoRoom", "SetAside", "Spool"]
+__all__ = ["SUFFIX", "Condition", "NoRoom", "SetAside", "Spool"]

@@ -58,7 +58,6 @@ class Drainer:
         revoked: frozenset[str] = frozenset(),
     ) -> None:
         self._spool = spool
-        self._disk = spool.blocking
         self._lock = FolderLock(spool.folder)
         self._replay = Replay(acceptor, refusals, drained, revoked)
         self._durable = durable
@@ -131,7 +130,7 @@ class Drainer:
                 with suppress(Away):
                     self._settle()
             self._progress.undo()
-            self._disk(self._aside.drop)
+            self._aside.drop()
             raise
 
     def _try_again(self, due: list[Path]) -> None:
@@ -177,9 +176,9 @@ class Drainer:
     def _settle(self) -> None:
         if self._make_safe() != self._server:
             raise Away("Redis was restarted; its last records are replayed")
-        self._retries.begin(self._disk(self._aside.keep), again=self._again)
+        self._retries.begin(self._aside.keep(), again=self._again)
         for path in self._progress.commit():
-            self._disk(path.unlink, True)
+            path.unlink(True)
             self._replay.forget(path)
 
     def _drain(self, path: Path) -> None:
@@ -194,7 +193,7 @@ class Drainer:
             os.close(fd)
 
     def _drain_records(self, path: Path) -> None:
-        for found in scan(self._disk(path.read_bytes), self._progress.reached(path)):
+        for found in scan(path.read_bytes(), self._progress.reached(path)):
             if self._stop.is_set():
                 return
             started = time.monotonic()
@@ -220,7 +219,7 @@ class Drainer:
             self._drained("torn")
             return
         kept = path.with_suffix(f".{damage.start}{DAMAGED}")
-        self._disk(keep_bytes, kept, path.read_bytes()[damage.start : damage.end])
+        keep_bytes(kept, path.read_bytes()[damage.start : damage.end])
         log.error(
             "%s: damaged from byte %d to %d; kept as %s", path.name, damage.start, damage.end, kept.name
         )

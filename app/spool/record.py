@@ -42,7 +42,7 @@ def pack_refusal(refusal: Refusal) -> bytes:
 
 
 def decode_record(payload: bytes) -> News | Refusal:
-    """The record, its note extended by the time at which it was spooled. Raises ``Unreadable``."""
+    """The record, its note extended by the time at which it was spooled. Raises ``UnreadableRecord``."""
     line, _, body = payload.partition(b"\n")
     try:
         head = json.loads(line)

@@ -13,16 +13,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import pytest
 
 from app.spool import SUFFIX, NoRoom, Spool
-from app.spool.files import keep_bytes
+from app.spool.files import OwnFile, keep_bytes
 from app.spool.frames import Frame, scan
 from harness.servers import PATIENCE_S, ROOT, eventually
-
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -245,17 +243,15 @@ def test_a_file_is_handed_over_only_between_writes(spool: Spool, monkeypatch: py
 
 
 def test_callers_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All disk work of ``append`` is one call through ``blocking``; callers that arrive during one share the next.
+    """Callers that arrive during a write share the next one, and its sync.
     Each gets only its own error."""
     calls: list[int] = []
 
-    def counted(work: Callable[..., T], /, *args: object) -> T:
-        (batch,) = args
-        assert isinstance(batch, list)
+    def counted(batch: list[Any]) -> None:
         calls.append(len(batch))
         if len(calls) == 1:
             eventually(lambda: len(made._waiting) == 8, "the others to wait")
-        return work(*args)
+        commit(batch)
 
     def append(payload: bytes) -> str:
         try:
@@ -264,7 +260,9 @@ def test_callers_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.Mo
             return str(error)
         return "stored"
 
-    made = Spool(tmp_path, 100_000, blocking=counted)
+    made = Spool(tmp_path, 100_000)
+    commit = made._commit
+    monkeypatch.setattr(made, "_commit", counted)
     payloads = [b"first", *(b"%d" % n for n in range(7)), bytes(200_000)]
     with ThreadPoolExecutor(len(payloads)) as threads:
         first = threads.submit(append, payloads[0])
@@ -275,22 +273,24 @@ def test_callers_that_wait_share_one_sync(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(records(tmp_path)) == sorted(payloads[:-1])
 
 
-def test_no_caller_of_an_interrupted_write_succeeds(tmp_path: Path) -> None:
+def test_no_caller_of_an_interrupted_write_succeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller that writes for others may be ended in the middle: they get an error, and the next call works."""
     sizes: list[int] = []
 
     class Ended(BaseException):
         """As gunicorn's time-out."""
 
-    def end_the_second(work: Callable[..., T], /, *args: object) -> T:
+    def end_the_second(batch: list[Any]) -> None:
         sizes.append(1)
         if len(sizes) == 1:
             eventually(lambda: len(made._waiting) == 2, "two others to wait")
         elif len(sizes) == 2:
             raise Ended
-        return work(*args)
+        commit(batch)
 
-    made = Spool(tmp_path, 2**20, blocking=end_the_second)
+    made = Spool(tmp_path, 2**20)
+    commit = made._commit
+    monkeypatch.setattr(made, "_commit", end_the_second)
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(made.append, b"one")
         eventually(lambda: sizes, "the first to write")
@@ -299,6 +299,23 @@ def test_no_caller_of_an_interrupted_write_succeeds(tmp_path: Path) -> None:
         assert {type(each.exception()) for each in others} == {Ended, NoRoom}
     made.append(b"three")
     assert records(tmp_path) == [b"one", b"three"]
+
+
+def test_a_folder_that_goes_away_before_its_file_is_made(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made again, and the callback is stored."""
+    left = [1]
+
+    def removed_once(folder: Path) -> OwnFile:
+        if left:
+            left.clear()
+            shutil.rmtree(folder)
+        return OwnFile(folder)
+
+    monkeypatch.setattr("app.spool.OwnFile", removed_once)
+    spool.append(b"one")
+    assert records(spool.folder) == [b"one"]
 
 
 def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -132,7 +132,7 @@ class Tail:
     """The reader starts with the first client that waits, and ends some seconds after the last. It blocks on the stream
     and does not poll.
 
-    ``seats`` bounds the clients that wait at the same time: each holds a thread, and callbacks need threads too.
+    ``seats`` bounds the clients that wait at the same time: each holds a connection, and callbacks need some too.
     """
 
     def __init__(
@@ -141,11 +141,8 @@ class Tail:
         prefix: str,
         patience_s: float,
         seats: int = 1_000_000,
-        outside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """``outside()`` is entered for as long as a client waits."""
         self._url, self._prefix, self._patience_s = url, prefix, patience_s
-        self._outside = outside
         self.lock = threading.Lock()
         self._waiters: dict[Topic, set[Waiter]] = defaultdict(set)
         self.window = Window(_WINDOW)
@@ -168,9 +165,8 @@ class Tail:
         with self.seat(), self._registered((job_id, None)) as waiter:
             while not ended() and not self.closing.is_set():
                 left = until - time.monotonic()
-                with self._outside():
-                    if left <= 0 or not waiter.woken.wait(left):
-                        return
+                if left <= 0 or not waiter.woken.wait(left):
+                    return
                 with self.lock:
                     waiter.sleep()
 

@@ -1,1 +1,1 @@
-"""Which processes are alive, and which installation this is."""
+"""Which processes are alive."""
