@@ -11,7 +11,7 @@ from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all, script, text_map
 from app.store.database import Database
 from app.store.runs.runs import Runs, event_key
-from app.store.schedules.schedules import Schedules
+from app.store.schedules.schedules import Schedules, first_due_s
 
 TROUBLE = 3
 """Failures in a row after which an endpoint is paused: fewer may be due to one event."""
@@ -71,13 +71,8 @@ class Deliveries:
 
     def next_due_s(self, endpoint: str) -> float | None:
         """Seconds until a run may be due; ``None`` if none waits."""
-        rows: list[tuple[bytes, float]] = self._redis.zrange(  # type: ignore[assignment]
-            self._schedules.of_endpoint(endpoint), 0, 0, withscores=True
-        )
-        if not rows:
-            return None
         paused = float(self._redis.hget(self._state(endpoint), "not_before") or 0)
-        return max(0.0, (max(rows[0][1], paused) - now_ms()) / 1000)
+        return first_due_s(self._redis, self._schedules.of_endpoint(endpoint), paused)
 
     def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
         """Make failures of runs that have been due for ``waiting_s`` seconds. Returns how many."""

@@ -21,8 +21,13 @@ local function announce_failure(hash, id, run, why, at, report)
   local event_id = string.sub(redis.sha1hex('run_failed ' .. id .. ' ' .. run.tries), 1, 32)
   local details = {event_id = event_of(id), handler = handler, tries = run.tries, error = text_of(why),
     endpoint = endpoint ~= '' and endpoint or cjson.null}
-  redis.call('XADD', prefix .. 'events', '*', 'event_id', event_id, 'job_id', id_of(redis.call('HGET', hash, 'job')),
+  local job = id_of(redis.call('HGET', hash, 'job'))
+  local submission = job == '' and redis.call('HGET', hash, 'submission')
+    or redis.call('HGET', prefix .. 'job:' .. job, 'submission')
+  local labels, deadline = asked_with(prefix, submission)
+  redis.call('XADD', prefix .. 'events', '*', 'event_id', event_id, 'job_id', job,
     'kind', 'run_failed', 'state', text_of(state), 'tag', text_of(tag), 'version', version, 'entry', entry, 'at', at,
-    'handlers', '0', 'report', report, 'details', cjson.encode(details))
+    'handlers', '0', 'report', report, 'details', cjson.encode(details), 'labels', labels,
+    'deadline', deadline)
 end
 

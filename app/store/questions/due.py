@@ -52,7 +52,8 @@ class Due:
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
         self._take, self._turn, self._outputs, self._overdue = (
-            script(db.client, name) for name in ("take", "turn", "ask_outputs", "overdue")
+            script(db.client, *names)
+            for names in (("take",), ("turn",), ("ask_outputs",), ("record", "overdue"))
         )
         self._postpone, self._asked, self._unasked, self._confirmed, self._unknown = (
             script(db.client, "record", name)

@@ -1,14 +1,16 @@
 """Schedules of runs: sorted sets of run ids by time (ms).
 
-For a waiting run the time is when it is due; for a running one it is the end of its lease, which its worker renews.
+All times are those of Redis' clock. For a waiting run the time is when it is due; for a running one it is the end of
+its lease, which its worker renews.
 Each lane of workers has a schedule, each endpoint has one, and so have the look-ups that the relay performs.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 from msgspec import Struct
+from redis import Redis
 
 from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, script
@@ -33,6 +35,7 @@ class Schedules:
         self._workers = db.key("runs")
         self._lookups = db.key("lookups")
         self._take = script(db.client, "take")
+        self._backlog_of = script(db.client, "backlog")
         self._hand_back = script(db.client, "run", "hand_back")
 
     def of_lane(self, lane: str) -> str:
@@ -95,13 +98,19 @@ class Schedules:
         return self._backlog(self._lookups)
 
     def _backlog(self, schedule: str) -> Backlog:
-        now = now_ms()
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.zcount(schedule, "-inf", now)
-        pipe.zrange(schedule, 0, 0, withscores=True)
-        due, rows = pipe.execute()
-        return Backlog(due, max(0.0, (now - rows[0][1]) / 1000) if rows else 0.0)
+        due, oldest_s = cast(tuple[int, bytes], self._backlog_of(keys=[schedule]))
+        return Backlog(due, float(oldest_s))
 
     def _first_s(self, schedule: str) -> float | None:
-        rows: Any = self._redis.zrange(schedule, 0, 0, withscores=True)
-        return max(0.0, (rows[0][1] - now_ms()) / 1000) if rows else None
+        return first_due_s(self._redis, schedule)
+
+
+def first_due_s(client: Redis, schedule: str, not_before_ms: float = 0) -> float | None:
+    """Seconds until the first run of a schedule is due, by the clock of Redis, which made the times; ``None`` without a
+    run."""
+    pipe = client.pipeline(transaction=False)
+    pipe.zrange(schedule, 0, 0, withscores=True)
+    pipe.time()
+    rows, (seconds, micros) = pipe.execute()
+    now = seconds * 1000 + micros / 1000
+    return max(0.0, (max(rows[0][1], not_before_ms) - now) / 1000) if rows else None

@@ -3,8 +3,10 @@
 -- ARGV: prefix, id, now (ms), when it is searched for unless CI has answered (ms), '1' if a key of ours signed its token,
 -- what was asked (packed) or '' where it is one of the fields, the day, how many jobs it asks for, how many a day may have or '', how long they are counted
 -- (ms), then names and values of its fields.
--- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored.
+-- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored. Idempotent: the client repeats a call whose
+-- answer was lost.
 local prefix, id, now, look_at, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
+if redis.call('EXISTS', prefix .. 'submission:' .. id) == 1 then return {'ok'} end
 local spent = prefix .. 'spent:' .. day
 local before = tonumber(redis.call('GET', spent) or 0)
 if most ~= '' and before + jobs > tonumber(most) then return {'over', tostring(before)} end

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from app.core.clock import now_ms, rfc3339
 from app.store import Store
 from app.store.runs.run import End, Start
@@ -59,3 +63,14 @@ def test_a_lease_that_has_ended_counts_as_a_try(store: Store) -> None:
     assert (store.runs.start(first), store.runs.start(second)) == (1, 2)
     assert store.runs.start(first) == 3
     assert store.runs.start(first) == 3
+
+
+def test_the_clock_of_a_relay_makes_no_difference(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is due at once by the clock of Redis, although the relay's is an hour ahead."""
+    right, hour = time.time_ns, 3_600_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: right() + hour)
+    run = planned(store)
+    assert store.schedules.next_due_s() == 0
+    assert store.schedules.backlog().due == 1
+    assert store.schedules.backlog().oldest_s < 3000
+    assert store.schedules.take_due(1, 20) == [run]
