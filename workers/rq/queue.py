@@ -19,7 +19,7 @@ _TASK = "workers.worker.tasks.perform"
 
 
 def queue(settings: Settings, connection: Redis, lane: str = DEFAULT_LANE) -> Queue:
-    """``<KEY_PREFIX>:<lane>``, such as ``ci:default``: several installations may share one Redis.
+    """``<KEY_PREFIX without its colon>:<lane>``, such as ``ci:default``: several installations may share one Redis.
 
     A worker process serves one queue: RQ loses a job whose worker is killed right after the pop if it serves two.
     """
