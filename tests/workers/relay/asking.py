@@ -53,20 +53,19 @@ class Relay:
 
 
 def fault(emulator: Emulator, kind: str, **parameters: Any) -> None:
-    answer = requests.post(f"{emulator.url}/_emulator/faults", json={"kind": kind, **parameters}, timeout=5)
+    answer = requests.post(f"{emulator.url}/_emulator/faults", json={"kind": kind, **parameters}, timeout=60)
     assert answer.ok, answer.text
 
 
 def change(emulator: Emulator, **settings: Any) -> None:
-    answer = requests.patch(f"{emulator.url}/_emulator/settings", json=settings, timeout=5)
+    answer = requests.patch(f"{emulator.url}/_emulator/settings", json=settings, timeout=60)
     assert answer.ok, answer.text
 
 
-def asked(emulator: Emulator, endpoint: str) -> int:
-    """How many such requests the emulator has seen."""
-    answer = requests.get(
-        f"{emulator.url}/_emulator/requests", params={"endpoint": endpoint}, timeout=5
-    ).json()
+def asked(emulator: Emulator, endpoint: str, bucket: str | None = None) -> int:
+    """How many such requests the emulator has seen; if a bucket is named, only those about it."""
+    wanted = {"endpoint": endpoint, "bucket": bucket}
+    answer = requests.get(f"{emulator.url}/_emulator/requests", params=wanted, timeout=60).json()
     return len(answer["requests"])
 
 
@@ -84,5 +83,5 @@ def job_of(services: Services, job_id: str) -> Job:
 
 def end_at_ci(emulator: Emulator, job_id: str, state: str = "Success") -> None:
     """End the job at CI, in this state."""
-    answer = requests.post(f"{emulator.url}/_emulator/jobs/{job_id}", json={"state": state}, timeout=5)
+    answer = requests.post(f"{emulator.url}/_emulator/jobs/{job_id}", json={"state": state}, timeout=60)
     assert answer.ok, answer.text
