@@ -89,7 +89,7 @@ def _begin(
         "check_outputs": False,
         "forward_keys": f"{KEY},{OLD_KEY}",
         "forward_allow_private": "127.0.0.0/8",
-        "forward_timeout": "2s",
+        "forward_timeout": "30s",
         "forward_backoff": "0.3s",
     }
     settings = make_settings(valkey.url, **(wanted | changes))
@@ -101,11 +101,11 @@ def _begin(
 @pytest.fixture
 def ci(emulator: Emulator) -> Iterator[Emulator]:
     """The emulator as it was started; its jobs run until a test ends them."""
-    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=60)
     slow = {"queue_seconds": 0, "run_seconds": 600, "retry_times": 0}
-    requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5)
+    requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=60)
     yield emulator
-    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=60)
 
 
 @pytest.fixture
