@@ -18,7 +18,7 @@ from app.provider import Provider, ProviderConfig
 BUCKET, REGION = "demo-1250000000", "ap-chongqing"
 
 
-def config(endpoint: str, token: str | None = None, timeout: float = 5.0) -> ProviderConfig:
+def config(endpoint: str, token: str | None = None, timeout: float = 60.0) -> ProviderConfig:
     return ProviderConfig("emulator", "emulator", token=token, endpoint=endpoint, timeout=timeout)
 
 
@@ -31,7 +31,7 @@ def start_emulator(data: Path, *options: str) -> Iterator[str]:
             yield _address(process.stderr)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _address(log: IO[str]) -> str:

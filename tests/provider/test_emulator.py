@@ -42,7 +42,7 @@ def submit(provider: Provider, key: str = "in/a.mp3", bucket: str = BUCKET) -> s
 
 
 def arm(emulator: str, **fault: Any) -> None:
-    requests.post(f"{emulator}/_emulator/faults", json=fault, timeout=5).raise_for_status()
+    requests.post(f"{emulator}/_emulator/faults", json=fault, timeout=60).raise_for_status()
 
 
 def wait_for(provider: Provider, job_id: str, bucket: str = BUCKET) -> Any:
@@ -178,7 +178,7 @@ def test_objects_are_found_under_any_name(provider: Provider, emulator: str, key
     put(emulator, key, body)
     head = provider.head_object(BUCKET, REGION, key)
     assert head is not None and head.size == len(body)
-    with urllib.request.urlopen(provider.presigned_url(BUCKET, REGION, key, 60), timeout=5) as got:  # noqa: S310
+    with urllib.request.urlopen(provider.presigned_url(BUCKET, REGION, key, 60), timeout=60) as got:  # noqa: S310
         assert got.read() == body
 
 
@@ -195,7 +195,7 @@ def test_a_presigned_url_expires(provider: Provider, emulator: str) -> None:
     stale = provider.presigned_url(BUCKET, REGION, "short.mp3", -30)
     for wrong in (stale, url.replace("short", "other"), url.partition("?")[0]):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(wrong, timeout=5)  # noqa: S310
+            urllib.request.urlopen(wrong, timeout=60)  # noqa: S310
         assert caught.value.code in (401, 403)
 
 
@@ -224,7 +224,7 @@ def test_temporary_credentials(strict: str) -> None:
     assert asked.head_object(BUCKET, REGION, key)
     url = asked.presigned_url(BUCKET, REGION, key, 60)
     assert "q-url-param-list=x-cos-security-token&" in url
-    with urllib.request.urlopen(url, timeout=5) as got:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=60) as got:  # noqa: S310
         assert got.status == 200
     for token in (None, "another"):
         with pytest.raises(RequestRejected):
@@ -242,7 +242,7 @@ def test_wrong_credentials_say_what_to_check(emulator: str, key_id: str, key: st
 
 def struck(emulator: str) -> list[int]:
     """The number of requests that each armed fault has affected."""
-    faults = requests.get(f"{emulator}/_emulator/faults", timeout=5).json()["faults"]
+    faults = requests.get(f"{emulator}/_emulator/faults", timeout=60).json()["faults"]
     return [fault["hits"] for fault in faults]
 
 
@@ -261,12 +261,15 @@ def test_a_submit_is_sent_once_whatever_happens(
     emulator: str, request: pytest.FixtureRequest, fault: dict[str, Any], kind: type[Exception], code: str
 ) -> None:
     """A second one would be paid for twice."""
-    asked = Provider(config(emulator, timeout=0.5))
+    # A slow emulator must not look like one that hangs.
+    asked = Provider(config(emulator, timeout=0.5 if fault["kind"] == "hang" else 60))
     arm(emulator, **fault, times=3, on="submit")
-    request.addfinalizer(lambda: requests.delete(f"{emulator}/_emulator/faults", timeout=5))
+    request.addfinalizer(lambda: requests.delete(f"{emulator}/_emulator/faults", timeout=60))
     with pytest.raises(kind) as caught:
         submit(asked)
     assert getattr(caught.value, "code", None) == code
+    # We may have given up before the emulator took the request.
+    eventually(lambda: struck(emulator)[-1], "the fault to strike")
     assert struck(emulator)[-1] == 1
 
 

@@ -144,7 +144,7 @@ def proxy(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 
 def submit(endpoint: str | None) -> None:
-    Provider(ProviderConfig("id-1", "key", endpoint=endpoint, timeout=5.0)).submit(BUCKET, REGION, XML)
+    Provider(ProviderConfig("id-1", "key", endpoint=endpoint, timeout=60.0)).submit(BUCKET, REGION, XML)
 
 
 def test_a_proxy_of_the_environment_is_used(proxy: Scripted) -> None:

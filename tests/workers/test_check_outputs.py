@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,10 @@ def test_outputs_that_are_there_are_filled_in(start: Start) -> None:
     assert job["outputs_ok"] is True
     assert job["outputs"]
     assert all(each["size"] > 0 and each["etag"] for each in job["outputs"])
-
-    def is_recorded() -> bool:
-        entry = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"][-1]
-        return ("check_outputs", "done") in [(run["handler"], run["state"]) for run in entry["runs"]]
-
-    eventually(is_recorded, "the run to end")
+    # The record has the result before the run has ended.
+    eventually(lambda: state_of(service, job_id, handler="check_outputs") == "done", "the end of the run")
+    entry = service.call("GET", f"/v1/jobs/{job_id}/events").json()["events"][-1]
+    assert ("check_outputs", "done") in [(run["handler"], run["state"]) for run in entry["runs"]]
 
     again = service.call("POST", f"/v1/jobs/{job_id}/refresh").json()
     assert again["outputs_ok"] is True
@@ -75,7 +74,7 @@ def test_odd_keys_are_found_where_they_were_asked_for(start: Start) -> None:
             "vocals": f"out/{form}\na\r\nb + %0A 録.mp3",
         }
         for each in job["outputs"]:
-            with urlopen(each["url"], timeout=10) as link:  # noqa: S310  Requests would fold the slashes
+            with urlopen(each["url"], timeout=60) as link:  # noqa: S310  Requests would fold the slashes
                 assert len(link.read()) == each["size"]
 
 
@@ -135,16 +134,17 @@ def test_handlers_do_not_wait_for_cos(start: Start, emulator: Emulator, tmp_path
         worker_processes=1,
     )
     fault = {"kind": "hang", "on": "object_head", "seconds": 60}
-    requests.post(f"{emulator.url}/_emulator/faults", json=fault, timeout=5).raise_for_status()
+    requests.post(f"{emulator.url}/_emulator/faults", json=fault, timeout=60).raise_for_status()
     try:
         checks = [tell(service.services)[0] for _ in range(4)]
-        state = partial(state_of, service, handler="check_outputs")
-        eventually(lambda: {state(each) for each in checks} == {"running"}, "the checks to begin")
+        eventually(lambda: all(has_begun(service, each) for each in checks), "the checks to begin")
         quick, _ = tell(service.services, Tag="Quick")
         eventually(lambda: state_of(service, quick, handler="quick") == "done", "the other handler")
-        assert {state(each) for each in checks} == {"running"}
+        # Each gets no answer in 10 s, and is tried again later.
+        states = {state_of(service, each, handler="check_outputs") for each in checks}
+        assert states <= {"running", "waiting"}
     finally:
-        requests.delete(f"{emulator.url}/_emulator/faults", timeout=5)
+        requests.delete(f"{emulator.url}/_emulator/faults", timeout=60)
 
 
 def test_checks_that_earlier_releases_sent_to_workers_are_performed(start: Start) -> None:
@@ -173,7 +173,7 @@ def test_late_checks_are_reported(services: Services) -> None:
     store.db.client.zadd(store.db.key("lookups"), {"f|check_outputs": now_ms() - 90_000})
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.get_json()["parts"]["look_ups"].startswith("2 due, the oldest for 9")
+    assert re.match(r"2 due, the oldest for (9\d|\d{3,}) s", ready.get_json()["parts"]["look_ups"])
     lines = client.get("/metrics").text.splitlines()
     assert 'ci_runs_due{kind="look-ups"} 2.0' in lines
     assert 'ci_runs_due{kind="handlers"} 0.0' in lines
@@ -218,6 +218,11 @@ def poll(services: Services, raw: dict[str, Any]) -> None:
 def state_of(service: Service, job_id: str, *, handler: str) -> str | None:
     runs = service.services.store.runs.of_job(job_id)
     return next((run.state for run in runs if run.handler == handler), None)
+
+
+def has_begun(service: Service, job_id: str) -> bool:
+    """Whether its check has been started at least once."""
+    return any(run.state == "running" or run.tries for run in service.services.store.runs.of_job(job_id))
 
 
 def failures(service: Service) -> Any:

@@ -111,7 +111,8 @@ def test_a_failing_handler_does_not_affect_another(service: Service, tmp_path: P
     reported = [tell(service.services)[1] for _ in range(3)]
     eventually(lambda: len(listed(service)) == 3, "three failures")
     eventually(
-        lambda: sorted(line[0] for line in worked(tmp_path)) == sorted(reported), "each event at the other"
+        lambda: sorted(line[0] for line in worked(tmp_path)) == sorted(reported),
+        lambda: f"one run of the other handler for each event: {worked(tmp_path)}",
     )
 
 

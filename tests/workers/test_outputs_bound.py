@@ -15,6 +15,7 @@ from app.ci.matching.bound import were_asked_for
 from app.ci.report import Output, Report
 from app.services import Services
 from app.store import News
+from app.store.runs.run import OUTPUTS_HANDLER, Run
 from harness.servers import Emulator, eventually
 from tests.ci import samples
 from tests.workers.conftest import Start
@@ -57,6 +58,12 @@ def with_settings(services: Services, **changes: Any) -> Services:
     return Services.open(services.settings.model_copy(update=changes), timeout=5)
 
 
+def heads(ci: Emulator) -> int:
+    """How many outputs in our bucket were looked up. Requests about others are not counted: one that hung in an earlier
+    test is listed when it ends."""
+    return asked(ci, "object_head", OURS)
+
+
 @pytest.fixture
 def links(ours: Services) -> Any:
     """The outputs of a job, for a key with the scope `links`."""
@@ -74,13 +81,13 @@ def test_a_forged_success_gets_no_link_and_no_head(
     job = links("jforged")
     assert [each["url"] for each in job["outputs"]] == [None]
     assert (job["outputs_ok"], job["outputs_unchecked"]) == (None, "not_confirmed")
-    assert asked(ci, "object_head") == 0
+    assert heads(ci) == 0
     for _ in range(10):
         relay.ask()
     job = links("jforged")
     assert (job["outputs_unchecked"], job["outputs"][0]["url"]) == ("unknown_to_ci", None)
     assert ours.store.due.size() == 0
-    assert asked(ci, "object_head") == 0
+    assert heads(ci) == 0
 
 
 def test_the_own_url_of_a_submission_links_nothing_that_it_did_not_ask_for(
@@ -91,7 +98,7 @@ def test_the_own_url_of_a_submission_links_nothing_that_it_did_not_ask_for(
     accept_callback(ours, callback(job_id, ["out/background.mp3", "backups/customers.sql.gz"]), submission)
     check(ours, job_id)
     assert [each["url"] for each in links(job_id)["outputs"]] == [None, None]
-    assert asked(ci, "object_head") == 0
+    assert heads(ci) == 0
 
 
 def test_requested_outputs_are_linked_at_once(ours: Services, ci: Emulator, links: Any) -> None:
@@ -103,7 +110,7 @@ def test_requested_outputs_are_linked_at_once(ours: Services, ci: Emulator, link
     assert all(each["url"] for each in job["outputs"]) and job["outputs_unchecked"] is None
     with pytest.raises(Exception, match="is missing"):
         check(ours, job_id)
-    assert asked(ci, "object_head") == 2
+    assert heads(ci) == 2
     assert links(job_id)["outputs_ok"] is False
 
 
@@ -154,7 +161,7 @@ def test_a_confirmation_of_one_report_does_not_confirm_another(ours: Services, c
     job = ours.store.jobs.lean(forged)
     assert job.outputs_unchecked == "not_confirmed"
     check_outputs._Checker(ours.provider, ours.store).check(forged, job)
-    assert asked(ci, "object_head") == 0
+    assert heads(ci) == 0
 
 
 def test_a_bucket_that_ci_cannot_be_asked_about(ours: Services, relay: Relay, links: Any) -> None:
@@ -173,7 +180,7 @@ def test_a_trusted_bucket_needs_no_confirmation_by_ci(ours: Services, ci: Emulat
     accept_callback(ours, callback("jmany", names))
     with pytest.raises(Exception, match="is missing"):
         check(ours, "jmany")
-    assert asked(ci, "object_head") == 100
+    assert heads(ci) == 100
     assert job_of(ours, "jmany").outputs_unchecked == "too_many"
     assert len(job_of(ours, "jmany").outputs) == 5000
     accept_callback(ours, callback("jelse", ["a", "b"], "other-1250000000"))
@@ -209,9 +216,18 @@ def test_thousands_of_names_do_not_keep_others_waiting(
         return bool(runs) and all(run.state in {"done", "failed"} for run in runs)
 
     eventually(lambda: is_over("jinnocent"), "the innocent job's handlers")
+
+    def checks(job_id: str) -> list[Run]:
+        return [run for run in services.store.runs.of_job(job_id) if run.handler == OUTPUTS_HANDLER]
+
     forged = [f"jflood{n}" for n in range(3)]
     eventually(lambda: all(map(is_over, forged)), "the others' handlers")
-    assert asked(ci, "object_head") == (300 if trusted else 0)
+    if not trusted:
+        assert heads(ci) == 0
+        return
+    # A check whose HEAD got no answer in time is tried again, from its first output.
+    tries = sum(len(run.tries) for each in forged for run in checks(each))
+    assert 300 <= heads(ci) <= tries * 100
 
 
 ASKED = Asked(

@@ -62,11 +62,10 @@ def change(emulator: Emulator, **settings: Any) -> None:
     assert answer.ok, answer.text
 
 
-def asked(emulator: Emulator, endpoint: str) -> int:
-    """How many such requests the emulator has seen."""
-    answer = requests.get(
-        f"{emulator.url}/_emulator/requests", params={"endpoint": endpoint}, timeout=60
-    ).json()
+def asked(emulator: Emulator, endpoint: str, bucket: str | None = None) -> int:
+    """How many such requests the emulator has seen; if a bucket is named, only those about it."""
+    wanted = {"endpoint": endpoint, "bucket": bucket}
+    answer = requests.get(f"{emulator.url}/_emulator/requests", params=wanted, timeout=60).json()
     return len(answer["requests"])
 
 

@@ -249,7 +249,8 @@ def test_handlers_and_endpoints_get_events_about_trouble(
     failures = eventually(lambda: _two(service.call("GET", "/v1/failures").json()), "both failures")
     assert {each["handler"] for each in failures} == {"mine_handlers.breaks", "mine_handlers.watch"}
     assert [each.kind for each in troubles(service.services.store)] == ["run_failed"]
-    assert {each.event["data"]["kind"] for each in downstream.on("/news")} == {"callback"}
+    news = eventually(lambda: downstream.on("/news"), "the delivery of news")
+    assert {each.event["data"]["kind"] for each in news} == {"callback"}
 
 
 def _two(page: dict[str, Any]) -> list[dict[str, Any]]:
