@@ -78,7 +78,7 @@ def test_a_folder_that_is_moved_and_removed_under_load(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     spool, moved = tmp_path / "spool", [tmp_path / f"moved{n}" for n in range(6)]
     with Valkey(tmp_path / "redis") as server:
-        settings = make_settings(server.url, spool_dir=str(spool), redis_timeout="1s")
+        settings = make_settings(server.url, spool_dir=str(spool))
         with Service(settings, free_port(), tmp_path) as service:
             server.kill()
             ends: list[float] = []

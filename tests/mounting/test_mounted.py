@@ -54,7 +54,6 @@ def mounted(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
             public_url=f"http://127.0.0.1:{port}/ci",
             ci_endpoint=emulator.url,
             spool_dir=str(folder / "spool"),
-            redis_timeout="1s",
         )
         with Mounted(redis, settings, port, folder) as running:
             yield running

@@ -24,7 +24,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def settings(server: Valkey, tmp_path: Path) -> Settings:
-    return make_settings(server.url, spool_dir=str(tmp_path / "spool"), redis_timeout="0.5s")
+    return make_settings(server.url, spool_dir=str(tmp_path / "spool"), redis_timeout="2s")
 
 
 @pytest.fixture
