@@ -155,6 +155,9 @@ class Spool:
                 left = [each for each in left if self._write(file, each)]
                 file.sync()
                 there = file.is_there()
+            except FileNotFoundError:
+                log.warning("%s was removed while a file was made in it; trying again", self.folder)
+                continue
             except OSError as error:
                 self._drop()
                 _fail(left, _unwritable(error))

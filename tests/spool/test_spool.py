@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import pytest
 
-from app.spool import SUFFIX, NoRoom, Spool
+from app.spool import SUFFIX, NoRoom, Spool, files
 from app.spool.files import keep_bytes
 from app.spool.frames import Frame, scan
 from harness.servers import PATIENCE_S, ROOT, eventually
@@ -315,6 +315,25 @@ def test_a_folder_that_is_removed_again_and_again(spool: Spool, monkeypatch: pyt
     monkeypatch.undo()
     spool.append(b"two")
     assert records(spool.folder) == [b"two"]
+
+
+@pytest.mark.parametrize("go", [_removed, _moved])
+def test_a_folder_that_is_gone_before_the_new_file_has_its_name(
+    go: Callable[[Path], None], spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file is made: the callback is stored, and not refused."""
+    write = files._write
+    left = [go]
+
+    def write_and_go(fd: int, data: bytes) -> None:
+        write(fd, data)
+        if left:
+            left.pop()(spool.folder)
+
+    monkeypatch.setattr(files, "_write", write_and_go)
+    spool.append(b"one")
+    assert not left
+    assert records(spool.folder) == [b"one"]
 
 
 def test_a_file_that_several_threads_write_at_once_is_always_whole(tmp_path: Path) -> None:
