@@ -168,7 +168,7 @@ def test_a_primary_that_was_replaced_without_knowing_is_left(
     """Cut off from its replicas, it says NOREPLICAS for as long as that lasts, and the sentinel beside it knows no
     better: the next call asks another one."""
     sentinel.name(old.port)
-    store = Store.open(url(sentinel.port, other.port), "t:", timeout=TIMEOUT_S, durability="replicated")
+    store = Store.open(url(sentinel.port, other.port), "t:", timeout=LONG_S, durability="replicated")
     store.db.client.config_set("min-replicas-to-write", 1)
     other.name(new.port)
     with pytest.raises(WritesRefused):

@@ -106,7 +106,10 @@ def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
             return not home.files()
 
         eventually(is_drained, "the spool to be drained")
-        assert home.outcomes("jslow") == ["accepted", "stale", "duplicate"]
+        outcomes = home.outcomes("jslow")
+        # An answer that came too late adds more: the records that it was for are replayed.
+        assert outcomes[0] == "accepted" and outcomes.count("accepted") == 1, "Success came first"
+        assert set(outcomes[1:]) == {"stale", "duplicate"}
         assert "set_aside" not in home.said
 
 
@@ -130,7 +133,8 @@ def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(
             return home.spool.set_aside().records == 1 and not home.files()
 
         eventually(is_set_aside, "the record to be set aside")
-        assert home.outcomes("jgood") == ["accepted"]
+        outcomes = home.outcomes("jgood")
+        assert outcomes[0] == "accepted" and set(outcomes[1:]) <= {"duplicate"}
         times = [int(each) for each in re.findall(r"Redis failed (\d+) times for this record", caplog.text)]
         assert len(times) >= 3
         assert times == list(range(30, 30 + len(times)))
