@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -108,4 +109,6 @@ def test_every_query_and_every_alert_finds_its_series(
             for query in queries:
                 prometheus.ask(query)
                 for selector in re.findall(r"(?:ci|process)_\w+(?:\{[^}]*\})?", query):
-                    assert absent.match(selector) or prometheus.ask(selector), f"{selector} in {query}"
+                    if not absent.match(selector):
+                        # A scrape that took too long leaves a gap of one interval in each series.
+                        eventually(partial(prometheus.ask, selector), f"{selector} in {query}")
