@@ -16,7 +16,6 @@ MAY_SLEEP = {
     "tests/callbacks.py": "callbacks at the rate of a busy day",
     "tests/api/test_jobs.py": "links are signed with the current second; the next one must begin",
     "tests/api/events/test_stream_examples.py": "a silence that is longer than the library's timeout",
-    "tests/e2e/test_graceful.py": "the signal must arrive before the rest of the body",
     "tests/e2e/test_reload.py": "the master has time to fail after a refused reload",
     "tests/e2e/test_spool_crash.py": "kills at arbitrary moments",
     "tests/e2e/test_spool_trouble.py": "kills at arbitrary moments",

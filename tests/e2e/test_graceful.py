@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,7 +97,7 @@ def test_a_deploy_under_load_fails_no_callback(deploy: Callable[[Service], None]
     failed = [each for sender in senders for each in sender.failed]
     assert not failed, f"{len(failed)}: {failed[:3]}"
     sent = [job_id for sender in senders for job_id in sender.answered]
-    assert len(sent) > 50
+    assert all(len(sender.answered) >= 10 for sender in senders), "five before the deploy and five after it"
     assert all(service.services.store.jobs.get(job_id) for job_id in sent)
 
 
@@ -116,7 +115,7 @@ def test_a_half_received_request_is_finished(service: Service) -> None:
     job_id = new_job_id()
     with _half_sent(service, body(job_id)) as (connection, rest):
         service.web.signal(signal.SIGTERM)
-        time.sleep(1)
+        eventually(lambda: "Handling signal: term" in service.web.text(), service.web.text)
         connection.sendall(rest)
         answer = connection.makefile("rb").read()
     assert b"200 OK" in answer and b'"accepted"' in answer, answer

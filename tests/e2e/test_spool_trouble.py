@@ -53,11 +53,12 @@ def load(url: str) -> Iterator[list[Noted]]:
 
 
 def sent_after(senders: list[Noted], moment: float, count: int = 5) -> None:
-    """Wait until that many callbacks were sent after this moment, and have been answered."""
+    """Wait until that many callbacks were sent after this moment, at least one by each sender, and have been answered:
+    then no request that is still open began before the moment."""
 
     def enough() -> bool:
-        answered = [each.began[job] for each in senders for job in list(each.answered)]
-        return sum(at > moment for at in answered) >= count
+        each_one = [sum(sender.began[job] > moment for job in list(sender.answered)) for sender in senders]
+        return min(each_one) >= 1 and sum(each_one) >= count
 
     eventually(enough, f"{count} more answers")
 
