@@ -265,6 +265,16 @@ class Service:
         headers = {"Authorization": f"Bearer {self.key}"} | options.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=90, **options)
 
+    def ended(self, job_id: str) -> dict[str, Any]:
+        """The job, once it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.call("GET", f"/v1/jobs/{job_id}?wait=60").json()
+            return found if found["terminal"] else None
+
+        job: dict[str, Any] = eventually(look, f"the job {job_id} to end")
+        return job
+
 
 class Web(Service):
     """The web process alone, without relay and worker."""

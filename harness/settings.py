@@ -19,6 +19,8 @@ def make_settings(redis_url: str, **more: object) -> Settings:
         "callback_keys": "k1:a-secret-of-the-tests-0123456789",
         # A bench or a fault run is one key at any rate.
         "api_rate": "1000000/s",
+        # On a busy machine a server that is well may not answer for seconds: a test that needs a time-out sets one.
+        "redis_timeout": "15s",
         "key_prefix": f"test-{secrets.token_hex(6)}:",
         **more,
     }

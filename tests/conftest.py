@@ -63,7 +63,9 @@ def emptied(valkey: Valkey) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """The emulator of CI, as a process of its own."""
-    with Emulator(tmp_path_factory.mktemp("emulator"), free_port()) as server:
+    # A callback that is answered late would be sent again.
+    patient = ("--callback-timeout", "60")
+    with Emulator(tmp_path_factory.mktemp("emulator"), free_port(), *patient) as server:
         yield server
 
 

@@ -20,9 +20,9 @@ from bench import payloads
 from bench.load import Request, Round, run, shared
 from bench.options import Options
 from bench.serve import Server, serve
+from bench.settings import measured_settings
 from bench.table import Row, ratios, row
 from harness.servers import Valkey
-from harness.settings import make_settings
 
 _SECTION = "accepting a callback (processor time of web and store)"
 
@@ -53,7 +53,7 @@ class _ScriptTime:
 
 def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name), "--appendfsync", "always") as store:
-        settings = make_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
+        settings = measured_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
         with (
             serve(settings, Path(name)) as servers,
             serve(settings, Path(name), ("bare", "usual"), BENCH_WORKER_CLASS="gevent") as gevent,

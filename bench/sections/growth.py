@@ -19,9 +19,9 @@ from bench import payloads
 from bench.load import Request, run, shared
 from bench.options import Options
 from bench.serve import serve
+from bench.settings import measured_settings
 from bench.table import Row, ratios, row
 from harness.servers import Valkey
-from harness.settings import make_settings
 
 _FEW = 1000
 _FILLERS = 4
@@ -63,7 +63,7 @@ def measure(options: Options) -> list[Row]:
 def _side(stack: ExitStack, folder: Path) -> _Side:
     folder.mkdir()
     store = stack.enter_context(Valkey(folder))
-    settings = make_settings(store.url, outbox_max=10_000_000, jobs_max=10_000_000)
+    settings = measured_settings(store.url, outbox_max=10_000_000, jobs_max=10_000_000)
     services = Services.open(settings, timeout=60)
     key = services.store.api_keys.create("bench", frozenset(SCOPES))
     server = stack.enter_context(serve(settings, folder, ("ours",)))["ours"]

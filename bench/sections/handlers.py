@@ -23,9 +23,9 @@ from bench.options import Options
 from bench.processes import cpu_seconds
 from bench.sections.reads import fill
 from bench.serve import serve
+from bench.settings import measured_settings
 from bench.table import Row, ratios, row
 from harness.servers import ROOT, Process, Valkey, as_environment, eventually, free_port, is_up
-from harness.settings import make_settings
 
 _SECTION = "post-processing"
 EVENTS = 2000
@@ -114,7 +114,7 @@ def throughput(store: Valkey, folder: Path, idle: list[float] | None = None, **c
     """Of events that wait when worker and relay start; ``idle`` gets the latencies of single events, in ms. Processor
     time is that between the first run and the last."""
     notes = folder / "notes"
-    settings = make_settings(
+    settings = measured_settings(
         store.url,
         key_prefix="ci:",
         handlers="bench.peers.handlers",

@@ -14,9 +14,9 @@ from bench import payloads
 from bench.load import Request, run, shared
 from bench.options import Options
 from bench.serve import serve
+from bench.settings import measured_settings
 from bench.table import Row, ratios, row
 from harness.servers import Valkey
-from harness.settings import make_settings
 
 _SECTION = "reading (processor time of web and store)"
 _JOBS = 500
@@ -25,7 +25,7 @@ _PAGE = "/v1/jobs?state=Success&tag=VoiceSeparate&limit=50"
 
 def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
-        settings = make_settings(store.url, key_prefix="ci:")
+        settings = measured_settings(store.url, key_prefix="ci:")
         # With presigned links the ETag depends on the clock, and could change during the measurement.
         key = Services.open(settings, timeout=5).store.api_keys.create("bench", frozenset({"read"}))
         answers = Path(name) / "answers"

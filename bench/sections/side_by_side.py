@@ -21,9 +21,9 @@ from bench.load import Request, Round, run, shared
 from bench.options import Options
 from bench.sections.handlers import EVENTS, FORKED, rq_rate, throughput
 from bench.serve import Server, serve
+from bench.settings import measured_settings
 from bench.table import Row, row
 from harness.servers import Process, Valkey, eventually, free_port, is_up
-from harness.settings import make_settings
 
 _SECTION = "one callback, side by side (processor time of server, store and what it starts)"
 _RUNS = "no-op runs after the answer, side by side (two workers each)"
@@ -32,7 +32,7 @@ _WEBHOOK = "webhook (Go) and /bin/true"
 
 def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name), "--appendfsync", "always") as store:
-        settings = make_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
+        settings = measured_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
         ours = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
         paths = {"bare": "/", "usual": "/", "ours": ours, _WEBHOOK: "/hooks/ci"}
         with serve(settings, Path(name)) as servers, _webhook(Path(name)) as webhook:

@@ -16,9 +16,9 @@ from app.store.access.api_keys import SCOPES
 from bench.load import Request, run, shared
 from bench.options import Options
 from bench.serve import serve
+from bench.settings import measured_settings
 from bench.table import Row, ratios, row
 from harness.servers import ROOT, Emulator, Valkey, free_port
-from harness.settings import make_settings
 
 _SECTION = "submitting a job (processor time of web and store, of the SDK's process)"
 _COUNT = 200
@@ -34,7 +34,7 @@ def measure(options: Options) -> list[Row]:
         # Jobs do not end, so that the emulator sends no callbacks during the measurement.
         slow = {"queue_seconds": 3600, "run_seconds": 3600}
         requests.patch(f"{emulator.url}/_emulator/settings", json=slow, timeout=5).raise_for_status()
-        settings = make_settings(store.url, key_prefix="ci:", ci_endpoint=emulator.url)
+        settings = measured_settings(store.url, key_prefix="ci:", ci_endpoint=emulator.url)
         key = Services.open(settings, timeout=5).store.api_keys.create("bench", frozenset(SCOPES))
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         cpu: dict[str, list[float]] = {"ours": [], "floor": [], "alone": []}

@@ -18,9 +18,9 @@ from bench.load import Request, percentile, run, shared
 from bench.options import Options
 from bench.processes import memory
 from bench.serve import serve
+from bench.settings import measured_settings
 from bench.table import Row, ratios, row
 from harness.servers import Valkey, eventually
-from harness.settings import make_settings
 
 _SECTION = "1,000 waiting clients, half ?wait=, half SSE"
 _CLIENTS = 1000
@@ -74,7 +74,7 @@ class Waiters:
 
 def measure(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory() as name, Valkey(Path(name)) as store:
-        settings = make_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
+        settings = measured_settings(store.url, key_prefix="ci:", outbox_max=10_000_000)
         key = Services.open(settings, timeout=5).store.api_keys.create("bench", frozenset(SCOPES))
         path = "/callbacks/" + callback_url(settings, Binding(name="bench")).rpartition("/")[2]
         without, with_them, delays, used = [], [], [], []

@@ -77,7 +77,7 @@ def forge(service: Service, submitted: dict[str, Any], **claims: object) -> int:
 def test_a_true_callback_is_confirmed(confirming: Service) -> None:
     """The state changes when CI has answered; the handler runs once; the history says how each entry was verified."""
     job_id = confirming.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
-    done = confirming.call("GET", f"/v1/jobs/{job_id}?wait=30").json()
+    done = confirming.ended(job_id)
     assert (done["state"], done["source"], done["verification"]) == ("Success", "poll", "confirmed")
     entries = history(confirming, job_id)
     callback = next(entry for entry in entries if entry["kind"] == "callback")
@@ -101,7 +101,7 @@ def test_a_forged_success_of_a_failed_job_is_failed(confirming: Service, ci: Any
     ci("lose", times=1)
     submitted = confirming.call("POST", "/v1/jobs", json=REQUEST).json()
     assert forge(confirming, submitted) == 200
-    ended = confirming.call("GET", f"/v1/jobs/{submitted['job_id']}?wait=40").json()
+    ended = confirming.ended(submitted["job_id"])
     assert (ended["state"], ended["code"]) == ("Failed", "NoSuchAudio")
     assert (ended["source"], ended["verification"]) == ("poll", "confirmed")
 
@@ -127,9 +127,10 @@ def test_a_forged_job_never_has_a_state(confirming: Service) -> None:
 
 def test_while_ci_is_away_a_job_stays_unconfirmed(confirming: Service, ci: Any) -> None:
     """CI is asked again until it answers, and its answer confirms the job."""
+    # Before the submission: CI may call back, and be asked, before the test goes on.
+    ci("error", code="InternalError", status=500, on="describe")
     submitted = confirming.call("POST", "/v1/jobs", json=REQUEST).json()
     job_id = submitted["job_id"]
-    ci("error", code="InternalError", status=500, on="describe")
     done = eventually(
         lambda: next((e for e in history(confirming, job_id) if e["kind"] == "callback"), None),
         "the callback",
@@ -154,7 +155,7 @@ def test_a_callback_before_the_submit_answer(confirming: Service, ci: Any) -> No
     ci("early", times=1)
     submitted = confirming.call("POST", "/v1/jobs", json=REQUEST)
     assert submitted.status_code == 201
-    ended = confirming.call("GET", f"/v1/jobs/{submitted.json()['job_id']}?wait=30").json()
+    ended = confirming.ended(submitted.json()["job_id"])
     assert (ended["state"], ended["verification"]) == ("Success", "confirmed")
     assert ended["submission"]["id"]
 

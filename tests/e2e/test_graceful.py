@@ -97,7 +97,7 @@ def test_a_deploy_under_load_fails_no_callback(deploy: Callable[[Service], None]
     failed = [each for sender in senders for each in sender.failed]
     assert not failed, f"{len(failed)}: {failed[:3]}"
     sent = [job_id for sender in senders for job_id in sender.answered]
-    assert len(sent) >= 40
+    assert all(len(sender.answered) >= 10 for sender in senders), "five before the deploy and five after it"
     assert all(service.services.store.jobs.get(job_id) for job_id in sent)
 
 

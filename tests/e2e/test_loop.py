@@ -21,7 +21,7 @@ def test_a_job_is_submitted_called_back_and_handled(service: Service) -> None:
     job_id = answer.json()["job_id"]
     assert answer.headers["Location"] == f"/v1/jobs/{job_id}"
 
-    job = service.call("GET", f"/v1/jobs/{job_id}?wait=30").json()
+    job = service.ended(job_id)
     assert job["state"] == "Success"
     assert {output["role"]: output["object"] for output in job["outputs"]} == {
         "background": "out/background.mp3",

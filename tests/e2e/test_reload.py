@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app import settings as all_settings
 from app.core.tokens import Binding, CallbackKey, mint, new_nonce
-from harness.servers import Valkey, Web, as_environment, eventually, free_port
+from harness.servers import PATIENCE_S, Valkey, Web, as_environment, eventually, free_port
 from harness.settings import make_settings
 from tests.callbacks import body, new_job_id
 from tests.e2e.test_graceful import reload, serving, workers_of
@@ -60,7 +60,7 @@ class Installation:
         name, _, secret = key.partition(":")
         token = mint(Binding(nonce=new_nonce()), [CallbackKey(name, SecretStr(secret))])
         return requests.post(
-            f"{self.web.url}/callbacks/{token}", data=body(new_job_id()), timeout=10
+            f"{self.web.url}/callbacks/{token}", data=body(new_job_id()), timeout=PATIENCE_S
         ).status_code
 
     def refusals(self) -> list[str]:
@@ -170,6 +170,8 @@ def test_a_configuration_of_gunicorn_that_cannot_be_read(installed: Installation
     mine.write_text((Path.cwd() / "gunicorn.conf.py").read_text())
     installed.web.web._command[3] = str(mine)
     installed.web.restart_web()
+    # It returns when one worker answers.
+    eventually(lambda: len(workers_of(installed.web.web.pid) & serving(installed.web)) == 2, "both to serve")
     before = workers_of(installed.web.web.pid)
     mine.write_text("workers = (\n")
     assert "gunicorn.conf.py" in installed.refuse()

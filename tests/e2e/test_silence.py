@@ -20,17 +20,17 @@ def hasty(valkey: Valkey, emulator: Emulator, tmp_path: Path) -> Iterator[Servic
     settings = make_settings(
         valkey.url, public_url=f"http://127.0.0.1:{port}", ci_endpoint=emulator.url, deadline="2s"
     )
-    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=60)
     with Service(settings, port, tmp_path) as running:
         yield running
-    requests.post(f"{emulator.url}/_emulator/reset", timeout=5)
+    requests.post(f"{emulator.url}/_emulator/reset", timeout=60)
 
 
 def test_a_callback_that_never_comes(hasty: Service, emulator: Emulator) -> None:
     """After the deadline CI is asked; the end is in the record and in the history, and its handlers have run."""
     fault(emulator, "lose")
     job_id = hasty.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
-    job = hasty.call("GET", f"/v1/jobs/{job_id}?wait=30").json()
+    job = hasty.ended(job_id)
     assert (job["state"], job["source"], job["verification"]) == ("Success", "poll", "confirmed")
 
     def handled() -> bool:
@@ -49,5 +49,5 @@ def test_an_answer_that_was_lost(hasty: Service, emulator: Emulator) -> None:
     assert answer.status_code == 202, answer.text
     submission = answer.headers["Location"]
     job_ids = eventually(lambda: hasty.call("GET", submission).json()["job_ids"], "the job to be found")
-    assert hasty.call("GET", f"/v1/jobs/{job_ids[0]}?wait=30").json()["state"] == "Success"
+    assert hasty.ended(job_ids[0])["state"] == "Success"
     assert len(hasty.call("GET", "/v1/jobs").json()["jobs"]) == 1

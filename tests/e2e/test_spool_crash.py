@@ -31,7 +31,7 @@ def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     spool, chosen = tmp_path / "spool", random.Random(7)
     with Valkey(tmp_path / "redis") as server:
-        settings = make_settings(server.url, spool_dir=str(spool), redis_timeout="1s")
+        settings = make_settings(server.url, spool_dir=str(spool))
         with Service(settings, free_port(), tmp_path) as service:
             over = threading.Event()
             senders = [Sender(service.url + path(settings)) for _ in range(SENDERS)]

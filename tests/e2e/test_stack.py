@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,8 +19,6 @@ import requests
 
 from harness.servers import PATIENCE_S, ROOT, Process, eventually, free_port
 from tests.docs.conftest import BEING_WRITTEN
-
-_SECONDS = 60
 
 
 class Checkout:
@@ -38,7 +37,7 @@ class Checkout:
 
     def start(self) -> Process:
         process = self.begin()
-        eventually(lambda: "stop with Ctrl-C" in process.text(), f"ready: {process.text()}", _SECONDS)
+        eventually(lambda: "stop with Ctrl-C" in process.text(), lambda: f"ready: {process.text()}")
         return process
 
     def begin(self) -> Process:
@@ -72,7 +71,7 @@ class Checkout:
         assert run.popen is not None
         assert run.popen.wait(PATIENCE_S) == 0, run.text()
         assert "has died" not in run.text() and "Not ready" not in run.text()
-        eventually(lambda: not self.leftovers(), "every process to end")
+        eventually(lambda: not self.leftovers(), lambda: f"no process to be left: {self.leftovers()}")
 
     def programs(self) -> dict[str, int]:
         """The process id of each program, by its name."""
@@ -99,14 +98,18 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
         process.kill()
 
 
-@pytest.mark.timeout(240)
 def test_make_run(checkout: Checkout) -> None:
     """One command starts everything; its job ends; commands need no settings; a second start finds the jobs."""
     first = checkout.start()
     command = re.search(r"curl -s -H 'Authorization: Bearer (\S+)' '(\S+)'", first.text())
     assert command, first.text()
     headers = {"Authorization": f"Bearer {command[1]}"}
-    job = requests.get(command[2], headers=headers, timeout=60).json()
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = requests.get(command[2], headers=headers, timeout=90).json()
+        return found if found["terminal"] else None
+
+    job = eventually(ended, "the job to end")
     assert job["state"] == "Success"
     assert sorted(output["role"] for output in job["outputs"]) == ["background", "vocals"]
 
@@ -133,7 +136,7 @@ def test_make_run(checkout: Checkout) -> None:
     second.cwd = checkout.folder
     second.start()
     assert second.popen is not None
-    assert second.popen.wait(30) != 0
+    assert second.popen.wait(PATIENCE_S) != 0
     assert "running already" in second.text()
 
     checkout.end(first, "Ctrl-C")
@@ -146,16 +149,14 @@ def test_make_run(checkout: Checkout) -> None:
     checkout.end(again, "make stop")
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", ["Ctrl-C", "make stop"])
 def test_a_stop_during_the_start_shows_no_error(checkout: Checkout, how: str) -> None:
     """``make run`` ends with code 0, and its terminal shows no error."""
     run = checkout.begin()
-    eventually(lambda: "starting" in run.text(), "the moment", _SECONDS)
+    eventually(lambda: "starting" in run.text(), "the moment")
     checkout.end(run, how)
 
 
-@pytest.mark.timeout(240)
 def test_a_killed_process_is_started_again_and_a_killed_runner_ends_the_run(checkout: Checkout) -> None:
     """After ``kill -9`` each program is restarted, and a line says so; if the runner is killed, no process is left."""
     run = checkout.start()
@@ -165,11 +166,10 @@ def test_a_killed_process_is_started_again_and_a_killed_runner_ends_the_run(chec
     eventually(
         lambda: all(checkout.programs()[name] != pid for name, pid in before.items()),
         "new processes",
-        _SECONDS,
     )
     ready = f"http://127.0.0.1:{checkout.port}/readyz"
-    eventually(lambda: _status(ready) == "ok", "the service to be whole again", _SECONDS)
-    eventually(lambda: "terminated by SIGKILL" in run.text(), "a word about it", _SECONDS)
+    eventually(lambda: _status(ready) == "ok", "the service to be whole again")
+    eventually(lambda: "terminated by SIGKILL" in run.text(), "a word about it")
 
     stack_env = (checkout.folder / "var" / "stack.env").read_text()
     runner = re.search(r"STACK_PID='(\d+)'", stack_env)
@@ -178,7 +178,7 @@ def test_a_killed_process_is_started_again_and_a_killed_runner_ends_the_run(chec
     assert run.popen is not None
     assert run.popen.wait(PATIENCE_S) == 1
     assert "runner has died" in run.text()
-    eventually(lambda: not checkout.leftovers(), "every process to end")
+    eventually(lambda: not checkout.leftovers(), lambda: f"no process to be left: {checkout.leftovers()}")
 
 
 def _status(url: str) -> str | None:

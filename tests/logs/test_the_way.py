@@ -24,10 +24,14 @@ REQUEST = "r-4711.of_the-proxy"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+def whole_lines(text: str) -> list[str]:
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def lines_about(service: Service, found: str) -> dict[str, list[dict[str, Any]]]:
-    """The log lines of each process that contain this text."""
+    """The log lines of each process that contain this text; the last may not be whole yet."""
     return {
-        role: [json.loads(line) for line in process.text().splitlines() if found in line]
+        role: [json.loads(line) for line in whole_lines(process.text()) if found in line]
         for role, process in (("web", service.web), ("worker", service.worker), ("relay", service.relay))
     }
 

@@ -17,6 +17,7 @@ from app.core.logs import LOG_FIELDS
 from harness.downstream import KEY, Downstream
 from harness.servers import ROOT, Emulator, Process, Service, Valkey, eventually, free_port
 from harness.settings import make_settings
+from tests.logs.test_the_way import whole_lines
 from tests.receiver.callbacks import a_token, body, post
 from tests.workers.conftest import Start, start  # noqa: F401 - a fixture
 
@@ -33,7 +34,7 @@ class Collector:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        eventually(lambda: self._process.text().strip(), "the collector to listen")
+        eventually(lambda: whole_lines(self._process.text()), "the collector to listen")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,7 +48,7 @@ class Collector:
         }
 
     def spans(self) -> list[Said]:
-        return [json.loads(line) for line in self._process.text().splitlines()[1:]]
+        return [json.loads(line) for line in whole_lines(self._process.text())[1:]]
 
     def of(self, trace: str) -> dict[str, Said]:
         return {each["name"]: each for each in self.spans() if each["trace"] == trace}

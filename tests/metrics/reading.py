@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import requests
 from prometheus_client.parser import text_string_to_metric_families
+
+from harness.servers import eventually
 
 Values = dict[tuple[str, ...], float]
 
 
 def page_of(url: str) -> str:
-    """The text at ``url``, or nothing while no server answers there."""
-    try:
-        answer = requests.get(f"{url}/metrics", timeout=10)
-    except requests.RequestException:
-        return ""
-    return answer.text if answer.ok else ""
+    """The text at ``url``. Raises where no server answers."""
+    answer = requests.get(f"{url}/metrics", timeout=60)
+    answer.raise_for_status()
+    return answer.text
+
+
+def shows(page: Callable[[], str], true: Callable[[str], Any], what: str) -> str:
+    """The first page for which ``true(page)`` holds. A page that is not served yet, and a sample that it lacks, are
+    waited for."""
+
+    def asked() -> str:
+        try:
+            text = page()
+            return text if true(text) else ""
+        except (requests.RequestException, KeyError):
+            return ""
+
+    found: str = eventually(asked, what)
+    return found
 
 
 def samples_of(page: str, name: str) -> Values:

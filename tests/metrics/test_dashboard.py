@@ -110,5 +110,5 @@ def test_every_query_and_every_alert_finds_its_series(
                 prometheus.ask(query)
                 for selector in re.findall(r"(?:ci|process)_\w+(?:\{[^}]*\})?", query):
                     if not absent.match(selector):
-                        # A scrape that took too long leaves a gap until the next one.
+                        # A scrape that took too long leaves a gap of one interval in each series.
                         eventually(partial(prometheus.ask, selector), f"{selector} in {query}")

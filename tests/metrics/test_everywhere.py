@@ -15,7 +15,7 @@ from app.metrics import stored
 from app.store import Store
 from harness.servers import Emulator, Process, Valkey, Web, eventually, free_port
 from harness.settings import make_settings
-from tests.metrics.reading import names_of, page_of, samples_of
+from tests.metrics.reading import Values, names_of, page_of, samples_of, shows
 from tests.metrics.watched import Watched
 from tests.receiver.callbacks import a_token, body, post
 
@@ -36,6 +36,11 @@ def watched(
         yield running
 
 
+def wait_for(watched: Watched, name: str, values: Values) -> str:
+    """The first page of the web service on which the samples of that name are these."""
+    return shows(watched.page, lambda page: samples_of(page, name) == values, f"{name} to be {values}")
+
+
 def test_every_process_shows_what_redis_holds_and_itself(watched: Watched) -> None:
     """Relay and worker, like the web service."""
     here = {
@@ -45,21 +50,18 @@ def test_every_process_shows_what_redis_holds_and_itself(watched: Watched) -> No
         "ci_handler_runs_total",
         "ci_failures_open",
     }
+    wanted = here | {"process_resident_memory_bytes", "process_start_time_seconds"}
     for role in ("relay", "worker"):
-        eventually(partial(watched.page, role), f"the page of the {role}")
-        names = names_of(watched.page(role))
-        assert here <= names, role
-        assert {"process_resident_memory_bytes", "process_start_time_seconds"} <= names, role
-    assert here <= names_of(watched.page())
+        page = partial(watched.page, role)
+        shows(page, lambda page: wanted <= names_of(page), f"those of the {role}")
+    shows(watched.page, lambda page: here <= names_of(page), "those of the web service")
 
 
 def test_every_series_is_there_before_its_first_event(fresh: Watched) -> None:
     """Where the first event makes a series, ``increase()`` misses that event: an alert would too."""
-    eventually(
-        lambda: ("quick", "done") in samples_of(fresh.page(), "ci_handler_runs_total"),
-        "handlers",
+    page = shows(
+        fresh.page, lambda page: ("quick", "done") in samples_of(page, "ci_handler_runs_total"), "handlers"
     )
-    page = fresh.page()
     first: dict[str, list[tuple[str, ...]]] = {
         "ci_callbacks_total": [("accepted", "VoiceSeparate"), ("spooled", "other"), ("duplicate", "Review")],
         "ci_refusals_total": [("store_unavailable",), ("bad_token",), ("too_many_callbacks",)],
@@ -78,10 +80,8 @@ def test_every_series_is_there_before_its_first_event(fresh: Watched) -> None:
     for name, labels in first.items():
         found = samples_of(page, name)
         assert {each: found.get(each) for each in labels} == dict.fromkeys(labels, 0.0), name
-    eventually(
-        lambda: samples_of(fresh.page(), "ci_processes") == {("relay",): 1, ("worker",): 2}, "each process"
-    )
-    eventually(lambda: samples_of(fresh.page(), "ci_web_processes") == {(): 2}, "both web processes")
+    wait_for(fresh, "ci_processes", {("relay",): 1, ("worker",): 2})
+    wait_for(fresh, "ci_web_processes", {(): 2})
 
 
 def test_a_callback_changes_its_metrics(watched: Watched) -> None:
@@ -91,11 +91,9 @@ def test_a_callback_changes_its_metrics(watched: Watched) -> None:
     assert post(watched.url, token, content).json()["results"][0]["outcome"] == "accepted"
     assert post(watched.url, token, content).json()["results"][0]["outcome"] == "duplicate"
     assert post(watched.url, token, body(JobId="jquick", Tag="Quick")).status_code == 200
-    eventually(
-        lambda: samples_of(watched.page(), "ci_handler_runs_total")[("quick", "done")] >= 1,
-        "the run",
+    page = shows(
+        watched.page, lambda page: samples_of(page, "ci_handler_runs_total")["quick", "done"] >= 1, "the run"
     )
-    page = watched.page()
     counted = samples_of(page, "ci_callbacks_total")
     assert counted["accepted", "VoiceSeparate"] == 1
     assert counted["duplicate", "VoiceSeparate"] == 1
@@ -112,25 +110,26 @@ def test_the_time_of_the_newest_callback_outlives_the_web_service(fresh: Watched
     before = now_ms() / 1000
     assert post(fresh.url, a_token(fresh.settings), body()).status_code == 200
 
-    def newest() -> float:
-        return samples_of(fresh.page(), "ci_newest_callback_timestamp_seconds")[()]
+    def newest(page: str) -> float:
+        return samples_of(page, "ci_newest_callback_timestamp_seconds")[()]
 
-    eventually(lambda: newest() >= before, "the web service to report it")
-    known = newest()
+    known = newest(shows(fresh.page, lambda page: newest(page) >= before, "the web service to report it"))
     fresh.restart_web()
-    assert newest() == known
+    assert newest(fresh.page()) == known
 
 
 def test_without_a_relay_the_outbox_lags(fresh: Watched) -> None:
     """The number and the age of waiting events grow."""
     fresh.relay.kill()
     assert post(fresh.url, a_token(fresh.settings), body()).status_code == 200
-    eventually(lambda: samples_of(fresh.page(), "ci_outbox_waiting") == {(): 1}, "the event to wait")
-    eventually(lambda: samples_of(fresh.page(), "ci_outbox_age_seconds")[()] > 1, "its age")
-    eventually(lambda: samples_of(fresh.page(), "ci_processes")[("relay",)] == 0, "the relay to be missed")
+    wait_for(fresh, "ci_outbox_waiting", {(): 1})
+    shows(fresh.page, lambda page: samples_of(page, "ci_outbox_age_seconds")[()] > 1, "the event's age")
+    shows(
+        fresh.page, lambda page: samples_of(page, "ci_processes")[("relay",)] == 0, "the relay to be missed"
+    )
     fresh.relay.start()
-    eventually(lambda: samples_of(fresh.page(), "ci_outbox_waiting") == {(): 0}, "the event to be read")
-    assert samples_of(fresh.page(), "ci_outbox_age_seconds") == {(): 0}
+    page = wait_for(fresh, "ci_outbox_waiting", {(): 0})
+    assert samples_of(page, "ci_outbox_age_seconds") == {(): 0}
 
 
 def test_while_redis_is_away_its_own_metrics_are_missing(valkey: Valkey, tmp_path: Path) -> None:
@@ -138,13 +137,13 @@ def test_while_redis_is_away_its_own_metrics_are_missing(valkey: Valkey, tmp_pat
     with Valkey(tmp_path) as own:
         settings = make_settings(own.url, spool_dir=tmp_path / "spool")
         with Web(settings, free_port(), tmp_path) as web:
-            eventually(lambda: samples_of(page_of(web.url), "ci_redis_up") == {(): 1}, "Redis to be seen")
+            page_of_it = partial(page_of, web.url)
+            shows(page_of_it, lambda page: samples_of(page, "ci_redis_up") == {(): 1}, "Redis to be seen")
             own.kill()
             assert post(web.url, a_token(settings), body()).json()["results"][0]["outcome"] == "spooled"
-            eventually(
-                lambda: samples_of(page_of(web.url), "ci_redis_up") == {(): 0}, "the outage to be seen"
+            page = shows(
+                page_of_it, lambda page: samples_of(page, "ci_redis_up") == {(): 0}, "the outage to be seen"
             )
-            page = page_of(web.url)
             assert samples_of(page, "ci_callbacks_total")["spooled", "VoiceSeparate"] == 1
             assert samples_of(page, "ci_spool_age_seconds")[()] > 0
             names = {family.name for family in stored.FAMILIES} - {"ci_redis_up"}
@@ -156,26 +155,27 @@ def test_a_port_that_is_taken_stops_no_worker(watched: Watched, tmp_path: Path) 
     second = Process(watched.worker._command, tmp_path / "second.log", watched.worker._environment)
     with second:
         eventually(lambda: "METRICS_PORT: cannot listen" in second.text(), second.text)
-        eventually(lambda: samples_of(watched.page(), "ci_processes")[("worker",)] == 4, "both to work")
+        shows(watched.page, lambda page: samples_of(page, "ci_processes")[("worker",)] == 4, "both to work")
         assert second.stop() == 0
 
 
 def test_the_limit_of_redis_memory_is_shown(watched: Watched, store: Store) -> None:
-    used = samples_of(watched.page(), "ci_redis_memory_bytes")[()]
-    assert used > 100_000
-    assert samples_of(watched.page(), "ci_redis_memory_limit_bytes") == {(): float("inf")}
+    page = watched.page()
+    assert samples_of(page, "ci_redis_memory_bytes")[()] > 100_000
+    assert samples_of(page, "ci_redis_memory_limit_bytes") == {(): float("inf")}
 
 
 def test_the_metrics_of_a_worker_end_with_it(fresh: Watched) -> None:
     """Also when it is killed."""
-    eventually(lambda: fresh.page("worker"), "its page")
+    shows(partial(fresh.page, "worker"), bool, "its page")
     fresh.worker.kill()
 
     def is_gone() -> bool:
         try:
             requests.get(fresh.pages["worker"], timeout=2)
-        except requests.ConnectionError:
-            return True
+        except requests.RequestException as error:
+            # Too slow an answer is none from a closed port.
+            return isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout)
         return False
 
     eventually(is_gone, "its port to close")

@@ -40,13 +40,14 @@ class Watched(Service):
 
 
 class Prometheus(Process):
-    """The real server, with the rules of deploy/prometheus, asking every second."""
+    """The real server, with the rules of deploy/prometheus, asking every three seconds: a scrape
+    may take as long as the pause between two."""
 
     def __init__(self, watched: Watched, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         targets = {role: page.removeprefix("http://") for role, page in watched.pages.items()}
         config = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"},
             "rule_files": [str(ALERTS)],
             "scrape_configs": [
                 {"job_name": role, "static_configs": [{"targets": [target]}]}

@@ -54,7 +54,6 @@ def mounted(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
             public_url=f"http://127.0.0.1:{port}/ci",
             ci_endpoint=emulator.url,
             spool_dir=str(folder / "spool"),
-            redis_timeout="1s",
         )
         with Mounted(redis, settings, port, folder) as running:
             yield running
@@ -71,7 +70,7 @@ def test_both_applications_are_served(mounted: Mounted) -> None:
 def test_ci_calls_back_under_the_prefix(mounted: Mounted) -> None:
     """The URL that CI is given has the prefix, and what it posts there is accepted."""
     job_id = mounted.call("POST", "/v1/jobs", json=REQUEST).json()["job_id"]
-    job = mounted.call("GET", f"/v1/jobs/{job_id}?wait=60").json()
+    job = mounted.ended(job_id)
     assert (job["state"], job["source"], job["verification"]) == ("Success", "callback", "token")
     answer = requests.post(f"{mounted.url}/callbacks/{a_token(mounted.settings)}", data=body(), timeout=10)
     assert answer.json()["results"][0]["outcome"] == "accepted"

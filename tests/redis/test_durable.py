@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,20 @@ def server_in(folder: Path, *options: str) -> Valkey:
     return Valkey(folder, *options)
 
 
-def opened(server: Valkey, level: Level, prefix: str = "t:") -> Store:
-    return Store.open(server.url, prefix, timeout=5.0, durability=level)
+LONG_S = 30.0
+"""For calls that must succeed: a replica or a disk may take seconds on a busy machine."""
+SHORT_S = 5.0
+"""For calls whose wait for a stalled replica must fail."""
+
+
+def opened(server: Valkey, level: Level, timeout: float = LONG_S) -> Store:
+    return Store.open(server.url, "t:", timeout=timeout, durability=level)
+
+
+def _drained_twice(entries: Sequence[dict[str, object]]) -> bool:
+    """One entry for the callback and duplicates for its copy, which is drained again after a slow answer."""
+    first, *rest = [entry["outcome"] for entry in entries]
+    return first == "accepted" and set(rest) == {"duplicate"}
 
 
 @pytest.fixture
@@ -121,8 +133,7 @@ def test_fsync_with_the_file_switched_off_later(tmp_path: Path) -> None:
         assert len(ours.store.jobs.history(job_id)[0]) == 1
         ours.store.db.client.config_set("appendonly", "yes")
         eventually(lambda: not list((tmp_path / "spool").glob(f"*{SUFFIX}")), "the copy to be compared")
-        first, *others = [entry["outcome"] for entry in ours.store.jobs.history(job_id)[0]]
-        assert (first, set(others)) == ("accepted", {"duplicate"})
+        assert _drained_twice(ours.store.jobs.history(job_id)[0])
         ours.drainer.stop()
 
 
@@ -150,9 +161,9 @@ def test_a_duplicate_is_not_answered_before_its_original_is_safe(pair: tuple[Val
     assert first.acceptor.accept(news("j0")) == ["accepted"]
     assert second.acceptor.accept(news("j0")) == ["duplicate"]
     replica.signal(signal.SIGSTOP)
-    for store, decided in ((first, "accepted"), (second, "duplicate")):
+    for decided in ("accepted", "duplicate"):
         with pytest.raises(NotDurable) as caught:
-            store.acceptor.accept(news("j1"))
+            opened(primary, "replicated", SHORT_S).acceptor.accept(news("j1"))
         assert caught.value.outcomes == [decided]
     replica.signal(signal.SIGCONT)
 
@@ -176,7 +187,7 @@ def test_without_a_replica_the_spool_is_the_second_copy(
             "redis_url": primary.url,
             "durability": "replicated",
             "spool_dir": spool,
-            "redis_timeout": 5.0,
+            "redis_timeout": SHORT_S,
         }
     )
     app, bare = serving(chosen), serving(chosen.model_copy(update={"spool_dir": None}))
@@ -185,15 +196,15 @@ def test_without_a_replica_the_spool_is_the_second_copy(
     started = time.monotonic()
     for job_id in ids:
         assert outcome(client.post(path(chosen), data=body(job_id))) == "accepted"
-    assert time.monotonic() - started < 10 * 5.0 * 0.8, "not every request waits for the absent replica"
+    assert time.monotonic() - started < 10 * SHORT_S * 0.8, "not every request waits for the absent replica"
     assert bare.test_client().post(path(chosen), data=body(new_job_id())).status_code == 503
     assert list(spool.glob(f"*{SUFFIX}"))
     replica.signal(signal.SIGCONT)
     eventually(lambda: not list(spool.glob(f"*{SUFFIX}")), "the copies to be compared")
     for job_id in ids:
-        first, *others = ours.store.jobs.history(job_id)[0]
-        assert first["outcome"] == "accepted"
-        assert {(each["outcome"], "spooled_at" in each) for each in others} == {("duplicate", True)}
+        entries = ours.store.jobs.history(job_id)[0]
+        assert _drained_twice(entries)
+        assert all("spooled_at" in entry for entry in entries[1:])
     ours.drainer.stop()
 
 
@@ -203,7 +214,12 @@ def test_the_copy_brings_back_what_a_failover_lost(
     """Accepted by a primary whose replica never got it; the replica takes over; the spool's copy is news there."""
     primary, replica = pair
     chosen = settings.model_copy(
-        update={"redis_url": primary.url, "durability": "replicated", "spool_dir": tmp_path / "spool"}
+        update={
+            "redis_url": primary.url,
+            "durability": "replicated",
+            "spool_dir": tmp_path / "spool",
+            "redis_timeout": SHORT_S,
+        }
     )
     app, job_id = create_app(chosen), new_job_id()
     replica.kill()
@@ -211,7 +227,8 @@ def test_the_copy_brings_back_what_a_failover_lost(
     app.extensions["services"].drainer.stop()
     primary.kill()
     replica.start()
-    after = chosen.model_copy(update={"redis_url": replica.url, "durability": "process"})
+    changed = {"redis_url": replica.url, "durability": "process", "redis_timeout": LONG_S}
+    after = chosen.model_copy(update=changed)
     promoted = create_app(after).extensions["services"]
     promoted.store.db.client.replicaof("NO", "ONE")
     assert promoted.store.jobs.get(job_id) is None, "the failover has lost it"
@@ -235,6 +252,7 @@ def test_submissions_are_at_the_strongest_level(pair: tuple[Valkey, Valkey]) -> 
     assert there.db.client.sismember("t:revoked", "f00f")
     strict.submissions.create(submission("s2"))
     replica.signal(signal.SIGSTOP)
+    plain, strict = opened(primary, "process", SHORT_S), opened(primary, "replicated", SHORT_S)
     plain.submissions.create(submission("s3"))
     with pytest.raises(Unavailable):
         strict.submissions.create(submission("s4"))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from app.services import Services
 from app.settings import Settings
-from app.spool import SUFFIX
+from app.spool import SUFFIX, drain
 from app.spool.files import OwnFile
 from app.spool.lock import FolderLock
 from app.spool.record import decode_record, encode_record, pack_refusal
@@ -97,8 +97,12 @@ def test_a_crash_after_any_record_loses_none(home: Home, whole: int) -> None:
 
 
 @pytest.mark.parametrize("taken", range(1, 5))
-def test_a_redis_that_loses_its_last_writes(tmp_path: Path, taken: int) -> None:
+def test_a_redis_that_loses_its_last_writes(
+    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Redis restarts without the records drained before; their file is still there, and they are drained again."""
+    # A restart may take seconds: then the restart would be noticed before all records are drained.
+    monkeypatch.setattr(drain, "_SETTLE_S", 600.0)
     with Valkey(tmp_path, "--appendonly", "no") as server:
         home = Home(Services.open(make_settings(server.url), timeout=5).store, tmp_path / "spool")
         ids = [new_job_id() for _ in range(4)]

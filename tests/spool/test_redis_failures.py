@@ -97,7 +97,7 @@ def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
         return "drop" if b"jslow" in data and next(unanswered, None) is not None else "pass"
 
     with Valkey(tmp_path) as server, behind(server, fate_of) as url:
-        home = Home(Services.open(make_settings(url), timeout=2).store, tmp_path / "spool")
+        home = Home(Services.open(make_settings(url), timeout=0.5).store, tmp_path / "spool")
         home.put(*(encode_record(news("jslow", state)) for state in ("Success", "Running", "Success")))
 
         def is_drained() -> bool:
@@ -106,9 +106,10 @@ def test_a_slow_redis_sets_no_record_aside(tmp_path: Path) -> None:
             return not home.files()
 
         eventually(is_drained, "the spool to be drained")
-        first, second, *others = home.outcomes("jslow")
-        assert [first, second] == ["accepted", "stale"]
-        assert set(others) <= {"duplicate", "stale"}
+        outcomes = home.outcomes("jslow")
+        # An answer that came too late adds more: the records that it was for are replayed.
+        assert outcomes[0] == "accepted" and outcomes.count("accepted") == 1, "Success came first"
+        assert set(outcomes[1:]) == {"stale", "duplicate"}
         assert "set_aside" not in home.said
 
 
@@ -123,7 +124,7 @@ def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(
         return "drop" if slow else "pass"
 
     with Valkey(tmp_path) as server, behind(server, fate_of) as url:
-        home = Home(Services.open(make_settings(url), timeout=0.5).store, tmp_path / "spool")
+        home = Home(Services.open(make_settings(url), timeout=0.2).store, tmp_path / "spool")
         home.put(encode_record(news("jslow")), encode_record(news("jgood")))
 
         def is_set_aside() -> bool:
@@ -132,10 +133,8 @@ def test_a_record_that_is_never_answered_delays_the_others_for_a_bounded_time(
             return home.spool.set_aside().records == 1 and not home.files()
 
         eventually(is_set_aside, "the record to be set aside")
-        # On a busy machine other calls may time out too, and then what was stored is replayed.
-        first, *others = home.outcomes("jgood")
-        assert first == "accepted"
-        assert set(others) <= {"duplicate"}
+        outcomes = home.outcomes("jgood")
+        assert outcomes[0] == "accepted" and set(outcomes[1:]) <= {"duplicate"}
         times = [int(each) for each in re.findall(r"Redis failed (\d+) times for this record", caplog.text)]
         assert len(times) >= 3
         assert times == list(range(30, 30 + len(times)))

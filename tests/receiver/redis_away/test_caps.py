@@ -107,7 +107,7 @@ def test_callbacks_that_cannot_be_stored_do_not_flood_the_log(
 ) -> None:
     """The first is logged at once with its reason; further ones are counted, in far fewer lines."""
     monkeypatch.setattr(keep, "_UNSTORED", keep._Unstored())
-    bare = make_settings(server.url, spool_dir=None, redis_timeout="0.5s")
+    bare = make_settings(server.url, spool_dir=None)
     client, url = serving(bare).test_client(), path(bare)
     with killed(server):
         statuses = {client.post(url, data=body(new_job_id())).status_code for _ in range(100)}
