@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Final, ParamSpec, TypeVar, cast
 
 from flask import g, request
 
 from app.api.rates import check_guesses, count_guess, count_request
 from app.redis.cursors import BadCursor
-from app.store.access.api_keys import ApiKey, Scope, key_digest
+from app.store.access.api_keys import ApiKey, ApiKeys, Scope, key_digest
 from app.web.problems import Problem
 from app.web.services import services
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+STREAM_CHECK_S: Final = 15.0
+"""Seconds after which a stream looks its key up again: a revoked key reads no longer than that."""
 
 
 def needs(scope: Scope, *more: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -83,6 +87,33 @@ def require(*scopes: Scope) -> None:
 
 def may(scope: Scope) -> bool:
     return cast(ApiKey, g.api_key).may(scope)
+
+
+class StreamKey:
+    """The key of a stream, which outlives its request: looked up again every ``STREAM_CHECK_S``, so that a stream ends
+    with its key."""
+
+    def __init__(self, keys: ApiKeys, digest: str, scope: Scope) -> None:
+        """``digest``: that of a key which was just found to have the scope."""
+        self._keys, self._digest, self._scope = keys, digest, scope
+        self._next_check = time.monotonic() + STREAM_CHECK_S
+
+    def left_s(self) -> float:
+        """Seconds until it is looked up again: wait no longer than that."""
+        return max(0.0, self._next_check - time.monotonic())
+
+    def is_valid(self) -> bool:
+        """False if the key was revoked or has lost the scope. Raises ``UNAVAILABLE``."""
+        if self.left_s() > 0:
+            return True
+        key = self._keys.with_digest(self._digest)
+        self._next_check = time.monotonic() + STREAM_CHECK_S
+        return key is not None and key.may(self._scope)
+
+
+def stream_key() -> StreamKey:
+    """The key of this request, which a view with ``needs("read")`` has checked."""
+    return StreamKey(services().store.api_keys, _digest(), "read")
 
 
 def _key() -> ApiKey:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel, Field
 
-from app.api.auth import needs
+from app.api.auth import StreamKey, needs, stream_key
 from app.api.requests import StrictQuery, read_query
 from app.documents.jobs import StreamedEvent, StreamGap
 from app.metrics import counted
@@ -73,28 +73,31 @@ def stream() -> Response:
         raise Problem(
             "store_unavailable", "Redis is unavailable. Try again after Retry-After.", retry_after=5
         ) from None
-    answer = current_app.response_class(_lines(every, listener), mimetype="text/event-stream")
+    answer = current_app.response_class(_lines(every, listener, stream_key()), mimetype="text/event-stream")
     answer.call_on_close(seat.close)
     # A proxy that buffers would hold events back.
     answer.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     return answer
 
 
-def _lines(every: WebServices, listener: Listener) -> Iterator[str]:
+def _lines(every: WebServices, listener: Listener, key: StreamKey) -> Iterator[str]:
     yield ": welcome\nretry: 2000\n\n"
-    spoken = time.monotonic()
+    next_comment = time.monotonic() + COMMENT_S
     while not every.tail.closing.is_set():
         try:
-            lines = [_text(every, each) for each in listener.next(COMMENT_S)]
+            if not key.is_valid():
+                return  # The client connects again, and gets the reason as a problem.
+            wait_s = max(0.0, min(next_comment - time.monotonic(), key.left_s()))
+            lines = [_text(every, each) for each in listener.next(wait_s)]
         except UNAVAILABLE:
             # The stream stays open: events follow when Redis is available again.
             every.tail.closing.wait(1.0)
             lines = []
-        if not lines and time.monotonic() - spoken >= COMMENT_S:
+        if not lines and time.monotonic() >= next_comment:
             lines = [": still here\n\n"]
         for line in lines:
             yield line
-            spoken = time.monotonic()
+            next_comment = time.monotonic() + COMMENT_S
 
 
 def _text(every: WebServices, each: Posted | Gap) -> str:

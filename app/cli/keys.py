@@ -72,7 +72,7 @@ def list_keys(json_wanted: bool) -> None:
 @with_appcontext
 @guarded
 def revoke(name: str) -> None:
-    """The key stops working at once."""
+    """The key stops working at once; its open event streams end within 15 seconds."""
     with acting("keys.revoke", name=name) as done:
         revoked = services().store.api_keys.revoke(name)
         done.did(revoked=int(revoked))

@@ -14,6 +14,8 @@ _URL = re.compile(r"https?:(?:/|\\/|%2f){2}\S*", re.IGNORECASE)
 _SIGNATURE = re.compile(r"q-(?:signature|ak|key-time|sign-time)=[^&\s]*", re.IGNORECASE)
 _CALLBACK = re.compile(rb"<(CallBack|Url)>\s*+([^<\s]++)\s*+</\1>", re.IGNORECASE)
 _NOTHING = CIError()
+_RETRY_AFTER_MAX_S = 300.0
+"""One wrong answer must not stop the questions of all relays for days."""
 _SECRET_MIN = 8  # "no", "/" or "jobs" would eat the message and hide nothing
 _STATUS_CODES = {
     429: "SlowDown",
@@ -80,7 +82,7 @@ def _scrub(text: str, hidden: Iterable[str]) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); CI has not been seen to send a date."""
-    if retry_after and re.fullmatch(r"[0-9]{1,6}", retry_after.strip()):
-        return float(retry_after)
+    """Retry-After in seconds (RFC 9110, 10.2.3), five minutes at most; CI has not been seen to send a date."""
+    if retry_after and re.fullmatch(r"[0-9]{1,100}", retry_after.strip()):
+        return min(float(retry_after), _RETRY_AFTER_MAX_S)
     return None

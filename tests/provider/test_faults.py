@@ -122,10 +122,18 @@ def test_unknown_codes_pass_without_advice(scripted: Scripted) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("Retry-After: 7", 7.0), ("Retry-After: soon", None), ("X: y", None)]
+    ("header", "seconds"),
+    [
+        ("Retry-After: 7", 7.0),
+        ("Retry-After: 999999", 300.0),
+        (f"Retry-After: {10**99}", 300.0),
+        ("Retry-After: soon", None),
+        ("X: y", None),
+    ],
 )
 def test_being_throttled_says_how_long(scripted: Scripted, header: str, seconds: float | None) -> None:
-    """If CI names a time; the request may be sent again, since CI has not read it."""
+    """If CI names a time, five minutes at most: all questions wait for it. The request may be sent again, since CI has
+    not read it."""
     scripted.answers = [answer(429, "", header)]
     with pytest.raises(Throttled) as caught:
         submit(scripted.url)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -26,11 +26,13 @@ from app.settings import Settings
 from app.settings.chats import Chat
 from app.settings.endpoints import Endpoint
 from app.store import UNAVAILABLE, Event, Store
+from app.store.deliveries.deliveries import DeliveryOutcome
 from app.store.runs.run import End, Run, Start
 from workers.forward.chat import chat_message, chat_result
 from workers.forward.delivery_result import DeliveryResult, result_of
 from workers.forward.http_post import PostLimits, post
 from workers.forward.message import message
+from workers.relay.held_runs import HeldRuns
 from workers.run_log import about_run, log_end
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,15 @@ CHAT_HANDLER = "chat"
 _BACKOFF_MAX_S = 4 * 3600.0
 _LEASE_MARGIN_S = 10.0
 """Seconds that a lease lasts beyond the request's timeout; after them its relay counts as dead."""
+_RESOLVE_S = 60.0
+"""Seconds for which a lease is renewed beyond the request's timeout, which begins when the endpoint's name is resolved:
+a resolver that does not answer takes half a minute."""
 _IDLE_S = 1.0
+_OUTCOMES: Final[Mapping[str, DeliveryOutcome]] = {
+    "done": "delivered",
+    "failed": "failed",
+    "waiting": "retried",
+}
 _GIVE_UP_INTERVAL_S = 30.0
 _UNKNOWN_WHY = "the endpoint is no longer in FORWARD_URLS or CHAT_WEBHOOK"
 _UNKNOWN_S = 600.0
@@ -71,18 +81,15 @@ class Forwarder:
         self._lease_s = settings.forward_timeout + _LEASE_MARGIN_S
         self._threads = settings.forward_concurrency
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="forward")
-        self._busy = 0
-        self._under_way: dict[str, tuple[int, int]] = {}
-        self._lock = threading.Lock()
+        self._held = HeldRuns(store.runs, self._lease_s)
         self.news = threading.Event()
 
     def step(self) -> None:
         """Start due deliveries on free threads; if there are none, wait for news, a thread or the next due time."""
-        room = self._threads - self._busy
+        self._held.beat()
+        room = self._threads - len(self._held)
         ids = self._store.deliveries.take(self.endpoint.name, room, self._lease_s) if room else []
-        for each in ids:
-            with self._lock:
-                self._busy += 1
+        for each in self._held.claim(ids):
             self._pool.submit(self._one, each)
         if not ids:
             due = self._store.deliveries.next_due_s(self.endpoint.name) if room else None
@@ -93,13 +100,14 @@ class Forwarder:
         """Start nothing more, wait for running deliveries until then (``time.monotonic()``), and release the rest:
         another relay delivers them again at once."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        while self._busy and time.monotonic() < until:
+        while self._held and time.monotonic() < until:
             time.sleep(0.02)
-        for run_id, (number, started) in list(self._under_way.items()):
+        for run_id, held in self._held.begun():
             stopped = DeliveryResult("the relay stopped before the endpoint answered")
             log.warning("%s: released run %s without an answer; it is retried", self.endpoint.name, run_id)
             with suppress(*UNAVAILABLE):
-                self._store.runs.finish(End(run_id, number, "waiting", _entry(number, started, stopped)))
+                entry = _entry(held.number, held.started, stopped)
+                self._store.runs.finish(End(run_id, held.number, "waiting", entry))
 
     def _one(self, run_id: str) -> None:
         try:
@@ -109,8 +117,7 @@ class Forwarder:
         except Exception:
             log.exception("delivery of run %s failed; it is retried when its lease ends", run_id)
         finally:
-            with self._lock:
-                self._busy -= 1
+            self._held.release(run_id)
             self.news.set()
 
     def _deliver(self, run_id: str) -> None:
@@ -123,14 +130,12 @@ class Forwarder:
             self._store.deliveries.count(self.endpoint.name, "failed")
         if number < 1:
             return
-        event, started = self._store.runs.event(run.event_id), now_ms()
-        self._under_way[run_id] = number, started
-        try:
-            with about_run(run, event):
-                result = self._attempt(run, event)
-                self._record(run, number, result, _entry(number, started, result))
-        finally:
-            del self._under_way[run_id]
+        started = now_ms()
+        self._held.begin(run_id, number, started, self._bounds.total_s + _RESOLVE_S)
+        event = self._store.runs.event(run.event_id)
+        with about_run(run, event):
+            result = self._attempt(run, event)
+            self._record(run, number, result, _entry(number, started, result))
 
     def _attempt(self, run: Run, event: Event | None) -> DeliveryResult:
         if event is None:
@@ -149,27 +154,28 @@ class Forwarder:
             return DeliveryResult(str(error)[:500], trouble=True)
 
     def _record(self, run: Run, number: int, result: DeliveryResult, entry: dict[str, Any]) -> None:
-        runs, endpoint = self._store.runs, self.endpoint.name
+        end = self._end(run, number, result, entry)
+        if not self._store.runs.finish(end):
+            log.warning("run %s, try %d ended after its lease; its result is not stored", run.id, number)
+            return
+        deliveries, endpoint = self._store.deliveries, self.endpoint.name
+        log_end(log, run, end, result.error or "")
+        if result.error is None:
+            deliveries.succeeded(endpoint)
+        elif result.trouble:
+            deliveries.in_trouble(endpoint, result.error, result.again_in_s)
+        elif not result.ours:
+            deliveries.refused(endpoint, result.error)
+        deliveries.count(endpoint, _OUTCOMES[end.state])
+
+    def _end(self, run: Run, number: int, result: DeliveryResult, entry: dict[str, Any]) -> End:
         counted = number - run.forgiven
         if result.error is None:
-            runs.finish(done := End(run.id, number, "done", entry))
-            log_end(log, run, done)
-            self._store.deliveries.succeeded(endpoint)
-            self._store.deliveries.count(endpoint, "delivered")
-            return
-        is_over = result.final or counted >= self._settings.forward_tries
-        if is_over:
-            end = End(run.id, number, "failed", entry)
-        else:
-            pause = max(result.again_in_s or 0.0, self._pause(counted))
-            end = End(run.id, number, "waiting", entry, pause)
-        runs.finish(end)
-        log_end(log, run, end, result.error)
-        if result.trouble:
-            self._store.deliveries.in_trouble(endpoint, result.error, result.again_in_s)
-        elif not result.ours:
-            self._store.deliveries.refused(endpoint, result.error)
-        self._store.deliveries.count(endpoint, "failed" if is_over else "retried")
+            return End(run.id, number, "done", entry)
+        if result.final or counted >= self._settings.forward_tries:
+            return End(run.id, number, "failed", entry)
+        pause = max(result.again_in_s or 0.0, self._pause(counted))
+        return End(run.id, number, "waiting", entry, pause)
 
     def _pause(self, tries: int) -> float:
         return delay(tries, self._settings.forward_backoff, _BACKOFF_MAX_S)

@@ -12,14 +12,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-from msgspec import Struct
-
 from app.core.clock import now_ms
 from app.core.processes import process_name
 from app.store import UNAVAILABLE, Event, Store
 from app.store.runs.run import Run, Start
 from workers import registry
 from workers.outputs import ReadableJob
+from workers.relay.held_runs import RENEW_S, HeldRuns
 from workers.run_log import about_run, log_end
 from workers.worker.lease_keeper import LEASE_S
 from workers.worker.tasks import Failed, ending, raised
@@ -32,13 +31,6 @@ _WHILE_BUSY = 1
 """Checks at a time while runs of handlers wait to be sent: each HEAD takes milliseconds of this process in the SDK."""
 _IDLE_S = 5.0
 """How often it looks for due runs. New ones of this relay wake it; others are retried ones and those of dead relays."""
-_BEAT_S = 4.0
-
-
-class _Held(Struct, frozen=True):
-    number: int
-    until: float
-    """When its time is up (``time.monotonic()``): from then on its lease is not renewed, and the run is retried."""
 
 
 class Lookups:
@@ -47,18 +39,16 @@ class Lookups:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="look-up")
-        self._held: dict[str, _Held] = {}
-        self._next_beat = 0.0
+        self._held = HeldRuns(store.runs, LEASE_S)
         self.news = threading.Event()
 
     def step(self) -> None:
         """Start due checks; if there are none, wait for news, a free thread or the next due time."""
-        self._beat()
+        self._held.beat()
         room = self._allowed() - len(self._held)
         ids = self._store.schedules.take_lookups(room, LEASE_S) if room > 0 else []
-        # A run whose time was up may still wait for COS here, although it is due again: it is not started twice.
-        for each in (each for each in ids if each not in self._held):
-            self._held[each] = _Held(0, 0.0)
+        # A run whose time was up may still wait for COS here, although it is due again.
+        for each in self._held.claim(ids):
             self._pool.submit(self._one, each)
         if not ids:
             self._wait(has_room=room > 0)
@@ -69,23 +59,14 @@ class Lookups:
     def _wait(self, *, has_room: bool) -> None:
         due = self._store.schedules.next_lookup_s() if has_room else None
         pause = _IDLE_S if due is None else min(_IDLE_S, max(0.02, due))
-        self.news.wait(min(pause, _BEAT_S) if self._held else pause)
+        self.news.wait(min(pause, RENEW_S) if self._held else pause)
         self.news.clear()
 
     def close(self, until: float) -> None:
         """Start nothing more, and wait for running checks until then; others are retried when their leases end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        while any(each.number for each in list(self._held.values())) and time.monotonic() < until:
+        while self._held.begun() and time.monotonic() < until:
             time.sleep(0.02)
-
-    def _beat(self) -> None:
-        now = time.monotonic()
-        if now < self._next_beat:
-            return
-        self._next_beat = now + _BEAT_S
-        for each, held in list(self._held.items()):
-            if held.number and now < held.until:
-                self._store.runs.beat(each, held.number, LEASE_S)
 
     def _one(self, run_id: str) -> None:
         try:
@@ -95,7 +76,7 @@ class Lookups:
         except Exception:
             log.exception("run %s could not be recorded; it is retried when its lease ends", run_id)
         finally:
-            self._held.pop(run_id, None)
+            self._held.release(run_id)
             self.news.set()
 
     def _perform(self, run_id: str) -> None:
@@ -107,8 +88,9 @@ class Lookups:
         number = self._store.runs.start(start)
         if number < 1:
             return
-        self._held[run_id] = _Held(number, time.monotonic() + (handler.timeout if handler else 0.0))
-        started, event = now_ms(), self._store.runs.event(run.event_id)
+        started = now_ms()
+        self._held.begin(run_id, number, started, handler.timeout if handler else 0.0)
+        event = self._store.runs.event(run.event_id)
         with about_run(run, event):
             end = ending(run, number, started, self._attempt(run, handler, event))
             self._store.runs.finish(end)

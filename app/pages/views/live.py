@@ -8,8 +8,9 @@ from contextlib import ExitStack
 
 from flask import Response, current_app, request
 
+from app.api.auth import StreamKey
 from app.metrics import counted
-from app.pages import blueprint
+from app.pages import blueprint, session
 from app.store import UNAVAILABLE
 from app.store.events.tail import Full, Listener
 from app.web.problems import Problem
@@ -35,25 +36,28 @@ def live() -> Response:
     except UNAVAILABLE:
         seat.close()
         raise
-    answer = current_app.response_class(_lines(every, listener), mimetype="text/event-stream")
+    key = StreamKey(every.store.api_keys, session.current().digest, "read")
+    answer = current_app.response_class(_lines(every, listener, key), mimetype="text/event-stream")
     answer.call_on_close(seat.close)
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
 
 
-def _lines(every: WebServices, listener: Listener) -> Iterator[str]:
+def _lines(every: WebServices, listener: Listener, key: StreamKey) -> Iterator[str]:
     yield ": welcome\nretry: 2000\n\n"
-    spoken = time.monotonic()
+    next_comment = time.monotonic() + _COMMENT_S
     while not every.tail.closing.is_set():
         try:
-            found = listener.next(_COMMENT_S)
+            if not key.is_valid():
+                return  # The page connects again, and is sent to the sign-in.
+            found = listener.next(max(0.0, min(next_comment - time.monotonic(), key.left_s())))
         except UNAVAILABLE:
             found = []
             every.tail.closing.wait(_PAUSE_S)
         if found:
             yield "event: change\ndata: jobs\n\n"
-            spoken = time.monotonic()
+            next_comment = time.monotonic() + _COMMENT_S
             every.tail.closing.wait(_PAUSE_S)
-        elif time.monotonic() - spoken >= _COMMENT_S:
+        elif time.monotonic() >= next_comment:
             yield ": still here\n\n"
-            spoken = time.monotonic()
+            next_comment = time.monotonic() + _COMMENT_S
