@@ -8,10 +8,7 @@ local version, rank, announced, state, entries = unpack(
 if version ~= seen_version or rank == '3' or announced == deadline then return 0 end
 redis.call('HSET', job, 'overdue', deadline)
 redis.call('HINCRBY', prefix .. 'answers', 'overdue', 1)
-local tag = cjson.decode(report).tag
-if tag == cjson.null then tag = '' end
 local event = string.sub(redis.sha1hex('overdue ' .. id .. ' ' .. deadline), 1, 32)
-redis.call('XADD', prefix .. 'events', '*', 'event_id', event, 'job_id', id, 'kind', 'overdue', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[6], 'handlers', '0', 'report', report,
-  'details', ARGV[7])
+add_event(prefix, id, {event_id = event, kind = 'overdue', state = state, tag = tag_of(report), version = version,
+  entry = entries, at = ARGV[6], handlers = '0', report = report, details = ARGV[7]})
 return 1

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from app.store import Job, Store
 from app.store.reading.listing import Filter
+from app.store.runs.run import End, Start, run_id
 from app.store.submissions.submissions import Submission
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
@@ -130,6 +131,24 @@ def test_every_event_of_the_job_has_labels_and_deadline(store: Store) -> None:
     assert made.deadline == "2099-01-02T10:00:00Z"
     assert {row[b"deadline"] for row in fields} == {b"2099-01-02T10:00:00Z"}
     assert {each.event.labels["show"] for each in store.outbox.after("0-0", 10)} == {"news"}
+
+
+def test_events_about_trouble_have_labels_and_deadline(store: Store) -> None:
+    """Of a job that is overdue, and of a run that is out of tries."""
+    made = replace(submission("s1"), labels=LABELS, deadline="2022-06-27T08:00:00Z")
+    store.submissions.create(made)
+    tell(store, said("j1", "Running"), source="submit", submission="s1")
+    (news,) = store.outbox.after("0-0", 10)
+    store.runs.plan([(news.event, [("h", None)])])
+    run = run_id(news.event.event_id, "h")
+    store.runs.start(Start(run, 60, 1, "w"))
+    store.runs.finish(End(run, 1, "failed", {"n": 1, "error": "no"}))
+    assert store.due.announce_overdue(known(store, "j1"))
+    events = [each.event for each in store.outbox.after("0-0", 10)]
+    assert [each.kind for each in events] == ["submit", "run_failed", "overdue"]
+    assert all(each.labels == LABELS for each in events)
+    rows: Any = store.db.client.xrange(store.db.key("events"))
+    assert [fields[b"deadline"] for _, fields in rows] == [made.deadline.encode()] * 3
 
 
 def test_a_page_costs_the_same_wherever_it_stands(store: Store) -> None:
