@@ -1,5 +1,5 @@
 -- Stores CI's report about one or more jobs, all or nothing, in one atomic step:
--- compares it with what is known (decide.lua and record.lua are in front of this file), writes the job, its indexes, its history and its
+-- compares it with what is known (record.lua, event.lua and decide.lua are in front of this file), writes the job, its indexes, its history and its
 -- event. Everything is checked before the first write, types too, because a script has no rollback.
 --
 -- ARGV[1] prefix, ARGV[2] header (JSON), ARGV[3] the exact bytes (compressed) or '',
@@ -266,17 +266,9 @@ local function remember(id, job, i, outcome, short_event, doubt)
   return n, true
 end
 
-local function add_event(item, fields)
-  local labels, deadline = asked_with(prefix, redis.call('HGET', key('job', item.id), 'submission'))
-  local words = {'event_id', fields.event_id, 'job_id', item.id, 'kind', fields.kind,
-    'state', fields.state or '', 'tag', item.tag or '', 'version', fields.version,
-    'entry', fields.entry, 'at', header.at, 'handlers', fields.handlers, 'report', fields.report,
-    'labels', labels, 'deadline', deadline}
-  if fields.details then words[#words + 1], words[#words + 2] = 'details', fields.details end
-  if fields.only then words[#words + 1], words[#words + 2] = 'only', fields.only end
-  if header.request then words[#words + 1], words[#words + 2] = 'request', header.request end
-  if header.trace then words[#words + 1], words[#words + 2] = 'trace', header.trace end
-  redis.call('XADD', key('events'), '*', unpack(words))
+local function tell(item, event)
+  event.tag, event.at, event.request, event.trace = item.tag, header.at, header.request, header.trace
+  add_event(prefix, item.id, event)
 end
 
 -- Handlers run for a callback unless the job is in doubt, and for an answer if it changes the state, or if they have not
@@ -294,7 +286,7 @@ local function announce(i, item, job, entry, version)
   local report, handlers = report_of(i), handlers_for(item, job)
   if not item.state and job.exists then report = known_report(i, item.id) end
   if not is_answer and handlers == '0' then redis.call('HSET', key('job', item.id), 'held', 1) end
-  add_event(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
+  tell(item, {event_id = item.event_id, kind = source, state = item.state, version = version, entry = entry,
     handlers = handlers, report = report, only = is_quiet(job) and 'none' or nil})
 end
 
@@ -442,7 +434,7 @@ local function raise_doubt(i, item, job, reason)
   local entry = remember(id, job, i, 'stale', event and from_hex(event) or nil, reason)
   if event then
     redis.call('HINCRBY', hash, 'news', 1)
-    add_event(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
+    tell(item, {event_id = event, kind = 'doubt', state = job.state, version = version, entry = entry,
       handlers = '0', report = known_report(i, id), details = cjson.encode({reason = reason, since = doubt.since,
         reported = doubt.reported})})
   end

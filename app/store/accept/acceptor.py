@@ -46,7 +46,7 @@ class Acceptor:
         self._durable = durable
         self._db = db
         self._prefix = db.prefix
-        self._script = script(db.client, "record", "decide", "accept")
+        self._script = script(db.client, "record", "event", "decide", "accept")
 
     def accept(self, news: News) -> list[Outcome]:
         """The outcomes of ``take``; raises as it does."""

@@ -46,7 +46,7 @@ class Deliveries:
         self._schedules = schedules
         self._redis = db.client
         self._take, self._note = (script(db.client, name) for name in ("take_delivery", "endpoint"))
-        self._give_up = script(db.client, "record", "run", "run_failed", "give_up")
+        self._give_up = script(db.client, "record", "event", "run", "run_failed", "give_up")
 
     def take(self, endpoint: str, count: int, put_off_s: float) -> list[str]:
         """Up to ``count`` due runs of this endpoint: none while it is paused, one to probe it after a pause. Each is

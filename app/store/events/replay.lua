@@ -16,12 +16,7 @@ if n <= tonumber(ARGV[6]) then
   open_record(record, '')
   redis.call('RPUSH', record, part('n', tostring(n)) .. part('o', 'a') .. part('e', from_hex(ARGV[3])) .. 'j' .. ARGV[8])
 end
-local tag = cjson.decode(report).tag
-if tag == cjson.null then tag = '' end
-local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
-local words = {'event_id', ARGV[3], 'job_id', id, 'kind', 'replay', 'state', state or '', 'tag', tag or '',
-  'version', version, 'entry', n, 'at', ARGV[5], 'handlers', '1', 'report', report, 'labels', labels,
-  'deadline', deadline, 'replay_of', ARGV[4], 'only', ARGV[11], 'request', ARGV[12]}
-if ARGV[13] ~= '' then words[#words + 1], words[#words + 2] = 'trace', ARGV[13] end
-redis.call('XADD', events, '*', unpack(words))
+add_event(prefix, id, {event_id = ARGV[3], kind = 'replay', state = state, tag = tag_of(report), version = version,
+  entry = n, at = ARGV[5], handlers = '1', report = report, replay_of = ARGV[4], only = ARGV[11], request = ARGV[12],
+  trace = ARGV[13]})
 return 'ok'

@@ -43,7 +43,7 @@ class Replays:
         self._db = db
         self._runs = runs
         self._limits = limits
-        self._script = script(db.client, "record", "replay")
+        self._script = script(db.client, "record", "event", "replay")
 
     def replay(self, job_id: str, by: str, only: Only | None = None) -> Replayed | None:
         """Make a new event for the job as it is now, for all handlers and endpoints or for ``only`` one; ``None`` if

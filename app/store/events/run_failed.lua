@@ -1,4 +1,4 @@
--- The event `run_failed` of a run that is out of tries. Sent behind record.lua and run.lua, in front of the scripts that end runs.
+-- The event `run_failed` of a run that is out of tries. Sent behind record.lua, event.lua and run.lua, in front of the scripts that end runs.
 
 local TROUBLES = {overdue = true, submission_failed = true, run_failed = true, doubt = true}
 
@@ -10,8 +10,6 @@ end
 -- Whether a failed run of this event makes an event. For an event about trouble it does not: that would never end.
 local function is_announced(hash) return not TROUBLES[kind_of(hash) or 'doubt'] end
 
-local function text_of(value) return (value and value ~= cjson.null) and value or '' end
-
 -- Appends one event for the failure. `report` is the report of the run's event (JSON); with '' (it was removed) none is made.
 local function announce_failure(hash, id, run, why, at, report)
   if report == '' or not is_announced(hash) then return end
@@ -21,13 +19,8 @@ local function announce_failure(hash, id, run, why, at, report)
   local event_id = string.sub(redis.sha1hex('run_failed ' .. id .. ' ' .. run.tries), 1, 32)
   local details = {event_id = event_of(id), handler = handler, tries = run.tries, error = text_of(why),
     endpoint = endpoint ~= '' and endpoint or cjson.null}
-  local job = id_of(redis.call('HGET', hash, 'job'))
-  local submission = job == '' and redis.call('HGET', hash, 'submission')
-    or redis.call('HGET', prefix .. 'job:' .. job, 'submission')
-  local labels, deadline = asked_with(prefix, submission)
-  redis.call('XADD', prefix .. 'events', '*', 'event_id', event_id, 'job_id', job,
-    'kind', 'run_failed', 'state', text_of(state), 'tag', text_of(tag), 'version', version, 'entry', entry, 'at', at,
-    'handlers', '0', 'report', report, 'details', cjson.encode(details), 'labels', labels,
-    'deadline', deadline)
+  add_event(prefix, id_of(redis.call('HGET', hash, 'job')), {event_id = event_id, kind = 'run_failed', state = state,
+    tag = tag, version = version, entry = entry, at = at, handlers = '0', report = report,
+    details = cjson.encode(details)})
 end
 

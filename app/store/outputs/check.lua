@@ -12,11 +12,7 @@ if not version or digest ~= ARGV[3] or old == ARGV[4] then return 0 end
 version = tonumber(version) + 1
 redis.call('HSET', job, 'check', ARGV[4], 'version', version, 'updated', ARGV[8])
 stamp(prefix, member_of(id))
-local tag = cjson.decode(report).tag
-if tag == cjson.null then tag = '' end
 -- For listeners of the stream; it runs no handlers.
-local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
-redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[5], 'job_id', id, 'kind', 'check', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[6], 'handlers', '0', 'report', report,
-  'labels', labels, 'deadline', deadline)
+add_event(prefix, id, {event_id = ARGV[5], kind = 'check', state = state, tag = tag_of(report), version = version,
+  entry = entries, at = ARGV[6], handlers = '0', report = report})
 return 1

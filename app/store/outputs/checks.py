@@ -46,7 +46,7 @@ class Checks:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._script = script(db.client, "record", "check")
+        self._script = script(db.client, "record", "event", "check")
 
     def note(self, report: Report, found: FoundOutputs, ok: bool | None) -> bool:
         """Store the result; true if the record has changed. A job that has changed meanwhile keeps what it has.

@@ -14,11 +14,7 @@ local version = redis.call('HINCRBY', job, 'version', 1)
 redis.call('HSET', job, 'updated', ARGV[8])
 local report = ARGV[7]
 local state, entries = unpack(redis.call('HMGET', job, 'state', 'entries'))
-local tag = cjson.decode(report).tag
-if tag == cjson.null then tag = '' end
 -- Only handlers without a filter by state run for it: the others have run for this state.
-local labels, deadline = asked_with(prefix, redis.call('HGET', job, 'submission'))
-redis.call('XADD', prefix .. 'events', '*', 'event_id', ARGV[3], 'job_id', id, 'kind', 'poll', 'state', state or '',
-  'tag', tag or '', 'version', version, 'entry', entries or 0, 'at', ARGV[4], 'handlers', '0', 'report', report,
-  'labels', labels, 'deadline', deadline)
+add_event(prefix, id, {event_id = ARGV[3], kind = 'poll', state = state, tag = tag_of(report), version = version,
+  entry = entries, at = ARGV[4], handlers = '0', report = report})
 return 1

@@ -51,13 +51,14 @@ class Due:
         self._redis = db.client
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
-        self._take, self._turn, self._outputs, self._overdue = (
-            script(db.client, *names)
-            for names in (("take",), ("turn",), ("ask_outputs",), ("record", "overdue"))
+        self._take, self._turn, self._outputs = (
+            script(db.client, name) for name in ("take", "turn", "ask_outputs")
         )
-        self._postpone, self._asked, self._unasked, self._confirmed, self._unknown = (
-            script(db.client, "record", name)
-            for name in ("postpone", "asked", "unasked", "outputs_confirmed", "unknown")
+        self._postpone, self._asked, self._unasked, self._unknown = (
+            script(db.client, "record", name) for name in ("postpone", "asked", "unasked", "unknown")
+        )
+        self._confirmed, self._overdue = (
+            script(db.client, "record", "event", name) for name in ("outputs_confirmed", "overdue")
         )
 
     def take(self, count: int, put_off_s: float) -> list[str]:

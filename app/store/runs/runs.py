@@ -45,7 +45,7 @@ class Runs:
         self._events = script(db.client, "record", "events")
         self._plan, self._beat = (script(db.client, "run", name) for name in ("plan", "beat"))
         self._start, self._finish = (
-            script(db.client, "record", "run", "run_failed", name) for name in ("start", "finish")
+            script(db.client, "record", "event", "run", "run_failed", name) for name in ("start", "finish")
         )
 
     def declare(self, handlers: Sequence[str]) -> None:

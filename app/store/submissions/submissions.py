@@ -114,9 +114,8 @@ class Submissions:
         self._db = db
         self._durable = durable
         self._redis = db.client
-        self._create, self._take, self._unanswered = (
-            script(db.client, name) for name in ("create", "take", "unanswered")
-        )
+        self._create, self._take = (script(db.client, name) for name in ("create", "take"))
+        self._unanswered = script(db.client, "record", "event", "unanswered")
 
     def create(self, submission: Submission, most_a_day: int | None = None) -> None:
         """Store it before it is sent, at the strongest durability that this Redis offers. From here on it is answered,

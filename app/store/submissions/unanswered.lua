@@ -17,9 +17,8 @@ if ARGV[2] == 'failed' then
   if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('DECRBY', KEYS[5], ARGV[6]) end
   local event = string.sub(redis.sha1hex('submission_failed ' .. ARGV[1]), 1, 32)
   -- There is no job: the event belongs to the submission.
-  redis.call('XADD', ARGV[7] .. 'events', '*', 'event_id', event, 'job_id', '', 'submission', ARGV[1],
-    'kind', 'submission_failed', 'state', '', 'tag', ARGV[9], 'version', 0, 'entry', 0, 'at', ARGV[8],
-    'handlers', '0', 'report', ARGV[10], 'details', ARGV[11], 'labels', ARGV[12], 'deadline', '')
+  add_event(ARGV[7], '', {event_id = event, submission = ARGV[1], kind = 'submission_failed', tag = ARGV[9],
+    version = 0, entry = 0, at = ARGV[8], handlers = '0', report = ARGV[10], details = ARGV[11], labels = ARGV[12]})
 else
   local now = redis.call('TIME')
   -- A callback has claimed a job for it: the search will find that.

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from app.store import Job, Store
 from app.store.reading.listing import Filter
-from app.store.runs.run import Start, run_id
+from app.store.runs.run import End, Start, run_id
 from app.store.submissions.submissions import Submission
 from tests.store.invariants import broken_invariants
 from tests.store.said import said, tell
@@ -119,28 +119,36 @@ def test_retention_removes_the_indexes_of_labels(store: Store) -> None:
 
 
 def test_every_event_of_the_job_has_labels_and_deadline(store: Store) -> None:
-    """Also those about trouble: a reader of the stream need not read the job."""
+    """A callback, a doubt, a replay and a check: a reader of the stream need not read the job."""
     made = labelled(store)
     WAYS["its callback"](store)
     tell(store, said("j1", "Failed"), submission="s1")
     store.replays.replay("j1", "me")
     store.checks.note(known(store, "j1").report, {}, ok=False)
-    (posted,) = store.outbox.after("0", 1)
-    run = run_id(posted.event.event_id, "mine.publish")
-    store.runs.plan([(posted.event, [("mine.publish", None)])])
-    assert store.runs.start(Start(run, 10, 0, "w")) == -1
-    tell(store, said("j2", "Running"), submission="s1")
-    job = known(store, "j2")
-    assert job.submission is not None
-    late = job.submission.model_copy(update={"overdue": True})
-    assert store.due.announce_overdue(job.model_copy(update={"submission": late}))
     rows: Any = store.db.client.xrange(store.db.key("events"))
     fields = [fields for _, fields in rows]
-    kinds = [row[b"kind"].decode() for row in fields]
-    assert kinds == ["callback", "doubt", "replay", "check", "run_failed", "callback", "overdue"]
+    assert [row[b"kind"] for row in fields] == [b"callback", b"doubt", b"replay", b"check"]
     assert made.deadline == "2099-01-02T10:00:00Z"
     assert {row[b"deadline"] for row in fields} == {b"2099-01-02T10:00:00Z"}
     assert {each.event.labels["show"] for each in store.outbox.after("0-0", 10)} == {"news"}
+
+
+def test_events_about_trouble_have_labels_and_deadline(store: Store) -> None:
+    """Of a job that is overdue, and of a run that is out of tries."""
+    made = replace(submission("s1"), labels=LABELS, deadline="2022-06-27T08:00:00Z")
+    store.submissions.create(made)
+    tell(store, said("j1", "Running"), source="submit", submission="s1")
+    (news,) = store.outbox.after("0-0", 10)
+    store.runs.plan([(news.event, [("h", None)])])
+    run = run_id(news.event.event_id, "h")
+    store.runs.start(Start(run, 60, 1, "w"))
+    store.runs.finish(End(run, 1, "failed", {"n": 1, "error": "no"}))
+    assert store.due.announce_overdue(known(store, "j1"))
+    events = [each.event for each in store.outbox.after("0-0", 10)]
+    assert [each.kind for each in events] == ["submit", "run_failed", "overdue"]
+    assert all(each.labels == LABELS for each in events)
+    rows: Any = store.db.client.xrange(store.db.key("events"))
+    assert [fields[b"deadline"] for _, fields in rows] == [made.deadline.encode()] * 3
 
 
 def test_a_page_costs_the_same_wherever_it_stands(store: Store) -> None:
