@@ -157,7 +157,7 @@ def test_untrusted_text_is_only_text(page: Page, web: Web) -> None:
 
 def test_headers(web: Web) -> None:
     """No inline script, no frame, no cache."""
-    headers = requests.get(f"{web.url}/login", timeout=10).headers
+    headers = requests.get(f"{web.url}/login", timeout=60).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -199,7 +199,7 @@ def test_a_job_is_opened_and_replayed_by_keyboard(page: Page, web: Web) -> None:
 def test_the_api_s_reference_has_each_operation_and_model(page: Page, web: Web) -> None:
     """It loads nothing from another host; a link to a model opens it."""
     page.goto(f"{web.url}/docs/")
-    document = requests.get(f"{web.url}/openapi.json", timeout=10).json()
+    document = requests.get(f"{web.url}/openapi.json", timeout=60).json()
     operations = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
     shown = page.locator("details.operation").evaluate_all("(all) => all.map((each) => each.id)")
     assert sorted(shown) == sorted([*operations, *document["components"]["schemas"]])
