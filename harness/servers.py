@@ -60,6 +60,24 @@ def free_port() -> int:
         return port
 
 
+def free_ports(count: int) -> range:
+    """Ports that follow each other, as ``free_port`` gives one."""
+    while True:
+        first = random.choice(_PORTS[:-count])  # noqa: S311 - any will do
+        probes = [socket.socket() for _ in range(count)]
+        try:
+            for n, probe in enumerate(probes):
+                probe.bind(("127.0.0.1", first + n))
+        except OSError:
+            for probe in probes:
+                probe.close()
+            continue
+        for probe in probes:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reserved.extend(probes)
+        return range(first, first + count)
+
+
 def eventually(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = PATIENCE_S) -> Any:
     """The first truthy result of ``true()``. Raises AssertionError after ``seconds``, naming ``what``; a callable
     ``what`` is called only then, so that it can quote a log. The longer it has waited, the less often it asks: asking

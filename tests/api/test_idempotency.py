@@ -63,13 +63,15 @@ def test_another_body_under_the_same_key_is_refused(web: Web) -> None:
 
 def test_one_in_flight_is_409(web: Web) -> None:
     """Many at once, on two processes: exactly one is sent to CI, the others get 409."""
-    arm(web, "slow", seconds=2)
+    arm(web, "slow", seconds=3)
     before = submits(web)
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: submit(web, "flight"), range(10)))
     assert submits(web) == before + 1
-    codes = sorted(answer.status_code for answer in answers)
-    assert codes == [201] + [409] * 9
+    # On a busy machine some may come after the first was answered.
+    codes = [answer.status_code for answer in answers if "Idempotent-Replayed" not in answer.headers]
+    assert codes.count(201) == 1
+    assert codes.count(409) == len(codes) - 1 > 0
     for answer in answers:
         if answer.status_code == 409:
             assert answer.json()["reason"] == "idempotency_in_flight"

@@ -12,7 +12,7 @@ from redis import Redis
 from app.services import Services
 from app.settings import Settings
 from app.store.schema.version import VERSION
-from harness.servers import ROOT, Service, free_port
+from harness.servers import ROOT, Service, free_port, free_ports
 from tests.callbacks import Sender, new_job_id, path
 from tests.docs.conftest import Follow, RedisServer
 from tests.docs.console import blocks
@@ -125,13 +125,9 @@ def test_sentinel_with_passwords(follow: Follow, deployed: Settings) -> None:
     """A real failover of three servers and three sentinels; callbacks during it are stored."""
     ports = {f"7{kind}0{n}": str(free_port()) for kind in (0, 1) for n in (1, 2, 3)}
     # The loop of the page counts the sentinels' ports up from the first: they are consecutive here, too.
-    first = free_port()
-    ports |= {
-        "7101": str(first),
-        "710$n": f"$(({first}+n-1))",
-        "7102": str(first + 1),
-        "7103": str(first + 2),
-    }
+    sentinels = free_ports(3)
+    ports |= {f"710{n}": str(port) for n, port in enumerate(sentinels, 1)}
+    ports["710$n"] = f"$(({sentinels[0]}+n-1))"
     follow("how-to/sentinel.md", instead=ports)
 
 

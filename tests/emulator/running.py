@@ -212,10 +212,15 @@ class Account:
         job: dict[str, Any] = self.sdk.ci_get_media_jobs(Bucket=self.bucket, JobIDs=job_id)["JobsDetail"][0]
         return job
 
-    def wait(self, job_id: str, state: str, seconds: float = 10) -> dict[str, Any]:
-        """The job, once it is in that state."""
-        eventually(lambda: self.job(job_id)["State"] == state, seconds)
-        return self.job(job_id)
+    def wait(self, job_id: str, state: str, seconds: float = PATIENCE_S) -> dict[str, Any]:
+        """The job, as it is when it is first seen in that state."""
+
+        def there() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["State"] == state else None
+
+        found: dict[str, Any] = eventually(there, seconds)
+        return found
 
     def fault(self, kind: str, **parameters: Any) -> None:
         """Arm a fault for this bucket."""

@@ -56,7 +56,7 @@ def test_only_signed_deliveries_once(name: str, tmp_path: Path) -> None:
     first, second, other = (secrets.token_hex(16) for _ in range(3))
     with RECEIVERS[name](events) as url:
         for body, headers in (signed(first), signed(first), signed(second, OLD_KEY)):
-            assert httpx.post(url, content=body, headers=headers).status_code == 204
+            assert httpx.post(url, content=body, headers=headers, timeout=60).status_code == 204
         body, headers = signed(other)
         forged: tuple[tuple[bytes, dict[str, str]], ...] = (
             (body + b" ", headers),
@@ -66,5 +66,5 @@ def test_only_signed_deliveries_once(name: str, tmp_path: Path) -> None:
             signed(other, age_s=600),
         )
         for body, headers in forged:
-            assert httpx.post(url, content=body, headers=headers).status_code == 401
+            assert httpx.post(url, content=body, headers=headers, timeout=60).status_code == 401
     assert noted(events).keys() == {first, second}

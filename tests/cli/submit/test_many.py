@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from app.services import Services
@@ -61,10 +62,12 @@ def test_slow_down_slows_all_threads(flask: Flask, services: Services, ci: Emula
 def test_a_rate_is_not_exceeded(flask: Flask, ci: Emulated, tmp_path: Path) -> None:
     """`--rate 5`: ten rows take two seconds, however many threads there are."""
     path = file_of(tmp_path, HEAD + rows_of(10))
+    began = time.time()
     flask("submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "10", "--rate", "5")
     times = [one["at"] for one in ci.requests()]
     assert len(times) == 10
-    assert times[-1] - times[0] > 1.2
+    # From the start: the first row may have been late.
+    assert times[-1] - began > 1.2
 
 
 def test_the_same_refusal_again_and_again_ends_the_run(flask: Flask, ci: Emulated, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
     settings: Settings, flask: Flask, services: Services, ci: Emulated, tmp_path: Path
 ) -> None:
     """After three runs that SIGKILL ended, the next one completes the file; no row is submitted twice."""
-    path = file_of(tmp_path, HEAD + rows_of(60))
+    path = file_of(tmp_path, HEAD + rows_of(200))
     argv, variables = command(
         settings, "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "4"
     )
@@ -40,7 +40,7 @@ def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
         run.wait()
         log.close()
     before = len(submitted(services, ci))
-    assert 0 < before < 60, "killed in the middle"
+    assert 0 < before < 200, "killed in the middle"
     report = tmp_path / "report.jsonl"
     ran = flask(
         "submit", "voice-separate", *COMMON, "--from", str(path), "--parallel", "16", "--report", str(report)
@@ -49,7 +49,7 @@ def test_a_run_that_was_killed_goes_on_and_sends_nothing_twice(
     assert len(jobs) == len(set(jobs)), "nothing is submitted twice"
     # A row whose process died between storing and sending is not sent by guess: it is looked for.
     lost = [json.loads(line)["status"] for line in report.read_text().splitlines()].count("lost")
-    assert len(jobs) >= 60 - lost, ran.err
+    assert len(jobs) >= 200 - lost, ran.err
     assert ran.code == (1 if lost else 0), ran.err
     assert lost <= 12, "four at a time, three kills"
 

@@ -20,7 +20,7 @@ BUCKET = "demo-1250000000"
 @pytest.fixture(name="own")
 def _own(tmp_path: Path) -> Iterator[Emulator]:
     """An emulator that a test may kill."""
-    emulator = Emulator(tmp_path, "--queue-seconds", "0.2", "--run-seconds", "0.8", "--retry-every", "0.3")
+    emulator = Emulator(tmp_path, "--queue-seconds", "0.2", "--run-seconds", "5", "--retry-every", "0.3")
     yield emulator
     emulator.kill()
 
