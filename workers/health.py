@@ -8,6 +8,7 @@ container runs it every few seconds.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -30,17 +31,21 @@ class HealthReport(NamedTuple):
     line: str
 
 
+class ForeignFolder(PermissionError):
+    """Other users of the machine could plant reports in the folder, or links that a report would overwrite."""
+
+
 def report_here(role: Role, line: str) -> None:
-    """Report that this process is healthy; ``line`` describes its state. An unwritable folder is ignored here: the
-    check finds no report, and names the folder."""
-    path = _folder() / f"{role}-{os.getpid()}"
+    """Report that this process is healthy; ``line`` describes its state. A folder that is unwritable or
+    foreign is ignored here: the check finds no report, and names the folder."""
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _folder().mkdir(mode=0o700, exist_ok=True)
+        path = _own_folder() / f"{role}-{os.getpid()}"
         if not path.exists():
             _reports(role)  # removes what dead processes left
         unnamed = path.with_suffix(".new")
         # All processes of a machine share the monotonic clock, and it is never set.
-        unnamed.write_text(f"{time.monotonic()} {line}")
+        _write_new(unnamed, f"{time.monotonic()} {line}")
         unnamed.rename(path)
     except OSError:
         return
@@ -48,10 +53,13 @@ def report_here(role: Role, line: str) -> None:
 
 def check_role(role: Role | None) -> HealthReport:
     """The result of the command for that role."""
-    if role is None:
-        running: list[Role] = [each for each in _BACKGROUND if _reports(each)]
-        role = running[0] if running else "web"
-    return _web() if role == "web" else _process(role)
+    try:
+        if role is None:
+            running: list[Role] = [each for each in _BACKGROUND if _reports(each)]
+            role = running[0] if running else "web"
+        return _web() if role == "web" else _process(role)
+    except ForeignFolder as error:
+        return HealthReport(False, f"{role or 'health'}: {error}")
 
 
 def _process(role: Role) -> HealthReport:
@@ -65,9 +73,9 @@ def _process(role: Role) -> HealthReport:
 
 
 def _reports(role: str) -> list[tuple[float, str]]:
-    """The reports of live processes: seconds since each, and its line."""
+    """The reports of live processes: seconds since each, and its line. Raises ``ForeignFolder``."""
     found = []
-    for path in _folder().glob(f"{role}-*[0-9]"):
+    for path in _own_folder().glob(f"{role}-*[0-9]"):
         pid = int(path.name.rpartition("-")[2])
         if not _is_alive(pid):
             path.unlink(missing_ok=True)
@@ -103,6 +111,29 @@ def _web() -> HealthReport:
 
 def _folder() -> Path:
     return Path(tempfile.gettempdir()) / f"ci-callback-receiver-{os.getuid()}"
+
+
+def _own_folder() -> Path:
+    """The folder, which is missing or this user's alone. Raises ``ForeignFolder``: its name can be guessed, and in a
+    shared temporary folder another user may make it first."""
+    folder = _folder()
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return folder
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+        return folder
+    raise ForeignFolder(
+        f"{folder} is not a folder that only this user can write: remove it, or set TMPDIR to another folder"
+    )
+
+
+def _write_new(path: Path, text: str) -> None:
+    """A new file, through no link. One of this name is a report that an earlier process did not finish."""
+    path.unlink(missing_ok=True)
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(opened, "w") as file:
+        file.write(text)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -43,16 +43,18 @@ class AsyncClient:
 
     async def wait(self, job_id: str, timeout: float = 3600.0) -> Job:
         """As ``Client.wait``."""
-        until, seen = time.monotonic() + timeout, None
-        while (left := until - time.monotonic()) > 0:
+        until, left, seen = time.monotonic() + timeout, timeout, None
+        while True:
+            pause = connecting.PAUSE_S
             try:
-                seen = await self._call(calls.get(job_id, min(left, calls.LONGEST_WAIT_S)))
+                seen = await self._call(calls.get(job_id, min(max(0.0, left), calls.LONGEST_WAIT_S)))
             except (Problem, UnexpectedAnswer, Unreachable) as error:
-                connecting.raise_unless_passing(error)
+                pause = connecting.pause_after(error)
             if seen and seen.terminal:
                 return seen
-            await asyncio.sleep(min(connecting.PAUSE_S, max(0.0, until - time.monotonic())))
-        raise NotEnded(job_id, seen)
+            await asyncio.sleep(min(pause, max(0.0, until - time.monotonic())))
+            if (left := until - time.monotonic()) <= 0:
+                raise NotEnded(job_id, seen)
 
     async def refresh(self, job_id: str) -> Job:
         """As ``Client.refresh``."""
@@ -77,12 +79,13 @@ class AsyncClient:
         self, *, job_id: str | None = None, tag: str | None = None, last_id: str | None = None
     ) -> AsyncIterator[StreamEvent | Gap]:
         """As ``Client.events``."""
-        reader, query = Reader(last_id), connecting.chosen(job_id, tag)
+        reader, query, connected = Reader(last_id), connecting.chosen(job_id, tag), False
         while True:
             try:
                 async with self._http.stream(
                     "GET", "/v1/events", params=query, headers=reader.headers(), timeout=SILENCE_S
                 ) as answer:
+                    connected = True
                     if not answer.is_success:
                         await answer.aread()
                         raise calls.refused(answer)
@@ -90,9 +93,10 @@ class AsyncClient:
                         if (event := reader.line(line)) is not None:
                             yield event
             except (Problem, UnexpectedAnswer) as error:
-                connecting.raise_unless_passing(error)
-            except httpx.TransportError:
-                pass
+                connecting.pause_after(error)
+            except httpx.TransportError as error:
+                if not connected:
+                    raise Unreachable(connecting.cause(error)) from error
             await asyncio.sleep(reader.pause())
 
     async def _call(self, call: Call[T]) -> T:

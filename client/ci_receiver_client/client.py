@@ -44,21 +44,23 @@ class Client:
         return self._call(calls.get(job_id))
 
     def wait(self, job_id: str, timeout: float = 3600.0) -> Job:
-        """The job when it has ended. Raises ``NotEnded`` after ``timeout`` seconds.
+        """The job when it has ended. Raises ``NotEnded`` after ``timeout`` seconds; with 0 it asks once.
 
-        Asks again if the service is temporarily unavailable.
+        Asks again if the service is temporarily unavailable, after its ``Retry-After``.
         """
-        until, seen = time.monotonic() + timeout, None
-        while (left := until - time.monotonic()) > 0:
+        until, left, seen = time.monotonic() + timeout, timeout, None
+        while True:
+            pause = connecting.PAUSE_S
             try:
-                seen = self._call(calls.get(job_id, min(left, calls.LONGEST_WAIT_S)))
+                seen = self._call(calls.get(job_id, min(max(0.0, left), calls.LONGEST_WAIT_S)))
             except (Problem, UnexpectedAnswer, Unreachable) as error:
-                connecting.raise_unless_passing(error)
+                pause = connecting.pause_after(error)
             if seen and seen.terminal:
                 return seen
             # An answer can come early, if the service stops or has reached its limit of waiting clients.
-            time.sleep(min(connecting.PAUSE_S, max(0.0, until - time.monotonic())))
-        raise NotEnded(job_id, seen)
+            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            if (left := until - time.monotonic()) <= 0:
+                raise NotEnded(job_id, seen)
 
     def refresh(self, job_id: str) -> Job:
         """Have CI asked about the job now; the job as it is after its answer.
@@ -87,14 +89,16 @@ class Client:
         """Events as they happen, without end; after ``last_id`` (a ``stream_id``), else from now on.
 
         A connection that breaks is made again and resumed, so that no event is left out or given twice. Raises
-        ``Problem`` for what a new connection would not change, such as a key without the scope ``read``.
+        ``Problem`` for what a new connection would not change, such as a key without the scope ``read``, and
+        ``Unreachable`` if there is no answer at first: the host or its certificate may be wrong.
         """
-        reader, query = Reader(last_id), connecting.chosen(job_id, tag)
+        reader, query, connected = Reader(last_id), connecting.chosen(job_id, tag), False
         while True:
             try:
                 with self._http.stream(
                     "GET", "/v1/events", params=query, headers=reader.headers(), timeout=SILENCE_S
                 ) as answer:
+                    connected = True
                     if not answer.is_success:
                         answer.read()
                         raise calls.refused(answer)
@@ -102,9 +106,10 @@ class Client:
                         if (event := reader.line(line)) is not None:
                             yield event
             except (Problem, UnexpectedAnswer) as error:
-                connecting.raise_unless_passing(error)
-            except httpx.TransportError:
-                pass
+                connecting.pause_after(error)
+            except httpx.TransportError as error:
+                if not connected:
+                    raise Unreachable(connecting.cause(error)) from error
             time.sleep(reader.pause())
 
     def _call(self, call: Call[T]) -> T:

@@ -37,14 +37,17 @@ def chosen(job_id: str | None, tag: str | None) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def raise_unless_passing(error: ReceiverError) -> None:
-    """Raises the error again unless it is temporary: the service, or a proxy in front of it, is unavailable or busy."""
+def pause_after(error: ReceiverError) -> float:
+    """Seconds to wait before the next request, which the service can name. Raises the error again unless it is
+    temporary: the service, or a proxy in front of it, is unavailable or busy."""
     if (
         isinstance(error, Problem | UnexpectedAnswer)
         and error.status < 500
         and error.status not in {408, 429}
     ):
         raise error
+    named = error.retry_after if isinstance(error, Problem) else None
+    return max(PAUSE_S, named or 0.0)
 
 
 def cause(error: httpx.TransportError) -> str:

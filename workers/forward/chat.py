@@ -26,7 +26,9 @@ from workers.forward.delivery_result import DeliveryResult, result_of
 from workers.forward.http_post import EndpointAnswer
 
 _TEXT_MAX: Final = 600
-"""Characters of a message: WeCom takes 2048 bytes."""
+"""Characters of what happened: a message should be short."""
+_MESSAGE_MAX: Final = 2048
+"""Bytes of a whole message: WeCom refuses longer ones."""
 _ERROR_MAX: Final = 300
 _CODES: Final = ("errcode", "code", "StatusCode")
 """Members in which a chat that answers 200 reports an error: WeCom and DingTalk, Feishu, Feishu's older answers."""
@@ -62,7 +64,7 @@ def chat_result(answer: EndpointAnswer) -> DeliveryResult:
 
 
 def text_of_event(event: Event, job: Job | None, settings: Settings) -> str:
-    """The message: one or two lines."""
+    """The message: one or two lines, of at most ``_MESSAGE_MAX`` bytes in UTF-8."""
     text = _TEXTS.get(event.kind, _news)(event, event.details or {})
     more = f" And {event.count - 1} more like this." if event.count > 1 else ""
     labels = job.labels if job else (event.details or {}).get("labels") or event.labels
@@ -70,7 +72,13 @@ def text_of_event(event: Event, job: Job | None, settings: Settings) -> str:
     link = (
         f"\n{settings.public_url}/jobs/{quote(event.job_id, safe='')}" if settings.public_url and job else ""
     )
-    return f"CI: {text}{marked}"[:_TEXT_MAX] + more + link
+    what, end = f"CI: {text}{marked}"[:_TEXT_MAX], more + link
+    return _cut(_cut(what, _MESSAGE_MAX - len(end.encode())) + end, _MESSAGE_MAX)
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of a text that has at most that number of bytes in UTF-8, with whole characters only."""
+    return text.encode()[: max(0, most)].decode(errors="ignore")
 
 
 def _job(event: Event) -> str:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -141,6 +141,71 @@ def test_the_first_report_of_a_process_removes_those_of_dead_ones(
         )
     report_here("relay", "all its loops run")
     assert [path.name for path in folder.glob("*/*")] == [f"relay-{os.getpid()}"]
+
+
+def _is_link(path: Path, elsewhere: Path) -> None:
+    path.symlink_to(elsewhere)
+
+
+def _is_writable(path: Path, _: Path) -> None:
+    path.mkdir()
+    path.chmod(0o770)
+
+
+def _is_file(path: Path, _: Path) -> None:
+    path.touch()
+
+
+def _is_of_another_user(path: Path, _: Path) -> None:
+    path.mkdir(mode=0o777)
+    os.chown(path, 12345, -1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        _is_link,
+        _is_writable,
+        _is_file,
+        pytest.param(
+            _is_of_another_user,
+            marks=pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away"),
+        ),
+    ],
+)
+def test_a_folder_that_another_user_made_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Path, Path], None]
+) -> None:
+    """Nothing is written there, nothing there is believed, and the check names it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = folder / f"ci-callback-receiver-{os.getuid()}"
+    made(path, elsewhere)
+    report_here("relay", "all loops are running")
+    assert not list(elsewhere.iterdir()) and not list(folder.glob("*/*"))
+    if path.is_dir():
+        (path / f"relay-{os.getpid()}").write_text("1e12 planted")
+    for role in (["relay"], []):
+        code, line = health(folder, *role)
+        assert code == 1
+        assert f"{path} is not a folder that only this user can write" in line
+
+
+def test_a_report_is_written_through_no_link(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even through one in the folder itself: what it leads to stays as it is."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    report_here("relay", "all loops are running")
+    (report,) = folder.glob("*/*")
+    report.with_suffix(".new").symlink_to(victim)
+    report_here("relay", "still running")
+    assert victim.read_text() == "untouched"
+    assert report.read_text().endswith(" still running")
+    assert not report.is_symlink()
 
 
 def test_a_wrong_role_is_named(folder: Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from app.services import Services
 from app.settings.chats import Chat
 from app.store import Event, Job
 from harness.servers import Service, eventually
@@ -214,11 +215,28 @@ def test_a_message_says_what_went_wrong(event: Event, words: list[str]) -> None:
 
 
 def test_a_long_error_is_cut() -> None:
-    """The message stays below WeCom's limit of 2048 bytes."""
+    """The message stays within WeCom's limit of 2048 bytes."""
     event = _event("run_failed", {"handler": "h", "error": "é" * 5000}, count=9)
+    content = _content(event, None)
+    assert len(content.encode()) <= 2048 and "And 8 more" in content
+
+
+@pytest.mark.parametrize("length", range(1, 6))
+def test_a_message_is_cut_by_bytes(services: Services, length: int) -> None:
+    """With characters of four bytes too: none is cut in two, and the number of events and the link are whole."""
+    name, (job_id, _) = "a" * length + "\U0001f3b5" * 1000, tell(services, job_id="j" * 40)
+    event = _event("overdue", {}, count=9, job_id=job_id, report={"input": {"object": name}})
+    content = _content(event, services.store.jobs.get(job_id))
+    assert 2044 < len(content.encode()) <= 2048
+    assert "\ufffd" not in content
+    assert content.endswith(f" And 8 more like this.\nhttps://receiver.example.com/jobs/{quote(job_id)}")
+
+
+def _content(event: Event, job: Job | None) -> str:
+    """The text that WeCom gets."""
     chat = Chat.parse("https://qyapi.weixin.qq.com/x")
-    _, body, _ = chat_message(chat, event, None, make_settings("redis://127.0.0.1:1"))
-    assert len(body) < 2048 and b"And 8 more" in body
+    _, body, _ = chat_message(chat, event, job, make_settings("redis://127.0.0.1:1"))
+    return str(json.loads(body)["text"]["content"])
 
 
 def test_an_answer_429_is_retried() -> None:
