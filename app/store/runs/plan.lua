@@ -1,10 +1,12 @@
 -- Makes the runs of one event, one for each handler and endpoint that wants it. Idempotent.
--- ARGV: prefix, now, event id, the same as 16 bytes, job id, the same as a member of sorted sets, the job's version at the event, its report (packed), which
+-- Runs are due by the clock of Redis, with which take.lua and start.lua compare: that of the relay may be off.
+-- ARGV: prefix, event id, the same as 16 bytes, job id, the same as a member of sorted sets, the job's version at the event, its report (packed), which
 -- event it replays or '', what else is kept of the event (JSON), the submission of an event that has no job or '', the
 -- event's details (JSON) or '', the id of the request that brought it or '', its trace or '', then for each run: id, endpoint or '', the key of its schedule, where runs of its kind are
 -- merged the key of its `burst` or '', and its lane or '' for the default one.
-local prefix, now, event_id, short_id, job_id, member, version, report, replay_of, line, submission, details,
-  request, trace = unpack(ARGV, 1, 14)
+local prefix, event_id, short_id, job_id, member, version, report, replay_of, line, submission, details,
+  request, trace = unpack(ARGV, 1, 13)
+local now = now_ms()
 local job, event, made = prefix .. 'job:' .. job_id, prefix .. 'runs_of:' .. event_id, 0
 local owner = submission == '' and job or prefix .. 'submission:' .. submission
 -- If the job has been removed, its runs would never be: none is made.
@@ -19,7 +21,7 @@ local function due_in_burst(burst, id)
   local next_at, open_at, open = string.match(redis.call('GET', burst) or '', '^(%d+) (%d+) (.*)$')
   next_at, open_at = tonumber(next_at or 0), tonumber(open_at or 0)
   local counting = open and prefix .. 'runs_of:' .. event_of(open)
-  if open_at > tonumber(now) and redis.call('EXISTS', counting) == 1 then
+  if open_at > now and redis.call('EXISTS', counting) == 1 then
     redis.call('HINCRBY', counting, field_of(open, 'more'), 1)
     return nil
   end
@@ -29,7 +31,7 @@ local function due_in_burst(burst, id)
   return due
 end
 
-for i = 15, #ARGV, 5 do
+for i = 14, #ARGV, 5 do
   local id, endpoint, burst, lane = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 4]
   local is_new = redis.call('HEXISTS', event, field_of(id, 'run')) == 0
   local due = is_new and (burst == '' and now or due_in_burst(burst, id))

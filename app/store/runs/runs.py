@@ -75,7 +75,6 @@ class Runs:
     ) -> list[Any]:
         arguments: list[Any] = [
             self._db.prefix,
-            now_ms(),
             event.event_id,
             bytes.fromhex(event.event_id),
             event.job_id,

@@ -1,16 +1,14 @@
 """Schedules of runs: sorted sets of run ids by time (ms).
 
 For a waiting run the time is when it is due; for a running one it is the end of its lease, which its worker renews.
-Each lane of workers has a schedule, each endpoint has one, and so have the look-ups that the relay performs.
+Each lane of workers has a schedule, each endpoint has one, and so have the look-ups that the relay performs. All times
+are by the clock of Redis: processes run on several hosts, whose clocks differ.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct
 
-from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, script
 from app.settings.lanes import DEFAULT_LANE
 from app.store.database import Database
@@ -34,6 +32,7 @@ class Schedules:
         self._lookups = db.key("lookups")
         self._take = script(db.client, "take")
         self._hand_back = script(db.client, "run", "hand_back")
+        self._behind = script(db.client, "backlog")
 
     def of_lane(self, lane: str) -> str:
         """The key of a lane's schedule."""
@@ -62,8 +61,9 @@ class Schedules:
 
     def _move(self, ids: list[str]) -> None:
         """Move look-ups to their schedule: earlier releases planned them among the runs for workers."""
+        now = self._db.now_ms()
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zadd(self._lookups, dict.fromkeys(ids, now_ms()), nx=True)
+            pipe.zadd(self._lookups, dict.fromkeys(ids, now), nx=True)
             pipe.zrem(self._workers, *ids)
             pipe.execute()
 
@@ -95,13 +95,9 @@ class Schedules:
         return self._backlog(self._lookups)
 
     def _backlog(self, schedule: str) -> Backlog:
-        now = now_ms()
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.zcount(schedule, "-inf", now)
-        pipe.zrange(schedule, 0, 0, withscores=True)
-        due, rows = pipe.execute()
-        return Backlog(due, max(0.0, (now - rows[0][1]) / 1000) if rows else 0.0)
+        due, *first = self._behind(keys=[schedule], args=[0])
+        return Backlog(due, max(0.0, first[0] / 1000) if first else 0.0)
 
     def _first_s(self, schedule: str) -> float | None:
-        rows: Any = self._redis.zrange(schedule, 0, 0, withscores=True)
-        return max(0.0, (rows[0][1] - now_ms()) / 1000) if rows else None
+        _, *first = self._behind(keys=[schedule], args=[0])
+        return max(0.0, -first[0] / 1000) if first else None
