@@ -29,10 +29,10 @@ for i, item in ipairs(items) do
   item.short_event, item.member = string.sub(short, 1, 16), string.sub(short, 17)
 end
 
-local function server_time()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- The clock of Redis, which all hosts share: for what is compared with it, or with what another host wrote. `now` is that of
+-- the caller, for what people read.
+local time = redis.call('TIME')
+local clock = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- ── may this release write here ─────────────────────────────────────────────
 
@@ -89,7 +89,7 @@ end
 
 local function decide(item, job)
   job.heard = job.exists and heard_before(item)
-  if source == 'callback' then return decide_callback(item, job, server_time(), doubtful_sender(job)) end
+  if source == 'callback' then return decide_callback(item, job, clock, doubtful_sender(job)) end
   if source == 'settle' then return header.keeps_known and 'duplicate' or 'accepted' end
   if job.heard and source == 'submit' then return 'duplicate' end
   if source == 'submit' then return decide_by_rank(item, job) end
@@ -298,8 +298,8 @@ local HOUR_MS = 3600000
 
 local function is_asked_again(id)
   local asked = tonumber(redis.call('HGET', key('job', id), 'reasked') or 0)
-  if now - asked < HOUR_MS then return false end
-  redis.call('HSET', key('job', id), 'reasked', now)
+  if clock - asked < HOUR_MS then return false end
+  redis.call('HSET', key('job', id), 'reasked', clock)
   return true
 end
 
@@ -312,17 +312,17 @@ local function schedule(item, id, rank, ask, outcome)
   if ask == 'hourly' and not is_asked_again(id) then ask = nil end
   if ask then
     redis.call('HSET', hash, 'question', 1)
-    redis.call('ZADD', key('due'), 'LT', now, id)
-  elseif item.confirm_at and outcome == 'accepted' then
+    redis.call('ZADD', key('due'), 'LT', clock, id)
+  elseif item.confirm_in and outcome == 'accepted' then
     redis.call('HSET', hash, 'question', 1, 'outputs_asked', 1)
-    redis.call('ZADD', key('due'), 'LT', item.confirm_at, id)
+    redis.call('ZADD', key('due'), 'LT', clock + item.confirm_in, id)
   elseif rank == 3 and redis.call('HEXISTS', hash, 'question') == 0 then
     redis.call('ZREM', key('due'), id)
-  elseif item.ask_at and source == 'poll' then
-    redis.call('ZADD', key('due'), item.ask_at, id)
-  elseif item.ask_at then
+  elseif item.ask_in and source == 'poll' then
+    redis.call('ZADD', key('due'), clock + item.ask_in, id)
+  elseif item.ask_in then
     -- A callback from before CI's answer has not set the deadline of the submission.
-    redis.call('ZADD', key('due'), source == 'submit' and 'LT' or 'NX', item.ask_at, id)
+    redis.call('ZADD', key('due'), source == 'submit' and 'LT' or 'NX', clock + item.ask_in, id)
   end
 end
 
@@ -364,7 +364,7 @@ local function link(i, item, job)
           words = item.held_words}))
       end
       -- If CI's answer was lost, the search finds the job by this claim, soon.
-      redis.call('ZADD', key('lost'), 'XX', 'LT', now + header.claim_ms, header.submission)
+      redis.call('ZADD', key('lost'), 'XX', 'LT', clock + header.claim_ms, header.submission)
     end
   end
 end
@@ -574,11 +574,11 @@ if header.binds and is_known then
       set_labels(id, member_of(id), job)
       redis.call('HSET', key('job', id), 'verification', 'unconfirmed', 'question', 1)
       stamp(prefix, member_of(id))
-      redis.call('ZADD', key('due'), 'LT', now, id)
+      redis.call('ZADD', key('due'), 'LT', clock, id)
     end
   end
   if redis.call('HDEL', submission, 'doubted') == 1 then
-    for _, id in ipairs(ids) do redis.call('ZADD', key('due'), now, id) end
+    for _, id in ipairs(ids) do redis.call('ZADD', key('due'), clock, id) end
   end
   redis.call('DEL', claims)
   redis.call('ZREM', key('lost'), header.submission)

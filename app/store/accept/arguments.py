@@ -74,7 +74,7 @@ def _header(news: News, limits: Limits, undone: bool, digests: Sequence[str]) ->
         "asked": news.asked_ms or now,
         "items": [
             _item(detail.report, digests[n], n, now, news.ask_after, undone)
-            | ({"confirm_at": now + _GATHER_MS} if n in news.unconfirmed else {})
+            | ({"confirm_in": _GATHER_MS} if n in news.unconfirmed else {})
             for n, detail in enumerate(news.details)
         ],
         "submission": news.submission,
@@ -117,7 +117,7 @@ def _item(
         "words": index.words(report),
         "held_idx": index.places(held) if held else None,
         "held_words": index.words(held) if held else None,
-        "ask_at": now + int(ask_after * 1000) if ask_after else None,
+        "ask_in": int(ask_after * 1000) if ask_after else None,
     }
     return {name: value for name, value in item.items() if value is not None}
 

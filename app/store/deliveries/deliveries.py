@@ -9,9 +9,9 @@ from msgspec import Struct
 from app.core.backoff import delays
 from app.core.clock import now_ms, rfc3339
 from app.redis.scripts import decoded_all, script, text_map
-from app.store.database import Database
+from app.store.database import Database, ms_of_time
 from app.store.runs.runs import Runs, event_key
-from app.store.schedules.schedules import Schedules, first_due_s
+from app.store.schedules.schedules import Schedules
 
 TROUBLE = 3
 """Failures in a row after which an endpoint is paused: fewer may be due to one event."""
@@ -71,15 +71,18 @@ class Deliveries:
 
     def next_due_s(self, endpoint: str) -> float | None:
         """Seconds until a run may be due; ``None`` if none waits."""
-        paused = float(self._redis.hget(self._state(endpoint), "not_before") or 0)
-        return first_due_s(self._redis, self._schedules.of_endpoint(endpoint), paused)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zrange(self._schedules.of_endpoint(endpoint), 0, 0, withscores=True)
+        pipe.hget(self._state(endpoint), "not_before")
+        pipe.time()
+        rows, paused, now = pipe.execute()
+        return max(0.0, (max(rows[0][1], float(paused or 0)) - ms_of_time(now)) / 1000) if rows else None
 
     def expire(self, endpoint: str, waiting_s: float, why: str) -> int:
         """Make failures of runs that have been due for ``waiting_s`` seconds. Returns how many."""
         schedule = self._schedules.of_endpoint(endpoint)
-        ids = decoded_all(
-            self._redis.zrange(schedule, 0, now_ms() - int(waiting_s * 1000), byscore=True, offset=0, num=500)
-        )
+        due_before = self._db.now_ms() - int(waiting_s * 1000)
+        ids = decoded_all(self._redis.zrange(schedule, 0, due_before, byscore=True, offset=0, num=500))
         failures = self._db.key("failures")
         now = rfc3339(now_ms())
         given_up = sum(

@@ -51,8 +51,8 @@ class Due:
         self._redis = db.client
         self._key = db.key("due")
         self._slow, self._slow_times = db.key("slow"), db.key("slow_times")
-        self._take, self._turn, self._outputs = (
-            script(db.client, name) for name in ("take", "turn", "ask_outputs")
+        self._take, self._turn, self._outputs, self._due_in, self._behind = (
+            script(db.client, name) for name in ("take", "turn", "ask_outputs", "due_in", "backlog")
         )
         self._postpone, self._asked, self._unasked, self._unknown = (
             script(db.client, "record", name) for name in ("postpone", "asked", "unasked", "unknown")
@@ -74,12 +74,12 @@ class Due:
 
     def ask(self, job_id: str, in_s: float = 0.0) -> None:
         """Ask about the job no later than ``in_s`` seconds from now."""
-        self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, lt=True)
+        self._due_in(keys=[self._key], args=[job_id, int(in_s * 1000), "LT"])
 
     def ask_outputs(self, job_id: str, digest: str, in_s: float) -> Literal["asked", "confirmed", "gone"]:
         """Schedule a question whether CI wrote the outputs of that report, unless CI has answered or the job has
         changed."""
-        arguments: list[Any] = [self._db.prefix, job_id, digest, now_ms() + int(in_s * 1000)]
+        arguments: list[Any] = [self._db.prefix, job_id, digest, int(in_s * 1000)]
         answer = int(self._outputs(args=arguments))
         return "asked" if answer == 0 else "confirmed" if answer == 1 else "gone"
 
@@ -104,7 +104,7 @@ class Due:
 
     def put_off(self, job_id: str, in_s: float) -> None:
         """Ask again in ``in_s`` seconds."""
-        self._redis.zadd(self._key, {job_id: now_ms() + int(in_s * 1000)}, xx=True)
+        self._due_in(keys=[self._key], args=[job_id, int(in_s * 1000), "XX"])
 
     def questions(self, job_ids: Sequence[str]) -> list[Question]:
         """The open questions about these jobs, in order."""
@@ -194,7 +194,7 @@ class Due:
 
     def late(self, by_s: float) -> int:
         """How many jobs should have been asked about that many seconds ago, and were not."""
-        return int(self._redis.zcount(self._key, "-inf", f"({now_ms() - int(by_s * 1000)}"))
+        return int(self._behind(keys=[self._key], args=[int(by_s * 1000)])[0])
 
 
 def _question(

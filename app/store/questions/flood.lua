@@ -1,10 +1,12 @@
 -- Notes that a callback URL is over its limits. CI is asked about what was refused: about the jobs of the URL's
 -- submission; for a URL without one, CI's job list is read once when the flood has ended.
--- ARGV: prefix, token fingerprint, submission or '', now (ms), until when the URL is refused (ms).
-local prefix, token, submission, now, over_at = unpack(ARGV)
+-- ARGV: prefix, token fingerprint, submission or '', for how many ms the URL is refused.
+local prefix, token, submission, refused_ms = unpack(ARGV)
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
 if submission == '' then
   redis.call('HSETNX', prefix .. 'url:' .. token, 'flood_since', now)
-  redis.call('ZADD', prefix .. 'flooded', over_at, token)
+  redis.call('ZADD', prefix .. 'flooded', now + refused_ms, token)
   return 0
 end
 local hash = prefix .. 'submission:' .. submission

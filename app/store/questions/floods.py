@@ -32,8 +32,7 @@ class Floods:
 
     def note(self, token: str, submission: str | None, seconds: int) -> int:
         """The URL of this fingerprint is refused for ``seconds``. Returns how many jobs CI is asked about now."""
-        now = now_ms()
-        return int(self._note(args=[self._db.prefix, token, submission or "", now, now + seconds * 1000]))
+        return int(self._note(args=[self._db.prefix, token, submission or "", seconds * 1000]))
 
     def take(self, put_off_s: float) -> Flood | None:
         """A flood that has ended, if there is one; put off, so that it is taken again if the caller dies."""

@@ -1,11 +1,11 @@
 -- Makes the runs of one event, one for each handler and endpoint that wants it. Idempotent.
+-- Runs are due by the clock of Redis, with which take.lua and start.lua compare: that of the relay may be off.
 -- ARGV: prefix, event id, the same as 16 bytes, job id, the same as a member of sorted sets, the job's version at the event, its report (packed), which
 -- event it replays or '', what else is kept of the event (JSON), the submission of an event that has no job or '', the
 -- event's details (JSON) or '', the id of the request that brought it or '', its trace or '', then for each run: id, endpoint or '', the key of its schedule, where runs of its kind are
 -- merged the key of its `burst` or '', and its lane or '' for the default one.
-local prefix, event_id, short_id, job_id, member, version, report, replay_of, line, submission, details, request,
-  trace = unpack(ARGV, 1, 13)
--- By the clock of Redis, as leases are: the relay's may differ.
+local prefix, event_id, short_id, job_id, member, version, report, replay_of, line, submission, details,
+  request, trace = unpack(ARGV, 1, 13)
 local now = now_ms()
 local job, event, made = prefix .. 'job:' .. job_id, prefix .. 'runs_of:' .. event_id, 0
 local owner = submission == '' and job or prefix .. 'submission:' .. submission

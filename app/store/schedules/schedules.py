@@ -1,18 +1,14 @@
 """Schedules of runs: sorted sets of run ids by time (ms).
 
-All times are those of Redis' clock. For a waiting run the time is when it is due; for a running one it is the end of
-its lease, which its worker renews.
-Each lane of workers has a schedule, each endpoint has one, and so have the look-ups that the relay performs.
+For a waiting run the time is when it is due; for a running one it is the end of its lease, which its worker renews.
+Each lane of workers has a schedule, each endpoint has one, and so have the look-ups that the relay performs. All times
+are by the clock of Redis: processes run on several hosts, whose clocks differ.
 """
 
 from __future__ import annotations
 
-from typing import cast
-
 from msgspec import Struct
-from redis import Redis
 
-from app.core.clock import now_ms
 from app.redis.scripts import decoded_all, script
 from app.settings.lanes import DEFAULT_LANE
 from app.store.database import Database
@@ -35,8 +31,8 @@ class Schedules:
         self._workers = db.key("runs")
         self._lookups = db.key("lookups")
         self._take = script(db.client, "take")
-        self._backlog_of = script(db.client, "backlog")
         self._hand_back = script(db.client, "run", "hand_back")
+        self._behind = script(db.client, "backlog")
 
     def of_lane(self, lane: str) -> str:
         """The key of a lane's schedule."""
@@ -65,8 +61,9 @@ class Schedules:
 
     def _move(self, ids: list[str]) -> None:
         """Move look-ups to their schedule: earlier releases planned them among the runs for workers."""
+        now = self._db.now_ms()
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zadd(self._lookups, dict.fromkeys(ids, now_ms()), nx=True)
+            pipe.zadd(self._lookups, dict.fromkeys(ids, now), nx=True)
             pipe.zrem(self._workers, *ids)
             pipe.execute()
 
@@ -98,19 +95,9 @@ class Schedules:
         return self._backlog(self._lookups)
 
     def _backlog(self, schedule: str) -> Backlog:
-        due, oldest_s = cast(tuple[int, bytes], self._backlog_of(keys=[schedule]))
-        return Backlog(due, float(oldest_s))
+        due, *first = self._behind(keys=[schedule], args=[0])
+        return Backlog(due, max(0.0, first[0] / 1000) if first else 0.0)
 
     def _first_s(self, schedule: str) -> float | None:
-        return first_due_s(self._redis, schedule)
-
-
-def first_due_s(client: Redis, schedule: str, not_before_ms: float = 0) -> float | None:
-    """Seconds until the first run of a schedule is due, by the clock of Redis, which made the times; ``None`` without a
-    run."""
-    pipe = client.pipeline(transaction=False)
-    pipe.zrange(schedule, 0, 0, withscores=True)
-    pipe.time()
-    rows, (seconds, micros) = pipe.execute()
-    now = seconds * 1000 + micros / 1000
-    return max(0.0, (max(rows[0][1], not_before_ms) - now) / 1000) if rows else None
+        _, *first = self._behind(keys=[schedule], args=[0])
+        return max(0.0, -first[0] / 1000) if first else None

@@ -1,11 +1,11 @@
 -- Stores a submission before it is sent, unless the day's budget is spent. One script, so that one wait for the disk or a
 -- replica covers it.
--- ARGV: prefix, id, now (ms), when it is searched for unless CI has answered (ms), '1' if a key of ours signed its token,
+-- ARGV: prefix, id, now (ms), in how many ms it is searched for unless CI has answered, '1' if a key of ours signed its token,
 -- what was asked (packed) or '' where it is one of the fields, the day, how many jobs it asks for, how many a day may have or '', how long they are counted
 -- (ms), then names and values of its fields.
 -- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored. Idempotent: the client repeats a call whose
 -- answer was lost.
-local prefix, id, now, look_at, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
+local prefix, id, now, look_in, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
 if redis.call('EXISTS', prefix .. 'submission:' .. id) == 1 then return {'ok'} end
 local spent = prefix .. 'spent:' .. day
 local before = tonumber(redis.call('GET', spent) or 0)
@@ -15,6 +15,7 @@ redis.call('INCRBY', spent, jobs)
 redis.call('PEXPIRE', spent, life)
 if request ~= '' then redis.call('SET', prefix .. 'request:' .. id, request) end
 redis.call('ZADD', prefix .. 'submissions', now, id)
-redis.call('ZADD', prefix .. 'lost', look_at, id)
+local time = redis.call('TIME')
+redis.call('ZADD', prefix .. 'lost', time[1] * 1000 + math.floor(time[2] / 1000) + look_in, id)
 if is_signed == '1' then redis.call('ZADD', prefix .. 'open', now, id) end
 return {'ok'}

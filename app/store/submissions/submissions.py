@@ -114,7 +114,9 @@ class Submissions:
         self._db = db
         self._durable = durable
         self._redis = db.client
-        self._create, self._take = (script(db.client, name) for name in ("create", "take"))
+        self._create, self._take, self._due_in = (
+            script(db.client, name) for name in ("create", "take", "due_in")
+        )
         self._unanswered = script(db.client, "record", "event", "unanswered")
 
     def create(self, submission: Submission, most_a_day: int | None = None) -> None:
@@ -126,7 +128,7 @@ class Submissions:
         if len(request) <= _SHORT:
             stored_as["request"], request = request, b""
         fields = [word for pair in stored_as.items() for word in pair]
-        arguments: list[Any] = [self._db.prefix, submission.id, now, now + int(ANSWER_PATIENCE_S * 1000)]
+        arguments: list[Any] = [self._db.prefix, submission.id, now, int(ANSWER_PATIENCE_S * 1000)]
         arguments += ["1" if submission.key_id else "", request, rfc3339(now)[:10]]
         arguments += [submission.jobs, "" if most_a_day is None else most_a_day, _COUNTED_MS, *fields]
         try:
@@ -239,7 +241,7 @@ class Submissions:
         return decoded_all(self._take(keys=[self._db.key("lost")], args=[count, int(put_off_s * 1000)]))
 
     def look_again(self, submission_id: str, in_s: float) -> None:
-        self._redis.zadd(self._db.key("lost"), {submission_id: now_ms() + int(in_s * 1000)}, xx=True)
+        self._due_in(keys=[self._db.key("lost")], args=[submission_id, int(in_s * 1000), "XX"])
 
     def found(self, submission_id: str) -> None:
         """Stop searching for it."""
