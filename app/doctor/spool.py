@@ -42,8 +42,8 @@ def set_aside(services: WebServices) -> Iterator[Finding]:
 
 
 _LOST = (
-    "Restore Redis from a backup. Without one: create new API keys (`flask keys create`), list revoked tokens in "
-    "REVOKED_TOKENS, import CI's jobs (`flask jobs import`); then run `flask spool accept`."
+    "Restore Redis from a backup. Without one: list revoked tokens in REVOKED_TOKENS, create new API keys (`flask keys "
+    "create`), import CI's jobs (`flask jobs import`); then run `flask spool accept`."
 )
 _FOREIGN = (
     "If this is another installation, give it a SPOOL_DIR of its own. If Redis moved without its data, proceed as for "
