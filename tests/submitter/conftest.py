@@ -34,4 +34,4 @@ def settings(valkey: Valkey, ci: Emulated) -> Settings:
 
 @pytest.fixture
 def submitter(services: Services) -> Submitter:
-    return Submitter(services, patience=3)
+    return Submitter(services, patience=30)
