@@ -314,4 +314,4 @@ def test_the_audit_walks_over_everything(ours: Services, ci: Emulator, relay: Re
     for _ in range(3):
         relay.audit()
     assert asked(ci, "describe") == 0
-    assert requests.get(f"{ci.url}/_emulator/health", timeout=5).ok
+    assert requests.get(f"{ci.url}/_emulator/health", timeout=60).ok

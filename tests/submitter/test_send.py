@@ -87,7 +87,7 @@ def test_the_caller_gets_an_answer_that_redis_cannot_store(
     submitter: Submitter, services: Services, ci: Emulated
 ) -> None:
     """CI named the job, then Redis went away: the caller gets the job's id, and the relay will find the submission."""
-    broken = Services.open(services.settings, timeout=1)
+    broken = Services.open(services.settings, timeout=5)
 
     class Away:
         def take(self, news: Any) -> Any:

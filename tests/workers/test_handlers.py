@@ -104,7 +104,10 @@ def test_a_handler_that_hangs_is_stopped(service: Service) -> None:
     fine, _ = tell(service.services)
     assert run_of(service, fine, "done")
     run = run_of(service, hanging, "failed")
-    assert [each["error"] for each in run.tries] == ["took longer than 1 s"] * 2
+    # On a machine that stalls for 5 s the watcher may end the process first; not each time.
+    errors = [each["error"] for each in run.tries]
+    assert len(errors) == 2 and "took longer than 1 s" in errors
+    assert all(each.startswith("took longer than ") for each in errors)
     assert all(each["ms"] < 20_000 for each in run.tries)
 
 

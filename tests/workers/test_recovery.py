@@ -33,7 +33,8 @@ def test_a_run_whose_worker_died_starts_again(
 ) -> None:
     """SIGKILL to the worker and all that it started, in the middle of a run, on a busy or an idle fleet."""
     with Fleet(settings, tmp_path) as fleet:
-        fleet.end("jlong", "Long", "25")
+        # It must not end before another worker has started, nor before it is killed.
+        fleet.end("jlong", "Long", "110")
         eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
         if busy:
             for n in range(200):
@@ -50,7 +51,7 @@ def test_a_run_whose_worker_died_starts_again(
 def test_a_run_whose_process_died_starts_again_in_a_moment(settings: Settings, tmp_path: Path) -> None:
     """If only the process of the batch is killed, its worker does not wait for the end of the lease."""
     with Fleet(settings, tmp_path) as fleet:
-        fleet.end("jlong", "Long", "20")
+        fleet.end("jlong", "Long", "110")
         eventually(lambda: _begun(fleet, "jlong", 1), f"the run to begin: {fleet.logs()}")
         os.kill(int(fleet.notes("begin")[0][3]), signal.SIGKILL)
         eventually(lambda: _begun(fleet, "jlong", 2), f"it to begin again: {fleet.logs()}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.clock import now_ms
 from app.provider import Provider
 from app.services import Services, provider_config
 from app.submitter import SubmitRequest, Submitter
@@ -74,13 +75,16 @@ def test_a_missing_object_raises_file_not_found(
 
 def test_an_output_named_only_by_a_callback_is_not_read(ours: Services, ci: Emulator) -> None:
     """The object could belong to anyone: it has no link, cannot be read, and CI is asked."""
+    began = now_ms()
     job_id, _ = tell(ours, "Success")
     output = _latest(ours, job_id).outputs[0]
     assert output.url is None
     for read in (output.open, output.link):
         with pytest.raises(NotConfirmed, match="CI is asked"):
             read()
-    assert ours.store.due.take(10, 1) == [] and ours.store.due.size() == 1
+    asked_at = ours.store.db.client.zscore(ours.store.db.key("due"), job_id)
+    assert asked_at is not None and asked_at >= began + 1000, "questions are collected for a second"
+    assert ours.store.due.size() == 1
 
 
 def test_event_from_takes_state_labels_submission_and_outputs() -> None:

@@ -209,8 +209,12 @@ def service(start: StartService) -> Service:
 
 def test_lanes_are_shown_paused_and_resumed(service: Service) -> None:
     """The API shows, pauses and resumes lanes; the metrics have the number of due runs of each."""
-    lanes = service.call("GET", "/v1/lanes").json()["lanes"]
-    assert [(each["name"], each["workers"]) for each in lanes] == [("default", 1), ("big", 1), ("slow", 1)]
+
+    def lanes() -> list[tuple[str, int]]:
+        shown = service.call("GET", "/v1/lanes").json()["lanes"]
+        return [(each["name"], each["workers"]) for each in shown]
+
+    eventually(lambda: lanes() == [("default", 1), ("big", 1), ("slow", 1)], lambda: f"the lanes: {lanes()}")
     answer = service.call("POST", "/v1/lanes/default/pause").json()
     assert answer["paused"]["by"] == "tests"
     job_id, _ = tell_service(service.services, Tag="Quick")
