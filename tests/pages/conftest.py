@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from app.store.access.api_keys import SCOPES
-from harness.servers import Valkey, Web, free_port
+from harness.servers import PATIENCE_S, Valkey, Web, free_port
 from harness.settings import make_settings
 from tests import browser as installed
 from tests.pages.signed_in import signed_in
@@ -20,6 +20,10 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+
+
+# Playwright's own limit is five seconds: too little on a busy machine.
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,7 @@ def visitor(app: Flask, key: dict[str, str]) -> FlaskClient:
 def page(chromium: Browser, web: Web) -> Iterator[Page]:
     """A new tab. Afterwards there was no error, no dialog, and no request to another host."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE_S * 1000)
     tab = context.new_page()
     wrong: list[str] = []
 

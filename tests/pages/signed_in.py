@@ -21,7 +21,10 @@ def signed_in(app: Flask, key: str) -> FlaskClient:
 
 
 def sign_in(page: Page, web: Web, key: str | None = None, path: str = "/") -> None:
+    """At the end the page is loaded whole."""
     page.goto(f"{web.url}{path}")
     page.get_by_label("API key").fill(key or web.key)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    # The button stands at the top: what follows may not be parsed yet.
+    page.wait_for_load_state()

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 
 from app.store import Store
-from harness.servers import Service, Web, eventually
+from harness.servers import PATIENCE_S, Service, Web, eventually
 from tests.api.stored import put
 from tests.pages.signed_in import CSRF, sign_in
 from tests.store.said import said, tell
@@ -24,7 +24,7 @@ def _submit(service: Service) -> str:
         "labels": {"show": "news"},
     }
     headers = {"Authorization": f"Bearer {service.key}"}
-    answer = requests.post(f"{service.url}/v1/jobs", json=request, headers=headers, timeout=30)
+    answer = requests.post(f"{service.url}/v1/jobs", json=request, headers=headers, timeout=90)
     job_id: str = answer.json()["job_id"]
     return job_id
 
@@ -35,6 +35,7 @@ def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromiu
 
     eventually(lambda: _is_done(service, job_id), "its handlers")
     page = chromium.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
     page.goto(f"{service.url}/jobs/{job_id}")
     page.get_by_label("API key").fill(service.key)
     page.get_by_role("button", name="Sign in").click()
@@ -45,14 +46,14 @@ def test_a_job_from_its_submission_to_its_last_handler(service: Service, chromiu
     expect(page.get_by_role("link", name="Download")).to_have_count(2)
     link = page.get_by_role("link", name="Download").first.get_attribute("href")
     assert link is not None
-    assert requests.get(link, timeout=10).status_code == 200
+    assert requests.get(link, timeout=60).status_code == 200
     expect(page.locator(".facts", has_text="User data")).to_contain_text("order-7")
     expect(page.get_by_role("link", name="news")).to_be_visible()
     expect(page.locator("#normalized")).to_contain_text('"user_data": "order-7"')
     expect(page.locator("#raw")).to_contain_text("JobId")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator(".message")).to_contain_text("is replayed")
-    expect(page.locator(".history")).to_contain_text("replay", timeout=15_000)
+    expect(page.locator(".history")).to_contain_text("replay")
     page.close()
 
 

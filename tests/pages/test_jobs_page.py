@@ -40,14 +40,16 @@ def test_it_says_when_there_is_nothing(page: Page, web: Web) -> None:
 def test_jobs_appear_and_change_by_themselves(page: Page, web: Web) -> None:
     """Without a reload; what the user has ticked, typed and selected stays."""
     put(web.services.store, "jticked")
-    sign_in(page, web)
+    # The page learns only of what changes after it has connected.
+    with page.expect_response(lambda answer: answer.url.endswith("/live")):
+        sign_in(page, web)
     page.get_by_label("Select jticked").check()
     page.get_by_label("Search").fill("half a wo")
     put(web.services.store, "jlive", State="Running", EndTime=None)
     live = page.locator("#rows tr", has_text="jlive")
-    expect(live).to_contain_text("Running", timeout=15_000)
+    expect(live).to_contain_text("Running")
     put(web.services.store, "jlive")
-    expect(live).to_contain_text("Success", timeout=15_000)
+    expect(live).to_contain_text("Success")
     expect(page.get_by_label("Select jticked")).to_be_checked()
     expect(page.get_by_label("Search")).to_have_value("half a wo")
     expect(page.get_by_label("Search")).to_be_focused()
@@ -109,6 +111,7 @@ def test_search_results_have_pages(page: Page, web: Web) -> None:
     put(web.services.store, "other")
     sign_in(page, web)
     page.goto(f"{web.url}/?q=batch")
+    expect(page.locator("#rows th")).to_have_count(50)
     first = rows(page)
     page.get_by_role("button", name="Older").click()
     expect(page.locator("#rows th")).to_have_count(10)
@@ -147,6 +150,7 @@ def test_older_jobs_are_a_click_away(page: Page, web: Web) -> None:
     for n in range(60):
         put(web.services.store, f"j{n:02}", CreationTime=f"2024-03-05T21:{n:02}:00+0800")
     sign_in(page, web)
+    expect(page.locator("#rows th")).to_have_count(50)
     first = rows(page)
     page.get_by_role("button", name="Older").click()
     expect(page.locator("#rows th")).to_have_count(10)

@@ -17,9 +17,9 @@ from tests.pages.signed_in import CSRF, sign_in
 def browser(web: Web, key: str | None = None) -> tuple[requests.Session, str]:
     """A signed-in session, and the CSRF token of its forms."""
     session = requests.Session()
-    proof = CSRF.findall(session.get(f"{web.url}/login", timeout=10).text)[0]
-    session.post(f"{web.url}/login", data={"key": key or web.key, "csrf": proof}, timeout=10)
-    return session, CSRF.findall(session.get(f"{web.url}/failures", timeout=10).text)[0]
+    proof = CSRF.findall(session.get(f"{web.url}/login", timeout=60).text)[0]
+    session.post(f"{web.url}/login", data={"key": key or web.key, "csrf": proof}, timeout=60)
+    return session, CSRF.findall(session.get(f"{web.url}/failures", timeout=60).text)[0]
 
 
 def test_without_a_key_nothing_is_shown(page: Page, web: Web) -> None:
@@ -82,7 +82,7 @@ def test_a_code_signs_in_once(page: Page, web: Web) -> None:
     page.goto(f"{web.url}/login?code={code}")
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     assert code not in page.url
-    other = requests.get(f"{web.url}/login?code={code}", timeout=10)
+    other = requests.get(f"{web.url}/login?code={code}", timeout=60)
     assert other.status_code == 403
     assert "used already" in other.text
     assert code not in web.web.text()
@@ -92,9 +92,9 @@ def test_a_code_signs_in_once(page: Page, web: Web) -> None:
 def test_signing_in_leads_to_no_other_site(web: Web, where: str) -> None:
     """Whatever the address says."""
     session = requests.Session()
-    proof = CSRF.findall(session.get(f"{web.url}/login", timeout=10).text)[0]
+    proof = CSRF.findall(session.get(f"{web.url}/login", timeout=60).text)[0]
     form = {"key": web.key, "csrf": proof, "next": where}
-    answer = session.post(f"{web.url}/login", data=form, timeout=10, allow_redirects=False)
+    answer = session.post(f"{web.url}/login", data=form, timeout=60, allow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/"
 
@@ -118,7 +118,7 @@ def test_a_forged_form_does_nothing(web: Web, path: str) -> None:
     session, _ = browser(web)
     _, others = browser(web)
     for proof in (None, "0" * 64, others):
-        answer = session.post(f"{web.url}{path}", data={"csrf": proof} if proof else {}, timeout=10)
+        answer = session.post(f"{web.url}{path}", data={"csrf": proof} if proof else {}, timeout=60)
         assert answer.status_code == 403, (path, proof)
         assert "Reload the page" in answer.text
     assert len(web.services.store.jobs.history("j1")[0]) == 1
@@ -139,14 +139,14 @@ def test_scopes_hold_on_pages_too(web: Web, path: str, scope: str) -> None:
     """A key with the scope read alone changes nothing, whatever form it sends."""
     put(web.services.store, "j1")
     session, proof = browser(web, web.services.store.api_keys.create("eyes", frozenset({"read"})))
-    answer = session.post(f"{web.url}{path}", data={"csrf": proof, "action": "retry"}, timeout=10)
+    answer = session.post(f"{web.url}{path}", data={"csrf": proof, "action": "retry"}, timeout=60)
     assert answer.status_code == 403
     assert scope in answer.text
     for page in ("/refusals", "/submit"):
-        assert session.get(f"{web.url}{page}", timeout=10).status_code == 403
+        assert session.get(f"{web.url}{page}", timeout=60).status_code == 403
 
 
 def test_the_cookie_opens_no_api(web: Web) -> None:
     """/v1 takes keys alone, so no other site can use a browser's cookie there."""
     session, _ = browser(web)
-    assert session.get(f"{web.url}/v1/jobs", timeout=10).status_code == 401
+    assert session.get(f"{web.url}/v1/jobs", timeout=60).status_code == 401
