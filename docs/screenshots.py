@@ -15,7 +15,7 @@ from typing import Final, Literal
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from docs.shown import jobs
-from harness.servers import Emulator, Service, Valkey, free_port
+from harness.servers import PATIENCE_S, Emulator, Service, Valkey, free_port
 from harness.settings import make_settings
 from tests import browser
 
@@ -23,6 +23,8 @@ FOLDER: Final = Path(__file__).parent / "pictures"
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 _SIZE: Final[ViewportSize] = {"width": 1200, "height": 620}
 """Small files, in which the text can still be read where the README is shown."""
+
+_PATIENCE_MS: Final = PATIENCE_S * 1000
 
 
 def main(folder: Path = FOLDER) -> None:
@@ -36,6 +38,7 @@ def main(folder: Path = FOLDER) -> None:
             chromium = playwright.chromium.launch(executable_path=_browser(), args=["--no-sandbox"])
             for scheme in SCHEMES:
                 page = chromium.new_page(viewport=_SIZE, color_scheme=scheme)
+                page.set_default_timeout(_PATIENCE_MS)
                 _sign_in(page, service)
                 page.screenshot(path=folder / f"jobs-{scheme}.png")
                 page.goto(f"{service.url}/jobs/{job_id}")
@@ -80,7 +83,8 @@ def _sign_in(page: Page, service: Service) -> None:
         service.services.store.api_keys.create("ops", frozenset({"admin"}), replace=True)
     )
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("#rows th").first).to_be_visible()
+    expect(page.locator("#rows th").first).to_be_visible(timeout=_PATIENCE_MS)
+    page.wait_for_load_state()
 
 
 if __name__ == "__main__":
