@@ -6,8 +6,12 @@
 -- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored. Idempotent: the client repeats a call whose
 -- answer was lost.
 local prefix, id, now, look_in, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
-if redis.call('EXISTS', prefix .. 'submission:' .. id) == 1 then return {'ok'} end
 local spent = prefix .. 'spent:' .. day
+if redis.call('EXISTS', prefix .. 'submission:' .. id) == 1 then
+  -- A write, because a wait for the disk or a replica is for the last write of its connection.
+  redis.call('PEXPIRE', spent, life)
+  return {'ok'}
+end
 local before = tonumber(redis.call('GET', spent) or 0)
 if most ~= '' and before + jobs > tonumber(most) then return {'over', tostring(before)} end
 redis.call('HSET', prefix .. 'submission:' .. id, unpack(ARGV, 11))
