@@ -14,6 +14,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from app.core.backoff import doubled
 from app.provider import wire  # noqa: F401 - workers ask CI: imported before the fork, so that they share the SDK
@@ -27,7 +28,7 @@ from workers.rq import member
 from workers.start import checked_settings
 from workers.worker.lanes import divided
 from workers.worker.metrics import MetricsProcess
-from workers.worker.parent import end_with_parent
+from workers.worker.parent import STOP_SIGNALS, begin_child, stop_held
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Crew:
 
     def keep(self) -> int:
         """Run until SIGTERM, then until the current runs have ended. Returns the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
         # A collection in a forked worker would write to the pages that it shares with this process, and copy them.
         gc.collect()
@@ -85,14 +86,17 @@ class Crew:
 
     def _start(self, lane: str) -> None:
         parent, logs_outages = os.getpid(), self._logging_pid not in self._began
-        pid = os.fork()
-        if pid == 0:
-            # All workers see the same outage of Redis; one of them logs it.
-            OUTAGE.silent = not logs_outages
-            os._exit(_be_member(self._settings, lane, parent))
+        with stop_held():
+            if self._stopping:
+                return  # A worker that starts now would not get the signal.
+            pid = os.fork()
+            if pid == 0:
+                # All workers see the same outage of Redis; one of them logs it.
+                OUTAGE.silent = not logs_outages
+                os._exit(_be_member(self._settings, lane, parent))
+            self._began[pid] = lane, time.monotonic()
         if logs_outages:
             self._logging_pid = pid
-        self._began[pid] = lane, time.monotonic()
 
     def _reap(self) -> None:
         for pid, (lane, began) in list(self._began.items()):
@@ -116,14 +120,13 @@ class Crew:
         """Pass the signal on. At a second one workers end without waiting for their runs (RQ's cold shutdown)."""
         self._stopping = True
         for pid in self._began:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # It has just been reaped.
+                os.kill(pid, number)
 
 
 def _be_member(chosen: Settings, lane: str, parent: int) -> int:
     """Run as a worker and return the exit code. The Redis client logs why Redis cannot be used."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    end_with_parent()
+    begin_child()
     if os.getppid() != parent:
         return 1
     try:

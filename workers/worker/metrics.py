@@ -8,7 +8,7 @@ import time
 
 from app.redis.outage import OUTAGE
 from app.settings import Settings
-from workers.worker.parent import end_with_parent
+from workers.worker.parent import begin_child, stop_held
 
 _LOOK_S, _AGAIN_S = 1.0, 10.0
 
@@ -30,12 +30,13 @@ class MetricsProcess:
             return
         self._next = time.monotonic() + _AGAIN_S
         parent = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
-            try:
-                _serve(self._settings, self._settings.metrics_port, parent)
-            finally:
-                os._exit(1)
+        with stop_held():
+            self._pid = os.fork()
+            if self._pid == 0:
+                try:
+                    _serve(self._settings, self._settings.metrics_port, parent)
+                finally:
+                    os._exit(1)
 
     def stop(self) -> None:
         if self._pid:
@@ -46,9 +47,7 @@ class MetricsProcess:
 
 def _serve(settings: Settings, port: int, parent: int) -> None:
     """Serve until the parent ends."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    end_with_parent()
+    begin_child()
     # The workers log an outage.
     OUTAGE.silent = True
     # Imported only here: it takes 2 MB.
