@@ -6,6 +6,12 @@
 -- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored.
 local prefix, id, now, look_in, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
 local spent = prefix .. 'spent:' .. day
+-- Sent again, because its answer was lost: it is counted once. This writes something, because a wait for disk or replica
+-- waits for the last write of its connection.
+if redis.call('EXISTS', prefix .. 'submission:' .. id) == 1 then
+  redis.call('PEXPIRE', spent, life)
+  return {'ok'}
+end
 local before = tonumber(redis.call('GET', spent) or 0)
 if most ~= '' and before + jobs > tonumber(most) then return {'over', tostring(before)} end
 redis.call('HSET', prefix .. 'submission:' .. id, unpack(ARGV, 11))
