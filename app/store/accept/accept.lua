@@ -125,7 +125,7 @@ end
 
 -- The counters of a submission's URL are in the submission's hash, those of any other URL in a hash of its own.
 local usage = is_known and submission or (header.token and key('url', header.token))
-local minute = math.floor(now / 60000)
+local minute = math.floor(clock / 60000)
 local used = {count = 0, bytes = 0, kept = 0}
 
 local function seconds_over_limit()
@@ -139,7 +139,7 @@ local function seconds_over_limit()
   local is_new = not header.body or redis.call('EXISTS', key('body', header.body)) == 0
   local size = is_new and header.size or 0
   if used.count + 1 > limit.per_minute or used.bytes + size > (limit.bytes_per_minute or math.huge) then
-    return 60 - math.floor(now / 1000) % 60
+    return 60 - math.floor(clock / 1000) % 60
   end
   if used.kept + size > (limit.bytes or math.huge) then return 3600 end
   used.count, used.bytes, used.kept = used.count + 1, used.bytes + size, used.kept + size
