@@ -12,7 +12,11 @@ _REMEMBERED = 10_000
 
 
 class UrlUsage:
-    """Requests of each URL in this minute, and until when a URL is refused. For use by several threads."""
+    """Requests of each URL in this minute, and until when a URL is refused. For use by several threads.
+
+    Only the minute is by the clock on the wall. A refusal ends by the monotonic clock: the other may be set back, and
+    the URL would be refused for longer.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,8 +28,9 @@ class UrlUsage:
         """Count one request of the URL with this fingerprint. Returns for how many seconds it is refused, or 0."""
         now = time.time()
         with self._lock:
-            if self._until.get(token, 0) > now:
-                return _seconds(self._until[token] - now)
+            left = self._left(token)
+            if left > 0:
+                return _seconds(left)
             if self._minute != int(now // 60):
                 self._minute, self._counts = int(now // 60), {}
             self._counts[token] = self._counts.get(token, 0) + 1
@@ -33,16 +38,20 @@ class UrlUsage:
 
     def refuse(self, token: str, seconds: int) -> bool:
         """Refuse the URL for ``seconds``; false if it is refused already."""
-        now = time.time()
         with self._lock:
-            if self._until.get(token, 0) > now:
+            if self._left(token) > 0:
                 return False
             self._until.pop(token, None)
             if len(self._until) >= _REMEMBERED:
                 # The oldest goes: if it is still over its limits, Redis answers so and it is remembered again.
                 del self._until[next(iter(self._until))]
-            self._until[token] = now + seconds
+            self._until[token] = time.monotonic() + seconds
             return True
+
+    def _left(self, token: str) -> float:
+        """For how many seconds it is refused; not above 0 if it is not."""
+        until = self._until.get(token)
+        return 0.0 if until is None else until - time.monotonic()
 
 
 def _seconds(left: float) -> int:

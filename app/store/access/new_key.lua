@@ -1,6 +1,7 @@
 -- Stores a new API key. KEYS[1] all API keys. ARGV: its digest, its record (JSON), its name, 1 to replace a key of that
--- name. Returns 0 if the name is taken. Idempotent: the client repeats a call whose answer was lost.
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 1 end
+-- name. Returns 0 if the name is taken.
+-- Sent again, because its answer was lost.
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return 1 end
 local same = {}
 local kept = redis.call('HGETALL', KEYS[1])
 for i = 1, #kept, 2 do

@@ -3,12 +3,12 @@
 -- ARGV: prefix, id, now (ms), in how many ms it is searched for unless CI has answered, '1' if a key of ours signed its token,
 -- what was asked (packed) or '' where it is one of the fields, the day, how many jobs it asks for, how many a day may have or '', how long they are counted
 -- (ms), then names and values of its fields.
--- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored. Idempotent: the client repeats a call whose
--- answer was lost.
+-- Returns {'ok'}, or {'over', jobs of the day before it}: then nothing is stored.
 local prefix, id, now, look_in, is_signed, request, day, jobs, most, life = unpack(ARGV, 1, 10)
 local spent = prefix .. 'spent:' .. day
+-- Sent again, because its answer was lost: it is counted once. This writes something, because a wait for disk or replica
+-- waits for the last write of its connection.
 if redis.call('EXISTS', prefix .. 'submission:' .. id) == 1 then
-  -- A write, because a wait for the disk or a replica is for the last write of its connection.
   redis.call('PEXPIRE', spent, life)
   return {'ok'}
 end

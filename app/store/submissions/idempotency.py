@@ -43,8 +43,10 @@ class IdempotencyRecords:
         self._swap = script(db.client, "swap")
 
     def take(self, space: str, name: str, record: IdempotencyRecord, keep_s: int) -> IdempotencyRecord | None:
-        """Take the name with this record. ``None``: it was free, or a call whose answer was lost took it with the same
-        record. Else the record that holds it."""
+        """Take the name with this record. ``None``: it was free. Else the record that holds it.
+
+        A call whose answer was lost is sent again and finds its own record.
+        """
         try:
             while True:
                 if self._db.client.set(self._key(space, name), _text(record), nx=True, ex=keep_s):

@@ -11,6 +11,7 @@ from app.redis.scripts import decoded_all, text_map
 from app.store import OverLimit, Store
 from app.store.accept.acceptor import Acceptor
 from app.store.accept.news import Limits, UrlLimit
+from tests.store.clocks import off_by
 from tests.store.news import EARLY, LATE, create_submission
 from tests.store.said import said, tell
 
@@ -28,6 +29,16 @@ def test_callbacks_a_minute_are_limited(store: Store, submission: str | None) ->
     entries, _ = store.jobs.history("j1")
     assert len(entries) == 4 or now // 60_000 != now_ms() // 60_000
     tell(store, said("j2", "Running"), token="t2", limit=UrlLimit(per_minute=4, runs=20))
+
+
+def test_hosts_whose_clocks_differ_count_in_the_same_minute(store: Store) -> None:
+    """The minute is that of Redis: otherwise each host would begin to count again."""
+    more: dict[str, Any] = {"token": "t1", "limit": UrlLimit(per_minute=4, runs=20)}
+    with pytest.raises(OverLimit) as over:
+        for n in range(9):  # a minute may begin in between
+            with off_by(n % 2 * 90):
+                tell(store, said("j1", "Running", progress=n), **more)
+    assert 0 < over.value.seconds <= 60
 
 
 @pytest.mark.parametrize("limit", [UrlLimit(100, 20, bytes=2000), UrlLimit(100, 20, bytes_per_minute=2000)])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -15,21 +13,13 @@ from app.store.refusals.refusal import Refusal
 from app.store.runs.run import run_id
 from app.store.schedules.schedules import Backlog
 from app.store.submissions.submissions import ANSWER_PATIENCE_S
+from tests.store.clocks import off_by
 from tests.store.said import said, tell
 from tests.store.samples import submission
 
 HOUR_S = 3600.0
 SLACK_S = 600.0
 """Between the hour that a clock is off and what a busy machine may take."""
-
-
-@contextmanager
-def off_by(seconds: float) -> Iterator[None]:
-    """The clock of this process is off by so much."""
-    true = time.time_ns
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "time_ns", lambda: true() + int(seconds * 1e9))
-        yield
 
 
 def due_in_s(store: Store, kind: str, member: str) -> float:
