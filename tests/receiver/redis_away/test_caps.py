@@ -14,6 +14,12 @@ from tests.receiver.redis_away.troubles import drained, killed
 from tests.web.serving import serving
 
 
+@pytest.fixture
+def ours(settings: Settings) -> WebServices:
+    """Without a drainer that runs: one with the usual caps would drain at once what a smaller cap keeps out."""
+    return WebServices.open(settings, timeout=60)
+
+
 def test_an_outbox_at_its_cap_loses_nothing(server: Valkey, settings: Settings, ours: WebServices) -> None:
     """Without a relay events pile up to a cap; past it callbacks wait in the spool until there is room."""
     small = serving(settings.model_copy(update={"outbox_max": 3}))

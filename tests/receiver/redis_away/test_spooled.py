@@ -166,4 +166,4 @@ def test_reads_get_503_while_redis_is_away(
             answer = client.get(place, headers=key)
             assert (answer.status_code, answer.get_json()["reason"]) == (503, "store_unavailable"), place
             assert "Retry-After" in answer.headers
-        assert time.monotonic() - started < 20, "no request waits for a job in a store that is away"
+        assert time.monotonic() - started < 30, "no request waits for a job in a store that is away"

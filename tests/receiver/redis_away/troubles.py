@@ -30,7 +30,7 @@ def stalled(server: Valkey) -> Iterator[None]:
 
 @contextmanager
 def configured(server: Valkey, wrong: list[str], right: list[str]) -> Iterator[None]:
-    client = WebServices.open(make_settings(server.url), timeout=5).store.db.client
+    client = WebServices.open(make_settings(server.url), timeout=60).store.db.client
     client.execute_command(*wrong)  # type: ignore[no-untyped-call]
     yield
     client.execute_command(*right)  # type: ignore[no-untyped-call]
