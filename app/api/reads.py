@@ -7,6 +7,7 @@ answer, to the last byte (``tests/api/answers/test_reads.py``).
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from functools import lru_cache
@@ -23,11 +24,15 @@ from app.api.chosen.filters import JobsQuery
 from app.api.jobs import etag_for
 from app.api.rates import Quota, Quotas, rates_of
 from app.receiver.route import Application
+from app.redis.cursors import BadCursor
+from app.store import UNAVAILABLE
 from app.store.reading.listing import Filter
 from app.web.access_log import fields_of, log_access, origin_in
 from app.web.answers.negotiation import JSON, accepts
 from app.web.headers import OF_DATA
 from app.web.services import WebServices, of
+
+log = logging.getLogger(__name__)
 
 _PATH: Final = "/v1/jobs"
 _QUERY_MAX: Final = 1000
@@ -90,7 +95,11 @@ def _answer(services: WebServices, keys: Quotas, environ: dict[str, Any], rest: 
     try:
         found = _read(services, digest, environ, rest)
         quota = keys.take(digest) if found else None
+    except (*UNAVAILABLE, BadCursor):
+        return None  # The view answers 503 or 422.
     except Exception:
+        # The view may answer all the same, and hide that each read is done twice.
+        log.exception("a read failed before its view; the view answers it")
         return None
     if found is None or quota is None or quota.wait:
         return None  # The view says how long to wait.
