@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,6 +61,14 @@ def keys(store: Store) -> dict[str, str]:
     store.api_keys.revoke("revoked")
     spaced = made["read"].replace(" ", "   ") + " "
     return made | {"revoked": revoked, "none": "", "other": "Basic eDp5", "spaced": spaced}
+
+
+@pytest.fixture(autouse=True)
+def nothing_logged(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No request of a client and no outage of Redis is a fault of the program."""
+    yield
+    logged = [each for each in caplog.get_records("call") if each.name == reads.__name__]
+    assert bool(logged) is ("fault_of_the_program" in request.node.name)
 
 
 def filled(store: Store) -> None:
@@ -156,6 +165,24 @@ def test_a_key_that_is_new_or_has_used_up_its_rate_is_left_to_the_view(
         assert (late.status_code, late.json["reason"]) == (429, "too_many_requests")  # type: ignore[index]
     wrong = client.get("/v1/jobs/j1", headers={"Authorization": "Bearer wrong"})
     assert wrong.headers["RateLimit"].startswith('"wrong-keys"')
+
+
+def test_a_fault_of_the_program_is_logged(
+    client: FlaskClient, store: Store, keys: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The view answers, so that no client would notice that each read is done twice."""
+    filled(store)
+    headers = {"Authorization": keys["read"]}
+    client.get("/v1/jobs", headers=headers)  # The view looks a new key up.
+
+    def broken(*_: object) -> None:
+        raise AttributeError("a name that is gone")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reads, "_read", broken)
+        assert client.get("/v1/jobs/j1", headers=headers).status_code == 200
+    (logged,) = [each for each in caplog.records if each.name == reads.__name__]
+    assert "the view answers it" in logged.message and "a name that is gone" in caplog.text
 
 
 def test_a_fault_of_redis_is_left_to_the_view(app: Flask, client: FlaskClient, keys: dict[str, str]) -> None:
