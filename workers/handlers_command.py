@@ -16,7 +16,7 @@ from app import store
 from app.core.clock import now_ms, rfc3339
 from app.settings import Settings, SettingsError, load
 from app.store import Event, Job
-from workers import check_outputs, registry
+from workers import check_outputs, declaration, registry
 from workers.outputs import access_for, readable
 from workers.registry import GiveUp, Handler, Later
 
@@ -126,12 +126,15 @@ def _call(handler: Handler, event: Event, job: Job) -> None:
     started = time.monotonic()
     call: Any = handler.function
     try:
-        call(event, job)
+        answer = call(event, job)
     except (GiveUp, Later) as error:
         _end(f"{handler.name} raised {type(error).__name__}: {error}", _FAILED)
     except Exception:
         traceback.print_exc()
         _end(f"{handler.name} failed after {_ms(started)} ms.", _FAILED)
+    if declaration.returned_unawaited(answer):
+        kind = type(answer).__name__
+        _end(f"{handler.name} returned a {kind} that is not awaited, so nothing has run.", _FAILED)
     click.echo(f"{handler.name} is done in {_ms(started)} ms.", err=True)
 
 

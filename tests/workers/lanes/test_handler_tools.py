@@ -136,6 +136,13 @@ def fetch(event: Event, job: Job) -> None:
 @handler(tag="Other", name="breaks")
 def breaks(event: Event, job: Job) -> None:
     raise RuntimeError("no such customer")
+
+@handler(tag="Other", name="forgets")
+def forgets(event: Event, job: Job) -> object:
+    async def publish() -> None:
+        print("published")
+
+    return publish()
 """
 
 
@@ -167,9 +174,17 @@ def test_handlers_are_listed_and_run_in_the_foreground(service: Service, tmp_pat
     failed = _flask(service, folder, "run", "breaks", job_id)
     assert failed.returncode == 1 and "RuntimeError: no such customer" in failed.stderr
     missing = _flask(service, folder, "run", "nothing", job_id)
-    assert missing.returncode == 3 and "breaks, fetch" in missing.stderr
+    assert missing.returncode == 3 and "breaks, fetch, forgets" in missing.stderr
     assert _flask(service, folder, "run", "breaks", "no-such-job").returncode == 3
     assert _flask(service, folder, "run", "breaks", job_id, "--event", event_id).returncode == 1
+
+
+def test_a_coroutine_that_a_handler_returns_has_not_run(service: Service, tmp_path: Path) -> None:
+    """`flask handlers run` fails then, as the run of a worker does."""
+    job_id, _ = tell(service.services, Tag="Other")
+    ended = _flask(service, tmp_path / "mine", "run", "forgets", job_id)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.endswith("forgets returned a coroutine that is not awaited, so nothing has run.\n")
 
 
 def test_a_worker_s_handler_downloads(service: Service, ci: Emulator, tmp_path: Path) -> None:
