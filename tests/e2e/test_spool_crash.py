@@ -30,7 +30,8 @@ def test_nothing_is_lost_when_web_processes_die(tmp_path: Path) -> None:
     accepted once in its job's history, and made one event."""
     (tmp_path / "redis").mkdir()
     spool, chosen = tmp_path / "spool", random.Random(7)
-    with Valkey(tmp_path / "redis") as server:
+    # Else the server may lose what it has acknowledged (appendfsync everysec).
+    with Valkey(tmp_path / "redis", "--appendfsync", "always") as server:
         settings = make_settings(server.url, spool_dir=str(spool))
         with Service(settings, free_port(), tmp_path) as service:
             over = threading.Event()

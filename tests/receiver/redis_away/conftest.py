@@ -17,8 +17,8 @@ from tests.web.serving import serving
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Valkey]:
-    """A server that this test may break."""
-    with Valkey(tmp_path) as own:
+    """A server that this test may break: whatever it has acknowledged outlives its end."""
+    with Valkey(tmp_path, "--appendfsync", "always") as own:
         yield own
 
 
