@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.ci.incoming.payload import parse
@@ -122,6 +122,11 @@ def records(details: tuple[Detail, ...]) -> list[bytes]:
     return [detail.report.to_json() for detail in details]
 
 
+PLAIN, TYPED = (Dialect(seed=0, typed=typed) for typed in (False, True))
+NUMBER = {"JobId": "0", "Operation": {"MediaResult": {"OutputFile": {"ObjectName": "0"}}}}
+
+
+@example(NUMBER, "", PLAIN, TYPED)
 @settings(max_examples=150, deadline=None)
 @given(several(details), scalars.filter(lambda name: not name.startswith("Review")), dialects, dialects)
 def test_the_same_job_gives_the_same_record_in_any_dialect(

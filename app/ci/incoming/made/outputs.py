@@ -51,9 +51,7 @@ def outputs(operation: dict[str, Any], job: JobFacts, budget: Budget) -> tuple[O
     files = nodes(result.get("OutputFile"))
     asked = node(operation.get("Output"))
     here = _Location(None, None).of(asked)
-    if not any(file.get("ObjectName") or file.get("SpriteOutputFile") for file in files) and not result.get(
-        "SpriteOutputFile"
-    ):
+    if not any(map(_has_file, [*files, result])):
         files = _named_elsewhere(operation, asked, job)
         if not files:
             return ()
@@ -74,6 +72,12 @@ def outputs(operation: dict[str, Any], job: JobFacts, budget: Budget) -> tuple[O
         *(each for place, file in found for each in _of_file(file, place, own, role_of, budget)),
         *(each for place, file in sprites for each in _of_file(file, place, own, _is_sprite, budget)),
     )
+
+
+def _has_file(found: dict[str, Any]) -> bool:
+    """Whether it names one. A name can be a number, also 0."""
+    is_named = any(text(name) is not None for name in many(found.get("ObjectName")))
+    return is_named or bool(nodes(found.get("SpriteOutputFile")))
 
 
 def _no_role(_name: str) -> None:
