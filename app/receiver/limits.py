@@ -48,6 +48,12 @@ def over_limit(web: WebServices, submission: str | None, token: str, seconds: in
         try:
             web.store.floods.note(token, submission, seconds)
         except RedisError as error:
-            log.warning("could not record that URL %s exceeded its limits (%s)", token, type(error).__name__)
+            # Here its callbacks are refused from now on, so nothing would note it again.
+            web.store.floods.note_later(token, submission, seconds)
+            log.warning(
+                "could not record that URL %s exceeded its limits (%s); it will be when Redis is back",
+                token,
+                type(error).__name__,
+            )
     detail = "This callback URL exceeded CALLBACK_LIMITS. Nothing was stored; CI is asked instead."
     return Problem("too_many_callbacks", detail, retry_after=seconds)

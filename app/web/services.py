@@ -56,7 +56,7 @@ class WebServices(Services, frozen=True):
             drainer=drainer,
             usage=UrlUsage(),
             body_room=BodyRoom(),
-            reporter=Reporter(store.presence, store.tallies, "web"),
+            reporter=Reporter(store.presence, store.tallies, store.floods, "web"),
         )
 
 

@@ -1,4 +1,4 @@
-"""Reports every few seconds that this process is alive, and its newest callback, from a thread of its own."""
+"""Reports every few seconds that this process is alive, and what it could not store earlier, from its own thread."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from app.store.processes.presence import Presence
+from app.store.questions.floods import Floods
 from app.store.tallies.tallies import Tallies
 
 _EVERY_S = 4.0
@@ -16,9 +17,10 @@ _EVERY_S = 4.0
 class Reporter:
     """For one role, between ``start`` and ``stop``. While Redis is unavailable it waits."""
 
-    def __init__(self, presence: Presence, tallies: Tallies, role: str) -> None:
+    def __init__(self, presence: Presence, tallies: Tallies, floods: Floods, role: str) -> None:
         self._presence = presence
         self._tallies = tallies
+        self._floods = floods
         self._role = role
         self._stopped = threading.Event()
         self._callback_ms = self._reported_ms = 0
@@ -41,6 +43,7 @@ class Reporter:
         if noted != self._reported_ms:
             self._tallies.note_callback(noted)
             self._reported_ms = noted
+        self._floods.note_pending()
 
     def _run(self) -> None:
         while not self._stopped.is_set():

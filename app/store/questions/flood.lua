@@ -1,11 +1,12 @@
 -- Notes that a callback URL is over its limits. CI is asked about what was refused: about the jobs of the URL's
 -- submission; for a URL without one, CI's job list is read once when the flood has ended.
--- ARGV: prefix, token fingerprint, submission or '', for how many ms the URL is refused.
-local prefix, token, submission, refused_ms = unpack(ARGV)
+-- ARGV: prefix, token fingerprint, submission or '', for how many ms from now the URL is refused, how many ms ago that
+-- began. Both may be long ago, because Redis was away.
+local prefix, token, submission, refused_ms, since_ms = unpack(ARGV)
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 if submission == '' then
-  redis.call('HSETNX', prefix .. 'url:' .. token, 'flood_since', now)
+  redis.call('HSETNX', prefix .. 'url:' .. token, 'flood_since', now - since_ms)
   redis.call('ZADD', prefix .. 'flooded', now + refused_ms, token)
   return 0
 end

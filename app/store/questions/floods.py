@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from msgspec import Struct
 
 from app.core.clock import now_ms
@@ -21,6 +24,18 @@ class Flood(Struct, frozen=True):
     mark: float | None
 
 
+class _Pending(Struct, frozen=True):
+    """A flood from ``since`` to ``until``, by the monotonic clock (seconds)."""
+
+    submission: str | None
+    since: float
+    until: float
+
+
+_PENDING_MAX = 10_000
+"""Notes that a process keeps while Redis is away; beyond it the oldest goes."""
+
+
 class Floods:
     """Floods for which CI's list has not been read yet."""
 
@@ -29,10 +44,37 @@ class Floods:
         self._redis = db.client
         self._key = db.key("flooded")
         self._take, self._note = script(db.client, "take"), script(db.client, "flood")
+        self._lock = threading.Lock()
+        self._pending: dict[str, _Pending] = {}
 
     def note(self, token: str, submission: str | None, seconds: int) -> int:
         """The URL of this fingerprint is refused for ``seconds``. Returns how many jobs CI is asked about now."""
-        return int(self._note(args=[self._db.prefix, token, submission or "", seconds * 1000]))
+        now = time.monotonic()
+        return self._write(token, _Pending(submission, now, now + seconds))
+
+    def note_later(self, token: str, submission: str | None, seconds: int) -> None:
+        """``note``, by the next ``note_pending``: Redis is away now. Lost if this process ends before."""
+        now = time.monotonic()
+        with self._lock:
+            before = self._pending.pop(token, None)
+            if len(self._pending) >= _PENDING_MAX:
+                del self._pending[next(iter(self._pending))]
+            self._pending[token] = _Pending(submission, before.since if before else now, now + seconds)
+
+    def note_pending(self) -> None:
+        """Note what ``note_later`` has left. Raises the error of Redis if it is unavailable; the rest stays pending."""
+        with self._lock:
+            pending = list(self._pending.items())
+        for token, each in pending:
+            self._write(token, each)
+            with self._lock:
+                if self._pending.get(token) is each:
+                    del self._pending[token]
+
+    def _write(self, token: str, each: _Pending) -> int:
+        now = time.monotonic()
+        refused_ms, since_ms = int((each.until - now) * 1000), int((now - each.since) * 1000)
+        return int(self._note(args=[self._db.prefix, token, each.submission or "", refused_ms, since_ms]))
 
     def take(self, put_off_s: float) -> Flood | None:
         """A flood that has ended, if there is one; put off, so that it is taken again if the caller dies."""
