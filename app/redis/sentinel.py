@@ -17,6 +17,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from app.redis.outage import SentinelRefused
 from app.redis.pool import SentinelPool
+from app.settings.redis_urls import sentinels_in
 
 C = TypeVar("C", bound=Redis)
 
@@ -26,7 +27,7 @@ _DEFAULT_PORT = 26379
 def connect_behind_sentinel(url: str, client: type[C], retry: Retry, options: Mapping[str, Any]) -> C:
     """``options`` are redis-py's for each connection, ``socket_connect_timeout`` (seconds) among them."""
     parts = urlsplit(url)
-    addresses = _addresses(parts)
+    addresses = [(host or "127.0.0.1", port or _DEFAULT_PORT) for host, port in sentinels_in(url)]
     service, _, number = parts.path.strip("/").partition("/")
     asking = _options_for_asking(parts, options, len(addresses))
     sentinel = _Sentinels(addresses, sentinel_kwargs=asking, **options)  # type: ignore[no-untyped-call]
@@ -67,12 +68,6 @@ class _Sentinels(Sentinel):
                 given = self.sentinel_kwargs.get("password")
                 raise SentinelRefused(_WRONG if given else _MISSING) from None
             raise MasterNotFoundError(f"no sentinel names a primary of {service_name!r} now") from None
-
-
-def _addresses(parts: SplitResult) -> list[tuple[str, int]]:
-    hosts, _, _ = parts.netloc.rpartition("@")[2].partition("/")
-    pairs = (host.rpartition(":") for host in hosts.split(","))
-    return [(host or "127.0.0.1", int(port or _DEFAULT_PORT)) for host, _, port in pairs]
 
 
 def _options_for_asking(parts: SplitResult, options: Mapping[str, Any], sentinels: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -19,6 +19,7 @@ from app.settings.chats import Chat
 from app.settings.delivery_urls import distinct_names
 from app.settings.endpoints import Endpoint
 from app.settings.lanes import Lane, distinct_lanes
+from app.settings.redis_urls import redis_url
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 VerifyStep = Literal["token", "ip", "binding", "confirm"]
@@ -173,23 +174,6 @@ def _public_url(value: str | None) -> str | None:
     return value.rstrip("/")
 
 
-def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"redis", "rediss", "unix", "redis+sentinel"}:
-        raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
-    if parts.scheme == "redis+sentinel":
-        unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - _OF_SENTINELS
-        if unknown:
-            raise ValueError(
-                f"a redis+sentinel:// URL takes {' and '.join(sorted(_OF_SENTINELS))} after the ?, "
-                f"not {', '.join(sorted(unknown))}"
-            )
-    return value
-
-
-_OF_SENTINELS = frozenset({"sentinel_username", "sentinel_password"})
-
-
 def _checks(value: frozenset[VerifyStep]) -> frozenset[VerifyStep]:
     if not value & {"token", "ip", "confirm"}:
         raise ValueError("needs at least one of token, ip, confirm: otherwise anyone could send callbacks")
@@ -207,7 +191,7 @@ def _fingerprint(value: str) -> str:
 
 
 PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+RedisUrl = Annotated[str, AfterValidator(redis_url)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 Buckets = Annotated[
     tuple[Annotated[KnownBucket, BeforeValidator(_known_bucket)], ...],

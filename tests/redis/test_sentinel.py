@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -199,3 +200,20 @@ def test_a_listener_survives_the_loss_of_its_redis_host(
         assert not waiting.is_alive()
     tail.close()
     old.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "addresses"),
+    [
+        ("sentinel1", [("sentinel1", 26379)]),
+        ("a:1,b", [("a", 1), ("b", 26379)]),
+        ("me:p%40ss@[::1]:7,[fe80::1]", [("::1", 7), ("fe80::1", 26379)]),
+        (":7", [("127.0.0.1", 7)]),
+    ],
+)
+def test_how_sentinels_are_named(hosts: str, addresses: list[tuple[str, int]]) -> None:
+    """A port may be missing; an IPv6 address stands in brackets, which are no part of it."""
+    client: Any = connect(f"redis+sentinel://{hosts}/main", timeout=1)
+    sentinels = client.connection_pool.sentinel_manager.sentinels
+    found = [each.connection_pool.connection_kwargs for each in sentinels]
+    assert [(each["host"], each["port"]) for each in found] == addresses

@@ -174,8 +174,46 @@ def test_a_wrong_value_stops_the_start(good: pytest.MonkeyPatch, name: str, valu
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:PASSWORD@redis:six/0",
+        "redis://me:PASSWORD@redis:70000/0",
+        "redis://me:PASSWORD@redis:0/0",
+        "redis://me:PASSWORD@redis:6379/main",
+        "redis://me:PASSWORD@redis:6379?db=main",
+        "redis://me:PASSWORD@a:1,b:2/0",
+        "redis://me:PASSWORD/x@redis:6379/0",
+        "rediss://me:PASSWORD@[::1/0",
+        "rediss://me:[PASSWORD]@redis/0",
+        "unix:///run/redis.sock?password=PASSWORD&db=main",
+        "redis+sentinel://me:PASSWORD@a:1,b:two/main",
+        "redis+sentinel://me:PASSWORD@a:1,[::1/main",
+        "redis+sentinel://me:PASSWORD@a:1,b:2/main/zero",
+        "redis+sentinel://me:PASSWORD@a:1,b:2",
+    ],
+)
+def test_a_wrong_redis_url_is_not_quoted(good: pytest.MonkeyPatch, url: str) -> None:
+    """Hosts, ports, service and database number are checked; the message has no part of the URL."""
+    good.setenv("REDIS_URL", url)
+    message = refusal()
+    assert "  REDIS_URL: " in message
+    assert "PASSWORD" not in message
+
+
+@pytest.mark.parametrize(
     ("name", "text", "value"),
     [
+        *(
+            ("REDIS_URL", url, url)
+            for url in (
+                "redis://redis",
+                "rediss://me:p%40ss@[::1]:6380/3",
+                "redis://redis:6379/0/",
+                "redis://:6379?db=2",
+                "unix:///run/redis.sock?db=1",
+                "redis+sentinel://sentinel1,[::1],[::2]:7/main/1",
+            )
+        ),
         ("MAX_BODY", "1 MiB", 2**20),
         ("MAX_BODY", "512kib", 2**19),
         ("MAX_BODY", "1000", 1000),
