@@ -29,6 +29,7 @@ class Capabilities:
         self._asked = 0.0
         self._waits: tuple[Wait, ...] = ()
         self._file: tuple[Wait, ...] | None = None
+        self._file_asked = 0.0
 
     def all(self) -> tuple[Wait, ...]:
         """Every wait that works now, probed at most every 10 s: waiting for a replica that does not exist runs into the
@@ -39,13 +40,15 @@ class Capabilities:
         return self._waits
 
     def needed(self, level: Level) -> tuple[Wait, ...]:
-        """The waits that ``level`` needs; probed once. Raises ``DurabilityUnsupported``."""
+        """The waits that ``level`` needs, probed at most every 10 s: after a failover another server may answer. Raises
+        ``DurabilityUnsupported``."""
         if level == "process":
             return ()
         if level == "replicated":
             return ("WAIT",)
-        if self._file is None:
+        if self._file is None or time.monotonic() - self._file_asked > _OFFER_S:
             self._file = self._synced_file()
+            self._file_asked = time.monotonic()
         return self._file
 
     def check(self, level: Level) -> list[str]:

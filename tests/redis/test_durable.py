@@ -14,6 +14,7 @@ import pytest
 
 from app import create_app
 from app.doctor import preflight
+from app.redis import capabilities
 from app.redis.capabilities import Level
 from app.settings import Settings, SettingsError
 from app.spool import SUFFIX
@@ -99,6 +100,18 @@ def test_fsync_needs_always_where_waitaof_is_missing(tmp_path: Path) -> None:
         store.db.client.config_set("appendfsync", "always")
         preflight.check_start(settings)
         assert opened(server, "fsync").acceptor.accept(news("j2")) == ["accepted"]
+
+
+def test_fsync_is_not_believed_of_another_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failover from an older Redis to one that syncs once a second: what the process found before ends."""
+    without = ("--rename-command", "WAITAOF", "")
+    with server_in(tmp_path / "a", *without, "--appendfsync", "always") as server:
+        store = opened(server, "fsync")
+        assert store.acceptor.accept(news("j1")) == ["accepted"]
+        store.db.client.config_set("appendfsync", "everysec")
+        monkeypatch.setattr(capabilities, "_OFFER_S", 0.0)
+        with pytest.raises(NotDurable):
+            store.acceptor.accept(news("j2"))
 
 
 @pytest.mark.parametrize("sync", ["always", "everysec"])
