@@ -129,7 +129,7 @@ def _receive(web: WebServices, environ: dict[str, Any], received: ReceivedCallba
     objection = _objection(web, environ, received.binding)
     most = web.settings.max_body
     try:
-        with web.body_room.reading(received.token, most_bytes(environ, most)):
+        with web.usage.reading(received.token, most_bytes(environ, most)):
             received.body = read_body(environ, most)
         received.whole = True
     except Problem as problem:

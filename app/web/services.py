@@ -15,7 +15,6 @@ from app.spool.drain import Drainer
 from app.spool.installation import Installation
 from app.store.events.tail import Tail
 from app.store.processes.reporter import Reporter
-from app.web.body_room import BodyRoom
 from app.web.usage import UrlUsage
 
 
@@ -27,7 +26,6 @@ class WebServices(Services, frozen=True):
     installation: Installation | None
     drainer: Drainer | None
     usage: UrlUsage
-    body_room: BodyRoom
     reporter: Reporter
 
     @classmethod
@@ -55,7 +53,6 @@ class WebServices(Services, frozen=True):
             installation=installation,
             drainer=drainer,
             usage=UrlUsage(),
-            body_room=BodyRoom(),
             reporter=Reporter(store.presence, store.tallies, store.floods, "web"),
         )
 

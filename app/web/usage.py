@@ -1,18 +1,26 @@
-"""How much each callback URL was used in this process, in this minute."""
+"""What each callback URL costs this process: requests in this minute, and bytes of bodies at the same time."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from app.store.accept.news import UrlLimit
+from app.web.problems import Problem
 
 _REMEMBERED = 10_000
 """The most URLs that are remembered as over their limits."""
+BYTES_AT_ONCE: Final = 16 * 2**20
+"""Of one URL's bodies: some seven thousand usual callbacks. A leaked URL could otherwise fill the memory with bodies
+that never end, on thousands of connections."""
 
 
 class UrlUsage:
-    """Requests of each URL in this minute, and until when a URL is refused. For use by several threads.
+    """Requests of each URL in this minute, bodies that are being read, and until when a URL is refused. For use by
+    several threads.
 
     Only the minute is by the clock on the wall. A refusal ends by the monotonic clock: the other may be set back, and
     the URL would be refused for longer.
@@ -23,6 +31,29 @@ class UrlUsage:
         self._minute = 0
         self._counts: dict[str, int] = {}
         self._until: dict[str, float] = {}
+        self._reading: dict[str, int] = {}
+
+    @contextmanager
+    def reading(self, token: str, size: int) -> Iterator[None]:
+        """The block reads a body of at most ``size`` bytes of the URL with this fingerprint. Raises ``Problem`` if
+        there is no room, unless it is the URL's only body."""
+        with self._lock:
+            used = self._reading.get(token, 0)
+            if used and used + size > BYTES_AT_ONCE:
+                raise Problem(
+                    "too_many_callbacks",
+                    f"{BYTES_AT_ONCE} bytes of bodies are being read for this callback URL. Nothing was stored; "
+                    "send it again after Retry-After.",
+                    retry_after=1,
+                )
+            self._reading[token] = used + size
+        try:
+            yield
+        finally:
+            with self._lock:
+                left = self._reading.pop(token, 0) - size
+                if left > 0:
+                    self._reading[token] = left
 
     def count(self, token: str, limit: UrlLimit) -> int:
         """Count one request of the URL with this fingerprint. Returns for how many seconds it is refused, or 0."""

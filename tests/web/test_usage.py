@@ -1,9 +1,10 @@
-"""A web process remembers a bounded number of refused callback URLs."""
+"""What a web process remembers of callback URLs is bounded, and so is what it reads of one at once."""
 
 import pytest
 
 from app.store.accept.news import UrlLimit
 from app.web import usage
+from app.web.problems import Problem
 from app.web.usage import UrlUsage
 from tests.store.clocks import off_by
 
@@ -36,3 +37,20 @@ def test_a_refused_url_is_refused_once() -> None:
     urls = UrlUsage()
     assert urls.refuse("token", 600)
     assert not urls.refuse("token", 600)
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (0, 5), (5, 5), (5, 0)])
+def test_bodies_that_overlap_leave_room_again(sizes: tuple[int, int]) -> None:
+    """Also empty ones, which take none."""
+    urls = UrlUsage()
+    first, second = (urls.reading("token", size) for size in sizes)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    with (
+        urls.reading("token", usage.BYTES_AT_ONCE),
+        pytest.raises(Problem, match="Retry-After"),
+        urls.reading("token", 1),
+    ):
+        pass

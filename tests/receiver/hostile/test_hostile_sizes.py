@@ -9,7 +9,7 @@ from itertools import repeat
 
 import pytest
 
-from app.web.body_room import BYTES_AT_ONCE
+from app.web.usage import BYTES_AT_ONCE
 from harness.servers import Web, eventually
 from tests import raw
 from tests.receiver.callbacks import a_token, body, post
